@@ -1,0 +1,150 @@
+//! Messages on their way to an entity, and who sent them.
+
+use crate::entity::Domain;
+use crate::placement::PartitionId;
+use crate::time::Timestamp;
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+/// The identity of a message, the same however often it is delivered. 128 bits: a UUID as it is, or the hash of
+/// the sending system's name and its own id for the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MessageId(pub u128);
+
+impl MessageId {
+    /// The identity of the message that `source` calls `id`. Two systems may use the same id for different messages.
+    #[must_use]
+    pub fn of(source: &str, id: &str) -> Self {
+        let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
+        hasher.update(&(source.len() as u64).to_le_bytes());
+        hasher.update(source.as_bytes());
+        hasher.update(id.as_bytes());
+        Self(hasher.digest128())
+    }
+}
+
+/// The dense position of an entry in its partition's journal; the first entry has 1, and 0 stands before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sequence(pub u64);
+
+impl Sequence {
+    /// The position after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// Where a message came from, which also says how repeats of it are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Origin {
+    /// A system outside; repeats carry the same id and meet the partition's inbox.
+    External(MessageId),
+    /// An entity of partition `from`; `sequence` is dense for each pair of partitions, so that one number remembers
+    /// all that came before.
+    Entity {
+        /// The partition that sent it.
+        from: PartitionId,
+        /// Its place in the stream from that partition to this one, from 1.
+        sequence: u64,
+    },
+    /// The entity's own alarm.
+    Alarm,
+}
+
+/// What is known about a message besides its command: who wrote, and which conversation it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The named system that wrote, as authenticated; at most 64 bytes.
+    pub source: CompactString,
+    /// The conversation: the id that the first message came in with; at most 128 bytes.
+    pub correlation: CompactString,
+    /// The message that led to this one, if there was one.
+    pub causation: Option<MessageId>,
+}
+
+/// The longest source name, in bytes.
+pub const MAX_SOURCE_BYTES: usize = 64;
+/// The longest correlation id, in bytes.
+pub const MAX_CORRELATION_BYTES: usize = 128;
+
+/// A message from outside with everything the journal will say about it.
+#[derive(Clone, Debug)]
+pub struct Envelope<D: Domain> {
+    /// Its identity.
+    pub id: MessageId,
+    /// Who wrote and why.
+    pub provenance: Provenance,
+    /// The command and the entity it is for.
+    pub message: D::Message,
+}
+
+/// What became of a message. Given only after the decision is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome<R> {
+    /// Decided and durable.
+    Done {
+        /// What the entity answers. For a repeated message, the answer of the first delivery.
+        reply: R,
+        /// Whether an earlier delivery of the same message had already been decided.
+        repeated: bool,
+    },
+    /// A repeat of a message whose answer was not kept because nobody had asked for it.
+    Repeated,
+    /// The entity could not digest the message; it stands among the dead letters with this reason.
+    DeadLettered {
+        /// What went wrong, for a person.
+        reason: String,
+    },
+    /// Not decided: the store failed before the decision was durable. Safe to send again with the same id.
+    Unavailable,
+}
+
+/// One delivery's way back to whoever waits. Full or closed channels are the waiter's own doing: `Stream` channels
+/// hold at least as many places as deliveries may be outstanding.
+#[derive(Debug)]
+pub enum Responder<R> {
+    /// Nobody waits.
+    Nobody,
+    /// One waiter, as for an HTTP request.
+    Once(tokio::sync::oneshot::Sender<Outcome<R>>),
+    /// A consumer of many deliveries, as of an AMQP channel: told the token it gave, in the order of durability.
+    Stream {
+        /// Where the outcomes go. `try_send` must not meet a full channel: see the type's note.
+        sender: tokio::sync::mpsc::Sender<(u64, Outcome<R>)>,
+        /// The consumer's name for this delivery.
+        token: u64,
+    },
+}
+
+/// A message to an entity as the shard takes it in.
+#[derive(Debug)]
+pub struct Delivery<D: Domain> {
+    /// The message.
+    pub envelope: Envelope<D>,
+    /// Where the outcome goes.
+    pub responder: Responder<D::Reply>,
+}
+
+/// A message from one partition's outbox to another's inbox, durable at its source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InternalMessage {
+    /// The sending partition.
+    pub from: PartitionId,
+    /// The receiving partition.
+    pub to: PartitionId,
+    /// Dense from 1 for each pair of partitions.
+    pub sequence: u64,
+    /// When it was decided.
+    pub sent_at: Timestamp,
+    /// Who set off the conversation.
+    pub provenance: Provenance,
+    /// The receiving entity's kind.
+    pub kind: crate::entity::EntityKind,
+    /// The receiving entity's id, encoded.
+    pub entity: Box<[u8]>,
+    /// The command, encoded.
+    pub command: Box<[u8]>,
+}

@@ -1,0 +1,3 @@
+//! placeholder
+/// The states of one shard's entities.
+pub trait Tables<D> {}
