@@ -135,7 +135,21 @@ pub trait Entity: Sized + 'static {
     /// What may happen to it.
     type Event: Serialize + DeserializeOwned + Debug + 'static;
     /// What it answers.
-    type Reply: Into<<Self::Domain as Domain>::Reply>;
+    type Reply: Serialize
+        + DeserializeOwned
+        + Clone
+        + Debug
+        + PartialEq
+        + Send
+        + Into<<Self::Domain as Domain>::Reply>
+        + 'static;
+
+    /// Whether a command only asks and never changes anything, whatever the state. It is answered once everything that
+    /// it saw is durable, leaves no journal entry, and is not remembered in the inbox.
+    fn is_query(command: &Self::Command) -> bool {
+        let _ = command;
+        false
+    }
 
     /// Decides what a command does. Pure.
     fn decide(
@@ -202,6 +216,8 @@ pub trait AddressedMessage: Clone + Debug + Send + 'static {
     fn routing_key(&self) -> &[u8];
     /// Appends the entity's id, encoded.
     fn encode_id(&self, into: &mut Vec<u8>);
+    /// Whether the command only asks and never changes anything, whatever the state.
+    fn is_query(&self) -> bool;
     /// Appends the command, encoded.
     ///
     /// # Errors
