@@ -104,12 +104,13 @@ macro_rules! domain {
             }
             fn activate(
                 &mut self,
+                partition: $crate::placement::PartitionId,
                 kind: $crate::entity::EntityKind,
                 entity: &[u8],
                 snapshot: Option<$crate::store::SnapshotRef<'_>>,
             ) -> Result<$crate::table::Slot, $crate::table::Corrupt> {
                 match kind {
-                    $(<$entity as $crate::entity::Entity>::KIND => self.$variant.activate(entity, snapshot),)+
+                    $(<$entity as $crate::entity::Entity>::KIND => self.$variant.activate(partition, entity, snapshot),)+
                     other => Err($crate::table::Corrupt { kind: "entity", what: "kind", error: format!("unknown number {}", other.0) }),
                 }
             }
@@ -161,6 +162,24 @@ macro_rules! domain {
                     $(<$entity as $crate::entity::Entity>::KIND => self.$variant.snapshot(slot),)+
                     other => Err($crate::journal::EncodeError::UnknownKind(other)),
                 }
+            }
+            fn is_dirty_since(
+                &self,
+                kind: $crate::entity::EntityKind,
+                slot: $crate::table::Slot,
+                partition: $crate::placement::PartitionId,
+                since: $crate::message::Sequence,
+            ) -> bool {
+                match kind { $(<$entity as $crate::entity::Entity>::KIND => self.$variant.is_dirty_since(slot, partition, since),)+ _ => false }
+            }
+            fn is_dirty(&self, kind: $crate::entity::EntityKind, slot: $crate::table::Slot) -> bool {
+                match kind { $(<$entity as $crate::entity::Entity>::KIND => self.$variant.is_dirty(slot),)+ _ => false }
+            }
+            fn mark_clean(&mut self, kind: $crate::entity::EntityKind, slot: $crate::table::Slot) {
+                match kind { $(<$entity as $crate::entity::Entity>::KIND => self.$variant.mark_clean(slot),)+ _ => {} }
+            }
+            fn partition(&self, kind: $crate::entity::EntityKind, slot: $crate::table::Slot) -> Option<$crate::placement::PartitionId> {
+                match kind { $(<$entity as $crate::entity::Entity>::KIND => self.$variant.partition(slot),)+ _ => None }
             }
             fn view(&self, kind: $crate::entity::EntityKind, slot: $crate::table::Slot) -> Option<$view> {
                 match kind { $(<$entity as $crate::entity::Entity>::KIND => self.$variant.view(slot),)+ _ => None }

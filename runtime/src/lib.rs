@@ -5,12 +5,21 @@
 
 mod domain;
 pub mod entity;
+pub mod feed;
+pub mod health;
+mod inbox;
+pub mod ingress;
 pub mod journal;
 pub mod message;
+pub mod metrics;
+pub mod node;
+mod outbox;
 pub mod placement;
+pub mod shard;
 pub mod store;
 pub mod table;
 pub mod time;
+mod writer;
 
 #[doc(hidden)]
 pub use rmp_serde;

@@ -102,21 +102,73 @@ pub enum Outcome<R> {
     Unavailable,
 }
 
-/// One delivery's way back to whoever waits. Full or closed channels are the waiter's own doing: `Stream` channels
-/// hold at least as many places as deliveries may be outstanding.
+/// One delivery's way back to whoever waits. Dropped untold, it says [`Outcome::Unavailable`].
 #[derive(Debug)]
-pub enum Responder<R> {
-    /// Nobody waits.
-    Nobody,
-    /// One waiter, as for an HTTP request.
+pub struct Responder<R>(Option<Waiter<R>>);
+
+#[derive(Debug)]
+enum Waiter<R> {
     Once(tokio::sync::oneshot::Sender<Outcome<R>>),
-    /// A consumer of many deliveries, as of an AMQP channel: told the token it gave, in the order of durability.
     Stream {
-        /// Where the outcomes go. `try_send` must not meet a full channel: see the type's note.
         sender: tokio::sync::mpsc::Sender<(u64, Outcome<R>)>,
-        /// The consumer's name for this delivery.
         token: u64,
     },
+}
+
+impl<R> Responder<R> {
+    /// Nobody waits.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self(None)
+    }
+
+    /// One waiter, as for an HTTP request.
+    #[must_use]
+    pub fn once(sender: tokio::sync::oneshot::Sender<Outcome<R>>) -> Self {
+        Self(Some(Waiter::Once(sender)))
+    }
+
+    /// A consumer of many deliveries, as of an AMQP channel: told the token it gave, in the order of durability. The
+    /// channel must hold as many places as deliveries may be outstanding, for the shard never waits for it.
+    #[must_use]
+    pub fn stream(sender: tokio::sync::mpsc::Sender<(u64, Outcome<R>)>, token: u64) -> Self {
+        Self(Some(Waiter::Stream { sender, token }))
+    }
+
+    /// Tells the waiter. A waiter that has gone is nobody's loss: the decision stands, and a repeat is answered alike.
+    pub fn give(mut self, outcome: Outcome<R>) {
+        self.tell(outcome);
+    }
+
+    /// Whether anybody waits.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn tell(&mut self, outcome: Outcome<R>) {
+        match self.0.take() {
+            None => {}
+            Some(Waiter::Once(sender)) => drop(sender.send(outcome)),
+            Some(Waiter::Stream { sender, token }) => {
+                if let Err(tokio::sync::mpsc::error::TrySendError::Full(_)) =
+                    sender.try_send((token, outcome))
+                {
+                    tracing::error!(
+                        token,
+                        "a consumer has more deliveries outstanding than its channel holds"
+                    );
+                }
+            }
+        }
+    }
+}
+
+impl<R> Drop for Responder<R> {
+    /// A delivery that is dropped undecided is told so, whatever the cause.
+    fn drop(&mut self) {
+        self.tell(Outcome::Unavailable);
+    }
 }
 
 /// A message to an entity as the shard takes it in.

@@ -189,6 +189,9 @@ pub trait Store: Send {
     fn reader(&self) -> Arc<dyn StoreReader>;
 }
 
+/// What looks at alarms: the moment, the entity's kind and its id, encoded.
+pub type AlarmVisitor<'a> = dyn FnMut(Timestamp, EntityKind, &[u8]) -> ControlFlow<()> + 'a;
+
 /// The readers' side. Sees every commit that has returned.
 pub trait StoreReader: Send + Sync {
     /// The latest snapshot of one entity, given to `visit`; not called if there is none.
@@ -218,11 +221,7 @@ pub trait StoreReader: Send + Sync {
     ///
     /// # Errors
     /// If the store cannot be read.
-    fn alarms(
-        &self,
-        partition: PartitionId,
-        visit: &mut dyn FnMut(Timestamp, EntityKind, &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError>;
+    fn alarms(&self, partition: PartitionId, visit: &mut AlarmVisitor<'_>) -> Result<(), StoreError>;
 
     /// The journal blobs of one partition, from the one that holds `from` (or the first after it) on.
     ///

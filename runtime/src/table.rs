@@ -8,6 +8,7 @@
 use crate::entity::{Context, Decision, Domain, Entity, EntityId, EntityKind, Outbound, Residency};
 use crate::journal::{EncodeError, EntryWriter};
 use crate::message::Sequence;
+use crate::placement::PartitionId;
 use crate::store::{SnapshotRecord, SnapshotRef};
 use crate::time::Timestamp;
 use foldhash::fast::FixedState;
@@ -43,6 +44,8 @@ pub struct Turn<D: Domain> {
     pub alarm: Option<Timestamp>,
     /// Whether anything happened to the entity.
     pub changed: bool,
+    /// Whether the entity's last snapshot was up to date before, and is no longer.
+    pub became_dirty: bool,
     /// Set while events are being applied: a panic now leaves the state unusable.
     pub applying: bool,
 }
@@ -55,6 +58,7 @@ impl<D: Domain> Default for Turn<D> {
             view: None,
             alarm: None,
             changed: false,
+            became_dirty: false,
             applying: false,
         }
     }
@@ -69,6 +73,8 @@ pub struct KindInfo {
     pub name: &'static str,
     /// Whether its rows stay in memory.
     pub residency: Residency,
+    /// What a row takes in memory, without what its state keeps on the heap.
+    pub row_bytes: usize,
 }
 
 /// The tables of all kinds of a domain. Implemented by [`crate::domain!`], which only dispatches on the kind.
@@ -86,6 +92,7 @@ pub trait Tables<D: Domain>: Default + Send + 'static {
     /// [`Corrupt`] if kind, id or state cannot be read.
     fn activate(
         &mut self,
+        partition: PartitionId,
         kind: EntityKind,
         entity: &[u8],
         snapshot: Option<SnapshotRef<'_>>,
@@ -116,7 +123,8 @@ pub trait Tables<D: Domain>: Default + Send + 'static {
         writer: &mut EntryWriter<'_>,
         turn: &mut Turn<D>,
     ) -> Result<Option<()>, EncodeError>;
-    /// Applies the events of a journal entry, unless the state already includes it. Says whether it did.
+    /// Applies the events of a journal entry, unless the state already includes it. Says whether the entity's snapshot
+    /// was up to date before and is no longer.
     ///
     /// # Errors
     /// [`Corrupt`] if an event cannot be read.
@@ -132,6 +140,14 @@ pub trait Tables<D: Domain>: Default + Send + 'static {
     /// # Errors
     /// If the state cannot be serialised.
     fn snapshot(&self, kind: EntityKind, slot: Slot) -> Result<SnapshotRecord, EncodeError>;
+    /// Whether the slot holds an entity of `partition` that has been ahead of its snapshot exactly since `since`.
+    fn is_dirty_since(&self, kind: EntityKind, slot: Slot, partition: PartitionId, since: Sequence) -> bool;
+    /// Whether the slot holds an entity that is ahead of its snapshot.
+    fn is_dirty(&self, kind: EntityKind, slot: Slot) -> bool;
+    /// Notes that a snapshot of the present state is on its way to the store.
+    fn mark_clean(&mut self, kind: EntityKind, slot: Slot);
+    /// The partition of the entity in a slot; `None` for an empty one.
+    fn partition(&self, kind: EntityKind, slot: Slot) -> Option<PartitionId>;
     /// What readers may see of an entity.
     fn view(&self, kind: EntityKind, slot: Slot) -> Option<D::View>;
     /// When the entity in this slot wants to be woken; `None` also for an empty slot.
@@ -159,6 +175,12 @@ pub trait Tables<D: Domain>: Default + Send + 'static {
 }
 
 impl Slot {
+    /// Its number.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
     /// The slot with this number, for sweeping over all of them.
     #[must_use]
     pub fn at(number: u32) -> Self {
@@ -181,7 +203,20 @@ const CHUNK_ROWS: u32 = 1 << CHUNK_BITS;
 struct Row<E: Entity> {
     id: E::Id,
     sequence: Sequence,
+    /// The first entry that the last snapshot does not include; 0 if it includes all.
+    dirty_since: Sequence,
+    partition: PartitionId,
     state: E::State,
+}
+
+impl<E: Entity> Row<E> {
+    fn mark_dirty(&mut self, sequence: Sequence) -> bool {
+        let was_clean = self.dirty_since == Sequence::default();
+        if was_clean {
+            self.dirty_since = sequence;
+        }
+        was_clean
+    }
 }
 
 /// The active entities of one kind.
@@ -218,9 +253,10 @@ impl<E: Entity> Table<E> {
         kind: E::KIND,
         name: E::NAME,
         residency: E::RESIDENCY,
+        row_bytes: size_of::<Option<Row<E>>>() + size_of::<u32>(),
     };
 
-    fn corrupt(what: &'static str, error: impl ToString) -> Corrupt {
+    fn corrupt(what: &'static str, error: &dyn std::fmt::Display) -> Corrupt {
         Corrupt {
             kind: E::NAME,
             what,
@@ -259,17 +295,28 @@ impl<E: Entity> Table<E> {
     ///
     /// # Errors
     /// [`Corrupt`] if id or state cannot be read.
-    pub fn activate(&mut self, entity: &[u8], snapshot: Option<SnapshotRef<'_>>) -> Result<Slot, Corrupt> {
-        let id = E::Id::decode(entity).ok_or_else(|| Self::corrupt("id", "unreadable"))?;
+    pub fn activate(
+        &mut self,
+        partition: PartitionId,
+        entity: &[u8],
+        snapshot: Option<SnapshotRef<'_>>,
+    ) -> Result<Slot, Corrupt> {
+        let id = E::Id::decode(entity).ok_or_else(|| Self::corrupt("id", &"unreadable"))?;
         let (state, sequence) = match snapshot {
             None => (E::State::default(), Sequence::default()),
             Some(snapshot) => {
                 let state =
-                    rmp_serde::from_slice(snapshot.state).map_err(|error| Self::corrupt("state", error))?;
+                    rmp_serde::from_slice(snapshot.state).map_err(|error| Self::corrupt("state", &error))?;
                 (state, snapshot.sequence)
             }
         };
-        Ok(self.insert(Row { id, sequence, state }))
+        Ok(self.insert(Row {
+            id,
+            sequence,
+            dirty_since: Sequence::default(),
+            partition,
+            state,
+        }))
     }
 
     fn insert(&mut self, row: Row<E>) -> Slot {
@@ -381,6 +428,7 @@ impl<E: Entity> Table<E> {
             turn.applying = false;
             turn.changed = true;
             row.sequence = sequence;
+            turn.became_dirty = row.mark_dirty(sequence);
             let alarm = E::alarm(&row.state);
             turn.alarm = if alarm == alarm_before { None } else { alarm };
             turn.view = E::view(&row.id, &row.state, sequence);
@@ -398,17 +446,19 @@ impl<E: Entity> Table<E> {
         sequence: Sequence,
         events: impl Iterator<Item = &'a [u8]>,
     ) -> Result<bool, Corrupt> {
-        let row = self.row_mut(slot).ok_or_else(|| Self::corrupt("slot", "empty"))?;
+        let row = self
+            .row_mut(slot)
+            .ok_or_else(|| Self::corrupt("slot", &"empty"))?;
         if sequence <= row.sequence {
             return Ok(false);
         }
         for event in events {
             let event: E::Event =
-                rmp_serde::from_slice(event).map_err(|error| Self::corrupt("event", error))?;
+                rmp_serde::from_slice(event).map_err(|error| Self::corrupt("event", &error))?;
             E::apply(&mut row.state, &event);
         }
         row.sequence = sequence;
-        Ok(true)
+        Ok(row.mark_dirty(sequence))
     }
 
     /// See [`Tables::snapshot`].
@@ -430,6 +480,33 @@ impl<E: Entity> Table<E> {
             previous_alarm: None,
             state,
         })
+    }
+
+    /// See [`Tables::is_dirty_since`].
+    #[must_use]
+    pub fn is_dirty_since(&self, slot: Slot, partition: PartitionId, since: Sequence) -> bool {
+        self.row(slot)
+            .is_some_and(|row| row.partition == partition && row.dirty_since == since)
+    }
+
+    /// See [`Tables::is_dirty`].
+    #[must_use]
+    pub fn is_dirty(&self, slot: Slot) -> bool {
+        self.row(slot)
+            .is_some_and(|row| row.dirty_since != Sequence::default())
+    }
+
+    /// See [`Tables::mark_clean`].
+    pub fn mark_clean(&mut self, slot: Slot) {
+        if let Some(row) = self.row_mut(slot) {
+            row.dirty_since = Sequence::default();
+        }
+    }
+
+    /// See [`Tables::partition`].
+    #[must_use]
+    pub fn partition(&self, slot: Slot) -> Option<PartitionId> {
+        Some(self.row(slot)?.partition)
     }
 
     /// See [`Tables::view`].
@@ -500,7 +577,7 @@ impl<E: Entity> Table<E> {
     /// # Errors
     /// [`Corrupt`] if it is no event of this kind.
     pub fn describe_event(event: &[u8]) -> Result<Vec<u8>, Corrupt> {
-        let event: E::Event = rmp_serde::from_slice(event).map_err(|error| Self::corrupt("event", error))?;
-        rmp_serde::to_vec_named(&event).map_err(|error| Self::corrupt("event", error))
+        let event: E::Event = rmp_serde::from_slice(event).map_err(|error| Self::corrupt("event", &error))?;
+        rmp_serde::to_vec_named(&event).map_err(|error| Self::corrupt("event", &error))
     }
 }

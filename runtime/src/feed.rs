@@ -1,0 +1,354 @@
+//! How effects leave: a consumer reads the committed entries of all partitions from its own durable cursor.
+//!
+//! At least once, in order for each partition. A consumer that stops before it saved its progress reads the same entries
+//! again. The journal is kept until every declared consumer is done with it.
+
+use crate::entity::{EntityKind, Outbound, PortId};
+use crate::journal::{Blob, Entry};
+use crate::message::{MessageId, Origin, Provenance, Sequence};
+use crate::placement::{PartitionCount, PartitionId};
+use crate::shard::ConsumerProgress;
+use crate::store::{Cursor, StoreError, StoreReader};
+use crate::time::Timestamp;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::watch;
+
+/// Which entries a consumer wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedFilter {
+    /// Those with effects for a port.
+    Port(PortId),
+    /// Those of one kind of entity in which something happened.
+    Kind(EntityKind),
+}
+
+/// An entry as a consumer sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedEntry {
+    /// Whose journal.
+    pub partition: PartitionId,
+    /// The entry's place in it.
+    pub sequence: Sequence,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The entity's kind.
+    pub kind: EntityKind,
+    /// The entity's id, encoded.
+    pub entity: Box<[u8]>,
+    /// Who set it off, and in which conversation.
+    pub provenance: Provenance,
+    /// The message behind it, if it came from outside.
+    pub message: Option<MessageId>,
+    /// The effects for the port asked for; none if the filter is a kind.
+    pub outbound: Vec<Outbound>,
+}
+
+/// The node is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the node has stopped")]
+pub struct FeedClosed;
+
+/// The consumer's name is not among those the node was started with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("consumer {0:?} was not declared when the node was started")]
+pub struct UnknownConsumer(pub String);
+
+struct Consumer {
+    name: String,
+    /// By partition: the last entry it is done with.
+    done: Vec<AtomicU64>,
+    changed: AtomicBool,
+}
+
+/// Where journal writer, shards and consumers meet.
+pub(crate) struct FeedBoard {
+    consumers: Vec<Consumer>,
+    /// By partition: the sequence after the last durable entry.
+    committed: Vec<AtomicU64>,
+    reader: RwLock<Option<Arc<dyn StoreReader>>>,
+    commits: watch::Sender<u64>,
+}
+
+impl FeedBoard {
+    pub(crate) fn new(partitions: PartitionCount, consumers: Vec<String>) -> Self {
+        let numbers = || (0..partitions.get()).map(|_| AtomicU64::new(0)).collect();
+        let consumers = consumers
+            .into_iter()
+            .map(|name| Consumer {
+                name,
+                done: numbers(),
+                changed: AtomicBool::new(false),
+            })
+            .collect();
+        Self {
+            consumers,
+            committed: numbers(),
+            reader: RwLock::new(None),
+            commits: watch::Sender::new(0),
+        }
+    }
+
+    pub(crate) fn set_reader(&self, reader: Option<Arc<dyn StoreReader>>) {
+        *self.reader.write().unwrap_or_else(PoisonError::into_inner) = reader;
+        self.commits.send_modify(|count| *count += 1);
+    }
+
+    fn reader(&self) -> Option<Arc<dyn StoreReader>> {
+        self.reader.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads every consumer's cursor from a store that has just been opened.
+    pub(crate) fn load_cursors(&self, reader: &dyn StoreReader) -> Result<(), StoreError> {
+        for consumer in &self.consumers {
+            for (partition, done) in (0..).map(PartitionId).zip(&consumer.done) {
+                let cursor = reader.cursor(&consumer.name, partition)?;
+                done.fetch_max(cursor.0, Ordering::AcqRel);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn committed(&self, partition: PartitionId, next: Sequence) {
+        if let Some(committed) = self.committed.get(usize::from(partition.0)) {
+            committed.store(next.0, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn announce(&self) {
+        self.commits.send_modify(|count| *count += 1);
+    }
+
+    /// The cursors that have moved since they were last asked for.
+    pub(crate) fn moved_cursors(&self) -> Vec<Cursor> {
+        let mut cursors = Vec::new();
+        for consumer in self
+            .consumers
+            .iter()
+            .filter(|consumer| consumer.changed.swap(false, Ordering::AcqRel))
+        {
+            for (partition, done) in (0..).map(PartitionId).zip(&consumer.done) {
+                let sequence = Sequence(done.load(Ordering::Acquire));
+                if sequence > Sequence(0) {
+                    cursors.push(Cursor {
+                        consumer: consumer.name.clone(),
+                        partition,
+                        sequence,
+                    });
+                }
+            }
+        }
+        cursors
+    }
+
+    /// Whether a cursor has moved since [`Self::moved_cursors`].
+    pub(crate) fn has_moved_cursors(&self) -> bool {
+        self.consumers
+            .iter()
+            .any(|consumer| consumer.changed.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn feed(
+        self: &Arc<Self>,
+        consumer: &str,
+        filter: FeedFilter,
+    ) -> Result<Feed, UnknownConsumer> {
+        let index = self
+            .consumers
+            .iter()
+            .position(|known| known.name == consumer)
+            .ok_or_else(|| UnknownConsumer(consumer.to_owned()))?;
+        let done: Vec<u64> = self.consumers[index]
+            .done
+            .iter()
+            .map(|done| done.load(Ordering::Acquire))
+            .collect();
+        Ok(Feed {
+            commits: self.commits.subscribe(),
+            board: Arc::clone(self),
+            index,
+            filter,
+            is_new: done.iter().all(|done| *done == 0),
+            scanned: done.clone(),
+            delivered: done.clone(),
+            saved: done,
+            first: 0,
+        })
+    }
+}
+
+impl ConsumerProgress for FeedBoard {
+    fn consumed(&self, partition: PartitionId) -> Sequence {
+        let place = usize::from(partition.0);
+        let slowest = self
+            .consumers
+            .iter()
+            .filter_map(|consumer| consumer.done.get(place));
+        Sequence(
+            slowest
+                .map(|done| done.load(Ordering::Acquire))
+                .min()
+                .unwrap_or(u64::MAX - 1),
+        )
+    }
+}
+
+/// One consumer's reading of the journals.
+pub struct Feed {
+    board: Arc<FeedBoard>,
+    commits: watch::Receiver<u64>,
+    index: usize,
+    filter: FeedFilter,
+    is_new: bool,
+    /// By partition: the last entry looked at, given out, and reported as done.
+    scanned: Vec<u64>,
+    delivered: Vec<u64>,
+    saved: Vec<u64>,
+    first: usize,
+}
+
+impl Feed {
+    /// Whether this consumer has never saved any progress: what happened before it was declared it has to learn from the
+    /// read models.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// The next entries, at most about `limit` of them; waits until there is one.
+    ///
+    /// # Errors
+    /// [`FeedClosed`] when the node is gone.
+    pub async fn next(&mut self, limit: usize) -> Result<Vec<FeedEntry>, FeedClosed> {
+        loop {
+            self.commits.borrow_and_update();
+            let entries = self.ready(limit);
+            if !entries.is_empty() {
+                return Ok(entries);
+            }
+            self.commits.changed().await.map_err(|_| FeedClosed)?;
+        }
+    }
+
+    /// The entries that can be had without waiting.
+    pub fn ready(&mut self, limit: usize) -> Vec<FeedEntry> {
+        let Some(reader) = self.board.reader() else {
+            return Vec::new();
+        };
+        let mut entries = Vec::new();
+        let partitions = self.scanned.len();
+        for step in 0..partitions {
+            let place = (self.first + step) % partitions;
+            if entries.len() >= limit {
+                // The next call begins where this one stopped, so that no partition is starved.
+                self.first = place;
+                return entries;
+            }
+            let committed = self.board.committed[place].load(Ordering::Acquire);
+            if self.scanned[place] + 1 < committed
+                && let Err(error) = self.scan(&*reader, place, committed, limit, &mut entries)
+            {
+                // The journal writer meets the same store and reports; here it is tried again with the next commit.
+                tracing::warn!(%error, "a consumer cannot read the journal");
+            }
+        }
+        entries
+    }
+
+    fn scan(
+        &mut self,
+        reader: &dyn StoreReader,
+        place: usize,
+        committed: u64,
+        limit: usize,
+        entries: &mut Vec<FeedEntry>,
+    ) -> Result<(), StoreError> {
+        let partition = PartitionId(u16::try_from(place).unwrap_or(u16::MAX));
+        let from = Sequence(self.scanned[place] + 1);
+        let mut damaged = None;
+        reader.journal(partition, from, &mut |bytes| {
+            let seen = Blob::parse(bytes).and_then(|blob| {
+                for entry in blob.iter() {
+                    let entry = entry?;
+                    if entry.sequence < from || entry.sequence.0 >= committed || entries.len() >= limit {
+                        continue;
+                    }
+                    self.scanned[place] = entry.sequence.0;
+                    if let Some(wanted) = pick(self.filter, partition, &entry) {
+                        self.delivered[place] = entry.sequence.0;
+                        entries.push(wanted);
+                    }
+                }
+                Ok(blob.end())
+            });
+            match seen {
+                Ok(end) if end.0 < committed && entries.len() < limit => ControlFlow::Continue(()),
+                Ok(_) => ControlFlow::Break(()),
+                Err(error) => {
+                    damaged = Some(StoreError::Damaged(format!(
+                        "journal of partition {place}: {error}"
+                    )));
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        self.move_cursor(place);
+        damaged.map_or(Ok(()), Err)
+    }
+
+    /// Reports that everything of a partition up to and including `sequence` is dealt with.
+    pub fn save(&mut self, partition: PartitionId, sequence: Sequence) {
+        let place = usize::from(partition.0);
+        if let Some(saved) = self.saved.get_mut(place) {
+            *saved = (*saved).max(sequence.0);
+            self.move_cursor(place);
+        }
+    }
+
+    /// The cursor stands at what is dealt with, or at what was passed over if nothing is outstanding.
+    fn move_cursor(&self, place: usize) {
+        let done = if self.saved[place] >= self.delivered[place] {
+            self.scanned[place]
+        } else {
+            self.saved[place]
+        };
+        let consumer = &self.board.consumers[self.index];
+        if consumer.done[place].fetch_max(done, Ordering::AcqRel) < done {
+            consumer.changed.store(true, Ordering::Release);
+        }
+    }
+}
+
+fn pick(filter: FeedFilter, partition: PartitionId, entry: &Entry<'_>) -> Option<FeedEntry> {
+    let outbound: Vec<Outbound> = match filter {
+        FeedFilter::Kind(kind) if entry.kind == kind && entry.has_events() => Vec::new(),
+        FeedFilter::Kind(_) => return None,
+        FeedFilter::Port(wanted) => {
+            let effects = entry.outbound().filter(|(port, _)| *port == wanted);
+            let effects: Vec<_> = effects
+                .map(|(port, body)| Outbound {
+                    port,
+                    body: body.to_vec(),
+                })
+                .collect();
+            if effects.is_empty() {
+                return None;
+            }
+            effects
+        }
+    };
+    Some(FeedEntry {
+        partition,
+        sequence: entry.sequence,
+        at: entry.at,
+        kind: entry.kind,
+        entity: entry.entity.into(),
+        provenance: entry.provenance(),
+        message: match entry.origin {
+            Origin::External(id) => Some(id),
+            Origin::Entity { .. } | Origin::Alarm => None,
+        },
+        outbound,
+    })
+}

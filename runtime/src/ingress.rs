@@ -1,0 +1,249 @@
+//! The way in: from any thread to the shard that holds the partition.
+//!
+//! A full mailbox is back-pressure, never loss: the delivery is given back, or waited with.
+
+use crate::entity::{AddressedMessage, Domain};
+use crate::feed::{Feed, FeedBoard, FeedFilter, UnknownConsumer};
+use crate::health::{Health, HealthBoard};
+use crate::message::{Delivery, Envelope, Outcome, Responder};
+use crate::metrics::{ShardCounters, ShardMetrics, WriterCounters, WriterMetrics};
+use crate::placement::PartitionCount;
+use crossbeam_channel::{Sender, TrySendError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tokio::sync::{Notify, watch};
+
+/// A delivery that was not taken, and why.
+#[derive(Debug)]
+pub struct Rejected<D: Domain> {
+    /// The delivery, as it was given.
+    pub delivery: Delivery<D>,
+    /// Why.
+    pub cause: RejectCause,
+}
+
+/// Why a delivery was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RejectCause {
+    /// The shard has as much to do as its mailbox holds; try again soon.
+    #[error("the shard is busy; try again soon")]
+    Full,
+    /// The node is starting, or its store has failed; it says more in its health.
+    #[error("the node is not ready")]
+    NotReady,
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Closed,
+}
+
+/// One shard's mailbox from outside.
+pub(crate) struct Mailbox<D: Domain> {
+    pub(crate) deliveries: Sender<Delivery<D>>,
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) room: Arc<Room>,
+}
+
+/// Tells those who wait that a mailbox has room again.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    waiting: AtomicUsize,
+    notify: Notify,
+}
+
+impl Room {
+    pub(crate) fn announce(&self) {
+        if self.waiting.load(Ordering::Acquire) > 0 {
+            self.notify.notify_waiters();
+        }
+    }
+}
+
+pub(crate) struct Shared<D: Domain> {
+    pub(crate) partitions: PartitionCount,
+    pub(crate) mailboxes: Vec<Mailbox<D>>,
+    pub(crate) reference: Arc<D::Reference>,
+    pub(crate) health: Arc<HealthBoard>,
+    pub(crate) feeds: Arc<FeedBoard>,
+    pub(crate) shard_counters: Vec<Arc<ShardCounters>>,
+    pub(crate) writer_counters: Arc<WriterCounters>,
+    pub(crate) closed: AtomicBool,
+}
+
+/// What the node has done, for reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuntimeMetrics {
+    /// By shard.
+    pub shards: Vec<ShardMetrics>,
+    /// By shard: deliveries waiting in the mailbox.
+    pub mailbox_depths: Vec<usize>,
+    /// The journal writer.
+    pub writer: WriterMetrics,
+}
+
+/// A handle for sending messages to entities. Cheap to clone.
+pub struct Ingress<D: Domain>(pub(crate) Arc<Shared<D>>);
+
+impl<D: Domain> Clone for Ingress<D> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<D: Domain> Ingress<D> {
+    /// Hands a delivery to its shard without waiting.
+    ///
+    /// # Errors
+    /// [`Rejected`] gives the delivery back.
+    pub fn try_submit(&self, delivery: Delivery<D>) -> Result<(), Rejected<D>> {
+        let shared = &*self.0;
+        if shared.closed.load(Ordering::Acquire) {
+            return Err(Rejected {
+                delivery,
+                cause: RejectCause::Closed,
+            });
+        }
+        if !shared.health.is_ready() {
+            return Err(Rejected {
+                delivery,
+                cause: RejectCause::NotReady,
+            });
+        }
+        self.push(delivery)
+    }
+
+    fn push(&self, delivery: Delivery<D>) -> Result<(), Rejected<D>> {
+        let shared = &*self.0;
+        let partition = shared
+            .partitions
+            .partition_of(delivery.envelope.message.routing_key());
+        let mailbox = &shared.mailboxes[usize::from(partition.0) % shared.mailboxes.len()];
+        match mailbox.deliveries.try_send(delivery) {
+            Ok(()) => {
+                mailbox.wake.notify_one();
+                Ok(())
+            }
+            Err(TrySendError::Full(delivery)) => Err(Rejected {
+                delivery,
+                cause: RejectCause::Full,
+            }),
+            Err(TrySendError::Disconnected(delivery)) => Err(Rejected {
+                delivery,
+                cause: RejectCause::Closed,
+            }),
+        }
+    }
+
+    /// Hands a delivery to its shard, waiting for room and, while the node starts or its store has failed, for that.
+    ///
+    /// # Errors
+    /// [`Rejected`] with [`RejectCause::Closed`] when the node stops.
+    pub async fn submit(&self, delivery: Delivery<D>) -> Result<(), Rejected<D>> {
+        let mut delivery = delivery;
+        loop {
+            match self.try_submit(delivery) {
+                Ok(()) => return Ok(()),
+                Err(rejected) => match rejected.cause {
+                    RejectCause::Closed => return Err(rejected),
+                    RejectCause::NotReady => {
+                        delivery = rejected.delivery;
+                        self.until_ready().await;
+                    }
+                    RejectCause::Full => match self.wait_for_room(rejected.delivery).await {
+                        Ok(()) => return Ok(()),
+                        Err(rejected) if rejected.cause == RejectCause::Closed => return Err(rejected),
+                        Err(rejected) => delivery = rejected.delivery,
+                    },
+                },
+            }
+        }
+    }
+
+    async fn until_ready(&self) {
+        let mut health = self.0.health.watch();
+        // The board lives as long as this handle, so the watch never ends early.
+        drop(
+            health
+                .wait_for(|health| matches!(health, Health::Ready | Health::Draining))
+                .await,
+        );
+    }
+
+    async fn wait_for_room(&self, delivery: Delivery<D>) -> Result<(), Rejected<D>> {
+        let shared = &*self.0;
+        let partition = shared
+            .partitions
+            .partition_of(delivery.envelope.message.routing_key());
+        let room = &shared.mailboxes[usize::from(partition.0) % shared.mailboxes.len()].room;
+        room.waiting.fetch_add(1, Ordering::AcqRel);
+        let mut notified = std::pin::pin!(room.notify.notified());
+        notified.as_mut().enable();
+        let result = match self.try_submit(delivery) {
+            Err(rejected) if rejected.cause == RejectCause::Full => {
+                notified.await;
+                Err(rejected)
+            }
+            other => other,
+        };
+        room.waiting.fetch_sub(1, Ordering::AcqRel);
+        result
+    }
+
+    /// Sends a message and waits for its outcome, which is durable by then.
+    ///
+    /// # Errors
+    /// [`Rejected`] if it was not taken.
+    pub async fn ask(&self, envelope: Envelope<D>) -> Result<Outcome<D::Reply>, Rejected<D>> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.try_submit(Delivery {
+            envelope,
+            responder: Responder::once(sender),
+        })?;
+        Ok(receiver.await.unwrap_or(Outcome::Unavailable))
+    }
+
+    /// The shared read models.
+    #[must_use]
+    pub fn reference(&self) -> &Arc<D::Reference> {
+        &self.0.reference
+    }
+
+    /// The node's health, and every change of it.
+    #[must_use]
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.0.health.watch()
+    }
+
+    /// How many partitions there are.
+    #[must_use]
+    pub fn partitions(&self) -> PartitionCount {
+        self.0.partitions
+    }
+
+    /// What the node has done since it started.
+    #[must_use]
+    pub fn metrics(&self) -> RuntimeMetrics {
+        RuntimeMetrics {
+            shards: self
+                .0
+                .shard_counters
+                .iter()
+                .map(|counters| counters.read())
+                .collect(),
+            mailbox_depths: self
+                .0
+                .mailboxes
+                .iter()
+                .map(|mailbox| mailbox.deliveries.len())
+                .collect(),
+            writer: self.0.writer_counters.read(),
+        }
+    }
+
+    /// A consumer's reading of the journals, from its cursor on. One task owns it.
+    ///
+    /// # Errors
+    /// [`UnknownConsumer`] if the node was not started with this name.
+    pub fn feed(&self, consumer: &str, filter: FeedFilter) -> Result<Feed, UnknownConsumer> {
+        self.0.feeds.feed(consumer, filter)
+    }
+}

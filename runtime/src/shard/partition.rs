@@ -1,0 +1,103 @@
+//! One partition as its shard holds it in memory.
+
+use crate::entity::EntityKind;
+use crate::inbox::Inbox;
+use crate::message::Sequence;
+use crate::outbox::{Outbox, StreamHead};
+use crate::placement::PartitionId;
+use crate::store::{Epoch, PartitionState};
+use crate::table::Slot;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// What a partition keeps beside its journal and snapshots. Written whenever the journal is trimmed; what came after is
+/// read from the journal. All its numbers only grow, so that reading an entry it already includes does no harm.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Header {
+    /// The first entry that is still needed for anything.
+    pub(super) retained_from: Sequence,
+    /// The first entry that some snapshot does not include.
+    pub(super) state_from: Sequence,
+    /// How far each stream from another partition has been taken.
+    pub(super) inbox: Vec<(PartitionId, u64)>,
+    /// The streams to other partitions.
+    pub(super) outbox: Vec<StreamHead>,
+}
+
+impl Header {
+    pub(super) fn decode(bytes: Option<&[u8]>) -> Result<Self, rmp_serde::decode::Error> {
+        let first = Self {
+            retained_from: Sequence(1),
+            state_from: Sequence(1),
+            ..Self::default()
+        };
+        bytes.map_or(Ok(first), rmp_serde::from_slice)
+    }
+}
+
+/// An entity that is ahead of its snapshot, since an entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dirty {
+    pub(super) since: Sequence,
+    pub(super) kind: EntityKind,
+    pub(super) slot: Slot,
+}
+
+#[derive(Debug)]
+pub(super) struct Partition {
+    pub(super) id: PartitionId,
+    pub(super) epoch: Epoch,
+    pub(super) next_sequence: Sequence,
+    pub(super) inbox: Inbox,
+    pub(super) outbox: Outbox,
+    /// In order of `since`; entries of entities that have had a snapshot meanwhile are passed over.
+    pub(super) dirty: VecDeque<Dirty>,
+    pub(super) retained_from: Sequence,
+    /// Its part of the open batch.
+    pub(super) open_part: Option<usize>,
+}
+
+impl Partition {
+    pub(super) fn new(state: &PartitionState, header: &Header, window: usize) -> Self {
+        let mut inbox = Inbox::new(window);
+        for (from, sequence) in &header.inbox {
+            inbox.advance(*from, *sequence);
+        }
+        Self {
+            id: state.partition,
+            epoch: state.epoch,
+            next_sequence: state.next_sequence,
+            inbox,
+            outbox: Outbox::restore(&header.outbox),
+            dirty: VecDeque::new(),
+            retained_from: header.retained_from,
+            open_part: None,
+        }
+    }
+
+    /// The first entry that some snapshot does not include.
+    pub(super) fn state_from(&self) -> Sequence {
+        self.dirty.front().map_or(self.next_sequence, |dirty| dirty.since)
+    }
+
+    /// The first entry that is still needed, if every consumer has read up to and including `consumed`.
+    pub(super) fn needed_from(&self, consumed: Sequence) -> Sequence {
+        [
+            self.inbox.oldest_entry(),
+            self.outbox.oldest_entry(),
+            Some(consumed.next()),
+        ]
+        .into_iter()
+        .flatten()
+        .fold(self.state_from(), Sequence::min)
+    }
+
+    pub(super) fn header(&self) -> Header {
+        Header {
+            retained_from: self.retained_from,
+            state_from: self.state_from(),
+            inbox: self.inbox.streams(),
+            outbox: self.outbox.heads(),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The journal writer: the one thread that owns the store.
+//!
+//! It takes batches from all shards, makes as many as are waiting durable with one sync, and tells the shards. When the
+//! store fails it drops it, tells everybody, and opens a new one as soon as that works: a failed sync is never retried on
+//! the same file. Batches decided before the failure are void; their generation tells them.
+
+use crate::feed::FeedBoard;
+use crate::health::HealthBoard;
+use crate::message::Sequence;
+use crate::metrics::WriterCounters;
+use crate::placement::PartitionId;
+use crate::store::{CommitBatch, PartitionState, Store, StoreError, StoreOpener, StoreReader};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// How many waiting batches one sync may cover.
+const MOST_BATCHES: usize = 16;
+/// How long a consumer's progress may wait for a commit to travel with.
+const CURSOR_DELAY: Duration = Duration::from_millis(200);
+/// The pause before the first attempt to open a failed store again, and the longest one.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the writer is asked.
+pub(crate) enum WriterCommand {
+    /// Store a batch of a shard.
+    Commit {
+        shard: usize,
+        generation: u64,
+        number: u64,
+        batch: CommitBatch,
+    },
+    /// A shard has lost its state and takes its partitions anew.
+    Reacquire { shard: usize },
+    /// Store what is left and end.
+    Stop,
+}
+
+/// What a shard is told.
+pub(crate) enum Completion {
+    /// A batch is durable. Its buffers come back.
+    Stored { number: u64, batch: CommitBatch },
+    /// The store is gone, and with it every batch that has not been reported as stored.
+    Failed,
+    /// The store is open; the shard has to be built from it.
+    Opened {
+        generation: u64,
+        states: Vec<PartitionState>,
+        reader: Arc<dyn StoreReader>,
+    },
+}
+
+/// A shard as the writer sees it.
+pub(crate) struct ShardLink {
+    pub(crate) partitions: Vec<PartitionId>,
+    pub(crate) completions: Sender<Completion>,
+    pub(crate) wake: Arc<Notify>,
+}
+
+impl ShardLink {
+    fn tell(&self, completion: Completion) {
+        if self.completions.send(completion).is_err() {
+            tracing::debug!("a shard has gone before its completion");
+        }
+        self.wake.notify_one();
+    }
+}
+
+pub(crate) struct Writer {
+    pub(crate) opener: Arc<dyn StoreOpener>,
+    pub(crate) shards: Vec<ShardLink>,
+    pub(crate) commands: Receiver<WriterCommand>,
+    pub(crate) feeds: Arc<FeedBoard>,
+    pub(crate) health: Arc<HealthBoard>,
+    pub(crate) counters: Arc<WriterCounters>,
+    pub(crate) generation: u64,
+}
+
+/// What the writer does next.
+enum Turn {
+    Work(Vec<WriterCommand>),
+    Idle,
+    Stop(Vec<WriterCommand>),
+}
+
+impl Writer {
+    /// Runs until told to stop, beginning with a store that is open.
+    pub(crate) fn run(mut self, store: Box<dyn Store>) {
+        let mut store = Some(store);
+        while let Some(open) = store.take() {
+            match self.serve(open) {
+                Ok(()) => return,
+                Err(error) => {
+                    self.counters.failures.fetch_add(1, Relaxed);
+                    tracing::error!(%error, "the store failed; batches under way are void");
+                    self.generation += 1;
+                    self.feeds.set_reader(None);
+                    self.health.store_failed(error.to_string());
+                    for shard in &self.shards {
+                        shard.tell(Completion::Failed);
+                    }
+                    store = self.reopen();
+                }
+            }
+        }
+    }
+
+    /// Serves one open store until it fails or the writer is told to stop.
+    fn serve(&mut self, mut store: Box<dyn Store>) -> Result<(), StoreError> {
+        let all: Vec<usize> = (0..self.shards.len()).collect();
+        self.feeds.load_cursors(&*store.reader())?;
+        self.hand_over(&mut *store, &all)?;
+        self.feeds.set_reader(Some(store.reader()));
+        self.health.store_opened();
+        loop {
+            match self.next_turn() {
+                Turn::Work(commands) => self.work(&mut *store, commands)?,
+                Turn::Idle => self.work(&mut *store, Vec::new())?,
+                Turn::Stop(commands) => {
+                    self.work(&mut *store, commands)?;
+                    self.feeds.set_reader(None);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Gives shards their partitions as they stand now.
+    fn hand_over(&self, store: &mut dyn Store, shards: &[usize]) -> Result<(), StoreError> {
+        for &shard in shards {
+            let Some(link) = self.shards.get(shard) else {
+                continue;
+            };
+            let states = store.acquire(&link.partitions)?;
+            for state in &states {
+                self.feeds.committed(state.partition, state.next_sequence);
+            }
+            link.tell(Completion::Opened {
+                generation: self.generation,
+                states,
+                reader: store.reader(),
+            });
+        }
+        Ok(())
+    }
+
+    fn next_turn(&self) -> Turn {
+        // Without moved cursors a look at them now and then is enough.
+        let patience = if self.feeds.has_moved_cursors() {
+            CURSOR_DELAY
+        } else {
+            CURSOR_DELAY * 5
+        };
+        let first = match self.commands.recv_timeout(patience) {
+            Ok(command) => command,
+            Err(RecvTimeoutError::Timeout) => return Turn::Idle,
+            Err(RecvTimeoutError::Disconnected) => return Turn::Stop(Vec::new()),
+        };
+        let mut commands = vec![first];
+        while commands.len() < MOST_BATCHES
+            && !matches!(commands.last(), Some(WriterCommand::Stop))
+            && let Ok(command) = self.commands.try_recv()
+        {
+            commands.push(command);
+        }
+        if matches!(commands.last(), Some(WriterCommand::Stop)) {
+            commands.pop();
+            return Turn::Stop(commands);
+        }
+        Turn::Work(commands)
+    }
+
+    fn work(&self, store: &mut dyn Store, commands: Vec<WriterCommand>) -> Result<(), StoreError> {
+        let mut batches = Vec::with_capacity(commands.len());
+        let mut owners = Vec::with_capacity(commands.len());
+        let mut lost = Vec::new();
+        for command in commands {
+            match command {
+                WriterCommand::Commit {
+                    shard,
+                    generation,
+                    number,
+                    batch,
+                } => {
+                    if generation == self.generation && !lost.contains(&shard) {
+                        owners.push((shard, number));
+                        batches.push(batch);
+                    }
+                }
+                WriterCommand::Reacquire { shard } => lost.push(shard),
+                // Always last, and taken off by `next_turn`.
+                WriterCommand::Stop => {}
+            }
+        }
+        let cursors = self.feeds.moved_cursors();
+        if !cursors.is_empty() {
+            match batches.first_mut() {
+                Some(batch) => batch.cursors.extend(cursors),
+                None => batches.push(CommitBatch {
+                    partitions: Vec::new(),
+                    cursors,
+                }),
+            }
+        }
+        self.commit(store, batches, owners)?;
+        self.hand_over(store, &lost)
+    }
+
+    fn commit(
+        &self,
+        store: &mut dyn Store,
+        batches: Vec<CommitBatch>,
+        owners: Vec<(usize, u64)>,
+    ) -> Result<(), StoreError> {
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let began = Instant::now();
+        store.commit(&batches)?;
+        let nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.counters.commit_nanos.fetch_add(nanos, Relaxed);
+        self.counters.commits.fetch_add(1, Relaxed);
+        self.counters.batches.fetch_add(batches.len() as u64, Relaxed);
+        for (mut batch, (shard, number)) in batches.into_iter().zip(owners) {
+            for part in &batch.partitions {
+                let next = Sequence(part.first_sequence.0 + u64::from(part.entries));
+                self.feeds.committed(part.partition, next);
+            }
+            batch.cursors.clear();
+            if let Some(link) = self.shards.get(shard) {
+                link.tell(Completion::Stored { number, batch });
+            }
+        }
+        self.feeds.announce();
+        Ok(())
+    }
+
+    /// Opens the store again, however long it takes; `None` if told to stop meanwhile.
+    fn reopen(&self) -> Option<Box<dyn Store>> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.commands.recv_timeout(pause) {
+                Ok(WriterCommand::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
+                // Void: decided before the failure.
+                Ok(WriterCommand::Commit { .. } | WriterCommand::Reacquire { .. }) => continue,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            match self.opener.open() {
+                Ok(store) => {
+                    tracing::info!("the store is open again");
+                    return Some(store);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the store cannot be opened yet");
+                    self.health.store_failed(error.to_string());
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+}
