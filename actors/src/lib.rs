@@ -1,1 +1,19 @@
-//! placeholder
+//! The domain: stock, prices, orders, channels and ownership, as pure decisions.
+//!
+//! Its place in the map: `runtime` ◄ `actors` ◄ `adapters` ◄ `lockstep`. This crate never knows of AMQP, HTTP or disks,
+//! never reads a clock, draws a random number or waits.
+//!
+//! - [`inventory`]: the stock of a SKU in a warehouse;
+//! - [`pricing`]: list prices, customer contracts, and the resolver that explains every price;
+//! - [`orders`]: an order from intake to its end, as a saga over contracts, stock and the ERP;
+//! - [`reference`]: the read models, published once durable;
+//! - [`domain`]: the kinds of entities tied together.
+
+pub mod domain;
+pub mod ids;
+pub mod inventory;
+pub mod money;
+pub mod orders;
+pub mod pricing;
+pub mod quantity;
+pub mod reference;

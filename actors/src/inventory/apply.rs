@@ -1,0 +1,276 @@
+//! What an event does to a pair's stock. Dull and total.
+
+use super::command::{Adjustment, Condition};
+use super::event::StockEvent;
+use super::state::{
+    Book, CLOSED_KEPT, ClosedHold, ExpectedReceipt, Hold, HoldEnd, MAX_CLOSED, Stage, StockState,
+};
+use crate::ids::{DocumentId, HoldId, SystemName};
+use crate::quantity::{PositiveQuantity, Quantity};
+use compact_str::CompactString;
+use lockstep_runtime::time::Timestamp;
+
+pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
+    match event {
+        StockEvent::Held {
+            id,
+            asked,
+            granted,
+            expires,
+        } => hold(state, id, *asked, *granted, *expires),
+        StockEvent::Ended { id, end, at, .. } => end_hold(state, id, *end, *at),
+        StockEvent::Barred { id, at } => remember(
+            state,
+            ClosedHold {
+                id: id.clone(),
+                end: HoldEnd::Barred,
+                granted: Quantity::ZERO,
+                shipped: Quantity::ZERO,
+                at: *at,
+            },
+        ),
+        StockEvent::Picked { id, at } => pick(state, id, *at),
+        StockEvent::HeldAgain { id, granted, at } => hold_again(state, id, *granted, *at),
+        StockEvent::Shipped { id, quantity, at, .. } => ship(state, id, *quantity, *at),
+        StockEvent::Received {
+            quantity,
+            document,
+            expected,
+        } => {
+            state.on_hand = state.on_hand.plus(quantity.get());
+            less_expected(state, document, *expected);
+        }
+        StockEvent::Expected {
+            document,
+            quantity,
+            due,
+            stage,
+        } => expect(state, document, *quantity, *due, *stage),
+        StockEvent::Unexpected { document } => drop_expected(state, document),
+        StockEvent::Adjusted { change, quantity, .. } => adjust(state, *change, quantity.get()),
+        StockEvent::Returned {
+            quantity, condition, ..
+        } => take_back(state, quantity.get(), *condition),
+        StockEvent::Counted {
+            on_hand,
+            source,
+            version,
+            ..
+        } => count(state, *on_hand, source, *version),
+        StockEvent::SafetyStockSet { quantity } => state.safety = *quantity,
+        StockEvent::Forgotten { until } => forget(state, *until),
+    }
+    debug_assert_eq!(
+        state.reserved,
+        state
+            .holds()
+            .fold(Quantity::ZERO, |sum, (_, hold)| sum.plus(hold.open())),
+        "reserved is the sum of the live holds"
+    );
+}
+
+fn book(state: &mut StockState) -> &mut Book {
+    state.book.get_or_insert_default()
+}
+
+/// The earliest moment at which there is something to do, looked up where it may have become later.
+fn rest(state: &mut StockState) {
+    let Some(book) = &state.book else {
+        state.alarm = 0;
+        return;
+    };
+    if book.holds.is_empty() && book.closed.is_empty() && book.expected.is_empty() && book.counts.is_empty() {
+        state.book = None;
+        state.alarm = 0;
+        return;
+    }
+    let expiry = book.holds.values().filter_map(|hold| hold.expires).min();
+    // Twice the time that is promised: so that one waking forgets many.
+    let forget = book.closed.first().map(|closed| closed.at.after(CLOSED_KEPT * 2));
+    state.alarm = expiry
+        .into_iter()
+        .chain(forget)
+        .min()
+        .map_or(0, Timestamp::as_millis);
+}
+
+/// An alarm that is too early is harmless, and moving it late would cost a look at all holds.
+fn wake_by(state: &mut StockState, moment: Timestamp) {
+    let moment = moment.as_millis().max(1);
+    if state.alarm == 0 || moment < state.alarm {
+        state.alarm = moment;
+    }
+}
+
+fn hold(
+    state: &mut StockState,
+    id: &HoldId,
+    asked: PositiveQuantity,
+    granted: PositiveQuantity,
+    expires: Option<Timestamp>,
+) {
+    state.reserved = state.reserved.plus(granted.get());
+    let hold = Hold {
+        asked,
+        granted,
+        shipped: Quantity::ZERO,
+        expires,
+        picked: None,
+    };
+    book(state).holds.insert(id.clone(), hold);
+    if let Some(expires) = expires {
+        wake_by(state, expires);
+    }
+}
+
+fn end_hold(state: &mut StockState, id: &HoldId, end: HoldEnd, at: Timestamp) {
+    let Some(hold) = book(state).holds.remove(id) else {
+        return;
+    };
+    state.reserved = state.reserved.minus(hold.open());
+    remember(
+        state,
+        ClosedHold {
+            id: id.clone(),
+            end,
+            granted: hold.granted.get(),
+            shipped: hold.shipped,
+            at,
+        },
+    );
+}
+
+fn remember(state: &mut StockState, closed: ClosedHold) {
+    let at = closed.at;
+    let remembered = &mut book(state).closed;
+    remembered.retain(|other| other.id != closed.id);
+    if remembered.len() >= MAX_CLOSED {
+        remembered.remove(0);
+    }
+    remembered.push(closed);
+    wake_by(state, at.after(CLOSED_KEPT * 2));
+}
+
+fn pick(state: &mut StockState, id: &HoldId, at: Timestamp) {
+    if let Some(hold) = book(state).holds.get_mut(id) {
+        hold.picked = Some(at);
+        hold.expires = None;
+    }
+}
+
+fn hold_again(state: &mut StockState, id: &HoldId, granted: PositiveQuantity, at: Timestamp) {
+    book(state).closed.retain(|closed| closed.id != *id);
+    hold(state, id, granted, granted, None);
+    pick(state, id, at);
+}
+
+fn ship(state: &mut StockState, id: &HoldId, quantity: PositiveQuantity, at: Timestamp) {
+    state.on_hand = state.on_hand.minus(quantity.get());
+    let Some(hold) = book(state).holds.get_mut(id) else {
+        return;
+    };
+    hold.shipped = hold.shipped.plus(quantity.get());
+    hold.picked = hold.picked.or(Some(at));
+    hold.expires = None;
+    let open = hold.open();
+    state.reserved = state.reserved.minus(quantity.get());
+    if open == Quantity::ZERO {
+        end_hold(state, id, HoldEnd::Shipped, at);
+    }
+}
+
+fn coming(state: &mut StockState, stage: Stage) -> &mut Quantity {
+    match stage {
+        Stage::Expected => &mut state.expected,
+        Stage::InTransit => &mut state.in_transit,
+    }
+}
+
+fn expect(
+    state: &mut StockState,
+    document: &DocumentId,
+    quantity: PositiveQuantity,
+    due: Timestamp,
+    stage: Stage,
+) {
+    drop_expected(state, document);
+    let bucket = coming(state, stage);
+    *bucket = bucket.plus(quantity.get());
+    let receipt = ExpectedReceipt { quantity, due, stage };
+    book(state).expected.insert(document.clone(), receipt);
+}
+
+fn drop_expected(state: &mut StockState, document: &DocumentId) {
+    if state.book.is_none() {
+        return;
+    }
+    if let Some(receipt) = book(state).expected.remove(document) {
+        let bucket = coming(state, receipt.stage);
+        *bucket = bucket.minus(receipt.quantity.get());
+    }
+    rest(state);
+}
+
+fn less_expected(state: &mut StockState, document: &DocumentId, quantity: Quantity) {
+    if quantity == Quantity::ZERO {
+        return;
+    }
+    let Some(receipt) = book(state).expected.get_mut(document) else {
+        return;
+    };
+    match receipt.quantity.get().minus(quantity).positive() {
+        None => drop_expected(state, document),
+        Some(left) => {
+            receipt.quantity = left;
+            let stage = receipt.stage;
+            let bucket = coming(state, stage);
+            *bucket = bucket.minus(quantity);
+        }
+    }
+}
+
+fn adjust(state: &mut StockState, change: Adjustment, quantity: Quantity) {
+    match change {
+        Adjustment::Gain => state.on_hand = state.on_hand.plus(quantity),
+        Adjustment::Loss => state.on_hand = state.on_hand.minus(quantity),
+        Adjustment::Damage => state.damaged = state.damaged.plus(quantity),
+        Adjustment::Repair => state.damaged = state.damaged.minus(quantity),
+        Adjustment::Scrap => {
+            state.damaged = state.damaged.minus(quantity);
+            state.on_hand = state.on_hand.minus(quantity);
+        }
+        Adjustment::Quarantine => state.quarantined = state.quarantined.plus(quantity),
+        Adjustment::Clear => state.quarantined = state.quarantined.minus(quantity),
+        Adjustment::Condemn => {
+            state.quarantined = state.quarantined.minus(quantity);
+            state.damaged = state.damaged.plus(quantity);
+        }
+    }
+}
+
+fn take_back(state: &mut StockState, quantity: Quantity, condition: Condition) {
+    state.on_hand = state.on_hand.plus(quantity);
+    match condition {
+        Condition::Sellable => {}
+        Condition::Damaged => state.damaged = state.damaged.plus(quantity),
+        Condition::Quarantined => state.quarantined = state.quarantined.plus(quantity),
+    }
+}
+
+fn count(state: &mut StockState, on_hand: Quantity, source: &SystemName, version: u64) {
+    state.on_hand = on_hand;
+    if state.counted_by.is_empty() || state.counted_by == source.as_str() {
+        state.counted_by = CompactString::new(source.as_str());
+        state.counted_version = version;
+    } else {
+        book(state).counts.insert(source.clone(), version);
+    }
+}
+
+fn forget(state: &mut StockState, until: Timestamp) {
+    if let Some(book) = &mut state.book {
+        book.closed.retain(|closed| closed.at > until);
+        book.closed.shrink_to_fit();
+    }
+    rest(state);
+}

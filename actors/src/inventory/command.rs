@@ -1,0 +1,348 @@
+//! What someone may want of a pair's stock, and what is answered.
+
+use super::state::{HoldEnd, Stage};
+use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName};
+use crate::quantity::{PositiveQuantity, Quantity};
+use lockstep_runtime::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What someone wants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StockCommand {
+    /// Hold stock for an order's line.
+    Hold(HoldStock),
+    /// Give a hold back, as far as it has not been shipped. Before its hold, it bars it.
+    Release {
+        /// Which.
+        id: HoldId,
+        /// The order to tell.
+        answer_to: Option<OrderKey>,
+    },
+    /// The warehouse has it in hand: it no longer expires. Expired, it is held again if it is still free.
+    ConfirmPick {
+        /// Which.
+        id: HoldId,
+    },
+    /// Held stock leaves the house.
+    Ship {
+        /// Which hold.
+        id: HoldId,
+        /// How much of it has left, all shipments of this hold together.
+        quantity: ShipQuantity,
+        /// The delivery note.
+        document: Option<DocumentId>,
+        /// The order to tell.
+        answer_to: Option<OrderKey>,
+    },
+    /// Goods came in, sellable.
+    Receive {
+        /// How much.
+        quantity: PositiveQuantity,
+        /// The paper it came with; if a receipt is expected under it, that much less is expected.
+        document: DocumentId,
+    },
+    /// Goods are expected. Replaces what was expected under the document.
+    Expect {
+        /// The purchase or transfer order.
+        document: DocumentId,
+        /// How much is still to come.
+        quantity: PositiveQuantity,
+        /// When.
+        due: Timestamp,
+        /// How far it is.
+        stage: Stage,
+    },
+    /// Nothing more is expected under the document.
+    Unexpect {
+        /// The purchase or transfer order.
+        document: DocumentId,
+    },
+    /// Corrects the books or moves goods between buckets.
+    Adjust {
+        /// What happens to the goods.
+        change: Adjustment,
+        /// How much.
+        quantity: PositiveQuantity,
+        /// Why.
+        reason: Reason,
+        /// The paper, if there is one.
+        document: Option<DocumentId>,
+    },
+    /// Goods come back from a customer.
+    Return {
+        /// How much.
+        quantity: PositiveQuantity,
+        /// In which state they are.
+        condition: Condition,
+        /// The order they were sold with, if known.
+        order: Option<OrderKey>,
+        /// The paper.
+        document: DocumentId,
+    },
+    /// An absolute count.
+    Count {
+        /// What is there, damaged and quarantined included; not negative.
+        on_hand: Quantity,
+        /// Which system counted.
+        source: SystemName,
+        /// Its version; an equal or older one of the same system is ignored.
+        version: u64,
+    },
+    /// Keep this much back from sale.
+    SetSafetyStock {
+        /// How much; not negative.
+        quantity: Quantity,
+    },
+    /// Says how things stand. Changes nothing.
+    Show,
+}
+
+/// The wish to hold stock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HoldStock {
+    /// The hold's identity.
+    pub id: HoldId,
+    /// How much.
+    pub quantity: PositiveQuantity,
+    /// Whether less is welcome.
+    pub mode: HoldMode,
+    /// When it ends by itself, if it does.
+    pub expires: Option<Timestamp>,
+    /// The order to tell.
+    pub answer_to: Option<OrderKey>,
+}
+
+/// Whether less than asked for is welcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HoldMode {
+    /// All or nothing.
+    All,
+    /// As much as there is.
+    Partial,
+}
+
+/// How much of a hold has left the house.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ShipQuantity {
+    /// All that was granted.
+    All,
+    /// This much, all shipments of the hold together: so that a repeat ships nothing more.
+    Total(PositiveQuantity),
+}
+
+/// What an adjustment does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Adjustment {
+    /// More is on hand than the books say.
+    Gain,
+    /// Less is on hand than the books say.
+    Loss,
+    /// Sellable goods turn out broken.
+    Damage,
+    /// Broken goods are in order again.
+    Repair,
+    /// Broken goods are thrown away.
+    Scrap,
+    /// Sellable goods are withheld.
+    Quarantine,
+    /// Withheld goods may be sold.
+    Clear,
+    /// Withheld goods turn out broken.
+    Condemn,
+}
+
+/// In which state goods come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// As new.
+    Sellable,
+    /// Broken.
+    Damaged,
+    /// To be looked at.
+    Quarantined,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StockReply {
+    /// It is held.
+    Held {
+        /// How much of what was asked for.
+        quantity: PositiveQuantity,
+    },
+    /// Nothing of the hold is left: now or before.
+    Released {
+        /// How much came back with this command.
+        quantity: Quantity,
+    },
+    /// The warehouse's pick is noted.
+    Picked,
+    /// It has left the house.
+    Shipped {
+        /// How much of the hold, all shipments together.
+        total: Quantity,
+    },
+    /// Done.
+    Accepted {
+        /// What can be sold now.
+        available: Quantity,
+        /// How much of what is held is not there.
+        shortfall: Quantity,
+    },
+    /// An older or equal version than the one known; ignored.
+    Stale {
+        /// The version known.
+        known: u64,
+    },
+    /// How things stand.
+    Level {
+        /// On hand.
+        on_hand: Quantity,
+        /// Held.
+        reserved: Quantity,
+        /// Can be sold.
+        available: Quantity,
+        /// Held, but not there.
+        shortfall: Quantity,
+    },
+    /// Nothing has changed.
+    Refused(StockRefusal),
+}
+
+/// Why nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum StockRefusal {
+    /// There is not enough.
+    #[error("{asked} asked for, {available} available")]
+    Short {
+        /// What was asked for.
+        asked: PositiveQuantity,
+        /// What there is.
+        available: Quantity,
+    },
+    /// The same hold id stands for another quantity.
+    #[error("this hold was for {known}, not {asked}; use a new attempt number")]
+    Conflict {
+        /// What it stands for.
+        known: PositiveQuantity,
+        /// What was asked for.
+        asked: PositiveQuantity,
+    },
+    /// The hold has ended.
+    #[error("this hold has ended ({end:?}); use a new attempt number")]
+    Ended {
+        /// How.
+        end: HoldEnd,
+        /// How much of it had been shipped.
+        shipped: Quantity,
+    },
+    /// There is no such hold.
+    #[error("no such hold")]
+    UnknownHold,
+    /// More is to be shipped than is held.
+    #[error("{asked} to ship, {held} held")]
+    MoreThanHeld {
+        /// What was to be shipped, all shipments together.
+        asked: PositiveQuantity,
+        /// What was granted.
+        held: Quantity,
+    },
+    /// What is held is not there.
+    #[error("{asked} to ship, {sellable} on hand and in order; count again first")]
+    NotThere {
+        /// What was to be shipped now.
+        asked: Quantity,
+        /// What there is.
+        sellable: Quantity,
+    },
+    /// The hold would end before it began.
+    #[error("the hold's expiry has passed")]
+    AlreadyExpired,
+    /// A quantity that must not be negative, or a bucket that would become negative or too large.
+    #[error("{bucket} would be out of range: {reason}")]
+    OutOfRange {
+        /// Which bucket.
+        bucket: Bucket,
+        /// What would happen to it.
+        reason: RangeReason,
+    },
+    /// Nothing is expected under the document.
+    #[error("nothing is expected under this document")]
+    UnknownDocument,
+    /// Too many of something; the limits stand in [`super::state`].
+    #[error("at most {max} {what} for one SKU in one warehouse")]
+    TooMany {
+        /// Of what.
+        what: Limited,
+        /// How many there may be.
+        max: u32,
+    },
+}
+
+/// A part of the stock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bucket {
+    /// What is there.
+    OnHand,
+    /// What is there and in order.
+    Sellable,
+    /// What is broken.
+    Damaged,
+    /// What is withheld.
+    Quarantined,
+    /// What is kept back.
+    Safety,
+    /// What is to come.
+    Expected,
+    /// What is held.
+    Reserved,
+}
+
+/// Why a bucket would be out of range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RangeReason {
+    /// Below zero.
+    Negative,
+    /// Above [`Quantity::LIMIT`].
+    TooLarge,
+}
+
+/// What there may not be too many of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Limited {
+    /// Live holds.
+    Holds,
+    /// Expected receipts.
+    Receipts,
+    /// Counting systems.
+    CountingSystems,
+}
+
+macro_rules! spoken {
+    ($type:ty { $($variant:ident => $text:literal),+ $(,)? }) => {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(match self { $(Self::$variant => $text),+ })
+            }
+        }
+    };
+}
+
+spoken!(Bucket {
+    OnHand => "on hand", Sellable => "sellable stock", Damaged => "damaged", Quarantined => "quarantined",
+    Safety => "safety stock", Expected => "expected", Reserved => "reserved",
+});
+spoken!(RangeReason { Negative => "below zero", TooLarge => "above 10^12" });
+spoken!(Limited {
+    Holds => "live holds", Receipts => "expected receipts", CountingSystems => "counting systems",
+});

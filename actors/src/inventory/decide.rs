@@ -1,0 +1,499 @@
+//! The rule book of stock. Pure: the same state, command and time give the same decision.
+
+use super::SkuWarehouse;
+use super::apply::apply;
+use super::command::{
+    Adjustment, Bucket, HoldMode, HoldStock, Limited, RangeReason, ShipQuantity, StockCommand, StockRefusal,
+    StockReply,
+};
+use super::event::StockEvent;
+use super::state::{CLOSED_KEPT, HoldEnd, MAX_COUNTING_SYSTEMS, MAX_EXPECTED, MAX_HOLDS, StockState};
+use crate::ids::{DocumentId, HoldId, OrderKey, StockId, SystemName};
+use crate::orders::command::{OrderCommand, StockAnswer, StockAnswered};
+use crate::quantity::{PositiveQuantity, Quantity};
+use lockstep_runtime::entity::Decision;
+use lockstep_runtime::time::Timestamp;
+
+type StockDecision = Decision<SkuWarehouse>;
+
+pub(super) fn decide(
+    id: &StockId,
+    state: &StockState,
+    command: &StockCommand,
+    now: Timestamp,
+) -> StockDecision {
+    // An alarm may be late; what is over at `now` is over for every command.
+    if state.alarm().is_some_and(|alarm| alarm <= now)
+        && let Some(mut due) = wake(state, now)
+    {
+        let mut state = state.clone();
+        for event in &due.events {
+            apply(&mut state, event);
+        }
+        let decision = decide_now(id, &state, command, now);
+        due.events.extend(decision.events);
+        return Decision {
+            events: due.events,
+            ..decision
+        };
+    }
+    decide_now(id, state, command, now)
+}
+
+fn decide_now(id: &StockId, state: &StockState, command: &StockCommand, now: Timestamp) -> StockDecision {
+    match command {
+        StockCommand::Hold(hold) => answering(
+            id,
+            &hold.id,
+            hold.answer_to.as_ref(),
+            hold_stock(state, hold, now),
+        ),
+        StockCommand::Release { id: hold, answer_to } => {
+            answering(id, hold, answer_to.as_ref(), release(state, hold, now))
+        }
+        StockCommand::ConfirmPick { id: hold } => confirm_pick(state, hold, now),
+        StockCommand::Ship {
+            id: hold,
+            quantity,
+            document,
+            answer_to,
+        } => {
+            let decision = ship(state, hold, *quantity, document.as_ref(), now);
+            answering(id, hold, answer_to.as_ref(), decision)
+        }
+        StockCommand::Receive { quantity, document } => receive(state, *quantity, document),
+        StockCommand::Expect {
+            document,
+            quantity,
+            due,
+            stage,
+        } => expect(
+            state,
+            StockEvent::Expected {
+                document: document.clone(),
+                quantity: *quantity,
+                due: *due,
+                stage: *stage,
+            },
+            document,
+            *quantity,
+        ),
+        StockCommand::Unexpect { document } => unexpect(state, document),
+        StockCommand::Adjust {
+            change,
+            quantity,
+            reason,
+            document,
+        } => adjust(state, *change, *quantity, |shortfall| StockEvent::Adjusted {
+            change: *change,
+            quantity: *quantity,
+            reason: reason.clone(),
+            document: document.clone(),
+            shortfall,
+        }),
+        StockCommand::Return {
+            quantity,
+            condition,
+            order,
+            document,
+        } => within(state.on_hand.add(quantity.get()), Bucket::OnHand).map_or_else(refuse, |_| {
+            accept(
+                state,
+                StockEvent::Returned {
+                    quantity: *quantity,
+                    condition: *condition,
+                    order: order.clone(),
+                    document: document.clone(),
+                },
+            )
+        }),
+        StockCommand::Count {
+            on_hand,
+            source,
+            version,
+        } => count(state, *on_hand, source, *version),
+        StockCommand::SetSafetyStock { quantity } => set_safety_stock(state, *quantity),
+        StockCommand::Show => Decision::answer(level(state)),
+    }
+}
+
+/// Holds whose time is over, and closed holds remembered long enough.
+pub(super) fn wake(state: &StockState, now: Timestamp) -> Option<StockDecision> {
+    let mut decision = Decision::answer(level(state));
+    for (id, hold) in state.holds().filter(|(_, hold)| hold.is_due(now)) {
+        decision = decision.and(StockEvent::Ended {
+            id: id.clone(),
+            end: HoldEnd::Expired,
+            quantity: hold.open(),
+            at: now,
+        });
+    }
+    // Also moves an alarm on that came early: forgetting looks for the next moment.
+    let kept = i64::try_from(CLOSED_KEPT.as_millis()).unwrap_or(i64::MAX);
+    let until = Timestamp::from_millis(now.as_millis().saturating_sub(kept));
+    state.alarm().filter(|&alarm| alarm <= now)?;
+    Some(decision.and(StockEvent::Forgotten { until }))
+}
+
+fn refuse(refusal: StockRefusal) -> StockDecision {
+    Decision::answer(StockReply::Refused(refusal))
+}
+
+/// One thing happens; the asker is told what can be sold after it. Off the path of holds: it looks ahead on a copy.
+fn accept(state: &StockState, event: StockEvent) -> StockDecision {
+    let mut after = state.clone();
+    apply(&mut after, &event);
+    let reply = StockReply::Accepted {
+        available: after.available(),
+        shortfall: after.shortfall(),
+    };
+    Decision::event(event, reply)
+}
+
+fn level(state: &StockState) -> StockReply {
+    StockReply::Level {
+        on_hand: state.on_hand,
+        reserved: state.reserved,
+        available: state.available(),
+        shortfall: state.shortfall(),
+    }
+}
+
+/// Tells the order that asked what became of its hold.
+fn answering(
+    stock: &StockId,
+    hold: &HoldId,
+    answer_to: Option<&OrderKey>,
+    decision: StockDecision,
+) -> StockDecision {
+    let Some(order) = answer_to else {
+        return decision;
+    };
+    let answer = match &decision.reply {
+        StockReply::Held { quantity } => StockAnswer::Held(*quantity),
+        StockReply::Released { .. } => StockAnswer::Released,
+        StockReply::Shipped { total } => StockAnswer::Shipped(*total),
+        StockReply::Refused(refusal) => StockAnswer::Refused(refusal.clone()),
+        StockReply::Picked
+        | StockReply::Accepted { .. }
+        | StockReply::Stale { .. }
+        | StockReply::Level { .. } => return decision,
+    };
+    let answered = StockAnswered {
+        line: hold.line,
+        attempt: hold.attempt,
+        warehouse: stock.warehouse,
+        answer,
+    };
+    decision.send((order.clone(), OrderCommand::StockAnswered(answered)))
+}
+
+fn hold_stock(state: &StockState, wish: &HoldStock, now: Timestamp) -> StockDecision {
+    if let Some(hold) = state.hold(&wish.id) {
+        return if hold.asked == wish.quantity {
+            Decision::answer(StockReply::Held {
+                quantity: hold.granted,
+            })
+        } else {
+            refuse(StockRefusal::Conflict {
+                known: hold.asked,
+                asked: wish.quantity,
+            })
+        };
+    }
+    if let Some(closed) = state.closed(&wish.id) {
+        return refuse(StockRefusal::Ended {
+            end: closed.end,
+            shipped: closed.shipped,
+        });
+    }
+    if wish.expires.is_some_and(|expires| expires <= now) {
+        return refuse(StockRefusal::AlreadyExpired);
+    }
+    if state
+        .book
+        .as_ref()
+        .is_some_and(|book| book.holds.len() >= MAX_HOLDS)
+    {
+        return refuse(too_many(Limited::Holds, MAX_HOLDS));
+    }
+    let available = state.available();
+    let granted = match wish.mode {
+        HoldMode::All => (wish.quantity.get() <= available).then_some(wish.quantity),
+        HoldMode::Partial => wish.quantity.get().min(available).positive(),
+    };
+    let Some(granted) = granted else {
+        return refuse(StockRefusal::Short {
+            asked: wish.quantity,
+            available,
+        });
+    };
+    Decision::event(
+        StockEvent::Held {
+            id: wish.id.clone(),
+            asked: wish.quantity,
+            granted,
+            expires: wish.expires,
+        },
+        StockReply::Held { quantity: granted },
+    )
+}
+
+fn release(state: &StockState, id: &HoldId, now: Timestamp) -> StockDecision {
+    if let Some(hold) = state.hold(id) {
+        let event = StockEvent::Ended {
+            id: id.clone(),
+            end: HoldEnd::Released,
+            quantity: hold.open(),
+            at: now,
+        };
+        return Decision::event(
+            event,
+            StockReply::Released {
+                quantity: hold.open(),
+            },
+        );
+    }
+    let nothing = StockReply::Released {
+        quantity: Quantity::ZERO,
+    };
+    if state.closed(id).is_some() {
+        return Decision::answer(nothing);
+    }
+    Decision::event(
+        StockEvent::Barred {
+            id: id.clone(),
+            at: now,
+        },
+        nothing,
+    )
+}
+
+fn confirm_pick(state: &StockState, id: &HoldId, now: Timestamp) -> StockDecision {
+    if let Some(hold) = state.hold(id) {
+        return match hold.picked {
+            Some(_) => Decision::answer(StockReply::Picked),
+            None => Decision::event(
+                StockEvent::Picked {
+                    id: id.clone(),
+                    at: now,
+                },
+                StockReply::Picked,
+            ),
+        };
+    }
+    let Some(closed) = state.closed(id) else {
+        return refuse(StockRefusal::UnknownHold);
+    };
+    let free = closed.granted <= state.available();
+    match (closed.end, closed.granted.positive()) {
+        (HoldEnd::Expired, Some(granted)) if free => Decision::event(
+            StockEvent::HeldAgain {
+                id: id.clone(),
+                granted,
+                at: now,
+            },
+            StockReply::Picked,
+        ),
+        (HoldEnd::Released | HoldEnd::Shipped | HoldEnd::Expired | HoldEnd::Barred, _) => {
+            refuse(StockRefusal::Ended {
+                end: closed.end,
+                shipped: closed.shipped,
+            })
+        }
+    }
+}
+
+fn ship(
+    state: &StockState,
+    id: &HoldId,
+    quantity: ShipQuantity,
+    document: Option<&DocumentId>,
+    now: Timestamp,
+) -> StockDecision {
+    let Some(hold) = state.hold(id) else {
+        return ship_without_hold(state, id, quantity);
+    };
+    let total = match quantity {
+        ShipQuantity::All => hold.granted,
+        ShipQuantity::Total(total) => total,
+    };
+    if total > hold.granted {
+        return refuse(StockRefusal::MoreThanHeld {
+            asked: total,
+            held: hold.granted.get(),
+        });
+    }
+    let Some(now_leaving) = total.get().minus(hold.shipped).positive() else {
+        return Decision::answer(StockReply::Shipped { total: hold.shipped });
+    };
+    if now_leaving.get() > state.sellable() {
+        return refuse(StockRefusal::NotThere {
+            asked: now_leaving.get(),
+            sellable: state.sellable(),
+        });
+    }
+    Decision::event(
+        StockEvent::Shipped {
+            id: id.clone(),
+            quantity: now_leaving,
+            document: document.cloned(),
+            at: now,
+        },
+        StockReply::Shipped { total: total.get() },
+    )
+}
+
+/// A repeat of a shipment that closed the hold is answered as the first was.
+fn ship_without_hold(state: &StockState, id: &HoldId, quantity: ShipQuantity) -> StockDecision {
+    let Some(closed) = state.closed(id) else {
+        return refuse(StockRefusal::UnknownHold);
+    };
+    let wanted = match quantity {
+        ShipQuantity::All => closed.granted,
+        ShipQuantity::Total(total) => total.get(),
+    };
+    if wanted > Quantity::ZERO && closed.shipped >= wanted {
+        return Decision::answer(StockReply::Shipped {
+            total: closed.shipped,
+        });
+    }
+    refuse(StockRefusal::Ended {
+        end: closed.end,
+        shipped: closed.shipped,
+    })
+}
+
+fn receive(state: &StockState, quantity: PositiveQuantity, document: &DocumentId) -> StockDecision {
+    if let Err(refusal) = within(state.on_hand.add(quantity.get()), Bucket::OnHand) {
+        return refuse(refusal);
+    }
+    let expected = state
+        .book
+        .as_ref()
+        .and_then(|book| book.expected.get(document))
+        .map_or(Quantity::ZERO, |receipt| receipt.quantity.min(quantity).get());
+    accept(
+        state,
+        StockEvent::Received {
+            quantity,
+            document: document.clone(),
+            expected,
+        },
+    )
+}
+
+fn expect(
+    state: &StockState,
+    event: StockEvent,
+    document: &DocumentId,
+    quantity: PositiveQuantity,
+) -> StockDecision {
+    let known = state.receipts().any(|(known, _)| known == document);
+    if !known && state.receipts().count() >= MAX_EXPECTED {
+        return refuse(too_many(Limited::Receipts, MAX_EXPECTED));
+    }
+    let coming = state
+        .expected
+        .add(state.in_transit)
+        .and_then(|coming| coming.add(quantity.get()));
+    within(coming, Bucket::Expected).map_or_else(refuse, |_| accept(state, event))
+}
+
+fn unexpect(state: &StockState, document: &DocumentId) -> StockDecision {
+    if !state.receipts().any(|(known, _)| known == document) {
+        return refuse(StockRefusal::UnknownDocument);
+    }
+    accept(
+        state,
+        StockEvent::Unexpected {
+            document: document.clone(),
+        },
+    )
+}
+
+fn adjust(
+    state: &StockState,
+    change: Adjustment,
+    quantity: PositiveQuantity,
+    event: impl Fn(Quantity) -> StockEvent,
+) -> StockDecision {
+    let quantity = quantity.get();
+    let checked = match change {
+        Adjustment::Gain => within(state.on_hand.add(quantity), Bucket::OnHand),
+        Adjustment::Loss | Adjustment::Damage | Adjustment::Quarantine => {
+            within(state.sellable().subtract(quantity), Bucket::Sellable)
+        }
+        Adjustment::Repair | Adjustment::Scrap => within(state.damaged.subtract(quantity), Bucket::Damaged),
+        Adjustment::Clear | Adjustment::Condemn => {
+            within(state.quarantined.subtract(quantity), Bucket::Quarantined)
+        }
+    };
+    if let Err(refusal) = checked {
+        return refuse(refusal);
+    }
+    let mut after = state.clone();
+    apply(&mut after, &event(Quantity::ZERO));
+    accept(state, event(after.shortfall()))
+}
+
+fn count(state: &StockState, on_hand: Quantity, source: &SystemName, version: u64) -> StockDecision {
+    if let Err(refusal) = within(Ok(on_hand), Bucket::OnHand) {
+        return refuse(refusal);
+    }
+    if let Some(known) = state.counted(source).filter(|&known| version <= known) {
+        return Decision::answer(StockReply::Stale { known });
+    }
+    let systems = state.book.as_ref().map_or(0, |book| book.counts.len());
+    let first = state.counted_by.is_empty() || state.counted(source).is_some();
+    if !first && systems + 1 >= MAX_COUNTING_SYSTEMS {
+        return refuse(too_many(Limited::CountingSystems, MAX_COUNTING_SYSTEMS));
+    }
+    let shortfall = state
+        .reserved
+        .plus(state.damaged)
+        .plus(state.quarantined)
+        .minus(on_hand)
+        .at_least_zero();
+    accept(
+        state,
+        StockEvent::Counted {
+            on_hand,
+            source: source.clone(),
+            version,
+            difference: on_hand.minus(state.on_hand),
+            shortfall,
+        },
+    )
+}
+
+fn set_safety_stock(state: &StockState, quantity: Quantity) -> StockDecision {
+    if quantity == state.safety {
+        return Decision::answer(StockReply::Accepted {
+            available: state.available(),
+            shortfall: state.shortfall(),
+        });
+    }
+    within(Ok(quantity), Bucket::Safety)
+        .map_or_else(refuse, |_| accept(state, StockEvent::SafetyStockSet { quantity }))
+}
+
+fn within(
+    sum: Result<Quantity, crate::quantity::QuantityOutOfRange>,
+    bucket: Bucket,
+) -> Result<Quantity, StockRefusal> {
+    let reason = match sum {
+        Ok(sum) if sum >= Quantity::ZERO => return Ok(sum),
+        Ok(_) => RangeReason::Negative,
+        Err(error) if error.found < 0 => RangeReason::Negative,
+        Err(_) => RangeReason::TooLarge,
+    };
+    Err(StockRefusal::OutOfRange { bucket, reason })
+}
+
+fn too_many(what: Limited, max: usize) -> StockRefusal {
+    StockRefusal::TooMany {
+        what,
+        max: u32::try_from(max).unwrap_or(u32::MAX),
+    }
+}

@@ -1,0 +1,79 @@
+//! Stock of one SKU in one warehouse.
+//!
+//! Invariants, true after every event:
+//! - `reserved` is the sum of what the live holds still hold;
+//! - no hold, confirmation or shipment that we decide makes `reserved` exceed what can be sold; only facts from outside
+//!   (a count, a loss, damage) can, and then the event names the shortfall and the published availability is 0;
+//! - `on_hand` includes what is damaged or quarantined; no bucket is negative;
+//! - a hold that was released, shipped or expired does not come back: its id is remembered for
+//!   [`state::CLOSED_KEPT`], the last [`state::MAX_CLOSED`] of a pair. Later repeats from entities are
+//!   caught by the stream numbers between partitions, and an order releases a grant that it has no use for.
+
+mod apply;
+pub mod command;
+mod decide;
+pub mod event;
+pub mod state;
+
+use crate::domain::{Distributor, View};
+use crate::ids::StockId;
+use crate::reference::StockLevel;
+use command::{StockCommand, StockReply};
+use event::StockEvent;
+use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency};
+use lockstep_runtime::message::Sequence;
+use lockstep_runtime::time::Timestamp;
+use state::StockState;
+
+/// The stock of one SKU in one warehouse, as an entity.
+#[derive(Clone, Copy, Debug)]
+pub struct SkuWarehouse;
+
+impl Entity for SkuWarehouse {
+    const KIND: EntityKind = EntityKind(1);
+    const NAME: &'static str = "sku-warehouse";
+    const RESIDENCY: Residency = Residency::Resident;
+
+    type Domain = Distributor;
+    type Id = StockId;
+    type State = StockState;
+    type Command = StockCommand;
+    type Event = StockEvent;
+    type Reply = StockReply;
+
+    fn is_query(command: &StockCommand) -> bool {
+        matches!(command, StockCommand::Show)
+    }
+
+    fn decide(
+        id: &StockId,
+        state: &StockState,
+        command: &StockCommand,
+        context: &Context<'_, Distributor>,
+    ) -> Decision<Self> {
+        decide::decide(id, state, command, context.now)
+    }
+
+    fn apply(state: &mut StockState, event: &StockEvent) {
+        apply::apply(state, event);
+    }
+
+    fn alarm(state: &StockState) -> Option<Timestamp> {
+        state.alarm()
+    }
+
+    fn wake(_id: &StockId, state: &StockState, context: &Context<'_, Distributor>) -> Option<Decision<Self>> {
+        decide::wake(state, context.now)
+    }
+
+    fn view(id: &StockId, state: &StockState, sequence: Sequence) -> Option<View> {
+        Some(View::Stock(StockLevel {
+            sku: id.sku.clone(),
+            warehouse: id.warehouse,
+            available: state.available(),
+            on_hand: state.on_hand,
+            reserved: state.reserved,
+            sequence,
+        }))
+    }
+}

@@ -1,0 +1,247 @@
+//! What is known of a SKU in a warehouse.
+//!
+//! 2.5 million of these are resident: the row is small, and has nothing on the heap while nothing is held, expected
+//! or remembered.
+
+use crate::ids::{DocumentId, HoldId, SystemName};
+use crate::quantity::{PositiveQuantity, Quantity};
+use compact_str::CompactString;
+use lockstep_runtime::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long a closed hold's id is remembered at least, unless [`MAX_CLOSED`] newer ones push it out.
+pub const CLOSED_KEPT: Duration = Duration::from_secs(300);
+/// How many closed holds a pair remembers.
+pub const MAX_CLOSED: usize = 16;
+/// How many receipts a pair may expect at a time.
+pub const MAX_EXPECTED: usize = 64;
+/// How many systems may send absolute counts for one pair.
+pub const MAX_COUNTING_SYSTEMS: usize = 8;
+/// How many live holds a pair may have.
+pub const MAX_HOLDS: usize = 100_000;
+
+/// The stock of one SKU in one warehouse.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StockState {
+    /// Physically there, damaged and quarantined included.
+    pub on_hand: Quantity,
+    /// Held for orders.
+    pub reserved: Quantity,
+    /// On hand, but broken.
+    pub damaged: Quantity,
+    /// On hand, but not yet allowed to be sold.
+    pub quarantined: Quantity,
+    /// Kept back from sale.
+    pub safety: Quantity,
+    /// On its way from another warehouse or supplier; no part of `on_hand`.
+    pub in_transit: Quantity,
+    /// Ordered, not yet on its way; no part of `on_hand`.
+    pub expected: Quantity,
+    /// The last count's version.
+    pub(crate) counted_version: u64,
+    /// Who counted; empty before the first count.
+    pub(crate) counted_by: CompactString,
+    /// When there is something to do, in milliseconds; 0 stands for never.
+    pub(crate) alarm: i64,
+    /// What only some pairs have.
+    pub(crate) book: Option<Box<Book>>,
+}
+
+const _: () = assert!(size_of::<StockState>() <= 128);
+
+/// The part of a pair's state that is absent while nothing is held, expected or remembered.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Book {
+    /// The live holds.
+    #[serde(with = "pairs")]
+    pub holds: BTreeMap<HoldId, Hold>,
+    /// Holds that ended, oldest first.
+    pub closed: Vec<ClosedHold>,
+    /// Receipts that are expected, by document.
+    #[serde(with = "pairs")]
+    pub expected: BTreeMap<DocumentId, ExpectedReceipt>,
+    /// The last count of each further counting system.
+    #[serde(with = "pairs")]
+    pub counts: BTreeMap<SystemName, u64>,
+}
+
+/// A live hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hold {
+    /// What was asked for.
+    pub asked: PositiveQuantity,
+    /// What was granted.
+    pub granted: PositiveQuantity,
+    /// What of it has left the house.
+    pub shipped: Quantity,
+    /// When it ends by itself, unless it is picked.
+    pub expires: Option<Timestamp>,
+    /// Whether the warehouse has it in hand: then it no longer expires.
+    pub picked: Option<Timestamp>,
+}
+
+impl Hold {
+    /// What it still holds.
+    #[must_use]
+    pub fn open(&self) -> Quantity {
+        self.granted.get().minus(self.shipped)
+    }
+
+    /// Whether its time is over.
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+}
+
+/// A hold that ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClosedHold {
+    /// Which.
+    pub id: HoldId,
+    /// How it ended.
+    pub end: HoldEnd,
+    /// What it had been granted; zero if it was released before it came.
+    pub granted: Quantity,
+    /// What of it had left the house.
+    pub shipped: Quantity,
+    /// When it ended.
+    pub at: Timestamp,
+}
+
+/// How a hold ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HoldEnd {
+    /// Given back.
+    Released,
+    /// All of it left the house.
+    Shipped,
+    /// Its time was over.
+    Expired,
+    /// Released before it arrived; it is refused when it does.
+    Barred,
+}
+
+/// A receipt that is expected.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExpectedReceipt {
+    /// How much is still to come.
+    pub quantity: PositiveQuantity,
+    /// When.
+    pub due: Timestamp,
+    /// How far it is.
+    pub stage: Stage,
+}
+
+/// How far an expected receipt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Ordered.
+    Expected,
+    /// On its way.
+    InTransit,
+}
+
+impl StockState {
+    /// Available to sell, negative if more is promised or kept back than is there.
+    #[must_use]
+    pub fn position(&self) -> Quantity {
+        self.sellable().minus(self.reserved).minus(self.safety)
+    }
+
+    /// Available to sell: what a new hold may take, and what is published.
+    #[must_use]
+    pub fn available(&self) -> Quantity {
+        self.position().at_least_zero()
+    }
+
+    /// On hand and in order, held or not.
+    #[must_use]
+    pub fn sellable(&self) -> Quantity {
+        self.on_hand.minus(self.damaged).minus(self.quarantined)
+    }
+
+    /// How much of what is held is not there.
+    #[must_use]
+    pub fn shortfall(&self) -> Quantity {
+        self.reserved.minus(self.sellable()).at_least_zero()
+    }
+
+    /// Available to promise: what can be sold now, and what is due until `by`.
+    #[must_use]
+    pub fn available_to_promise(&self, by: Timestamp) -> Quantity {
+        let due = self
+            .receipts()
+            .filter(|(_, receipt)| receipt.due <= by)
+            .fold(Quantity::ZERO, |sum, (_, receipt)| {
+                sum.plus(receipt.quantity.get())
+            });
+        self.position().plus(due).at_least_zero()
+    }
+
+    /// The live holds.
+    pub fn holds(&self) -> impl Iterator<Item = (&HoldId, &Hold)> {
+        self.book.iter().flat_map(|book| book.holds.iter())
+    }
+
+    /// The expected receipts.
+    pub fn receipts(&self) -> impl Iterator<Item = (&DocumentId, &ExpectedReceipt)> {
+        self.book.iter().flat_map(|book| book.expected.iter())
+    }
+
+    /// A live hold.
+    #[must_use]
+    pub fn hold(&self, id: &HoldId) -> Option<&Hold> {
+        self.book.as_ref()?.holds.get(id)
+    }
+
+    /// A hold that ended and is remembered.
+    #[must_use]
+    pub fn closed(&self, id: &HoldId) -> Option<&ClosedHold> {
+        self.book
+            .as_ref()?
+            .closed
+            .iter()
+            .rev()
+            .find(|closed| closed.id == *id)
+    }
+
+    /// The version of the last count by a system.
+    #[must_use]
+    pub fn counted(&self, by: &SystemName) -> Option<u64> {
+        if self.counted_by == by.as_str() {
+            return Some(self.counted_version);
+        }
+        self.book.as_ref()?.counts.get(by).copied()
+    }
+
+    pub(crate) fn alarm(&self) -> Option<Timestamp> {
+        (self.alarm != 0).then(|| Timestamp::from_millis(self.alarm))
+    }
+}
+
+/// Maps as lists of pairs: their keys are not always texts.
+mod pairs {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::collections::BTreeMap;
+
+    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}

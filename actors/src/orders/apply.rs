@@ -1,0 +1,83 @@
+//! What an event does to an order. Dull and total.
+
+use super::event::OrderEvent;
+use super::state::{Afterwards, Erp, Exception, OrderState, Placed, Status};
+use crate::ids::Reason;
+
+pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
+    if let OrderEvent::Placed {
+        request,
+        correlation,
+        at,
+    } = event
+    {
+        state.placed = Some(Box::new(Placed {
+            request: request.clone(),
+            correlation: correlation.clone(),
+            received_at: *at,
+            status: Status::Pricing,
+            sequence: 0,
+            since: *at,
+            quote: None,
+            pricing_attempt: 0,
+            reserving_attempt: 0,
+            allocations: Vec::new(),
+            erp: Erp::default(),
+            tries: 0,
+            alarm: None,
+            afterwards: None,
+            exception: None,
+            resume: Status::Pricing,
+            cancel_wanted: None,
+            end_reason: None,
+        }));
+    } else if let Some(placed) = &mut state.placed {
+        apply_placed(placed, event);
+    }
+}
+
+pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
+    match event {
+        OrderEvent::Placed { .. } => {}
+        OrderEvent::PricingBegun { attempt } => placed.pricing_attempt = *attempt,
+        OrderEvent::Priced { quote } => placed.quote = Some(quote.clone()),
+        OrderEvent::ReservingBegun { attempt } => {
+            placed.reserving_attempt = *attempt;
+            placed.allocations.clear();
+        }
+        OrderEvent::Allocated { allocation } => placed.allocations.push(allocation.clone()),
+        OrderEvent::AllocationMoved { place, allocation } => {
+            let place = usize::try_from(*place).ok();
+            if let Some(known) = place.and_then(|place| placed.allocations.get_mut(place)) {
+                known.clone_from(allocation);
+            }
+        }
+        OrderEvent::ErpMoved { erp } => placed.erp = erp.clone(),
+        OrderEvent::Waiting { until, tries } => {
+            placed.alarm = *until;
+            placed.tries = *tries;
+        }
+        OrderEvent::Became { status, at } => {
+            placed.status = *status;
+            placed.sequence = placed.sequence.saturating_add(1);
+            placed.since = *at;
+            if *status != Status::Exception {
+                placed.exception = None;
+            }
+        }
+        OrderEvent::Releasing { afterwards } => placed.afterwards = Some(afterwards.clone()),
+        OrderEvent::CancelWanted { afterwards } => placed.cancel_wanted.clone_from(afterwards),
+        OrderEvent::Raised { exception, resume } => raise(placed, exception, *resume),
+        OrderEvent::Ended { reason } => end(placed, reason),
+    }
+}
+
+fn raise(placed: &mut Placed, exception: &Exception, resume: Status) {
+    placed.exception = Some(exception.clone());
+    placed.resume = resume;
+}
+
+fn end(placed: &mut Placed, reason: &Reason) {
+    placed.end_reason = Some(reason.clone());
+    placed.afterwards = None::<Afterwards>;
+}

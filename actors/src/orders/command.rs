@@ -1,0 +1,317 @@
+//! What someone may want of an order, what its partners answer it, and what it answers.
+
+use super::state::{Exception, Policy, Status};
+use crate::ids::{CustomerId, DocumentId, Reason, Sku, WarehouseCode};
+use crate::inventory::command::StockRefusal;
+use crate::money::{Currency, Money};
+use crate::pricing::contract::Customers;
+use crate::pricing::resolve::{Quote, QuoteRefusal};
+use crate::quantity::{PositiveQuantity, Quantity};
+use lockstep_runtime::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What someone wants, or what a partner answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OrderCommand {
+    /// Take this order.
+    Submit(OrderRequest),
+    /// The contract's answer.
+    Priced(Priced),
+    /// The stock's answer.
+    StockAnswered(StockAnswered),
+    /// The ERP's answer to a booking or a lookup.
+    BookingAnswered(BookingAnswered),
+    /// The ERP's answer to a cancellation.
+    CancelAnswered(CancelAnswered),
+    /// The warehouse may begin.
+    ReleaseToWarehouse,
+    /// The warehouse has everything in hand.
+    ConfirmPick,
+    /// Goods leave the house.
+    Ship {
+        /// The delivery note.
+        document: Option<DocumentId>,
+        /// How much of which lines, all shipments together; empty for all that is held.
+        lines: Vec<ShipLine>,
+    },
+    /// It is invoiced and done.
+    Close,
+    /// It is no longer wanted.
+    Cancel {
+        /// Why.
+        reason: Reason,
+    },
+    /// Try again what raised the exception.
+    Retry,
+    /// Give up what raised the exception.
+    Reject {
+        /// Why.
+        reason: Reason,
+    },
+    /// Says how things stand. Changes nothing.
+    Show,
+}
+
+/// An order as it comes in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrderRequest {
+    /// Who buys.
+    pub customer: CustomerId,
+    /// In which currency.
+    pub currency: Currency,
+    /// What; between 1 and [`super::state::MAX_LINES`].
+    pub lines: Vec<OrderLine>,
+    /// Where from, the preferred one first; between 1 and [`super::state::MAX_WAREHOUSES`].
+    pub warehouses: Vec<WarehouseCode>,
+    /// What if there is not enough.
+    pub policy: Policy,
+    /// Whether the customer must have a contract.
+    pub customers: Customers,
+    /// Priced as of when; none for the moment of pricing.
+    pub price_as_of: Option<Timestamp>,
+}
+
+/// A line of an order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrderLine {
+    /// Its number; each once.
+    pub line: u16,
+    /// What.
+    pub sku: Sku,
+    /// How much.
+    pub quantity: PositiveQuantity,
+}
+
+/// How much of a line has left the house.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShipLine {
+    /// Which.
+    pub line: u16,
+    /// How much, all shipments together.
+    pub total: PositiveQuantity,
+}
+
+/// A contract's answer to an order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Priced {
+    /// The attempt that was asked for.
+    pub attempt: u16,
+    /// The price, or why there is none.
+    pub result: Result<Quote, QuoteRefusal>,
+}
+
+/// A stock's answer to an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockAnswered {
+    /// The order's line.
+    pub line: u16,
+    /// The attempt at reserving.
+    pub attempt: u16,
+    /// Which warehouse.
+    pub warehouse: WarehouseCode,
+    /// The answer.
+    pub answer: StockAnswer,
+}
+
+/// What a stock says to an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StockAnswer {
+    /// This much is held.
+    Held(PositiveQuantity),
+    /// Nothing is held any more.
+    Released,
+    /// This much has left the house, all shipments together.
+    Shipped(Quantity),
+    /// No.
+    Refused(StockRefusal),
+}
+
+/// The ERP's answer to a booking or a lookup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookingAnswered {
+    /// The attempt that was asked for, as in the request.
+    pub attempt: u16,
+    /// The answer.
+    pub answer: BookingAnswer,
+}
+
+/// What the ERP says to a booking or a lookup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BookingAnswer {
+    /// It stands in the ERP, now or since earlier.
+    Confirmed {
+        /// The ERP's number for it.
+        erp_number: DocumentId,
+    },
+    /// The ERP does not want it.
+    Rejected {
+        /// Why.
+        reason: Reason,
+    },
+    /// It certainly was not booked; trying again may help.
+    Failed {
+        /// What went wrong.
+        reason: Reason,
+    },
+    /// It may have been booked, as after a timeout.
+    Unknown {
+        /// What went wrong.
+        reason: Reason,
+    },
+    /// A lookup's answer: the ERP does not have it.
+    NotFound,
+}
+
+/// The ERP's answer to a cancellation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelAnswered {
+    /// The attempt that was asked for, as in the request.
+    pub attempt: u16,
+    /// The answer.
+    pub answer: CancelAnswer,
+}
+
+/// What the ERP says to a cancellation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CancelAnswer {
+    /// It does not stand in the ERP any more, or never did.
+    Cancelled,
+    /// The ERP keeps it.
+    Refused {
+        /// Why.
+        reason: Reason,
+    },
+    /// No decision; trying again may help.
+    Failed {
+        /// What went wrong.
+        reason: Reason,
+    },
+}
+
+/// What an order answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OrderReply {
+    /// Taken, now or before; and where it stands.
+    Accepted {
+        /// Where it stands.
+        status: Status,
+        /// The number of its last change of status.
+        sequence: u32,
+    },
+    /// A partner's answer that nobody waits for any more.
+    Ignored,
+    /// How things stand.
+    Order(Box<OrderSummary>),
+    /// Nothing has changed.
+    Refused(OrderRefusal),
+}
+
+/// How an order stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrderSummary {
+    /// Where it stands.
+    pub status: Status,
+    /// The number of its last change of status.
+    pub sequence: u32,
+    /// Who buys.
+    pub customer: CustomerId,
+    /// When it came in.
+    pub received_at: Timestamp,
+    /// The conversation it came in with.
+    pub correlation: String,
+    /// Its lines.
+    pub lines: Vec<LineSummary>,
+    /// Its price, once known.
+    pub total: Option<Money>,
+    /// Its price explained, once known.
+    pub quote: Option<Quote>,
+    /// The ERP's number for it, once booked.
+    pub erp_number: Option<DocumentId>,
+    /// What a person must settle, and since when.
+    pub exception: Option<(Exception, Timestamp)>,
+    /// Why it was cancelled or rejected.
+    pub end_reason: Option<Reason>,
+}
+
+/// How a line stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineSummary {
+    /// Its number.
+    pub line: u16,
+    /// What.
+    pub sku: Sku,
+    /// How much was ordered.
+    pub ordered: PositiveQuantity,
+    /// How much of it is held and still in the house.
+    pub reserved: Quantity,
+    /// How much has left the house.
+    pub shipped: Quantity,
+    /// How much waits for goods to come.
+    pub backordered: Quantity,
+}
+
+/// Why nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum OrderRefusal {
+    /// There is no such order.
+    #[error("no such order")]
+    UnknownOrder,
+    /// The same key, another content.
+    #[error(
+        "this order number stands for an order with another content; use a new number or change the order"
+    )]
+    Conflict,
+    /// Too many lines or none.
+    #[error("an order has between 1 and {} lines, not {lines}", super::state::MAX_LINES)]
+    Lines {
+        /// How many there are.
+        lines: u64,
+    },
+    /// A line number that occurs twice.
+    #[error("line number {line} occurs twice")]
+    RepeatedLine {
+        /// Which.
+        line: u16,
+    },
+    /// A line that is too large.
+    #[error("line {line}: at most {} units", crate::pricing::resolve::MAX_LINE_QUANTITY)]
+    TooMuch {
+        /// Which.
+        line: u16,
+    },
+    /// Too many warehouses, none, or one twice.
+    #[error(
+        "an order names between 1 and {} warehouses, each once",
+        super::state::MAX_WAREHOUSES
+    )]
+    Warehouses,
+    /// It does not fit where the order stands.
+    #[error("not possible while the order is {status}")]
+    NotNow {
+        /// Where it stands.
+        status: Status,
+    },
+    /// It has left the house.
+    #[error("the goods have left the house or are leaving; use a return")]
+    AlreadyShipped,
+    /// The order has no such line.
+    #[error("the order has no line {line}")]
+    UnknownLine {
+        /// Which.
+        line: u16,
+    },
+    /// More than is held.
+    #[error("line {line}: only {held} are held for this order")]
+    MoreThanHeld {
+        /// Which.
+        line: u16,
+        /// How much is held, shipped included.
+        held: Quantity,
+    },
+}

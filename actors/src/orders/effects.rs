@@ -1,0 +1,193 @@
+//! What an order says to the outside: to the ERP, and to whoever follows orders.
+//!
+//! Bodies are MessagePack with field names; each has the version of its form.
+
+use super::state::{AllocationStanding, Placed, Status};
+use crate::ids::{CustomerId, DocumentId, OrderKey, Sku, WarehouseCode};
+use crate::money::{Currency, Money};
+use crate::quantity::{PositiveQuantity, Quantity};
+use lockstep_runtime::entity::{Outbound, PortId};
+use lockstep_runtime::rmp_serde;
+use lockstep_runtime::time::Timestamp;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+/// The ERP's port: [`ErpRequest`].
+pub const ERP: PortId = PortId(1);
+/// The port of status events: [`OrderStatus`].
+pub const EVENTS: PortId = PortId(2);
+/// The version of the forms below.
+pub const FORM: u16 = 1;
+
+/// A request to the ERP. Answered by [`super::command::OrderCommand::BookingAnswered`] or `CancelAnswered` with
+/// the same attempt. `order` is the key under which the ERP must know it: one key, one booking.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErpRequest {
+    /// Book this order.
+    Book(BookingRequest),
+    /// Is there an order under this key?
+    Lookup(ErpReference),
+    /// Cancel the order under this key, as far as it is not shipped.
+    Cancel(ErpReference),
+}
+
+/// Which order, which attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErpReference {
+    /// The version of the form.
+    pub form: u16,
+    /// Our key.
+    pub order: OrderKey,
+    /// To be given back in the answer.
+    pub attempt: u16,
+    /// The conversation.
+    pub correlation: String,
+}
+
+/// An order to be booked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BookingRequest {
+    /// Which order, which attempt.
+    pub reference: ErpReference,
+    /// Who buys.
+    pub customer: CustomerId,
+    /// In which currency.
+    pub currency: Currency,
+    /// What.
+    pub lines: Vec<BookingLine>,
+    /// The sum of the lines as ordered.
+    pub total: Money,
+}
+
+/// A line to be booked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BookingLine {
+    /// Its number.
+    pub line: u16,
+    /// What.
+    pub sku: Sku,
+    /// How much was ordered.
+    pub quantity: PositiveQuantity,
+    /// How much of it waits for goods to come.
+    pub backordered: Quantity,
+    /// The price of one base unit.
+    pub unit_price: Decimal,
+    /// The line's amount as ordered.
+    pub amount: Decimal,
+    /// Where it is held.
+    pub allocations: Vec<BookingAllocation>,
+}
+
+/// A part of a line at a warehouse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookingAllocation {
+    /// Where.
+    pub warehouse: WarehouseCode,
+    /// How much.
+    pub quantity: Quantity,
+}
+
+/// A change of an order's status.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrderStatus {
+    /// The version of the form.
+    pub form: u16,
+    /// Which order.
+    pub order: OrderKey,
+    /// The number of the change within the order, dense from 1.
+    pub sequence: u32,
+    /// Where it stands.
+    pub status: Status,
+    /// When.
+    pub at: Timestamp,
+    /// The conversation that the order came in with.
+    pub correlation: String,
+    /// The ERP's number for it, once booked.
+    pub erp_number: Option<DocumentId>,
+    /// For exceptions, cancellations and rejections: why, in words.
+    pub reason: Option<String>,
+    /// For exceptions: what kind.
+    pub exception: Option<String>,
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "these types have no value that MessagePack cannot say"
+)]
+fn body<T: Serialize>(value: &T) -> Vec<u8> {
+    rmp_serde::to_vec_named(value).expect("an effect that can be serialised")
+}
+
+pub(super) fn to_erp(request: &ErpRequest) -> Outbound {
+    Outbound {
+        port: ERP,
+        body: body(request),
+    }
+}
+
+pub(super) fn status_event(order: &OrderKey, placed: &Placed) -> Outbound {
+    let exception = placed.exception.as_ref();
+    let status = OrderStatus {
+        form: FORM,
+        order: order.clone(),
+        sequence: placed.sequence,
+        status: placed.status,
+        at: placed.since,
+        correlation: placed.correlation.to_string(),
+        erp_number: placed.erp.number.clone(),
+        reason: exception
+            .map(ToString::to_string)
+            .or_else(|| placed.end_reason.as_ref().map(ToString::to_string)),
+        exception: exception.map(|exception| exception.name().to_owned()),
+    };
+    Outbound {
+        port: EVENTS,
+        body: body(&status),
+    }
+}
+
+pub(super) fn reference(order: &OrderKey, placed: &Placed) -> ErpReference {
+    ErpReference {
+        form: FORM,
+        order: order.clone(),
+        attempt: placed.erp.attempt,
+        correlation: placed.correlation.to_string(),
+    }
+}
+
+pub(super) fn booking(order: &OrderKey, placed: &Placed) -> BookingRequest {
+    let priced = placed.quote.iter().flat_map(|quote| &quote.lines);
+    let lines = placed
+        .request
+        .lines
+        .iter()
+        .zip(priced)
+        .map(|(line, price)| BookingLine {
+            line: line.line,
+            sku: line.sku.clone(),
+            quantity: line.quantity,
+            backordered: line.quantity.get().minus(placed.held(line.line)),
+            unit_price: price.unit_price,
+            amount: price.amount,
+            allocations: placed
+                .of_line(line.line)
+                .filter(|allocation| allocation.standing == AllocationStanding::Held)
+                .map(|allocation| BookingAllocation {
+                    warehouse: allocation.warehouse,
+                    quantity: allocation.held,
+                })
+                .collect(),
+        });
+    let currency = placed.request.currency;
+    BookingRequest {
+        reference: reference(order, placed),
+        customer: placed.request.customer.clone(),
+        currency,
+        lines: lines.collect(),
+        total: placed
+            .quote
+            .as_ref()
+            .map_or(Money::zero(currency), |quote| quote.total),
+    }
+}

@@ -1,0 +1,91 @@
+//! What may happen to an order.
+
+use super::command::OrderRequest;
+use super::state::{Afterwards, Allocation, Erp, Exception, Status};
+use crate::ids::Reason;
+use crate::pricing::resolve::Quote;
+use compact_str::CompactString;
+use lockstep_runtime::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum OrderEvent {
+    /// It came in.
+    Placed {
+        /// As it came in.
+        request: OrderRequest,
+        /// The conversation it came in with.
+        correlation: CompactString,
+        /// When.
+        at: Timestamp,
+    },
+    /// Its contract is asked, for this attempt.
+    PricingBegun {
+        /// Which.
+        attempt: u16,
+    },
+    /// It has a price.
+    Priced {
+        /// The price, explained.
+        quote: Quote,
+    },
+    /// Reserving begins, or begins again; the allocations of earlier attempts are settled.
+    ReservingBegun {
+        /// Which attempt.
+        attempt: u16,
+    },
+    /// A warehouse is asked for a part of a line.
+    Allocated {
+        /// The part.
+        allocation: Allocation,
+    },
+    /// A part of a line stands elsewhere now.
+    AllocationMoved {
+        /// Its place among the order's allocations.
+        place: u32,
+        /// The part.
+        allocation: Allocation,
+    },
+    /// How it stands with the ERP.
+    ErpMoved {
+        /// The standing.
+        erp: Erp,
+    },
+    /// It waits: for an answer, or for the time to try again.
+    Waiting {
+        /// When to look again.
+        until: Option<Timestamp>,
+        /// How often the present step was tried again.
+        tries: u8,
+    },
+    /// Its status changed.
+    Became {
+        /// Where it stands.
+        status: Status,
+        /// When.
+        at: Timestamp,
+    },
+    /// What is held is to be given back, and what follows.
+    Releasing {
+        /// What follows.
+        afterwards: Afterwards,
+    },
+    /// A cancellation is noted, and waits for the ERP.
+    CancelWanted {
+        /// What follows the ERP's consent; none once it is settled.
+        afterwards: Option<Afterwards>,
+    },
+    /// A person must settle something.
+    Raised {
+        /// What.
+        exception: Exception,
+        /// The step that a retry begins again.
+        resume: Status,
+    },
+    /// It ended without all its goods.
+    Ended {
+        /// Why.
+        reason: Reason,
+    },
+}

@@ -1,0 +1,77 @@
+//! An order, from intake to its end: a saga over contract, stock and ERP.
+//!
+//! | status | waits for | goes on to |
+//! |---|---|---|
+//! | `pricing` | the contract's answer | `reserving`; no price: `exception` |
+//! | `reserving` | the stocks' answers, warehouse after warehouse for each line | `booking`; short: `releasing`, then `exception` |
+//! | `booking` | the ERP's answer; after a timeout a lookup, never a blind second booking | `booked`; `exception` |
+//! | `booked`, `released`, `picked` | the warehouse | `shipping`; cancelled: `cancelling` |
+//! | `shipping` | the stocks' acknowledgements | `shipped`, or `booked` again after a part shipment |
+//! | `shipped` | the invoice | `closed` |
+//! | `cancelling` | the ERP's consent | `releasing`; refused: as before |
+//! | `releasing` | the stocks' acknowledgements | `cancelled`, `rejected`, `closed` or `exception` |
+//! | `exception` | a person: retry, reject or cancel | the step that raised it, or `releasing` |
+//!
+//! Invariants:
+//! - each wait has an alarm; what is not answered is asked again, and at last raises an exception;
+//! - an answer to an earlier attempt does nothing, except that a hold nobody waits for is released at once;
+//! - `cancelled`, `rejected` and `closed` are reached only once every stock that was asked has acknowledged that it
+//!   holds nothing more for the order; and only once the ERP certainly does not have it, or has what was shipped;
+//! - each change of status is published, numbered densely from 1.
+
+mod apply;
+pub mod command;
+mod decide;
+pub mod effects;
+pub mod event;
+pub mod state;
+
+use crate::domain::Distributor;
+use crate::ids::OrderKey;
+use command::{OrderCommand, OrderReply};
+use event::OrderEvent;
+use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency};
+use lockstep_runtime::time::Timestamp;
+use state::OrderState;
+
+/// An order, as an entity.
+#[derive(Clone, Copy, Debug)]
+pub struct Order;
+
+impl Entity for Order {
+    const KIND: EntityKind = EntityKind(4);
+    const NAME: &'static str = "order";
+    const RESIDENCY: Residency = Residency::Passivated;
+
+    type Domain = Distributor;
+    type Id = OrderKey;
+    type State = OrderState;
+    type Command = OrderCommand;
+    type Event = OrderEvent;
+    type Reply = OrderReply;
+
+    fn is_query(command: &OrderCommand) -> bool {
+        matches!(command, OrderCommand::Show)
+    }
+
+    fn decide(
+        id: &OrderKey,
+        state: &OrderState,
+        command: &OrderCommand,
+        context: &Context<'_, Distributor>,
+    ) -> Decision<Self> {
+        decide::decide(id, state, command, context.now, &context.provenance.correlation)
+    }
+
+    fn apply(state: &mut OrderState, event: &OrderEvent) {
+        apply::apply(state, event);
+    }
+
+    fn alarm(state: &OrderState) -> Option<Timestamp> {
+        state.placed()?.alarm
+    }
+
+    fn wake(id: &OrderKey, state: &OrderState, context: &Context<'_, Distributor>) -> Option<Decision<Self>> {
+        decide::wake(id, state, context.now)
+    }
+}

@@ -1,0 +1,391 @@
+//! What is known of an order.
+
+use super::command::{LineSummary, OrderRequest, OrderSummary};
+use crate::ids::{DocumentId, Reason, WarehouseCode};
+use crate::inventory::command::StockRefusal;
+use crate::pricing::resolve::{Quote, QuoteRefusal};
+use crate::quantity::{PositiveQuantity, Quantity};
+use compact_str::CompactString;
+use lockstep_runtime::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How many lines an order may have.
+pub const MAX_LINES: usize = 500;
+/// How many warehouses an order may name.
+pub const MAX_WAREHOUSES: usize = 16;
+
+/// What if there is not enough.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// All lines in full, or none.
+    #[default]
+    ShipComplete,
+    /// What there is; the rest is backordered.
+    Partial,
+}
+
+/// Where an order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Its contract is asked for the price.
+    Pricing,
+    /// Warehouses are asked to hold stock.
+    Reserving,
+    /// The ERP is asked to book it.
+    Booking,
+    /// The ERP has it.
+    Booked,
+    /// The warehouse may begin.
+    Released,
+    /// The warehouse has it in hand.
+    Picked,
+    /// Goods are leaving.
+    Shipping,
+    /// All that was held has left the house.
+    Shipped,
+    /// The ERP is asked to cancel it.
+    Cancelling,
+    /// What is held is being given back.
+    Releasing,
+    /// A person must settle something.
+    Exception,
+    /// Done.
+    Closed,
+    /// No longer wanted; nothing is held.
+    Cancelled,
+    /// Given up; nothing is held.
+    Rejected,
+}
+
+impl Status {
+    /// Whether nothing more will happen by itself.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(
+            self,
+            Self::Shipped | Self::Closed | Self::Cancelled | Self::Rejected
+        )
+    }
+
+    /// Its name, as in messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pricing => "pricing",
+            Self::Reserving => "reserving",
+            Self::Booking => "booking",
+            Self::Booked => "booked",
+            Self::Released => "released",
+            Self::Picked => "picked",
+            Self::Shipping => "shipping",
+            Self::Shipped => "shipped",
+            Self::Cancelling => "cancelling",
+            Self::Releasing => "releasing",
+            Self::Exception => "exception",
+            Self::Closed => "closed",
+            Self::Cancelled => "cancelled",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// What a person must settle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exception {
+    /// There is no price.
+    #[error("no price: {0}")]
+    NoPrice(QuoteRefusal),
+    /// Not enough stock; nothing is held.
+    #[error("not enough stock for {} line(s), the first is line {line}", .lines)]
+    Shortage {
+        /// The first line that is short.
+        line: u16,
+        /// How many lines are short.
+        lines: u16,
+    },
+    /// A partner inside does not answer.
+    #[error("no answer while {0}")]
+    NoAnswer(Status),
+    /// The ERP does not want it.
+    #[error("the ERP rejects it: {0}")]
+    BookingRejected(Reason),
+    /// The ERP could not book it, however often it was asked.
+    #[error("the ERP could not book it: {0}")]
+    BookingFailed(Reason),
+    /// Whether the ERP has it cannot be found out; it is not asked to book it again before that.
+    #[error("unknown whether the ERP has it: {0}")]
+    BookingUnknown(Reason),
+    /// The ERP does not answer the cancellation.
+    #[error("the ERP does not confirm the cancellation: {0}")]
+    CancelUnknown(Reason),
+    /// What was held cannot be shipped.
+    #[error("line {line} cannot be shipped: {refusal}")]
+    NotShippable {
+        /// Which line.
+        line: u16,
+        /// What the stock says.
+        refusal: StockRefusal,
+    },
+}
+
+impl Exception {
+    /// Its name, as in summaries.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NoPrice(_) => "no-price",
+            Self::Shortage { .. } => "shortage",
+            Self::NoAnswer(_) => "no-answer",
+            Self::BookingRejected(_) => "booking-rejected",
+            Self::BookingFailed(_) => "booking-failed",
+            Self::BookingUnknown(_) => "booking-unknown",
+            Self::CancelUnknown(_) => "cancel-unknown",
+            Self::NotShippable { .. } => "not-shippable",
+        }
+    }
+}
+
+/// A part of a line at a warehouse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allocation {
+    /// The order's line number.
+    pub line: u16,
+    /// Where.
+    pub warehouse: WarehouseCode,
+    /// The attempt at reserving.
+    pub attempt: u16,
+    /// How much was asked for.
+    pub asked: PositiveQuantity,
+    /// How much was granted.
+    pub held: Quantity,
+    /// How much has left the house, or is to leave while shipping.
+    pub shipped: Quantity,
+    /// How much is to have left the house.
+    pub to_ship: Quantity,
+    /// Where it stands.
+    pub standing: AllocationStanding,
+}
+
+/// Where an allocation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AllocationStanding {
+    /// The stock is asked.
+    Asked,
+    /// The stock holds it.
+    Held,
+    /// The stock had nothing.
+    Refused,
+    /// The stock is told that it leaves.
+    Shipping,
+    /// All of it has left.
+    Shipped,
+    /// The stock is told to give it back.
+    Releasing,
+    /// It was given back.
+    Released,
+}
+
+impl Allocation {
+    /// How much is held and still in the house.
+    #[must_use]
+    pub fn open(&self) -> Quantity {
+        match self.standing {
+            AllocationStanding::Held | AllocationStanding::Shipping => self.held.minus(self.shipped),
+            AllocationStanding::Asked
+            | AllocationStanding::Refused
+            | AllocationStanding::Shipped
+            | AllocationStanding::Releasing
+            | AllocationStanding::Released => Quantity::ZERO,
+        }
+    }
+}
+
+/// What the ERP is being asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErpQuestion {
+    /// To book it.
+    #[default]
+    Book,
+    /// Whether it has it.
+    Lookup,
+    /// To cancel it.
+    Cancel,
+}
+
+/// How the order stands with the ERP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erp {
+    /// The number of the last request; answers to earlier ones do nothing.
+    pub attempt: u16,
+    /// What is or will be asked.
+    pub question: ErpQuestion,
+    /// Whether an answer is awaited; else the next request waits for its time.
+    pub awaiting: bool,
+    /// Whether the ERP may have it without our knowing.
+    pub uncertain: bool,
+    /// Its number for the order.
+    pub number: Option<DocumentId>,
+}
+
+/// What follows once nothing is held any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Afterwards {
+    /// It is cancelled.
+    Cancelled(Reason),
+    /// It is given up.
+    Rejected(Reason),
+    /// The rest is cancelled, what was shipped stands.
+    Closed(Reason),
+    /// A person must settle something.
+    Exception(Exception),
+}
+
+/// An order; empty before it came in.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OrderState {
+    pub(crate) placed: Option<Box<Placed>>,
+}
+
+/// An order that came in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Placed {
+    /// As it came in.
+    pub request: OrderRequest,
+    /// The conversation it came in with.
+    pub correlation: CompactString,
+    /// When it came in.
+    pub received_at: Timestamp,
+    /// Where it stands.
+    pub status: Status,
+    /// The number of its last change of status.
+    pub sequence: u32,
+    /// Since when it stands there.
+    pub since: Timestamp,
+    /// Its price.
+    pub quote: Option<Quote>,
+    /// The attempt at pricing.
+    pub pricing_attempt: u16,
+    /// The attempt at reserving.
+    pub reserving_attempt: u16,
+    /// Every part of a line at a warehouse, of this attempt.
+    pub allocations: Vec<Allocation>,
+    /// How it stands with the ERP.
+    pub erp: Erp,
+    /// How often the present step was tried again.
+    pub tries: u8,
+    /// When to look again.
+    pub alarm: Option<Timestamp>,
+    /// What follows once nothing is held any more.
+    pub afterwards: Option<Afterwards>,
+    /// What a person must settle.
+    pub exception: Option<Exception>,
+    /// The step that a retry begins again.
+    pub resume: Status,
+    /// A cancellation that waits for the ERP's answer.
+    pub cancel_wanted: Option<Afterwards>,
+    /// Why it was cancelled or rejected.
+    pub end_reason: Option<Reason>,
+}
+
+impl OrderState {
+    /// The order, once it came in.
+    #[must_use]
+    pub fn placed(&self) -> Option<&Placed> {
+        self.placed.as_deref()
+    }
+}
+
+impl Placed {
+    /// How much of a line is granted, shipped or not.
+    #[must_use]
+    pub fn held(&self, line: u16) -> Quantity {
+        self.of_line(line)
+            .fold(Quantity::ZERO, |sum, allocation| match allocation.standing {
+                AllocationStanding::Held | AllocationStanding::Shipping | AllocationStanding::Shipped => {
+                    sum.plus(allocation.held)
+                }
+                AllocationStanding::Releasing | AllocationStanding::Released => sum.plus(allocation.shipped),
+                AllocationStanding::Asked | AllocationStanding::Refused => sum,
+            })
+    }
+
+    /// How much of a line has left the house.
+    #[must_use]
+    pub fn shipped(&self, line: u16) -> Quantity {
+        self.of_line(line)
+            .fold(Quantity::ZERO, |sum, allocation| sum.plus(allocation.shipped))
+    }
+
+    /// The parts of a line.
+    pub fn of_line(&self, line: u16) -> impl Iterator<Item = &Allocation> {
+        self.allocations
+            .iter()
+            .filter(move |allocation| allocation.line == line)
+    }
+
+    /// How it stands, for readers.
+    #[must_use]
+    pub fn summary(&self) -> OrderSummary {
+        OrderSummary {
+            status: self.status,
+            sequence: self.sequence,
+            customer: self.request.customer.clone(),
+            received_at: self.received_at,
+            correlation: self.correlation.to_string(),
+            lines: self
+                .request
+                .lines
+                .iter()
+                .map(|line| self.line_summary(line))
+                .collect(),
+            total: self.quote.as_ref().map(|quote| quote.total),
+            quote: self.quote.clone(),
+            erp_number: self.erp.number.clone(),
+            exception: self.exception.clone().map(|exception| (exception, self.since)),
+            end_reason: self.end_reason.clone(),
+        }
+    }
+
+    fn line_summary(&self, line: &super::command::OrderLine) -> LineSummary {
+        let open = self
+            .of_line(line.line)
+            .fold(Quantity::ZERO, |sum, allocation| sum.plus(allocation.open()));
+        let backordered = match self.status {
+            Status::Booking
+            | Status::Booked
+            | Status::Released
+            | Status::Picked
+            | Status::Shipping
+            | Status::Shipped => line.quantity.get().minus(self.held(line.line)).at_least_zero(),
+            Status::Pricing
+            | Status::Reserving
+            | Status::Cancelling
+            | Status::Releasing
+            | Status::Exception
+            | Status::Closed
+            | Status::Cancelled
+            | Status::Rejected => Quantity::ZERO,
+        };
+        LineSummary {
+            line: line.line,
+            sku: line.sku.clone(),
+            ordered: line.quantity,
+            reserved: open,
+            shipped: self.shipped(line.line),
+            backordered,
+        }
+    }
+}

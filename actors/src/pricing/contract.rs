@@ -1,0 +1,302 @@
+//! A customer's contract: which list it stands on, what it changes, how it rounds.
+//!
+//! A customer without a contract buys at [`DEFAULT_LIST`], in the currency that is asked for, rounded half up; unless
+//! whoever asks demands a known customer.
+
+use super::list::{Break, Effective, PriceRefusal, check_breaks};
+use super::resolve::{Quote, QuoteLine, QuoteRefusal, resolve};
+use crate::domain::Distributor;
+use crate::ids::{CustomerId, ListId, OrderKey, RuleId, Sku};
+use crate::money::{Currency, Percent, Price, RoundingMode};
+use crate::orders::command::{OrderCommand, Priced};
+use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency};
+use lockstep_runtime::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The list of customers without a contract.
+pub const DEFAULT_LIST: &str = "standard";
+/// How many terms a contract may have.
+pub const MAX_TERMS: usize = 5_000;
+
+/// What is agreed with a customer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Contract {
+    /// The currency it is in.
+    pub currency: Currency,
+    /// The list it stands on.
+    pub base_list: ListId,
+    /// What it changes.
+    pub terms: Vec<Term>,
+    /// How it rounds.
+    pub rounding: Rounding,
+    /// Whether the customer may buy.
+    pub status: ContractStatus,
+}
+
+/// Whether a customer may buy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContractStatus {
+    /// Yes.
+    Active,
+    /// Not now.
+    Blocked,
+}
+
+/// How amounts are rounded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rounding {
+    /// Which way a half goes.
+    pub mode: RoundingMode,
+    /// What is rounded.
+    pub level: RoundingLevel,
+}
+
+/// What is rounded to the currency's smallest unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RoundingLevel {
+    /// The line's amount, once; the unit price stays exact.
+    #[default]
+    Line,
+    /// The unit price, before it is multiplied.
+    Unit,
+}
+
+/// One thing that a contract changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Term {
+    /// What explains it.
+    pub rule: RuleId,
+    /// The owner's version of the rule.
+    pub version: u64,
+    /// For which goods.
+    pub scope: Scope,
+    /// What it does to the price.
+    pub effect: Effect,
+    /// When it is in force.
+    pub effective: Effective,
+}
+
+/// For which goods a term is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// For everything.
+    Everything,
+    /// For one SKU.
+    Sku(Sku),
+}
+
+/// What a term does to the price.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// The unit price is this, whatever the list says.
+    Fixed {
+        /// The price of one base unit.
+        unit: Price,
+        /// Other prices for larger quantities, rising.
+        breaks: Vec<Break<Price>>,
+    },
+    /// This much less than the list says.
+    Discount {
+        /// How much less.
+        percent: Percent,
+        /// Other discounts for larger quantities, rising.
+        breaks: Vec<Break<Percent>>,
+    },
+}
+
+/// A customer's contract as the entity keeps it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ContractState {
+    /// The contract, if there is one.
+    pub contract: Option<Contract>,
+    /// Its version.
+    pub version: u64,
+}
+
+/// What someone wants of a contract.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContractCommand {
+    /// This holds from now on.
+    Upsert {
+        /// The whole contract.
+        contract: Contract,
+        /// Its version; an older or equal one is ignored.
+        version: u64,
+    },
+    /// What would this cost? Changes nothing.
+    Quote(QuoteRequest),
+    /// What does this order cost? The order is told.
+    PriceOrder {
+        /// Which order.
+        order: OrderKey,
+        /// Its attempt at pricing.
+        attempt: u16,
+        /// What it wants.
+        request: QuoteRequest,
+    },
+    /// Says how things stand. Changes nothing.
+    Show,
+}
+
+/// What is to be priced.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuoteRequest {
+    /// In which currency; it must be the contract's.
+    pub currency: Currency,
+    /// What, at most [`crate::orders::state::MAX_LINES`].
+    pub lines: Vec<QuoteLine>,
+    /// As of when; none for the moment of the decision.
+    pub as_of: Option<Timestamp>,
+    /// Whom it may be for.
+    pub customers: Customers,
+}
+
+/// Whom a channel sells to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Customers {
+    /// Anybody; at list price without a contract.
+    #[default]
+    Anybody,
+    /// Only to customers with a contract.
+    Known,
+}
+
+/// What happened to a contract.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ContractEvent {
+    /// It was agreed or changed.
+    Agreed {
+        /// The whole contract.
+        contract: Contract,
+        /// Its version.
+        version: u64,
+    },
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContractReply {
+    /// Done.
+    Accepted,
+    /// An older or equal version than the one known; ignored.
+    Stale {
+        /// The version known.
+        known: u64,
+    },
+    /// The price, explained.
+    Quoted(Quote),
+    /// There is no price.
+    NoQuote(QuoteRefusal),
+    /// How things stand.
+    Contract(ContractState),
+    /// Nothing has changed.
+    Refused(PriceRefusal),
+}
+
+/// A customer's contract, as an entity.
+#[derive(Clone, Copy, Debug)]
+pub struct CustomerContract;
+
+impl Entity for CustomerContract {
+    const KIND: EntityKind = EntityKind(3);
+    const NAME: &'static str = "customer-contract";
+    const RESIDENCY: Residency = Residency::Passivated;
+
+    type Domain = Distributor;
+    type Id = CustomerId;
+    type State = ContractState;
+    type Command = ContractCommand;
+    type Event = ContractEvent;
+    type Reply = ContractReply;
+
+    fn is_query(command: &ContractCommand) -> bool {
+        matches!(command, ContractCommand::Quote(_) | ContractCommand::Show)
+    }
+
+    fn decide(
+        id: &CustomerId,
+        state: &ContractState,
+        command: &ContractCommand,
+        context: &Context<'_, Distributor>,
+    ) -> Decision<Self> {
+        match command {
+            ContractCommand::Upsert { contract, version } => upsert(state, contract, *version),
+            ContractCommand::Quote(request) => Decision::answer(quote(id, state, request, context)),
+            ContractCommand::PriceOrder {
+                order,
+                attempt,
+                request,
+            } => price_order(id, state, (order, *attempt), request, context),
+            ContractCommand::Show => Decision::answer(ContractReply::Contract(state.clone())),
+        }
+    }
+
+    fn apply(state: &mut ContractState, event: &ContractEvent) {
+        let ContractEvent::Agreed { contract, version } = event;
+        state.contract = Some(contract.clone());
+        state.version = *version;
+    }
+}
+
+fn upsert(state: &ContractState, contract: &Contract, version: u64) -> Decision<CustomerContract> {
+    if state.contract.is_some() && version <= state.version {
+        return Decision::answer(ContractReply::Stale { known: state.version });
+    }
+    if let Err(refusal) = check(contract) {
+        return Decision::answer(ContractReply::Refused(refusal));
+    }
+    let agreed = ContractEvent::Agreed {
+        contract: contract.clone(),
+        version,
+    };
+    Decision::event(agreed, ContractReply::Accepted)
+}
+
+fn check(contract: &Contract) -> Result<(), PriceRefusal> {
+    if contract.terms.len() > MAX_TERMS {
+        return Err(PriceRefusal::TooManyTerms);
+    }
+    contract.terms.iter().try_for_each(|term| {
+        term.effective.check()?;
+        match &term.effect {
+            Effect::Fixed { breaks, .. } => check_breaks(breaks),
+            Effect::Discount { breaks, .. } => check_breaks(breaks),
+        }
+    })
+}
+
+fn quote(
+    id: &CustomerId,
+    state: &ContractState,
+    request: &QuoteRequest,
+    context: &Context<'_, Distributor>,
+) -> ContractReply {
+    let prices = |sku: &Sku| context.reference.list_prices(sku).map(|prices| prices.rows);
+    match resolve(id, state, request, context.now, prices) {
+        Ok(quote) => ContractReply::Quoted(quote),
+        Err(refusal) => ContractReply::NoQuote(refusal),
+    }
+}
+
+fn price_order(
+    id: &CustomerId,
+    state: &ContractState,
+    (order, attempt): (&OrderKey, u16),
+    request: &QuoteRequest,
+    context: &Context<'_, Distributor>,
+) -> Decision<CustomerContract> {
+    let prices = |sku: &Sku| context.reference.list_prices(sku).map(|prices| prices.rows);
+    let result = resolve(id, state, request, context.now, prices);
+    let reply = match &result {
+        Ok(quote) => ContractReply::Quoted(quote.clone()),
+        Err(refusal) => ContractReply::NoQuote(refusal.clone()),
+    };
+    Decision::answer(reply).send((order.clone(), OrderCommand::Priced(Priced { attempt, result })))
+}
