@@ -1,2 +1,38 @@
-//! placeholder
-fn main() {}
+//! The command line of the load harness: one module for each subcommand, nothing else here.
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Drives Lockstep at a set rate, and plays the systems around it.
+#[derive(Debug, Parser)]
+#[command(name = "lockstep-loadtest", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play an outside system: an ERP or a sales channel, with faults drawn from a seed.
+    #[command(subcommand)]
+    Emulate(lockstep_loadtest::emulate::Command),
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
+        )
+        .init();
+    let outcome = match Arguments::parse().command {
+        Command::Emulate(command) => command.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

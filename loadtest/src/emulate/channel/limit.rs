@@ -1,0 +1,126 @@
+//! The channel's limit: a token bucket in whole nanoseconds, without floating point.
+//!
+//! Invariant: in any span of time `t` at most `burst + t * rate` requests are let through.
+
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// So many requests in such a time, as in `100/s`, `30/m` or `1000/h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    requests: NonZeroU32,
+    per: Duration,
+}
+
+/// The text is no rate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no rate; write requests and a unit s, m or h, as in 100/s")]
+pub struct InvalidRate(String);
+
+impl Rate {
+    /// So many requests a second.
+    #[must_use]
+    pub const fn per_second(requests: NonZeroU32) -> Self {
+        Self {
+            requests,
+            per: Duration::from_secs(1),
+        }
+    }
+
+    /// The time between two requests at this rate.
+    fn interval(self) -> Duration {
+        self.per / self.requests.get()
+    }
+}
+
+impl FromStr for Rate {
+    type Err = InvalidRate;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidRate(text.to_owned());
+        let (requests, unit) = text.split_once('/').ok_or_else(invalid)?;
+        let requests = requests.parse().map_err(|_| invalid())?;
+        let per = match unit {
+            "s" => Duration::from_secs(1),
+            "m" => Duration::from_secs(60),
+            "h" => Duration::from_secs(3_600),
+            _ => return Err(invalid()),
+        };
+        Ok(Self { requests, per })
+    }
+}
+
+/// The bucket. Holds, instead of tokens, the moment at which it will be full again.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    interval: Duration,
+    depth: Duration,
+    full_at: Duration,
+}
+
+impl Bucket {
+    pub(super) fn new(rate: Rate, burst: NonZeroU32) -> Self {
+        let interval = rate.interval();
+        Self {
+            interval,
+            depth: interval.saturating_mul(burst.get()),
+            full_at: Duration::ZERO,
+        }
+    }
+
+    /// Takes a token at the moment `now`, or says how long until there is one.
+    pub(super) fn take(&mut self, now: Duration) -> Result<(), Duration> {
+        let full_at = self.full_at.max(now) + self.interval;
+        let room = now + self.depth;
+        if full_at > room {
+            return Err(full_at - room);
+        }
+        self.full_at = full_at;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_read_or_refused() {
+        let cases = [
+            ("100/s", Some(10)),
+            ("60/m", Some(1_000)),
+            ("3600/h", Some(1_000)),
+            ("0/s", None),
+            ("100", None),
+            ("1/d", None),
+        ];
+        for (text, milliseconds) in cases {
+            let interval = text.parse::<Rate>().ok().map(|rate| rate.interval().as_millis());
+            assert_eq!(interval, milliseconds, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_burst_then_the_rate() {
+        let mut bucket = Bucket::new("10/s".parse().unwrap(), NonZeroU32::new(3).unwrap());
+        let at = Duration::from_millis;
+        // (moment, let through or how long to wait)
+        let history = [
+            (0, Ok(())),
+            (0, Ok(())),
+            (0, Ok(())),
+            (0, Err(at(100))),
+            (40, Err(at(60))),
+            (100, Ok(())),
+            (100, Err(at(100))),
+            (10_000, Ok(())),
+            (10_000, Ok(())),
+            (10_000, Ok(())),
+            (10_000, Err(at(100))),
+        ];
+        for (moment, expected) in history {
+            assert_eq!(bucket.take(at(moment)), expected, "at {moment} ms");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! A sales channel over HTTP that takes stock levels, enforces its limit strictly and remembers every version.
+//!
+//! - `POST /levels` takes a JSON array of `{sku, available, by_warehouse, version}` and answers 200 with one result an
+//!   item, in the order of the request: `{"results":[{"sku":"A","status":"ok"}, ..]}`; status `stale` for a version older
+//!   than the one held, `failed` with a `reason` for an item it would not take.
+//! - A request takes one token of a bucket of `--burst` that refills at `--rate`; without one it is answered 429 with
+//!   `Retry-After` and `Retry-After-Ms`. An array longer than `--batch` is answered 413.
+//! - `GET /levels` tells what it holds, `GET /stats` the counts.
+
+mod limit;
+mod shelf;
+
+pub use limit::{InvalidRate, Rate};
+pub use shelf::{ChannelStats, HeldLevel, ItemResult, ItemStatus, Level};
+
+use super::fault::FaultTable;
+use super::{Emulator, EmulatorError, Probability, parse_duration};
+use actix_web::http::StatusCode;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use limit::Bucket;
+use serde_json::json;
+use shelf::Shelf;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How the channel behaves.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Where to listen; port 0 takes any free port.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// How many requests it takes in the long run, as in 100/s or 30/m.
+    #[arg(long, default_value = "100/s")]
+    pub rate: Rate,
+    /// How many requests it takes at once after a rest.
+    #[arg(long, default_value = "50")]
+    pub burst: NonZeroU32,
+    /// How many items a request may carry.
+    #[arg(long, default_value = "250")]
+    pub batch: usize,
+    /// How long each answer takes.
+    #[arg(long, default_value = "0ms", value_parser = parse_duration)]
+    pub latency: Duration,
+    /// How often a request fails with 503 and nothing is taken.
+    #[arg(long, default_value = "0")]
+    pub fail: Probability,
+    /// How often a request is taken but answered with 500.
+    #[arg(long, default_value = "0")]
+    pub fail_after_commit: Probability,
+    /// How often a request is answered 429 although the limit was kept.
+    #[arg(long, default_value = "0")]
+    pub storm: Probability,
+    /// How often a single item is refused.
+    #[arg(long, default_value = "0")]
+    pub fail_item: Probability,
+    /// From which faults are drawn.
+    #[arg(long, default_value = "1")]
+    pub seed: u64,
+}
+
+impl Default for Options {
+    /// 100 requests a second, 50 at once, 250 items each, no faults, any port of the loopback interface.
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            rate: Rate::per_second(NonZeroU32::MIN.saturating_add(99)),
+            burst: NonZeroU32::MIN.saturating_add(49),
+            batch: 250,
+            latency: Duration::ZERO,
+            fail: Probability::NEVER,
+            fail_after_commit: Probability::NEVER,
+            storm: Probability::NEVER,
+            fail_item: Probability::NEVER,
+            seed: 1,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Unavailable,
+    ErrorAfterCommit,
+    Storm,
+}
+
+/// The channel's shelf and behaviour.
+#[derive(Debug)]
+pub struct Channel {
+    options: Options,
+    started: Instant,
+    faults: FaultTable<Fault>,
+    item_faults: FaultTable<()>,
+    counter: Mutex<Counter>,
+}
+
+#[derive(Debug)]
+struct Counter {
+    bucket: Bucket,
+    shelf: Shelf,
+}
+
+impl Channel {
+    fn new(options: Options) -> Result<Self, EmulatorError> {
+        let faults = [
+            (options.fail, Fault::Unavailable),
+            (options.fail_after_commit, Fault::ErrorAfterCommit),
+            (options.storm, Fault::Storm),
+        ];
+        let faults = FaultTable::new(options.seed, &faults).ok_or(EmulatorError::Probabilities)?;
+        let item_faults =
+            FaultTable::new(options.seed, &[(options.fail_item, ())]).ok_or(EmulatorError::Probabilities)?;
+        let counter = Counter {
+            bucket: Bucket::new(options.rate, options.burst),
+            shelf: Shelf::default(),
+        };
+        Ok(Self {
+            options,
+            started: Instant::now(),
+            faults,
+            item_faults,
+            counter: Mutex::new(counter),
+        })
+    }
+
+    fn counter(&self) -> MutexGuard<'_, Counter> {
+        self.counter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The counts so far.
+    #[must_use]
+    pub fn stats(&self) -> ChannelStats {
+        self.counter().shelf.stats()
+    }
+
+    /// What it holds, by SKU.
+    #[must_use]
+    pub fn levels(&self) -> BTreeMap<String, HeldLevel> {
+        self.counter().shelf.levels().clone()
+    }
+
+    fn take(&self, levels: &[Level]) -> HttpResponse {
+        let mut counter = self.counter();
+        let Counter { bucket, shelf } = &mut *counter;
+        let request = shelf.count(|stats| &mut stats.requests);
+        if let Err(wait) = bucket.take(self.started.elapsed()) {
+            shelf.count(|stats| &mut stats.throttled);
+            return too_many(wait);
+        }
+        if levels.len() > self.options.batch {
+            shelf.count(|stats| &mut stats.oversized);
+            let allowed = self.options.batch;
+            let detail = format!(
+                "{} items in one request; at most {allowed} are allowed",
+                levels.len()
+            );
+            return HttpResponse::PayloadTooLarge().json(json!({ "code": "batch", "detail": detail }));
+        }
+        match self.faults.draw("request", request) {
+            Some(Fault::Storm) => {
+                shelf.count(|stats| &mut stats.storms);
+                too_many(Duration::from_millis(20))
+            }
+            Some(Fault::Unavailable) => {
+                shelf.count(|stats| &mut stats.failed);
+                failure(StatusCode::SERVICE_UNAVAILABLE)
+            }
+            Some(Fault::ErrorAfterCommit) => {
+                shelf.put_all(levels, &self.item_faults);
+                shelf.count(|stats| &mut stats.failed);
+                failure(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+            None => HttpResponse::Ok().json(json!({ "results": shelf.put_all(levels, &self.item_faults) })),
+        }
+    }
+}
+
+fn too_many(wait: Duration) -> HttpResponse {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let milliseconds = wait.as_millis() + u128::from(!wait.subsec_nanos().is_multiple_of(1_000_000));
+    HttpResponse::TooManyRequests()
+        .insert_header(("retry-after", seconds.to_string()))
+        .insert_header(("retry-after-ms", milliseconds.to_string()))
+        .json(json!({ "code": "rate", "detail": "too many requests" }))
+}
+
+fn failure(status: StatusCode) -> HttpResponse {
+    HttpResponse::build(status)
+        .json(json!({ "code": "failure", "detail": "the channel has trouble of its own" }))
+}
+
+/// Starts the channel on the current tokio event loop.
+///
+/// # Errors
+/// [`EmulatorError`] if the options contradict each other or the address is taken.
+pub fn start(options: Options) -> Result<Emulator<Channel>, EmulatorError> {
+    let address = options.listen;
+    let channel = Arc::new(Channel::new(options)?);
+    let shared = web::Data::from(Arc::clone(&channel));
+    let listen = |cause| EmulatorError::Listen { address, cause };
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(shared.clone())
+            .route("/levels", web::post().to(put))
+            .route("/levels", web::get().to(levels))
+            .route("/stats", web::get().to(stats))
+    })
+    .workers(1)
+    .disable_signals()
+    .bind(address)
+    .map_err(listen)?;
+    let bound = server.addrs().first().copied().unwrap_or(address);
+    Ok(Emulator::spawn(bound, channel, server.run()))
+}
+
+async fn put(channel: web::Data<Channel>, items: web::Json<Vec<Level>>) -> HttpResponse {
+    let response = channel.take(&items);
+    if !channel.options.latency.is_zero() {
+        tokio::time::sleep(channel.options.latency).await;
+    }
+    response
+}
+
+async fn levels(channel: web::Data<Channel>) -> HttpResponse {
+    HttpResponse::Ok().json(channel.levels())
+}
+
+async fn stats(channel: web::Data<Channel>) -> HttpResponse {
+    HttpResponse::Ok().json(channel.stats())
+}

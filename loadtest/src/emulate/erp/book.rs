@@ -1,0 +1,269 @@
+//! The ERP's books, pure: what is booked, what is a duplicate, and how often what happened.
+//!
+//! Invariants:
+//! - under [`Duplicates::Refuse`] a reference is booked at most once;
+//! - `stats.double_booked` is the number of bookings beyond the first of their reference.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+
+/// What becomes of a second booking of the same reference under another idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Duplicates {
+    /// It is answered with 409.
+    Refuse,
+    /// It is booked again, so that a test sees the double booking.
+    Accept,
+}
+
+/// Whether a repeated idempotency key is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Idempotency {
+    /// The first booking is answered again.
+    Honour,
+    /// The key is not looked at, as with many an old ERP.
+    Ignore,
+}
+
+/// One booking.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Booking {
+    /// The ERP's own number for it.
+    pub number: String,
+    /// The order key of the system that booked.
+    pub reference: String,
+    /// The idempotency key it was created with.
+    pub idempotency_key: String,
+    /// `true` once cancelled.
+    pub cancelled: bool,
+    /// The order as it came.
+    pub order: Value,
+}
+
+/// How often what happened since the start; `bookings` and `double_booked` also count what the journal held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErpStats {
+    /// Requests to book or cancel.
+    pub requests: u64,
+    /// Bookings held, cancelled ones included.
+    pub bookings: u64,
+    /// Bookings held beyond the first of their reference: each one is goods sent twice.
+    pub double_booked: u64,
+    /// Bookings answered again because their key was known.
+    pub replayed: u64,
+    /// Attempts to book a reference again under another key.
+    pub duplicate_attempts: u64,
+    /// Bookings cancelled since the start.
+    pub cancelled: u64,
+    /// Questions for one reference.
+    pub lookups: u64,
+    /// Requests refused for a reason of the trade.
+    pub rejected: u64,
+    /// Requests answered with 5xx.
+    pub failed: u64,
+    /// Requests carried out but not answered.
+    pub timed_out_after_commit: u64,
+    /// Requests answered slowly.
+    pub slow: u64,
+}
+
+/// What a request to book comes to.
+#[derive(Debug, PartialEq)]
+pub(super) enum Created {
+    /// To be booked: not held until [`Book::commit`].
+    Booked(Booking),
+    /// Held already under the same key.
+    Replayed(Booking),
+    /// Held already under another key, and refused.
+    Duplicate(Booking),
+    /// No order.
+    Invalid(&'static str),
+}
+
+/// The books.
+#[derive(Debug)]
+pub struct Book {
+    duplicates: Duplicates,
+    idempotency: Idempotency,
+    by_reference: BTreeMap<String, Vec<Booking>>,
+    attempts: HashMap<String, u64>,
+    stats: ErpStats,
+}
+
+impl Book {
+    pub(super) fn new(duplicates: Duplicates, idempotency: Idempotency) -> Self {
+        Self {
+            duplicates,
+            idempotency,
+            by_reference: BTreeMap::new(),
+            attempts: HashMap::new(),
+            stats: ErpStats::default(),
+        }
+    }
+
+    /// Counts a request about `subject`; which one it is, from 0.
+    pub(super) fn attempt(&mut self, subject: &str) -> u64 {
+        self.stats.requests += 1;
+        let attempts = self.attempts.entry(subject.to_owned()).or_default();
+        *attempts += 1;
+        *attempts - 1
+    }
+
+    pub(super) fn create(&mut self, key: &str, order: &Value) -> Created {
+        let reference = match check_order(order) {
+            Ok(reference) => reference,
+            Err(reason) => {
+                self.stats.rejected += 1;
+                return Created::Invalid(reason);
+            }
+        };
+        let held = self.bookings_of(reference);
+        if let Some(first) = held.first().cloned() {
+            let repeated = self.idempotency == Idempotency::Honour && !key.is_empty();
+            if repeated
+                && let Some(same) = held
+                    .iter()
+                    .find(|booking| booking.idempotency_key == key)
+                    .cloned()
+            {
+                self.stats.replayed += 1;
+                return Created::Replayed(same);
+            }
+            self.stats.duplicate_attempts += 1;
+            match self.duplicates {
+                Duplicates::Refuse => return Created::Duplicate(first),
+                Duplicates::Accept => {}
+            }
+        }
+        Created::Booked(Booking {
+            number: format!("ERP-{:08}", self.stats.bookings + 1),
+            reference: reference.to_owned(),
+            idempotency_key: key.to_owned(),
+            cancelled: false,
+            order: order.clone(),
+        })
+    }
+
+    pub(super) fn commit(&mut self, booking: Booking) {
+        let held = self.by_reference.entry(booking.reference.clone()).or_default();
+        self.stats.bookings += 1;
+        self.stats.double_booked += u64::from(!held.is_empty());
+        held.push(booking);
+    }
+
+    /// Cancels everything under `reference`; how many were not cancelled before.
+    pub(super) fn cancel(&mut self, reference: &str) -> u64 {
+        let mut cancelled = 0;
+        for booking in self.by_reference.get_mut(reference).into_iter().flatten() {
+            cancelled += u64::from(!booking.cancelled);
+            booking.cancelled = true;
+        }
+        self.stats.cancelled += cancelled;
+        cancelled
+    }
+
+    pub(super) fn count(&mut self, counter: impl FnOnce(&mut ErpStats) -> &mut u64) {
+        *counter(&mut self.stats) += 1;
+    }
+
+    pub(super) fn bookings_of(&self, reference: &str) -> &[Booking] {
+        self.by_reference.get(reference).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn all(&self) -> Vec<&Booking> {
+        self.by_reference.values().flatten().collect()
+    }
+
+    pub(super) fn stats(&self) -> ErpStats {
+        self.stats
+    }
+}
+
+fn check_order(order: &Value) -> Result<&str, &'static str> {
+    let reference = order
+        .get("reference")
+        .and_then(Value::as_str)
+        .ok_or("`reference` is missing")?;
+    if reference.is_empty() || reference.len() > 128 {
+        return Err("`reference` must have 1 to 128 bytes");
+    }
+    match order.get("lines").and_then(Value::as_array) {
+        Some(lines) if !lines.is_empty() => Ok(reference),
+        Some(_) | None => Err("`lines` must be an array with at least one line"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn order(reference: &str) -> Value {
+        json!({ "reference": reference, "lines": [{ "sku": "A", "quantity": 1 }] })
+    }
+
+    fn create(book: &mut Book, key: &str) -> &'static str {
+        match book.create(key, &order("O-1")) {
+            Created::Booked(booking) => {
+                book.commit(booking);
+                "booked"
+            }
+            Created::Replayed(_) => "replayed",
+            Created::Duplicate(_) => "refused",
+            Created::Invalid(_) => "invalid",
+        }
+    }
+
+    #[test]
+    fn a_second_booking_is_replayed_refused_or_seen() {
+        use {Duplicates::*, Idempotency::*};
+        // (duplicates, idempotency, second key, second answer, duplicate attempts, double booked)
+        let cases = [
+            (Refuse, Honour, "k", "replayed", 0, 0),
+            (Refuse, Honour, "other", "refused", 1, 0),
+            (Refuse, Honour, "", "refused", 1, 0),
+            (Refuse, Ignore, "k", "refused", 1, 0),
+            (Accept, Honour, "k", "replayed", 0, 0),
+            (Accept, Honour, "other", "booked", 1, 1),
+            (Accept, Ignore, "k", "booked", 1, 1),
+        ];
+        for (duplicates, idempotency, key, answer, attempts, double) in cases {
+            let mut book = Book::new(duplicates, idempotency);
+            assert_eq!(create(&mut book, "k"), "booked");
+            assert_eq!(
+                create(&mut book, key),
+                answer,
+                "{duplicates:?} {idempotency:?} {key}"
+            );
+            assert_eq!(
+                (book.stats().duplicate_attempts, book.stats().double_booked),
+                (attempts, double)
+            );
+        }
+    }
+
+    #[test]
+    fn cancelling_again_changes_nothing() {
+        let mut book = Book::new(Duplicates::Refuse, Idempotency::Honour);
+        create(&mut book, "k");
+        assert_eq!(book.cancel("O-1"), 1);
+        assert_eq!(book.cancel("O-1"), 0);
+        assert_eq!(book.cancel("O-2"), 0);
+        assert_eq!(book.stats().cancelled, 1);
+    }
+
+    #[test]
+    fn what_is_no_order_is_refused() {
+        let mut book = Book::new(Duplicates::Refuse, Idempotency::Honour);
+        for body in [
+            json!(null),
+            json!({}),
+            json!({"reference": "", "lines": [1]}),
+            json!({"reference": "O", "lines": []}),
+        ] {
+            assert!(matches!(book.create("k", &body), Created::Invalid(_)), "{body}");
+        }
+        assert_eq!(book.stats().bookings, 0);
+    }
+}

@@ -1,0 +1,305 @@
+//! An ERP over HTTP/JSON, with latency, failures and a duplicate check of its own.
+//!
+//! - `POST /bookings` with `Idempotency-Key` books an order: 201, or 200 with the first answer when the key repeats.
+//!   The body is an object with `reference` (1 to 128 bytes) and `lines` (not empty); all else is kept as it came.
+//! - `DELETE /bookings/{reference}` cancels: 200, however often; 404 if nothing is booked.
+//! - `GET /bookings/{reference}` tells what is booked: 200 or 404. `GET /bookings` tells all, `GET /stats` the counts.
+//!
+//! What is booked is in the journal file before it is answered and survives a restart.
+
+mod book;
+mod journal;
+
+pub use book::{Book, Booking, Duplicates, ErpStats, Idempotency};
+
+use super::fault::FaultTable;
+use super::{Emulator, EmulatorError, Probability, parse_duration};
+use actix_web::http::header::RETRY_AFTER;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use book::Created;
+use journal::Journal;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How the ERP behaves.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Where to listen; port 0 takes any free port.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// How long each answer takes.
+    #[arg(long, default_value = "0ms", value_parser = parse_duration)]
+    pub latency: Duration,
+    /// How often a request fails with 500 or 503 and nothing is done.
+    #[arg(long, default_value = "0")]
+    pub fail: Probability,
+    /// How often a request is carried out but its answer never comes.
+    #[arg(long, default_value = "0")]
+    pub timeout_after_commit: Probability,
+    /// How often an order is refused with 422 for a reason of the trade.
+    #[arg(long, default_value = "0")]
+    pub reject: Probability,
+    /// How often an answer takes the slow latency instead.
+    #[arg(long, default_value = "0")]
+    pub slow: Probability,
+    /// How long a slow answer takes.
+    #[arg(long, default_value = "2s", value_parser = parse_duration)]
+    pub slow_latency: Duration,
+    /// How long an answer that never comes holds its connection.
+    #[arg(long, default_value = "60s", value_parser = parse_duration)]
+    pub hang: Duration,
+    /// What becomes of a second booking of the same reference.
+    #[arg(long, value_enum, default_value = "refuse")]
+    pub duplicates: Duplicates,
+    /// Whether a repeated idempotency key is answered with the first booking.
+    #[arg(long, value_enum, default_value = "honour")]
+    pub idempotency: Idempotency,
+    /// From which faults are drawn.
+    #[arg(long, default_value = "1")]
+    pub seed: u64,
+    /// The file that bookings are appended to, and read from at start.
+    #[arg(long)]
+    pub journal: Option<PathBuf>,
+}
+
+impl Default for Options {
+    /// No latency, no faults, no journal, any port of the loopback interface.
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            latency: Duration::ZERO,
+            fail: Probability::NEVER,
+            timeout_after_commit: Probability::NEVER,
+            reject: Probability::NEVER,
+            slow: Probability::NEVER,
+            slow_latency: Duration::from_secs(2),
+            hang: Duration::from_secs(60),
+            duplicates: Duplicates::Refuse,
+            idempotency: Idempotency::Honour,
+            seed: 1,
+            journal: None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    InternalError,
+    Unavailable,
+    TimeoutAfterCommit,
+    Reject,
+    Slow,
+}
+
+/// The ERP's books and behaviour.
+#[derive(Debug)]
+pub struct Erp {
+    options: Options,
+    faults: FaultTable<Fault>,
+    desk: Mutex<Desk>,
+}
+
+#[derive(Debug)]
+struct Desk {
+    book: Book,
+    journal: Option<Journal>,
+}
+
+impl Erp {
+    fn open(options: Options) -> Result<Self, EmulatorError> {
+        let half = options.fail.halves();
+        let faults = [
+            (half.0, Fault::InternalError),
+            (half.1, Fault::Unavailable),
+            (options.timeout_after_commit, Fault::TimeoutAfterCommit),
+            (options.reject, Fault::Reject),
+            (options.slow, Fault::Slow),
+        ];
+        let faults = FaultTable::new(options.seed, &faults).ok_or(EmulatorError::Probabilities)?;
+        let mut book = Book::new(options.duplicates, options.idempotency);
+        let journal = match &options.journal {
+            Some(path) => Some(Journal::open(path, &mut book)?),
+            None => None,
+        };
+        Ok(Self {
+            options,
+            faults,
+            desk: Mutex::new(Desk { book, journal }),
+        })
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The counts so far.
+    #[must_use]
+    pub fn stats(&self) -> ErpStats {
+        self.desk().book.stats()
+    }
+
+    /// Everything booked under `reference`, oldest first; more than one is a double booking.
+    #[must_use]
+    pub fn bookings_of(&self, reference: &str) -> Vec<Booking> {
+        self.desk().book.bookings_of(reference).to_vec()
+    }
+
+    fn book(&self, key: &str, body: &Value) -> HttpResponse {
+        let mut desk = self.desk();
+        let desk = &mut *desk;
+        let created = desk.book.create(key, body);
+        match created {
+            Created::Booked(booking) => match write_booking(desk.journal.as_mut(), &booking) {
+                Ok(()) => {
+                    desk.book.commit(booking.clone());
+                    HttpResponse::Created().json(booking)
+                }
+                Err(error) => problem(500, "journal", &error.to_string()),
+            },
+            Created::Replayed(booking) => HttpResponse::Ok().json(booking),
+            Created::Duplicate(booking) => HttpResponse::Conflict().json(json!({
+                "code": "duplicate",
+                "detail": "an order with this reference is booked",
+                "number": booking.number,
+            })),
+            Created::Invalid(reason) => problem(422, "invalid", reason),
+        }
+    }
+
+    fn cancel(&self, reference: &str) -> HttpResponse {
+        let mut desk = self.desk();
+        let desk = &mut *desk;
+        if desk.book.bookings_of(reference).is_empty() {
+            return problem(404, "not-found", "nothing is booked under this reference");
+        }
+        if let Some(journal) = &mut desk.journal
+            && let Err(error) = journal.cancelled(reference)
+        {
+            return problem(500, "journal", &error.to_string());
+        }
+        let cancelled = desk.book.cancel(reference);
+        HttpResponse::Ok().json(json!({ "reference": reference, "cancelled": cancelled }))
+    }
+
+    /// Lets `act` happen with the latency and the fault that this request meets.
+    async fn serve(
+        &self,
+        operation: &str,
+        reference: &str,
+        act: impl FnOnce() -> HttpResponse,
+    ) -> HttpResponse {
+        let subject = format!("{operation}/{reference}");
+        let attempt = self.desk().book.attempt(&subject);
+        let fault = self.faults.draw(&subject, attempt);
+        let latency = match fault {
+            Some(Fault::Slow) => self.options.slow_latency,
+            Some(Fault::InternalError | Fault::Unavailable | Fault::TimeoutAfterCommit | Fault::Reject)
+            | None => self.options.latency,
+        };
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
+        match fault {
+            None => act(),
+            Some(Fault::Slow) => {
+                self.desk().book.count(|stats| &mut stats.slow);
+                act()
+            }
+            Some(Fault::InternalError) => {
+                self.desk().book.count(|stats| &mut stats.failed);
+                problem(500, "internal", "the ERP failed, nothing was done")
+            }
+            Some(Fault::Unavailable) => {
+                self.desk().book.count(|stats| &mut stats.failed);
+                let mut response = problem(503, "unavailable", "the ERP is down for maintenance");
+                response.headers_mut().insert(
+                    RETRY_AFTER,
+                    actix_web::http::header::HeaderValue::from_static("1"),
+                );
+                response
+            }
+            Some(Fault::Reject) => {
+                self.desk().book.count(|stats| &mut stats.rejected);
+                problem(422, "credit-block", "the customer is blocked for credit")
+            }
+            Some(Fault::TimeoutAfterCommit) => {
+                let answer = act();
+                self.desk().book.count(|stats| &mut stats.timed_out_after_commit);
+                tokio::time::sleep(self.options.hang).await;
+                answer
+            }
+        }
+    }
+}
+
+fn write_booking(journal: Option<&mut Journal>, booking: &Booking) -> Result<(), EmulatorError> {
+    match journal {
+        Some(journal) => journal.booked(booking),
+        None => Ok(()),
+    }
+}
+
+fn problem(status: u16, code: &str, detail: &str) -> HttpResponse {
+    let status = actix_web::http::StatusCode::from_u16(status)
+        .unwrap_or(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR);
+    HttpResponse::build(status).json(json!({ "code": code, "detail": detail }))
+}
+
+/// Starts the ERP on the current tokio event loop.
+///
+/// # Errors
+/// [`EmulatorError`] if the options contradict each other, the address is taken, or the journal cannot be used.
+pub fn start(options: Options) -> Result<Emulator<Erp>, EmulatorError> {
+    let address = options.listen;
+    let erp = Arc::new(Erp::open(options)?);
+    let shared = web::Data::from(Arc::clone(&erp));
+    let listen = |cause| EmulatorError::Listen { address, cause };
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(shared.clone())
+            .route("/bookings", web::post().to(create))
+            .route("/bookings", web::get().to(list))
+            .route("/bookings/{reference}", web::get().to(find))
+            .route("/bookings/{reference}", web::delete().to(cancel))
+            .route("/stats", web::get().to(stats))
+    })
+    .workers(1)
+    .disable_signals()
+    .bind(address)
+    .map_err(listen)?;
+    let bound = server.addrs().first().copied().unwrap_or(address);
+    Ok(Emulator::spawn(bound, erp, server.run()))
+}
+
+async fn create(erp: web::Data<Erp>, request: HttpRequest, body: web::Json<Value>) -> HttpResponse {
+    let key = request
+        .headers()
+        .get("idempotency-key")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("");
+    let reference = body.get("reference").and_then(Value::as_str).unwrap_or("");
+    erp.serve("book", reference, || erp.book(key, &body)).await
+}
+
+async fn cancel(erp: web::Data<Erp>, reference: web::Path<String>) -> HttpResponse {
+    erp.serve("cancel", &reference, || erp.cancel(&reference)).await
+}
+
+async fn find(erp: web::Data<Erp>, reference: web::Path<String>) -> HttpResponse {
+    erp.desk().book.count(|stats| &mut stats.lookups);
+    match erp.bookings_of(&reference).first() {
+        Some(booking) => HttpResponse::Ok().json(booking),
+        None => problem(404, "not-found", "nothing is booked under this reference"),
+    }
+}
+
+async fn list(erp: web::Data<Erp>) -> HttpResponse {
+    HttpResponse::Ok().json(erp.desk().book.all())
+}
+
+async fn stats(erp: web::Data<Erp>) -> HttpResponse {
+    HttpResponse::Ok().json(erp.stats())
+}

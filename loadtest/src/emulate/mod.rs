@@ -1,0 +1,100 @@
+//! Emulators of the systems around Lockstep, as processes (`lockstep-loadtest emulate erp`) and as a library.
+//!
+//! Invariants of every emulator here:
+//! - which request meets which fault follows from the seed and the request alone, not from the order of arrival, so
+//!   that a failing run is repeated by its seed;
+//! - what it answers is counted, and the counts can be read while it runs (`GET /stats`);
+//! - as a process it prints exactly one line on stdout once it listens: `{"emulator":"erp","address":"127.0.0.1:4711"}`.
+
+pub mod channel;
+pub mod erp;
+mod fault;
+mod server;
+
+pub use fault::{InvalidProbability, Probability};
+pub use server::Emulator;
+
+use clap::Subcommand;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Which system to play.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// An ERP that books orders over HTTP/JSON and notices double bookings.
+    ///
+    /// Example: lockstep-loadtest emulate erp --fail 0.05 --timeout-after-commit 0.02 --seed 7 --journal erp.jsonl
+    Erp(erp::Options),
+    /// A sales channel that takes stock levels within a strict rate limit.
+    ///
+    /// Example: lockstep-loadtest emulate channel --rate 100/s --burst 50 --batch 250 --fail 0.01 --seed 7
+    Channel(channel::Options),
+}
+
+impl Command {
+    /// Plays the system until SIGINT or SIGTERM.
+    ///
+    /// # Errors
+    /// If the options contradict each other, the address is taken, or the journal cannot be used.
+    pub fn run(self) -> Result<(), EmulatorError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(EmulatorError::Runtime)?;
+        runtime.block_on(async {
+            match self {
+                Self::Erp(options) => server::run_as_process("erp", erp::start(options)?).await,
+                Self::Channel(options) => server::run_as_process("channel", channel::start(options)?).await,
+            }
+        })
+    }
+}
+
+/// An emulator could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum EmulatorError {
+    /// No event loop.
+    #[error("cannot start the event loop: {0}")]
+    Runtime(std::io::Error),
+    /// The listening address cannot be used.
+    #[error("cannot listen on {address}: {cause}; choose a free port, or 0 for any")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The probabilities of faults that exclude each other exceed certainty.
+    #[error("the fault probabilities add up to more than 1; lower one of them")]
+    Probabilities,
+    /// The journal cannot be opened, read or written.
+    #[error("cannot use the journal {path}: {cause}", path = path.display())]
+    Journal {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// A line of the journal is no record of this emulator.
+    #[error("line {line} of the journal {path} is no record: {cause}; move the file away to start empty", path = path.display())]
+    JournalRecord {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        cause: serde_json::Error,
+    },
+    /// The server ended by itself.
+    #[error("the server ended: {0}")]
+    Server(std::io::Error),
+}
+
+/// Reads a duration such as `5ms`, `2s` or `1m`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let signed: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| format!("`{text}` is no duration; write it as 5ms, 2s or 1m"))?;
+    Duration::try_from(signed).map_err(|_| format!("`{text}` is negative; a duration is 0 or more"))
+}

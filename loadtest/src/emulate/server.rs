@@ -1,0 +1,78 @@
+//! The life of an emulator: bound, running, stopped.
+
+use super::EmulatorError;
+use actix_web::dev::{Server, ServerHandle};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+/// A running emulator, in this process. Stopped by [`Emulator::stop`], or with the event loop it was started on.
+#[derive(Debug)]
+pub struct Emulator<S> {
+    address: SocketAddr,
+    state: Arc<S>,
+    handle: ServerHandle,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl<S> Emulator<S> {
+    pub(super) fn spawn(address: SocketAddr, state: Arc<S>, server: Server) -> Self {
+        Self {
+            address,
+            state,
+            handle: server.handle(),
+            task: tokio::spawn(server),
+        }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where it listens, as a base URL without a slash at its end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What it holds and has counted.
+    #[must_use]
+    pub fn state(&self) -> &S {
+        &self.state
+    }
+
+    /// Stops at once, breaking open connections, as a process does that is killed.
+    ///
+    /// # Errors
+    /// If the server had ended with an error before.
+    pub async fn stop(self) -> Result<(), EmulatorError> {
+        self.handle.stop(false).await;
+        self.ended().await
+    }
+
+    async fn ended(self) -> Result<(), EmulatorError> {
+        match self.task.await {
+            Ok(result) => result.map_err(EmulatorError::Server),
+            Err(error) => Err(EmulatorError::Server(std::io::Error::other(error))),
+        }
+    }
+}
+
+/// Announces the address on stdout and waits for SIGINT or SIGTERM.
+pub(super) async fn run_as_process<S>(name: &str, emulator: Emulator<S>) -> Result<(), EmulatorError> {
+    let line = serde_json::json!({ "emulator": name, "address": emulator.address() });
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{line}")
+        .and_then(|()| stdout.flush())
+        .map_err(EmulatorError::Server)?;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .map_err(EmulatorError::Runtime)?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(EmulatorError::Runtime)?,
+        _ = terminate.recv() => {}
+    }
+    emulator.stop().await
+}
