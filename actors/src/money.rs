@@ -116,7 +116,7 @@ impl Money {
     ///
     /// # Errors
     /// [`MoneyError::Mixed`] for two currencies, [`MoneyError::Overflow`] for more than a decimal holds.
-    pub fn add(self, other: Self) -> Result<Self, MoneyError> {
+    pub fn plus(self, other: Self) -> Result<Self, MoneyError> {
         if self.currency != other.currency {
             return Err(MoneyError::Mixed {
                 added: other.currency,
@@ -253,7 +253,10 @@ mod tests {
     fn adding_two_currencies_is_an_error_that_names_both() {
         let euro = Money::zero(Currency::new("EUR").unwrap());
         let dollar = Money::zero(Currency::new("USD").unwrap());
-        assert_eq!(euro.add(dollar).unwrap_err().to_string(), "cannot add USD to EUR");
+        assert_eq!(
+            euro.plus(dollar).unwrap_err().to_string(),
+            "cannot add USD to EUR"
+        );
     }
 
     #[test]

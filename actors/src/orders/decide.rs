@@ -1,29 +1,368 @@
 //! The rule book of orders. Pure: the same state, command and time give the same decision.
 
 use super::Order;
-use super::command::{OrderCommand, OrderRefusal, OrderReply};
-use super::state::OrderState;
-use crate::ids::OrderKey;
+use super::apply::apply;
+use super::book::{
+    ask_to_cancel, begin_booking, begin_ending, booking_answered, cancel_answered, look_again,
+};
+use super::command::{OrderCommand, OrderRefusal, OrderReply, OrderRequest, Priced, ShipLine};
+use super::event::OrderEvent;
+use super::flow::{ANSWER_WITHIN, Flow, MAX_TRIES};
+use super::reserve::{begin_releasing, begin_reserving, finish_releasing, resume_reserving, stock_answered};
+use super::ship::{begin_shipping, resume_shipping};
+use super::state::{
+    Afterwards, AllocationStanding, Exception, MAX_LINES, MAX_WAREHOUSES, OrderState, Placed, Status,
+};
+use crate::ids::{DocumentId, OrderKey, Reason};
+use crate::inventory::command::StockCommand;
+use crate::pricing::contract::{ContractCommand, QuoteRequest};
+use crate::pricing::resolve::{MAX_LINE_QUANTITY, QuoteLine};
+use crate::quantity::Quantity;
 use lockstep_runtime::entity::Decision;
 use lockstep_runtime::time::Timestamp;
+use std::collections::BTreeSet;
+
+type OrderDecision = Decision<Order>;
 
 pub(super) fn decide(
-    _order: &OrderKey,
+    order: &OrderKey,
     state: &OrderState,
     command: &OrderCommand,
-    _now: Timestamp,
-    _correlation: &str,
-) -> Decision<Order> {
-    match (state.placed(), command) {
-        (Some(placed), OrderCommand::Show) => Decision::answer(OrderReply::Order(Box::new(placed.summary()))),
-        (Some(placed), _) => Decision::answer(OrderReply::Accepted {
-            status: placed.status,
-            sequence: placed.sequence,
-        }),
-        (None, _) => Decision::answer(OrderReply::Refused(OrderRefusal::UnknownOrder)),
+    now: Timestamp,
+    correlation: &str,
+) -> OrderDecision {
+    match (command, state.placed()) {
+        (OrderCommand::Submit(request), None) => submit(order, request, now, correlation),
+        (OrderCommand::Submit(request), Some(placed)) if placed.request == *request => standing(placed),
+        (OrderCommand::Submit(_), Some(_)) => refuse(OrderRefusal::Conflict),
+        (_, None) => refuse(OrderRefusal::UnknownOrder),
+        (OrderCommand::Show, Some(placed)) => Decision::answer(OrderReply::Order(Box::new(placed.summary()))),
+        (
+            OrderCommand::Priced(_)
+            | OrderCommand::StockAnswered(_)
+            | OrderCommand::BookingAnswered(_)
+            | OrderCommand::CancelAnswered(_),
+            Some(placed),
+        ) => answered(Flow::new(order, placed.clone(), now), command),
+        (
+            OrderCommand::ReleaseToWarehouse
+            | OrderCommand::ConfirmPick
+            | OrderCommand::Ship { .. }
+            | OrderCommand::Close
+            | OrderCommand::Cancel { .. }
+            | OrderCommand::Retry
+            | OrderCommand::Reject { .. },
+            Some(placed),
+        ) => wanted(Flow::new(order, placed.clone(), now), command),
     }
 }
 
-pub(super) fn wake(_order: &OrderKey, _state: &OrderState, _now: Timestamp) -> Option<Decision<Order>> {
-    None
+fn refuse(refusal: OrderRefusal) -> OrderDecision {
+    Decision::answer(OrderReply::Refused(refusal))
+}
+
+fn standing(placed: &Placed) -> OrderDecision {
+    Decision::answer(OrderReply::Accepted {
+        status: placed.status,
+        sequence: placed.sequence,
+    })
+}
+
+/// A partner's answer. If nobody waits for it, nothing happens.
+fn answered(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
+    match command {
+        OrderCommand::Priced(priced) => pricing_answered(&mut flow, priced),
+        OrderCommand::StockAnswered(answered) => stock_answered(&mut flow, answered),
+        OrderCommand::BookingAnswered(answered) => booking_answered(&mut flow, answered),
+        OrderCommand::CancelAnswered(answered) => cancel_answered(&mut flow, answered),
+        OrderCommand::Submit(_)
+        | OrderCommand::ReleaseToWarehouse
+        | OrderCommand::ConfirmPick
+        | OrderCommand::Ship { .. }
+        | OrderCommand::Close
+        | OrderCommand::Cancel { .. }
+        | OrderCommand::Retry
+        | OrderCommand::Reject { .. }
+        | OrderCommand::Show => {}
+    }
+    let mut decision = flow.accepted();
+    if decision.events.is_empty() {
+        decision.reply = OrderReply::Ignored;
+    }
+    decision
+}
+
+fn wanted(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
+    let done = match command {
+        OrderCommand::ReleaseToWarehouse => advance(&mut flow, &[Status::Booked], Status::Released),
+        OrderCommand::ConfirmPick => confirm_pick(&mut flow),
+        OrderCommand::Ship { lines, document } => ship(&mut flow, lines, document.as_ref()),
+        OrderCommand::Close => advance(&mut flow, &[Status::Shipped], Status::Closed),
+        OrderCommand::Cancel { reason } => cancel(&mut flow, reason),
+        OrderCommand::Retry => retry(&mut flow),
+        OrderCommand::Reject { reason } => reject(&mut flow, reason),
+        OrderCommand::Submit(_)
+        | OrderCommand::Priced(_)
+        | OrderCommand::StockAnswered(_)
+        | OrderCommand::BookingAnswered(_)
+        | OrderCommand::CancelAnswered(_)
+        | OrderCommand::Show => Ok(()),
+    };
+    match done {
+        Ok(()) => flow.accepted(),
+        Err(refusal) => refuse(refusal),
+    }
+}
+
+fn submit(order: &OrderKey, request: &OrderRequest, now: Timestamp, correlation: &str) -> OrderDecision {
+    if let Err(refusal) = check(request) {
+        return refuse(refusal);
+    }
+    let event = OrderEvent::Placed {
+        request: request.clone(),
+        correlation: correlation.into(),
+        at: now,
+    };
+    let mut state = OrderState::default();
+    apply(&mut state, &event);
+    let Some(placed) = state.placed else {
+        return refuse(OrderRefusal::UnknownOrder);
+    };
+    let mut flow = Flow::new(order, *placed, now).began_with(event);
+    begin_pricing(&mut flow);
+    flow.accepted()
+}
+
+fn check(request: &OrderRequest) -> Result<(), OrderRefusal> {
+    if request.lines.is_empty() || request.lines.len() > MAX_LINES {
+        return Err(OrderRefusal::Lines {
+            lines: request.lines.len() as u64,
+        });
+    }
+    let mut numbers = BTreeSet::new();
+    for line in &request.lines {
+        if !numbers.insert(line.line) {
+            return Err(OrderRefusal::RepeatedLine { line: line.line });
+        }
+        if line.quantity.units() > MAX_LINE_QUANTITY {
+            return Err(OrderRefusal::TooMuch { line: line.line });
+        }
+    }
+    let distinct: BTreeSet<_> = request.warehouses.iter().collect();
+    let warehouses = request.warehouses.len();
+    if warehouses == 0 || warehouses > MAX_WAREHOUSES || distinct.len() != warehouses {
+        return Err(OrderRefusal::Warehouses);
+    }
+    Ok(())
+}
+
+fn begin_pricing(flow: &mut Flow<'_>) {
+    let attempt = flow.placed.pricing_attempt.saturating_add(1);
+    flow.happens(OrderEvent::PricingBegun { attempt });
+    flow.become_status(Status::Pricing);
+    flow.wait(ANSWER_WITHIN);
+    ask_for_price(flow);
+}
+
+fn ask_for_price(flow: &mut Flow<'_>) {
+    let request = &flow.placed.request;
+    let lines = request.lines.iter().map(|line| QuoteLine {
+        line: line.line,
+        sku: line.sku.clone(),
+        quantity: line.quantity,
+    });
+    let command = ContractCommand::PriceOrder {
+        order: flow.order.clone(),
+        attempt: flow.placed.pricing_attempt,
+        request: QuoteRequest {
+            currency: request.currency,
+            lines: lines.collect(),
+            as_of: request.price_as_of,
+            customers: request.customers,
+        },
+    };
+    let customer = request.customer.clone();
+    flow.send((customer, command));
+}
+
+fn pricing_answered(flow: &mut Flow<'_>, priced: &Priced) {
+    if flow.placed.status != Status::Pricing || priced.attempt != flow.placed.pricing_attempt {
+        return;
+    }
+    match &priced.result {
+        Ok(quote) => {
+            flow.happens(OrderEvent::Priced { quote: quote.clone() });
+            begin_reserving(flow);
+        }
+        Err(refusal) => flow.raise(Exception::NoPrice(refusal.clone()), Status::Pricing),
+    }
+}
+
+fn not_now(flow: &Flow<'_>) -> OrderRefusal {
+    OrderRefusal::NotNow {
+        status: flow.placed.status,
+    }
+}
+
+/// A step without conditions but where it starts; already there, nothing happens.
+fn advance(flow: &mut Flow<'_>, from: &[Status], to: Status) -> Result<(), OrderRefusal> {
+    if flow.placed.status == to {
+        return Ok(());
+    }
+    if !from.contains(&flow.placed.status) {
+        return Err(not_now(flow));
+    }
+    flow.become_status(to);
+    Ok(())
+}
+
+fn confirm_pick(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
+    if flow.placed.status == Status::Picked {
+        return Ok(());
+    }
+    advance(flow, &[Status::Booked, Status::Released], Status::Picked)?;
+    for allocation in flow.placed.allocations.clone() {
+        if allocation.standing == AllocationStanding::Held {
+            let id = flow.hold_id(allocation.line, allocation.attempt);
+            flow.address_stock(&allocation, StockCommand::ConfirmPick { id });
+        }
+    }
+    Ok(())
+}
+
+fn ship(flow: &mut Flow<'_>, lines: &[ShipLine], document: Option<&DocumentId>) -> Result<(), OrderRefusal> {
+    match flow.placed.status {
+        Status::Booked | Status::Released | Status::Picked => begin_shipping(flow, lines, document),
+        // A repeat of what is under way or done.
+        Status::Shipping | Status::Shipped if lines.is_empty() => Ok(()),
+        Status::Pricing
+        | Status::Reserving
+        | Status::Booking
+        | Status::Shipping
+        | Status::Shipped
+        | Status::Cancelling
+        | Status::Releasing
+        | Status::Exception
+        | Status::Closed
+        | Status::Cancelled
+        | Status::Rejected => Err(not_now(flow)),
+    }
+}
+
+fn cancel(flow: &mut Flow<'_>, reason: &Reason) -> Result<(), OrderRefusal> {
+    match flow.placed.status {
+        Status::Cancelled | Status::Cancelling => Ok(()),
+        Status::Booking if flow.placed.cancel_wanted.is_some() => Ok(()),
+        Status::Shipping | Status::Shipped | Status::Closed => Err(OrderRefusal::AlreadyShipped),
+        Status::Rejected | Status::Releasing => Err(not_now(flow)),
+        Status::Pricing
+        | Status::Reserving
+        | Status::Booking
+        | Status::Booked
+        | Status::Released
+        | Status::Picked
+        | Status::Exception => {
+            let afterwards =
+                after_shipments(flow, reason).unwrap_or_else(|| Afterwards::Cancelled(reason.clone()));
+            begin_ending(flow, afterwards);
+            Ok(())
+        }
+    }
+}
+
+/// What was shipped stands: then only the rest is given up.
+fn after_shipments(flow: &Flow<'_>, reason: &Reason) -> Option<Afterwards> {
+    let shipped = flow
+        .placed
+        .allocations
+        .iter()
+        .any(|allocation| allocation.shipped > Quantity::ZERO);
+    shipped.then(|| Afterwards::Closed(reason.clone()))
+}
+
+fn reject(flow: &mut Flow<'_>, reason: &Reason) -> Result<(), OrderRefusal> {
+    match flow.placed.status {
+        Status::Rejected => Ok(()),
+        Status::Exception => {
+            let afterwards =
+                after_shipments(flow, reason).unwrap_or_else(|| Afterwards::Rejected(reason.clone()));
+            begin_ending(flow, afterwards);
+            Ok(())
+        }
+        Status::Pricing
+        | Status::Reserving
+        | Status::Booking
+        | Status::Booked
+        | Status::Released
+        | Status::Picked
+        | Status::Shipping
+        | Status::Shipped
+        | Status::Cancelling
+        | Status::Releasing
+        | Status::Closed
+        | Status::Cancelled => Err(not_now(flow)),
+    }
+}
+
+fn retry(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
+    if flow.placed.status != Status::Exception {
+        return Err(not_now(flow));
+    }
+    match flow.placed.resume {
+        Status::Pricing => begin_pricing(flow),
+        Status::Reserving => resume_reserving(flow),
+        Status::Booking => begin_booking(flow),
+        Status::Shipping => resume_shipping(flow),
+        Status::Cancelling => ask_to_cancel(flow),
+        Status::Releasing => match flow.placed.afterwards.clone() {
+            Some(afterwards) => begin_releasing(flow, afterwards),
+            None => return Err(not_now(flow)),
+        },
+        Status::Booked
+        | Status::Released
+        | Status::Picked
+        | Status::Shipped
+        | Status::Exception
+        | Status::Closed
+        | Status::Cancelled
+        | Status::Rejected => return Err(not_now(flow)),
+    }
+    Ok(())
+}
+
+/// The alarm went off: ask again, or at last leave it to a person.
+pub(super) fn wake(order: &OrderKey, state: &OrderState, now: Timestamp) -> Option<OrderDecision> {
+    let placed = state.placed()?;
+    placed.alarm.filter(|&alarm| alarm <= now)?;
+    let mut flow = Flow::new(order, placed.clone(), now);
+    match placed.status {
+        Status::Booking | Status::Cancelling => look_again(&mut flow),
+        Status::Pricing | Status::Reserving | Status::Shipping | Status::Releasing => ask_again(&mut flow),
+        Status::Booked
+        | Status::Released
+        | Status::Picked
+        | Status::Shipped
+        | Status::Exception
+        | Status::Closed
+        | Status::Cancelled
+        | Status::Rejected => flow.wait_no_more(),
+    }
+    Some(flow.accepted())
+}
+
+fn ask_again(flow: &mut Flow<'_>) {
+    let status = flow.placed.status;
+    let tries = flow.placed.tries.saturating_add(1);
+    if tries > MAX_TRIES {
+        return flow.raise(Exception::NoAnswer(status), status);
+    }
+    flow.wait_try(ANSWER_WITHIN, tries);
+    if status == Status::Pricing {
+        ask_for_price(flow);
+    } else {
+        flow.ask_stocks_again();
+    }
+    if status == Status::Releasing {
+        finish_releasing(flow);
+    }
 }

@@ -20,10 +20,14 @@
 //! - each change of status is published, numbered densely from 1.
 
 mod apply;
+mod book;
 pub mod command;
 mod decide;
 pub mod effects;
 pub mod event;
+mod flow;
+mod reserve;
+mod ship;
 pub mod state;
 
 use crate::domain::Distributor;

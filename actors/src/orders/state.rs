@@ -172,6 +172,8 @@ pub struct Allocation {
     pub shipped: Quantity,
     /// How much is to have left the house.
     pub to_ship: Quantity,
+    /// The delivery note of its last shipment.
+    pub document: Option<DocumentId>,
     /// Where it stands.
     pub standing: AllocationStanding,
 }

@@ -247,7 +247,7 @@ struct Waterfall {
 }
 
 impl Waterfall {
-    fn to_unit(
+    fn step_to_unit(
         &mut self,
         kind: StepKind,
         rule: Option<(&RuleId, u64)>,
@@ -255,11 +255,11 @@ impl Waterfall {
     ) -> Result<(), QuoteRefusal> {
         let after = unit.checked_mul(self.quantity).ok_or(QuoteRefusal::Overflow)?;
         self.unit = unit;
-        self.to_amount(kind, rule, after);
+        self.step_to_amount(kind, rule, after);
         Ok(())
     }
 
-    fn to_amount(&mut self, kind: StepKind, rule: Option<(&RuleId, u64)>, after: Decimal) {
+    fn step_to_amount(&mut self, kind: StepKind, rule: Option<(&RuleId, u64)>, after: Decimal) {
         self.steps.push(Step {
             kind,
             rule: rule.map(|(rule, _)| rule.clone()),
@@ -325,9 +325,9 @@ fn list_steps(
         .max_by_key(|row| row.effective.from);
     let Some(row) = row else { return Ok(()) };
     let rule = Some((&row.rule, row.version));
-    waterfall.to_unit(StepKind::BaseList, rule, row.unit.amount())?;
+    waterfall.step_to_unit(StepKind::BaseList, rule, row.unit.amount())?;
     match reached(&row.breaks, line.quantity) {
-        Some(at) => waterfall.to_unit(StepKind::ListBreak, rule, at.value.amount()),
+        Some(at) => waterfall.step_to_unit(StepKind::ListBreak, rule, at.value.amount()),
         None => Ok(()),
     }
 }
@@ -380,17 +380,17 @@ fn apply_term(
     let rule = Some((&term.rule, term.version));
     match &term.effect {
         Effect::Fixed { unit, breaks } => {
-            waterfall.to_unit(StepKind::ContractPrice, rule, unit.amount())?;
+            waterfall.step_to_unit(StepKind::ContractPrice, rule, unit.amount())?;
             let at: Option<&Break<Price>> = reached(breaks, quantity);
             match at {
-                Some(at) => waterfall.to_unit(StepKind::ContractBreak, rule, at.value.amount()),
+                Some(at) => waterfall.step_to_unit(StepKind::ContractBreak, rule, at.value.amount()),
                 None => Ok(()),
             }
         }
         Effect::Discount { percent, breaks } => {
             let percent = reached(breaks, quantity).map_or(*percent, |at| at.value);
             let unit = percent.off(waterfall.unit).ok_or(QuoteRefusal::Overflow)?;
-            waterfall.to_unit(StepKind::ContractDiscount, rule, unit)
+            waterfall.step_to_unit(StepKind::ContractDiscount, rule, unit)
         }
     }
 }
@@ -401,13 +401,13 @@ fn round(waterfall: &mut Waterfall, contract: &Contract) -> Result<(), QuoteRefu
         RoundingLevel::Unit => {
             let unit = mode.round(waterfall.unit, contract.currency);
             if unit != waterfall.unit {
-                waterfall.to_unit(StepKind::Rounding, None, unit)?;
+                waterfall.step_to_unit(StepKind::Rounding, None, unit)?;
             }
         }
         RoundingLevel::Line => {
             let amount = mode.round(waterfall.amount, contract.currency);
             if amount != waterfall.amount {
-                waterfall.to_amount(StepKind::Rounding, None, amount);
+                waterfall.step_to_amount(StepKind::Rounding, None, amount);
             }
         }
     }

@@ -1,0 +1,216 @@
+//! A decision about an order as it grows: each event is applied to a copy at once, so that the next step sees it.
+
+use super::Order;
+use super::apply::apply_placed;
+use super::command::{OrderReply, StockAnswered};
+use super::effects::status_event;
+use super::event::OrderEvent;
+use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
+use crate::domain::Message;
+use crate::ids::{HoldId, OrderKey, StockId};
+use crate::inventory::command::{HoldMode, HoldStock, ShipQuantity, StockCommand};
+use lockstep_runtime::entity::{Decision, Outbound};
+use lockstep_runtime::time::Timestamp;
+use std::time::Duration;
+
+/// How long a partner inside may take to answer before it is asked again.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// How long the ERP may take to answer.
+pub(super) const ERP_ANSWERS_WITHIN: Duration = Duration::from_secs(60);
+/// How often a step is tried again before a person is asked.
+pub(super) const MAX_TRIES: u8 = 8;
+/// The first pause before the ERP is asked again; it doubles with each try.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause before the ERP is asked again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+pub(super) struct Flow<'a> {
+    pub(super) order: &'a OrderKey,
+    pub(super) placed: Placed,
+    pub(super) now: Timestamp,
+    events: Vec<OrderEvent>,
+    sends: Vec<Message>,
+    outbound: Vec<Outbound>,
+}
+
+impl<'a> Flow<'a> {
+    pub(super) fn new(order: &'a OrderKey, placed: Placed, now: Timestamp) -> Self {
+        Self {
+            order,
+            placed,
+            now,
+            events: Vec::new(),
+            sends: Vec::new(),
+            outbound: Vec::new(),
+        }
+    }
+
+    /// Records an event that has already been applied to the copy.
+    pub(super) fn began_with(mut self, event: OrderEvent) -> Self {
+        self.events.push(event);
+        self
+    }
+
+    pub(super) fn happens(&mut self, event: OrderEvent) {
+        apply_placed(&mut self.placed, &event);
+        self.events.push(event);
+    }
+
+    pub(super) fn send(&mut self, message: impl Into<Message>) {
+        self.sends.push(message.into());
+    }
+
+    pub(super) fn publish(&mut self, outbound: Outbound) {
+        self.outbound.push(outbound);
+    }
+
+    pub(super) fn become_status(&mut self, status: Status) {
+        self.happens(OrderEvent::Became { status, at: self.now });
+        self.publish(status_event(self.order, &self.placed));
+    }
+
+    /// Waits for an answer, from the first try.
+    pub(super) fn wait(&mut self, time: Duration) {
+        self.wait_try(time, 0);
+    }
+
+    pub(super) fn wait_try(&mut self, time: Duration, tries: u8) {
+        let until = Some(self.now.after(time));
+        self.happens(OrderEvent::Waiting { until, tries });
+    }
+
+    pub(super) fn wait_no_more(&mut self) {
+        self.happens(OrderEvent::Waiting {
+            until: None,
+            tries: 0,
+        });
+    }
+
+    pub(super) fn raise(&mut self, exception: Exception, resume: Status) {
+        self.happens(OrderEvent::Raised { exception, resume });
+        self.become_status(Status::Exception);
+        self.wait_no_more();
+    }
+
+    /// The pause before try number `tries`: doubling, bounded, and spread by a quarter so that orders which failed
+    /// together do not come back together. The spread follows from the order's key.
+    pub(super) fn pause(&self, tries: u8) -> Duration {
+        let doubled = FIRST_PAUSE.saturating_mul(1_u32 << u32::from(tries.min(16)));
+        let pause = doubled.min(LONGEST_PAUSE);
+        // FNV-1a: small, and the same on every node and in every version.
+        let hash = self
+            .order
+            .as_str()
+            .bytes()
+            .chain([tries])
+            .fold(0x811c_9dc5_u32, |hash, byte| {
+                (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+            });
+        let quarter = u64::try_from(pause.as_millis() / 4).unwrap_or(0).max(1);
+        pause + Duration::from_millis(u64::from(hash) % quarter)
+    }
+
+    pub(super) fn move_allocation(&mut self, place: usize, allocation: Allocation) {
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        self.happens(OrderEvent::AllocationMoved { place, allocation });
+    }
+
+    /// Tells the stock of an allocation what its standing means for it; nothing if it means nothing.
+    pub(super) fn tell_stock(&mut self, allocation: &Allocation) {
+        let id = self.hold_id(allocation.line, allocation.attempt);
+        let answer_to = Some(self.order.clone());
+        let command = match allocation.standing {
+            AllocationStanding::Asked => StockCommand::Hold(HoldStock {
+                id,
+                quantity: allocation.asked,
+                mode: HoldMode::Partial,
+                expires: None,
+                answer_to,
+            }),
+            AllocationStanding::Releasing => StockCommand::Release { id, answer_to },
+            AllocationStanding::Shipping => StockCommand::Ship {
+                id,
+                quantity: allocation
+                    .to_ship
+                    .positive()
+                    .map_or(ShipQuantity::All, ShipQuantity::Total),
+                document: allocation.document.clone(),
+                answer_to,
+            },
+            AllocationStanding::Held
+            | AllocationStanding::Refused
+            | AllocationStanding::Shipped
+            | AllocationStanding::Released => return,
+        };
+        self.address_stock(allocation, command);
+    }
+
+    pub(super) fn address_stock(&mut self, allocation: &Allocation, command: StockCommand) {
+        let line = self
+            .placed
+            .request
+            .lines
+            .iter()
+            .find(|line| line.line == allocation.line);
+        if let Some(line) = line {
+            let stock = StockId {
+                sku: line.sku.clone(),
+                warehouse: allocation.warehouse,
+            };
+            self.send((stock, command));
+        }
+    }
+
+    /// Gives back a hold that nobody waits for.
+    pub(super) fn release_stray(&mut self, answered: &StockAnswered) {
+        let id = self.hold_id(answered.line, answered.attempt);
+        let line = self
+            .placed
+            .request
+            .lines
+            .iter()
+            .find(|line| line.line == answered.line);
+        if let Some(line) = line {
+            let stock = StockId {
+                sku: line.sku.clone(),
+                warehouse: answered.warehouse,
+            };
+            self.send((stock, StockCommand::Release { id, answer_to: None }));
+        }
+    }
+
+    /// Asks once more every stock whose answer is missing.
+    pub(super) fn ask_stocks_again(&mut self) {
+        for allocation in self.placed.allocations.clone() {
+            self.tell_stock(&allocation);
+        }
+    }
+
+    pub(super) fn hold_id(&self, line: u16, attempt: u16) -> HoldId {
+        HoldId {
+            order: self.order.clone(),
+            line,
+            attempt,
+        }
+    }
+
+    pub(super) fn any(&self, standing: AllocationStanding) -> bool {
+        self.placed
+            .allocations
+            .iter()
+            .any(|allocation| allocation.standing == standing)
+    }
+
+    pub(super) fn accepted(self) -> Decision<Order> {
+        let reply = OrderReply::Accepted {
+            status: self.placed.status,
+            sequence: self.placed.sequence,
+        };
+        Decision {
+            events: self.events.into(),
+            reply,
+            sends: self.sends,
+            outbound: self.outbound,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Goods leave the house.
+
+use super::command::{OrderRefusal, ShipLine, StockAnswer};
+use super::flow::{ANSWER_WITHIN, Flow};
+use super::state::{Allocation, AllocationStanding, Exception, Status};
+use crate::ids::DocumentId;
+use crate::quantity::Quantity;
+
+/// Tells the stocks how much is to have left of each line.
+pub(super) fn begin_shipping(
+    flow: &mut Flow<'_>,
+    lines: &[ShipLine],
+    document: Option<&DocumentId>,
+) -> Result<(), OrderRefusal> {
+    let wanted = wanted_totals(flow, lines)?;
+    let mut moved = Vec::new();
+    for (line, mut left) in wanted {
+        for (place, allocation) in flow.placed.allocations.iter().enumerate() {
+            if allocation.line != line {
+                continue;
+            }
+            let part = left.min(allocation.held);
+            left = left.minus(part);
+            if allocation.standing == AllocationStanding::Held && part > allocation.shipped {
+                let mut allocation = allocation.clone();
+                allocation.to_ship = part;
+                allocation.document = document.cloned();
+                allocation.standing = AllocationStanding::Shipping;
+                moved.push((place, allocation));
+            }
+        }
+    }
+    if moved.is_empty() {
+        return Ok(());
+    }
+    flow.become_status(Status::Shipping);
+    flow.wait(ANSWER_WITHIN);
+    for (place, allocation) in moved {
+        flow.tell_stock(&allocation);
+        flow.move_allocation(place, allocation);
+    }
+    Ok(())
+}
+
+fn wanted_totals(flow: &Flow<'_>, lines: &[ShipLine]) -> Result<Vec<(u16, Quantity)>, OrderRefusal> {
+    let placed = &flow.placed;
+    if lines.is_empty() {
+        let all = placed.request.lines.iter();
+        return Ok(all.map(|line| (line.line, placed.held(line.line))).collect());
+    }
+    let mut wanted: Vec<(u16, Quantity)> = Vec::with_capacity(lines.len());
+    for ship in lines {
+        let line = ship.line;
+        if !placed.request.lines.iter().any(|known| known.line == line) {
+            return Err(OrderRefusal::UnknownLine { line });
+        }
+        if wanted.iter().any(|(known, _)| *known == line) {
+            return Err(OrderRefusal::RepeatedLine { line });
+        }
+        let held = placed.held(line);
+        if ship.total.get() > held {
+            return Err(OrderRefusal::MoreThanHeld { line, held });
+        }
+        wanted.push((line, ship.total.get()));
+    }
+    Ok(wanted)
+}
+
+pub(super) fn shipment_answered(
+    flow: &mut Flow<'_>,
+    place: usize,
+    mut allocation: Allocation,
+    answer: &StockAnswer,
+) {
+    match answer {
+        StockAnswer::Shipped(total) => {
+            if *total < allocation.to_ship {
+                return;
+            }
+            allocation.shipped = *total;
+            let all = allocation.shipped >= allocation.held;
+            allocation.standing = if all {
+                AllocationStanding::Shipped
+            } else {
+                AllocationStanding::Held
+            };
+            flow.move_allocation(place, allocation);
+        }
+        StockAnswer::Refused(refusal) => {
+            let line = allocation.line;
+            let refusal = refusal.clone();
+            // It stays `Shipping`: a retry asks again, a cancellation gives it back.
+            if flow.placed.status == Status::Shipping {
+                flow.raise(Exception::NotShippable { line, refusal }, Status::Shipping);
+            }
+            return;
+        }
+        StockAnswer::Held(_) | StockAnswer::Released => return,
+    }
+    if flow.placed.status == Status::Shipping {
+        finish_shipping(flow);
+    }
+}
+
+fn finish_shipping(flow: &mut Flow<'_>) {
+    if flow.any(AllocationStanding::Shipping) {
+        return;
+    }
+    let rest = flow.any(AllocationStanding::Held);
+    flow.become_status(if rest { Status::Booked } else { Status::Shipped });
+    flow.wait_no_more();
+}
+
+/// Takes shipping up where it stopped.
+pub(super) fn resume_shipping(flow: &mut Flow<'_>) {
+    flow.become_status(Status::Shipping);
+    flow.wait(ANSWER_WITHIN);
+    flow.ask_stocks_again();
+    finish_shipping(flow);
+}
