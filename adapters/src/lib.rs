@@ -1,1 +1,4 @@
-//! placeholder
+//! Everything that touches the world.
+
+pub mod egress;
+pub mod erp;

@@ -275,13 +275,12 @@ pub fn start(options: Options) -> Result<Emulator<Erp>, EmulatorError> {
 }
 
 async fn create(erp: web::Data<Erp>, request: HttpRequest, body: web::Json<Value>) -> HttpResponse {
-    let key = request
-        .headers()
-        .get("idempotency-key")
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("");
+    let key = request.headers().get("idempotency-key");
+    let key = key.map_or_else(Default::default, |value| {
+        String::from_utf8_lossy(value.as_bytes())
+    });
     let reference = body.get("reference").and_then(Value::as_str).unwrap_or("");
-    erp.serve("book", reference, || erp.book(key, &body)).await
+    erp.serve("book", reference, || erp.book(&key, &body)).await
 }
 
 async fn cancel(erp: web::Data<Erp>, reference: web::Path<String>) -> HttpResponse {

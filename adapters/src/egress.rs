@@ -1,0 +1,68 @@
+//! What every way out shares: reading committed entries, and refusing a wrong setting so that a person can mend it.
+
+use lockstep_runtime::feed::{Feed, FeedClosed, FeedEntry};
+use lockstep_runtime::message::Sequence;
+use lockstep_runtime::placement::PartitionId;
+
+/// Committed entries and a durable cursor for each partition: the runtime's feed, or a test's.
+///
+/// `next` may be dropped while it waits; nothing is lost by that.
+pub trait Entries {
+    /// The next entries, about `limit` at most; waits until there is one.
+    fn next(&mut self, limit: usize) -> impl Future<Output = Result<Vec<FeedEntry>, FeedClosed>> + Send;
+    /// Everything of `partition` up to `sequence` is dealt with.
+    fn save(&mut self, partition: PartitionId, sequence: Sequence);
+}
+
+impl Entries for Feed {
+    async fn next(&mut self, limit: usize) -> Result<Vec<FeedEntry>, FeedClosed> {
+        Self::next(self, limit).await
+    }
+
+    fn save(&mut self, partition: PartitionId, sequence: Sequence) {
+        Self::save(self, partition, sequence);
+    }
+}
+
+/// A setting that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key} = {value:?} cannot be used; allowed: {allowed}")]
+pub struct InvalidSetting {
+    /// Which.
+    pub key: String,
+    /// What it was.
+    pub value: String,
+    /// What it may be.
+    pub allowed: &'static str,
+}
+
+/// Refuses `value` unless it lies between `least` and `most`.
+pub(crate) fn within(
+    key: &str,
+    value: u64,
+    least: u64,
+    most: u64,
+    allowed: &'static str,
+) -> Result<(), InvalidSetting> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(InvalidSetting {
+        key: key.to_owned(),
+        value: value.to_string(),
+        allowed,
+    })
+}
+
+/// Reads an absolute `http` or `https` URL.
+pub(crate) fn web_address(key: &str, value: Option<&str>) -> Result<reqwest::Url, InvalidSetting> {
+    let text = value.unwrap_or_default();
+    let parsed = reqwest::Url::parse(text).ok();
+    parsed
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .ok_or_else(|| InvalidSetting {
+            key: key.to_owned(),
+            value: text.to_owned(),
+            allowed: "an absolute http or https URL",
+        })
+}

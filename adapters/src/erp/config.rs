@@ -1,0 +1,161 @@
+//! The `[erp]` table of the configuration. The token itself never stands in it.
+
+use crate::egress::{InvalidSetting, web_address, within};
+use serde::Deserialize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Which ERP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErpKind {
+    /// Lockstep is the book of record.
+    #[default]
+    Local,
+    /// An ERP behind HTTP/JSON.
+    Http,
+}
+
+/// How the ERP is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ErpConfig {
+    /// Which ERP.
+    pub kind: ErpKind,
+    /// Its base URL, for `http`.
+    pub url: Option<String>,
+    /// The environment variable that holds the bearer token.
+    pub token_env: Option<String>,
+    /// The file that holds the bearer token.
+    pub token_file: Option<PathBuf>,
+    /// How long a call may take before its outcome counts as unknown: 10 to 300,000 ms.
+    pub timeout_ms: u64,
+    /// How many calls may be under way: 1 to 256.
+    pub concurrency: usize,
+    /// Asks before each booking whether the order is booked: for ERPs that do not honour idempotency keys.
+    pub lookup_first: bool,
+    /// After so many failures in a row the ERP is left alone: 1 to 10,000.
+    pub breaker_failures: u32,
+    /// For so long: 10 to 600,000 ms.
+    pub breaker_pause_ms: u64,
+}
+
+impl Default for ErpConfig {
+    fn default() -> Self {
+        Self {
+            kind: ErpKind::Local,
+            url: None,
+            token_env: None,
+            token_file: None,
+            timeout_ms: 10_000,
+            concurrency: 16,
+            lookup_first: false,
+            breaker_failures: 10,
+            breaker_pause_ms: 5_000,
+        }
+    }
+}
+
+impl ErpConfig {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`InvalidSetting`] names the first that cannot be used.
+    pub fn validate(&self) -> Result<(), InvalidSetting> {
+        within("erp.timeout_ms", self.timeout_ms, 10, 300_000, "10 to 300000")?;
+        let concurrency = u64::try_from(self.concurrency).unwrap_or(u64::MAX);
+        within("erp.concurrency", concurrency, 1, 256, "1 to 256")?;
+        within(
+            "erp.breaker_failures",
+            self.breaker_failures.into(),
+            1,
+            10_000,
+            "1 to 10000",
+        )?;
+        within(
+            "erp.breaker_pause_ms",
+            self.breaker_pause_ms,
+            10,
+            600_000,
+            "10 to 600000",
+        )?;
+        match self.kind {
+            ErpKind::Local => Ok(()),
+            ErpKind::Http => self.base_url().map(drop),
+        }
+    }
+
+    pub(super) fn base_url(&self) -> Result<reqwest::Url, InvalidSetting> {
+        web_address("erp.url", self.url.as_deref())
+    }
+
+    /// How long the ERP is left alone.
+    #[must_use]
+    pub fn breaker_pause(&self) -> Duration {
+        Duration::from_millis(self.breaker_pause_ms)
+    }
+
+    /// Reads the bearer token from where the configuration says; none if it says nothing.
+    ///
+    /// # Errors
+    /// [`TokenError`] if it is not there.
+    pub fn token(&self) -> Result<Option<String>, TokenError> {
+        if let Some(name) = &self.token_env {
+            let token = std::env::var(name).map_err(|_| TokenError::Environment(name.clone()))?;
+            return Ok(Some(token.trim().to_owned()));
+        }
+        let Some(path) = &self.token_file else {
+            return Ok(None);
+        };
+        let token = std::fs::read_to_string(path).map_err(|cause| TokenError::File {
+            path: path.clone(),
+            cause,
+        })?;
+        Ok(Some(token.trim().to_owned()))
+    }
+}
+
+/// The bearer token is not where the configuration says.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// No such variable.
+    #[error("erp.token_env names the variable {0:?}, which is not set or no text; set it or remove the key")]
+    Environment(String),
+    /// No such file.
+    #[error("erp.token_file {path} cannot be read: {cause}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_setting_is_refused_with_its_name() {
+        let cases = [
+            ("", None),
+            ("kind = 'http'\nurl = 'http://erp:80/api'", None),
+            ("kind = 'http'", Some("erp.url")),
+            ("kind = 'http'\nurl = 'erp.example'", Some("erp.url")),
+            ("kind = 'http'\nurl = 'ftp://erp'", Some("erp.url")),
+            ("timeout_ms = 0", Some("erp.timeout_ms")),
+            ("concurrency = 1000", Some("erp.concurrency")),
+            ("breaker_failures = 0", Some("erp.breaker_failures")),
+            ("breaker_pause_ms = 1", Some("erp.breaker_pause_ms")),
+        ];
+        for (text, key) in cases {
+            let config: ErpConfig = toml::from_str(text).unwrap();
+            assert_eq!(
+                config.validate().err().map(|error| error.key).as_deref(),
+                key,
+                "{text}"
+            );
+        }
+        assert!(toml::from_str::<ErpConfig>("token = 'secret'").is_err());
+    }
+}

@@ -1,0 +1,81 @@
+//! The way to the ERP: a port, two ways to serve it, and the worker that carries requests and answers.
+//!
+//! Invariants:
+//! - a request that may have reached the ERP and was not answered is [`ErpError::Unknown`], never anything milder;
+//! - the order key is the booking's reference and idempotency key: one key, one booking;
+//! - a request's cursor moves on only when the answer to it is durable in the order.
+
+mod breaker;
+mod config;
+mod http;
+mod local;
+mod progress;
+mod worker;
+
+pub use breaker::Breaker;
+pub use config::{ErpConfig, ErpKind, TokenError};
+pub use http::{ConnectorError, HttpErp};
+pub use local::LocalErp;
+pub use worker::{Answers, CONSUMER, ErpCounters, ErpMetrics, ErpWorker, Undeliverable};
+
+use lockstep_actors::ids::DocumentId;
+use lockstep_actors::orders::effects::{BookingRequest, ErpReference};
+
+/// Why the ERP did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ErpError {
+    /// It decided against it; asking again gives the same answer.
+    #[error("the ERP refuses: {0}")]
+    Rejected(String),
+    /// It certainly did nothing; asking again may help.
+    #[error("the ERP cannot be reached or is busy: {0}")]
+    Transient(String),
+    /// It was asked and did not answer: it may have done it.
+    #[error("the ERP did not answer: {0}")]
+    Unknown(String),
+}
+
+/// The ERP as orders need it. Each call is one attempt; who retries, and when, is the order's own decision.
+pub trait ErpPort: Send + Sync {
+    /// Books an order; if one is booked under its key already, tells that one's number.
+    fn book(&self, request: &BookingRequest) -> impl Future<Output = Result<DocumentId, ErpError>> + Send;
+    /// Cancels what is booked under our key. Nothing booked is success.
+    fn cancel(&self, order: &ErpReference) -> impl Future<Output = Result<(), ErpError>> + Send;
+    /// What is booked under our key. Changes nothing, so that a failure is never [`ErpError::Unknown`].
+    fn lookup(
+        &self,
+        order: &ErpReference,
+    ) -> impl Future<Output = Result<Option<DocumentId>, ErpError>> + Send;
+}
+
+/// The ERP that the configuration names.
+#[derive(Debug)]
+pub enum Erp {
+    /// Lockstep is the book of record.
+    Local(LocalErp),
+    /// An ERP behind HTTP/JSON.
+    Http(HttpErp),
+}
+
+impl ErpPort for Erp {
+    async fn book(&self, request: &BookingRequest) -> Result<DocumentId, ErpError> {
+        match self {
+            Self::Local(erp) => erp.book(request).await,
+            Self::Http(erp) => erp.book(request).await,
+        }
+    }
+
+    async fn cancel(&self, order: &ErpReference) -> Result<(), ErpError> {
+        match self {
+            Self::Local(erp) => erp.cancel(order).await,
+            Self::Http(erp) => erp.cancel(order).await,
+        }
+    }
+
+    async fn lookup(&self, order: &ErpReference) -> Result<Option<DocumentId>, ErpError> {
+        match self {
+            Self::Local(erp) => erp.lookup(order).await,
+            Self::Http(erp) => erp.lookup(order).await,
+        }
+    }
+}
