@@ -14,6 +14,8 @@ pub mod command;
 mod decide;
 pub mod event;
 pub mod state;
+#[cfg(test)]
+mod tests;
 
 use crate::domain::{Distributor, View};
 use crate::ids::StockId;

@@ -29,6 +29,8 @@ mod flow;
 mod reserve;
 mod ship;
 pub mod state;
+#[cfg(test)]
+mod tests;
 
 use crate::domain::Distributor;
 use crate::ids::OrderKey;

@@ -8,6 +8,8 @@
 pub mod contract;
 pub mod list;
 pub mod resolve;
+#[cfg(test)]
+mod tests;
 
 pub use contract::CustomerContract;
 pub use list::ListPrice;

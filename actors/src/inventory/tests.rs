@@ -1,0 +1,402 @@
+use super::apply::apply;
+use super::command::*;
+use super::decide::{decide, wake};
+use super::state::*;
+use crate::ids::*;
+use crate::quantity::{PositiveQuantity, Quantity};
+use lockstep_runtime::rmp_serde;
+use lockstep_runtime::time::Timestamp;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+struct Stock {
+    state: StockState,
+    now: Timestamp,
+}
+
+fn positive(units: i64) -> PositiveQuantity {
+    PositiveQuantity::new(units).unwrap()
+}
+
+fn units(units: i64) -> Quantity {
+    Quantity::new(units).unwrap()
+}
+
+fn hold_id(order: &str) -> HoldId {
+    HoldId {
+        order: OrderKey::new("web", order).unwrap(),
+        line: 1,
+        attempt: 1,
+    }
+}
+
+fn paper() -> DocumentId {
+    DocumentId::new("D-1").unwrap()
+}
+
+fn count(on_hand: i64, version: u64) -> StockCommand {
+    StockCommand::Count {
+        on_hand: units(on_hand),
+        source: SystemName::new("wms").unwrap(),
+        version,
+    }
+}
+
+fn adjust(change: Adjustment, quantity: i64) -> StockCommand {
+    let reason = Reason::new("found").unwrap();
+    StockCommand::Adjust {
+        change,
+        quantity: positive(quantity),
+        reason,
+        document: None,
+    }
+}
+
+fn hold(order: &str, quantity: i64) -> StockCommand {
+    hold_until(order, quantity, HoldMode::All, None)
+}
+
+fn hold_until(order: &str, quantity: i64, mode: HoldMode, expires: Option<Timestamp>) -> StockCommand {
+    let id = hold_id(order);
+    StockCommand::Hold(HoldStock {
+        id,
+        quantity: positive(quantity),
+        mode,
+        expires,
+        answer_to: None,
+    })
+}
+
+fn release(order: &str) -> StockCommand {
+    StockCommand::Release {
+        id: hold_id(order),
+        answer_to: None,
+    }
+}
+
+fn ship(order: &str, total: i64) -> StockCommand {
+    let quantity = ShipQuantity::Total(positive(total));
+    StockCommand::Ship {
+        id: hold_id(order),
+        quantity,
+        document: None,
+        answer_to: None,
+    }
+}
+
+fn held(quantity: i64) -> StockReply {
+    StockReply::Held {
+        quantity: positive(quantity),
+    }
+}
+
+impl Stock {
+    fn with(on_hand: i64) -> Self {
+        let mut stock = Self {
+            state: StockState::default(),
+            now: Timestamp::from_millis(1_000),
+        };
+        if on_hand > 0 {
+            stock.run(&StockCommand::Receive {
+                quantity: positive(on_hand),
+                document: paper(),
+            });
+        }
+        stock
+    }
+
+    fn run(&mut self, command: &StockCommand) -> StockReply {
+        let id = StockId {
+            sku: Sku::new("A").unwrap(),
+            warehouse: WarehouseCode::new("W1").unwrap(),
+        };
+        let decision = decide(&id, &self.state, command, self.now);
+        for event in &decision.events {
+            let written = rmp_serde::to_vec(event).unwrap();
+            apply(&mut self.state, &rmp_serde::from_slice(&written).unwrap());
+        }
+        decision.reply
+    }
+
+    fn at(&mut self, millis: i64) -> &mut Self {
+        self.now = Timestamp::from_millis(millis);
+        self
+    }
+
+    fn available(&self) -> i64 {
+        self.state.available().units()
+    }
+}
+
+#[test]
+fn s23_available_to_sell_and_to_promise() {
+    let mut stock = Stock::with(500);
+    stock.run(&adjust(Adjustment::Damage, 12));
+    stock.run(&adjust(Adjustment::Quarantine, 20));
+    stock.run(&hold("hard", 140));
+    stock.run(&hold("soft", 35));
+    stock.run(&StockCommand::SetSafetyStock { quantity: units(50) });
+    let due = Timestamp::from_millis(3 * 86_400_000);
+    let document = DocumentId::new("PO-1").unwrap();
+    let quantity = positive(200);
+    stock.run(&StockCommand::Expect {
+        document,
+        quantity,
+        due,
+        stage: Stage::InTransit,
+    });
+    assert_eq!(stock.available(), 243);
+    assert_eq!(stock.state.available_to_promise(due).units(), 443);
+    assert_eq!(
+        stock
+            .state
+            .available_to_promise(Timestamp::from_millis(due.as_millis() - 1))
+            .units(),
+        243
+    );
+}
+
+#[test]
+fn s26_one_of_ten_thousand_gets_the_last_one() {
+    let mut stock = Stock::with(1);
+    let granted = (0..10_000)
+        .filter(|order| stock.run(&hold(&order.to_string(), 1)) == held(1))
+        .count();
+    assert_eq!(
+        (granted, stock.available(), stock.state.reserved.units()),
+        (1, 0, 1)
+    );
+}
+
+#[test]
+fn s28_the_same_hold_three_times_is_one_and_another_quantity_a_conflict() {
+    let mut stock = Stock::with(10);
+    for _ in 0..3 {
+        assert_eq!(stock.run(&hold("O", 5)), held(5));
+    }
+    assert_eq!(stock.state.reserved.units(), 5);
+    let conflict = StockRefusal::Conflict {
+        known: positive(5),
+        asked: positive(6),
+    };
+    assert_eq!(stock.run(&hold("O", 6)), StockReply::Refused(conflict));
+}
+
+#[test]
+fn s29_ship_then_cancel_compensates_once() {
+    for (ordered, shipped, available) in [(5, 5, 95), (10, 7, 93)] {
+        let mut stock = Stock::with(100);
+        stock.run(&hold("O", ordered));
+        stock.run(&ship("O", shipped));
+        assert_eq!(
+            stock.run(&ship("O", shipped)),
+            StockReply::Shipped {
+                total: units(shipped)
+            }
+        );
+        let back = units(ordered - shipped);
+        assert_eq!(stock.run(&release("O")), StockReply::Released { quantity: back });
+        assert_eq!(
+            stock.run(&release("O")),
+            StockReply::Released {
+                quantity: Quantity::ZERO
+            }
+        );
+        assert_eq!((stock.available(), stock.state.reserved.units()), (available, 0));
+    }
+}
+
+#[test]
+fn s30_a_hold_expires_and_a_late_confirmation_reserves_again_if_free() {
+    let expires = Some(Timestamp::from_millis(600_000));
+    let confirm = StockCommand::ConfirmPick { id: hold_id("O") };
+    let wish = hold_until("O", 5, HoldMode::All, expires);
+
+    let mut stock = Stock::with(5);
+    stock.run(&wish);
+    assert_eq!(stock.at(599_900).run(&confirm), StockReply::Picked);
+    assert!(wake(&stock.state, stock.now).is_none());
+    assert_eq!(stock.at(700_000).available(), 0);
+
+    // At 600 the quantity is back, though the alarm has not gone off yet.
+    let mut stock = Stock::with(5);
+    stock.run(&wish);
+    assert_eq!(stock.at(600_000).run(&hold("P", 2)), held(2));
+    let ended = StockRefusal::Ended {
+        end: HoldEnd::Expired,
+        shipped: Quantity::ZERO,
+    };
+    assert_eq!(stock.at(601_000).run(&confirm), StockReply::Refused(ended));
+    stock.run(&release("P"));
+    assert_eq!(stock.run(&confirm), StockReply::Picked);
+    assert_eq!(stock.available(), 0);
+}
+
+#[test]
+fn s37_a_recount_below_what_is_held_says_what_is_missing() {
+    let mut stock = Stock::with(10);
+    stock.run(&hold("O", 8));
+    let reply = stock.run(&count(5, 1));
+    assert_eq!(
+        reply,
+        StockReply::Accepted {
+            available: Quantity::ZERO,
+            shortfall: units(3)
+        }
+    );
+    assert_eq!(
+        (stock.state.on_hand.units(), stock.state.reserved.units()),
+        (5, 8)
+    );
+    assert_eq!(stock.run(&count(9, 1)), StockReply::Stale { known: 1 });
+}
+
+#[test]
+fn a_release_before_its_hold_bars_it() {
+    let mut stock = Stock::with(10);
+    stock.run(&release("O"));
+    let ended = StockRefusal::Ended {
+        end: HoldEnd::Barred,
+        shipped: Quantity::ZERO,
+    };
+    assert_eq!(stock.run(&hold("O", 5)), StockReply::Refused(ended));
+    assert_eq!(stock.state.reserved.units(), 0);
+}
+
+#[test]
+fn a_quiet_pair_has_nothing_on_the_heap() {
+    let mut stock = Stock::with(10);
+    stock.run(&hold("O", 5));
+    stock.run(&release("O"));
+    let alarm = stock.state.alarm().unwrap();
+    let decision = wake(&stock.state, alarm).unwrap();
+    for event in &decision.events {
+        apply(&mut stock.state, event);
+    }
+    assert_eq!((stock.state.book.is_none(), stock.state.alarm()), (true, None));
+}
+
+#[test]
+fn quantities_out_of_range_are_refused() {
+    let mut stock = Stock::with(10);
+    let refused = |bucket, reason| StockReply::Refused(StockRefusal::OutOfRange { bucket, reason });
+    let cases = [
+        (
+            adjust(Adjustment::Loss, 11),
+            refused(Bucket::Sellable, RangeReason::Negative),
+        ),
+        (
+            adjust(Adjustment::Repair, 1),
+            refused(Bucket::Damaged, RangeReason::Negative),
+        ),
+        (
+            adjust(Adjustment::Gain, Quantity::LIMIT),
+            refused(Bucket::OnHand, RangeReason::TooLarge),
+        ),
+        (count(-1, 1), refused(Bucket::OnHand, RangeReason::Negative)),
+    ];
+    for (command, expected) in cases {
+        assert_eq!(stock.run(&command), expected, "{command:?}");
+    }
+}
+
+/// A beginner's stock: what was granted to whom, and what of it left.
+#[derive(Default)]
+struct Model {
+    on_hand: i64,
+    damaged: i64,
+    holds: BTreeMap<usize, (i64, i64)>,
+    ended: Vec<usize>,
+}
+
+impl Model {
+    fn reserved(&self) -> i64 {
+        self.holds
+            .values()
+            .map(|(granted, shipped)| granted - shipped)
+            .sum()
+    }
+    fn free(&self) -> i64 {
+        (self.on_hand - self.damaged - self.reserved()).max(0)
+    }
+    fn hold(&mut self, order: usize, quantity: i64) {
+        if !self.holds.contains_key(&order) && !self.ended.contains(&order) && self.free() > 0 {
+            self.holds.insert(order, (quantity.min(self.free()), 0));
+        }
+    }
+    fn release(&mut self, order: usize) {
+        self.holds.remove(&order);
+        if !self.ended.contains(&order) {
+            self.ended.push(order);
+        }
+    }
+    fn ship(&mut self, order: usize, total: i64) {
+        let sellable = self.on_hand - self.damaged;
+        let Some((granted, shipped)) = self.holds.get_mut(&order) else {
+            return;
+        };
+        if total <= *granted && total > *shipped && total - *shipped <= sellable {
+            self.on_hand -= total - *shipped;
+            *shipped = total;
+            if shipped == granted {
+                self.release(order);
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn random_histories_agree_with_a_beginners_model(
+        steps in proptest::collection::vec((0_u8..7, 0_usize..12, 1_i64..30), 1..200),
+    ) {
+        let mut stock = Stock::with(0);
+        let mut model = Model::default();
+        let mut version = 0;
+        for (kind, order, quantity) in steps {
+            let name = order.to_string();
+            let short_before = stock.state.shortfall();
+            match kind {
+                0 | 1 => {
+                    stock.run(&hold_until(&name, quantity, HoldMode::Partial, None));
+                    model.hold(order, quantity);
+                }
+                2 => {
+                    stock.run(&release(&name));
+                    model.release(order);
+                }
+                3 => {
+                    stock.run(&ship(&name, quantity));
+                    model.ship(order, quantity);
+                }
+                4 => {
+                    stock.run(&StockCommand::Receive { quantity: positive(quantity), document: paper() });
+                    model.on_hand += quantity;
+                }
+                5 => {
+                    stock.run(&adjust(Adjustment::Damage, quantity));
+                    if quantity <= model.on_hand - model.damaged {
+                        model.damaged += quantity;
+                    }
+                }
+                _ => {
+                    // A count, and an older one that comes late.
+                    version += 2;
+                    stock.run(&count(quantity + 20, version));
+                    stock.run(&count(quantity, version - 1));
+                    model.on_hand = quantity + 20;
+                }
+            }
+            let state = &stock.state;
+            prop_assert_eq!(state.on_hand.units(), model.on_hand);
+            prop_assert_eq!(state.damaged.units(), model.damaged);
+            prop_assert_eq!(state.reserved.units(), model.reserved());
+            prop_assert_eq!(state.available().units(), model.free());
+            if kind <= 4 {
+                prop_assert!(state.shortfall() <= short_before, "oversold by a decision of ours");
+            }
+            let written = rmp_serde::to_vec(state).unwrap();
+            prop_assert_eq!(&rmp_serde::from_slice::<StockState>(&written).unwrap(), state);
+        }
+    }
+}

@@ -1,0 +1,627 @@
+//! Orders, contract and stock driven together by a small message loop that repeats, reorders and delays.
+
+use super::command::*;
+use super::effects::{ERP, EVENTS, ErpRequest, OrderStatus};
+use super::state::*;
+use crate::domain::{Distributor, Message, Reply};
+use crate::ids::*;
+use crate::inventory::SkuWarehouse;
+use crate::inventory::command::{StockCommand, StockReply};
+use crate::inventory::state::StockState;
+use crate::money::{Currency, Price};
+use crate::pricing::contract::{ContractState, CustomerContract, Customers};
+use crate::pricing::list::{Effective, ListPrice, ListPriceCommand, ListPriceState, ListRow};
+use crate::quantity::{PositiveQuantity, Quantity};
+use crate::reference::{Reference, publish_view};
+use lockstep_runtime::entity::{Context, Decision, Entity};
+use lockstep_runtime::message::{Provenance, Sequence};
+use lockstep_runtime::rmp_serde;
+use lockstep_runtime::time::Timestamp;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What the world does next; drawn by proptest, or always the kind choice.
+struct Fate {
+    choices: Vec<u8>,
+    used: usize,
+}
+
+impl Fate {
+    fn kind() -> Self {
+        Self {
+            choices: Vec::new(),
+            used: 0,
+        }
+    }
+    fn next(&mut self) -> u8 {
+        let choice = self.choices.get(self.used).copied().unwrap_or(0);
+        self.used += 1;
+        choice
+    }
+}
+
+struct World {
+    now: Timestamp,
+    sequence: u64,
+    reference: Reference,
+    stocks: BTreeMap<StockId, StockState>,
+    contracts: BTreeMap<CustomerId, ContractState>,
+    orders: BTreeMap<OrderKey, OrderState>,
+    mail: Vec<Message>,
+    booked: BTreeMap<OrderKey, u32>,
+    cancelled_in_erp: BTreeMap<OrderKey, u32>,
+    statuses: Vec<OrderStatus>,
+    fate: Fate,
+}
+
+fn quantity(units: i64) -> PositiveQuantity {
+    PositiveQuantity::new(units).unwrap()
+}
+
+fn sku(name: &str) -> Sku {
+    Sku::new(name).unwrap()
+}
+
+fn stock_id(name: &str, warehouse: &str) -> StockId {
+    StockId {
+        sku: sku(name),
+        warehouse: WarehouseCode::new(warehouse).unwrap(),
+    }
+}
+
+fn key(number: &str) -> OrderKey {
+    OrderKey::new("web", number).unwrap()
+}
+
+fn request(lines: &[(&str, i64)], warehouses: &[&str], policy: Policy) -> OrderRequest {
+    let lines = lines.iter().zip(1..).map(|((name, units), line)| OrderLine {
+        line,
+        sku: sku(name),
+        quantity: quantity(*units),
+    });
+    OrderRequest {
+        customer: CustomerId::new("C1").unwrap(),
+        currency: Currency::new("EUR").unwrap(),
+        lines: lines.collect(),
+        warehouses: warehouses
+            .iter()
+            .map(|code| WarehouseCode::new(code).unwrap())
+            .collect(),
+        policy,
+        customers: Customers::Anybody,
+        price_as_of: None,
+    }
+}
+
+fn cancel() -> OrderCommand {
+    OrderCommand::Cancel {
+        reason: Reason::new("not wanted").unwrap(),
+    }
+}
+
+fn ship(lines: &[(u16, i64)]) -> OrderCommand {
+    let lines = lines.iter().map(|&(line, units)| ShipLine {
+        line,
+        total: quantity(units),
+    });
+    OrderCommand::Ship {
+        document: None,
+        lines: lines.collect(),
+    }
+}
+
+impl World {
+    fn new(fate: Fate) -> Self {
+        let mut world = Self {
+            now: Timestamp::from_millis(1_000_000),
+            sequence: 0,
+            reference: Reference::default(),
+            stocks: BTreeMap::new(),
+            contracts: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            mail: Vec::new(),
+            booked: BTreeMap::new(),
+            cancelled_in_erp: BTreeMap::new(),
+            statuses: Vec::new(),
+            fate,
+        };
+        for name in ["A", "B", "C"] {
+            let row = ListRow {
+                list: ListId::new("standard").unwrap(),
+                currency: Currency::new("EUR").unwrap(),
+                effective: Effective::default(),
+                unit: Price::new("2.50".parse().unwrap()).unwrap(),
+                breaks: Vec::new(),
+                rule: RuleId::new("list").unwrap(),
+                version: 1,
+            };
+            world.take((sku(name), ListPriceCommand::Set(row)).into());
+        }
+        world
+    }
+
+    fn stock(mut self, name: &str, warehouse: &str, units: i64) -> Self {
+        let command = StockCommand::Receive {
+            quantity: quantity(units),
+            document: DocumentId::new("GR").unwrap(),
+        };
+        self.take((stock_id(name, warehouse), command).into());
+        self
+    }
+
+    fn run<E: Entity<Domain = Distributor>>(
+        &mut self,
+        id: &E::Id,
+        state: &mut E::State,
+        command: Option<&E::Command>,
+    ) -> Option<E::Reply> {
+        let provenance = Provenance {
+            source: "test".into(),
+            correlation: "K".into(),
+            causation: None,
+        };
+        let context = Context {
+            now: self.now,
+            provenance: &provenance,
+            reference: &self.reference,
+        };
+        let decision: Decision<E> = match command {
+            Some(command) => E::decide(id, state, command, &context),
+            None => E::wake(id, state, &context)?,
+        };
+        for event in &decision.events {
+            let written = rmp_serde::to_vec(event).unwrap();
+            E::apply(state, &rmp_serde::from_slice(&written).unwrap());
+        }
+        let written = rmp_serde::to_vec(state).unwrap();
+        *state = rmp_serde::from_slice(&written).unwrap();
+        self.sequence += 1;
+        if let Some(view) = E::view(id, state, Sequence(self.sequence)) {
+            publish_view(&self.reference, view);
+        }
+        self.mail.extend(decision.sends);
+        for outbound in decision.outbound {
+            match outbound.port {
+                ERP => self.erp(rmp_serde::from_slice(&outbound.body).unwrap()),
+                EVENTS => self.statuses.push(rmp_serde::from_slice(&outbound.body).unwrap()),
+                other => panic!("port {other:?}"),
+            }
+        }
+        Some(decision.reply)
+    }
+
+    fn take(&mut self, message: Message) -> Reply {
+        match message {
+            Message::Stock(id, command) => {
+                let mut state = self.stocks.remove(&id).unwrap_or_default();
+                let reply = self.run::<SkuWarehouse>(&id, &mut state, Some(&command));
+                assert!(state.shortfall() == Quantity::ZERO, "oversold {id:?}");
+                self.stocks.insert(id, state);
+                reply.unwrap().into()
+            }
+            Message::ListPrice(id, command) => {
+                let mut state = ListPriceState::default();
+                self.run::<ListPrice>(&id, &mut state, Some(&command))
+                    .unwrap()
+                    .into()
+            }
+            Message::Contract(id, command) => {
+                let mut state = self.contracts.remove(&id).unwrap_or_default();
+                let reply = self.run::<CustomerContract>(&id, &mut state, Some(&command));
+                self.contracts.insert(id, state);
+                reply.unwrap().into()
+            }
+            Message::Order(id, command) => {
+                let mut state = self.orders.remove(&id).unwrap_or_default();
+                let reply = self.run::<super::Order>(&id, &mut state, Some(&command));
+                self.orders.insert(id, state);
+                reply.unwrap().into()
+            }
+        }
+    }
+
+    fn tell(&mut self, order: &OrderKey, command: OrderCommand) -> OrderReply {
+        match self.take((order.clone(), command).into()) {
+            Reply::Order(reply) => reply,
+            other @ (Reply::Stock(_) | Reply::ListPrice(_) | Reply::Contract(_)) => panic!("{other:?}"),
+        }
+    }
+
+    /// An ERP that may be slow to answer, answer nothing, fail or reject, but knows its own duplicates.
+    fn erp(&mut self, request: ErpRequest) {
+        let fate = self.fate.next();
+        let reason = Reason::new("emulated").unwrap();
+        let number = DocumentId::new("ERP-1").unwrap();
+        let (order, command) = match request {
+            ErpRequest::Book(booking) => {
+                let order = booking.reference.order.clone();
+                let attempt = booking.reference.attempt;
+                if fate % 8 == 1 {
+                    let answer = BookingAnswer::Failed { reason };
+                    (
+                        order,
+                        OrderCommand::BookingAnswered(BookingAnswered { attempt, answer }),
+                    )
+                } else if fate % 8 == 2 {
+                    let answer = BookingAnswer::Rejected { reason };
+                    (
+                        order,
+                        OrderCommand::BookingAnswered(BookingAnswered { attempt, answer }),
+                    )
+                } else {
+                    *self.booked.entry(order.clone()).or_default() += 1;
+                    if fate % 8 == 3 {
+                        return;
+                    }
+                    let answer = match fate % 8 {
+                        4 => BookingAnswer::Unknown { reason },
+                        _ => BookingAnswer::Confirmed { erp_number: number },
+                    };
+                    (
+                        order,
+                        OrderCommand::BookingAnswered(BookingAnswered { attempt, answer }),
+                    )
+                }
+            }
+            ErpRequest::Lookup(reference) => {
+                let attempt = reference.attempt;
+                let answer = match (fate % 4, self.booked.contains_key(&reference.order)) {
+                    (3, _) => return,
+                    (2, _) => BookingAnswer::Failed { reason },
+                    (_, true) => BookingAnswer::Confirmed { erp_number: number },
+                    (_, false) => BookingAnswer::NotFound,
+                };
+                (
+                    reference.order,
+                    OrderCommand::BookingAnswered(BookingAnswered { attempt, answer }),
+                )
+            }
+            ErpRequest::Cancel(reference) => {
+                let attempt = reference.attempt;
+                if fate % 4 == 3 {
+                    return;
+                }
+                let answer = match fate % 4 {
+                    2 => CancelAnswer::Failed { reason },
+                    1 => CancelAnswer::Refused { reason },
+                    _ => CancelAnswer::Cancelled,
+                };
+                if answer == CancelAnswer::Cancelled {
+                    *self.cancelled_in_erp.entry(reference.order.clone()).or_default() += 1;
+                }
+                (
+                    reference.order,
+                    OrderCommand::CancelAnswered(CancelAnswered { attempt, answer }),
+                )
+            }
+        };
+        self.mail.push((order, command).into());
+    }
+
+    /// Delivers all mail, in an order and with repeats as fate has it.
+    fn deliver(&mut self) {
+        while !self.mail.is_empty() {
+            let place = usize::from(self.fate.next()) % self.mail.len();
+            let message = if self.fate.next() % 5 == 4 {
+                self.mail[place].clone()
+            } else {
+                self.mail.remove(place)
+            };
+            self.take(message);
+        }
+    }
+
+    /// Lets time pass until nothing waits any more.
+    fn settle(&mut self) {
+        for _ in 0..200 {
+            self.deliver();
+            let alarms = self.orders.values().filter_map(super::Order::alarm);
+            let Some(alarm) = alarms.min() else { return };
+            self.now = self.now.max(alarm);
+            for id in self.orders.keys().cloned().collect::<Vec<_>>() {
+                let mut state = self.orders.remove(&id).unwrap();
+                self.run::<super::Order>(&id, &mut state, None);
+                self.orders.insert(id, state);
+            }
+        }
+        panic!("an order never settles");
+    }
+
+    fn status(&self, order: &OrderKey) -> Status {
+        self.orders[order].placed().unwrap().status
+    }
+
+    fn available(&self, name: &str, warehouse: &str) -> i64 {
+        self.stocks
+            .get(&stock_id(name, warehouse))
+            .map_or(0, |stock| stock.available().units())
+    }
+
+    fn reserved(&self) -> i64 {
+        self.stocks.values().map(|stock| stock.reserved.units()).sum()
+    }
+
+    fn exception(&self, order: &OrderKey) -> Option<Exception> {
+        self.orders[order].placed().unwrap().exception.clone()
+    }
+}
+
+#[test]
+fn an_order_runs_from_intake_to_its_end() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 10);
+    let order = key("1");
+    let wish = request(&[("A", 4)], &["W1"], Policy::ShipComplete);
+    world.tell(&order, OrderCommand::Submit(wish.clone()));
+    world.settle();
+    assert_eq!(world.status(&order), Status::Booked);
+    assert_eq!(
+        world.orders[&order]
+            .placed()
+            .unwrap()
+            .quote
+            .as_ref()
+            .unwrap()
+            .total
+            .to_string(),
+        "10.00 EUR"
+    );
+    world.tell(&order, OrderCommand::ReleaseToWarehouse);
+    world.tell(&order, OrderCommand::ConfirmPick);
+    world.tell(&order, ship(&[]));
+    world.settle();
+    assert_eq!(world.status(&order), Status::Shipped);
+    world.tell(&order, OrderCommand::Close);
+    assert_eq!((world.available("A", "W1"), world.reserved()), (6, 0));
+    let seen: Vec<Status> = world.statuses.iter().map(|status| status.status).collect();
+    use Status::*;
+    assert_eq!(
+        seen,
+        [
+            Pricing, Reserving, Booking, Booked, Released, Picked, Shipping, Shipped, Closed
+        ]
+    );
+    let numbers: Vec<u32> = world.statuses.iter().map(|status| status.sequence).collect();
+    assert_eq!(numbers, (1..=9).collect::<Vec<_>>());
+    assert!(world.statuses.iter().all(|status| status.correlation == "K"));
+    // S45: the same again is the same answer; other content is a conflict.
+    assert!(matches!(
+        world.tell(&order, OrderCommand::Submit(wish)),
+        OrderReply::Accepted { status: Closed, .. }
+    ));
+    let other = request(&[("A", 5)], &["W1"], Policy::ShipComplete);
+    assert_eq!(
+        world.tell(&order, OrderCommand::Submit(other)),
+        OrderReply::Refused(OrderRefusal::Conflict)
+    );
+}
+
+#[test]
+fn s27_two_lines_of_one_item_that_do_not_fit_hold_nothing() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 5);
+    let order = key("1");
+    world.tell(
+        &order,
+        OrderCommand::Submit(request(&[("A", 3), ("A", 3)], &["W1"], Policy::ShipComplete)),
+    );
+    world.settle();
+    assert_eq!(
+        world.exception(&order),
+        Some(Exception::Shortage { line: 2, lines: 1 })
+    );
+    assert_eq!((world.available("A", "W1"), world.reserved()), (5, 0));
+    // Goods come; a person tries again.
+    world = world.stock("A", "W1", 1);
+    world.tell(&order, OrderCommand::Retry);
+    world.settle();
+    assert_eq!(world.status(&order), Status::Booked);
+}
+
+#[test]
+fn s29_ten_ordered_seven_shipped_then_cancelled_releases_three() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 100);
+    let order = key("1");
+    world.tell(
+        &order,
+        OrderCommand::Submit(request(&[("A", 10)], &["W1"], Policy::ShipComplete)),
+    );
+    world.settle();
+    world.tell(&order, ship(&[(1, 7)]));
+    world.settle();
+    world.tell(&order, cancel());
+    world.settle();
+    assert_eq!(world.status(&order), Status::Closed);
+    assert_eq!((world.available("A", "W1"), world.reserved()), (93, 0));
+}
+
+#[test]
+fn s31_the_next_warehouse_gives_what_the_first_lacks() {
+    let cases = [(0, (0, 12)), (4, (0, 8))];
+    for (already, left) in cases {
+        let mut world = World::new(Fate::kind()).stock("A", "W1", 10).stock("A", "W2", 15);
+        if already > 0 {
+            let first = request(&[("A", already)], &["W1"], Policy::ShipComplete);
+            world.tell(&key("0"), OrderCommand::Submit(first));
+            world.settle();
+        }
+        let order = key("1");
+        world.tell(
+            &order,
+            OrderCommand::Submit(request(&[("A", 13)], &["W1", "W2"], Policy::ShipComplete)),
+        );
+        world.settle();
+        assert_eq!(world.status(&order), Status::Booked);
+        assert_eq!((world.available("A", "W1"), world.available("A", "W2")), left);
+    }
+}
+
+#[test]
+fn s43_an_unknown_booking_is_looked_up_and_never_booked_twice() {
+    // The ERP books and does not answer; then it books and says "unknown". Both times the lookup finds it.
+    for lost in [3, 4] {
+        let mut world = World::new(Fate::kind()).stock("A", "W1", 5);
+        let order = key("1");
+        world.tell(
+            &order,
+            OrderCommand::Submit(request(&[("A", 5)], &["W1"], Policy::ShipComplete)),
+        );
+        while world.status(&order) != Status::Booking {
+            let message = world.mail.remove(0);
+            world.fate = Fate {
+                choices: vec![lost],
+                used: 0,
+            };
+            world.take(message);
+        }
+        world.settle();
+        assert_eq!(world.status(&order), Status::Booked);
+        assert_eq!(world.booked[&order], 1);
+    }
+}
+
+#[test]
+fn s47_the_third_line_is_short() {
+    for (policy, held) in [(Policy::ShipComplete, 0), (Policy::Partial, 4)] {
+        let mut world = World::new(Fate::kind()).stock("A", "W1", 5).stock("B", "W1", 5);
+        let order = key("1");
+        world.tell(
+            &order,
+            OrderCommand::Submit(request(&[("A", 2), ("B", 2), ("C", 2)], &["W1"], policy)),
+        );
+        world.settle();
+        assert_eq!(world.reserved(), held);
+        let summary = world.orders[&order].placed().unwrap().summary();
+        match policy {
+            Policy::ShipComplete => assert_eq!(summary.status, Status::Exception),
+            Policy::Partial => {
+                assert_eq!(summary.status, Status::Booked);
+                let backordered: Vec<i64> = summary
+                    .lines
+                    .iter()
+                    .map(|line| line.backordered.units())
+                    .collect();
+                assert_eq!(backordered, [0, 0, 2]);
+            }
+        }
+    }
+}
+
+#[test]
+fn s49_cancel_and_shipment_cross_and_one_wins() {
+    for ship_first in [true, false] {
+        let mut world = World::new(Fate::kind()).stock("A", "W1", 5);
+        let order = key("1");
+        world.tell(
+            &order,
+            OrderCommand::Submit(request(&[("A", 5)], &["W1"], Policy::ShipComplete)),
+        );
+        world.settle();
+        let (first, second) = if ship_first {
+            (ship(&[]), cancel())
+        } else {
+            (cancel(), ship(&[]))
+        };
+        assert!(matches!(world.tell(&order, first), OrderReply::Accepted { .. }));
+        assert!(matches!(world.tell(&order, second), OrderReply::Refused(_)));
+        world.settle();
+        let (status, available) = if ship_first {
+            (Status::Shipped, 0)
+        } else {
+            (Status::Cancelled, 5)
+        };
+        assert_eq!(
+            (world.status(&order), world.available("A", "W1"), world.reserved()),
+            (status, available, 0)
+        );
+    }
+}
+
+#[test]
+fn a_hold_that_nobody_waits_for_is_given_back() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 5);
+    let order = key("1");
+    world.tell(
+        &order,
+        OrderCommand::Submit(request(&[("A", 5)], &["W1"], Policy::ShipComplete)),
+    );
+    world.tell(&order, cancel());
+    world.settle();
+    world.now = world.now.after(Duration::from_secs(3_600));
+    let late = crate::inventory::command::HoldStock {
+        id: HoldId {
+            order: order.clone(),
+            line: 1,
+            attempt: 1,
+        },
+        quantity: quantity(5),
+        mode: crate::inventory::command::HoldMode::Partial,
+        expires: None,
+        answer_to: Some(order.clone()),
+    };
+    let reply = world.take((stock_id("A", "W1"), StockCommand::Hold(late)).into());
+    assert_eq!(
+        reply,
+        Reply::Stock(StockReply::Held {
+            quantity: quantity(5)
+        })
+    );
+    world.settle();
+    assert_eq!(world.reserved(), 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn every_order_ends_or_stands_in_exception_and_no_hold_outlives_it(
+        wishes in proptest::collection::vec(
+            (proptest::collection::vec((0_usize..3, 1_i64..8), 1..4), any::<bool>(), 0_u8..6), 1..6),
+        supply in proptest::array::uniform6(0_i64..12),
+        choices in proptest::collection::vec(any::<u8>(), 0..400),
+    ) {
+        const NAMES: [&str; 3] = ["A", "B", "C"];
+        let mut world = World::new(Fate { choices, used: 0 });
+        for (place, units) in supply.iter().enumerate().filter(|(_, units)| **units > 0) {
+            world = world.stock(NAMES[place / 2], ["W1", "W2"][place % 2], *units);
+        }
+        for (number, (lines, partial, _)) in wishes.iter().enumerate() {
+            let lines: Vec<_> = lines.iter().map(|(name, units)| (NAMES[*name], *units)).collect();
+            let policy = if *partial { Policy::Partial } else { Policy::ShipComplete };
+            let wish = request(&lines, &["W1", "W2"], policy);
+            world.mail.push((key(&number.to_string()), OrderCommand::Submit(wish)).into());
+        }
+        // Some cancel while everything is under way.
+        for (number, _) in wishes.iter().enumerate().filter(|(_, wish)| wish.2 == 1) {
+            world.mail.push((key(&number.to_string()), cancel()).into());
+        }
+        world.settle();
+        for (number, wish) in wishes.iter().enumerate() {
+            let order = key(&number.to_string());
+            match wish.2 {
+                2 | 3 => drop(world.tell(&order, ship(&[]))),
+                4 => drop(world.tell(&order, ship(&[(1, 1)]))),
+                5 => drop(world.tell(&order, cancel())),
+                _ => {}
+            }
+        }
+        world.settle();
+        for number in 0..wishes.len() {
+            let order = key(&number.to_string());
+            let status = world.status(&order);
+            let waits_for_people = matches!(status, Status::Booked | Status::Exception);
+            prop_assert!(status.is_final() || waits_for_people, "{order} is {status}");
+            prop_assert!(world.booked.get(&order).copied().unwrap_or(0) <= 1, "{order} was booked twice");
+            let held: i64 = world.stocks.values().flat_map(StockState::holds)
+                .filter(|(id, _)| id.order == order).map(|(_, hold)| hold.open().units()).sum();
+            let known: i64 = world.orders[&order].placed().unwrap()
+                .allocations.iter().map(|allocation| allocation.open().units()).sum();
+            prop_assert_eq!(held, known, "{} is {}", order, status);
+            if status.is_final() {
+                prop_assert_eq!(held, 0);
+            }
+        }
+        let on_hand: i64 = world.stocks.values().map(|stock| stock.on_hand.units()).sum();
+        let shipped: i64 = world.orders.values().flat_map(|order| &order.placed().unwrap().allocations)
+            .map(|allocation| allocation.shipped.units()).sum();
+        prop_assert_eq!(on_hand + shipped, supply.iter().sum::<i64>());
+    }
+}
