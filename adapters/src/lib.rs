@@ -1,4 +1,5 @@
 //! Everything that touches the world.
 
+pub mod channels;
 pub mod egress;
 pub mod erp;

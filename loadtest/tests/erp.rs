@@ -1,5 +1,11 @@
 //! The HTTP connector and its worker against the emulated ERP, each fault in turn.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that meets the unexpected shall fail"
+)]
+
 use lockstep_actors::domain::{Distributor, Message, Reply};
 use lockstep_actors::ids::{CustomerId, OrderKey, Sku};
 use lockstep_actors::money::{Currency, Money};

@@ -1,0 +1,245 @@
+//! The actor of one account: reads what changed, asks the schedule, sends, saves its cursor.
+
+use super::schedule::{Next, Schedule};
+use super::sink::{Answer, ItemAnswer, Level, StockSink};
+use crate::egress::Entries;
+use actix::fut::ActorFutureExt;
+use actix::{Actor, AsyncContext, Context, WrapFuture};
+use lockstep_actors::ids::{Sku, StockId, WarehouseCode};
+use lockstep_actors::reference::Reference;
+use lockstep_runtime::entity::EntityId;
+use lockstep_runtime::feed::FeedEntry;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How many entries are read at once.
+const READ_AT_ONCE: usize = 1_024;
+/// How often cursors are saved at most, and the slow counters brought up to date.
+const SAVE_EVERY: Duration = Duration::from_millis(100);
+
+/// Where the newest levels are read.
+pub trait Levels: Send + Sync + 'static {
+    /// The newest level of a SKU.
+    fn newest(&self, sku: &Sku) -> Level;
+}
+
+/// The levels in the domain's read model, of all warehouses or of some.
+#[derive(Clone, Debug)]
+pub struct NewestLevels {
+    reference: Arc<Reference>,
+    warehouses: Vec<WarehouseCode>,
+}
+
+impl NewestLevels {
+    /// Levels of `warehouses`; of all if that is empty.
+    #[must_use]
+    pub fn new(reference: Arc<Reference>, warehouses: Vec<WarehouseCode>) -> Self {
+        Self {
+            reference,
+            warehouses,
+        }
+    }
+}
+
+impl Levels for NewestLevels {
+    fn newest(&self, sku: &Sku) -> Level {
+        let mut level = Level {
+            sku: sku.as_str().to_owned(),
+            available: 0,
+            by_warehouse: BTreeMap::new(),
+            version: 0,
+        };
+        for row in self.reference.availability(sku) {
+            if self.warehouses.is_empty() || self.warehouses.contains(&row.warehouse) {
+                let units = row.available.units();
+                level.available = level.available.saturating_add(units);
+                level.version = level.version.max(row.sequence.0);
+                level
+                    .by_warehouse
+                    .insert(row.warehouse.as_str().to_owned(), units);
+            }
+        }
+        level
+    }
+}
+
+/// How often what happened.
+#[derive(Debug, Default)]
+pub struct ChannelCounters {
+    sent: AtomicU64,
+    throttled: AtomicU64,
+    retried: AtomicU64,
+    failed_items: AtomicU64,
+    dirty: AtomicU64,
+    stale_ms: AtomicU64,
+}
+
+/// What [`ChannelCounters`] held at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChannelMetrics {
+    /// Levels that the channel has taken.
+    pub sent: u64,
+    /// Requests that were too much at once.
+    pub throttled: u64,
+    /// Requests that failed and are sent again.
+    pub retried: u64,
+    /// Levels that the channel refused and that are sent again.
+    pub failed_items: u64,
+    /// SKUs that the channel has not been told.
+    pub dirty: u64,
+    /// How long the oldest of them has waited, in milliseconds.
+    pub stale_ms: u64,
+}
+
+impl ChannelCounters {
+    /// The counts so far.
+    #[must_use]
+    pub fn read(&self) -> ChannelMetrics {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ChannelMetrics {
+            sent: read(&self.sent),
+            throttled: read(&self.throttled),
+            retried: read(&self.retried),
+            failed_items: read(&self.failed_items),
+            dirty: read(&self.dirty),
+            stale_ms: read(&self.stale_ms),
+        }
+    }
+
+    fn gauge(&self, schedule: &Schedule, now: Duration) {
+        let oldest = schedule
+            .oldest()
+            .map_or(Duration::ZERO, |since| now.saturating_sub(since));
+        self.stale_ms.store(
+            u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
+        self.dirty.store(
+            u64::try_from(schedule.dirty()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
+    }
+}
+
+/// Tells one account of every change until `stop` turns true, its sender is gone, or the node ends. What was not told
+/// by then is told after the next start.
+pub async fn drive(
+    mut feed: impl Entries,
+    levels: impl Levels,
+    sink: impl StockSink,
+    mut schedule: Schedule,
+    counters: Arc<ChannelCounters>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let started = Instant::now();
+    let mut saving = tokio::time::interval(SAVE_EVERY);
+    saving.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut under_way = std::pin::pin!(futures_util::future::OptionFuture::from(None));
+    let mut is_sending = false;
+    loop {
+        let mut wait_until = None;
+        if !is_sending {
+            match schedule.next(started.elapsed()) {
+                Next::Send(skus) => {
+                    let batch: Vec<Level> = skus.iter().map(|sku| levels.newest(sku)).collect();
+                    let sink = &sink;
+                    under_way.set(Some(async move { sink.send(&batch).await }).into());
+                    is_sending = true;
+                }
+                Next::WaitUntil(moment) => wait_until = Some(moment),
+                Next::Rest => {}
+            }
+        }
+        tokio::select! {
+            Some(answer) = &mut under_way, if is_sending => {
+                is_sending = false;
+                take_answer(&mut schedule, &counters, answer, started.elapsed());
+            }
+            () = tokio::time::sleep_until(started + wait_until.unwrap_or_default()), if wait_until.is_some() => {}
+            entries = feed.next(READ_AT_ONCE) => match entries {
+                Ok(entries) => mark_all(&mut schedule, &entries, started.elapsed()),
+                Err(_) => return,
+            },
+            _ = saving.tick() => {
+                counters.gauge(&schedule, started.elapsed());
+                schedule.safe().for_each(|(partition, sequence)| feed.save(partition, sequence));
+            }
+            _ = stop.wait_for(|stop| *stop) => break,
+        }
+    }
+    schedule
+        .safe()
+        .for_each(|(partition, sequence)| feed.save(partition, sequence));
+}
+
+fn mark_all(schedule: &mut Schedule, entries: &[FeedEntry], now: Duration) {
+    for entry in entries {
+        match StockId::decode(&entry.entity) {
+            Some(id) => schedule.mark(id.sku, entry.partition, entry.sequence, now),
+            None => tracing::error!(
+                partition = entry.partition.0,
+                sequence = entry.sequence.0,
+                "an entry of a stock whose id cannot be read"
+            ),
+        }
+    }
+}
+
+fn take_answer(schedule: &mut Schedule, counters: &ChannelCounters, answer: Answer, now: Duration) {
+    let count = |counter: &AtomicU64, more: usize| {
+        counter.fetch_add(u64::try_from(more).unwrap_or(u64::MAX), Ordering::Relaxed);
+    };
+    match answer {
+        Answer::Items(items) => {
+            let taken: Vec<bool> = items.iter().map(|item| *item == ItemAnswer::Taken).collect();
+            let good = taken.iter().filter(|taken| **taken).count();
+            count(&counters.sent, good);
+            count(&counters.failed_items, taken.len() - good);
+            schedule.answered(&taken, now);
+        }
+        Answer::Throttled(pause) => {
+            count(&counters.throttled, 1);
+            schedule.failed(pause, rand::random(), now);
+        }
+        Answer::Failed(reason, pause) => {
+            tracing::warn!(%reason, "a channel did not take a batch; it is sent again");
+            count(&counters.retried, 1);
+            schedule.failed(pause, rand::random(), now);
+        }
+    }
+}
+
+/// The account as an actor; ends by itself when its drive ends.
+pub struct ChannelActor {
+    name: String,
+    drive: Option<std::pin::Pin<Box<dyn Future<Output = ()>>>>,
+}
+
+impl ChannelActor {
+    /// An actor that will run `drive`.
+    #[must_use]
+    pub fn new(name: String, drive: impl Future<Output = ()> + 'static) -> Self {
+        Self {
+            name,
+            drive: Some(Box::pin(drive)),
+        }
+    }
+}
+
+impl Actor for ChannelActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        if let Some(drive) = self.drive.take() {
+            let ended = drive.into_actor(self).map(|(), actor, context| {
+                tracing::info!(channel = actor.name, "channel egress has ended");
+                actix::ActorContext::stop(context);
+            });
+            context.spawn(ended);
+        }
+    }
+}
