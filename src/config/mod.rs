@@ -1,0 +1,173 @@
+//! The configuration: one TOML file, checked as a whole before anything starts.
+//!
+//! Every error names the key, the value and what is allowed; all that are found are told at once.
+
+use lockstep_adapters::channels::ChannelConfig;
+use lockstep_adapters::egress::InvalidSetting;
+use lockstep_adapters::erp::ErpConfig;
+use lockstep_runtime::node::NodeConfig;
+use lockstep_runtime::placement::PartitionCount;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// Everything that can be set.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    node: NodeSettings,
+    store: StoreSettings,
+    erp: ErpConfig,
+    channels: Vec<ChannelConfig>,
+}
+
+/// The node.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct NodeSettings {
+    shards: usize,
+    mailbox: usize,
+}
+
+impl Default for NodeSettings {
+    fn default() -> Self {
+        let NodeConfig { shards, mailbox, .. } = NodeConfig::default();
+        Self { shards, mailbox }
+    }
+}
+
+/// The embedded store.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct StoreSettings {
+    directory: PathBuf,
+    partitions: u16,
+    cache_mib: u64,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::from("lockstep-data"),
+            partitions: PartitionCount::DEFAULT.get(),
+            cache_mib: 64,
+        }
+    }
+}
+
+/// Reads and checks a configuration; the error lists everything that is wrong with it, one line each.
+pub(crate) fn parse(text: &str) -> Result<Config, String> {
+    let reader = toml::Deserializer::parse(text).map_err(|error| error.to_string())?;
+    let config: Config = serde_path_to_error::deserialize(reader).map_err(|error| {
+        let key = error.path().to_string();
+        format!("{key}: {}", error.into_inner())
+    })?;
+    let errors = config.errors();
+    if errors.is_empty() {
+        return Ok(config);
+    }
+    let lines: Vec<String> = errors.iter().map(|error| format!("\n  {error}")).collect();
+    Err(format!("the configuration cannot be used:{}", lines.concat()))
+}
+
+impl Config {
+    fn errors(&self) -> Vec<InvalidSetting> {
+        let mut errors = Vec::new();
+        let mut within = |key: &str, value: u64, least: u64, most: u64, allowed: &'static str| {
+            if !(least..=most).contains(&value) {
+                errors.push(InvalidSetting {
+                    key: key.to_owned(),
+                    value: value.to_string(),
+                    allowed,
+                });
+            }
+        };
+        within("node.shards", self.node.shards as u64, 1, 256, "1 to 256");
+        within(
+            "node.mailbox",
+            self.node.mailbox as u64,
+            1,
+            1 << 20,
+            "1 to 1048576",
+        );
+        within(
+            "store.partitions",
+            self.store.partitions.into(),
+            1,
+            4096,
+            "1 to 4096",
+        );
+        within(
+            "store.cache_mib",
+            self.store.cache_mib,
+            1,
+            1 << 20,
+            "1 to 1048576",
+        );
+        if self.store.directory.as_os_str().is_empty() {
+            errors.push(InvalidSetting {
+                key: "store.directory".to_owned(),
+                value: String::new(),
+                allowed: "a directory",
+            });
+        }
+        errors.extend(self.erp.validate().err());
+        for (place, channel) in self.channels.iter().enumerate() {
+            errors.extend(channel.validate().err());
+            if self.channels[..place]
+                .iter()
+                .any(|other| other.name == channel.name)
+            {
+                errors.push(InvalidSetting {
+                    key: format!("channels[{place}].name"),
+                    value: channel.name.clone(),
+                    allowed: "a name that no other channel has",
+                });
+            }
+        }
+        errors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_setting_is_refused_with_key_value_and_what_is_allowed() {
+        let cases: [(&str, &[&str]); 9] = [
+            ("[node]\nshards = 0", &["node.shards", "\"0\"", "1 to 256"]),
+            ("[node]\nshards = 300", &["node.shards", "\"300\"", "1 to 256"]),
+            ("[node]\nshards = 'two'", &["node.shards", "two", "usize"]),
+            ("[node]\nshard = 1", &["node", "shard", "shards"]),
+            ("[nodes]\nshards = 1", &["nodes", "node", "store"]),
+            (
+                "[store]\npartitions = 5000",
+                &["store.partitions", "5000", "1 to 4096"],
+            ),
+            ("[store]\ndirectory = ''", &["store.directory", "a directory"]),
+            (
+                "[node]\nshards = 0\n[store]\ncache_mib = 0\n[erp]\nconcurrency = 0",
+                &["node.shards", "store.cache_mib", "erp.concurrency"],
+            ),
+            ("[node", &["1"]),
+        ];
+        for (text, parts) in cases {
+            let error = parse(text).unwrap_err();
+            for part in parts {
+                assert!(error.contains(part), "{text}: {error} lacks {part}");
+            }
+        }
+        let channel = "[[channels]]\nname = 'a'\nkind = 'amqp'\nexchange = 'x'\n";
+        assert!(
+            parse(&channel.repeat(2))
+                .unwrap_err()
+                .contains("channels[1].name")
+        );
+    }
+
+    #[test]
+    fn the_example_and_an_empty_file_can_be_used() {
+        parse("").unwrap();
+        parse(include_str!("../../docs/lockstep.example.toml")).unwrap();
+    }
+}
