@@ -3,3 +3,5 @@
 pub mod channels;
 pub mod egress;
 pub mod erp;
+pub mod identity;
+pub mod schema;

@@ -1,0 +1,28 @@
+//! How large a canonical message may be. Part of version 1 of the schemas: raising a limit is compatible, lowering is not.
+
+/// The longest body, in bytes.
+pub const MAX_BODY_BYTES: usize = 1 << 20;
+/// The deepest nesting of objects and arrays, the body itself included.
+pub const MAX_DEPTH: usize = 32;
+/// The most lines of an order or a quote.
+pub const MAX_LINES: usize = lockstep_actors::orders::state::MAX_LINES;
+/// The most warehouses that an order names.
+pub const MAX_WAREHOUSES: usize = lockstep_actors::orders::state::MAX_WAREHOUSES;
+/// The most stock events or list prices in one HTTP request.
+pub const MAX_BATCH: usize = 1_000;
+/// The most terms of a contract.
+pub const MAX_TERMS: usize = lockstep_actors::pricing::contract::MAX_TERMS;
+/// The most quantity breaks of one list price or term.
+pub const MAX_BREAKS: usize = lockstep_actors::pricing::list::MAX_BREAKS;
+/// The most SKUs in one availability request.
+pub const MAX_AVAILABILITY_SKUS: usize = 500;
+/// The longest SKU, warehouse, channel, customer or document code, in bytes.
+pub const MAX_CODE_BYTES: usize = 64;
+/// The longest free text (a name, a street, a reason), in bytes.
+pub const MAX_NOTE_BYTES: usize = 256;
+/// The longest message id or correlation id, in bytes.
+pub const MAX_ID_BYTES: usize = 128;
+/// The most digits of an amount of money after the decimal point.
+pub const MAX_AMOUNT_SCALE: u32 = 6;
+/// The largest amount of money, in whole units of its currency.
+pub const MAX_AMOUNT: i64 = 1_000_000_000_000;

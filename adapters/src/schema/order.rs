@@ -1,0 +1,310 @@
+//! Orders as channels send them, and what people and warehouses do with them.
+
+use super::error::DecodeError;
+use super::fields::{Code, CurrencyCode, List, Moment, Note, PositiveUnits};
+use super::limits::{MAX_LINES, MAX_WAREHOUSES};
+use super::message::{Body, Command};
+use super::stock::{Channel, OrderNumber, OrderReference, Warehouse};
+use lockstep_actors::domain::Message;
+use lockstep_actors::ids::{CustomerId, DocumentId, OrderKey, Reason, Sku, SystemName, WarehouseCode};
+use lockstep_actors::money::Currency;
+use lockstep_actors::orders::command::{OrderCommand, OrderLine, OrderRequest, ShipLine};
+use lockstep_actors::orders::state::Policy;
+use lockstep_actors::pricing::contract::Customers;
+use lockstep_actors::quantity::PositiveQuantity;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `lockstep.order.submit`: take this order. The channel and number are its identity: sent again it is not taken again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OrderSubmit {
+    /// The channel that took it; without `/`.
+    pub channel: Channel,
+    /// Its number there.
+    pub number: OrderNumber,
+    /// Who buys.
+    #[schemars(with = "Code")]
+    pub customer: CustomerId,
+    /// In which currency.
+    #[schemars(with = "CurrencyCode")]
+    pub currency: Currency,
+    /// What is bought.
+    pub lines: List<SubmitLine, 1, MAX_LINES>,
+    /// Where it may be taken from, the preferred one first, each once.
+    #[schemars(with = "List<Warehouse, 1, MAX_WAREHOUSES>")]
+    pub warehouses: List<WarehouseCode, 1, MAX_WAREHOUSES>,
+    /// What if there is not enough; `ship-complete` if absent.
+    #[serde(default)]
+    pub policy: ShortagePolicy,
+    /// Who may buy; `anybody` if absent.
+    #[serde(default)]
+    pub customers: Buyers,
+    /// Priced as of this moment; as of its arrival if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_as_of: Option<Moment>,
+}
+
+/// A line of an order or of a quote.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SubmitLine {
+    /// Its number, each once; its place in the list, from 1, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u16>,
+    /// What.
+    #[schemars(with = "Code")]
+    pub sku: Sku,
+    /// How much, in base units.
+    #[schemars(with = "PositiveUnits")]
+    pub quantity: PositiveQuantity,
+}
+
+impl SubmitLine {
+    /// The line's number, given its place from 0.
+    #[must_use]
+    pub fn number(&self, place: usize) -> u16 {
+        // A list has at most 500 places.
+        self.line
+            .unwrap_or_else(|| u16::try_from(place + 1).unwrap_or(u16::MAX))
+    }
+}
+
+/// What if there is not enough.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ShortagePolicy {
+    /// All lines in full, or none.
+    #[default]
+    ShipComplete,
+    /// What there is; the rest is backordered.
+    Partial,
+}
+
+impl From<ShortagePolicy> for Policy {
+    fn from(policy: ShortagePolicy) -> Self {
+        match policy {
+            ShortagePolicy::ShipComplete => Self::ShipComplete,
+            ShortagePolicy::Partial => Self::Partial,
+        }
+    }
+}
+
+/// Whom a channel sells to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Buyers {
+    /// Anybody; at list price without a contract.
+    #[default]
+    Anybody,
+    /// Only customers with a contract.
+    Known,
+}
+
+impl From<Buyers> for Customers {
+    fn from(buyers: Buyers) -> Self {
+        match buyers {
+            Buyers::Anybody => Self::Anybody,
+            Buyers::Known => Self::Known,
+        }
+    }
+}
+
+impl OrderSubmit {
+    /// The order's key.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the channel contains a `/`.
+    pub fn key(&self) -> Result<OrderKey, DecodeError> {
+        key(&self.channel, &self.number)
+    }
+}
+
+fn key(channel: &Channel, number: &OrderNumber) -> Result<OrderKey, DecodeError> {
+    OrderReference {
+        channel: channel.clone(),
+        number: number.clone(),
+    }
+    .key("body")
+}
+
+impl Body for OrderSubmit {
+    const SCHEMA: &'static str = "lockstep.order.submit";
+}
+
+impl Command for OrderSubmit {
+    fn into_message(self, _source: &SystemName) -> Result<Message, DecodeError> {
+        let key = self.key()?;
+        let lines = self
+            .lines
+            .into_inner()
+            .into_iter()
+            .enumerate()
+            .map(|(place, line)| OrderLine {
+                line: line.number(place),
+                sku: line.sku,
+                quantity: line.quantity,
+            });
+        let request = OrderRequest {
+            customer: self.customer,
+            currency: self.currency,
+            lines: lines.collect(),
+            warehouses: self.warehouses.into_inner(),
+            policy: self.policy.into(),
+            customers: self.customers.into(),
+            price_as_of: self.price_as_of.map(|moment| moment.0),
+        };
+        Ok(Message::Order(key, OrderCommand::Submit(request)))
+    }
+}
+
+/// `lockstep.order.cancel`: the order is no longer wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OrderCancel {
+    /// The channel that took the order.
+    pub channel: Channel,
+    /// Its number there.
+    pub number: OrderNumber,
+    /// Why.
+    #[schemars(with = "Note")]
+    pub reason: Reason,
+}
+
+impl Body for OrderCancel {
+    const SCHEMA: &'static str = "lockstep.order.cancel";
+}
+
+impl Command for OrderCancel {
+    fn into_message(self, _source: &SystemName) -> Result<Message, DecodeError> {
+        let key = key(&self.channel, &self.number)?;
+        Ok(Message::Order(key, OrderCommand::Cancel { reason: self.reason }))
+    }
+}
+
+/// `lockstep.order.resolve`: what a person decides about an order's exception.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OrderResolve {
+    /// The channel that took the order.
+    pub channel: Channel,
+    /// Its number there.
+    pub number: OrderNumber,
+    /// The decision.
+    pub resolution: Resolution,
+}
+
+/// What a person decides about an exception.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Resolution {
+    /// Try again what raised it.
+    Retry {},
+    /// Give the order up.
+    Reject {
+        /// Why.
+        #[schemars(with = "Note")]
+        reason: Reason,
+    },
+}
+
+impl From<Resolution> for OrderCommand {
+    fn from(resolution: Resolution) -> Self {
+        match resolution {
+            Resolution::Retry {} => Self::Retry,
+            Resolution::Reject { reason } => Self::Reject { reason },
+        }
+    }
+}
+
+impl Body for OrderResolve {
+    const SCHEMA: &'static str = "lockstep.order.resolve";
+}
+
+impl Command for OrderResolve {
+    fn into_message(self, _source: &SystemName) -> Result<Message, DecodeError> {
+        Ok(Message::Order(
+            key(&self.channel, &self.number)?,
+            self.resolution.into(),
+        ))
+    }
+}
+
+/// `lockstep.order.progress`: how far the warehouse or the invoicing is with an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OrderProgress {
+    /// The channel that took the order.
+    pub channel: Channel,
+    /// Its number there.
+    pub number: OrderNumber,
+    /// What was done.
+    pub step: ProgressStep,
+}
+
+/// A step of an order's way through the warehouse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ProgressStep {
+    /// The warehouse may begin.
+    Release {},
+    /// The warehouse has everything in hand.
+    Pick {},
+    /// Goods left the house.
+    Ship {
+        /// The delivery note.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<Code>")]
+        document: Option<DocumentId>,
+        /// How much of which lines; all that is held if absent or empty.
+        #[serde(default)]
+        lines: List<ShippedLine, 0, MAX_LINES>,
+    },
+    /// It is invoiced and done.
+    Close {},
+}
+
+/// How much of a line has left the house.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShippedLine {
+    /// Which.
+    pub line: u16,
+    /// How much, all shipments together.
+    #[schemars(with = "PositiveUnits")]
+    pub total: PositiveQuantity,
+}
+
+impl From<ProgressStep> for OrderCommand {
+    fn from(step: ProgressStep) -> Self {
+        match step {
+            ProgressStep::Release {} => Self::ReleaseToWarehouse,
+            ProgressStep::Pick {} => Self::ConfirmPick,
+            ProgressStep::Ship { document, lines } => Self::Ship {
+                document,
+                lines: lines
+                    .into_inner()
+                    .into_iter()
+                    .map(|line| ShipLine {
+                        line: line.line,
+                        total: line.total,
+                    })
+                    .collect(),
+            },
+            ProgressStep::Close {} => Self::Close,
+        }
+    }
+}
+
+impl Body for OrderProgress {
+    const SCHEMA: &'static str = "lockstep.order.progress";
+}
+
+impl Command for OrderProgress {
+    fn into_message(self, _source: &SystemName) -> Result<Message, DecodeError> {
+        Ok(Message::Order(
+            key(&self.channel, &self.number)?,
+            self.step.into(),
+        ))
+    }
+}

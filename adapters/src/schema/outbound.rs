@@ -1,0 +1,554 @@
+//! What Lockstep tells others: how orders and stock stand, what something costs and why, and what became of a command.
+//!
+//! These are forms of their own, not the domain's types: the domain may change its insides without breaking a reader.
+
+use super::fields::{Amount, Code, CurrencyCode, Moment, Note, SignedUnits, Units};
+use super::message::Body;
+use lockstep_actors::domain::Reply;
+use lockstep_actors::ids::{CustomerId, DocumentId, RuleId, Sku, WarehouseCode};
+use lockstep_actors::inventory::command::StockReply;
+use lockstep_actors::money::Currency;
+use lockstep_actors::orders::command::{LineSummary, OrderReply, OrderSummary};
+use lockstep_actors::orders::effects::OrderStatus;
+use lockstep_actors::orders::state::Status;
+use lockstep_actors::pricing::contract::ContractReply;
+use lockstep_actors::pricing::list::ListPriceReply;
+use lockstep_actors::pricing::resolve::{PricedLine, Quote, Step, StepKind};
+use lockstep_actors::quantity::Quantity;
+use lockstep_actors::reference::StockLevel;
+use lockstep_runtime::message::Outcome;
+use rust_decimal::Decimal;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// `lockstep.order.status`: an order changed its status.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct OrderStatusChange {
+    /// The channel that took the order.
+    pub channel: String,
+    /// Its number there.
+    pub number: String,
+    /// The number of the change within the order, dense from 1.
+    pub sequence: u32,
+    /// Where it stands.
+    pub status: OrderStanding,
+    /// Since when.
+    pub at: Moment,
+    /// The ERP's number for it, once booked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub erp_number: Option<DocumentId>,
+    /// For exceptions: what kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exception: Option<String>,
+    /// For exceptions, cancellations and rejections: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Body for OrderStatusChange {
+    const SCHEMA: &'static str = "lockstep.order.status";
+}
+
+impl From<OrderStatus> for OrderStatusChange {
+    fn from(status: OrderStatus) -> Self {
+        Self {
+            channel: status.order.channel().to_owned(),
+            number: status.order.number().to_owned(),
+            sequence: status.sequence,
+            status: status.status.into(),
+            at: Moment(status.at),
+            erp_number: status.erp_number,
+            exception: status.exception,
+            reason: status.reason,
+        }
+    }
+}
+
+/// Where an order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OrderStanding {
+    /// It is being priced.
+    Pricing,
+    /// Warehouses are asked to hold stock.
+    Reserving,
+    /// The ERP is asked to book it.
+    Booking,
+    /// The ERP has it.
+    Booked,
+    /// The warehouse may begin.
+    Released,
+    /// The warehouse has it in hand.
+    Picked,
+    /// Goods are leaving.
+    Shipping,
+    /// All that was held has left the house.
+    Shipped,
+    /// The ERP is asked to cancel it.
+    Cancelling,
+    /// What is held is being given back.
+    Releasing,
+    /// A person must settle something.
+    Exception,
+    /// Done.
+    Closed,
+    /// No longer wanted; nothing is held.
+    Cancelled,
+    /// Given up; nothing is held.
+    Rejected,
+}
+
+impl From<Status> for OrderStanding {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Pricing => Self::Pricing,
+            Status::Reserving => Self::Reserving,
+            Status::Booking => Self::Booking,
+            Status::Booked => Self::Booked,
+            Status::Released => Self::Released,
+            Status::Picked => Self::Picked,
+            Status::Shipping => Self::Shipping,
+            Status::Shipped => Self::Shipped,
+            Status::Cancelling => Self::Cancelling,
+            Status::Releasing => Self::Releasing,
+            Status::Exception => Self::Exception,
+            Status::Closed => Self::Closed,
+            Status::Cancelled => Self::Cancelled,
+            Status::Rejected => Self::Rejected,
+        }
+    }
+}
+
+/// An order as it stands, answered over HTTP.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct OrderView {
+    /// The channel that took it.
+    pub channel: String,
+    /// Its number there.
+    pub number: String,
+    /// Where it stands.
+    pub status: OrderStanding,
+    /// The number of its last change of status.
+    pub sequence: u32,
+    /// Who buys.
+    #[schemars(with = "Code")]
+    pub customer: CustomerId,
+    /// When it came in.
+    pub received_at: Moment,
+    /// The conversation it came in with.
+    pub correlation_id: String,
+    /// Its lines.
+    pub lines: Vec<OrderLineView>,
+    /// Its price with the waterfall, once known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<PriceQuote>,
+    /// The ERP's number for it, once booked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub erp_number: Option<DocumentId>,
+    /// What a person must settle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exception: Option<ExceptionView>,
+    /// Why it was cancelled or rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Note>")]
+    pub reason: Option<String>,
+}
+
+/// What a person must settle about an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ExceptionView {
+    /// What kind.
+    pub kind: String,
+    /// In words.
+    pub reason: String,
+    /// Since when.
+    pub since: Moment,
+}
+
+/// A line of an order as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct OrderLineView {
+    /// Its number.
+    pub line: u16,
+    /// What.
+    #[schemars(with = "Code")]
+    pub sku: Sku,
+    /// How much was ordered.
+    #[schemars(with = "Units")]
+    pub ordered: Quantity,
+    /// How much of it is held and still in the house.
+    #[schemars(with = "Units")]
+    pub reserved: Quantity,
+    /// How much has left the house.
+    #[schemars(with = "Units")]
+    pub shipped: Quantity,
+    /// How much waits for goods to come.
+    #[schemars(with = "Units")]
+    pub backordered: Quantity,
+}
+
+impl From<LineSummary> for OrderLineView {
+    fn from(line: LineSummary) -> Self {
+        Self {
+            line: line.line,
+            sku: line.sku,
+            ordered: line.ordered.get(),
+            reserved: line.reserved,
+            shipped: line.shipped,
+            backordered: line.backordered,
+        }
+    }
+}
+
+impl OrderView {
+    /// The order `channel`/`number` as `summary` says.
+    #[must_use]
+    pub fn new(channel: &str, number: &str, summary: OrderSummary) -> Self {
+        Self {
+            channel: channel.to_owned(),
+            number: number.to_owned(),
+            status: summary.status.into(),
+            sequence: summary.sequence,
+            customer: summary.customer,
+            received_at: Moment(summary.received_at),
+            correlation_id: summary.correlation,
+            lines: summary.lines.into_iter().map(Into::into).collect(),
+            price: summary.quote.map(Into::into),
+            erp_number: summary.erp_number,
+            exception: summary.exception.map(|(exception, since)| ExceptionView {
+                kind: exception.name().to_owned(),
+                reason: exception.to_string(),
+                since: Moment(since),
+            }),
+            reason: summary.end_reason.map(|reason| reason.to_string()),
+        }
+    }
+}
+
+/// `lockstep.stock.level`: how a SKU stands in a warehouse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct StockLevelView {
+    /// What.
+    #[schemars(with = "Code")]
+    pub sku: Sku,
+    /// Where.
+    #[schemars(with = "super::stock::Warehouse")]
+    pub warehouse: WarehouseCode,
+    /// Can be sold.
+    #[schemars(with = "Units")]
+    pub available: Quantity,
+    /// Physically there.
+    #[schemars(with = "Units")]
+    pub on_hand: Quantity,
+    /// Held for orders.
+    #[schemars(with = "Units")]
+    pub reserved: Quantity,
+    /// Grows with every change: a level with a lower version is older.
+    pub version: u64,
+}
+
+impl Body for StockLevelView {
+    const SCHEMA: &'static str = "lockstep.stock.level";
+}
+
+impl From<StockLevel> for StockLevelView {
+    fn from(level: StockLevel) -> Self {
+        Self {
+            sku: level.sku,
+            warehouse: level.warehouse,
+            available: level.available,
+            on_hand: level.on_hand,
+            reserved: level.reserved,
+            version: level.sequence.0,
+        }
+    }
+}
+
+/// `lockstep.price.quote`: what something costs, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PriceQuote {
+    /// In which currency.
+    #[schemars(with = "CurrencyCode")]
+    pub currency: Currency,
+    /// The sum of the lines.
+    #[schemars(with = "Amount")]
+    pub total: Decimal,
+    /// The lines, as asked for.
+    pub lines: Vec<QuotedLine>,
+    /// The contract's version; 0 for a customer without one.
+    pub contract_version: u64,
+    /// As of when.
+    pub as_of: Moment,
+}
+
+impl Body for PriceQuote {
+    const SCHEMA: &'static str = "lockstep.price.quote";
+}
+
+/// A line's price, explained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct QuotedLine {
+    /// The asker's number for it.
+    pub line: u16,
+    /// What.
+    #[schemars(with = "Code")]
+    pub sku: Sku,
+    /// How much.
+    #[schemars(with = "Units")]
+    pub quantity: Quantity,
+    /// The price of one base unit.
+    #[schemars(with = "Amount")]
+    pub unit_price: Decimal,
+    /// The line's amount.
+    #[schemars(with = "Amount")]
+    pub amount: Decimal,
+    /// How it came about: each step begins where the one before ended, the first at zero.
+    pub waterfall: Vec<WaterfallStep>,
+}
+
+/// A step of a waterfall.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct WaterfallStep {
+    /// What kind of step.
+    pub kind: WaterfallKind,
+    /// The rule that made it; absent for rounding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub rule: Option<RuleId>,
+    /// The rule's version.
+    pub version: u64,
+    /// The unit price after it.
+    #[schemars(with = "Amount")]
+    pub unit: Decimal,
+    /// The line's amount before it.
+    #[schemars(with = "Amount")]
+    pub before: Decimal,
+    /// The line's amount after it.
+    #[schemars(with = "Amount")]
+    pub after: Decimal,
+}
+
+/// What kind of step of a waterfall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WaterfallKind {
+    /// The base list's price.
+    BaseList,
+    /// The list's price for this quantity.
+    ListBreak,
+    /// The contract's discount.
+    ContractDiscount,
+    /// The contract's fixed price.
+    ContractPrice,
+    /// The contract's fixed price for this quantity.
+    ContractBreak,
+    /// Rounding to the currency's smallest unit.
+    Rounding,
+}
+
+impl From<StepKind> for WaterfallKind {
+    fn from(kind: StepKind) -> Self {
+        match kind {
+            StepKind::BaseList => Self::BaseList,
+            StepKind::ListBreak => Self::ListBreak,
+            StepKind::ContractDiscount => Self::ContractDiscount,
+            StepKind::ContractPrice => Self::ContractPrice,
+            StepKind::ContractBreak => Self::ContractBreak,
+            StepKind::Rounding => Self::Rounding,
+        }
+    }
+}
+
+impl From<Step> for WaterfallStep {
+    fn from(step: Step) -> Self {
+        Self {
+            kind: step.kind.into(),
+            rule: step.rule,
+            version: step.version,
+            unit: step.unit,
+            before: step.before,
+            after: step.after,
+        }
+    }
+}
+
+impl From<PricedLine> for QuotedLine {
+    fn from(line: PricedLine) -> Self {
+        Self {
+            line: line.line,
+            sku: line.sku,
+            quantity: line.quantity.get(),
+            unit_price: line.unit_price,
+            amount: line.amount,
+            waterfall: line.waterfall.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<Quote> for PriceQuote {
+    fn from(quote: Quote) -> Self {
+        Self {
+            currency: quote.total.currency,
+            total: quote.total.amount,
+            lines: quote.lines.into_iter().map(Into::into).collect(),
+            contract_version: quote.contract_version,
+            as_of: Moment(quote.as_of),
+        }
+    }
+}
+
+/// `lockstep.command.result`: what became of a command.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CommandResult {
+    /// In one word.
+    pub outcome: CommandOutcome,
+    /// Whether an earlier delivery of the same message had already been decided.
+    pub repeated: bool,
+    /// Why not, for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// For orders: where the order stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<OrderStanding>,
+    /// For orders: the number of the last change of status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u32>,
+    /// For holds, releases and shipments: how much.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Units>")]
+    pub quantity: Option<Quantity>,
+    /// For stock: what can be sold now, negative if more is promised than is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<SignedUnits>")]
+    pub available: Option<Quantity>,
+    /// For versioned facts that came late: the version that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known_version: Option<u64>,
+    /// For quote requests: the price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quote: Option<PriceQuote>,
+}
+
+impl Body for CommandResult {
+    const SCHEMA: &'static str = "lockstep.command.result";
+}
+
+/// What became of a command, in one word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CommandOutcome {
+    /// Done, and durable.
+    #[default]
+    Accepted,
+    /// An equal or newer version was known; nothing changed.
+    Stale,
+    /// Not possible; nothing changed.
+    Refused,
+    /// The message could not be digested and stands among the dead letters.
+    DeadLettered,
+    /// Not decided; safe to send again with the same id.
+    Unavailable,
+}
+
+impl CommandResult {
+    /// What `outcome` says.
+    #[must_use]
+    pub fn of(outcome: Outcome<Reply>) -> Self {
+        match outcome {
+            Outcome::Done { reply, repeated } => Self {
+                repeated,
+                ..Self::of_reply(reply)
+            },
+            Outcome::Repeated => Self {
+                repeated: true,
+                ..Self::default()
+            },
+            Outcome::DeadLettered { reason } => Self::failed(CommandOutcome::DeadLettered, &reason),
+            Outcome::Unavailable => Self::failed(
+                CommandOutcome::Unavailable,
+                &"the store did not take the decision; send it again",
+            ),
+        }
+    }
+
+    fn of_reply(reply: Reply) -> Self {
+        match reply {
+            Reply::Stock(reply) => Self::of_stock(reply),
+            Reply::ListPrice(reply) => Self::of_list_price(reply),
+            Reply::Contract(reply) => Self::of_contract(reply),
+            Reply::Order(reply) => Self::of_order(reply),
+        }
+    }
+
+    fn failed(outcome: CommandOutcome, reason: &dyn std::fmt::Display) -> Self {
+        Self {
+            outcome,
+            reason: Some(reason.to_string()),
+            ..Self::default()
+        }
+    }
+
+    fn stale(known: u64) -> Self {
+        Self {
+            outcome: CommandOutcome::Stale,
+            known_version: Some(known),
+            ..Self::default()
+        }
+    }
+
+    fn of_stock(reply: StockReply) -> Self {
+        let quantity = |quantity| Self {
+            quantity: Some(quantity),
+            ..Self::default()
+        };
+        match reply {
+            StockReply::Held { quantity: held } => quantity(held.get()),
+            StockReply::Released { quantity: released } => quantity(released),
+            StockReply::Shipped { total } => quantity(total),
+            StockReply::Picked => Self::default(),
+            StockReply::Accepted { available, .. } | StockReply::Level { available, .. } => Self {
+                available: Some(available),
+                ..Self::default()
+            },
+            StockReply::Stale { known } => Self::stale(known),
+            StockReply::Refused(refusal) => Self::failed(CommandOutcome::Refused, &refusal),
+        }
+    }
+
+    fn of_list_price(reply: ListPriceReply) -> Self {
+        match reply {
+            ListPriceReply::Accepted | ListPriceReply::Rows(_) => Self::default(),
+            ListPriceReply::Stale { known } => Self::stale(known),
+            ListPriceReply::Refused(refusal) => Self::failed(CommandOutcome::Refused, &refusal),
+        }
+    }
+
+    fn of_contract(reply: ContractReply) -> Self {
+        match reply {
+            ContractReply::Accepted | ContractReply::Contract(_) => Self::default(),
+            ContractReply::Stale { known } => Self::stale(known),
+            ContractReply::Quoted(quote) => Self {
+                quote: Some(quote.into()),
+                ..Self::default()
+            },
+            ContractReply::NoQuote(refusal) => Self::failed(CommandOutcome::Refused, &refusal),
+            ContractReply::Refused(refusal) => Self::failed(CommandOutcome::Refused, &refusal),
+        }
+    }
+
+    fn of_order(reply: OrderReply) -> Self {
+        let standing = |status: Status, sequence| Self {
+            status: Some(status.into()),
+            sequence: Some(sequence),
+            ..Self::default()
+        };
+        match reply {
+            OrderReply::Accepted { status, sequence } => standing(status, sequence),
+            OrderReply::Order(summary) => standing(summary.status, summary.sequence),
+            OrderReply::Ignored => Self::default(),
+            OrderReply::Refused(refusal) => Self::failed(CommandOutcome::Refused, &refusal),
+        }
+    }
+}
