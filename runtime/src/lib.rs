@@ -10,6 +10,7 @@ pub mod health;
 mod inbox;
 pub mod ingress;
 pub mod journal;
+pub mod memory;
 pub mod message;
 pub mod metrics;
 pub mod node;

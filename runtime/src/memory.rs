@@ -1,0 +1,354 @@
+//! A store in memory, for tests, for the simulation, and for measuring what the runtime itself costs.
+//!
+//! It keeps every rule of the port: batches are whole or absent, epochs fence, a store that failed must be opened again.
+//! The [`MemoryDisk`] outlives the stores opened on it, as a disk outlives a process, and fails when it is told to.
+
+use crate::entity::EntityKind;
+use crate::message::Sequence;
+use crate::placement::{PartitionCount, PartitionId};
+use crate::store::{
+    AlarmVisitor, CommitBatch, DeadLetter, Epoch, PartitionBatch, PartitionState, SnapshotRecord,
+    SnapshotRef, Store, StoreError, StoreOpener, StoreReader,
+};
+use crate::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How a commit fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing of it is found later.
+    Lost,
+    /// All of it is found later, though the writer was told that it failed.
+    Unacknowledged,
+    /// The disk is full: nothing is written, and the store cannot be opened, until [`MemoryDisk::heal`].
+    Full,
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    epoch: Epoch,
+    next: Sequence,
+    header: Option<Vec<u8>>,
+    journal: VecDeque<Blob>,
+    snapshots: BTreeMap<(EntityKind, Box<[u8]>), Arc<SnapshotRecord>>,
+    alarms: BTreeSet<(Timestamp, EntityKind, Box<[u8]>)>,
+    dead_letters: BTreeMap<Sequence, DeadLetter>,
+}
+
+#[derive(Clone, Debug)]
+struct Blob {
+    first: Sequence,
+    end: Sequence,
+    bytes: Arc<[u8]>,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    partitions: Vec<Partition>,
+    cursors: BTreeMap<(String, PartitionId), Sequence>,
+    faults: VecDeque<Fault>,
+    full: bool,
+    opened: u64,
+    commits: u64,
+}
+
+/// What stores in memory are opened on. Cheap to clone; clones are the same disk.
+#[derive(Clone, Debug)]
+pub struct MemoryDisk {
+    content: Arc<Mutex<Content>>,
+    partitions: PartitionCount,
+}
+
+impl MemoryDisk {
+    /// An empty disk.
+    #[must_use]
+    pub fn new(partitions: PartitionCount) -> Self {
+        let first = || Partition {
+            next: Sequence(1),
+            ..Partition::default()
+        };
+        let content = Content {
+            partitions: partitions.all().map(|_| first()).collect(),
+            ..Content::default()
+        };
+        Self {
+            content: Arc::new(Mutex::new(content)),
+            partitions,
+        }
+    }
+
+    /// The coming commits fail like this, one after the other.
+    pub fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.lock().faults.extend(faults);
+    }
+
+    /// No more faults, and space again.
+    pub fn heal(&self) {
+        let mut content = self.lock();
+        content.faults.clear();
+        content.full = false;
+    }
+
+    /// How many commits have succeeded.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.lock().commits
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StoreOpener for MemoryDisk {
+    fn open(&self) -> Result<Box<dyn Store>, StoreError> {
+        let mut content = self.lock();
+        if content.full {
+            return Err(StoreError::NoSpace("the disk in memory is full".to_owned()));
+        }
+        content.opened += 1;
+        let store = MemoryStore {
+            disk: self.clone(),
+            generation: content.opened,
+            failed: false,
+        };
+        Ok(Box::new(store))
+    }
+}
+
+struct MemoryStore {
+    disk: MemoryDisk,
+    generation: u64,
+    failed: bool,
+}
+
+impl MemoryStore {
+    fn check(&self, content: &Content) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::Failed(
+                "used after a failure; open it again".to_owned(),
+            ));
+        }
+        if content.opened != self.generation {
+            return Err(StoreError::InUse("memory".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl Store for MemoryStore {
+    fn partition_count(&self) -> PartitionCount {
+        self.disk.partitions
+    }
+
+    fn acquire(&mut self, partitions: &[PartitionId]) -> Result<Vec<PartitionState>, StoreError> {
+        let mut content = self.disk.lock();
+        self.check(&content)?;
+        partitions
+            .iter()
+            .map(|&id| {
+                let partition = content
+                    .partitions
+                    .get_mut(usize::from(id.0))
+                    .ok_or_else(|| StoreError::Failed(format!("there is no partition {}", id.0)))?;
+                partition.epoch = Epoch(partition.epoch.0 + 1);
+                Ok(PartitionState {
+                    partition: id,
+                    epoch: partition.epoch,
+                    next_sequence: partition.next,
+                    header: partition.header.clone(),
+                })
+            })
+            .collect()
+    }
+
+    fn commit(&mut self, batches: &[CommitBatch]) -> Result<(), StoreError> {
+        let disk = self.disk.clone();
+        let mut content = disk.lock();
+        self.check(&content)?;
+        let fault = content.faults.pop_front();
+        content.full |= fault == Some(Fault::Full);
+        if content.full {
+            self.failed = true;
+            return Err(StoreError::NoSpace("the disk in memory is full".to_owned()));
+        }
+        if fault == Some(Fault::Lost) {
+            self.failed = true;
+            return Err(StoreError::Failed("the write was lost".to_owned()));
+        }
+        let parts = || batches.iter().flat_map(|batch| &batch.partitions);
+        let mut expected: BTreeMap<PartitionId, Sequence> = BTreeMap::new();
+        for part in parts() {
+            let partition = &content.partitions[usize::from(part.partition.0)];
+            if part.epoch != partition.epoch {
+                return Err(StoreError::Fenced(part.partition));
+            }
+            let next = expected.entry(part.partition).or_insert(partition.next);
+            assert_eq!(part.first_sequence, *next, "sequences are dense");
+            next.0 += u64::from(part.entries);
+        }
+        for part in parts() {
+            content.partitions[usize::from(part.partition.0)].take(part);
+        }
+        for cursor in batches.iter().flat_map(|batch| &batch.cursors) {
+            let key = (cursor.consumer.clone(), cursor.partition);
+            content.cursors.insert(key, cursor.sequence);
+        }
+        if fault == Some(Fault::Unacknowledged) {
+            self.failed = true;
+            return Err(StoreError::Failed("the sync failed".to_owned()));
+        }
+        content.commits += 1;
+        Ok(())
+    }
+
+    fn reader(&self) -> Arc<dyn StoreReader> {
+        Arc::new(self.disk.clone())
+    }
+}
+
+impl Partition {
+    fn take(&mut self, part: &PartitionBatch) {
+        if part.entries > 0 {
+            let end = Sequence(part.first_sequence.0 + u64::from(part.entries));
+            self.journal.push_back(Blob {
+                first: part.first_sequence,
+                end,
+                bytes: part.journal.as_slice().into(),
+            });
+            self.next = end;
+        }
+        for snapshot in &part.snapshots {
+            let key = (snapshot.kind, snapshot.entity.clone());
+            if let Some(at) = snapshot.alarm {
+                self.alarms.insert((at, snapshot.kind, snapshot.entity.clone()));
+            }
+            if let Some(at) = snapshot.previous_alarm
+                && snapshot.alarm != Some(at)
+            {
+                self.alarms.remove(&(at, snapshot.kind, snapshot.entity.clone()));
+            }
+            self.snapshots.insert(key, Arc::new(snapshot.clone()));
+        }
+        if let Some(header) = &part.header {
+            self.header = Some(header.clone());
+        }
+        if let Some(before) = part.trim_before {
+            while self.journal.front().is_some_and(|blob| blob.end <= before) {
+                self.journal.pop_front();
+            }
+        }
+        self.dead_letters.extend(part.dead_letters.iter().cloned());
+    }
+}
+
+fn visible(snapshot: &SnapshotRecord) -> SnapshotRef<'_> {
+    SnapshotRef {
+        entity: &snapshot.entity,
+        sequence: snapshot.sequence,
+        alarm: snapshot.alarm,
+        state: &snapshot.state,
+    }
+}
+
+/// Visitors may read again from within: nothing is locked while they run.
+impl StoreReader for MemoryDisk {
+    fn snapshot(
+        &self,
+        partition: PartitionId,
+        kind: EntityKind,
+        entity: &[u8],
+        visit: &mut dyn FnMut(SnapshotRef<'_>),
+    ) -> Result<(), StoreError> {
+        let key = (kind, entity.into());
+        let found = self.lock().partitions[usize::from(partition.0)]
+            .snapshots
+            .get(&key)
+            .cloned();
+        if let Some(snapshot) = found {
+            visit(visible(&snapshot));
+        }
+        Ok(())
+    }
+
+    fn snapshots(
+        &self,
+        partition: PartitionId,
+        kind: EntityKind,
+        visit: &mut dyn FnMut(SnapshotRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let found: Vec<_> = self.lock().partitions[usize::from(partition.0)]
+            .snapshots
+            .iter()
+            .filter(|((of, _), _)| *of == kind)
+            .map(|(_, snapshot)| Arc::clone(snapshot))
+            .collect();
+        for snapshot in found {
+            if visit(visible(&snapshot)).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn alarms(&self, partition: PartitionId, visit: &mut AlarmVisitor<'_>) -> Result<(), StoreError> {
+        let found = self.lock().partitions[usize::from(partition.0)].alarms.clone();
+        for (at, kind, entity) in found {
+            if visit(at, kind, &entity).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn journal(
+        &self,
+        partition: PartitionId,
+        from: Sequence,
+        visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let mut from = from;
+        loop {
+            // A few at a time: most visitors stop soon.
+            let blobs: Vec<Blob> = {
+                let content = self.lock();
+                let journal = &content.partitions[usize::from(partition.0)].journal;
+                let start = journal.partition_point(|blob| blob.end <= from);
+                journal.range(start..).take(16).cloned().collect()
+            };
+            let Some(last) = blobs.last() else {
+                return Ok(());
+            };
+            from = last.end;
+            for blob in &blobs {
+                debug_assert!(blob.first < blob.end);
+                if visit(&blob.bytes).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn cursor(&self, consumer: &str, partition: PartitionId) -> Result<Sequence, StoreError> {
+        let key = (consumer.to_owned(), partition);
+        Ok(self.lock().cursors.get(&key).copied().unwrap_or_default())
+    }
+
+    fn dead_letters(
+        &self,
+        partition: PartitionId,
+        visit: &mut dyn FnMut(Sequence, DeadLetter) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let found = self.lock().partitions[usize::from(partition.0)]
+            .dead_letters
+            .clone();
+        for (sequence, letter) in found {
+            if visit(sequence, letter).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
