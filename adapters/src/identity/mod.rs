@@ -6,6 +6,7 @@
 
 mod key_file;
 mod key_ring;
+mod needed;
 mod scope;
 
 pub use key_file::{IssuedKey, KeyFile, KeyFileError, KeyRecord};

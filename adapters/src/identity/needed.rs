@@ -1,0 +1,73 @@
+//! Which scope a message takes, the same whichever way it came in.
+
+use super::scope::Scope;
+use lockstep_actors::domain::Message;
+use lockstep_actors::inventory::command::StockCommand;
+use lockstep_actors::orders::command::OrderCommand;
+use lockstep_actors::pricing::contract::ContractCommand;
+use lockstep_actors::pricing::list::ListPriceCommand;
+
+impl Scope {
+    /// The scope that whoever sends `message` must have.
+    #[must_use]
+    pub fn needed_for(message: &Message) -> Self {
+        match message {
+            Message::Stock(_, command) => of_stock(command),
+            Message::ListPrice(_, command) => of_list_price(command),
+            Message::Contract(_, command) => of_contract(command),
+            Message::Order(_, command) => of_order(command),
+        }
+    }
+}
+
+fn of_stock(command: &StockCommand) -> Scope {
+    match command {
+        StockCommand::Show => Scope::StockRead,
+        StockCommand::Hold(_)
+        | StockCommand::Release { .. }
+        | StockCommand::ConfirmPick { .. }
+        | StockCommand::Ship { .. }
+        | StockCommand::Receive { .. }
+        | StockCommand::Expect { .. }
+        | StockCommand::Unexpect { .. }
+        | StockCommand::Adjust { .. }
+        | StockCommand::Return { .. }
+        | StockCommand::Count { .. }
+        | StockCommand::SetSafetyStock { .. } => Scope::StockWrite,
+    }
+}
+
+fn of_list_price(command: &ListPriceCommand) -> Scope {
+    match command {
+        ListPriceCommand::Show => Scope::PricesRead,
+        ListPriceCommand::Set(_) | ListPriceCommand::Withdraw(_) => Scope::PricesWrite,
+    }
+}
+
+fn of_contract(command: &ContractCommand) -> Scope {
+    match command {
+        ContractCommand::Quote(_) | ContractCommand::Show => Scope::PricesRead,
+        ContractCommand::Upsert { .. } => Scope::PricesWrite,
+        // Only orders ask this, from within.
+        ContractCommand::PriceOrder { .. } => Scope::Admin,
+    }
+}
+
+fn of_order(command: &OrderCommand) -> Scope {
+    match command {
+        OrderCommand::Show => Scope::OrdersRead,
+        OrderCommand::Submit(_)
+        | OrderCommand::ReleaseToWarehouse
+        | OrderCommand::ConfirmPick
+        | OrderCommand::Ship { .. }
+        | OrderCommand::Close
+        | OrderCommand::Cancel { .. }
+        | OrderCommand::Retry
+        | OrderCommand::Reject { .. } => Scope::OrdersWrite,
+        // Answers of partners, from within.
+        OrderCommand::Priced(_)
+        | OrderCommand::StockAnswered(_)
+        | OrderCommand::BookingAnswered(_)
+        | OrderCommand::CancelAnswered(_) => Scope::Admin,
+    }
+}
