@@ -7,6 +7,7 @@ mod domain;
 pub mod entity;
 pub mod feed;
 pub mod health;
+pub mod history;
 mod inbox;
 pub mod ingress;
 pub mod journal;

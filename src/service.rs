@@ -1,0 +1,184 @@
+//! Lockstep in one process: the node, the way to the ERP and the ways to the channels, started and stopped in order.
+//!
+//! `serve`, `replay` and `demo` all run on this, so that each of them is the real path. What else comes in (HTTP, AMQP) is
+//! put before it and stopped first.
+
+use lockstep_actors::domain::Distributor;
+use lockstep_actors::inventory::SkuWarehouse;
+use lockstep_actors::orders::effects;
+use lockstep_actors::reference::Reference;
+use lockstep_adapters::channels::{
+    ChannelActor, ChannelConfig, ChannelCounters, NewestLevels, Schedule, StockSink, drive,
+};
+use lockstep_adapters::erp::{
+    self, ConnectorError, Erp, ErpConfig, ErpCounters, ErpKind, ErpWorker, HttpErp, LocalErp,
+};
+use lockstep_runtime::entity::Entity;
+use lockstep_runtime::feed::{Feed, FeedFilter, UnknownConsumer};
+use lockstep_runtime::ingress::Ingress;
+use lockstep_runtime::node::{Node, NodeConfig, StartError};
+use lockstep_runtime::store::StoreOpener;
+use lockstep_runtime::time::Clock;
+use std::sync::Arc;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+/// Why it did not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServiceError {
+    #[error(transparent)]
+    Node(#[from] StartError),
+    #[error(transparent)]
+    Erp(#[from] ConnectorError),
+    #[error(transparent)]
+    Consumer(#[from] UnknownConsumer),
+}
+
+/// Who reads the journals of a service.
+pub(crate) struct Consumers {
+    names: Vec<String>,
+}
+
+impl Consumers {
+    /// The ERP worker and the channels; others are added by name.
+    pub(crate) fn of(channels: &[ChannelConfig]) -> Self {
+        let channels = channels.iter().map(ChannelConfig::consumer);
+        let names = std::iter::once(erp::CONSUMER.to_owned()).chain(channels);
+        Self {
+            names: names.collect(),
+        }
+    }
+
+    /// One more.
+    pub(crate) fn and(mut self, name: &str) -> Self {
+        self.names.push(name.to_owned());
+        self
+    }
+}
+
+/// A channel that runs.
+pub(crate) struct RunningChannel {
+    pub(crate) name: String,
+    pub(crate) counters: Arc<ChannelCounters>,
+    ended: oneshot::Receiver<()>,
+}
+
+/// The running service.
+pub(crate) struct Service {
+    node: Node<Distributor>,
+    erp: JoinHandle<()>,
+    erp_counters: Arc<ErpCounters>,
+    channels: Vec<RunningChannel>,
+    stop: watch::Sender<bool>,
+}
+
+impl Service {
+    /// Opens the store, builds the node and connects the ERP; returns when messages are taken. Needs a running actix
+    /// system.
+    ///
+    /// # Errors
+    /// [`ServiceError`] that says what a person should do.
+    pub(crate) async fn start(
+        node: NodeConfig,
+        consumers: Consumers,
+        erp: &ErpConfig,
+        opener: Arc<dyn StoreOpener>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ServiceError> {
+        let port = match erp.kind {
+            ErpKind::Local => Erp::Local(LocalErp),
+            ErpKind::Http => Erp::Http(HttpErp::new(erp)?),
+        };
+        let node = NodeConfig {
+            consumers: consumers.names,
+            ..node
+        };
+        let node = Node::<Distributor>::start(node, opener, clock, Arc::new(Reference::default())).await?;
+        let ingress = node.ingress();
+        let feed = ingress.feed(erp::CONSUMER, FeedFilter::Port(effects::ERP))?;
+        let worker = ErpWorker::new(port, ingress, erp);
+        let erp_counters = worker.counters();
+        let (stop, stopped) = watch::channel(false);
+        let erp = actix::spawn(async move {
+            if let Err(closed) = worker.run(feed, stopped).await {
+                tracing::error!(%closed, "the way to the ERP has ended");
+            }
+        });
+        Ok(Self {
+            node,
+            erp,
+            erp_counters,
+            channels: Vec::new(),
+            stop,
+        })
+    }
+
+    /// The way in.
+    pub(crate) fn ingress(&self) -> Ingress<Distributor> {
+        self.node.ingress()
+    }
+
+    /// What the ERP worker has done.
+    pub(crate) fn erp_counters(&self) -> Arc<ErpCounters> {
+        Arc::clone(&self.erp_counters)
+    }
+
+    /// The channels that run.
+    pub(crate) fn channels(&self) -> &[RunningChannel] {
+        &self.channels
+    }
+
+    /// Turns true when the service stops.
+    pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    /// Begins to tell a channel the newest levels.
+    ///
+    /// # Errors
+    /// [`UnknownConsumer`] if the channel was not among the consumers at the start.
+    pub(crate) fn add_channel(
+        &mut self,
+        config: &ChannelConfig,
+        sink: impl StockSink,
+    ) -> Result<(), UnknownConsumer> {
+        let ingress = self.node.ingress();
+        let feed: Feed = ingress.feed(&config.consumer(), FeedFilter::Kind(SkuWarehouse::KIND))?;
+        let levels = NewestLevels::new(Arc::clone(ingress.reference()), config.warehouses.clone());
+        let counters = Arc::<ChannelCounters>::default();
+        let driving = drive(
+            feed,
+            levels,
+            sink,
+            Schedule::new(config.limits()),
+            Arc::clone(&counters),
+            self.stop.subscribe(),
+        );
+        let (ending, ended) = oneshot::channel();
+        let actor = ChannelActor::new(config.name.clone(), async move {
+            driving.await;
+            drop(ending);
+        });
+        // The actor lives in its own context until its drive ends.
+        drop(actix::Actor::start(actor));
+        self.channels.push(RunningChannel {
+            name: config.name.clone(),
+            counters,
+            ended,
+        });
+        Ok(())
+    }
+
+    /// Finishes what has begun, stores what is left, and ends. Nobody may hand in messages any more.
+    pub(crate) async fn stop(self) {
+        self.stop.send_replace(true);
+        if let Err(error) = self.erp.await {
+            tracing::error!(%error, "the way to the ERP ended badly");
+        }
+        for channel in self.channels {
+            // The sender is only ever dropped: the channel has saved its cursors.
+            drop(channel.ended.await);
+        }
+        self.node.shutdown().await;
+    }
+}
