@@ -13,13 +13,14 @@ use lockstep_adapters::channels::{
 use lockstep_adapters::erp::{
     self, ConnectorError, Erp, ErpConfig, ErpCounters, ErpKind, ErpWorker, HttpErp, LocalErp,
 };
-use lockstep_runtime::entity::Entity;
+use lockstep_runtime::entity::{Entity, EntityId};
 use lockstep_runtime::feed::{Feed, FeedFilter, UnknownConsumer};
 use lockstep_runtime::ingress::Ingress;
 use lockstep_runtime::node::{Node, NodeConfig, StartError};
 use lockstep_runtime::store::StoreOpener;
 use lockstep_runtime::time::Clock;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -143,14 +144,26 @@ impl Service {
         sink: impl StockSink,
     ) -> Result<(), UnknownConsumer> {
         let ingress = self.node.ingress();
-        let feed: Feed = ingress.feed(&config.consumer(), FeedFilter::Kind(SkuWarehouse::KIND))?;
+        let mut feed: Feed = ingress.feed(&config.consumer(), FeedFilter::Kind(SkuWarehouse::KIND))?;
         let levels = NewestLevels::new(Arc::clone(ingress.reference()), config.warehouses.clone());
         let counters = Arc::<ChannelCounters>::default();
+        let mut schedule = Schedule::new(config.limits());
+        if feed.is_new() {
+            // What happened before the channel was there is told from the read model.
+            let changes = ingress.reference().newest_changes();
+            if !changes.is_empty() {
+                feed.hold();
+            }
+            for (sku, sequence) in changes {
+                let partition = ingress.partitions().partition_of(sku.routing_key());
+                schedule.introduce(sku, partition, sequence, Duration::ZERO);
+            }
+        }
         let driving = drive(
             feed,
             levels,
             sink,
-            Schedule::new(config.limits()),
+            schedule,
             Arc::clone(&counters),
             self.stop.subscribe(),
         );

@@ -133,6 +133,17 @@ impl Reference {
         })
     }
 
+    /// Every SKU that has ever had stock, with the journal entry of its newest change. Takes a moment of each of the
+    /// map's locks: for starts, not for every message.
+    #[must_use]
+    pub fn newest_changes(&self) -> Vec<(Sku, Sequence)> {
+        let newest = |rows: &[LevelRow]| rows.iter().map(|row| long(row.sequence)).max().unwrap_or(0);
+        self.levels
+            .iter()
+            .map(|entry| (entry.key().clone(), Sequence(newest(entry.value()))))
+            .collect()
+    }
+
     /// How many SKUs have ever had stock.
     #[must_use]
     pub fn sku_count(&self) -> usize {

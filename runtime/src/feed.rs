@@ -174,6 +174,7 @@ impl FeedBoard {
             delivered: done.clone(),
             saved: done,
             first: 0,
+            held: false,
         })
     }
 }
@@ -206,6 +207,7 @@ pub struct Feed {
     delivered: Vec<u64>,
     saved: Vec<u64>,
     first: usize,
+    held: bool,
 }
 
 impl Feed {
@@ -214,6 +216,12 @@ impl Feed {
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.is_new
+    }
+
+    /// Reports no progress at all before the first [`Self::save`], so that a new consumer that has not yet dealt with
+    /// what happened before it is still new after a restart.
+    pub fn hold(&mut self) {
+        self.held = true;
     }
 
     /// The next entries, at most about `limit` of them; waits until there is one.
@@ -300,6 +308,7 @@ impl Feed {
     /// Reports that everything of a partition up to and including `sequence` is dealt with.
     pub fn save(&mut self, partition: PartitionId, sequence: Sequence) {
         let place = usize::from(partition.0);
+        self.held = false;
         if let Some(saved) = self.saved.get_mut(place) {
             *saved = (*saved).max(sequence.0);
             self.move_cursor(place);
@@ -308,6 +317,9 @@ impl Feed {
 
     /// The cursor stands at what is dealt with, or at what was passed over if nothing is outstanding.
     fn move_cursor(&self, place: usize) {
+        if self.held {
+            return;
+        }
         let done = if self.saved[place] >= self.delivered[place] {
             self.scanned[place]
         } else {

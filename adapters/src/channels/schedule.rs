@@ -9,7 +9,7 @@
 use lockstep_actors::ids::Sku;
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::PartitionId;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 /// What a channel allows.
@@ -60,6 +60,9 @@ pub struct Schedule {
     untold: HashMap<PartitionId, BTreeSet<Sequence>>,
     /// By partition: the newest change seen.
     seen: BTreeMap<PartitionId, Sequence>,
+    /// What the channel has never been told. Until it has, no progress is safe: a start from a saved cursor would read
+    /// only what changed later.
+    never_told: HashSet<Sku>,
     full_at: Duration,
     not_before: Duration,
     failures: u32,
@@ -76,15 +79,23 @@ impl Schedule {
             sending: Vec::new(),
             untold: HashMap::new(),
             seen: BTreeMap::new(),
+            never_told: HashSet::new(),
             full_at: Duration::ZERO,
             not_before: Duration::ZERO,
             failures: 0,
         }
     }
 
+    /// The channel is new and has to be told of `sku`, which last changed at `sequence`.
+    pub fn introduce(&mut self, sku: Sku, partition: PartitionId, sequence: Sequence, now: Duration) {
+        self.never_told.insert(sku.clone());
+        self.mark(sku, partition, sequence, now);
+    }
+
     /// A SKU has changed.
     pub fn mark(&mut self, sku: Sku, partition: PartitionId, sequence: Sequence, now: Duration) {
-        self.seen.insert(partition, sequence);
+        let seen = self.seen.entry(partition).or_default();
+        *seen = (*seen).max(sequence);
         if self.waiting.contains_key(&sku) {
             return;
         }
@@ -136,6 +147,7 @@ impl Schedule {
         let sent = std::mem::take(&mut self.sending);
         for (place, (sku, waiting)) in sent.into_iter().enumerate() {
             if taken.get(place) == Some(&true) {
+                self.never_told.remove(&sku);
                 self.told(waiting);
             } else {
                 let failures = waiting.failures.saturating_add(1);
@@ -189,7 +201,8 @@ impl Schedule {
 
     /// By partition: up to where the channel has been told everything.
     pub fn safe(&self) -> impl Iterator<Item = (PartitionId, Sequence)> {
-        self.seen.iter().map(|(partition, seen)| {
+        let told = self.seen.iter().filter(|_| self.never_told.is_empty());
+        told.map(|(partition, seen)| {
             let first = self.untold.get(partition).and_then(BTreeSet::first);
             (
                 *partition,
@@ -266,6 +279,20 @@ mod tests {
         schedule.answered(&[true], at(102));
         assert_eq!((safe(&schedule), schedule.dirty()), (12, 0));
         assert_eq!(schedule.next(at(102)), Next::Rest);
+    }
+
+    #[test]
+    fn a_new_channel_makes_no_progress_until_it_was_told_everything_once() {
+        let mut schedule = schedule(1, 100, 1);
+        schedule.introduce(sku("A"), P, Sequence(9), at(0));
+        schedule.introduce(sku("B"), P, Sequence(4), at(0));
+        assert_eq!(schedule.next(at(0)), Next::Send(vec![sku("A")]));
+        schedule.answered(&[true], at(1));
+        schedule.mark(sku("A"), P, Sequence(12), at(1));
+        assert_eq!(schedule.safe().count(), 0);
+        assert_eq!(schedule.next(at(1)), Next::Send(vec![sku("B")]));
+        schedule.answered(&[true], at(2));
+        assert_eq!(safe(&schedule), 11, "only what A became at 12 is left to tell");
     }
 
     #[test]
