@@ -5,3 +5,4 @@ pub mod egress;
 pub mod erp;
 pub mod identity;
 pub mod schema;
+pub mod store;

@@ -1,0 +1,3 @@
+//! The embedded store against the same suite as the store in memory, and against what disks do.
+
+mod conformance;
