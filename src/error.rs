@@ -1,5 +1,11 @@
 //! Why a command failed, and with which exit code.
 
+use crate::service::ServiceError;
+use lockstep_adapters::identity::KeyFileError;
+use lockstep_runtime::history::HistoryError;
+use lockstep_runtime::node::StartError;
+use lockstep_runtime::placement::InvalidPartitionCount;
+use lockstep_runtime::store::StoreError;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,16 +16,47 @@ pub(crate) enum Failure {
     File { path: PathBuf, cause: std::io::Error },
     #[error("{0}")]
     Config(String),
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Failed(String),
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    #[error(transparent)]
+    Partitions(#[from] InvalidPartitionCount),
     #[error("cannot write the result: {0}")]
     Output(std::io::Error),
+}
+
+impl From<HistoryError> for Failure {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Store(error) => Self::Store(error),
+            HistoryError::Corrupt(_) | HistoryError::Malformed(_) | HistoryError::Encode(_) => {
+                Self::Store(StoreError::Damaged(error.to_string()))
+            }
+        }
+    }
 }
 
 impl Failure {
     /// 1 failed, 2 usage or configuration, 3 the store cannot be used.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::File { .. } => ExitCode::from(2),
-            Self::Output(_) => ExitCode::FAILURE,
+            Self::Config(_) | Self::Usage(_) | Self::Partitions(_) | Self::File { .. } => ExitCode::from(2),
+            Self::Store(_)
+            | Self::Service(ServiceError::Node(StartError::Store(_) | StartError::Recovery(_))) => {
+                ExitCode::from(3)
+            }
+            Self::Service(ServiceError::Erp(_)) => ExitCode::from(2),
+            Self::Service(ServiceError::Node(_) | ServiceError::Consumer(_))
+            | Self::Keys(_)
+            | Self::Failed(_)
+            | Self::Output(_) => ExitCode::FAILURE,
         }
     }
 }

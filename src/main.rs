@@ -2,6 +2,12 @@
 
 mod config;
 mod error;
+mod inspect;
+mod keys;
+mod print;
+mod schema;
+mod serve;
+mod service;
 
 use clap::{Parser, Subcommand};
 use error::Failure;
@@ -21,22 +27,45 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 the store cannot
 Logs go to stderr; RUST_LOG sets their level, as in RUST_LOG=info or RUST_LOG=lockstep_runtime=debug.
 
 Examples:
+  lockstep serve --config lockstep.toml
+  lockstep key create web-shop --scope orders:write --scope orders:read
+  lockstep inspect order web/4711
   lockstep check-config --config lockstep.toml";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the service until SIGTERM or SIGINT.
+    #[command(
+        after_help = "Examples:\n  lockstep serve\n  RUST_LOG=info lockstep serve --config lockstep.toml"
+    )]
+    Serve(ConfigFile),
+    /// Look at what a store at rest holds.
+    Inspect(inspect::InspectArguments),
+    /// Make, revoke and list the API keys of calling systems.
+    #[command(subcommand)]
+    Key(keys::KeyCommand),
+    /// Print the JSON Schemas of the canonical messages.
+    #[command(
+        after_help = "Examples:\n  lockstep schema\n  lockstep schema lockstep.order.submit\n  \
+        lockstep schema --check schemas"
+    )]
+    Schema(schema::SchemaArguments),
     /// Check a configuration file and say everything that is wrong with it.
     #[command(after_help = "Example:\n  lockstep check-config --config lockstep.toml")]
-    CheckConfig {
-        /// The file.
-        #[arg(
-            long,
-            value_name = "FILE",
-            default_value = "lockstep.toml",
-            env = "LOCKSTEP_CONFIG"
-        )]
-        config: std::path::PathBuf,
-    },
+    CheckConfig(ConfigFile),
+}
+
+/// Which configuration.
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The configuration file.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "lockstep.toml",
+        env = "LOCKSTEP_CONFIG"
+    )]
+    config: std::path::PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -60,15 +89,21 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<(), Failure> {
     match command {
-        Command::CheckConfig { config } => check_config(config),
+        Command::Serve(file) => serve::run(read_config(&file.config)?),
+        Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Key(command) => keys::run(command),
+        Command::Schema(arguments) => schema::run(arguments),
+        Command::CheckConfig(file) => {
+            read_config(&file.config)?;
+            print::print(&format!("{}: can be used", file.config.display()))
+        }
     }
 }
 
-fn check_config(path: &std::path::Path) -> Result<(), Failure> {
+fn read_config(path: &std::path::Path) -> Result<config::Config, Failure> {
     let text = std::fs::read_to_string(path).map_err(|cause| Failure::File {
         path: path.to_owned(),
         cause,
     })?;
-    config::parse(&text).map_err(|error| Failure::Config(format!("{}: {error}", path.display())))?;
-    writeln!(std::io::stdout(), "{}: can be used", path.display()).map_err(Failure::Output)
+    config::parse(&text).map_err(|error| Failure::Config(format!("{}: {error}", path.display())))
 }

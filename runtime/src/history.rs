@@ -68,7 +68,9 @@ pub fn of_entity<D: Domain>(
     entity: &[u8],
 ) -> Result<Option<History>, HistoryError> {
     let mut found = None;
-    every_entity::<D>(reader, partition, kind, Some(entity), &mut |_, history| found = Some(history))?;
+    every_entity::<D>(reader, partition, kind, Some(entity), &mut |_, history| {
+        found = Some(history)
+    })?;
     Ok(found)
 }
 
@@ -116,13 +118,17 @@ fn every_entity<D: Domain>(
     if let Some(error) = failure.take() {
         return Err(error);
     }
-    reader.journal(partition, Sequence(1), &mut |bytes| match read.replay(bytes, only) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => {
-            failure = Some(error);
-            ControlFlow::Break(())
-        }
-    })?;
+    reader.journal(
+        partition,
+        Sequence(1),
+        &mut |bytes| match read.replay(bytes, only) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        },
+    )?;
     failure.map_or(Ok(()), Err)?;
     read.show(visit)
 }

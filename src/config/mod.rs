@@ -5,8 +5,9 @@
 use lockstep_adapters::channels::ChannelConfig;
 use lockstep_adapters::egress::InvalidSetting;
 use lockstep_adapters::erp::ErpConfig;
+use lockstep_adapters::store::EmbeddedConfig;
 use lockstep_runtime::node::NodeConfig;
-use lockstep_runtime::placement::PartitionCount;
+use lockstep_runtime::placement::{InvalidPartitionCount, PartitionCount};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -14,16 +15,16 @@ use std::path::PathBuf;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
-    node: NodeSettings,
-    store: StoreSettings,
-    erp: ErpConfig,
-    channels: Vec<ChannelConfig>,
+    pub(crate) node: NodeSettings,
+    pub(crate) store: StoreSettings,
+    pub(crate) erp: ErpConfig,
+    pub(crate) channels: Vec<ChannelConfig>,
 }
 
 /// The node.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct NodeSettings {
+pub(crate) struct NodeSettings {
     shards: usize,
     mailbox: usize,
 }
@@ -38,7 +39,7 @@ impl Default for NodeSettings {
 /// The embedded store.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct StoreSettings {
+pub(crate) struct StoreSettings {
     directory: PathBuf,
     partitions: u16,
     cache_mib: u64,
@@ -51,6 +52,28 @@ impl Default for StoreSettings {
             partitions: PartitionCount::DEFAULT.get(),
             cache_mib: 64,
         }
+    }
+}
+
+impl NodeSettings {
+    /// The node that these settings describe, without its consumers.
+    pub(crate) fn node(&self) -> NodeConfig {
+        NodeConfig {
+            shards: self.shards,
+            mailbox: self.mailbox,
+            ..NodeConfig::default()
+        }
+    }
+}
+
+impl StoreSettings {
+    /// The embedded store that these settings describe.
+    pub(crate) fn embedded(&self) -> Result<EmbeddedConfig, InvalidPartitionCount> {
+        Ok(EmbeddedConfig {
+            directory: self.directory.clone(),
+            partitions: PartitionCount::new(self.partitions)?,
+            cache_mib: self.cache_mib,
+        })
     }
 }
 

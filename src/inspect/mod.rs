@@ -1,0 +1,247 @@
+//! `lockstep inspect`: what a store at rest tells of stock, prices, contracts and orders, and of what went wrong.
+//!
+//! It opens the store directly, so that no server need run; one that runs has the store for itself and is asked over HTTP.
+
+mod render;
+
+use crate::error::Failure;
+use crate::print::print;
+use clap::Subcommand;
+use lockstep_actors::domain::{Distributor, Message};
+use lockstep_actors::ids::{CustomerId, InvalidName, OrderKey, Sku, StockId, WarehouseCode};
+use lockstep_actors::inventory::SkuWarehouse;
+use lockstep_actors::orders::Order;
+use lockstep_actors::orders::state::OrderState;
+use lockstep_actors::pricing::contract::CustomerContract;
+use lockstep_actors::pricing::list::ListPrice;
+use lockstep_adapters::store::EmbeddedOpener;
+use lockstep_runtime::entity::{AddressedMessage, Entity, EntityId};
+use lockstep_runtime::history::{self, History};
+use lockstep_runtime::placement::PartitionCount;
+use lockstep_runtime::rmp_serde;
+use lockstep_runtime::store::{DeadLetter, Store, StoreOpener, StoreReader};
+use lockstep_runtime::time::{Clock, SystemClock};
+use serde_json::{Value, json};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What to look at.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Subject {
+    /// An order: state, price waterfall, allocations and events.
+    #[command(after_help = "Example:\n  lockstep inspect --store lockstep-data order web/4711")]
+    Order {
+        /// Channel and number, as in web/4711.
+        key: String,
+    },
+    /// A SKU in a warehouse: buckets, holds, expected receipts and events.
+    #[command(after_help = "Example:\n  lockstep inspect stock A-100 W1")]
+    Stock {
+        /// The SKU.
+        sku: String,
+        /// The warehouse.
+        warehouse: String,
+    },
+    /// A SKU's list prices and their events.
+    Price {
+        /// The SKU.
+        sku: String,
+    },
+    /// A customer's contract and its events.
+    Contract {
+        /// The customer.
+        customer: String,
+    },
+    /// How many orders stand in which state.
+    Orders,
+    /// Every order that waits for a person, with reason and age, the oldest first.
+    Exceptions,
+    /// Every message that no entity could digest, with its reason.
+    DeadLetters,
+}
+
+/// Which store, and how to answer.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    lockstep inspect order web/4711\n  \
+    lockstep inspect --store demo-data exceptions --json")]
+pub(crate) struct InspectArguments {
+    /// The store's directory.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "lockstep-data",
+        env = "LOCKSTEP_STORE",
+        global = true
+    )]
+    store: PathBuf,
+    /// Answer with JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    subject: Subject,
+}
+
+struct AtRest {
+    reader: Arc<dyn StoreReader>,
+    partitions: PartitionCount,
+    json: bool,
+    // Keeps the store open, and others out of it, while it is read.
+    _store: Box<dyn Store>,
+}
+
+pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Failure> {
+    let store = EmbeddedOpener::existing(&arguments.store)?.open()?;
+    let at_rest = AtRest {
+        reader: store.reader(),
+        partitions: store.partition_count(),
+        json: arguments.json,
+        _store: store,
+    };
+    match &arguments.subject {
+        Subject::Order { key } => {
+            let id = named(OrderKey::parse(key))?;
+            at_rest.entity::<Order>(&id, &format!("order {id}"))
+        }
+        Subject::Stock { sku, warehouse } => {
+            let (sku, warehouse) = (named(Sku::new(sku))?, named(WarehouseCode::new(warehouse))?);
+            let name = format!("stock of {sku} in {warehouse}");
+            at_rest.entity::<SkuWarehouse>(&StockId { sku, warehouse }, &name)
+        }
+        Subject::Price { sku } => {
+            let sku = named(Sku::new(sku))?;
+            at_rest.entity::<ListPrice>(&sku, &format!("list prices of {sku}"))
+        }
+        Subject::Contract { customer } => {
+            let customer = named(CustomerId::new(customer))?;
+            at_rest.entity::<CustomerContract>(&customer, &format!("contract of {customer}"))
+        }
+        Subject::Orders => at_rest.orders(),
+        Subject::Exceptions => at_rest.exceptions(),
+        Subject::DeadLetters => at_rest.dead_letters(),
+    }
+}
+
+fn named<T>(name: Result<T, InvalidName>) -> Result<T, Failure> {
+    name.map_err(|error| Failure::Usage(error.to_string()))
+}
+
+impl AtRest {
+    fn entity<E: Entity<Domain = Distributor>>(&self, id: &E::Id, name: &str) -> Result<(), Failure> {
+        let mut encoded = Vec::new();
+        id.encode(&mut encoded);
+        let partition = self.partitions.partition_of(id.routing_key());
+        let found = history::of_entity::<Distributor>(&*self.reader, partition, E::KIND, &encoded)?;
+        let Some(found) = found else {
+            return Err(Failure::Failed(format!("the store knows nothing of the {name}")));
+        };
+        let shown = render::entity(E::NAME, name, partition, &found)?;
+        if self.json {
+            return print(&shown);
+        }
+        print(&render::text(name, &shown))
+    }
+
+    fn every_order(&self, visit: &mut dyn FnMut(String, OrderState)) -> Result<(), Failure> {
+        let mut unreadable = None;
+        for partition in self.partitions.all() {
+            let mut take = |id: &[u8], found: History| match rmp_serde::from_slice(&found.state) {
+                Ok(state) => visit(String::from_utf8_lossy(id).into_owned(), state),
+                Err(error) => unreadable = Some(error.to_string()),
+            };
+            history::of_kind::<Distributor>(&*self.reader, partition, Order::KIND, &mut take)?;
+        }
+        unreadable.map_or(Ok(()), |error| {
+            Err(Failure::Failed(format!("an order cannot be read: {error}")))
+        })
+    }
+
+    fn orders(&self) -> Result<(), Failure> {
+        let mut by_state = std::collections::BTreeMap::<&'static str, u64>::new();
+        self.every_order(&mut |_, state| {
+            if let Some(placed) = state.placed() {
+                *by_state.entry(placed.status.name()).or_default() += 1;
+            }
+        })?;
+        if self.json {
+            return print(&json!({ "orders": by_state }));
+        }
+        if by_state.is_empty() {
+            return print("no orders");
+        }
+        let lines: Vec<_> = by_state
+            .iter()
+            .map(|(state, count)| format!("{count:>10}  {state}"))
+            .collect();
+        print(&lines.join("\n"))
+    }
+
+    fn exceptions(&self) -> Result<(), Failure> {
+        let now = SystemClock.now();
+        let mut found = Vec::new();
+        self.every_order(&mut |id, state| {
+            if let Some(placed) = state.placed()
+                && let Some(exception) = &placed.exception
+            {
+                found.push((placed.since, id, exception.name(), exception.to_string()));
+            }
+        })?;
+        found.sort();
+        if self.json {
+            let list: Vec<Value> = found
+                .iter()
+                .map(|(since, order, name, reason)| {
+                    json!({ "order": order, "exception": name, "reason": reason,
+                        "since": render::moment(*since), "age_seconds": now.since(*since).as_secs() })
+                })
+                .collect();
+            return print(&json!({ "exceptions": list }));
+        }
+        if found.is_empty() {
+            return print("no order waits for a person");
+        }
+        let lines: Vec<_> = found
+            .iter()
+            .map(|(since, order, name, reason)| {
+                format!(
+                    "{order:<24} {name:<16} {:>9}  {reason}",
+                    render::age(now.since(*since))
+                )
+            })
+            .collect();
+        print(&format!(
+            "{}\n{} orders wait for a person",
+            lines.join("\n"),
+            found.len()
+        ))
+    }
+
+    fn dead_letters(&self) -> Result<(), Failure> {
+        let mut letters: Vec<DeadLetter> = Vec::new();
+        for partition in self.partitions.all() {
+            self.reader.dead_letters(partition, &mut |_, letter| {
+                letters.push(letter);
+                ControlFlow::Continue(())
+            })?;
+        }
+        letters.sort_by_key(|letter| letter.at);
+        let list: Vec<Value> = letters
+            .iter()
+            .map(|letter| {
+                let command = Message::decode(letter.kind, &letter.entity, &letter.command)
+                    .map_or_else(|error| error, |command| format!("{command:?}"));
+                json!({ "at": render::moment(letter.at), "source": letter.source, "reason": letter.reason,
+                    "correlation": letter.correlation, "command": command })
+            })
+            .collect();
+        if self.json {
+            return print(&json!({ "dead_letters": list }));
+        }
+        if list.is_empty() {
+            return print("no dead letters");
+        }
+        let lines: Vec<_> = list.iter().map(render::dead_letter).collect();
+        print(&lines.join("\n"))
+    }
+}

@@ -1,0 +1,184 @@
+//! Histories as JSON, and JSON as text for a person.
+
+use crate::error::Failure;
+use lockstep_runtime::history::{History, HistoryEntry};
+use lockstep_runtime::message::Origin;
+use lockstep_runtime::placement::PartitionId;
+use lockstep_runtime::rmp_serde;
+use lockstep_runtime::time::Timestamp;
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::time::Duration;
+
+/// A moment as RFC 3339 in UTC.
+pub(super) fn moment(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.as_millis())
+        .map_or_else(|_| at.as_millis().to_string(), |at| at.to_string())
+}
+
+/// An age in its largest two units.
+pub(super) fn age(age: Duration) -> String {
+    let seconds = age.as_secs();
+    match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, minutes) => format!("{minutes}m {}s", seconds % 60),
+        (0, hours, minutes) => format!("{hours}h {minutes}m"),
+        (days, hours, _) => format!("{days}d {hours}h"),
+    }
+}
+
+fn value(bytes: &[u8]) -> Result<Value, Failure> {
+    rmp_serde::from_slice(bytes).map_err(|error| Failure::Failed(format!("cannot be shown: {error}")))
+}
+
+/// An entity as one JSON object.
+pub(super) fn entity(
+    kind: &str,
+    name: &str,
+    partition: PartitionId,
+    found: &History,
+) -> Result<Value, Failure> {
+    let state = value(&found.state)?;
+    let events: Result<Vec<Value>, Failure> = found.entries.iter().map(entry).collect();
+    Ok(json!({
+        "kind": kind,
+        "name": name,
+        "partition": partition.0,
+        "snapshot_sequence": found.snapshot.0,
+        "waterfall": state.pointer("/placed/quote/lines"),
+        "state": state,
+        "entries": events?,
+    }))
+}
+
+fn entry(entry: &HistoryEntry) -> Result<Value, Failure> {
+    let events: Result<Vec<Value>, Failure> = entry.events.iter().map(|event| value(event)).collect();
+    let origin = match entry.origin {
+        Origin::External(id) => format!("message {:032x}", id.0),
+        Origin::Entity { from, sequence } => format!("partition {} message {sequence}", from.0),
+        Origin::Alarm => "alarm".to_owned(),
+    };
+    Ok(json!({
+        "sequence": entry.sequence.0,
+        "at": moment(entry.at),
+        "source": entry.provenance.source.as_str(),
+        "correlation": entry.provenance.correlation.as_str(),
+        "origin": origin,
+        "dead_letter": entry.is_dead_letter,
+        "events": events?,
+    }))
+}
+
+/// The same for a person.
+pub(super) fn text(name: &str, shown: &Value) -> String {
+    let mut text = format!("{name} (partition {})\n\nstate\n", shown["partition"]);
+    fields(&mut text, &shown["state"], 1);
+    if let Some(lines) = shown["waterfall"].as_array() {
+        text.push_str("\nprice waterfall\n");
+        lines.iter().for_each(|line| waterfall(&mut text, line));
+    }
+    let entries = shown["entries"].as_array().map_or(&[][..], Vec::as_slice);
+    let kept = format!("\nevents: {} entries kept in the journal", entries.len());
+    text.push_str(&kept);
+    text.push_str("; older ones are part of the snapshot\n");
+    for entry in entries {
+        put(
+            &mut text,
+            format_args!(
+                "  {:>6}  {}  by {}, conversation {}",
+                entry["sequence"],
+                plain(&entry["at"]),
+                plain(&entry["source"]),
+                plain(&entry["correlation"])
+            ),
+        );
+        if entry["dead_letter"] == true {
+            put(&mut text, format_args!("          dead-lettered"));
+        }
+        for event in entry["events"].as_array().into_iter().flatten() {
+            put(&mut text, format_args!("          {event}"));
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+fn put(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    if writeln!(text, "{line}").is_err() {
+        tracing::debug!("a line could not be formatted");
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn waterfall(text: &mut String, line: &Value) {
+    put(
+        text,
+        format_args!(
+            "  line {} {} x {}: {} each, amount {}",
+            line["line"],
+            line["quantity"],
+            plain(&line["sku"]),
+            plain(&line["unit_price"]),
+            plain(&line["amount"])
+        ),
+    );
+    for step in line["waterfall"].as_array().into_iter().flatten() {
+        put(
+            text,
+            format_args!(
+                "    {:<18} {:>12} -> {:>12}  {}",
+                plain(&step["kind"]),
+                plain(&step["before"]),
+                plain(&step["after"]),
+                rule(step)
+            ),
+        );
+    }
+}
+
+fn rule(step: &Value) -> String {
+    step["rule"].as_str().map_or_else(String::new, |rule| {
+        format!("rule {rule} version {}", step["version"])
+    })
+}
+
+/// Nested objects as indented lines; what is small or empty stays on its line.
+fn fields(text: &mut String, value: &Value, depth: usize) {
+    let indent = "  ".repeat(depth);
+    match value {
+        Value::Object(map) => {
+            for (name, inner) in map {
+                let flat = inner.to_string();
+                if name == "quote" {
+                    put(text, format_args!("{indent}{name}: see the waterfall"));
+                } else if flat.len() <= 90 {
+                    put(text, format_args!("{indent}{name}: {}", plain(inner)));
+                } else {
+                    put(text, format_args!("{indent}{name}:"));
+                    fields(text, inner, depth + 1);
+                }
+            }
+        }
+        Value::Array(list) => list
+            .iter()
+            .for_each(|inner| put(text, format_args!("{indent}- {inner}"))),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            put(text, format_args!("{indent}{}", plain(value)));
+        }
+    }
+}
+
+/// A dead letter on two lines.
+pub(super) fn dead_letter(letter: &Value) -> String {
+    format!(
+        "{}  from {}, conversation {}: {}\n    {}",
+        plain(&letter["at"]),
+        plain(&letter["source"]),
+        plain(&letter["correlation"]),
+        plain(&letter["reason"]),
+        plain(&letter["command"])
+    )
+}
