@@ -1,5 +1,6 @@
 //! Everything that touches the world.
 
+pub mod amqp;
 pub mod channels;
 pub mod egress;
 pub mod erp;

@@ -69,7 +69,7 @@ pub fn of_entity<D: Domain>(
 ) -> Result<Option<History>, HistoryError> {
     let mut found = None;
     every_entity::<D>(reader, partition, kind, Some(entity), &mut |_, history| {
-        found = Some(history)
+        found = Some(history);
     })?;
     Ok(found)
 }

@@ -1,0 +1,123 @@
+//! Status events: what orders say to the outside, in order for each order.
+
+use super::connect::{BackOff, Broker, PublishError, Publisher, confirmed, publish};
+use super::ingress::AmqpCounters;
+use crate::egress::Entries;
+use crate::schema::outbound::OrderStatusChange;
+use crate::schema::{BodyFormat, Outgoing, encode};
+use lapin::BasicProperties;
+use lockstep_actors::orders::effects::OrderStatus;
+use lockstep_runtime::feed::FeedEntry;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// The name under which the journals are read.
+pub const CONSUMER: &str = "amqp-events";
+/// How many entries travel before their confirms are waited for.
+const AT_ONCE: usize = 512;
+
+struct Event {
+    id: String,
+    routing_key: String,
+    correlation: String,
+    body: Vec<u8>,
+}
+
+/// Publishes every status event until `stop` turns true or the node ends. An event whose confirm was lost is published
+/// again under the same message id.
+pub async fn publish_events(
+    mut feed: impl Entries,
+    broker: Broker,
+    counters: Arc<AmqpCounters>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let exchange = broker.names().events_exchange.clone();
+    let mut publisher = Publisher::new(broker, "lockstep events");
+    let mut back_off = BackOff::default();
+    loop {
+        let entries = tokio::select! {
+            entries = feed.next(AT_ONCE) => match entries {
+                Ok(entries) => entries,
+                Err(_) => return,
+            },
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        let events: Vec<Event> = entries.iter().flat_map(events_of).collect();
+        while let Err(error) = publish_all(&mut publisher, &exchange, &events).await {
+            tracing::warn!(%error, "status events are published again");
+            publisher.reset();
+            if !back_off.wait(&mut stop).await {
+                return;
+            }
+        }
+        back_off.succeeded();
+        counters.published(events.len());
+        let mut ends = BTreeMap::new();
+        for entry in &entries {
+            ends.insert(entry.partition, entry.sequence);
+        }
+        for (partition, sequence) in ends {
+            feed.save(partition, sequence);
+        }
+    }
+}
+
+async fn publish_all(
+    publisher: &mut Publisher,
+    exchange: &str,
+    events: &[Event],
+) -> Result<(), PublishError> {
+    let channel = publisher.channel().await?;
+    let mut confirms = Vec::with_capacity(events.len());
+    for event in events {
+        let properties = BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_message_id(event.id.as_str().into())
+            .with_correlation_id(event.correlation.as_str().into());
+        confirms.push(publish(channel, exchange, &event.routing_key, &event.body, properties).await?);
+    }
+    for confirm in confirms {
+        confirmed(confirm).await?;
+    }
+    Ok(())
+}
+
+fn events_of(entry: &FeedEntry) -> Vec<Event> {
+    let statuses = entry.outbound.iter().enumerate();
+    statuses
+        .filter_map(|(index, effect)| {
+            let id = format!("{}-{}-{index}", entry.partition.0, entry.sequence.0);
+            event(id, &effect.body, &entry.provenance.correlation)
+                .inspect_err(|error| {
+                    tracing::error!(
+                        partition = entry.partition.0,
+                        sequence = entry.sequence.0,
+                        error,
+                        "a status event cannot be read"
+                    );
+                })
+                .ok()
+        })
+        .collect()
+}
+
+fn event(id: String, body: &[u8], conversation: &str) -> Result<Event, String> {
+    let status: OrderStatus = rmp_serde::from_slice(body).map_err(|error| error.to_string())?;
+    // The conversation that the order came in with, whoever set this change off.
+    let correlation = if status.correlation.is_empty() {
+        conversation.to_owned()
+    } else {
+        status.correlation.clone()
+    };
+    let routing_key = format!("order.status.{}", status.order.channel());
+    let change = OrderStatusChange::from(status);
+    let message = Outgoing::new(&id, &change).in_conversation(&correlation);
+    let body = encode(BodyFormat::Json, &message).map_err(|error| error.to_string())?;
+    Ok(Event {
+        id,
+        routing_key,
+        correlation,
+        body,
+    })
+}

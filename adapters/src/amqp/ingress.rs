@@ -1,0 +1,424 @@
+//! What comes in: deliveries to the shards, outcomes to acknowledgements.
+//!
+//! One task owns the channel. It never waits for one delivery: decisions come back in the order of durability through a
+//! bounded channel with a place for every delivery that may be under way.
+
+use super::config::AmqpConfig;
+use super::connect::{BackOff, Broker, PublishError, confirmed, publish};
+use super::refusal::{Refusal, read};
+use super::window::Window;
+use crate::identity::AmqpUsers;
+use crate::schema::outbound::CommandResult;
+use crate::schema::{BodyFormat, Outgoing, encode};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use lapin::message::Delivery;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions};
+use lapin::types::{FieldTable, ShortString};
+use lapin::{BasicProperties, Channel, Connection, Consumer};
+use lockstep_actors::domain::{Distributor, Reply};
+use lockstep_runtime::ingress::{Ingress, RejectCause};
+use lockstep_runtime::message::{Delivery as Message, Outcome, Responder};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+/// How many deliveries are taken before acknowledgements are looked at again.
+const AT_ONCE: usize = 256;
+/// The pause before a delivery is handed in again that a failing store did not keep.
+const STORE_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often what happened.
+#[derive(Debug, Default)]
+pub struct AmqpCounters {
+    received: AtomicU64,
+    acknowledged: AtomicU64,
+    dead_lettered: AtomicU64,
+    replied: AtomicU64,
+    published: AtomicU64,
+    connections: AtomicU64,
+    connected: AtomicU64,
+    under_way: AtomicU64,
+}
+
+/// What [`AmqpCounters`] held at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AmqpMetrics {
+    /// Deliveries taken from the broker, redelivered ones included.
+    pub received: u64,
+    /// Deliveries acknowledged.
+    pub acknowledged: u64,
+    /// Deliveries that went to the dead-letter exchange.
+    pub dead_lettered: u64,
+    /// Answers sent to `reply_to`.
+    pub replied: u64,
+    /// Status events that the broker confirmed.
+    pub published: u64,
+    /// Connections of the consumer made since the start.
+    pub connections: u64,
+    /// 1 while the consumer is connected.
+    pub connected: u64,
+    /// Deliveries that are not acknowledged.
+    pub under_way: u64,
+}
+
+impl AmqpCounters {
+    /// The counts so far.
+    #[must_use]
+    pub fn read(&self) -> AmqpMetrics {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        AmqpMetrics {
+            received: read(&self.received),
+            acknowledged: read(&self.acknowledged),
+            dead_lettered: read(&self.dead_lettered),
+            replied: read(&self.replied),
+            published: read(&self.published),
+            connections: read(&self.connections),
+            connected: read(&self.connected),
+            under_way: read(&self.under_way),
+        }
+    }
+
+    pub(super) fn published(&self, events: usize) {
+        add(&self.published, events as u64);
+    }
+}
+
+fn add(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Ordering::Relaxed);
+}
+
+/// Why a session over one connection ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Broker(#[from] PublishError),
+    #[error("the broker cancelled the consumer, as when its queue is deleted")]
+    Cancelled,
+    #[error("delivery tags are not dense")]
+    Tags,
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+impl From<lapin::Error> for Ended {
+    fn from(error: lapin::Error) -> Self {
+        Self::Broker(error.into())
+    }
+}
+
+/// Takes deliveries until `stop` turns true, over as many connections as it takes.
+pub async fn consume(
+    config: AmqpConfig,
+    broker: Broker,
+    ingress: Ingress<Distributor>,
+    counters: Arc<AmqpCounters>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut back_off = BackOff::default();
+    loop {
+        match Session::open(&config, &broker, &ingress, &counters, &stop).await {
+            Ok(mut session) => {
+                back_off.succeeded();
+                add(&counters.connections, 1);
+                counters.connected.store(1, Ordering::Relaxed);
+                tracing::info!(
+                    queue = broker.names().ingress_queue,
+                    "taking messages from the broker"
+                );
+                let ended = session.run().await;
+                counters.connected.store(0, Ordering::Relaxed);
+                counters.under_way.store(0, Ordering::Relaxed);
+                match ended {
+                    Ok(()) | Err(Ended::Stopping) => {
+                        session.close().await;
+                        return;
+                    }
+                    Err(error) => tracing::warn!(%error, "the connection to the broker is made anew"),
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the broker cannot be reached yet"),
+        }
+        if !back_off.wait(&mut stop).await {
+            return;
+        }
+    }
+}
+
+/// A dead letter or an answer on its way: which delivery it settles.
+type Publication = Pin<Box<dyn Future<Output = (u64, Result<(), PublishError>)>>>;
+
+/// One connection's life.
+struct Session<'a> {
+    users: &'a AmqpUsers,
+    dead_letter: &'a str,
+    ingress: &'a Ingress<Distributor>,
+    counters: &'a AmqpCounters,
+    connection: Connection,
+    channel: Channel,
+    out: Channel,
+    consumer: Consumer,
+    window: Window<Delivery>,
+    outcomes: mpsc::Receiver<(u64, Outcome<Reply>)>,
+    tell: mpsc::Sender<(u64, Outcome<Reply>)>,
+    publications: FuturesUnordered<Publication>,
+    /// Deliveries that a failing store did not keep, and when they are handed in again.
+    again: Vec<u64>,
+    again_at: Instant,
+    stop: watch::Receiver<bool>,
+}
+
+impl<'a> Session<'a> {
+    async fn open(
+        config: &'a AmqpConfig,
+        broker: &'a Broker,
+        ingress: &'a Ingress<Distributor>,
+        counters: &'a AmqpCounters,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<Self, Ended> {
+        let connection = broker.connect("lockstep ingress").await?;
+        let out = connection.create_channel().await?;
+        broker.names().declare(&out).await?;
+        out.confirm_select(ConfirmSelectOptions::default()).await?;
+        let channel = connection.create_channel().await?;
+        channel
+            .basic_qos(config.prefetch, BasicQosOptions::default())
+            .await?;
+        let queue = broker.names().ingress_queue.as_str();
+        let consumer = channel
+            .basic_consume(
+                queue.into(),
+                "lockstep".into(),
+                BasicConsumeOptions::default(),
+                FieldTable::default(),
+            )
+            .await?;
+        // A delivery is answered once for each time it is handed in, and handed in again only after that.
+        let (tell, outcomes) = mpsc::channel(usize::from(config.prefetch));
+        Ok(Self {
+            users: &config.users,
+            dead_letter: &broker.names().dead_letter,
+            ingress,
+            counters,
+            connection,
+            channel,
+            out,
+            consumer,
+            window: Window::new(),
+            outcomes,
+            tell,
+            publications: FuturesUnordered::new(),
+            again: Vec::new(),
+            again_at: Instant::now(),
+            stop: stop.clone(),
+        })
+    }
+
+    async fn run(&mut self) -> Result<(), Ended> {
+        let mut stop = self.stop.clone();
+        loop {
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return self.drain().await,
+                Some((tag, outcome)) = self.outcomes.recv() => {
+                    self.take_outcome(tag, outcome).await?;
+                    self.take_ready_outcomes().await?;
+                }
+                Some((tag, sent)) = self.publications.next() => {
+                    sent?;
+                    self.window.settle(tag);
+                }
+                () = tokio::time::sleep_until(self.again_at), if !self.again.is_empty() => {
+                    for tag in std::mem::take(&mut self.again) {
+                        self.hand_in(tag).await?;
+                    }
+                }
+                delivery = self.consumer.next() => {
+                    let mut next = Some(delivery);
+                    let mut taken = 0;
+                    while let Some(delivery) = next.take() {
+                        self.take_delivery(delivery).await?;
+                        taken += 1;
+                        if taken < AT_ONCE {
+                            next = self.consumer.next().now_or_never();
+                        }
+                    }
+                }
+            }
+            self.acknowledge().await?;
+        }
+    }
+
+    async fn take_delivery(&mut self, delivery: Option<lapin::Result<Delivery>>) -> Result<(), Ended> {
+        let delivery = delivery.ok_or(Ended::Cancelled)??;
+        add(&self.counters.received, 1);
+        let tag = delivery.delivery_tag;
+        if !self.window.begin(tag, delivery) {
+            return Err(Ended::Tags);
+        }
+        self.hand_in(tag).await
+    }
+
+    /// Hands a delivery to its shard, or sends it where it can be mended.
+    async fn hand_in(&mut self, tag: u64) -> Result<(), Ended> {
+        let Some(delivery) = self.window.get(tag) else {
+            return Ok(());
+        };
+        let envelope = match read(delivery, self.users) {
+            Ok(envelope) => envelope,
+            Err(refusal) => return self.refuse(tag, &refusal).await,
+        };
+        let message = Message {
+            envelope,
+            responder: Responder::stream(self.tell.clone(), tag),
+        };
+        let Err(rejected) = self.ingress.try_submit(message) else {
+            return Ok(());
+        };
+        // Full or not ready: waiting here is what holds the broker back. What is durable meanwhile is acknowledged after.
+        self.acknowledge().await?;
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            submitted = self.ingress.submit(rejected.delivery) => match submitted {
+                Ok(()) => Ok(()),
+                Err(rejected) => {
+                    debug_assert_eq!(rejected.cause, RejectCause::Closed);
+                    Err(Ended::Stopping)
+                }
+            },
+            _ = stop.wait_for(|stop| *stop) => Ok(()),
+        }
+    }
+
+    async fn take_ready_outcomes(&mut self) -> Result<(), Ended> {
+        while let Ok((tag, outcome)) = self.outcomes.try_recv() {
+            self.take_outcome(tag, outcome).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_outcome(&mut self, tag: u64, outcome: Outcome<Reply>) -> Result<(), Ended> {
+        match outcome {
+            Outcome::Unavailable => {
+                if self.again.is_empty() {
+                    self.again_at = Instant::now() + STORE_PAUSE;
+                }
+                self.again.push(tag);
+                Ok(())
+            }
+            Outcome::DeadLettered { reason } => self.refuse(tag, &Refusal::new("not-digested", reason)).await,
+            outcome @ (Outcome::Done { .. } | Outcome::Repeated) => self.answer(tag, outcome).await,
+        }
+    }
+
+    /// Tells the sender what became of the message, if it wants to know.
+    async fn answer(&mut self, tag: u64, outcome: Outcome<Reply>) -> Result<(), Ended> {
+        let Some(delivery) = self.window.get(tag) else {
+            return Ok(());
+        };
+        let Some(reply_to) = delivery.properties.reply_to().clone() else {
+            self.window.settle(tag);
+            return Ok(());
+        };
+        let id = format!("{}-{tag}", delivery.routing_key);
+        let correlation = delivery
+            .properties
+            .correlation_id()
+            .clone()
+            .or_else(|| delivery.properties.message_id().clone());
+        let result = CommandResult::of(outcome);
+        let mut message = Outgoing::new(&id, &result);
+        if let Some(correlation) = &correlation {
+            message = message.in_conversation(correlation.as_str());
+        }
+        let Ok(body) = encode(BodyFormat::Json, &message) else {
+            tracing::error!("an answer cannot be written");
+            self.window.settle(tag);
+            return Ok(());
+        };
+        let mut properties = BasicProperties::default().with_content_type("application/json".into());
+        if let Some(correlation) = correlation {
+            properties = properties.with_correlation_id(correlation);
+        }
+        add(&self.counters.replied, 1);
+        self.send(tag, "", reply_to.as_str(), &body, properties).await
+    }
+
+    /// The delivery is settled once the broker has its dead letter.
+    async fn refuse(&mut self, tag: u64, refusal: &Refusal) -> Result<(), Ended> {
+        let Some(delivery) = self.window.get(tag) else {
+            return Ok(());
+        };
+        tracing::warn!(
+            code = refusal.code,
+            field = refusal.field,
+            reason = refusal.reason,
+            user = delivery
+                .properties
+                .user_id()
+                .as_ref()
+                .map_or("", ShortString::as_str),
+            "a message is dead-lettered"
+        );
+        let properties = refusal.properties(delivery);
+        let (body, routing_key) = (delivery.data.clone(), delivery.routing_key.clone());
+        add(&self.counters.dead_lettered, 1);
+        let exchange = self.dead_letter;
+        self.send(tag, exchange, routing_key.as_str(), &body, properties)
+            .await
+    }
+
+    async fn send(
+        &mut self,
+        tag: u64,
+        exchange: &str,
+        routing_key: &str,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<(), Ended> {
+        let confirm = publish(&self.out, exchange, routing_key, body, properties).await?;
+        self.publications
+            .push(Box::pin(async move { (tag, confirmed(confirm).await) }));
+        Ok(())
+    }
+
+    async fn acknowledge(&mut self) -> Result<(), Ended> {
+        let before = self.window.len();
+        if let Some(tag) = self.window.advance() {
+            let options = BasicAckOptions { multiple: true };
+            self.channel.basic_ack(tag, options).await?;
+            add(&self.counters.acknowledged, (before - self.window.len()) as u64);
+        }
+        self.counters
+            .under_way
+            .store(self.window.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes no more, and acknowledges what is under way as it becomes durable. What cannot be is left to the broker.
+    async fn drain(&mut self) -> Result<(), Ended> {
+        let deadline = tokio::time::sleep(Duration::from_secs(10));
+        let mut deadline = std::pin::pin!(deadline);
+        while self.window.len() > self.again.len() {
+            tokio::select! {
+                Some((tag, outcome)) = self.outcomes.recv() => self.take_outcome(tag, outcome).await?,
+                Some((tag, sent)) = self.publications.next() => {
+                    sent?;
+                    self.window.settle(tag);
+                }
+                () = &mut deadline => break,
+            }
+            self.acknowledge().await?;
+        }
+        Ok(())
+    }
+
+    async fn close(&self) {
+        if let Err(error) = self.connection.close(200, "stopping".into()).await {
+            tracing::debug!(%error, "the connection to the broker was gone before it was closed");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! AMQP 0-9-1: commands and events come in from RabbitMQ, status events and stock levels go out.
+//!
+//! Invariants:
+//! - a delivery is acknowledged only when its decision is durable, or when its dead letter is confirmed by the broker;
+//!   acknowledgements are of the contiguous prefix of a channel's deliveries, many at a time;
+//! - an acknowledgement belongs to (connection, delivery tag): what a connection that is gone delivered comes again
+//!   and meets the inbox;
+//! - the prefetch bounds what is under way; while a shard is full or the store has failed, nothing more is taken;
+//! - what is published is confirmed by the broker before anything counts on it;
+//! - who wrote is the broker's authenticated user (`user_id`), named in the configuration; nobody else is let in.
+//!
+//! A lost connection is made anew with growing pauses, for ever: senders and Lockstep both keep what was not confirmed.
+
+mod config;
+mod connect;
+mod events;
+mod ingress;
+mod refusal;
+mod sink;
+mod topology;
+mod window;
+
+pub use config::{AmqpConfig, UrlError};
+pub use connect::{Broker, Publisher};
+pub use events::{CONSUMER, publish_events};
+pub use ingress::{AmqpCounters, AmqpMetrics, consume};
+pub use sink::AmqpSink;
+pub use topology::Names;

@@ -1,0 +1,105 @@
+//! Why a delivery was not taken, and how that is told to whoever mends it.
+
+use crate::identity::{AmqpUsers, Caller, Scope};
+use crate::schema::{BodyFormat, DecodeError, decode};
+use lapin::BasicProperties;
+use lapin::message::Delivery;
+use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
+use lockstep_actors::domain::Distributor;
+use lockstep_runtime::message::Envelope;
+
+/// Why a delivery goes to the dead-letter exchange. The code is stable, the reason is for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) code: &'static str,
+    pub(super) field: String,
+    pub(super) reason: String,
+}
+
+impl Refusal {
+    pub(super) fn new(code: &'static str, reason: String) -> Self {
+        Self {
+            code,
+            field: String::new(),
+            reason,
+        }
+    }
+
+    /// The headers of the dead letter: the reason and where the message came from. The sender's own headers stay.
+    pub(super) fn properties(&self, delivery: &Delivery) -> BasicProperties {
+        let from = &delivery.properties;
+        let mut headers = from.headers().clone().unwrap_or_default();
+        let mut put = |name: &str, value: &str| {
+            headers.insert(name.into(), AMQPValue::LongString(LongString::from(value)));
+        };
+        put("x-lockstep-code", self.code);
+        put("x-lockstep-field", &self.field);
+        put("x-lockstep-reason", &self.reason);
+        put("x-lockstep-exchange", delivery.exchange.as_str());
+        put("x-lockstep-routing-key", delivery.routing_key.as_str());
+        // The broker checks `user_id` against the publisher, which is Lockstep here: the sender is kept as a header.
+        put(
+            "x-lockstep-user",
+            from.user_id().as_ref().map_or("", ShortString::as_str),
+        );
+        kept(from, headers)
+    }
+}
+
+fn kept(from: &BasicProperties, headers: FieldTable) -> BasicProperties {
+    let mut properties = BasicProperties::default().with_headers(headers);
+    if let Some(kind) = from.content_type() {
+        properties = properties.with_content_type(kind.clone());
+    }
+    if let Some(id) = from.message_id() {
+        properties = properties.with_message_id(id.clone());
+    }
+    if let Some(correlation) = from.correlation_id() {
+        properties = properties.with_correlation_id(correlation.clone());
+    }
+    if let Some(reply_to) = from.reply_to() {
+        properties = properties.with_reply_to(reply_to.clone());
+    }
+    properties
+}
+
+impl From<DecodeError> for Refusal {
+    fn from(error: DecodeError) -> Self {
+        Self {
+            code: error.code.as_str(),
+            field: error.field,
+            reason: error.reason,
+        }
+    }
+}
+
+/// Reads a delivery: who sent it, whether they may, and what they want.
+pub(super) fn read(delivery: &Delivery, users: &AmqpUsers) -> Result<Envelope<Distributor>, Refusal> {
+    let caller = caller(delivery, users)?;
+    let kind = delivery.properties.content_type();
+    let kind = kind.as_ref().map_or("application/json", ShortString::as_str);
+    let format = BodyFormat::of_content_type(kind).ok_or_else(|| {
+        let reason = format!("{kind:?} is not understood; send application/json or application/msgpack");
+        Refusal::new("unknown-content-type", reason)
+    })?;
+    let envelope = decode(format, &delivery.data, &caller.system)?;
+    caller
+        .require(Scope::needed_for(&envelope.message))
+        .map_err(|missing| Refusal::new("missing-scope", missing.to_string()))?;
+    Ok(envelope)
+}
+
+fn caller(delivery: &Delivery, users: &AmqpUsers) -> Result<Caller, Refusal> {
+    let user = delivery.properties.user_id().as_ref().ok_or_else(|| {
+        let reason =
+            "the user_id property is missing; set it to the user that publishes, the broker checks it";
+        Refusal::new("unknown-sender", reason.to_owned())
+    })?;
+    users.caller(user.as_str()).ok_or_else(|| {
+        let reason = format!(
+            "the user {:?} is no system; name it in [amqp.users]",
+            user.as_str()
+        );
+        Refusal::new("unknown-sender", reason)
+    })
+}

@@ -1,0 +1,96 @@
+//! The exchanges and queues, declared at each start and after each reconnect.
+
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable, LongString};
+use lapin::{Channel, ExchangeKind};
+
+/// How often a delivery may come back because a connection was lost before the broker dead-letters it. High: it guards
+/// against a message that kills the process, not against a bad day.
+const DELIVERY_LIMIT: i32 = 1_000;
+
+/// The names that follow from the prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Topic exchange that senders publish to, whatever the routing key.
+    pub ingress_exchange: String,
+    /// Quorum queue of what came in.
+    pub ingress_queue: String,
+    /// Topic exchange and quorum queue of what could not be taken, with the reason in its headers.
+    pub dead_letter: String,
+    /// Topic exchange of status events: `order.status.<channel>`.
+    pub events_exchange: String,
+}
+
+impl Names {
+    /// The names under `prefix`.
+    #[must_use]
+    pub fn of(prefix: &str) -> Self {
+        let name = |part: &str| format!("{prefix}.{part}");
+        Self {
+            ingress_exchange: name("ingress"),
+            ingress_queue: name("ingress"),
+            dead_letter: name("dead-letter"),
+            events_exchange: name("events"),
+        }
+    }
+
+    /// Declares everything.
+    ///
+    /// # Errors
+    /// If the broker refuses, as when a queue of this name exists with other arguments.
+    pub async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
+        for exchange in [&self.ingress_exchange, &self.dead_letter, &self.events_exchange] {
+            topic_exchange(channel, exchange).await?;
+        }
+        quorum_queue(channel, &self.dead_letter, FieldTable::default()).await?;
+        bind(channel, &self.dead_letter, &self.dead_letter).await?;
+        let mut arguments = FieldTable::default();
+        let text = |text: &str| AMQPValue::LongString(LongString::from(text));
+        arguments.insert("x-dead-letter-exchange".into(), text(&self.dead_letter));
+        // What the broker itself dead-letters must arrive as well.
+        arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
+        arguments.insert("x-overflow".into(), text("reject-publish"));
+        arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(DELIVERY_LIMIT));
+        quorum_queue(channel, &self.ingress_queue, arguments).await?;
+        bind(channel, &self.ingress_queue, &self.ingress_exchange).await
+    }
+}
+
+/// Declares a durable topic exchange.
+pub(super) async fn topic_exchange(channel: &Channel, name: &str) -> lapin::Result<()> {
+    let options = ExchangeDeclareOptions {
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    channel
+        .exchange_declare(name.into(), ExchangeKind::Topic, options, FieldTable::default())
+        .await
+}
+
+async fn quorum_queue(channel: &Channel, name: &str, mut arguments: FieldTable) -> lapin::Result<()> {
+    arguments.insert(
+        "x-queue-type".into(),
+        AMQPValue::LongString(LongString::from("quorum")),
+    );
+    let options = QueueDeclareOptions {
+        durable: true,
+        ..QueueDeclareOptions::default()
+    };
+    channel
+        .queue_declare(name.into(), options, arguments)
+        .await
+        .map(drop)
+}
+
+async fn bind(channel: &Channel, queue: &str, exchange: &str) -> lapin::Result<()> {
+    let options = QueueBindOptions::default();
+    channel
+        .queue_bind(
+            queue.into(),
+            exchange.into(),
+            "#".into(),
+            options,
+            FieldTable::default(),
+        )
+        .await
+}
