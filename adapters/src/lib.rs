@@ -3,6 +3,7 @@
 pub mod channels;
 pub mod egress;
 pub mod erp;
+pub mod http;
 pub mod identity;
 pub mod schema;
 pub mod store;
