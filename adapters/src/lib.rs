@@ -4,6 +4,7 @@ pub mod amqp;
 pub mod channels;
 pub mod egress;
 pub mod erp;
+pub mod http;
 pub mod identity;
 pub mod schema;
 pub mod store;

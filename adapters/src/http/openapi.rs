@@ -1,0 +1,393 @@
+//! The OpenAPI 3.1 document, generated from the types that are read and written.
+
+use super::batch::{BatchResult, ItemResult};
+use super::operations::NodeStatus;
+use super::orders::{CancelOrder, OrderReceipt, ProgressOrder, ResolveOrder};
+use super::problem::{CONTENT, ProblemDetails};
+use super::stock::{Availability, StockEventItem};
+use crate::identity::Scope;
+use crate::schema::limits::{MAX_AVAILABILITY_SKUS, MAX_BATCH, MAX_CODE_BYTES, MAX_ID_BYTES};
+use crate::schema::order::OrderSubmit;
+use crate::schema::outbound::{CommandResult, OrderView, PriceQuote};
+use crate::schema::price::{ContractSet, PriceSet, QuoteAsk};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+type Write = fn(&mut SchemaGenerator) -> Value;
+
+/// One method of one path.
+struct Operation {
+    path: &'static str,
+    method: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    scope: Option<Scope>,
+    body: Option<Write>,
+    /// Status, what it means, and its body; a body of no type of ours by its content type.
+    answers: &'static [(&'static str, &'static str, Answer)],
+}
+
+enum Answer {
+    Typed(Write),
+    Other(&'static str),
+}
+
+fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
+    generator.subschema_for::<T>().to_value()
+}
+
+fn one_or_many<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
+    let item = of::<T>(generator);
+    json!({ "oneOf": [item, { "type": "array", "items": item, "minItems": 1, "maxItems": MAX_BATCH }] })
+}
+
+fn item_or_batch(generator: &mut SchemaGenerator) -> Value {
+    json!({ "oneOf": [of::<ItemResult>(generator), of::<BatchResult>(generator)] })
+}
+
+const BATCH: &[(&str, &str, Answer)] = &[
+    ("200", "All accepted, durably.", Answer::Typed(item_or_batch)),
+    (
+        "207",
+        "Some accepted, durably; each result says its own.",
+        Answer::Typed(of::<BatchResult>),
+    ),
+];
+const RECEIPT: &[(&str, &str, Answer)] = &[("200", "Decided, durably.", Answer::Typed(of::<OrderReceipt>))];
+const SET: &[(&str, &str, Answer)] = &[("200", "Decided, durably.", Answer::Typed(of::<CommandResult>))];
+const STATUS: &[(&str, &str, Answer)] = &[("200", "Yes.", Answer::Typed(of::<NodeStatus>))];
+
+const OPERATIONS: &[Operation] = &[
+    Operation {
+        path: "/v1/orders",
+        method: "post",
+        id: "submitOrder",
+        summary: "Submit an order. Channel and number are its identity: sent again it is not taken again.",
+        scope: Some(Scope::OrdersWrite),
+        body: Some(of::<OrderSubmit>),
+        answers: &[(
+            "202",
+            "Taken, durably; pricing, reserving and booking follow.",
+            Answer::Typed(of::<OrderReceipt>),
+        )],
+    },
+    Operation {
+        path: "/v1/orders/{channel}/{number}",
+        method: "get",
+        id: "showOrder",
+        summary: "How an order stands, with its price explained.",
+        scope: Some(Scope::OrdersRead),
+        body: None,
+        answers: &[("200", "The order.", Answer::Typed(of::<OrderView>))],
+    },
+    Operation {
+        path: "/v1/orders/{channel}/{number}/cancel",
+        method: "post",
+        id: "cancelOrder",
+        summary: "Cancel an order, as far as it has not been shipped.",
+        scope: Some(Scope::OrdersWrite),
+        body: Some(of::<CancelOrder>),
+        answers: RECEIPT,
+    },
+    Operation {
+        path: "/v1/orders/{channel}/{number}/resolve",
+        method: "post",
+        id: "resolveOrder",
+        summary: "Settle an order's exception: try again, or give the order up.",
+        scope: Some(Scope::OrdersWrite),
+        body: Some(of::<ResolveOrder>),
+        answers: RECEIPT,
+    },
+    Operation {
+        path: "/v1/orders/{channel}/{number}/progress",
+        method: "post",
+        id: "progressOrder",
+        summary: "Report that an order is released, picked, shipped or closed.",
+        scope: Some(Scope::OrdersWrite),
+        body: Some(of::<ProgressOrder>),
+        answers: RECEIPT,
+    },
+    Operation {
+        path: "/v1/availability",
+        method: "get",
+        id: "availability",
+        summary: "How SKUs stand in their warehouses, each level with its version.",
+        scope: Some(Scope::StockRead),
+        body: None,
+        answers: &[("200", "The levels.", Answer::Typed(of::<Availability>))],
+    },
+    Operation {
+        path: "/v1/stock-events",
+        method: "post",
+        id: "stockEvents",
+        summary: "Report what happened to stock: one event or an array of them, each with its own result.",
+        scope: Some(Scope::StockWrite),
+        body: Some(one_or_many::<StockEventItem>),
+        answers: BATCH,
+    },
+    Operation {
+        path: "/v1/prices",
+        method: "post",
+        id: "setPrices",
+        summary: "Set list prices: one or an array of them, each with its own result.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(one_or_many::<PriceSet>),
+        answers: BATCH,
+    },
+    Operation {
+        path: "/v1/prices",
+        method: "put",
+        id: "putPrices",
+        summary: "The same as POST.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(one_or_many::<PriceSet>),
+        answers: BATCH,
+    },
+    Operation {
+        path: "/v1/contracts",
+        method: "post",
+        id: "setContract",
+        summary: "Set a customer's contract as a whole.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(of::<ContractSet>),
+        answers: SET,
+    },
+    Operation {
+        path: "/v1/contracts",
+        method: "put",
+        id: "putContract",
+        summary: "The same as POST.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(of::<ContractSet>),
+        answers: SET,
+    },
+    Operation {
+        path: "/v1/quotes",
+        method: "post",
+        id: "quote",
+        summary: "What something would cost, with the waterfall of each line.",
+        scope: Some(Scope::PricesRead),
+        body: Some(of::<QuoteAsk>),
+        answers: &[("200", "The price.", Answer::Typed(of::<PriceQuote>))],
+    },
+    Operation {
+        path: "/v1/health",
+        method: "get",
+        id: "health",
+        summary: "Whether the process lives.",
+        scope: None,
+        body: None,
+        answers: STATUS,
+    },
+    Operation {
+        path: "/v1/ready",
+        method: "get",
+        id: "ready",
+        summary: "Whether the node takes messages; 503 with the reason if not.",
+        scope: None,
+        body: None,
+        answers: STATUS,
+    },
+    Operation {
+        path: "/metrics",
+        method: "get",
+        id: "metrics",
+        summary: "Metrics in Prometheus' text format.",
+        scope: Some(Scope::MetricsRead),
+        body: None,
+        answers: &[("200", "The metrics.", Answer::Other("text/plain"))],
+    },
+    Operation {
+        path: "/v1/openapi.json",
+        method: "get",
+        id: "openapi",
+        summary: "This document.",
+        scope: None,
+        body: None,
+        answers: &[("200", "The document.", Answer::Other("application/json"))],
+    },
+];
+
+/// The document.
+pub(super) fn document() -> Value {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.definitions_path = "/components/schemas".into();
+    let mut generator = settings.into_generator();
+    let problem = of::<ProblemDetails>(&mut generator);
+    let mut paths = Map::new();
+    for operation in OPERATIONS {
+        let described = describe(operation, &mut generator);
+        let path = paths
+            .entry(operation.path)
+            .or_insert_with(|| json!({ "parameters": path_parameters(operation.path) }));
+        path[operation.method] = described;
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Lockstep",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Keeps a distributor's prices, orders and stock in step. A 2xx is given only once the \
+                            decision is durable. Bodies are JSON or MessagePack by Content-Type and Accept.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "paths": paths,
+        "components": {
+            "schemas": generator.take_definitions(true),
+            "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
+            "responses": {
+                "Problem": {
+                    "description": "What went wrong (RFC 9457).",
+                    "content": { CONTENT: { "schema": problem } },
+                },
+            },
+        },
+    })
+}
+
+fn describe(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
+    let mut responses = Map::new();
+    for (status, description, answer) in operation.answers {
+        let content = match answer {
+            Answer::Typed(write) => in_both_formats(&write(generator)),
+            Answer::Other(content_type) => json!({ *content_type: {} }),
+        };
+        responses.insert(
+            (*status).to_owned(),
+            json!({ "description": description, "content": content }),
+        );
+    }
+    responses.insert(
+        "default".to_owned(),
+        json!({ "$ref": "#/components/responses/Problem" }),
+    );
+    let mut described = json!({
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "parameters": parameters(operation),
+        "responses": responses,
+    });
+    if let Some(body) = operation.body {
+        described["requestBody"] = json!({ "required": true, "content": in_both_formats(&body(generator)) });
+    }
+    if let Some(scope) = operation.scope {
+        described["security"] = json!([{ "key": [scope.as_str()] }]);
+    }
+    described
+}
+
+fn in_both_formats(schema: &Value) -> Value {
+    json!({ "application/json": { "schema": schema }, "application/msgpack": { "schema": schema } })
+}
+
+fn path_parameters(path: &str) -> Value {
+    let names = path
+        .split('/')
+        .filter_map(|segment| segment.strip_prefix('{').and_then(|name| name.strip_suffix('}')));
+    names
+        .map(|name| {
+            json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 } })
+        })
+        .collect()
+}
+
+fn parameters(operation: &Operation) -> Value {
+    let id = json!({ "type": "string", "minLength": 1, "maxLength": MAX_ID_BYTES });
+    let mut parameters = vec![json!({
+        "name": "X-Correlation-Id", "in": "header", "schema": id,
+        "description": "The conversation; a new one if absent. Every response carries it.",
+    })];
+    if operation.body.is_some() && operation.id != "quote" {
+        parameters.push(json!({
+            "name": "Idempotency-Key", "in": "header", "schema": id,
+            "description": "The same for every repeat of a request: it takes effect once.",
+        }));
+    }
+    if operation.id == "availability" {
+        parameters.push(json!({
+            "name": "sku", "in": "query", "required": true, "explode": true,
+            "schema": {
+                "type": "array", "minItems": 1, "maxItems": MAX_AVAILABILITY_SKUS,
+                "items": { "type": "string", "minLength": 1, "maxLength": MAX_CODE_BYTES },
+            },
+        }));
+    }
+    Value::Array(parameters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::{Method, StatusCode};
+    use actix_web::{App, test};
+
+    fn references<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
+        match value {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    match member {
+                        Value::String(target) if name == "$ref" => found.push(target),
+                        other => references(other, found),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_resolves_and_every_operation_has_its_own_id() {
+        let document = document();
+        let text = serde_json::to_string(&document).unwrap();
+        let document: Value = serde_json::from_str(&text).unwrap();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 30, "{found:?}");
+        for target in found {
+            let pointer = target.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{target} leads nowhere");
+        }
+        let mut ids: Vec<_> = OPERATIONS.iter().map(|operation| operation.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), OPERATIONS.len());
+    }
+
+    /// Every method of every resource of the service is described, and nothing else is.
+    #[actix_web::test]
+    async fn the_document_lists_every_route() {
+        let app = test::init_service(App::new().configure(super::super::routes::configure)).await;
+        for operation in OPERATIONS {
+            // Without state the handlers fail, which tells them from routes that do not exist.
+            let uri = operation
+                .path
+                .replace("{channel}", "web")
+                .replace("{number}", "1");
+            let request = test::TestRequest::with_uri(&uri)
+                .method(Method::TRACE)
+                .to_request();
+            let refused = test::call_service(&app, request).await;
+            assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED, "{uri}");
+            let allowed = refused.headers()["allow"].to_str().unwrap().to_lowercase();
+            let mut allowed: Vec<_> = allowed.split(", ").filter(|method| *method != "head").collect();
+            let mut described: Vec<_> = OPERATIONS
+                .iter()
+                .filter(|other| other.path == operation.path)
+                .map(|other| other.method)
+                .collect();
+            allowed.sort_unstable();
+            described.sort_unstable();
+            assert_eq!(allowed, described, "{uri}");
+        }
+        let source = include_str!("routes.rs");
+        for path in source.split("resource(\"").skip(1) {
+            let path = path.split('"').next().unwrap();
+            assert!(
+                OPERATIONS.iter().any(|operation| operation.path == path),
+                "{path} is not described"
+            );
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! `/v1/orders`: submit, look up, cancel, resolve an exception, report progress.
+
+use super::exchange::{Received, answer};
+use super::problem::Problem;
+use super::refusal::order_refusal;
+use super::service::{Call, Decided, Service};
+use crate::identity::Scope;
+use crate::schema::fields::Note;
+use crate::schema::order::{OrderSubmit, ProgressStep, Resolution};
+use crate::schema::outbound::{OrderStanding, OrderView};
+use crate::schema::{Command, DecodeError};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue, LOCATION};
+use actix_web::{HttpRequest, HttpResponse, web};
+use lockstep_actors::domain::{Message, Reply};
+use lockstep_actors::ids::{OrderKey, Reason};
+use lockstep_actors::orders::command::{OrderCommand, OrderReply, OrderSummary};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Says that an answer is that of an earlier delivery of the same request.
+const REPLAYED: &str = "idempotent-replayed";
+
+/// What became of a request about an order.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct OrderReceipt {
+    /// The channel that took the order.
+    channel: String,
+    /// Its number there.
+    number: String,
+    /// Where it stood when the request was decided.
+    status: OrderStanding,
+    /// The number of the last change of status.
+    sequence: u32,
+}
+
+/// Why an order is no longer wanted.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CancelOrder {
+    /// In words.
+    #[schemars(with = "Note")]
+    reason: Reason,
+}
+
+/// What a person decides about an order's exception.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResolveOrder {
+    /// The decision.
+    resolution: Resolution,
+}
+
+/// How far the warehouse or the invoicing is with an order.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProgressOrder {
+    /// What was done.
+    step: ProgressStep,
+}
+
+/// `POST /v1/orders`
+pub(super) async fn submit(
+    request: HttpRequest,
+    service: web::Data<Service>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let call = service.admit(&request, Scope::OrdersWrite)?;
+    let order: OrderSubmit = Received::of(&request, payload, service.timeout).await?.decode()?;
+    let key = order.key()?;
+    let message = order.into_message(&call.caller.system)?;
+    let decided = service.ask_once(&call, message.clone()).await?;
+    if decided.repeated {
+        confirm_content(&service, &call, message).await?;
+    }
+    let mut response = receipt(&request, &service, &call, (&key, StatusCode::ACCEPTED), decided).await?;
+    if let Some(place) = place_of(&key) {
+        response.headers_mut().insert(LOCATION, place);
+    }
+    Ok(response)
+}
+
+/// The order's own path; a number may contain what a path may not.
+fn place_of(key: &OrderKey) -> Option<HeaderValue> {
+    let mut url = reqwest::Url::parse("http://localhost").ok()?;
+    url.path_segments_mut()
+        .ok()?
+        .extend(["v1", "orders", key.channel(), key.number()]);
+    HeaderValue::from_str(url.path()).ok()
+}
+
+/// A repeat is answered by the key it came with, unseen. The order itself says whether this is its content: keys used
+/// before a restart are not remembered here, and an order must not be lost behind another's key.
+async fn confirm_content(service: &Service, call: &Call, message: Message) -> Result<(), Problem> {
+    let decided = service.ask(call, Call::fresh_id(), message).await?;
+    match decided.reply {
+        Some(Reply::Order(OrderReply::Refused(refusal))) => Err(order_refusal(&refusal)),
+        Some(Reply::Order(OrderReply::Accepted { .. } | OrderReply::Ignored | OrderReply::Order(_)))
+        | Some(Reply::Stock(_) | Reply::ListPrice(_) | Reply::Contract(_))
+        | None => Ok(()),
+    }
+}
+
+/// `POST /v1/orders/{channel}/{number}/cancel`
+pub(super) async fn cancel(
+    request: HttpRequest,
+    service: web::Data<Service>,
+    path: web::Path<(String, String)>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    change(&request, &service, &path, payload, |cancel: CancelOrder| {
+        OrderCommand::Cancel {
+            reason: cancel.reason,
+        }
+    })
+    .await
+}
+
+/// `POST /v1/orders/{channel}/{number}/resolve`
+pub(super) async fn resolve(
+    request: HttpRequest,
+    service: web::Data<Service>,
+    path: web::Path<(String, String)>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    change(&request, &service, &path, payload, |resolve: ResolveOrder| {
+        resolve.resolution.into()
+    })
+    .await
+}
+
+/// `POST /v1/orders/{channel}/{number}/progress`
+pub(super) async fn progress(
+    request: HttpRequest,
+    service: web::Data<Service>,
+    path: web::Path<(String, String)>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    change(&request, &service, &path, payload, |progress: ProgressOrder| {
+        progress.step.into()
+    })
+    .await
+}
+
+async fn change<T: serde::de::DeserializeOwned>(
+    request: &HttpRequest,
+    service: &Service,
+    path: &(String, String),
+    payload: web::Payload,
+    command: impl FnOnce(T) -> OrderCommand,
+) -> Result<HttpResponse, Problem> {
+    let call = service.admit(request, Scope::OrdersWrite)?;
+    let key = key(path)?;
+    let body: T = Received::of(request, payload, service.timeout).await?.decode()?;
+    let message = Message::Order(key.clone(), command(body));
+    let decided = service.ask_once(&call, message).await?;
+    receipt(request, service, &call, (&key, StatusCode::OK), decided).await
+}
+
+/// `GET /v1/orders/{channel}/{number}`
+pub(super) async fn show(
+    request: HttpRequest,
+    service: web::Data<Service>,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    let call = service.admit(&request, Scope::OrdersRead)?;
+    let key = key(&path)?;
+    let summary = summary(&service, &call, &key).await?;
+    let view = OrderView::new(key.channel(), key.number(), summary);
+    answer(&request, StatusCode::OK, &view)
+}
+
+fn key((channel, number): &(String, String)) -> Result<OrderKey, Problem> {
+    OrderKey::new(channel, number).map_err(|error| DecodeError::field("path", error).into())
+}
+
+async fn summary(service: &Service, call: &Call, key: &OrderKey) -> Result<OrderSummary, Problem> {
+    let show = Message::Order(key.clone(), OrderCommand::Show);
+    match service.look(call, show).await?.reply {
+        Some(Reply::Order(OrderReply::Order(summary))) => Ok(*summary),
+        Some(Reply::Order(OrderReply::Refused(refusal))) => Err(order_refusal(&refusal)),
+        Some(
+            Reply::Order(OrderReply::Accepted { .. } | OrderReply::Ignored)
+            | Reply::Stock(_)
+            | Reply::ListPrice(_)
+            | Reply::Contract(_),
+        )
+        | None => Err(Problem::internal(&"an order answered a look with something else")),
+    }
+}
+
+async fn receipt(
+    request: &HttpRequest,
+    service: &Service,
+    call: &Call,
+    (key, status): (&OrderKey, StatusCode),
+    decided: Decided,
+) -> Result<HttpResponse, Problem> {
+    let standing = match decided.reply {
+        Some(Reply::Order(OrderReply::Accepted { status, sequence })) => (status, sequence),
+        Some(Reply::Order(OrderReply::Refused(refusal))) => return Err(order_refusal(&refusal)),
+        // The first answer was not kept: say where the order stands now.
+        None => {
+            let summary = summary(service, call, key).await?;
+            (summary.status, summary.sequence)
+        }
+        Some(
+            Reply::Order(OrderReply::Order(_) | OrderReply::Ignored)
+            | Reply::Stock(_)
+            | Reply::ListPrice(_)
+            | Reply::Contract(_),
+        ) => {
+            return Err(Problem::internal(
+                &"an order answered a command with something else",
+            ));
+        }
+    };
+    let receipt = OrderReceipt {
+        channel: key.channel().to_owned(),
+        number: key.number().to_owned(),
+        status: standing.0.into(),
+        sequence: standing.1,
+    };
+    let mut response = answer(request, status, &receipt)?;
+    if decided.repeated {
+        response.headers_mut().insert(
+            HeaderName::from_static(REPLAYED),
+            HeaderValue::from_static("true"),
+        );
+    }
+    Ok(response)
+}

@@ -1,0 +1,93 @@
+//! `/v1/prices`, `/v1/contracts` and `/v1/quotes`.
+
+use super::batch::{self, BatchItem, Item};
+use super::exchange::{Received, answer};
+use super::problem::Problem;
+use super::refusal::{price_refusal, quote_refusal};
+use super::service::Service;
+use crate::identity::Scope;
+use crate::schema::outbound::{CommandResult, PriceQuote};
+use crate::schema::price::{ContractSet, PriceSet, QuoteAsk};
+use crate::schema::{Command, DecodeError};
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use lockstep_actors::domain::Reply;
+use lockstep_actors::ids::SystemName;
+use lockstep_actors::pricing::contract::ContractReply;
+use lockstep_runtime::message::Outcome;
+
+impl BatchItem for PriceSet {
+    /// A price has a version of its own.
+    const NEEDS_ID: bool = false;
+
+    fn into_item(self, source: &SystemName) -> Result<Item, DecodeError> {
+        Ok(Item {
+            id: None,
+            message: self.into_message(source)?,
+        })
+    }
+}
+
+/// `POST` and `PUT /v1/prices`
+pub(super) async fn set_prices(
+    request: HttpRequest,
+    service: web::Data<Service>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let call = service.admit(&request, Scope::PricesWrite)?;
+    let body = Received::of(&request, payload, service.timeout).await?;
+    batch::serve::<PriceSet>(&request, &service, &call, &body).await
+}
+
+/// `POST` and `PUT /v1/contracts`
+pub(super) async fn set_contract(
+    request: HttpRequest,
+    service: web::Data<Service>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let call = service.admit(&request, Scope::PricesWrite)?;
+    let contract: ContractSet = Received::of(&request, payload, service.timeout).await?.decode()?;
+    let message = contract.into_message(&call.caller.system)?;
+    let decided = service.ask_once(&call, message).await?;
+    let outcome = match decided.reply {
+        Some(Reply::Contract(ContractReply::Refused(refusal))) => return Err(price_refusal(&refusal)),
+        Some(reply) => Outcome::Done {
+            reply,
+            repeated: decided.repeated,
+        },
+        None => Outcome::Repeated,
+    };
+    answer(&request, StatusCode::OK, &CommandResult::of(outcome))
+}
+
+/// `POST /v1/quotes`
+pub(super) async fn quote(
+    request: HttpRequest,
+    service: web::Data<Service>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let call = service.admit(&request, Scope::PricesRead)?;
+    let ask: QuoteAsk = Received::of(&request, payload, service.timeout).await?.decode()?;
+    let message = ask.into_message(&call.caller.system)?;
+    // A question changes nothing: asked again, it is answered anew.
+    match service.look(&call, message).await?.reply {
+        Some(Reply::Contract(ContractReply::Quoted(quote))) => {
+            answer(&request, StatusCode::OK, &PriceQuote::from(quote))
+        }
+        Some(Reply::Contract(ContractReply::NoQuote(refusal))) => Err(quote_refusal(&refusal)),
+        Some(
+            Reply::Contract(
+                ContractReply::Accepted
+                | ContractReply::Stale { .. }
+                | ContractReply::Contract(_)
+                | ContractReply::Refused(_),
+            )
+            | Reply::Stock(_)
+            | Reply::ListPrice(_)
+            | Reply::Order(_),
+        )
+        | None => Err(Problem::internal(
+            &"a contract answered a question with something else",
+        )),
+    }
+}

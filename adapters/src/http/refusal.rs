@@ -1,0 +1,73 @@
+//! What the domain refuses, as a status and a code.
+
+use super::problem::Problem;
+use actix_web::http::StatusCode;
+use lockstep_actors::inventory::command::StockRefusal;
+use lockstep_actors::orders::command::OrderRefusal;
+use lockstep_actors::pricing::list::PriceRefusal;
+use lockstep_actors::pricing::resolve::QuoteRefusal;
+use serde::Serialize;
+
+pub(super) fn order_refusal(refusal: &OrderRefusal) -> Problem {
+    let status = match refusal {
+        OrderRefusal::UnknownOrder => StatusCode::NOT_FOUND,
+        OrderRefusal::Conflict | OrderRefusal::NotNow { .. } | OrderRefusal::AlreadyShipped => {
+            StatusCode::CONFLICT
+        }
+        OrderRefusal::Lines { .. }
+        | OrderRefusal::RepeatedLine { .. }
+        | OrderRefusal::TooMuch { .. }
+        | OrderRefusal::Warehouses
+        | OrderRefusal::UnknownLine { .. }
+        | OrderRefusal::MoreThanHeld { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    Problem::new(status, &code(refusal), refusal)
+}
+
+pub(super) fn stock_status(refusal: &StockRefusal) -> StatusCode {
+    match refusal {
+        StockRefusal::Short { .. }
+        | StockRefusal::Conflict { .. }
+        | StockRefusal::Ended { .. }
+        | StockRefusal::MoreThanHeld { .. }
+        | StockRefusal::NotThere { .. } => StatusCode::CONFLICT,
+        StockRefusal::UnknownHold
+        | StockRefusal::AlreadyExpired
+        | StockRefusal::OutOfRange { .. }
+        | StockRefusal::UnknownDocument
+        | StockRefusal::TooMany { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
+pub(super) fn price_refusal(refusal: &PriceRefusal) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, &code(refusal), refusal)
+}
+
+pub(super) fn quote_refusal(refusal: &QuoteRefusal) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, &code(refusal), refusal)
+}
+
+/// The name of a refusal's variant, as it is written everywhere.
+pub(super) fn code<T: Serialize>(refusal: &T) -> String {
+    let value = serde_json::to_value(refusal).unwrap_or_default();
+    let name = match &value {
+        serde_json::Value::String(name) => Some(name),
+        serde_json::Value::Object(variant) => variant.keys().next(),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::Array(_) => None,
+    };
+    name.cloned().unwrap_or_else(|| "refused".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_the_names_of_the_variants() {
+        assert_eq!(code(&OrderRefusal::UnknownOrder), "unknown-order");
+        assert_eq!(code(&OrderRefusal::RepeatedLine { line: 3 }), "repeated-line");
+    }
+}

@@ -1,0 +1,57 @@
+//! Which path leads where. What stands here is what the OpenAPI document describes; a test compares both.
+
+use super::problem::Problem;
+use super::{operations, orders, prices, stock};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, Resource};
+
+/// A resource that refuses other methods with the ones it knows.
+fn resource(path: &str, allow: &'static str) -> Resource {
+    web::resource(path).default_service(web::to(move || async move {
+        Err::<actix_web::HttpResponse, _>(Problem::method_not_allowed(allow))
+    }))
+}
+
+pub(super) fn configure(routes: &mut ServiceConfig) {
+    routes
+        .service(resource("/v1/orders", "POST").route(web::post().to(orders::submit)))
+        .service(resource("/v1/orders/{channel}/{number}", "GET").route(web::get().to(orders::show)))
+        .service(
+            resource("/v1/orders/{channel}/{number}/cancel", "POST").route(web::post().to(orders::cancel)),
+        )
+        .service(
+            resource("/v1/orders/{channel}/{number}/resolve", "POST").route(web::post().to(orders::resolve)),
+        )
+        .service(
+            resource("/v1/orders/{channel}/{number}/progress", "POST")
+                .route(web::post().to(orders::progress)),
+        )
+        .service(resource("/v1/availability", "GET").route(web::get().to(stock::availability)))
+        .service(resource("/v1/stock-events", "POST").route(web::post().to(stock::events)))
+        .service(
+            resource("/v1/prices", "POST, PUT")
+                .route(web::post().to(prices::set_prices))
+                .route(web::put().to(prices::set_prices)),
+        )
+        .service(
+            resource("/v1/contracts", "POST, PUT")
+                .route(web::post().to(prices::set_contract))
+                .route(web::put().to(prices::set_contract)),
+        )
+        .service(resource("/v1/quotes", "POST").route(web::post().to(prices::quote)))
+        .service(resource("/v1/openapi.json", "GET").route(web::get().to(operations::openapi)))
+        .service(
+            resource("/v1/health", "GET, HEAD")
+                .route(web::get().to(operations::health))
+                .route(web::head().to(operations::health)),
+        )
+        .service(
+            resource("/v1/ready", "GET, HEAD")
+                .route(web::get().to(operations::ready))
+                .route(web::head().to(operations::ready)),
+        )
+        .service(resource("/metrics", "GET").route(web::get().to(operations::metrics)))
+        .default_service(web::to(|request: HttpRequest| async move {
+            Err::<actix_web::HttpResponse, _>(Problem::no_route(request.path()))
+        }));
+}

@@ -1,0 +1,133 @@
+//! `/v1/stock-events` and `/v1/availability`.
+
+use super::batch::{self, BatchItem, Item};
+use super::exchange::{Received, answer};
+use super::problem::Problem;
+use super::service::Service;
+use crate::identity::Scope;
+use crate::schema::fields::{Code, Id};
+use crate::schema::limits::MAX_AVAILABILITY_SKUS;
+use crate::schema::outbound::StockLevelView;
+use crate::schema::stock::{StockChange, StockEvent, Warehouse};
+use crate::schema::{Command, DecodeError};
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use lockstep_actors::ids::{Sku, SystemName, WarehouseCode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Something happened to a SKU in a warehouse.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StockEventItem {
+    /// What its sender calls it: the same however often it is sent. The request's `Idempotency-Key` if absent.
+    #[serde(default)]
+    id: Option<Id>,
+    /// The SKU.
+    #[schemars(with = "Code")]
+    sku: Sku,
+    /// The warehouse.
+    #[schemars(with = "Warehouse")]
+    warehouse: WarehouseCode,
+    /// What happened.
+    change: StockChange,
+}
+
+impl BatchItem for StockEventItem {
+    const NEEDS_ID: bool = true;
+
+    fn into_item(self, source: &SystemName) -> Result<Item, DecodeError> {
+        let event = StockEvent {
+            sku: self.sku,
+            warehouse: self.warehouse,
+            change: self.change,
+        };
+        Ok(Item {
+            id: self.id,
+            message: event.into_message(source)?,
+        })
+    }
+}
+
+/// How SKUs stand.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct Availability {
+    /// In the order of the request.
+    items: Vec<SkuAvailability>,
+}
+
+/// How a SKU stands in its warehouses.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct SkuAvailability {
+    /// What.
+    #[schemars(with = "Code")]
+    sku: Sku,
+    /// Where, by warehouse code; empty for a SKU that never had stock.
+    levels: Vec<StockLevelView>,
+}
+
+/// `POST /v1/stock-events`
+pub(super) async fn events(
+    request: HttpRequest,
+    service: web::Data<Service>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let call = service.admit(&request, Scope::StockWrite)?;
+    let body = Received::of(&request, payload, service.timeout).await?;
+    batch::serve::<StockEventItem>(&request, &service, &call, &body).await
+}
+
+/// `GET /v1/availability`
+pub(super) async fn availability(
+    request: HttpRequest,
+    service: web::Data<Service>,
+) -> Result<HttpResponse, Problem> {
+    service.admit(&request, Scope::StockRead)?;
+    let skus = skus(request.query_string())?;
+    let items = skus.into_iter().map(|sku| {
+        let levels = service.ingress.reference().availability(&sku);
+        SkuAvailability {
+            levels: levels.into_iter().map(Into::into).collect(),
+            sku,
+        }
+    });
+    let availability = Availability {
+        items: items.collect(),
+    };
+    answer(&request, StatusCode::OK, &availability)
+}
+
+fn skus(query: &str) -> Result<Vec<Sku>, DecodeError> {
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
+        .map_err(|error| DecodeError::field("sku", error))?;
+    if pairs.is_empty() || pairs.len() > MAX_AVAILABILITY_SKUS {
+        let found = pairs.len();
+        let reason = format!("between 1 and {MAX_AVAILABILITY_SKUS} SKUs, as in ?sku=A&sku=B, not {found}");
+        return Err(DecodeError::field("sku", reason));
+    }
+    let read = |(name, value): &(String, String)| match name.as_str() {
+        "sku" => Sku::new(value).map_err(|error| DecodeError::field("sku", error)),
+        other => Err(DecodeError::field(other, "is unknown; there is only sku")),
+    };
+    pairs.iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skus_are_read_in_order_and_refused_by_name() {
+        let read = |query: &str| {
+            skus(query)
+                .map(|skus| skus.iter().map(ToString::to_string).collect::<Vec<_>>())
+                .map_err(|error| error.field)
+        };
+        assert_eq!(read("sku=B&sku=A%2F1"), Ok(vec!["B".into(), "A/1".into()]));
+        assert_eq!(read(""), Err("sku".into()));
+        assert_eq!(read("sku="), Err("sku".into()));
+        assert_eq!(read("sku=A&warehouse=W1"), Err("warehouse".into()));
+        assert_eq!(read(&vec!["sku=A"; 501].join("&")), Err("sku".into()));
+        assert!(read(&vec!["sku=A"; 500].join("&")).is_ok());
+    }
+}
