@@ -1,6 +1,7 @@
 //! Why a command failed, and with which exit code.
 
 use crate::service::ServiceError;
+use lockstep_adapters::http::HttpError;
 use lockstep_adapters::identity::KeyFileError;
 use lockstep_runtime::history::HistoryError;
 use lockstep_runtime::node::StartError;
@@ -28,6 +29,8 @@ pub(crate) enum Failure {
     Service(#[from] ServiceError),
     #[error(transparent)]
     Partitions(#[from] InvalidPartitionCount),
+    #[error(transparent)]
+    Http(#[from] HttpError),
     #[error("cannot write the result: {0}")]
     Output(std::io::Error),
 }
@@ -56,6 +59,7 @@ impl Failure {
             Self::Service(ServiceError::Node(_) | ServiceError::Consumer(_))
             | Self::Keys(_)
             | Self::Failed(_)
+            | Self::Http(_)
             | Self::Output(_) => ExitCode::FAILURE,
         }
     }

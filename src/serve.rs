@@ -4,43 +4,189 @@
 
 use crate::config::Config;
 use crate::error::Failure;
-use crate::service::{Consumers, Service};
-use lockstep_adapters::channels::{ChannelKind, HttpSink};
+use crate::service::{Consumers, Service, ServiceError};
+use lockstep_actors::orders::effects;
+use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, AmqpSink, Broker};
+use lockstep_adapters::channels::{ChannelConfig, ChannelKind, HttpSink};
+use lockstep_adapters::http::{
+    self, HttpParts, MetricSource, report_amqp, report_channel, report_erp, report_runtime,
+};
 use lockstep_adapters::store::EmbeddedOpener;
+use lockstep_runtime::feed::FeedFilter;
 use lockstep_runtime::time::SystemClock;
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 pub(crate) fn run(config: Config) -> Result<(), Failure> {
     actix::System::new().block_on(serve(config))
 }
 
 async fn serve(config: Config) -> Result<(), Failure> {
-    let signals =
-        |kind| signal(kind).map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")));
-    let (mut terminate, mut interrupt) = (
-        signals(SignalKind::terminate())?,
-        signals(SignalKind::interrupt())?,
-    );
-    let consumers = Consumers::of(&config.channels);
-    let opener = Arc::new(EmbeddedOpener::new(config.store.embedded()?));
-    let node = config.node.node();
-    let mut service = Service::start(node, consumers, &config.erp, opener, Arc::new(SystemClock)).await?;
-    for channel in &config.channels {
-        match channel.kind {
-            ChannelKind::Http => {
-                let sink = HttpSink::new(channel).map_err(|error| Failure::Config(error.to_string()))?;
-                service
-                    .add_channel(channel, sink)
-                    .map_err(crate::service::ServiceError::from)?;
-            }
-            ChannelKind::Amqp => {}
-        }
+    let (mut terminate, mut interrupt) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
+    let broker = config
+        .amqp
+        .as_ref()
+        .map(|amqp| Broker::new(amqp).map_err(|error| Failure::Config(error.to_string())))
+        .transpose()?;
+    let mut consumers = Consumers::of(&config.channels);
+    if broker.is_some() {
+        consumers = consumers.and(amqp::CONSUMER);
     }
+    let opener = Arc::new(EmbeddedOpener::new(config.store.embedded()?));
+    let clock = Arc::new(SystemClock);
+    let mut service = Service::start(config.node.node(), consumers, &config.erp, opener, clock).await?;
+    for channel in &config.channels {
+        add_channel(&mut service, channel, broker.as_ref())?;
+    }
+    let doors = Doors::open(&config, broker, &service)?;
+    tracing::info!("taking messages");
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
         _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
     }
+    doors.close().await;
     service.stop().await;
     Ok(())
+}
+
+fn on(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))
+}
+
+fn add_channel(
+    service: &mut Service,
+    channel: &ChannelConfig,
+    broker: Option<&Broker>,
+) -> Result<(), Failure> {
+    let added = match (channel.kind, broker, &channel.exchange) {
+        (ChannelKind::Http, ..) => {
+            let sink = HttpSink::new(channel).map_err(|error| Failure::Config(error.to_string()))?;
+            service.add_channel(channel, sink)
+        }
+        (ChannelKind::Amqp, Some(broker), Some(exchange)) => {
+            let timeout = Duration::from_millis(channel.timeout_ms);
+            service.add_channel(channel, AmqpSink::new(broker.clone(), exchange, timeout))
+        }
+        (ChannelKind::Amqp, ..) => {
+            return Err(Failure::Config(format!(
+                "channel {} is reached by AMQP, but there is no [amqp] table",
+                channel.name
+            )));
+        }
+    };
+    added.map_err(|error| ServiceError::from(error).into())
+}
+
+/// What lets messages in.
+struct Doors {
+    http: http::HttpServerHandle,
+    amqp: Option<AmqpDoor>,
+}
+
+struct AmqpDoor {
+    stop: watch::Sender<bool>,
+    ingress: JoinHandle<()>,
+    events: JoinHandle<()>,
+}
+
+impl Doors {
+    fn open(config: &Config, broker: Option<Broker>, service: &Service) -> Result<Self, Failure> {
+        let counters = Arc::<AmqpCounters>::default();
+        let mut metrics = metrics_of(service);
+        let amqp = match (&config.amqp, broker) {
+            (Some(amqp), Some(broker)) => {
+                let counters_read = Arc::clone(&counters);
+                metrics.push(Box::new(move |text| report_amqp(&counters_read.read(), text)));
+                Some(AmqpDoor::open(amqp, broker, &counters, service)?)
+            }
+            (Some(_) | None, _) => None,
+        };
+        let keys = Arc::new(config.http.open_keys()?);
+        if keys.is_empty() && !config.http.anonymous_on_loopback {
+            tracing::warn!(
+                keys = %config.http.keys.display(),
+                "no API key is valid, so every HTTP request is refused; make one with `lockstep key create`"
+            );
+        }
+        let ingress = service.ingress();
+        let http = http::start(
+            &config.http,
+            HttpParts {
+                ingress,
+                keys,
+                metrics,
+            },
+        )?;
+        tracing::info!(address = %http.address(), "listening");
+        Ok(Self { http, amqp })
+    }
+
+    async fn close(self) {
+        if let Some(amqp) = self.amqp {
+            amqp.close().await;
+        }
+        if let Err(error) = self.http.stop().await {
+            tracing::error!(%error, "the HTTP server ended badly");
+        }
+    }
+}
+
+fn metrics_of(service: &Service) -> Vec<MetricSource> {
+    let (ingress, erp) = (service.ingress(), service.erp_counters());
+    let mut metrics: Vec<MetricSource> = vec![
+        Box::new(move |text| report_runtime(&ingress.metrics(), text)),
+        Box::new(move |text| report_erp(&erp.read(), text)),
+    ];
+    for channel in service.channels() {
+        let (name, counters) = (channel.name.clone(), Arc::clone(&channel.counters));
+        metrics.push(Box::new(move |text| {
+            report_channel(&name, &counters.read(), text);
+        }));
+    }
+    metrics
+}
+
+impl AmqpDoor {
+    fn open(
+        config: &AmqpConfig,
+        broker: Broker,
+        counters: &Arc<AmqpCounters>,
+        service: &Service,
+    ) -> Result<Self, Failure> {
+        let (stop, stopped) = watch::channel(false);
+        let feed = service
+            .ingress()
+            .feed(amqp::CONSUMER, FeedFilter::Port(effects::EVENTS))
+            .map_err(ServiceError::from)?;
+        let events = actix::spawn(amqp::publish_events(
+            feed,
+            broker.clone(),
+            Arc::clone(counters),
+            service.stopped(),
+        ));
+        let ingress = actix::spawn(amqp::consume(
+            config.clone(),
+            broker,
+            service.ingress(),
+            Arc::clone(counters),
+            stopped,
+        ));
+        Ok(Self {
+            stop,
+            ingress,
+            events,
+        })
+    }
+
+    async fn close(self) {
+        self.stop.send_replace(true);
+        if let Err(error) = self.ingress.await {
+            tracing::error!(%error, "taking messages from the broker ended badly");
+        }
+        // The events stop with the service; what they have not published is published after the next start.
+        drop(self.events);
+    }
 }

@@ -2,9 +2,11 @@
 //!
 //! Every error names the key, the value and what is allowed; all that are found are told at once.
 
+use lockstep_adapters::amqp::AmqpConfig;
 use lockstep_adapters::channels::ChannelConfig;
 use lockstep_adapters::egress::InvalidSetting;
 use lockstep_adapters::erp::ErpConfig;
+use lockstep_adapters::http::HttpConfig;
 use lockstep_adapters::store::EmbeddedConfig;
 use lockstep_runtime::node::NodeConfig;
 use lockstep_runtime::placement::{InvalidPartitionCount, PartitionCount};
@@ -17,6 +19,9 @@ use std::path::PathBuf;
 pub(crate) struct Config {
     pub(crate) node: NodeSettings,
     pub(crate) store: StoreSettings,
+    pub(crate) http: HttpConfig,
+    /// Without it, HTTP alone is served.
+    pub(crate) amqp: Option<AmqpConfig>,
     pub(crate) erp: ErpConfig,
     pub(crate) channels: Vec<ChannelConfig>,
 }
@@ -133,6 +138,8 @@ impl Config {
                 allowed: "a directory",
             });
         }
+        errors.extend(self.http.validate().err());
+        errors.extend(self.amqp.as_ref().and_then(|amqp| amqp.validate().err()));
         errors.extend(self.erp.validate().err());
         for (place, channel) in self.channels.iter().enumerate() {
             errors.extend(channel.validate().err());

@@ -1,5 +1,6 @@
 //! Metrics in Prometheus' text format. Sources of numbers are registered at the start and read at each scrape.
 
+use crate::amqp::AmqpMetrics;
 use crate::channels::ChannelMetrics;
 use crate::erp::ErpMetrics;
 use lockstep_runtime::ingress::RuntimeMetrics;
@@ -178,6 +179,49 @@ pub fn report_erp(metrics: &ErpMetrics, text: &mut MetricsText) {
         "1 while the ERP is left alone.",
         &[],
         metrics.breaker_open,
+    );
+}
+
+/// What the AMQP adapter has done.
+pub fn report_amqp(metrics: &AmqpMetrics, text: &mut MetricsText) {
+    let counters = [
+        (
+            "received",
+            "Deliveries taken from the broker, redelivered ones included.",
+            metrics.received,
+        ),
+        ("acknowledged", "Deliveries acknowledged.", metrics.acknowledged),
+        (
+            "dead_lettered",
+            "Deliveries that went to the dead-letter exchange.",
+            metrics.dead_lettered,
+        ),
+        ("replied", "Answers sent to reply_to.", metrics.replied),
+        (
+            "published",
+            "Status events that the broker confirmed.",
+            metrics.published,
+        ),
+        (
+            "connections",
+            "Connections of the consumer made.",
+            metrics.connections,
+        ),
+    ];
+    for (name, help, value) in counters {
+        text.counter(&format!("lockstep_amqp_{name}_total"), help, &[], value);
+    }
+    text.gauge(
+        "lockstep_amqp_connected",
+        "1 while the consumer is connected.",
+        &[],
+        metrics.connected,
+    );
+    text.gauge(
+        "lockstep_amqp_under_way",
+        "Deliveries that are not acknowledged.",
+        &[],
+        metrics.under_way,
     );
 }
 
