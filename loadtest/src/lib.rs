@@ -4,3 +4,4 @@
 //! depends on it, and it never reaches into a product's insides: it speaks to it as the outside world does.
 
 pub mod emulate;
+pub mod measure;

@@ -16,6 +16,9 @@ enum Command {
     /// Play an outside system: an ERP or a sales channel, with faults drawn from a seed.
     #[command(subcommand)]
     Emulate(lockstep_loadtest::emulate::Command),
+    /// Measure the engine itself: reservations a second, memory, time to start.
+    #[command(subcommand)]
+    Measure(lockstep_loadtest::measure::Command),
 }
 
 fn main() -> ExitCode {
@@ -25,8 +28,9 @@ fn main() -> ExitCode {
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
         )
         .init();
-    let outcome = match Arguments::parse().command {
-        Command::Emulate(command) => command.run(),
+    let outcome: Result<(), Box<dyn std::error::Error>> = match Arguments::parse().command {
+        Command::Emulate(command) => command.run().map_err(Into::into),
+        Command::Measure(command) => command.run().map_err(Into::into),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -86,7 +86,7 @@ pub(super) fn text(name: &str, shown: &Value) -> String {
             &mut text,
             format_args!(
                 "  {:>6}  {}  by {}, conversation {}",
-                entry["sequence"],
+                plain(&entry["sequence"]),
                 plain(&entry["at"]),
                 plain(&entry["source"]),
                 plain(&entry["correlation"])
