@@ -10,7 +10,7 @@
 mod toy;
 
 use lockstep_runtime::memory::MemoryDisk;
-use lockstep_runtime::message::{Delivery, Outcome, Responder, Sequence};
+use lockstep_runtime::message::{Delivery, InternalMessage, Outcome, Responder, Sequence};
 use lockstep_runtime::metrics::ShardCounters;
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
 use lockstep_runtime::shard::{ConsumerProgress, Released, Shard, ShardLimits, ShardWiring};
@@ -156,6 +156,24 @@ fn credit(tag: u64, amount: i64) -> Command {
     Command::Credit { tag, amount }
 }
 
+fn internal(sequence: u64, to: Party, command: &Command) -> InternalMessage {
+    use lockstep_runtime::entity::AddressedMessage;
+    let message = to.message(command.clone());
+    let (mut entity, mut bytes) = (Vec::new(), Vec::new());
+    message.encode_id(&mut entity);
+    message.encode_command(&mut bytes).unwrap();
+    InternalMessage {
+        from: PartitionId(0),
+        to: PartitionId(0),
+        sequence,
+        sent_at: Timestamp::default(),
+        provenance: envelope(0, to, Command::Show).provenance,
+        kind: message.kind(),
+        entity: entity.into(),
+        command: bytes.into(),
+    }
+}
+
 #[test]
 fn a_repeat_is_answered_as_the_first_delivery_was() {
     let mut desk = Desk::open();
@@ -226,6 +244,25 @@ fn a_message_that_panics_is_dead_lettered_and_its_neighbours_go_on() {
         desk.crash();
         assert_eq!((desk.balance(ALICE), desk.balance(BOB)), (15, 7), "{attempts}");
     }
+}
+
+/// The receiver took the message, its entity broke, and the process died before the dead letter was stored. Had the
+/// sender been told by then to forget the message, the stream between the two would have stood still for good.
+#[test]
+fn a_message_that_breaks_an_entity_is_acknowledged_only_with_its_dead_letter() {
+    let mut desk = Desk::open();
+    desk.submit(ALICE, credit(1, 10));
+    desk.shard
+        .handle_internal(&internal(1, ALICE, &Command::PanicInApply { tag: 2 }), desk.now)
+        .unwrap();
+    let released = desk.store_open();
+    assert!(
+        released.acknowledgements.is_empty(),
+        "the message is nowhere on disk yet"
+    );
+    let released = desk.settle();
+    assert_eq!(released.acknowledgements.len(), 1);
+    assert_eq!(desk.dead_letters(), 1);
 }
 
 #[test]

@@ -274,7 +274,7 @@ impl<D: Domain> Shard<D> {
         {
             StreamPlace::Early => return Ok(()),
             StreamPlace::Repeated => {
-                self.acknowledge(message);
+                self.acknowledge(message.from, message.to, message.sequence);
                 return Ok(());
             }
             StreamPlace::Next => {}
@@ -283,7 +283,6 @@ impl<D: Domain> Shard<D> {
             from: message.from,
             sequence: message.sequence,
         };
-        self.acknowledge(message);
         match D::Message::decode(message.kind, &message.entity, &message.command) {
             Ok(command) => {
                 let id = crate::message::MessageId(0);
@@ -310,12 +309,12 @@ impl<D: Domain> Shard<D> {
         }
     }
 
-    fn acknowledge(&mut self, message: &InternalMessage) {
-        self.open.released.acknowledgements.push(Acknowledgement {
-            from: message.from,
-            to: message.to,
-            sequence: message.sequence,
-        });
+    /// The sender may forget a message once the batch is durable that holds its entry, and not before.
+    fn acknowledge(&mut self, from: PartitionId, to: PartitionId, sequence: u64) {
+        self.open
+            .released
+            .acknowledgements
+            .push(Acknowledgement { from, to, sequence });
     }
 
     /// Notes that another partition has durably taken a stream up to a number.
@@ -724,7 +723,14 @@ impl<D: Domain> Shard<D> {
         partition.next_sequence = sequence.next();
         match origin {
             Origin::External(id) => partition.inbox.remember(id, sequence),
-            Origin::Entity { from, sequence } => partition.inbox.advance(from, sequence),
+            Origin::Entity {
+                from,
+                sequence: number,
+            } => {
+                partition.inbox.advance(from, number);
+                let to = partition.id;
+                self.acknowledge(from, to, number);
+            }
             Origin::Alarm => {}
         }
         sequence
