@@ -266,6 +266,43 @@ fn a_message_that_breaks_an_entity_is_acknowledged_only_with_its_dead_letter() {
 }
 
 #[test]
+fn an_alarm_that_breaks_its_entity_leaves_the_state_as_it_was() {
+    let mut desk = Desk::open();
+    for party in [ALICE, VAULT] {
+        desk.submit(party, credit(1, 10));
+        let at = desk.now.after(Duration::from_secs(5)).as_millis();
+        desk.submit(
+            party,
+            Command::Remind {
+                tag: 2,
+                at,
+                poisoned: true,
+            },
+        );
+        desk.settle();
+        desk.later(Duration::from_secs(6));
+        desk.shard.wake_due(desk.now).unwrap();
+        desk.settle();
+        let mut answer = desk.submit(party, Command::Show);
+        desk.settle();
+        let Outcome::Done { reply, .. } = answer.try_recv().unwrap() else {
+            panic!("a question was not answered");
+        };
+        assert_eq!(
+            reply.standing().log,
+            [1, 2],
+            "{party:?}: the reminder was half applied"
+        );
+        let failed = desk.wiring.counters.panics.load(Ordering::Relaxed);
+        desk.later(Duration::from_secs(2));
+        desk.shard.wake_due(desk.now).unwrap();
+        desk.settle();
+        let now = desk.wiring.counters.panics.load(Ordering::Relaxed);
+        assert!(now > failed, "{party:?}: the alarm is not tried again");
+    }
+}
+
+#[test]
 fn without_consumers_the_journal_is_trimmed() {
     let mut desk = Desk::with(ShardLimits {
         dedupe_window: 32,

@@ -128,7 +128,15 @@ impl<D: Domain> Clone for ShardWiring<D> {
 #[derive(Debug)]
 struct Reload<D: Domain> {
     partition: usize,
+    kind: EntityKind,
     slot: Slot,
+    /// What broke it; `None` if that was its own alarm, which is tried again later.
+    culprit: Option<Culprit<D>>,
+}
+
+/// The message that broke an entity, to be dead-lettered.
+#[derive(Debug)]
+struct Culprit<D: Domain> {
     origin: Origin,
     envelope: Envelope<D>,
     responder: Responder<D::Reply>,
@@ -403,19 +411,30 @@ impl<D: Domain> Shard<D> {
         match attempt {
             Attempt::Decided(_) => self.decided(partition, &head, slot, turn),
             Attempt::Nothing => {}
-            Attempt::Undigested(reason) | Attempt::Broken(reason) => {
-                // No message is lost here: the alarm stays set and is tried again below.
-                tracing::error!(kind = kind.0, entity = %String::from_utf8_lossy(&entity), reason, "an alarm failed");
-                self.wiring.counters.panics.fetch_add(1, Relaxed);
+            Attempt::Undigested(reason) => self.alarm_failed(kind, &entity, &reason),
+            Attempt::Broken(reason) => {
+                self.alarm_failed(kind, &entity, &reason);
+                self.reload = Some(Reload {
+                    partition,
+                    kind,
+                    slot,
+                    culprit: None,
+                });
+                return Ok(());
             }
         }
         if let Some(at) = self.tables.alarm(kind, slot)
             && at <= now
         {
-            self.alarms
-                .set_active(now.after(Duration::from_secs(1)), kind, slot);
+            self.alarms.set_active(now.after(ALARM_RETRY), kind, slot);
         }
         Ok(())
+    }
+
+    /// No message is lost with a failed alarm: it stays set and is tried again.
+    fn alarm_failed(&self, kind: EntityKind, entity: &[u8], reason: &str) {
+        tracing::error!(kind = kind.0, entity = %String::from_utf8_lossy(entity), reason, "an alarm failed");
+        self.wiring.counters.panics.fetch_add(1, Relaxed);
     }
 
     fn activate(
@@ -590,11 +609,14 @@ impl<D: Domain> Shard<D> {
                 self.wiring.counters.panics.fetch_add(1, Relaxed);
                 self.reload = Some(Reload {
                     partition,
+                    kind,
                     slot,
-                    origin,
-                    envelope: envelope.clone(),
-                    responder,
-                    reason,
+                    culprit: Some(Culprit {
+                        origin,
+                        envelope: envelope.clone(),
+                        responder,
+                        reason,
+                    }),
                 });
             }
         }
@@ -1008,23 +1030,33 @@ impl<D: Domain> Shard<D> {
         let Some(reload) = self.reload.take() else {
             return Ok(());
         };
-        let kind = reload.envelope.message.kind();
-        let mut entity = Vec::new();
-        reload.envelope.message.encode_id(&mut entity);
-        self.tables.remove(kind, reload.slot);
-        self.recover_entity(reload.partition, kind, &entity)?;
-        self.dead_letter(
-            reload.partition,
-            reload.origin,
-            &reload.envelope,
-            reload.responder,
-            reload.reason,
-            now,
-        );
+        let Reload {
+            partition,
+            kind,
+            slot,
+            culprit,
+        } = reload;
+        let entity = self.tables.encoded_id(kind, slot).unwrap_or_default();
+        self.tables.remove(kind, slot);
+        let slot = self.recover_entity(partition, kind, &entity)?;
+        if let Some(at) = self.tables.alarm(kind, slot) {
+            self.alarms.set_active(at.max(now.after(ALARM_RETRY)), kind, slot);
+        }
+        if let Some(culprit) = culprit {
+            let Culprit {
+                origin,
+                envelope,
+                responder,
+                reason,
+            } = culprit;
+            self.dead_letter(partition, origin, &envelope, responder, reason, now);
+        }
         Ok(())
     }
 }
 
+/// How long an alarm that failed waits before it is tried again.
+const ALARM_RETRY: Duration = Duration::from_secs(1);
 /// How many entries a trim must be worth.
 const TRIM_STEP: u64 = 512;
 /// How many journal buffers are kept for reuse, and how large each may be.
