@@ -302,6 +302,28 @@ fn an_alarm_that_breaks_its_entity_leaves_the_state_as_it_was() {
     }
 }
 
+/// The snapshot that the batch in hand was about to take would have made the half-applied state durable.
+#[test]
+fn a_broken_state_is_never_stored() {
+    let mut desk = Desk::with(ShardLimits {
+        journal_tail: 4,
+        memory_budget: 1,
+        ..ShardLimits::default()
+    });
+    for party in [ALICE, VAULT] {
+        desk.submit(party, credit(1, 10));
+        for tag in 2..12 {
+            desk.submit(BOB, credit(tag, 1));
+        }
+        desk.submit(party, Command::PanicInApply { tag: 20 });
+        desk.later(Duration::from_secs(1));
+        desk.settle();
+        assert_eq!(desk.balance(party), 10, "{party:?}");
+        desk.crash();
+        assert_eq!(desk.balance(party), 10, "{party:?}");
+    }
+}
+
 #[test]
 fn without_consumers_the_journal_is_trimmed() {
     let mut desk = Desk::with(ShardLimits {

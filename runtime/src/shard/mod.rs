@@ -853,7 +853,9 @@ impl<D: Domain> Shard<D> {
     /// anything to store is released by [`Shard::release_idle`].
     #[must_use]
     pub fn take_batch(&mut self, now: Timestamp) -> Option<(u64, CommitBatch)> {
-        self.sweep(now);
+        if self.reload.is_none() {
+            self.sweep(now);
+        }
         if self
             .open
             .parts
@@ -889,7 +891,9 @@ impl<D: Domain> Shard<D> {
         partition.open_part = None;
         // Bounded a batch, so that no batch pays for a long quiet time; in the mean it keeps up with any load.
         let mut allowed = 2 * part.entries as usize + 16;
-        while let Some(&Dirty { since, kind, slot }) = partition.dirty.front() {
+        // A broken entity must not be stored; all wait until it has been read back.
+        let is_sound = self.reload.is_none();
+        while is_sound && let Some(&Dirty { since, kind, slot }) = partition.dirty.front() {
             if !self.tables.is_dirty_since(kind, slot, partition.id, since) {
                 partition.dirty.pop_front();
                 continue;
@@ -915,7 +919,7 @@ impl<D: Domain> Shard<D> {
         let needed = partition.needed_from(consumed);
         let mut header = None;
         let mut trim_before = None;
-        if needed.0 >= partition.retained_from.0 + TRIM_STEP {
+        if is_sound && needed.0 >= partition.retained_from.0 + TRIM_STEP {
             partition.retained_from = needed;
             match rmp_serde::to_vec(&partition.header()) {
                 Ok(bytes) => {
