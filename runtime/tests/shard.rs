@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
-use toy::{Bank, Command, Party, Reference, Reply, envelope};
+use toy::{Bank, Command, Party, Reference, Reply, TOO_LONG, envelope};
 
 const ALICE: Party = Party::Account(1);
 const BOB: Party = Party::Account(2);
@@ -322,6 +322,30 @@ fn a_broken_state_is_never_stored() {
         desk.crash();
         assert_eq!(desk.balance(party), 10, "{party:?}");
     }
+}
+
+#[test]
+fn a_message_beyond_the_journals_limits_is_dead_lettered_all_the_same() {
+    let mut desk = Desk::open();
+    let mut answer = desk.submit(Party::Account(TOO_LONG), credit(1, 10));
+    desk.settle();
+    assert!(matches!(answer.try_recv().unwrap(), Outcome::DeadLettered { .. }));
+    assert_eq!(desk.dead_letters(), 1);
+    // From an entity: the stream goes on behind it.
+    for (number, to) in [(1, Party::Account(TOO_LONG)), (2, ALICE)] {
+        let message = internal(
+            number,
+            to,
+            &Command::Receive {
+                tag: number,
+                amount: 5,
+            },
+        );
+        desk.shard.handle_internal(&message, desk.now).unwrap();
+    }
+    desk.settle();
+    assert_eq!(desk.dead_letters(), 2);
+    assert_eq!(desk.balance(ALICE), 5);
 }
 
 #[test]

@@ -18,10 +18,13 @@ mod recovery;
 
 pub use batch::{Acknowledgement, Released};
 
-use crate::entity::{AddressedMessage, Context, Domain, EntityKind, Residency};
+use crate::entity::{AddressedMessage, Context, Domain, EntityKind, MAX_ENTITY_ID_BYTES, Residency};
 use crate::inbox::StreamPlace;
 use crate::journal::{self, EncodeError, EntryHead, EntryWriter, Malformed};
-use crate::message::{Delivery, Envelope, InternalMessage, Origin, Outcome, Provenance, Responder, Sequence};
+use crate::message::{
+    Delivery, Envelope, InternalMessage, MAX_CORRELATION_BYTES, MAX_SOURCE_BYTES, Origin, Outcome,
+    Provenance, Responder, Sequence,
+};
 use crate::metrics::ShardCounters;
 use crate::placement::{PartitionCount, PartitionId};
 use crate::store::{CommitBatch, DeadLetter, PartitionBatch, StoreError, StoreReader};
@@ -827,12 +830,15 @@ impl<D: Domain> Shard<D> {
         );
         self.wiring.counters.dead_lettered.fetch_add(1, Relaxed);
         let part = self.part(partition);
+        // What is too long for the journal may be why the message could not be digested: the letter keeps all of it, its
+        // entry the beginning. Without an entry the stream that the message came in would never go on.
+        let provenance = within_limits(provenance);
         let head = EntryHead {
             at: letter.at,
             kind: letter.kind,
-            entity: &letter.entity,
+            entity: &letter.entity[..letter.entity.len().min(MAX_ENTITY_ID_BYTES)],
             origin,
-            provenance,
+            provenance: &provenance,
         };
         let written = EntryWriter::begin(&mut self.open.parts[part].journal, &head).and_then(|mut writer| {
             writer.events_done();
@@ -841,7 +847,6 @@ impl<D: Domain> Shard<D> {
             writer.finish()
         });
         if let Err(error) = written {
-            // Its parts are beyond the journal's limits, which the edge has to refuse; it is told, not stored.
             tracing::error!(%error, "a dead letter cannot be recorded");
             return;
         }
@@ -869,7 +874,7 @@ impl<D: Domain> Shard<D> {
         let mut commit = CommitBatch::default();
         for part in &mut batch.parts {
             let stored = self.close_part(part);
-            if stored.entries > 0 || !stored.snapshots.is_empty() {
+            if stored.entries > 0 || !stored.snapshots.is_empty() || stored.header.is_some() {
                 commit.partitions.push(stored);
             } else {
                 self.recycle(stored.journal);
@@ -1066,6 +1071,15 @@ const TRIM_STEP: u64 = 512;
 /// How many journal buffers are kept for reuse, and how large each may be.
 const SPARE_BUFFERS: usize = 512;
 const SPARE_BUFFER_BYTES: usize = 256 << 10;
+
+fn within_limits(provenance: &Provenance) -> Provenance {
+    let beginning = |text: &str, limit: usize| text[..text.floor_char_boundary(limit)].into();
+    Provenance {
+        source: beginning(&provenance.source, MAX_SOURCE_BYTES),
+        correlation: beginning(&provenance.correlation, MAX_CORRELATION_BYTES),
+        causation: provenance.causation,
+    }
+}
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic
