@@ -256,7 +256,11 @@ macro_rules! kind {
             fn decide(_: &$id, state: &State, command: &Command, _: &Context<'_, Bank>) -> Decision<Self> {
                 let standing = Standing {
                     balance: state.balance,
-                    log: state.log.clone(),
+                    log: if *command == Command::Show {
+                        state.log.clone()
+                    } else {
+                        Vec::new()
+                    },
                 };
                 decide(command, $reply(standing))
             }
