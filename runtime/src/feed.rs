@@ -69,6 +69,7 @@ pub(crate) struct FeedBoard {
     committed: Vec<AtomicU64>,
     reader: RwLock<Option<Arc<dyn StoreReader>>>,
     commits: watch::Sender<u64>,
+    closed: AtomicBool,
 }
 
 impl FeedBoard {
@@ -87,12 +88,19 @@ impl FeedBoard {
             committed: numbers(),
             reader: RwLock::new(None),
             commits: watch::Sender::new(0),
+            closed: AtomicBool::new(false),
         }
     }
 
     pub(crate) fn set_reader(&self, reader: Option<Arc<dyn StoreReader>>) {
         *self.reader.write().unwrap_or_else(PoisonError::into_inner) = reader;
         self.commits.send_modify(|count| *count += 1);
+    }
+
+    /// The journal writer has ended: nothing more will be committed.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.set_reader(None);
     }
 
     fn reader(&self) -> Option<Arc<dyn StoreReader>> {
@@ -234,6 +242,9 @@ impl Feed {
             let entries = self.ready(limit);
             if !entries.is_empty() {
                 return Ok(entries);
+            }
+            if self.board.closed.load(Ordering::Acquire) {
+                return Err(FeedClosed);
             }
             self.commits.changed().await.map_err(|_| FeedClosed)?;
         }

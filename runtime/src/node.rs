@@ -177,7 +177,7 @@ impl<D: Domain> Node<D> {
             feeds: Arc::clone(&feeds),
             health: Arc::clone(&health),
             counters: Arc::clone(&writer_counters),
-            generation: 1,
+            generations: vec![0; config.shards],
         };
         let writer = std::thread::Builder::new()
             .name("journal-writer".to_owned())

@@ -2,7 +2,7 @@
 //!
 //! It takes batches from all shards, makes as many as are waiting durable with one sync, and tells the shards. When the
 //! store fails it drops it, tells everybody, and opens a new one as soon as that works: a failed sync is never retried on
-//! the same file. Batches decided before the failure are void; their generation tells them.
+//! the same file. Batches decided before a shard was last given its partitions are void; their generation tells them.
 
 use crate::feed::FeedBoard;
 use crate::health::HealthBoard;
@@ -11,6 +11,7 @@ use crate::metrics::WriterCounters;
 use crate::placement::PartitionId;
 use crate::store::{CommitBatch, PartitionState, Store, StoreError, StoreOpener, StoreReader};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -76,7 +77,8 @@ pub(crate) struct Writer {
     pub(crate) feeds: Arc<FeedBoard>,
     pub(crate) health: Arc<HealthBoard>,
     pub(crate) counters: Arc<WriterCounters>,
-    pub(crate) generation: u64,
+    /// By shard: how often it has been given its partitions. A batch decided under an earlier number is void.
+    pub(crate) generations: Vec<u64>,
 }
 
 /// What the writer does next.
@@ -91,12 +93,14 @@ impl Writer {
     pub(crate) fn run(mut self, store: Box<dyn Store>) {
         let mut store = Some(store);
         while let Some(open) = store.take() {
-            match self.serve(open) {
-                Ok(()) => return,
+            // A store that panics is as unusable as one that fails, and as likely to be well again once it is opened anew.
+            let served = catch_unwind(AssertUnwindSafe(|| self.serve(open)))
+                .unwrap_or_else(|_| Err(StoreError::Failed("it panicked".to_owned())));
+            match served {
+                Ok(()) => break,
                 Err(error) => {
                     self.counters.failures.fetch_add(1, Relaxed);
                     tracing::error!(%error, "the store failed; batches under way are void");
-                    self.generation += 1;
                     self.feeds.set_reader(None);
                     self.health.store_failed(error.to_string());
                     for shard in &self.shards {
@@ -106,22 +110,26 @@ impl Writer {
                 }
             }
         }
+        self.feeds.close();
     }
 
     /// Serves one open store until it fails or the writer is told to stop.
     fn serve(&mut self, mut store: Box<dyn Store>) -> Result<(), StoreError> {
         let all: Vec<usize> = (0..self.shards.len()).collect();
         self.feeds.load_cursors(&*store.reader())?;
+        // Before the shards are told: a quick one is ready before this thread runs on.
+        self.health.store_opened();
         self.hand_over(&mut *store, &all)?;
         self.feeds.set_reader(Some(store.reader()));
-        self.health.store_opened();
         loop {
             match self.next_turn() {
                 Turn::Work(commands) => self.work(&mut *store, commands)?,
                 Turn::Idle => self.work(&mut *store, Vec::new())?,
                 Turn::Stop(commands) => {
-                    self.work(&mut *store, commands)?;
-                    self.feeds.set_reader(None);
+                    if let Err(error) = self.work(&mut *store, commands) {
+                        // What was not acknowledged comes again after the next start; there is nothing to open it for.
+                        tracing::error!(%error, "the store failed while the node was stopping");
+                    }
                     return Ok(());
                 }
             }
@@ -129,17 +137,19 @@ impl Writer {
     }
 
     /// Gives shards their partitions as they stand now.
-    fn hand_over(&self, store: &mut dyn Store, shards: &[usize]) -> Result<(), StoreError> {
+    fn hand_over(&mut self, store: &mut dyn Store, shards: &[usize]) -> Result<(), StoreError> {
         for &shard in shards {
-            let Some(link) = self.shards.get(shard) else {
+            let (Some(link), Some(generation)) = (self.shards.get(shard), self.generations.get_mut(shard))
+            else {
                 continue;
             };
+            *generation += 1;
             let states = store.acquire(&link.partitions)?;
             for state in &states {
                 self.feeds.committed(state.partition, state.next_sequence);
             }
             link.tell(Completion::Opened {
-                generation: self.generation,
+                generation: *generation,
                 states,
                 reader: store.reader(),
             });
@@ -173,7 +183,7 @@ impl Writer {
         Turn::Work(commands)
     }
 
-    fn work(&self, store: &mut dyn Store, commands: Vec<WriterCommand>) -> Result<(), StoreError> {
+    fn work(&mut self, store: &mut dyn Store, commands: Vec<WriterCommand>) -> Result<(), StoreError> {
         let mut batches = Vec::with_capacity(commands.len());
         let mut owners = Vec::with_capacity(commands.len());
         let mut lost = Vec::new();
@@ -185,7 +195,7 @@ impl Writer {
                     number,
                     batch,
                 } => {
-                    if generation == self.generation && !lost.contains(&shard) {
+                    if self.generations.get(shard) == Some(&generation) && !lost.contains(&shard) {
                         owners.push((shard, number));
                         batches.push(batch);
                     }
@@ -262,3 +272,6 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

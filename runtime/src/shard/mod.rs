@@ -18,10 +18,13 @@ mod recovery;
 
 pub use batch::{Acknowledgement, Released};
 
-use crate::entity::{AddressedMessage, Context, Domain, EntityKind, Residency};
+use crate::entity::{AddressedMessage, Context, Domain, EntityKind, MAX_ENTITY_ID_BYTES, Residency};
 use crate::inbox::StreamPlace;
 use crate::journal::{self, EncodeError, EntryHead, EntryWriter, Malformed};
-use crate::message::{Delivery, Envelope, InternalMessage, Origin, Outcome, Provenance, Responder, Sequence};
+use crate::message::{
+    Delivery, Envelope, InternalMessage, MAX_CORRELATION_BYTES, MAX_SOURCE_BYTES, Origin, Outcome,
+    Provenance, Responder, Sequence,
+};
 use crate::metrics::ShardCounters;
 use crate::placement::{PartitionCount, PartitionId};
 use crate::store::{CommitBatch, DeadLetter, PartitionBatch, StoreError, StoreReader};
@@ -128,7 +131,15 @@ impl<D: Domain> Clone for ShardWiring<D> {
 #[derive(Debug)]
 struct Reload<D: Domain> {
     partition: usize,
+    kind: EntityKind,
     slot: Slot,
+    /// What broke it; `None` if that was its own alarm, which is tried again later.
+    culprit: Option<Culprit<D>>,
+}
+
+/// The message that broke an entity, to be dead-lettered.
+#[derive(Debug)]
+struct Culprit<D: Domain> {
     origin: Origin,
     envelope: Envelope<D>,
     responder: Responder<D::Reply>,
@@ -274,7 +285,7 @@ impl<D: Domain> Shard<D> {
         {
             StreamPlace::Early => return Ok(()),
             StreamPlace::Repeated => {
-                self.acknowledge(message);
+                self.acknowledge(message.from, message.to, message.sequence);
                 return Ok(());
             }
             StreamPlace::Next => {}
@@ -283,7 +294,6 @@ impl<D: Domain> Shard<D> {
             from: message.from,
             sequence: message.sequence,
         };
-        self.acknowledge(message);
         match D::Message::decode(message.kind, &message.entity, &message.command) {
             Ok(command) => {
                 let id = crate::message::MessageId(0);
@@ -310,12 +320,12 @@ impl<D: Domain> Shard<D> {
         }
     }
 
-    fn acknowledge(&mut self, message: &InternalMessage) {
-        self.open.released.acknowledgements.push(Acknowledgement {
-            from: message.from,
-            to: message.to,
-            sequence: message.sequence,
-        });
+    /// The sender may forget a message once the batch is durable that holds its entry, and not before.
+    fn acknowledge(&mut self, from: PartitionId, to: PartitionId, sequence: u64) {
+        self.open
+            .released
+            .acknowledgements
+            .push(Acknowledgement { from, to, sequence });
     }
 
     /// Notes that another partition has durably taken a stream up to a number.
@@ -404,19 +414,30 @@ impl<D: Domain> Shard<D> {
         match attempt {
             Attempt::Decided(_) => self.decided(partition, &head, slot, turn),
             Attempt::Nothing => {}
-            Attempt::Undigested(reason) | Attempt::Broken(reason) => {
-                // No message is lost here: the alarm stays set and is tried again below.
-                tracing::error!(kind = kind.0, entity = %String::from_utf8_lossy(&entity), reason, "an alarm failed");
-                self.wiring.counters.panics.fetch_add(1, Relaxed);
+            Attempt::Undigested(reason) => self.alarm_failed(kind, &entity, &reason),
+            Attempt::Broken(reason) => {
+                self.alarm_failed(kind, &entity, &reason);
+                self.reload = Some(Reload {
+                    partition,
+                    kind,
+                    slot,
+                    culprit: None,
+                });
+                return Ok(());
             }
         }
         if let Some(at) = self.tables.alarm(kind, slot)
             && at <= now
         {
-            self.alarms
-                .set_active(now.after(Duration::from_secs(1)), kind, slot);
+            self.alarms.set_active(now.after(ALARM_RETRY), kind, slot);
         }
         Ok(())
+    }
+
+    /// No message is lost with a failed alarm: it stays set and is tried again.
+    fn alarm_failed(&self, kind: EntityKind, entity: &[u8], reason: &str) {
+        tracing::error!(kind = kind.0, entity = %String::from_utf8_lossy(entity), reason, "an alarm failed");
+        self.wiring.counters.panics.fetch_add(1, Relaxed);
     }
 
     fn activate(
@@ -591,11 +612,14 @@ impl<D: Domain> Shard<D> {
                 self.wiring.counters.panics.fetch_add(1, Relaxed);
                 self.reload = Some(Reload {
                     partition,
+                    kind,
                     slot,
-                    origin,
-                    envelope: envelope.clone(),
-                    responder,
-                    reason,
+                    culprit: Some(Culprit {
+                        origin,
+                        envelope: envelope.clone(),
+                        responder,
+                        reason,
+                    }),
                 });
             }
         }
@@ -724,7 +748,14 @@ impl<D: Domain> Shard<D> {
         partition.next_sequence = sequence.next();
         match origin {
             Origin::External(id) => partition.inbox.remember(id, sequence),
-            Origin::Entity { from, sequence } => partition.inbox.advance(from, sequence),
+            Origin::Entity {
+                from,
+                sequence: number,
+            } => {
+                partition.inbox.advance(from, number);
+                let to = partition.id;
+                self.acknowledge(from, to, number);
+            }
             Origin::Alarm => {}
         }
         sequence
@@ -799,12 +830,15 @@ impl<D: Domain> Shard<D> {
         );
         self.wiring.counters.dead_lettered.fetch_add(1, Relaxed);
         let part = self.part(partition);
+        // What is too long for the journal may be why the message could not be digested: the letter keeps all of it, its
+        // entry the beginning. Without an entry the stream that the message came in would never go on.
+        let provenance = within_limits(provenance);
         let head = EntryHead {
             at: letter.at,
             kind: letter.kind,
-            entity: &letter.entity,
+            entity: &letter.entity[..letter.entity.len().min(MAX_ENTITY_ID_BYTES)],
             origin,
-            provenance,
+            provenance: &provenance,
         };
         let written = EntryWriter::begin(&mut self.open.parts[part].journal, &head).and_then(|mut writer| {
             writer.events_done();
@@ -813,7 +847,6 @@ impl<D: Domain> Shard<D> {
             writer.finish()
         });
         if let Err(error) = written {
-            // Its parts are beyond the journal's limits, which the edge has to refuse; it is told, not stored.
             tracing::error!(%error, "a dead letter cannot be recorded");
             return;
         }
@@ -825,7 +858,9 @@ impl<D: Domain> Shard<D> {
     /// anything to store is released by [`Shard::release_idle`].
     #[must_use]
     pub fn take_batch(&mut self, now: Timestamp) -> Option<(u64, CommitBatch)> {
-        self.sweep(now);
+        if self.reload.is_none() {
+            self.sweep(now);
+        }
         if self
             .open
             .parts
@@ -839,7 +874,7 @@ impl<D: Domain> Shard<D> {
         let mut commit = CommitBatch::default();
         for part in &mut batch.parts {
             let stored = self.close_part(part);
-            if stored.entries > 0 || !stored.snapshots.is_empty() {
+            if stored.entries > 0 || !stored.snapshots.is_empty() || stored.header.is_some() {
                 commit.partitions.push(stored);
             } else {
                 self.recycle(stored.journal);
@@ -861,7 +896,9 @@ impl<D: Domain> Shard<D> {
         partition.open_part = None;
         // Bounded a batch, so that no batch pays for a long quiet time; in the mean it keeps up with any load.
         let mut allowed = 2 * part.entries as usize + 16;
-        while let Some(&Dirty { since, kind, slot }) = partition.dirty.front() {
+        // A broken entity must not be stored; all wait until it has been read back.
+        let is_sound = self.reload.is_none();
+        while is_sound && let Some(&Dirty { since, kind, slot }) = partition.dirty.front() {
             if !self.tables.is_dirty_since(kind, slot, partition.id, since) {
                 partition.dirty.pop_front();
                 continue;
@@ -887,7 +924,7 @@ impl<D: Domain> Shard<D> {
         let needed = partition.needed_from(consumed);
         let mut header = None;
         let mut trim_before = None;
-        if needed.0 >= partition.retained_from.0 + TRIM_STEP {
+        if is_sound && needed.0 >= partition.retained_from.0 + TRIM_STEP {
             partition.retained_from = needed;
             match rmp_serde::to_vec(&partition.header()) {
                 Ok(bytes) => {
@@ -1002,28 +1039,47 @@ impl<D: Domain> Shard<D> {
         let Some(reload) = self.reload.take() else {
             return Ok(());
         };
-        let kind = reload.envelope.message.kind();
-        let mut entity = Vec::new();
-        reload.envelope.message.encode_id(&mut entity);
-        self.tables.remove(kind, reload.slot);
-        self.recover_entity(reload.partition, kind, &entity)?;
-        self.dead_letter(
-            reload.partition,
-            reload.origin,
-            &reload.envelope,
-            reload.responder,
-            reload.reason,
-            now,
-        );
+        let Reload {
+            partition,
+            kind,
+            slot,
+            culprit,
+        } = reload;
+        let entity = self.tables.encoded_id(kind, slot).unwrap_or_default();
+        self.tables.remove(kind, slot);
+        let slot = self.recover_entity(partition, kind, &entity)?;
+        if let Some(at) = self.tables.alarm(kind, slot) {
+            self.alarms.set_active(at.max(now.after(ALARM_RETRY)), kind, slot);
+        }
+        if let Some(culprit) = culprit {
+            let Culprit {
+                origin,
+                envelope,
+                responder,
+                reason,
+            } = culprit;
+            self.dead_letter(partition, origin, &envelope, responder, reason, now);
+        }
         Ok(())
     }
 }
 
+/// How long an alarm that failed waits before it is tried again.
+const ALARM_RETRY: Duration = Duration::from_secs(1);
 /// How many entries a trim must be worth.
 const TRIM_STEP: u64 = 512;
 /// How many journal buffers are kept for reuse, and how large each may be.
 const SPARE_BUFFERS: usize = 512;
 const SPARE_BUFFER_BYTES: usize = 256 << 10;
+
+fn within_limits(provenance: &Provenance) -> Provenance {
+    let beginning = |text: &str, limit: usize| text[..text.floor_char_boundary(limit)].into();
+    Provenance {
+        source: beginning(&provenance.source, MAX_SOURCE_BYTES),
+        correlation: beginning(&provenance.correlation, MAX_CORRELATION_BYTES),
+        causation: provenance.causation,
+    }
+}
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic

@@ -85,7 +85,8 @@ impl Partition {
         [
             self.inbox.oldest_entry(),
             self.outbox.oldest_entry(),
-            Some(consumed.next()),
+            // "No consumer" is the highest number there is.
+            Some(Sequence(consumed.0.saturating_add(1))),
         ]
         .into_iter()
         .flatten()

@@ -202,7 +202,13 @@ impl<D: Domain> Shard<D> {
             if let Some(activity) = self.residents.activity(kind, slot) {
                 activity.leaving = false;
             }
-            if self.tables.sequence(kind, slot) != Some(sequence) || self.tables.is_dirty(kind, slot) {
+            let is_broken = self
+                .reload
+                .as_ref()
+                .is_some_and(|reload| (reload.kind, reload.slot) == (kind, slot));
+            let has_changed =
+                self.tables.sequence(kind, slot) != Some(sequence) || self.tables.is_dirty(kind, slot);
+            if is_broken || has_changed {
                 continue;
             }
             let alarm = self.tables.alarm(kind, slot);

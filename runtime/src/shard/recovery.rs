@@ -234,7 +234,7 @@ impl<D: Domain> Shard<D> {
         local: usize,
         kind: EntityKind,
         entity: &[u8],
-    ) -> Result<(), ShardError> {
+    ) -> Result<Slot, ShardError> {
         let id = self.partitions[local].id;
         let reader = Arc::clone(&self.reader);
         let mut restored = None;
@@ -272,7 +272,7 @@ impl<D: Domain> Shard<D> {
             .dirty
             .make_contiguous()
             .sort_by_key(|dirty| dirty.since);
-        failure.map_or(Ok(()), Err)
+        failure.map_or(Ok(slot), Err)
     }
 
     /// What the entry that took a message answered, for a repeat of it.

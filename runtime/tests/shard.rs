@@ -1,0 +1,408 @@
+//! What a shard does when something goes wrong, one story a test. The shard is driven by hand: no threads, no clock.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that meets the unexpected shall fail"
+)]
+
+mod toy;
+
+use lockstep_runtime::memory::MemoryDisk;
+use lockstep_runtime::message::{Delivery, InternalMessage, Outcome, Responder, Sequence};
+use lockstep_runtime::metrics::ShardCounters;
+use lockstep_runtime::placement::{PartitionCount, PartitionId};
+use lockstep_runtime::shard::{ConsumerProgress, Released, Shard, ShardLimits, ShardWiring};
+use lockstep_runtime::store::{Store, StoreOpener, StoreReader};
+use lockstep_runtime::time::Timestamp;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use toy::{Bank, Command, Party, Reference, Reply, TOO_LONG, envelope};
+
+const ALICE: Party = Party::Account(1);
+const BOB: Party = Party::Account(2);
+const VAULT: Party = Party::Vault(1);
+
+struct NoConsumers;
+
+impl ConsumerProgress for NoConsumers {
+    fn consumed(&self, _: PartitionId) -> Sequence {
+        Sequence(u64::MAX)
+    }
+}
+
+/// One shard with one partition on a disk in memory.
+struct Desk {
+    disk: MemoryDisk,
+    store: Box<dyn Store>,
+    shard: Shard<Bank>,
+    wiring: ShardWiring<Bank>,
+    reference: Arc<Reference>,
+    now: Timestamp,
+    next_id: u64,
+}
+
+impl Desk {
+    fn open() -> Self {
+        Self::with(ShardLimits::default())
+    }
+
+    fn with(limits: ShardLimits) -> Self {
+        toy::quiet_panics();
+        let disk = MemoryDisk::new(PartitionCount::new(1).unwrap());
+        let reference = Arc::new(Reference::default());
+        let wiring = ShardWiring {
+            partition_count: PartitionCount::new(1).unwrap(),
+            reference: Arc::clone(&reference),
+            consumers: Arc::new(NoConsumers),
+            limits,
+            counters: Arc::new(ShardCounters::default()),
+        };
+        let mut store = disk.open().unwrap();
+        let states = store.acquire(&[PartitionId(0)]).unwrap();
+        let shard = Shard::recover(wiring.clone(), &states, store.reader()).unwrap();
+        Self {
+            disk,
+            store,
+            shard,
+            wiring,
+            reference,
+            now: Timestamp::from_millis(1_000_000),
+            next_id: 0,
+        }
+    }
+
+    /// The process dies and starts again.
+    fn crash(&mut self) {
+        self.store = self.disk.open().unwrap();
+        let states = self.store.acquire(&[PartitionId(0)]).unwrap();
+        self.shard = Shard::recover(self.wiring.clone(), &states, self.store.reader()).unwrap();
+    }
+
+    fn submit(&mut self, to: Party, command: Command) -> oneshot::Receiver<Outcome<Reply>> {
+        self.next_id += 1;
+        self.submit_as(self.next_id, to, command)
+    }
+
+    fn submit_as(&mut self, id: u64, to: Party, command: Command) -> oneshot::Receiver<Outcome<Reply>> {
+        let (sender, receiver) = oneshot::channel();
+        let delivery = Delivery {
+            envelope: envelope(id, to, command),
+            responder: Responder::once(sender),
+        };
+        self.shard.handle(delivery, self.now).unwrap();
+        receiver
+    }
+
+    /// Stores what is open, and says what was released.
+    fn store_open(&mut self) -> Released {
+        self.shard.reload_if_possible(self.now).unwrap();
+        let Some((number, batch)) = self.shard.take_batch(self.now) else {
+            return self.shard.release_idle().unwrap();
+        };
+        self.store.commit(&[batch]).unwrap();
+        self.shard.committed(number, self.now).unwrap()
+    }
+
+    /// Stores and delivers until nothing is left to do; gives everything that was released on the way.
+    fn settle(&mut self) -> Released {
+        let mut all = Released::default();
+        loop {
+            let released = self.store_open();
+            for send in &released.sends {
+                self.shard.handle_internal(send, self.now).unwrap();
+            }
+            for acknowledgement in &released.acknowledgements {
+                self.shard.acknowledged(*acknowledgement);
+            }
+            all.sends.extend(released.sends);
+            all.acknowledgements.extend(released.acknowledgements);
+            if self.shard.is_settled() {
+                return all;
+            }
+        }
+    }
+
+    fn balance(&mut self, of: Party) -> i64 {
+        let mut answer = self.submit(of, Command::Show);
+        self.settle();
+        match answer.try_recv().unwrap() {
+            Outcome::Done { reply, .. } => reply.standing().balance,
+            other => panic!("a question was answered {other:?}"),
+        }
+    }
+
+    fn dead_letters(&self) -> usize {
+        let mut letters = 0;
+        self.disk
+            .dead_letters(PartitionId(0), &mut |_, _| {
+                letters += 1;
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        letters
+    }
+
+    fn later(&mut self, by: Duration) {
+        self.now = self.now.after(by);
+    }
+}
+
+fn credit(tag: u64, amount: i64) -> Command {
+    Command::Credit { tag, amount }
+}
+
+fn internal(sequence: u64, to: Party, command: &Command) -> InternalMessage {
+    use lockstep_runtime::entity::AddressedMessage;
+    let message = to.message(command.clone());
+    let (mut entity, mut bytes) = (Vec::new(), Vec::new());
+    message.encode_id(&mut entity);
+    message.encode_command(&mut bytes).unwrap();
+    InternalMessage {
+        from: PartitionId(0),
+        to: PartitionId(0),
+        sequence,
+        sent_at: Timestamp::default(),
+        provenance: envelope(0, to, Command::Show).provenance,
+        kind: message.kind(),
+        entity: entity.into(),
+        command: bytes.into(),
+    }
+}
+
+#[test]
+fn a_repeat_is_answered_as_the_first_delivery_was() {
+    let mut desk = Desk::open();
+    let mut first = desk.submit_as(7, ALICE, credit(1, 10));
+    desk.settle();
+    desk.submit(ALICE, credit(2, 5));
+    desk.crash();
+    let mut again = desk.submit_as(7, ALICE, credit(1, 10));
+    desk.settle();
+    let Outcome::Done {
+        reply,
+        repeated: false,
+    } = first.try_recv().unwrap()
+    else {
+        panic!("the first delivery was not decided");
+    };
+    assert_eq!(
+        again.try_recv().unwrap(),
+        Outcome::Done {
+            reply,
+            repeated: true
+        }
+    );
+    assert_eq!(desk.balance(ALICE), 10, "the second credit was never stored");
+}
+
+#[test]
+fn nothing_is_told_before_it_is_durable() {
+    let mut desk = Desk::open();
+    let mut answer = desk.submit(
+        ALICE,
+        Command::Transfer {
+            tag: 1,
+            amount: 3,
+            to: BOB,
+        },
+    );
+    let mut question = desk.submit(ALICE, Command::Show);
+    let (number, batch) = desk.shard.take_batch(desk.now).unwrap();
+    assert!(answer.try_recv().is_err() && question.try_recv().is_err());
+    assert!(desk.shard.unacknowledged(|_| true).is_empty());
+    assert!(desk.reference.views.lock().unwrap().is_empty());
+    desk.store.commit(&[batch]).unwrap();
+    let released = desk.shard.committed(number, desk.now).unwrap();
+    assert!(answer.try_recv().is_ok() && question.try_recv().is_ok());
+    assert_eq!(released.sends.len(), 1);
+    assert_eq!(desk.reference.views.lock().unwrap()[&ALICE].1, -3);
+}
+
+#[test]
+fn a_message_that_panics_is_dead_lettered_and_its_neighbours_go_on() {
+    for (poison, attempts) in [
+        (Command::PanicInDecide { tag: 2 }, "decide"),
+        (Command::PanicInApply { tag: 2 }, "apply"),
+    ] {
+        let mut desk = Desk::open();
+        desk.submit(ALICE, credit(1, 10));
+        let mut answer = desk.submit(ALICE, poison);
+        desk.settle();
+        assert!(
+            matches!(answer.try_recv().unwrap(), Outcome::DeadLettered { .. }),
+            "{attempts}"
+        );
+        assert_eq!(desk.dead_letters(), 1, "{attempts}");
+        desk.submit(ALICE, credit(3, 5));
+        desk.submit(BOB, credit(4, 7));
+        assert_eq!((desk.balance(ALICE), desk.balance(BOB)), (15, 7), "{attempts}");
+        desk.crash();
+        assert_eq!((desk.balance(ALICE), desk.balance(BOB)), (15, 7), "{attempts}");
+    }
+}
+
+/// The receiver took the message, its entity broke, and the process died before the dead letter was stored. Had the
+/// sender been told by then to forget the message, the stream between the two would have stood still for good.
+#[test]
+fn a_message_that_breaks_an_entity_is_acknowledged_only_with_its_dead_letter() {
+    let mut desk = Desk::open();
+    desk.submit(ALICE, credit(1, 10));
+    desk.shard
+        .handle_internal(&internal(1, ALICE, &Command::PanicInApply { tag: 2 }), desk.now)
+        .unwrap();
+    let released = desk.store_open();
+    assert!(
+        released.acknowledgements.is_empty(),
+        "the message is nowhere on disk yet"
+    );
+    let released = desk.settle();
+    assert_eq!(released.acknowledgements.len(), 1);
+    assert_eq!(desk.dead_letters(), 1);
+}
+
+#[test]
+fn an_alarm_that_breaks_its_entity_leaves_the_state_as_it_was() {
+    let mut desk = Desk::open();
+    for party in [ALICE, VAULT] {
+        desk.submit(party, credit(1, 10));
+        let at = desk.now.after(Duration::from_secs(5)).as_millis();
+        desk.submit(
+            party,
+            Command::Remind {
+                tag: 2,
+                at,
+                poisoned: true,
+            },
+        );
+        desk.settle();
+        desk.later(Duration::from_secs(6));
+        desk.shard.wake_due(desk.now).unwrap();
+        desk.settle();
+        let mut answer = desk.submit(party, Command::Show);
+        desk.settle();
+        let Outcome::Done { reply, .. } = answer.try_recv().unwrap() else {
+            panic!("a question was not answered");
+        };
+        assert_eq!(
+            reply.standing().log,
+            [1, 2],
+            "{party:?}: the reminder was half applied"
+        );
+        let failed = desk.wiring.counters.panics.load(Ordering::Relaxed);
+        desk.later(Duration::from_secs(2));
+        desk.shard.wake_due(desk.now).unwrap();
+        desk.settle();
+        let now = desk.wiring.counters.panics.load(Ordering::Relaxed);
+        assert!(now > failed, "{party:?}: the alarm is not tried again");
+    }
+}
+
+/// The snapshot that the batch in hand was about to take would have made the half-applied state durable.
+#[test]
+fn a_broken_state_is_never_stored() {
+    let mut desk = Desk::with(ShardLimits {
+        journal_tail: 4,
+        memory_budget: 1,
+        ..ShardLimits::default()
+    });
+    for party in [ALICE, VAULT] {
+        desk.submit(party, credit(1, 10));
+        for tag in 2..12 {
+            desk.submit(BOB, credit(tag, 1));
+        }
+        desk.submit(party, Command::PanicInApply { tag: 20 });
+        desk.later(Duration::from_secs(1));
+        desk.settle();
+        assert_eq!(desk.balance(party), 10, "{party:?}");
+        desk.crash();
+        assert_eq!(desk.balance(party), 10, "{party:?}");
+    }
+}
+
+#[test]
+fn a_message_beyond_the_journals_limits_is_dead_lettered_all_the_same() {
+    let mut desk = Desk::open();
+    let mut answer = desk.submit(Party::Account(TOO_LONG), credit(1, 10));
+    desk.settle();
+    assert!(matches!(answer.try_recv().unwrap(), Outcome::DeadLettered { .. }));
+    assert_eq!(desk.dead_letters(), 1);
+    // From an entity: the stream goes on behind it.
+    for (number, to) in [(1, Party::Account(TOO_LONG)), (2, ALICE)] {
+        let message = internal(
+            number,
+            to,
+            &Command::Receive {
+                tag: number,
+                amount: 5,
+            },
+        );
+        desk.shard.handle_internal(&message, desk.now).unwrap();
+    }
+    desk.settle();
+    assert_eq!(desk.dead_letters(), 2);
+    assert_eq!(desk.balance(ALICE), 5);
+}
+
+#[test]
+fn without_consumers_the_journal_is_trimmed() {
+    let mut desk = Desk::with(ShardLimits {
+        dedupe_window: 32,
+        journal_tail: 32,
+        ..ShardLimits::default()
+    });
+    for tag in 1..3000 {
+        desk.submit(ALICE, credit(tag, 1));
+        if tag % 8 == 0 {
+            desk.settle();
+        }
+    }
+    desk.settle();
+    let mut first = None;
+    desk.disk
+        .journal(PartitionId(0), Sequence(1), &mut |bytes| {
+            first = Some(lockstep_runtime::journal::Blob::parse(bytes).unwrap().first);
+            ControlFlow::Break(())
+        })
+        .unwrap();
+    assert!(first.unwrap() > Sequence(2300), "retained from {first:?}");
+    desk.crash();
+    assert_eq!(desk.balance(ALICE), 2999);
+}
+
+#[test]
+fn a_vault_leaves_memory_and_its_alarm_still_goes_off() {
+    let mut desk = Desk::with(ShardLimits {
+        idle: Duration::from_secs(1),
+        ..ShardLimits::default()
+    });
+    let at = desk.now.after(Duration::from_secs(60)).as_millis();
+    desk.submit(VAULT, credit(1, 10));
+    desk.submit(
+        VAULT,
+        Command::Remind {
+            tag: 2,
+            at,
+            poisoned: false,
+        },
+    );
+    desk.settle();
+    desk.later(Duration::from_secs(10));
+    desk.settle();
+    assert_eq!(desk.wiring.counters.passivations.load(Ordering::Relaxed), 1);
+    desk.crash();
+    assert_eq!(desk.shard.next_alarm(), Some(Timestamp::from_millis(at)));
+    desk.later(Duration::from_secs(51));
+    desk.shard.wake_due(desk.now).unwrap();
+    desk.settle();
+    let mut answer = desk.submit(VAULT, Command::Show);
+    desk.settle();
+    let Outcome::Done { reply, .. } = answer.try_recv().unwrap() else {
+        panic!("a question was not answered");
+    };
+    assert_eq!(reply.standing().log, [1, 2, 2]);
+}
