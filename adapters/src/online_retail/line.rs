@@ -284,7 +284,11 @@ pub(super) fn unsaleable(invoice: &str, units: i64, price: Decimal) -> Option<Ex
         return Some(Excluded::NegativePrice);
     }
     if price == Decimal::ZERO {
-        return Some(if units < 0 { Excluded::StockNote } else { Excluded::ZeroPrice });
+        return Some(if units < 0 {
+            Excluded::StockNote
+        } else {
+            Excluded::ZeroPrice
+        });
     }
     if is_cancellation(invoice) != (units < 0) {
         return Some(if units < 0 {

@@ -73,7 +73,9 @@ impl PriceBook {
         let mut rows = Vec::with_capacity(self.by_list.len());
         let mut lists = BTreeMap::new();
         for ((sku, list), paid) in self.by_list {
-            let Some(prices) = list_prices(&paid) else { continue };
+            let Some(prices) = list_prices(&paid) else {
+                continue;
+            };
             rows.push((sku.clone(), list_row(list, &prices)?));
             lists.insert((sku, list), prices);
         }
@@ -125,12 +127,19 @@ pub(super) fn list_prices(paid: &Paid) -> Option<ListPrices> {
         .map(|(price, _)| *price)?;
     let mut breaks = Vec::new();
     for (&price, &count) in lines.range(..base).rev() {
-        let paid_more = paid.iter().filter(|(_, other)| *other > price).map(|(q, _)| *q).max();
+        let paid_more = paid
+            .iter()
+            .filter(|(_, other)| *other > price)
+            .map(|(q, _)| *q)
+            .max();
         let beyond = paid
             .iter()
             .filter(|(quantity, other)| *other == price && paid_more.is_none_or(|most| *quantity > most));
         let (from, lines) = beyond.fold((None::<PositiveQuantity>, 0), |(from, lines), (quantity, _)| {
-            (Some(from.map_or(*quantity, |from| from.min(*quantity))), lines + 1)
+            (
+                Some(from.map_or(*quantity, |from| from.min(*quantity))),
+                lines + 1,
+            )
         });
         if let Some(from) = from.filter(|_| lines >= BREAK_LINES && count >= BREAK_LINES)
             && breaks.len() < MAX_BREAKS
@@ -148,7 +157,11 @@ fn own_price(paid: &Paid, list: &ListPrices) -> Option<Effect> {
     }
     let mut by_quantity: BTreeMap<PositiveQuantity, BTreeMap<Price, usize>> = BTreeMap::new();
     for (quantity, price) in paid {
-        *by_quantity.entry(*quantity).or_default().entry(*price).or_default() += 1;
+        *by_quantity
+            .entry(*quantity)
+            .or_default()
+            .entry(*price)
+            .or_default() += 1;
     }
     let mut steps: Vec<Break<Price>> = Vec::new();
     for (quantity, prices) in by_quantity {
@@ -156,7 +169,10 @@ fn own_price(paid: &Paid, list: &ListPrices) -> Option<Effect> {
         if let Some((value, _)) = most
             && steps.last().is_none_or(|last| last.value != value)
         {
-            steps.push(Break { from: quantity, value });
+            steps.push(Break {
+                from: quantity,
+                value,
+            });
         }
     }
     steps.truncate(MAX_BREAKS + 1);

@@ -74,7 +74,9 @@ impl Ledger {
         let whole = sales
             .iter()
             .rposition(|sold| sold.untouched && sold.left == wanted);
-        let order = whole.and_then(|place| sales.get(place)).map(|sold| sold.order.clone());
+        let order = whole
+            .and_then(|place| sales.get(place))
+            .map(|sold| sold.order.clone());
         let mut parts = Vec::new();
         for line in &invoice.lines {
             let mut rest = line.quantity.saturating_neg();
@@ -90,8 +92,15 @@ impl Ledger {
                 }
             };
             let only = |place: usize| whole.is_none_or(|whole| whole == place);
-            for (_, sold) in sales.iter_mut().enumerate().rev().filter(|(place, _)| only(*place)) {
-                let Some(left) = sold.left.get_mut(&line.sku) else { continue };
+            for (_, sold) in sales
+                .iter_mut()
+                .enumerate()
+                .rev()
+                .filter(|(place, _)| only(*place))
+            {
+                let Some(left) = sold.left.get_mut(&line.sku) else {
+                    continue;
+                };
                 let units = rest.min(*left);
                 if units > 0 {
                     *left -= units;
