@@ -1,5 +1,6 @@
 //! Why a command failed, and with which exit code.
 
+use crate::replay::ReplayError;
 use crate::service::ServiceError;
 use lockstep_adapters::http::HttpError;
 use lockstep_adapters::identity::KeyFileError;
@@ -31,8 +32,19 @@ pub(crate) enum Failure {
     Partitions(#[from] InvalidPartitionCount),
     #[error(transparent)]
     Http(#[from] HttpError),
+    #[error(transparent)]
+    Replay(ReplayError),
     #[error("cannot write the result: {0}")]
     Output(std::io::Error),
+}
+
+impl From<ReplayError> for Failure {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Service(error) => Self::Service(error),
+            error => Self::Replay(error),
+        }
+    }
 }
 
 impl From<HistoryError> for Failure {
@@ -52,12 +64,13 @@ impl Failure {
         match self {
             Self::Config(_) | Self::Usage(_) | Self::Partitions(_) | Self::File { .. } => ExitCode::from(2),
             Self::Store(_)
-            | Self::Service(ServiceError::Node(StartError::Store(_) | StartError::Recovery(_))) => {
-                ExitCode::from(3)
-            }
+            | Self::Service(ServiceError::Node(StartError::Store(_) | StartError::Recovery(_)))
+            | Self::Replay(ReplayError::Progress { .. }) => ExitCode::from(3),
             Self::Service(ServiceError::Erp(_)) => ExitCode::from(2),
+            Self::Replay(error) if error.is_usage() => ExitCode::from(2),
             Self::Service(ServiceError::Node(_) | ServiceError::Consumer(_))
             | Self::Keys(_)
+            | Self::Replay(_)
             | Self::Failed(_)
             | Self::Http(_)
             | Self::Output(_) => ExitCode::FAILURE,

@@ -5,6 +5,7 @@ mod error;
 mod inspect;
 mod keys;
 mod print;
+mod replay;
 mod schema;
 mod serve;
 mod service;
@@ -29,6 +30,7 @@ Logs go to stderr; RUST_LOG sets their level, as in RUST_LOG=info or RUST_LOG=lo
 Examples:
   lockstep serve --config lockstep.toml
   lockstep key create web-shop --scope orders:write --scope orders:read
+  lockstep replay online_retail.csv --format online-retail
   lockstep inspect order web/4711
   lockstep check-config --config lockstep.toml";
 
@@ -39,6 +41,13 @@ enum Command {
         after_help = "Examples:\n  lockstep serve\n  RUST_LOG=info lockstep serve --config lockstep.toml"
     )]
     Serve(ConfigFile),
+    /// Run a file of past trade through the whole path and say what came of it.
+    ///
+    /// Killed at any moment and started again with the same command, it goes on and ends in the same summary.
+    #[command(
+        after_help = "Example:\n  lockstep replay online_retail.csv --format online-retail --store replay-data"
+    )]
+    Replay(replay::ReplayArguments),
     /// Look at what a store at rest holds.
     Inspect(inspect::InspectArguments),
     /// Make, revoke and list the API keys of calling systems.
@@ -91,6 +100,7 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Serve(file) => serve::run(read_config(&file.config)?),
+        Command::Replay(arguments) => replay::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Key(command) => keys::run(command),
         Command::Schema(arguments) => schema::run(arguments),

@@ -6,5 +6,6 @@ pub mod egress;
 pub mod erp;
 pub mod http;
 pub mod identity;
+pub mod online_retail;
 pub mod schema;
 pub mod store;

@@ -253,6 +253,8 @@ pub struct LineSummary {
     pub shipped: Quantity,
     /// How much waits for goods to come.
     pub backordered: Quantity,
+    /// What has left the house, by warehouse.
+    pub shipped_from: Vec<(WarehouseCode, Quantity)>,
 }
 
 /// Why nothing has changed.

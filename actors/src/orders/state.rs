@@ -388,6 +388,11 @@ impl Placed {
             reserved: open,
             shipped: self.shipped(line.line),
             backordered,
+            shipped_from: self
+                .of_line(line.line)
+                .filter(|allocation| allocation.shipped > Quantity::ZERO)
+                .map(|allocation| (allocation.warehouse, allocation.shipped))
+                .collect(),
         }
     }
 }

@@ -1,0 +1,214 @@
+//! List prices and contracts, read off what was invoiced.
+//!
+//! Of each SKU and list: the base price is the one on most lines (of two alike, the higher). A lower price is a quantity
+//! break if it stands on two lines or more beyond every quantity at which more was paid. What a customer paid besides is
+//! that customer's contract price, with breaks where it changes with the quantity.
+
+use super::invoice::{Invoice, Sale};
+use super::{CURRENCY, RETAIL_LIST, WALK_IN};
+use lockstep_actors::ids::{CustomerId, ListId, RuleId, Sku};
+use lockstep_actors::money::{Currency, Price};
+use lockstep_actors::pricing::contract::{
+    Contract, ContractStatus, DEFAULT_LIST, Effect, MAX_TERMS, Rounding, Scope, Term,
+};
+use lockstep_actors::pricing::list::{Break, Effective, ListRow, MAX_BREAKS};
+use lockstep_actors::quantity::PositiveQuantity;
+use std::collections::BTreeMap;
+
+/// On how many lines a price must stand to be a break of the list.
+const BREAK_LINES: usize = 2;
+
+/// What was paid for a SKU: a quantity and the unit price of each line.
+type Paid = Vec<(PositiveQuantity, Price)>;
+
+/// Everything that prices are made from.
+#[derive(Default)]
+pub(super) struct PriceBook {
+    by_list: BTreeMap<(Sku, &'static str), Paid>,
+    by_customer: BTreeMap<CustomerId, BTreeMap<Sku, Paid>>,
+}
+
+fn list_of(customer: &CustomerId) -> &'static str {
+    if customer.as_str() == WALK_IN {
+        RETAIL_LIST
+    } else {
+        DEFAULT_LIST
+    }
+}
+
+/// A price list's view of a SKU.
+pub(super) struct ListPrices {
+    base: Price,
+    breaks: Vec<Break<Price>>,
+}
+
+impl ListPrices {
+    fn at(&self, quantity: PositiveQuantity) -> Price {
+        let reached = self.breaks.iter().rev().find(|at| at.from <= quantity);
+        reached.map_or(self.base, |at| at.value)
+    }
+}
+
+impl PriceBook {
+    pub(super) fn add(&mut self, sale: &Sale) {
+        let list = list_of(&sale.customer);
+        let customer = self.by_customer.entry(sale.customer.clone()).or_default();
+        for line in &sale.lines {
+            let paid = (line.quantity, line.invoiced);
+            self.by_list
+                .entry((line.sku.clone(), list))
+                .or_default()
+                .push(paid);
+            customer.entry(line.sku.clone()).or_default().push(paid);
+        }
+    }
+
+    /// A customer that only ever cancelled has an account, too.
+    pub(super) fn know(&mut self, invoice: &Invoice) {
+        self.by_customer.entry(invoice.customer.clone()).or_default();
+    }
+
+    /// The list rows by SKU and list, and each customer's contract.
+    pub(super) fn derive(self) -> Result<Derived, InvalidRule> {
+        let mut rows = Vec::with_capacity(self.by_list.len());
+        let mut lists = BTreeMap::new();
+        for ((sku, list), paid) in self.by_list {
+            let Some(prices) = list_prices(&paid) else {
+                continue;
+            };
+            rows.push((sku.clone(), list_row(list, &prices)?));
+            lists.insert((sku, list), prices);
+        }
+        let mut contracts = Vec::with_capacity(self.by_customer.len());
+        for (customer, bought) in self.by_customer {
+            let list = list_of(&customer);
+            let mut terms = Vec::new();
+            // The walk-in account is many people: it has no prices of its own.
+            if list == DEFAULT_LIST {
+                for (sku, paid) in bought {
+                    if let Some(prices) = lists.get(&(sku.clone(), list))
+                        && let Some(effect) = own_price(&paid, prices)
+                    {
+                        terms.push(term(sku, effect)?);
+                    }
+                }
+            }
+            terms.truncate(MAX_TERMS);
+            contracts.push((customer, contract(list, terms)?));
+        }
+        Ok(Derived { rows, contracts })
+    }
+}
+
+/// A name or currency made here is none: a defect.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidRule {
+    /// A name.
+    #[error(transparent)]
+    Name(#[from] lockstep_actors::ids::InvalidName),
+    /// The currency.
+    #[error(transparent)]
+    Money(#[from] lockstep_actors::money::MoneyError),
+}
+
+pub(super) struct Derived {
+    pub(super) rows: Vec<(Sku, ListRow)>,
+    pub(super) contracts: Vec<(CustomerId, Contract)>,
+}
+
+pub(super) fn list_prices(paid: &Paid) -> Option<ListPrices> {
+    let mut lines: BTreeMap<Price, usize> = BTreeMap::new();
+    for (_, price) in paid {
+        *lines.entry(*price).or_default() += 1;
+    }
+    let base = lines
+        .iter()
+        .max_by_key(|(price, count)| (**count, **price))
+        .map(|(price, _)| *price)?;
+    let mut breaks = Vec::new();
+    for (&price, &count) in lines.range(..base).rev() {
+        let paid_more = paid
+            .iter()
+            .filter(|(_, other)| *other > price)
+            .map(|(q, _)| *q)
+            .max();
+        let beyond = paid
+            .iter()
+            .filter(|(quantity, other)| *other == price && paid_more.is_none_or(|most| *quantity > most));
+        let (from, lines) = beyond.fold((None::<PositiveQuantity>, 0), |(from, lines), (quantity, _)| {
+            (
+                Some(from.map_or(*quantity, |from| from.min(*quantity))),
+                lines + 1,
+            )
+        });
+        if let Some(from) = from.filter(|_| lines >= BREAK_LINES && count >= BREAK_LINES)
+            && breaks.len() < MAX_BREAKS
+        {
+            breaks.push(Break { from, value: price });
+        }
+    }
+    Some(ListPrices { base, breaks })
+}
+
+/// A customer's own price, if what was paid is not what the list says.
+fn own_price(paid: &Paid, list: &ListPrices) -> Option<Effect> {
+    if paid.iter().all(|(quantity, price)| list.at(*quantity) == *price) {
+        return None;
+    }
+    let mut by_quantity: BTreeMap<PositiveQuantity, BTreeMap<Price, usize>> = BTreeMap::new();
+    for (quantity, price) in paid {
+        *by_quantity
+            .entry(*quantity)
+            .or_default()
+            .entry(*price)
+            .or_default() += 1;
+    }
+    let mut steps: Vec<Break<Price>> = Vec::new();
+    for (quantity, prices) in by_quantity {
+        let most = prices.into_iter().max_by_key(|(price, count)| (*count, *price));
+        if let Some((value, _)) = most
+            && steps.last().is_none_or(|last| last.value != value)
+        {
+            steps.push(Break {
+                from: quantity,
+                value,
+            });
+        }
+    }
+    steps.truncate(MAX_BREAKS + 1);
+    let unit = steps.first()?.value;
+    let breaks = steps.split_off(1);
+    Some(Effect::Fixed { unit, breaks })
+}
+
+fn list_row(list: &'static str, prices: &ListPrices) -> Result<ListRow, InvalidRule> {
+    Ok(ListRow {
+        list: ListId::new(list)?,
+        currency: Currency::new(CURRENCY)?,
+        effective: Effective::default(),
+        unit: prices.base,
+        breaks: prices.breaks.clone(),
+        rule: RuleId::new(&format!("list/{list}"))?,
+        version: 1,
+    })
+}
+
+fn term(sku: Sku, effect: Effect) -> Result<Term, InvalidRule> {
+    Ok(Term {
+        rule: RuleId::new("contract/invoiced")?,
+        version: 1,
+        scope: Scope::Sku(sku),
+        effect,
+        effective: Effective::default(),
+    })
+}
+
+fn contract(list: &'static str, terms: Vec<Term>) -> Result<Contract, InvalidRule> {
+    Ok(Contract {
+        currency: Currency::new(CURRENCY)?,
+        base_list: ListId::new(list)?,
+        terms,
+        rounding: Rounding::default(),
+        status: ContractStatus::Active,
+    })
+}
