@@ -1,6 +1,7 @@
 //! Lockstep, the binary: command line, configuration, wiring; no logic of its own.
 
 mod config;
+mod demo;
 mod error;
 mod inspect;
 mod keys;
@@ -28,6 +29,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 the store cannot
 Logs go to stderr; RUST_LOG sets their level, as in RUST_LOG=info or RUST_LOG=lockstep_runtime=debug.
 
 Examples:
+  lockstep demo
   lockstep serve --config lockstep.toml
   lockstep key create web-shop --scope orders:write --scope orders:read
   lockstep replay online_retail.csv --format online-retail
@@ -48,6 +50,8 @@ enum Command {
         after_help = "Example:\n  lockstep replay online_retail.csv --format online-retail --store replay-data"
     )]
     Replay(replay::ReplayArguments),
+    /// Run a generated distributor on the embedded store for a while, and sum it up.
+    Demo(demo::DemoArguments),
     /// Look at what a store at rest holds.
     Inspect(inspect::InspectArguments),
     /// Make, revoke and list the API keys of calling systems.
@@ -101,6 +105,7 @@ fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Serve(file) => serve::run(read_config(&file.config)?),
         Command::Replay(arguments) => replay::run(arguments),
+        Command::Demo(arguments) => demo::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Key(command) => keys::run(command),
         Command::Schema(arguments) => schema::run(arguments),
