@@ -18,9 +18,11 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 const STEPS: usize = 12_000;
-/// How many messages a client has under way, so that a repeat always meets the inbox's window.
+/// How many messages the clients have under way at most.
 const BACKLOG: usize = 40;
-const WINDOW: usize = 64;
+/// A repeat meets the inbox's window as long as that holds twice the backlog: all of it may have been before the message
+/// and be taken after it, and as much again may have come since.
+const WINDOW: usize = 2 * BACKLOG;
 /// The tag of a command that is passed on, after that of the message that passes it on.
 const PASSED: u64 = 1_000_000;
 /// A journal is trimmed in steps of 512 entries, behind the window, in whole blobs.
