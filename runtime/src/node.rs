@@ -223,8 +223,7 @@ impl<D: Domain> Node<D> {
 
     /// Takes no more messages, finishes those it has, stores what is left, and ends.
     pub async fn shutdown(mut self) {
-        self.ingress.0.closed.store(true, Ordering::Release);
-        self.ingress.0.health.draining();
+        self.ingress.close();
         for peer in self.peers.iter() {
             peer.tell(Internal::Drain);
         }
@@ -240,6 +239,26 @@ impl<D: Domain> Node<D> {
         {
             tracing::error!("the journal writer could not be waited for");
         }
+        let arbiters = std::mem::take(&mut self.arbiters);
+        let ended = tokio::task::spawn_blocking(move || {
+            // The shards read from the store: whoever opens it next must find them gone.
+            for arbiter in arbiters {
+                arbiter.stop();
+                if arbiter.join().is_err() {
+                    tracing::error!("a shard's thread ended with a panic");
+                }
+            }
+        });
+        if ended.await.is_err() {
+            tracing::error!("the shards could not be waited for");
+        }
+    }
+}
+
+impl<D: Domain> Drop for Node<D> {
+    /// Without shards nobody is left to speak to the journal writer, which then ends too.
+    fn drop(&mut self) {
+        self.ingress.close();
         for arbiter in &self.arbiters {
             arbiter.stop();
         }
