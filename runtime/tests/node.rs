@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::wildcard_enum_match_arm,
     reason = "a test that meets the unexpected shall fail"
 )]
 
@@ -264,7 +265,7 @@ fn a_shard_that_panics_is_built_anew() {
         let node = start(config(), &disk).await;
         let ingress = node.ingress();
         send(&ingress, 1, alice(), credit(1)).await;
-        ingress.reference().publish_panics.store(true, Ordering::SeqCst);
+        ingress.reference().publish_panics.store(1, Ordering::SeqCst);
         // Durable, but the shard broke before it could say so: the client asks again.
         let outcome = send(&ingress, 2, alice(), credit(2)).await;
         assert!(matches!(outcome, Outcome::Done { repeated: true, .. }));
@@ -290,6 +291,35 @@ fn a_shard_that_panics_is_built_anew() {
 }
 
 #[test]
+fn a_shard_that_keeps_panicking_does_not_wear_out_the_store() {
+    story(async {
+        let disk = disk();
+        let node = start(
+            NodeConfig {
+                shards: 1,
+                ..config()
+            },
+            &disk,
+        )
+        .await;
+        let ingress = node.ingress();
+        send(&ingress, 1, alice(), credit(1)).await;
+        ingress.reference().publish_panics.store(1000, Ordering::SeqCst);
+        drop(submit(&ingress, 2, alice(), credit(2)).await);
+        let recoveries = || ingress.metrics().shards[0].recoveries;
+        let began = Instant::now();
+        until("the shard is built again and again", || recoveries() > 4).await;
+        assert!(
+            began.elapsed() >= Duration::from_millis(50 + 100 + 150),
+            "without a pause"
+        );
+        ingress.reference().publish_panics.store(0, Ordering::SeqCst);
+        assert_eq!(log(&ingress, alice()).await, [1, 2]);
+        node.shutdown().await;
+    });
+}
+
+#[test]
 fn a_node_that_stops_finishes_what_it_took() {
     story(async {
         let disk = disk();
@@ -301,10 +331,7 @@ fn a_node_that_stops_finishes_what_it_took() {
             let to = Party::Account(u32::try_from(id % 50).unwrap());
             answers.push(submit(&ingress, id, to, credit(id)).await);
         }
-        let stopping = tokio::spawn({
-            let shutdown = node.shutdown();
-            async move { shutdown.await }
-        });
+        let stopping = tokio::spawn(node.shutdown());
         until_health(&ingress, |health| *health == Health::Draining).await;
         let refused = ingress.ask(envelope(1000, alice(), credit(1000))).await;
         assert_eq!(refused.unwrap_err().cause, RejectCause::Closed);
