@@ -25,8 +25,9 @@ const BACKLOG: usize = 40;
 const WINDOW: usize = 2 * BACKLOG;
 /// The tag of a command that is passed on, after that of the message that passes it on.
 const PASSED: u64 = 1_000_000;
-/// A journal is trimmed in steps of 512 entries, behind the window, in whole blobs.
-const MOST_RETAINED: u64 = 512 + WINDOW as u64 + 64;
+const TRIM_STEP: u64 = 24;
+/// A journal is trimmed in steps, behind the window, in whole blobs.
+const MOST_RETAINED: u64 = TRIM_STEP + WINDOW as u64 + 64;
 
 pub(crate) struct Rng(u64);
 
@@ -159,6 +160,7 @@ impl World {
                 batch_bytes: 4096,
                 dedupe_window: WINDOW,
                 journal_tail: 1 + rng.next() % 48,
+                trim_step: 1 + rng.next() % TRIM_STEP,
                 attempts: 2,
                 outbox: 4 + rng.below(32),
                 idle: Duration::from_millis(200),
