@@ -58,6 +58,22 @@ impl Room {
     }
 }
 
+/// Somebody who waits for room, until they stop waiting for whatever reason.
+struct Waiting<'a>(&'a Room);
+
+impl<'a> Waiting<'a> {
+    fn begin(room: &'a Room) -> Self {
+        room.waiting.fetch_add(1, Ordering::AcqRel);
+        Self(room)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 pub(crate) struct Shared<D: Domain> {
     pub(crate) partitions: PartitionCount,
     pub(crate) mailboxes: Vec<Mailbox<D>>,
@@ -174,18 +190,25 @@ impl<D: Domain> Ingress<D> {
             .partitions
             .partition_of(delivery.envelope.message.routing_key());
         let room = &shared.mailboxes[usize::from(partition.0) % shared.mailboxes.len()].room;
-        room.waiting.fetch_add(1, Ordering::AcqRel);
+        let _waiting = Waiting::begin(room);
         let mut notified = std::pin::pin!(room.notify.notified());
         notified.as_mut().enable();
-        let result = match self.try_submit(delivery) {
+        match self.try_submit(delivery) {
             Err(rejected) if rejected.cause == RejectCause::Full => {
                 notified.await;
                 Err(rejected)
             }
             other => other,
-        };
-        room.waiting.fetch_sub(1, Ordering::AcqRel);
-        result
+        }
+    }
+
+    /// Takes nothing more, and tells those who wait.
+    pub(crate) fn close(&self) {
+        self.0.closed.store(true, Ordering::Release);
+        self.0.health.draining();
+        for mailbox in &self.0.mailboxes {
+            mailbox.room.notify.notify_waiters();
+        }
     }
 
     /// Sends a message and waits for its outcome, which is durable by then.

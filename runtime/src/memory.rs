@@ -13,7 +13,7 @@ use crate::store::{
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// How a commit fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,13 +51,18 @@ struct Content {
     faults: VecDeque<Fault>,
     full: bool,
     opened: u64,
+    /// Stores that have not been dropped.
+    alive: usize,
     commits: u64,
+    held: bool,
+    waiting: usize,
 }
 
 /// What stores in memory are opened on. Cheap to clone; clones are the same disk.
 #[derive(Clone, Debug)]
 pub struct MemoryDisk {
     content: Arc<Mutex<Content>>,
+    let_go: Arc<Condvar>,
     partitions: PartitionCount,
 }
 
@@ -75,6 +80,7 @@ impl MemoryDisk {
         };
         Self {
             content: Arc::new(Mutex::new(content)),
+            let_go: Arc::new(Condvar::new()),
             partitions,
         }
     }
@@ -97,6 +103,39 @@ impl MemoryDisk {
         self.lock().commits
     }
 
+    /// Makes the coming commits wait until [`MemoryDisk::let_go`], as on a disk that is slow.
+    pub fn hold(&self) {
+        self.lock().held = true;
+    }
+
+    /// Lets commits go on.
+    pub fn let_go(&self) {
+        self.lock().held = false;
+        self.let_go.notify_all();
+    }
+
+    /// How many commits wait to be let go.
+    #[must_use]
+    pub fn held_commits(&self) -> usize {
+        self.lock().waiting
+    }
+
+    /// How many stores are open on this disk.
+    #[must_use]
+    pub fn open_stores(&self) -> usize {
+        self.lock().alive
+    }
+
+    fn wait_until_let_go(&self) -> MutexGuard<'_, Content> {
+        let mut content = self.lock();
+        content.waiting += 1;
+        while content.held {
+            content = self.let_go.wait(content).unwrap_or_else(PoisonError::into_inner);
+        }
+        content.waiting -= 1;
+        content
+    }
+
     fn lock(&self) -> MutexGuard<'_, Content> {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,6 +148,7 @@ impl StoreOpener for MemoryDisk {
             return Err(StoreError::NoSpace("the disk in memory is full".to_owned()));
         }
         content.opened += 1;
+        content.alive += 1;
         let store = MemoryStore {
             disk: self.clone(),
             generation: content.opened,
@@ -122,6 +162,12 @@ struct MemoryStore {
     disk: MemoryDisk,
     generation: u64,
     failed: bool,
+}
+
+impl Drop for MemoryStore {
+    fn drop(&mut self) {
+        self.disk.lock().alive -= 1;
+    }
 }
 
 impl MemoryStore {
@@ -166,7 +212,7 @@ impl Store for MemoryStore {
 
     fn commit(&mut self, batches: &[CommitBatch]) -> Result<(), StoreError> {
         let disk = self.disk.clone();
-        let mut content = disk.lock();
+        let mut content = disk.wait_until_let_go();
         self.check(&content)?;
         let fault = content.faults.pop_front();
         content.full |= fault == Some(Fault::Full);

@@ -82,6 +82,9 @@ const IN_FLIGHT: usize = 2;
 const INTERNAL_QUEUE: usize = 65_536;
 /// The longest a shard sleeps: now and then it looks for idle entities.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// The pause after the second loss of a shard's state in a row, longer by as much after each, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A running node. Dropping it without [`Node::shutdown`] is like a crash: nothing durable is lost.
 pub struct Node<D: Domain> {
@@ -223,8 +226,7 @@ impl<D: Domain> Node<D> {
 
     /// Takes no more messages, finishes those it has, stores what is left, and ends.
     pub async fn shutdown(mut self) {
-        self.ingress.0.closed.store(true, Ordering::Release);
-        self.ingress.0.health.draining();
+        self.ingress.close();
         for peer in self.peers.iter() {
             peer.tell(Internal::Drain);
         }
@@ -240,6 +242,26 @@ impl<D: Domain> Node<D> {
         {
             tracing::error!("the journal writer could not be waited for");
         }
+        let arbiters = std::mem::take(&mut self.arbiters);
+        let ended = tokio::task::spawn_blocking(move || {
+            // The shards read from the store: whoever opens it next must find them gone.
+            for arbiter in arbiters {
+                arbiter.stop();
+                if arbiter.join().is_err() {
+                    tracing::error!("a shard's thread ended with a panic");
+                }
+            }
+        });
+        if ended.await.is_err() {
+            tracing::error!("the shards could not be waited for");
+        }
+    }
+}
+
+impl<D: Domain> Drop for Node<D> {
+    /// Without shards nobody is left to speak to the journal writer, which then ends too.
+    fn drop(&mut self) {
+        self.ingress.close();
         for arbiter in &self.arbiters {
             arbiter.stop();
         }
@@ -354,6 +376,8 @@ struct Driver<D: Domain> {
     /// Messages for shards whose queues were full, in order for each.
     outgoing: VecDeque<(usize, Internal)>,
     draining: bool,
+    /// How often the state was lost since a batch was last stored.
+    losses: u32,
 }
 
 impl<D: Domain> Driver<D> {
@@ -364,6 +388,7 @@ impl<D: Domain> Driver<D> {
             generation: 0,
             outgoing: VecDeque::new(),
             draining: false,
+            losses: 0,
         }
     }
 
@@ -376,14 +401,14 @@ impl<D: Domain> Driver<D> {
                     // Either way the next turn looks at everything.
                     drop(tokio::time::timeout(longest, self.seat.channels.wake.notified()).await);
                 }
-                Ok(Err(error)) => self.lose_state(&error.to_string()),
-                Err(_) => self.lose_state("a shard panicked"),
+                Ok(Err(error)) => self.lose_state(&error.to_string()).await,
+                Err(_) => self.lose_state("a shard panicked").await,
             }
         }
     }
 
-    /// Throws the state away and asks for the partitions anew.
-    fn lose_state(&mut self, reason: &str) {
+    /// Throws the state away and asks for the partitions anew; after a pause if that has not helped before.
+    async fn lose_state(&mut self, reason: &str) {
         tracing::error!(
             shard = self.seat.index,
             reason,
@@ -391,6 +416,9 @@ impl<D: Domain> Driver<D> {
         );
         self.shard = None;
         self.seat.health.shard_starting(self.seat.index);
+        let pause = FIRST_PAUSE.saturating_mul(self.losses).min(LONGEST_PAUSE);
+        self.losses = self.losses.saturating_add(1);
+        tokio::time::sleep(pause).await;
         if self
             .seat
             .commands
@@ -444,6 +472,7 @@ impl<D: Domain> Driver<D> {
                     {
                         shard.reclaim(batch);
                         let released = shard.committed(number, now)?;
+                        self.losses = 0;
                         self.route(released);
                     }
                 }

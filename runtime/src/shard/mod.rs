@@ -51,6 +51,8 @@ pub struct ShardLimits {
     pub dedupe_window: usize,
     /// How many entries of a partition an entity's snapshot may lie behind.
     pub journal_tail: u64,
+    /// How many entries a trim of the journal must be worth, for each costs a partition header.
+    pub trim_step: u64,
     /// How often a message is tried before it is dead-lettered.
     pub attempts: u32,
     /// The most messages to other entities that may be under way before messages from outside have to wait.
@@ -68,6 +70,7 @@ impl Default for ShardLimits {
             batch_bytes: 4 << 20,
             dedupe_window: 16_384,
             journal_tail: 4096,
+            trim_step: 512,
             attempts: 3,
             outbox: 65_536,
             idle: Duration::from_secs(300),
@@ -924,7 +927,7 @@ impl<D: Domain> Shard<D> {
         let needed = partition.needed_from(consumed);
         let mut header = None;
         let mut trim_before = None;
-        if is_sound && needed.0 >= partition.retained_from.0 + TRIM_STEP {
+        if is_sound && needed.0 >= partition.retained_from.0 + limits.trim_step.max(1) {
             partition.retained_from = needed;
             match rmp_serde::to_vec(&partition.header()) {
                 Ok(bytes) => {
@@ -1066,8 +1069,6 @@ impl<D: Domain> Shard<D> {
 
 /// How long an alarm that failed waits before it is tried again.
 const ALARM_RETRY: Duration = Duration::from_secs(1);
-/// How many entries a trim must be worth.
-const TRIM_STEP: u64 = 512;
 /// How many journal buffers are kept for reuse, and how large each may be.
 const SPARE_BUFFERS: usize = 512;
 const SPARE_BUFFER_BYTES: usize = 256 << 10;

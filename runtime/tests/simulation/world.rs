@@ -18,13 +18,14 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 const STEPS: usize = 12_000;
-/// How many messages a client has under way, so that a repeat always meets the inbox's window.
-const BACKLOG: usize = 40;
-const WINDOW: usize = 64;
+/// How many messages the clients have under way, by history. With few the inbox's window is short, and does not hide what
+/// else the journal is kept for.
+const BACKLOGS: [usize; 3] = [3, 10, 40];
 /// The tag of a command that is passed on, after that of the message that passes it on.
 const PASSED: u64 = 1_000_000;
-/// A journal is trimmed in steps of 512 entries, behind the window, in whole blobs.
-const MOST_RETAINED: u64 = 512 + WINDOW as u64 + 64;
+const TRIM_STEP: u64 = 24;
+/// A journal is trimmed in steps, behind the window, in whole blobs.
+const MOST_RETAINED: u64 = TRIM_STEP + 80 + 64;
 
 pub(crate) struct Rng(u64);
 
@@ -131,6 +132,7 @@ pub(crate) struct World {
     now: Timestamp,
     requests: Vec<Request>,
     oldest: usize,
+    backlog: usize,
     waiting: Vec<(usize, oneshot::Receiver<Outcome<Reply>>)>,
     asking: Vec<(Party, oneshot::Receiver<Outcome<Reply>>)>,
     consumer: Arc<Consumer>,
@@ -142,6 +144,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let mut rng = Rng(seed);
+        let backlog = BACKLOGS[rng.below(BACKLOGS.len())];
         let count = PartitionCount::new(u16::try_from(1 + rng.below(4)).unwrap()).unwrap();
         let disk = MemoryDisk::new(count);
         let reference = Arc::new(Reference::default());
@@ -155,8 +158,11 @@ impl World {
             limits: ShardLimits {
                 batch_entries: 1 + rng.below(16),
                 batch_bytes: 4096,
-                dedupe_window: WINDOW,
+                // A repeat meets the window as long as that holds twice the backlog: all of it may have been before the
+                // message and be taken after it, and as much again may have come since.
+                dedupe_window: 2 * backlog,
                 journal_tail: 1 + rng.next() % 48,
+                trim_step: 1 + rng.next() % TRIM_STEP,
                 attempts: 2,
                 outbox: 4 + rng.below(32),
                 idle: Duration::from_millis(200),
@@ -175,6 +181,7 @@ impl World {
             now: Timestamp::from_millis(1_000_000),
             requests: Vec::new(),
             oldest: 0,
+            backlog,
             waiting: Vec::new(),
             asking: Vec::new(),
             consumer,
@@ -247,7 +254,7 @@ impl World {
     }
 
     fn new_request(&mut self) {
-        if self.requests.len() - self.oldest_unsettled() >= BACKLOG {
+        if self.requests.len() - self.oldest_unsettled() >= self.backlog {
             return;
         }
         let (to, other) = (self.party(), self.party());
@@ -293,7 +300,7 @@ impl World {
     fn repeat_a_request(&mut self) {
         let newest = self.requests.len();
         if newest > 0 {
-            let back = 1 + self.rng.below(BACKLOG.min(newest));
+            let back = 1 + self.rng.below(self.backlog.min(newest));
             let oldest = self.oldest_unsettled();
             let is_retry = oldest < newest && self.rng.percent(50);
             self.submit(if is_retry { oldest } else { newest - back });
@@ -701,8 +708,9 @@ impl World {
 
     /// Once the consumer has read all, a little more traffic trims what is left over.
     fn check_the_journals_are_short(&mut self) {
-        for _ in 0..10 {
-            for id in 0..24_u32 {
+        for _ in 0..240 / self.backlog.min(24) {
+            for id in 0..self.backlog.min(24) {
+                let id = u32::try_from(id).unwrap();
                 let tag = self.requests.len() as u64;
                 self.requests.push(Request {
                     to: Party::Account(id),
