@@ -5,17 +5,17 @@ use reqwest::Method;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-pub fn receipt(sku: &str, quantity: u64) -> Value {
+pub(crate) fn receipt(sku: &str, quantity: u64) -> Value {
     json!({ "id": format!("receipt-{sku}"), "sku": sku, "warehouse": "W1",
         "change": { "receipt": { "quantity": quantity, "document": "GR-1" } } })
 }
 
-pub fn price(sku: &str, unit: &str) -> Value {
+pub(crate) fn price(sku: &str, unit: &str) -> Value {
     json!({ "sku": sku, "list": "standard", "currency": "EUR", "unit": unit,
         "breaks": [{ "from": 10, "unit": "9.99" }], "rule": "LIST-2026", "version": 1 })
 }
 
-pub fn order(number: &str, sku: &str, quantity: u64) -> Value {
+pub(crate) fn order(number: &str, sku: &str, quantity: u64) -> Value {
     json!({ "channel": "web", "number": number, "customer": "C-1", "currency": "EUR",
         "lines": [{ "sku": sku, "quantity": quantity }], "warehouses": ["W1"] })
 }

@@ -5,6 +5,7 @@ use crate::rig::{Answer, PATIENCE, Rig, Setup, disk};
 use lockstep_adapters::http::HttpConfig;
 use lockstep_runtime::memory::{Fault, MemoryDisk};
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
+use lockstep_runtime::shard::ShardLimits;
 use lockstep_runtime::store::{CommitBatch, PartitionState, Store, StoreError, StoreOpener, StoreReader};
 use serde_json::json;
 use std::sync::{Arc, Condvar, Mutex};
@@ -107,6 +108,10 @@ async fn a_full_mailbox_is_a_503_and_what_was_taken_is_kept() {
     let slow = SlowDisk::new();
     let setup = Setup {
         mailbox: 1,
+        limits: ShardLimits {
+            batch_entries: 4,
+            ..ShardLimits::default()
+        },
         ..Setup::default()
     };
     let rig = Rig::on(Arc::new(slow.clone()), setup).await;
@@ -118,7 +123,7 @@ async fn a_full_mailbox_is_a_503_and_what_was_taken_is_kept() {
     let mut waiting = Vec::new();
     // With the store at a stand, only so many can be taken: a request that is answered at once was refused.
     let refused = loop {
-        assert!(waiting.len() < 10_000);
+        assert!(waiting.len() < 100);
         let mut request = send(format!("S-{}", waiting.len()));
         match tokio::time::timeout(Duration::from_millis(200), &mut request).await {
             Ok(refused) => break Answer::of(refused.unwrap().unwrap()).await,
@@ -191,10 +196,13 @@ async fn an_answer_that_takes_too_long_is_a_503_that_may_be_repeated() {
 /// Reads until the server closes the connection.
 async fn read_to_end(socket: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
-    tokio::time::timeout(PATIENCE, socket.read_to_end(&mut bytes))
-        .await
-        .unwrap()
-        .unwrap();
+    let read = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut bytes)).await;
+    assert!(
+        read.is_ok(),
+        "still open after {:?}",
+        String::from_utf8_lossy(&bytes)
+    );
+    read.unwrap().unwrap();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 

@@ -10,6 +10,7 @@ use lockstep_runtime::feed::FeedFilter;
 use lockstep_runtime::memory::MemoryDisk;
 use lockstep_runtime::node::{Node, NodeConfig};
 use lockstep_runtime::placement::PartitionCount;
+use lockstep_runtime::shard::ShardLimits;
 use lockstep_runtime::store::StoreOpener;
 use lockstep_runtime::time::SystemClock;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -21,28 +22,30 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 /// How long anything may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-pub struct Rig {
-    pub node: Node<Distributor>,
-    pub server: HttpServerHandle,
-    pub file: KeyFile,
-    pub client: reqwest::Client,
+pub(crate) struct Rig {
+    pub(crate) node: Node<Distributor>,
+    pub(crate) server: HttpServerHandle,
+    pub(crate) file: KeyFile,
+    pub(crate) client: reqwest::Client,
     /// A key with every scope.
-    pub key: String,
+    pub(crate) key: String,
     _directory: tempfile::TempDir,
     _stop_erp: watch::Sender<bool>,
 }
 
-pub struct Setup {
-    pub mailbox: usize,
-    pub config: HttpConfig,
+pub(crate) struct Setup {
+    pub(crate) mailbox: usize,
+    pub(crate) limits: ShardLimits,
+    pub(crate) config: HttpConfig,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         Self {
             mailbox: 1_024,
+            limits: ShardLimits::default(),
             config: HttpConfig {
                 listen: "127.0.0.1:0".parse().unwrap(),
                 workers: 1,
@@ -52,18 +55,19 @@ impl Default for Setup {
     }
 }
 
-pub fn disk() -> MemoryDisk {
+pub(crate) fn disk() -> MemoryDisk {
     MemoryDisk::new(PartitionCount::new(8).unwrap())
 }
 
 impl Rig {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::on(Arc::new(disk()), Setup::default()).await
     }
 
-    pub async fn on(opener: Arc<dyn StoreOpener>, setup: Setup) -> Self {
+    pub(crate) async fn on(opener: Arc<dyn StoreOpener>, setup: Setup) -> Self {
         let config = NodeConfig {
             mailbox: setup.mailbox,
+            limits: setup.limits,
             consumers: vec![CONSUMER.to_owned()],
             ..NodeConfig::default()
         };
@@ -99,30 +103,30 @@ impl Rig {
         }
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.server.address())
     }
 
     /// A request with the key that has every scope.
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, self.url(path)).bearer_auth(&self.key)
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         Answer::of(self.request(Method::GET, path).send().await.unwrap()).await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         Answer::of(self.request(Method::POST, path).json(body).send().await.unwrap()).await
     }
 
-    pub async fn post_once(&self, path: &str, key: &str, body: &Value) -> Answer {
+    pub(crate) async fn post_once(&self, path: &str, key: &str, body: &Value) -> Answer {
         let request = self.request(Method::POST, path).header("Idempotency-Key", key);
         Answer::of(request.json(body).send().await.unwrap()).await
     }
 
     /// Asks again until the answer is as wanted.
-    pub async fn until(&self, path: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
+    pub(crate) async fn until(&self, path: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let answer = self.get(path).await;
@@ -135,7 +139,7 @@ impl Rig {
     }
 
     /// Sends JSON in chunks, without announcing its length; what the server says to that.
-    pub async fn send_in_chunks(&self, path: &str, body: &[u8]) -> String {
+    pub(crate) async fn send_in_chunks(&self, path: &str, body: &[u8]) -> String {
         let socket = TcpStream::connect(self.server.address()).await.unwrap();
         let (mut reader, mut writer) = socket.into_split();
         let head = format!(
@@ -158,13 +162,13 @@ impl Rig {
         String::from_utf8_lossy(&told[..length]).into_owned()
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.server.stop().await.unwrap();
         self.node.shutdown().await;
     }
 }
 
-pub fn issue(file: &KeyFile, system: &str, scopes: &[Scope]) -> String {
+pub(crate) fn issue(file: &KeyFile, system: &str, scopes: &[Scope]) -> String {
     let scopes = Scopes::from_iter(scopes.iter().copied());
     file.create(&SystemName::new(system).unwrap(), scopes)
         .unwrap()
@@ -172,17 +176,23 @@ pub fn issue(file: &KeyFile, system: &str, scopes: &[Scope]) -> String {
 }
 
 /// A response, read.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: reqwest::header::HeaderMap,
-    pub bytes: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) bytes: Vec<u8>,
     /// The body, if it is JSON; else null.
-    pub body: Value,
+    pub(crate) body: Value,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = String::from_utf8_lossy(&self.bytes);
+        write!(formatter, "{} {:?} {text}", self.status, self.headers)
+    }
 }
 
 impl Answer {
-    pub async fn of(response: Response) -> Self {
+    pub(crate) async fn of(response: Response) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.bytes().await.unwrap().to_vec();
         let body = serde_json::from_slice(&bytes).unwrap_or_default();
@@ -194,19 +204,19 @@ impl Answer {
         }
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     #[track_caller]
-    pub fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         assert!(self.status.is_success(), "{self:?}");
         self
     }
 
     /// Asserts that this is a problem document with this status and code.
     #[track_caller]
-    pub fn problem(&self, status: u16, code: &str) {
+    pub(crate) fn problem(&self, status: u16, code: &str) {
         assert_eq!(
             (self.status.as_u16(), &self.body["code"]),
             (status, &code.into()),
