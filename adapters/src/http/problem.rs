@@ -247,6 +247,13 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.0.status);
         response.insert_header((CONTENT_TYPE, CONTENT));
+        if matches!(
+            self.0.status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE
+        ) {
+            // What is left of the body is not waited for.
+            response.force_close();
+        }
         if self.0.status == StatusCode::UNAUTHORIZED {
             response.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"lockstep\""));
         }

@@ -1,0 +1,303 @@
+//! An order's whole way over HTTP, and every endpoint's good case.
+
+use crate::rig::{Answer, Rig};
+use reqwest::Method;
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+
+pub(crate) fn receipt(sku: &str, quantity: u64) -> Value {
+    json!({ "id": format!("receipt-{sku}"), "sku": sku, "warehouse": "W1",
+        "change": { "receipt": { "quantity": quantity, "document": "GR-1" } } })
+}
+
+pub(crate) fn price(sku: &str, unit: &str) -> Value {
+    json!({ "sku": sku, "list": "standard", "currency": "EUR", "unit": unit,
+        "breaks": [{ "from": 10, "unit": "9.99" }], "rule": "LIST-2026", "version": 1 })
+}
+
+pub(crate) fn order(number: &str, sku: &str, quantity: u64) -> Value {
+    json!({ "channel": "web", "number": number, "customer": "C-1", "currency": "EUR",
+        "lines": [{ "sku": sku, "quantity": quantity }], "warehouses": ["W1"] })
+}
+
+fn contract() -> Value {
+    json!({ "customer": "C-1", "version": 1, "currency": "EUR", "base_list": "standard",
+        "terms": [{ "rule": "C-1-2026", "version": 4, "effect": { "discount": { "percent": "3.3" } } }] })
+}
+
+async fn set_up(rig: &Rig) {
+    rig.post("/v1/stock-events", &receipt("A-1", 100)).await.ok();
+    rig.post("/v1/prices", &price("A-1", "10.49")).await.ok();
+    rig.post("/v1/contracts", &contract()).await.ok();
+}
+
+fn decimal(value: &Value) -> Decimal {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+/// Every step begins where the one before ended, the lines add up to the total, to the last minor unit.
+fn assert_explained(quote: &Value) {
+    let mut total = Decimal::ZERO;
+    for line in quote["lines"].as_array().unwrap() {
+        let mut amount = Decimal::ZERO;
+        for step in line["waterfall"].as_array().unwrap() {
+            assert_eq!(decimal(&step["before"]), amount, "{line}");
+            amount = decimal(&step["after"]);
+        }
+        assert_eq!(decimal(&line["amount"]), amount, "{line}");
+        assert!(amount.scale() <= 2, "{line}");
+        total += amount;
+    }
+    assert_eq!(decimal(&quote["total"]), total);
+}
+
+#[actix_web::test]
+async fn an_order_is_taken_priced_reserved_booked_shipped_and_closed() {
+    let rig = Rig::start().await;
+    set_up(&rig).await;
+    let taken = rig.post("/v1/orders", &order("4711/a ü", "A-1", 12)).await;
+    assert_eq!(taken.status, 202, "{taken:?}");
+    let place = taken.header("location").to_owned();
+    assert_eq!(place, "/v1/orders/web/4711%2Fa%20%C3%BC");
+    let booked = rig
+        .until(&place, |answer| answer.body["status"] == "booked")
+        .await
+        .body;
+    assert_eq!(
+        (&booked["channel"], &booked["number"]),
+        (&"web".into(), &"4711/a ü".into())
+    );
+    assert!(booked["erp_number"].as_str().unwrap().starts_with("L-"));
+    assert_eq!(booked["lines"][0]["reserved"], 12);
+    assert_explained(&booked["price"]);
+    // 12 at the break of 9.99, less 3.3 %: 115.92396.
+    assert_eq!(booked["price"]["total"], "115.92");
+
+    let level = rig.get("/v1/availability?sku=A-1").await.ok().body;
+    let level = &level["items"][0]["levels"][0];
+    assert_eq!(
+        (&level["on_hand"], &level["available"]),
+        (&100.into(), &88.into())
+    );
+
+    for step in ["release", "pick", "ship"] {
+        rig.post(&format!("{place}/progress"), &json!({ "step": { step: {} } }))
+            .await
+            .ok();
+    }
+    rig.until(&place, |answer| answer.body["status"] == "shipped")
+        .await;
+    let closed = rig
+        .post(&format!("{place}/progress"), &json!({ "step": { "close": {} } }))
+        .await
+        .ok();
+    assert_eq!(closed.body["status"], "closed");
+    let level = rig.get("/v1/availability?sku=A-1").await.ok().body;
+    assert_eq!(level["items"][0]["levels"][0]["on_hand"], 88);
+    let late = rig
+        .post(&format!("{place}/cancel"), &json!({ "reason": "too late" }))
+        .await;
+    late.problem(409, "already-shipped");
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn an_order_is_cancelled_and_its_stock_is_free_again() {
+    let rig = Rig::start().await;
+    set_up(&rig).await;
+    rig.post("/v1/orders", &order("1", "A-1", 40)).await.ok();
+    rig.until("/v1/orders/web/1", |answer| answer.body["status"] == "booked")
+        .await;
+    rig.post(
+        "/v1/orders/web/1/cancel",
+        &json!({ "reason": "changed their mind" }),
+    )
+    .await
+    .ok();
+    let cancelled = rig
+        .until("/v1/orders/web/1", |answer| answer.body["status"] == "cancelled")
+        .await;
+    assert_eq!(cancelled.body["reason"], "changed their mind");
+    let level = rig.get("/v1/availability?sku=A-1").await.ok().body;
+    assert_eq!(level["items"][0]["levels"][0]["available"], 100);
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn an_exception_stands_with_its_reason_until_a_person_settles_it() {
+    let rig = Rig::start().await;
+    rig.post("/v1/stock-events", &receipt("A-1", 5)).await.ok();
+    rig.post("/v1/prices", &price("A-1", "10.49")).await.ok();
+    rig.post("/v1/orders", &order("1", "A-1", 9)).await.ok();
+    let raised = rig
+        .until("/v1/orders/web/1", |answer| answer.body["status"] == "exception")
+        .await;
+    assert_eq!(raised.body["exception"]["kind"], "shortage");
+
+    let more = json!({ "id": "receipt-2", "sku": "A-1", "warehouse": "W1",
+        "change": { "receipt": { "quantity": 5, "document": "GR-2" } } });
+    rig.post("/v1/stock-events", &more).await.ok();
+    let retry = json!({ "resolution": { "retry": {} } });
+    rig.post("/v1/orders/web/1/resolve", &retry).await.ok();
+    rig.until("/v1/orders/web/1", |answer| answer.body["status"] == "booked")
+        .await;
+    rig.post("/v1/orders/web/1/resolve", &retry)
+        .await
+        .problem(409, "not-now");
+
+    rig.post("/v1/orders", &order("2", "UNPRICED", 1)).await.ok();
+    let raised = rig
+        .until("/v1/orders/web/2", |answer| answer.body["status"] == "exception")
+        .await;
+    assert_eq!(raised.body["exception"]["kind"], "no-price");
+    let reject = json!({ "resolution": { "reject": { "reason": "not ours" } } });
+    rig.post("/v1/orders/web/2/resolve", &reject).await.ok();
+    rig.until("/v1/orders/web/2", |answer| answer.body["status"] == "rejected")
+        .await;
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn a_quote_is_explained_and_refused_with_its_reason() {
+    let rig = Rig::start().await;
+    set_up(&rig).await;
+    let ask = json!({ "customer": "C-1", "currency": "EUR",
+        "lines": [{ "sku": "A-1", "quantity": 3 }, { "sku": "A-1", "quantity": 10 }] });
+    let quote = rig.post("/v1/quotes", &ask).await.ok().body;
+    assert_explained(&quote);
+    // 3 × 10.49 × 0.967 = 30.43149; 10 × 9.99 × 0.967 = 96.6033.
+    assert_eq!(quote["total"], "127.03");
+    assert_eq!(quote["contract_version"], 1);
+    let kinds: Vec<_> = quote["lines"][1]["waterfall"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["kind"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        kinds,
+        ["base-list", "list-break", "contract-discount", "rounding"]
+    );
+
+    let unknown = json!({ "customer": "C-1", "currency": "EUR", "lines": [{ "sku": "B", "quantity": 1 }] });
+    rig.post("/v1/quotes", &unknown).await.problem(422, "no-price");
+    let stranger = json!({ "customer": "C-9", "currency": "EUR", "customers": "known",
+        "lines": [{ "sku": "A-1", "quantity": 1 }] });
+    rig.post("/v1/quotes", &stranger)
+        .await
+        .problem(422, "unknown-customer");
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn versioned_facts_that_come_late_change_nothing_and_say_so() {
+    let rig = Rig::start().await;
+    set_up(&rig).await;
+    let put = |path: &str, body: &Value| rig.request(Method::PUT, path).json(body).send();
+    let stale = Answer::of(put("/v1/prices", &price("A-1", "11.00")).await.unwrap())
+        .await
+        .ok();
+    assert_eq!(
+        (&stale.body["outcome"], &stale.body["known_version"]),
+        (&"stale".into(), &1.into())
+    );
+    let stale = Answer::of(put("/v1/contracts", &contract()).await.unwrap())
+        .await
+        .ok();
+    assert_eq!(stale.body["outcome"], "stale");
+    let mut wrong = price("A-1", "11.00");
+    wrong["version"] = 2.into();
+    wrong["breaks"] = json!([{ "from": 20, "unit": "9" }, { "from": 10, "unit": "8" }]);
+    rig.post("/v1/prices", &wrong)
+        .await
+        .problem(422, "breaks-not-rising");
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn message_pack_goes_in_and_out() {
+    let rig = Rig::start().await;
+    let request = rig
+        .request(Method::POST, "/v1/stock-events")
+        .header("content-type", "application/msgpack")
+        .body(rmp_serde::to_vec_named(&receipt("A-1", 7)).unwrap());
+    let answer = Answer::of(request.send().await.unwrap()).await.ok();
+    assert_eq!(answer.header("content-type"), "application/msgpack");
+    let body: Value = rmp_serde::from_slice(&answer.bytes).unwrap();
+    assert_eq!(
+        (&body["outcome"], &body["available"]),
+        (&"accepted".into(), &7.into())
+    );
+    let request = rig
+        .request(Method::GET, "/v1/availability?sku=A-1&sku=NEVER")
+        .header("accept", "application/msgpack");
+    let answer = Answer::of(request.send().await.unwrap()).await.ok();
+    let body: Value = rmp_serde::from_slice(&answer.bytes).unwrap();
+    assert_eq!(body["items"][0]["levels"][0]["available"], 7);
+    assert_eq!(body["items"][1], json!({ "sku": "NEVER", "levels": [] }));
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn a_conversation_keeps_its_id_and_a_bad_one_is_replaced() {
+    let rig = Rig::start().await;
+    let submit = rig
+        .request(Method::POST, "/v1/orders")
+        .header("X-Correlation-Id", "conversation-7")
+        .json(&order("1", "A-1", 1));
+    let answer = Answer::of(submit.send().await.unwrap()).await.ok();
+    assert_eq!(answer.header("x-correlation-id"), "conversation-7");
+    assert_eq!(
+        rig.get("/v1/orders/web/1").await.body["correlation_id"],
+        "conversation-7"
+    );
+    let long = "x".repeat(129);
+    let request = rig
+        .request(Method::GET, "/v1/health")
+        .header("X-Correlation-Id", &long);
+    let answer = Answer::of(request.send().await.unwrap()).await.ok();
+    assert_eq!(answer.header("x-correlation-id").len(), 36);
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn the_operators_endpoints_answer() {
+    let rig = Rig::start().await;
+    set_up(&rig).await;
+    assert_eq!(rig.get("/v1/health").await.ok().body["status"], "alive");
+    assert_eq!(rig.get("/v1/ready").await.ok().body["status"], "ready");
+    let document = rig.get("/v1/openapi.json").await.ok().body;
+    assert_eq!(document["openapi"], "3.1.0");
+    rig.get("/v2/orders").await.problem(404, "no-such-resource");
+    let wrong = rig.get("/v1/orders").await;
+    wrong.problem(405, "method-not-allowed");
+    assert_eq!(wrong.header("allow"), "POST");
+    rig.get("/v1/orders/web/none").await.problem(404, "unknown-order");
+    rig.get("/v1/availability").await.problem(422, "invalid-field");
+
+    let text = String::from_utf8(rig.get("/metrics").await.ok().bytes).unwrap();
+    let value = |sample: &str| -> f64 {
+        let line = text.lines().find(|line| line.starts_with(sample));
+        let line = line.unwrap_or_else(|| panic!("no {sample} in {text}"));
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    assert!(value("lockstep_shard_decided_total{shard=\"0\"}") >= 3.0);
+    assert!(value("lockstep_writer_commits_total ") >= 1.0);
+    assert!(value("lockstep_ready ") == 1.0);
+    assert!(value("lockstep_erp_calls_total{outcome=\"confirmed\"}") == 0.0);
+    assert!(
+        value("lockstep_http_requests_total{method=\"POST\",route=\"/v1/contracts\",status=\"200\"}") == 1.0
+    );
+    assert!(value("lockstep_http_request_seconds_count{route=\"/v1/prices\"}") == 1.0);
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (name, number) = line.rsplit_once(' ').unwrap();
+        assert!(name.starts_with("lockstep_"), "{line}");
+        number.parse::<f64>().unwrap();
+        let family = name.split('{').next().unwrap();
+        let family = ["_bucket", "_sum", "_count"]
+            .iter()
+            .fold(family, |name, end| name.strip_suffix(end).unwrap_or(name));
+        assert!(text.contains(&format!("# HELP {family} ")), "{line}");
+    }
+    rig.stop().await;
+}

@@ -1,0 +1,10 @@
+//! The HTTP service on a real node, spoken to by a real client.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+
+mod auth;
+mod batches;
+mod journey;
+mod malformed;
+mod overload;
+mod rig;
