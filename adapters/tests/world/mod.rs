@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -46,6 +47,7 @@ pub(crate) struct World {
     connection: Connection,
     channel: Channel,
     queues: std::sync::Mutex<Vec<String>>,
+    sent: AtomicU64,
 }
 
 /// A message as it lay in a queue.
@@ -150,6 +152,7 @@ impl World {
             connection,
             channel,
             queues: std::sync::Mutex::default(),
+            sent: AtomicU64::new(0),
         };
         world
             .until("it has connected", || world.counters.read().connected == 1)
@@ -169,38 +172,19 @@ impl World {
         }
     }
 
-    /// Waits until the broker has nothing more for us and nothing is under way.
+    /// Waits until everything that was sent is acknowledged. What a cut brings back comes before what is sent later, so
+    /// that once a last receipt is decided, nothing is left to come.
     pub(crate) async fn until_settled(&self) {
-        let deadline = Instant::now() + PATIENCE;
         drop(self.channel.wait_for_confirms().await.unwrap());
-        loop {
-            let options = QueueDeclareOptions {
-                passive: true,
-                ..QueueDeclareOptions::default()
-            };
-            let queue = self.names.ingress_queue.as_str().into();
-            let queue = self
-                .channel
-                .queue_declare(queue, options, FieldTable::default())
-                .await
-                .unwrap();
+        let last = format!("LAST-{}", self.sent.load(Ordering::Relaxed));
+        self.send(&receipt(&last, &last, 1)).await;
+        self.until_on_hand(&BTreeMap::from([(last, 1)])).await;
+        let sent = self.sent.load(Ordering::Relaxed);
+        self.until("all is acknowledged", || {
             let metrics = self.counters.read();
-            // A queue counts what it has not handed out. What was handed out on a connection that is gone is counted
-            // again, or under way here again.
-            if queue.message_count() == 0
-                && metrics.connected == 1
-                && metrics.under_way == 0
-                && metrics.received > 0
-            {
-                return;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "{} in the queue, {metrics:?}",
-                queue.message_count()
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            metrics.acknowledged >= sent && metrics.under_way == 0
+        })
+        .await;
     }
 
     /// Cuts every connection that the adapter has.
@@ -225,8 +209,15 @@ impl World {
             .channel
             .basic_publish(exchange, "test".into(), options, body, properties)
             .await;
+        self.sent.fetch_add(1, Ordering::Relaxed);
         // Waited for in `until_settled`.
         drop(sent.unwrap());
+    }
+
+    /// Waits until everything has been counted once. What counts twice is seen after [`Self::until_settled`].
+    pub(crate) async fn until_on_hand(&self, expected: &BTreeMap<String, i64>) {
+        self.until("everything is on hand", || self.on_hand(expected) == *expected)
+            .await;
     }
 
     /// What is on hand of the SKUs of `expected`.
@@ -286,10 +277,12 @@ impl World {
         let deadline = Instant::now() + PATIENCE;
         let mut letters = Vec::new();
         while letters.len() < count {
-            // A queue that was deleted fails the channel, so that each look has its own.
-            let channel = self.connection.create_channel().await.unwrap();
             while letters.len() < count
-                && let Ok(Some(message)) = channel.basic_get(queue.into(), BasicGetOptions::default()).await
+                && let Some(message) = self
+                    .channel
+                    .basic_get(queue.into(), BasicGetOptions::default())
+                    .await
+                    .unwrap()
             {
                 message.ack(BasicAckOptions::default()).await.unwrap();
                 let properties = &message.properties;
@@ -302,9 +295,6 @@ impl World {
                     headers: properties.headers().clone().unwrap_or_default(),
                     body: message.data.clone(),
                 });
-            }
-            if channel.status().connected() {
-                channel.close(200, "done".into()).await.unwrap();
             }
             assert!(
                 Instant::now() < deadline,
@@ -326,8 +316,14 @@ impl World {
         }
         self.node.shutdown().await;
         self.wire.abort();
+        let ingress = self.names.ingress_queue.as_str().into();
+        let left = self
+            .channel
+            .queue_delete(ingress, QueueDeleteOptions::default())
+            .await;
+        assert_eq!(left.unwrap(), 0, "deliveries that were never acknowledged");
         let mut queues = self.queues.into_inner().unwrap();
-        queues.extend([self.names.ingress_queue.clone(), self.names.dead_letter.clone()]);
+        queues.push(self.names.dead_letter.clone());
         for queue in queues {
             let options = QueueDeleteOptions::default();
             self.channel
