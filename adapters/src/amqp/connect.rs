@@ -28,9 +28,12 @@ pub(super) enum PublishError {
     /// The connection or channel.
     #[error("the broker cannot be reached: {0}")]
     Connection(#[from] lapin::Error),
-    /// The broker said no, or nothing in time.
+    /// The broker said no, as for a queue that is full.
     #[error("the broker did not take it")]
     NotTaken,
+    /// No queue is bound for it.
+    #[error("the broker has no queue for it")]
+    Unroutable,
     /// No connection in time.
     #[error("the broker does not answer within {} s", CONNECT_TIMEOUT.as_secs())]
     Timeout,
@@ -153,21 +156,36 @@ pub(super) async fn publish(
     body: &[u8],
     properties: BasicProperties,
 ) -> lapin::Result<PublisherConfirm> {
+    let options = BasicPublishOptions::default();
+    let properties = properties.with_delivery_mode(2);
     channel
-        .basic_publish(
-            exchange.into(),
-            routing_key.into(),
-            BasicPublishOptions::default(),
-            body,
-            properties.with_delivery_mode(2),
-        )
+        .basic_publish(exchange.into(), routing_key.into(), options, body, properties)
+        .await
+}
+
+/// The same for a message that must reach a queue: without one the confirm says [`PublishError::Unroutable`].
+pub(super) async fn publish_to_queue(
+    channel: &Channel,
+    exchange: &str,
+    routing_key: &str,
+    body: &[u8],
+    properties: BasicProperties,
+) -> lapin::Result<PublisherConfirm> {
+    let options = BasicPublishOptions {
+        mandatory: true,
+        ..BasicPublishOptions::default()
+    };
+    let properties = properties.with_delivery_mode(2);
+    channel
+        .basic_publish(exchange.into(), routing_key.into(), options, body, properties)
         .await
 }
 
 /// Waits for a confirm.
 pub(super) async fn confirmed(confirm: PublisherConfirm) -> Result<(), PublishError> {
     match confirm.await? {
-        Confirmation::Ack(_) => Ok(()),
+        Confirmation::Ack(None) => Ok(()),
+        Confirmation::Ack(Some(_)) => Err(PublishError::Unroutable),
         Confirmation::Nack(_) | Confirmation::NotRequested => Err(PublishError::NotTaken),
     }
 }

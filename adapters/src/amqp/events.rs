@@ -10,6 +10,7 @@ use lockstep_actors::orders::effects::OrderStatus;
 use lockstep_runtime::feed::FeedEntry;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The name under which the journals are read.
@@ -35,6 +36,7 @@ pub async fn publish_events(
     let exchange = broker.names().events_exchange.clone();
     let mut publisher = Publisher::new(broker, "lockstep events");
     let mut back_off = BackOff::default();
+    let mut stopping = stop.clone();
     loop {
         let entries = tokio::select! {
             entries = feed.next(AT_ONCE) => match entries {
@@ -44,7 +46,14 @@ pub async fn publish_events(
             _ = stop.wait_for(|stop| *stop) => return,
         };
         let events: Vec<Event> = entries.iter().flat_map(events_of).collect();
-        while let Err(error) = publish_all(&mut publisher, &exchange, &events).await {
+        loop {
+            let published = tokio::select! {
+                published = publish_all(&mut publisher, &exchange, &events) => published,
+                // A broker that blocks publishers must not keep Lockstep from stopping; what has no cursor is published
+                // again after the start.
+                () = grace_after(&mut stopping) => return,
+            };
+            let Err(error) = published else { break };
             tracing::warn!(%error, "status events are published again");
             publisher.reset();
             if !back_off.wait(&mut stop).await {
@@ -61,6 +70,14 @@ pub async fn publish_events(
             feed.save(partition, sequence);
         }
     }
+}
+
+/// How long confirms are waited for once Lockstep stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+async fn grace_after(stop: &mut watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
+    tokio::time::sleep(GRACE).await;
 }
 
 async fn publish_all(

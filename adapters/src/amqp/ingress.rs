@@ -4,7 +4,7 @@
 //! bounded channel with a place for every delivery that may be under way.
 
 use super::config::AmqpConfig;
-use super::connect::{BackOff, Broker, PublishError, confirmed, publish};
+use super::connect::{BackOff, Broker, PublishError, confirmed, publish_to_queue};
 use super::refusal::{Refusal, read};
 use super::window::Window;
 use crate::identity::AmqpUsers;
@@ -38,6 +38,7 @@ pub struct AmqpCounters {
     acknowledged: AtomicU64,
     dead_lettered: AtomicU64,
     replied: AtomicU64,
+    unanswered: AtomicU64,
     published: AtomicU64,
     connections: AtomicU64,
     connected: AtomicU64,
@@ -51,10 +52,12 @@ pub struct AmqpMetrics {
     pub received: u64,
     /// Deliveries acknowledged.
     pub acknowledged: u64,
-    /// Deliveries that went to the dead-letter exchange.
+    /// Deliveries whose dead letter the broker has confirmed.
     pub dead_lettered: u64,
-    /// Answers sent to `reply_to`.
+    /// Answers to `reply_to` that the broker has confirmed.
     pub replied: u64,
+    /// Answers that no queue took: `reply_to` names none, or a full one. The decision stands all the same.
+    pub unanswered: u64,
     /// Status events that the broker confirmed.
     pub published: u64,
     /// Connections of the consumer made since the start.
@@ -75,6 +78,7 @@ impl AmqpCounters {
             acknowledged: read(&self.acknowledged),
             dead_lettered: read(&self.dead_lettered),
             replied: read(&self.replied),
+            unanswered: read(&self.unanswered),
             published: read(&self.published),
             connections: read(&self.connections),
             connected: read(&self.connected),
@@ -120,7 +124,12 @@ pub async fn consume(
 ) {
     let mut back_off = BackOff::default();
     loop {
-        match Session::open(&config, &broker, &ingress, &counters, &stop).await {
+        let mut stopped = stop.clone();
+        let opened = tokio::select! {
+            opened = Session::open(&config, &broker, &ingress, &counters, &stop) => opened,
+            _ = stopped.wait_for(|stop| *stop) => return,
+        };
+        match opened {
             Ok(mut session) => {
                 back_off.succeeded();
                 add(&counters.connections, 1);
@@ -148,8 +157,15 @@ pub async fn consume(
     }
 }
 
-/// A dead letter or an answer on its way: which delivery it settles.
-type Publication = Pin<Box<dyn Future<Output = (u64, Result<(), PublishError>)>>>;
+/// What is published because of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Letter {
+    Dead,
+    Answer,
+}
+
+/// A letter on its way: which delivery it settles.
+type Publication = Pin<Box<dyn Future<Output = (u64, Letter, Result<(), PublishError>)>>>;
 
 /// One connection's life.
 struct Session<'a> {
@@ -227,10 +243,7 @@ impl<'a> Session<'a> {
                     self.take_outcome(tag, outcome).await?;
                     self.take_ready_outcomes().await?;
                 }
-                Some((tag, sent)) = self.publications.next() => {
-                    sent?;
-                    self.window.settle(tag);
-                }
+                Some((tag, letter, sent)) = self.publications.next() => self.take_confirm(tag, letter, sent)?,
                 () = tokio::time::sleep_until(self.again_at), if !self.again.is_empty() => {
                     for tag in std::mem::take(&mut self.again) {
                         self.hand_in(tag).await?;
@@ -343,8 +356,8 @@ impl<'a> Session<'a> {
         if let Some(correlation) = correlation {
             properties = properties.with_correlation_id(correlation);
         }
-        add(&self.counters.replied, 1);
-        self.send(tag, "", reply_to.as_str(), &body, properties).await
+        self.send(tag, Letter::Answer, "", reply_to.as_str(), &body, properties)
+            .await
     }
 
     /// The delivery is settled once the broker has its dead letter.
@@ -365,23 +378,51 @@ impl<'a> Session<'a> {
         );
         let properties = refusal.properties(delivery);
         let (body, routing_key) = (delivery.data.clone(), delivery.routing_key.clone());
-        add(&self.counters.dead_lettered, 1);
         let exchange = self.dead_letter;
-        self.send(tag, exchange, routing_key.as_str(), &body, properties)
-            .await
+        self.send(
+            tag,
+            Letter::Dead,
+            exchange,
+            routing_key.as_str(),
+            &body,
+            properties,
+        )
+        .await
     }
 
     async fn send(
         &mut self,
         tag: u64,
+        letter: Letter,
         exchange: &str,
         routing_key: &str,
         body: &[u8],
         properties: BasicProperties,
     ) -> Result<(), Ended> {
-        let confirm = publish(&self.out, exchange, routing_key, body, properties).await?;
+        let confirm = publish_to_queue(&self.out, exchange, routing_key, body, properties).await?;
         self.publications
-            .push(Box::pin(async move { (tag, confirmed(confirm).await) }));
+            .push(Box::pin(async move { (tag, letter, confirmed(confirm).await) }));
+        Ok(())
+    }
+
+    /// A letter has arrived or not. A dead letter must: without it the connection is made anew, which declares its queue
+    /// again and brings the delivery back. An answer that its queue does not take is the asker's loss alone.
+    fn take_confirm(
+        &mut self,
+        tag: u64,
+        letter: Letter,
+        sent: Result<(), PublishError>,
+    ) -> Result<(), Ended> {
+        let counter = match (letter, sent) {
+            (Letter::Dead, Ok(())) => &self.counters.dead_lettered,
+            (Letter::Answer, Ok(())) => &self.counters.replied,
+            (Letter::Answer, Err(PublishError::NotTaken | PublishError::Unroutable)) => {
+                &self.counters.unanswered
+            }
+            (_, Err(error)) => return Err(error.into()),
+        };
+        add(counter, 1);
+        self.window.settle(tag);
         Ok(())
     }
 
@@ -402,13 +443,10 @@ impl<'a> Session<'a> {
     async fn drain(&mut self) -> Result<(), Ended> {
         let deadline = tokio::time::sleep(Duration::from_secs(10));
         let mut deadline = std::pin::pin!(deadline);
-        while self.window.len() > self.again.len() {
+        while self.window.unsettled() > self.again.len() {
             tokio::select! {
                 Some((tag, outcome)) = self.outcomes.recv() => self.take_outcome(tag, outcome).await?,
-                Some((tag, sent)) = self.publications.next() => {
-                    sent?;
-                    self.window.settle(tag);
-                }
+                Some((tag, letter, sent)) = self.publications.next() => self.take_confirm(tag, letter, sent)?,
                 () = &mut deadline => break,
             }
             self.acknowledge().await?;

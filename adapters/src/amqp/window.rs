@@ -10,6 +10,7 @@ pub(super) struct Window<T> {
     /// The tag of the first place.
     first: u64,
     places: VecDeque<Option<T>>,
+    unsettled: usize,
 }
 
 impl<T> Window<T> {
@@ -17,6 +18,7 @@ impl<T> Window<T> {
         Self {
             first: 1,
             places: VecDeque::new(),
+            unsettled: 0,
         }
     }
 
@@ -27,6 +29,7 @@ impl<T> Window<T> {
             return false;
         }
         self.places.push_back(Some(kept));
+        self.unsettled += 1;
         true
     }
 
@@ -43,8 +46,9 @@ impl<T> Window<T> {
     pub(super) fn settle(&mut self, tag: u64) {
         if let Some(place) = self.place(tag)
             && let Some(kept) = self.places.get_mut(place)
+            && kept.take().is_some()
         {
-            *kept = None;
+            self.unsettled -= 1;
         }
     }
 
@@ -56,6 +60,11 @@ impl<T> Window<T> {
             self.first += 1;
         }
         (self.first > before).then(|| self.first - 1)
+    }
+
+    /// How many deliveries are not settled.
+    pub(super) fn unsettled(&self) -> usize {
+        self.unsettled
     }
 
     /// How many deliveries are not settled, or wait for one that is not.
@@ -85,6 +94,7 @@ mod tests {
             (window.advance(), window.get(3), window.get(4)),
             (None, Some(&3), None)
         );
+        assert_eq!((window.unsettled(), window.len()), (1, 2));
         window.settle(3);
         assert_eq!((window.advance(), window.len()), (Some(4), 0));
     }

@@ -193,10 +193,15 @@ pub fn report_amqp(metrics: &AmqpMetrics, text: &mut MetricsText) {
         ("acknowledged", "Deliveries acknowledged.", metrics.acknowledged),
         (
             "dead_lettered",
-            "Deliveries that went to the dead-letter exchange.",
+            "Deliveries whose dead letter the broker has confirmed.",
             metrics.dead_lettered,
         ),
-        ("replied", "Answers sent to reply_to.", metrics.replied),
+        (
+            "replied",
+            "Answers to reply_to that the broker has confirmed.",
+            metrics.replied,
+        ),
+        ("unanswered", "Answers that no queue took.", metrics.unanswered),
         (
             "published",
             "Status events that the broker confirmed.",
