@@ -19,6 +19,7 @@
 
 mod acknowledged;
 mod engine;
+mod engine_log;
 mod errors;
 mod identity;
 mod index;

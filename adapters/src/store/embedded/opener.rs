@@ -5,7 +5,7 @@ use super::engine::Engine;
 use super::identity::{self, Lock};
 use super::layout::{self, BlobKey, PartitionRecord, damaged};
 use super::writer::{EmbeddedStore, Standing};
-use super::{errors, space};
+use super::{engine_log, errors, space};
 use fjall::Readable;
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
@@ -114,6 +114,7 @@ impl StoreOpener for EmbeddedOpener {
             space::forget_cached(&directory.join("engine"))?;
         }
         let (acknowledged, reported) = Acknowledged::open(directory)?;
+        engine_log::check(&directory.join("engine"), reported)?;
         let engine = Engine::open(directory, self.config.partitions, self.config.cache_mib)
             .map_err(|error| errors::engine(directory, "opening", &error))?;
         let number = commit_number(&engine)?;
