@@ -3,7 +3,7 @@
 use super::invoice::{Invoice, Sale, gather};
 use super::line::{FileError, LineCounts, read};
 use super::prices::{Derived, InvalidRule, PriceBook};
-use super::returns::{Cancellation, Ledger};
+use super::returns::{Cancellation, Ledger, Wholes};
 use super::stock::{Opening, Receipt, supply};
 use jiff::civil::Date;
 use lockstep_actors::ids::{CustomerId, Sku};
@@ -121,7 +121,7 @@ impl Plan {
 
 fn trading_days(invoices: &[Invoice], book: &mut PriceBook) -> Result<Vec<Day>, PlanError> {
     let mut days: Vec<Day> = Vec::new();
-    let mut ledger = Ledger::default();
+    let mut ledger = Ledger::new(Wholes::find(invoices)?);
     for invoice in invoices {
         let mut events = Vec::new();
         book.know(invoice);

@@ -43,7 +43,7 @@ pub(super) struct ListPrices {
 }
 
 impl ListPrices {
-    fn at(&self, quantity: PositiveQuantity) -> Price {
+    pub(super) fn at(&self, quantity: PositiveQuantity) -> Price {
         let reached = self.breaks.iter().rev().find(|at| at.from <= quantity);
         reached.map_or(self.base, |at| at.value)
     }

@@ -3,10 +3,12 @@
 //! Invariant: no more is given back to a sale than it sold of a SKU.
 
 use super::invoice::{Invoice, Sale};
-use lockstep_actors::ids::{CustomerId, OrderKey, Sku};
+use super::line::GoodsLine;
+use compact_str::CompactString;
+use lockstep_actors::ids::{CustomerId, InvalidName, OrderKey, Sku};
 use lockstep_actors::money::Price;
 use lockstep_actors::quantity::PositiveQuantity;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A `C` invoice.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,86 +38,138 @@ pub struct ReturnPart {
     pub credited: Price,
 }
 
+/// By SKU: how many units.
+type Goods = BTreeMap<Sku, i64>;
+
 struct Sold {
     order: OrderKey,
-    /// By SKU: what has not come back.
-    left: BTreeMap<Sku, i64>,
-    untouched: bool,
+    /// What has not come back.
+    left: Goods,
 }
 
-/// The sales so far, by customer.
-#[derive(Default)]
-pub(super) struct Ledger {
-    sold: HashMap<CustomerId, Vec<Sold>>,
+/// Which cancellations take back a whole order: the newest earlier sale to that customer of exactly these goods, each
+/// sale once.
+pub(super) struct Wholes(HashMap<CompactString, OrderKey>);
+
+impl Wholes {
+    /// Looks through all documents in file order.
+    pub(super) fn find(invoices: &[Invoice]) -> Result<Self, InvalidName> {
+        let mut sold: HashMap<&CustomerId, Vec<Sold>> = HashMap::new();
+        let mut wholes = HashMap::new();
+        for invoice in invoices {
+            let sales = sold.entry(&invoice.customer).or_default();
+            if !invoice.is_cancellation() {
+                sales.extend(invoice.sales()?.iter().map(Sold::of));
+                continue;
+            }
+            let wanted = cancelled_goods(invoice);
+            if let Some(place) = sales.iter().rposition(|sold| sold.left == wanted) {
+                wholes.insert(invoice.number.clone(), sales.remove(place).order);
+            }
+        }
+        Ok(Self(wholes))
+    }
 }
 
-impl Ledger {
-    pub(super) fn sell(&mut self, sale: &Sale) {
-        let mut left = BTreeMap::new();
+fn cancelled_goods(invoice: &Invoice) -> Goods {
+    let mut goods = Goods::new();
+    for line in &invoice.lines {
+        *goods.entry(line.sku.clone()).or_default() += line.quantity.saturating_neg();
+    }
+    goods
+}
+
+impl Sold {
+    fn of(sale: &Sale) -> Self {
+        let mut left = Goods::new();
         for line in &sale.lines {
             *left.entry(line.sku.clone()).or_default() += line.quantity.units();
         }
-        let sold = Sold {
+        Self {
             order: sale.order.clone(),
             left,
-            untouched: true,
-        };
-        self.sold.entry(sale.customer.clone()).or_default().push(sold);
+        }
+    }
+}
+
+/// The sales so far, by customer.
+pub(super) struct Ledger {
+    sold: HashMap<CustomerId, Vec<Sold>>,
+    wholes: Wholes,
+    /// The orders that are taken back as a whole: nothing else is matched to them.
+    spoken_for: HashSet<OrderKey>,
+}
+
+impl Ledger {
+    pub(super) fn new(wholes: Wholes) -> Self {
+        let spoken_for = wholes.0.values().cloned().collect();
+        Self {
+            sold: HashMap::new(),
+            wholes,
+            spoken_for,
+        }
     }
 
-    /// Matches a cancellation: to the newest sale of exactly these goods, else line by line to the newest sales that
-    /// still have them.
+    pub(super) fn sell(&mut self, sale: &Sale) {
+        let sold = self.sold.entry(sale.customer.clone()).or_default();
+        sold.push(Sold::of(sale));
+    }
+
+    /// Matches a cancellation: to the order that it takes back as a whole, else line by line to the newest sales that
+    /// still have the goods.
     pub(super) fn cancel(&mut self, invoice: &Invoice) -> Cancellation {
+        let whole = self.wholes.0.get(&invoice.number).cloned();
         let sales = self.sold.entry(invoice.customer.clone()).or_default();
-        let mut wanted: BTreeMap<Sku, i64> = BTreeMap::new();
-        for line in &invoice.lines {
-            *wanted.entry(line.sku.clone()).or_default() += line.quantity.saturating_neg();
-        }
-        let whole = sales
-            .iter()
-            .rposition(|sold| sold.untouched && sold.left == wanted);
-        let order = whole
-            .and_then(|place| sales.get(place))
-            .map(|sold| sold.order.clone());
-        let mut parts = Vec::new();
+        let mut parts = Parts::of(invoice);
         for line in &invoice.lines {
             let mut rest = line.quantity.saturating_neg();
-            let mut give = |units: i64, order: Option<OrderKey>| {
-                if let Ok(quantity) = PositiveQuantity::new(units) {
-                    parts.push(ReturnPart {
-                        document: format!("{}/{}/{}", invoice.number, line.row, parts.len() + 1),
-                        sku: line.sku.clone(),
-                        quantity,
-                        order,
-                        credited: line.unit_price,
-                    });
-                }
-            };
-            let only = |place: usize| whole.is_none_or(|whole| whole == place);
-            for (_, sold) in sales
-                .iter_mut()
-                .enumerate()
-                .rev()
-                .filter(|(place, _)| only(*place))
-            {
-                let Some(left) = sold.left.get_mut(&line.sku) else {
-                    continue;
+            for sold in sales.iter_mut().rev() {
+                let eligible = match &whole {
+                    Some(whole) => sold.order == *whole,
+                    None => !self.spoken_for.contains(&sold.order),
                 };
-                let units = rest.min(*left);
-                if units > 0 {
+                let left = sold.left.get_mut(&line.sku).filter(|left| eligible && **left > 0);
+                if let Some(left) = left {
+                    let units = rest.min(*left);
                     *left -= units;
                     rest -= units;
-                    sold.untouched = false;
-                    give(units, Some(sold.order.clone()));
+                    parts.give(line, units, Some(&sold.order));
                 }
             }
-            give(rest, None);
+            parts.give(line, rest, None);
         }
         Cancellation {
             invoice: invoice.number.to_string(),
             customer: invoice.customer.clone(),
-            whole: order,
-            parts,
+            whole,
+            parts: parts.parts,
+        }
+    }
+}
+
+/// The parts of a cancellation as they are found.
+struct Parts<'a> {
+    invoice: &'a Invoice,
+    parts: Vec<ReturnPart>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(invoice: &'a Invoice) -> Self {
+        Self {
+            invoice,
+            parts: Vec::new(),
+        }
+    }
+
+    fn give(&mut self, line: &GoodsLine, units: i64, order: Option<&OrderKey>) {
+        if let Ok(quantity) = PositiveQuantity::new(units) {
+            self.parts.push(ReturnPart {
+                document: format!("{}/{}/{}", self.invoice.number, line.row, self.parts.len() + 1),
+                sku: line.sku.clone(),
+                quantity,
+                order: order.cloned(),
+                credited: line.unit_price,
+            });
         }
     }
 }
