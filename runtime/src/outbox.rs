@@ -22,7 +22,6 @@ struct Stream {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     streams: HashMap<PartitionId, Stream, FixedState>,
-    pending: usize,
 }
 
 /// A stream's numbers as the partition header keeps them.
@@ -44,7 +43,7 @@ impl Outbox {
             };
             streams.insert(head.to, stream);
         }
-        Self { streams, pending: 0 }
+        Self { streams }
     }
 
     /// The number that the next message to `to` takes.
@@ -52,21 +51,24 @@ impl Outbox {
         self.streams.get(&to).map_or(0, |stream| stream.last) + 1
     }
 
-    /// Keeps a message that entry `entry` decided. One that is known to have arrived is only counted.
-    pub(crate) fn push(&mut self, entry: Sequence, message: Arc<InternalMessage>) {
+    /// Keeps a message that entry `entry` decided. One that is known to have arrived is only counted. Says whether it is
+    /// kept.
+    pub(crate) fn push(&mut self, entry: Sequence, message: Arc<InternalMessage>) -> bool {
         let stream = self.streams.entry(message.to).or_default();
         stream.last = stream.last.max(message.sequence);
-        if message.sequence > stream.acknowledged {
+        let kept = message.sequence > stream.acknowledged;
+        if kept {
             stream.pending.push_back((entry, message));
-            self.pending += 1;
         }
+        kept
     }
 
-    /// Forgets everything to `to` up to `sequence`.
-    pub(crate) fn acknowledge(&mut self, to: PartitionId, sequence: u64) {
+    /// Forgets everything to `to` up to `sequence`, and says how many messages that were.
+    pub(crate) fn acknowledge(&mut self, to: PartitionId, sequence: u64) -> usize {
         let Some(stream) = self.streams.get_mut(&to) else {
-            return;
+            return 0;
         };
+        let before = stream.pending.len();
         stream.acknowledged = stream.acknowledged.max(sequence);
         while stream
             .pending
@@ -74,13 +76,8 @@ impl Outbox {
             .is_some_and(|(_, message)| message.sequence <= sequence)
         {
             stream.pending.pop_front();
-            self.pending -= 1;
         }
-    }
-
-    /// How many messages have not been acknowledged.
-    pub(crate) fn pending(&self) -> usize {
-        self.pending
+        before - stream.pending.len()
     }
 
     /// The oldest entry with a message that has not been acknowledged.

@@ -157,6 +157,8 @@ pub struct Shard<D: Domain> {
     /// By [`PartitionId`]; `None` for those of other shards.
     partition_index: Vec<Option<usize>>,
     partitions: Vec<Partition>,
+    /// Of all partitions: asked for each message.
+    pending_sends: usize,
     alarms: Alarms,
     residents: Residents,
     open: Batch<D>,
@@ -207,10 +209,7 @@ impl<D: Domain> Shard<D> {
     /// How many messages to other entities are under way.
     #[must_use]
     pub fn pending_sends(&self) -> usize {
-        self.partitions
-            .iter()
-            .map(|partition| partition.outbox.pending())
-            .sum()
+        self.pending_sends
     }
 
     /// How many batches are being stored.
@@ -334,7 +333,7 @@ impl<D: Domain> Shard<D> {
     /// Notes that another partition has durably taken a stream up to a number.
     pub fn acknowledged(&mut self, acknowledgement: Acknowledgement) {
         if let Some(partition) = self.local(acknowledgement.from) {
-            self.partitions[partition]
+            self.pending_sends -= self.partitions[partition]
                 .outbox
                 .acknowledge(acknowledgement.to, acknowledgement.sequence);
         }
@@ -719,7 +718,8 @@ impl<D: Domain> Shard<D> {
             sends.truncate(sends_before);
         }
         for send in &sends[sends_before..] {
-            self.partitions[partition].outbox.push(sequence, Arc::clone(send));
+            let kept = self.partitions[partition].outbox.push(sequence, Arc::clone(send));
+            self.pending_sends += usize::from(kept);
         }
         self.open.released.sends = sends;
         attempt

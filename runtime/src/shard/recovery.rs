@@ -28,6 +28,7 @@ impl<D: Domain> Shard<D> {
             reader,
             tables: D::Tables::default(),
             partitions: Vec::with_capacity(states.len()),
+            pending_sends: 0,
             alarms: Alarms::default(),
             residents: Residents::new(D::Tables::KINDS),
             open: Batch::new(1),
@@ -177,7 +178,8 @@ impl<D: Domain> Shard<D> {
                 entity: send.entity.into(),
                 command: send.command.into(),
             };
-            partition.outbox.push(entry.sequence, Arc::new(message));
+            let kept = partition.outbox.push(entry.sequence, Arc::new(message));
+            self.pending_sends += usize::from(kept);
         }
         if entry.sequence < header.state_from || !entry.has_events() {
             return Ok(());
