@@ -8,6 +8,7 @@ use crate::ids::{Sku, WarehouseCode};
 use crate::pricing::list::ListRow;
 use crate::quantity::Quantity;
 use dashmap::DashMap;
+use foldhash::fast::RandomState;
 use lockstep_runtime::message::Sequence;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -101,8 +102,8 @@ impl LevelRow {
 /// The shared read models.
 #[derive(Debug, Default)]
 pub struct Reference {
-    levels: DashMap<Sku, Vec<LevelRow>>,
-    prices: DashMap<Sku, (Sequence, Arc<[ListRow]>)>,
+    levels: DashMap<Sku, Vec<LevelRow>, RandomState>,
+    prices: DashMap<Sku, (Sequence, Arc<[ListRow]>), RandomState>,
 }
 
 impl Reference {
