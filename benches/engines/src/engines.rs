@@ -108,7 +108,10 @@ impl Fjall {
 
 impl Engine for Fjall {
     fn commit(&mut self, blobs: Vec<Blob>, old: Option<Vec<Blob>>) {
-        let mut batch = self.database.batch().durability(Some(fjall::PersistMode::SyncData));
+        let mut batch = self
+            .database
+            .batch()
+            .durability(Some(fjall::PersistMode::SyncData));
         for blob in old.iter().flatten() {
             batch.remove(&self.journal, key(blob));
         }
@@ -142,7 +145,9 @@ impl Engine for Redb {
             }
             for blob in &blobs {
                 let key = key(blob);
-                table.insert(key.as_slice(), blob.bytes.as_slice()).expect("inserted");
+                table
+                    .insert(key.as_slice(), blob.bytes.as_slice())
+                    .expect("inserted");
             }
         }
         write.commit().expect("redb commits");
@@ -157,7 +162,10 @@ impl raft_engine::MessageExt for Entry {
     type Entry = protobuf::well_known_types::BytesValue;
 
     fn index(entry: &Self::Entry) -> u64 {
-        entry.value.first_chunk().map_or(0, |index| u64::from_le_bytes(*index))
+        entry
+            .value
+            .first_chunk()
+            .map_or(0, |index| u64::from_le_bytes(*index))
     }
 }
 
@@ -236,6 +244,6 @@ impl Engine for Rocks {
         }
         let mut options = rocksdb::WriteOptions::default();
         options.set_sync(true);
-        self.database.write_opt(&batch, &options).expect("rocksdb commits");
+        self.database.write_opt(batch, &options).expect("rocksdb commits");
     }
 }

@@ -37,7 +37,9 @@ struct Run {
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let directory = PathBuf::from(arguments.next().unwrap_or_else(|| "/tmp/engines-data".to_owned()));
-    let seconds: f64 = arguments.next().map_or(2.0, |text| text.parse().expect("seconds"));
+    let seconds: f64 = arguments
+        .next()
+        .map_or(2.0, |text| text.parse().expect("seconds"));
     let runs: usize = arguments.next().map_or(3, |text| text.parse().expect("runs"));
     println!("{EVENT_BYTES}-byte events, {seconds} s a run, median of {runs} runs");
     println!("| engine | batch | events/s | CPU us/event | MiB on disk |");
@@ -76,9 +78,10 @@ fn run(name: &str, directory: &Path, batch: usize, time: Duration) -> Run {
     let began = Instant::now();
     let cpu = processor_micros();
     let mut events = 0;
-    let mut commit = 0;
+    let mut commit = 0_u64;
     while began.elapsed() < time {
-        engine.commit(&blobs(batch, commit), commit.checked_sub(KEEP_COMMITS).map(|old| blobs(batch, old)));
+        let old = commit.checked_sub(KEEP_COMMITS).map(|old| blobs(batch, old));
+        engine.commit(blobs(batch, commit), old);
         commit += 1;
         events += batch;
     }

@@ -26,7 +26,11 @@ const STATE_BYTES: usize = 100;
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let directory = PathBuf::from(arguments.next().unwrap_or_else(|| "/tmp/opening-data".to_owned()));
-    let mut number = |default: u64| arguments.next().map_or(default, |text| text.parse().expect("a number"));
+    let mut number = |default: u64| {
+        arguments
+            .next()
+            .map_or(default, |text| text.parse().expect("a number"))
+    };
     let snapshots = number(2_500_000);
     let entries = number(1_000_000);
     if directory.exists() {
@@ -49,7 +53,9 @@ fn main() {
     let mut store = opener.open().expect("opens");
     println!("opened in {:.2} s", began.elapsed().as_secs_f64());
     let began = Instant::now();
-    store.acquire(&partitions.all().collect::<Vec<_>>()).expect("partitions");
+    store
+        .acquire(&partitions.all().collect::<Vec<_>>())
+        .expect("partitions");
     println!("acquired in {:.2} s", began.elapsed().as_secs_f64());
     read(&*store.reader(), partitions);
     std::fs::remove_dir_all(&directory).expect("removed");
@@ -62,7 +68,13 @@ fn fill(store: &mut dyn Store, snapshots: u64, entries: u64) {
     let commits = snapshots.max(entries) / COMMIT;
     let mut committed = 0;
     for commit in 0..commits {
-        let batch = batch(epoch, commit, commit < snapshots / COMMIT, commit >= commits - entries / COMMIT, committed);
+        let batch = batch(
+            epoch,
+            commit,
+            commit < snapshots / COMMIT,
+            commit >= commits - entries / COMMIT,
+            committed,
+        );
         if commit >= commits - entries / COMMIT {
             committed += COMMIT / u64::from(PARTITIONS);
         }
@@ -75,11 +87,16 @@ fn batch(epoch: Epoch, commit: u64, with_snapshots: bool, with_entries: bool, co
     let part = |partition: u16| {
         let snapshot = |at: u64| SnapshotRecord {
             kind: EntityKind(0),
-            entity: format!("SKU-{:07}/W{partition:03}", (commit * each + at).wrapping_mul(7_919) % 10_000_000)
-                .into_bytes()
-                .into(),
+            entity: format!(
+                "SKU-{:07}/W{partition:03}",
+                (commit * each + at).wrapping_mul(7_919) % 10_000_000
+            )
+            .into_bytes()
+            .into(),
             sequence: Sequence(1),
-            alarm: commit.is_multiple_of(50).then(|| Timestamp::from_millis(i64::try_from(commit).expect("small"))),
+            alarm: commit
+                .is_multiple_of(50)
+                .then(|| Timestamp::from_millis(i64::try_from(commit).expect("small"))),
             previous_alarm: None,
             state: vec![7; STATE_BYTES],
         };
@@ -87,9 +104,21 @@ fn batch(epoch: Epoch, commit: u64, with_snapshots: bool, with_entries: bool, co
             partition: PartitionId(partition),
             epoch,
             first_sequence: Sequence(1 + committed),
-            entries: if with_entries { u32::try_from(each).expect("small") } else { 0 },
-            journal: if with_entries { vec![3; ENTRY_BYTES * usize::try_from(each).expect("small")] } else { Vec::new() },
-            snapshots: if with_snapshots { (0..each).map(snapshot).collect() } else { Vec::new() },
+            entries: if with_entries {
+                u32::try_from(each).expect("small")
+            } else {
+                0
+            },
+            journal: if with_entries {
+                vec![3; ENTRY_BYTES * usize::try_from(each).expect("small")]
+            } else {
+                Vec::new()
+            },
+            snapshots: if with_snapshots {
+                (0..each).map(snapshot).collect()
+            } else {
+                Vec::new()
+            },
             ..PartitionBatch::default()
         }
     };
@@ -111,7 +140,9 @@ fn read(reader: &dyn StoreReader, partitions: PartitionCount) {
             found += 1;
             ControlFlow::Continue(())
         };
-        reader.snapshots(partition, EntityKind(0), visit).expect("snapshots");
+        reader
+            .snapshots(partition, EntityKind(0), visit)
+            .expect("snapshots");
         found
     });
     timed("alarms", &mut |partition| {
@@ -129,7 +160,9 @@ fn read(reader: &dyn StoreReader, partitions: PartitionCount) {
             found += 1;
             ControlFlow::Continue(())
         };
-        reader.journal(partition, Sequence(0), visit).expect("the journal");
+        reader
+            .journal(partition, Sequence(0), visit)
+            .expect("the journal");
         found
     });
 }
