@@ -61,8 +61,8 @@ pub(super) async fn of(
         "units": { "opening": books.opening, "received": books.received, "corrected": books.corrected, "shipped": shipped,
             "on_hand": stock.on_hand, "held": stock.held },
         "stock": { "pairs": stock.pairs, "conserved": stock.unequal == 0, "skus_that_do_not_add_up": stock.unequal,
-            "oversold_pairs": stock.oversold, "held_without_order": stock.stray },
-        "revenue": { "currency": "EUR", "shipped_orders": orders.revenue, "waterfall": orders.waterfall },
+            "short_pairs": stock.short, "held_without_order": stock.stray },
+        "revenue": { "currency": "EUR", "shipped_orders": orders.revenue.normalize(), "waterfall": orders.waterfall },
         "stock_events": { "total": books.stock_events, "refused": books.refused_events },
         "channels": channels,
         "latency_ms": { "order_booked": quantiles(&books.booked), "stock_event_durable": quantiles(&books.durable) },
@@ -141,11 +141,12 @@ struct Stock {
     on_hand: i64,
     held: i64,
     unequal: u64,
-    oversold: u64,
+    /// More is held than is there: a loss was reported of goods that were promised.
+    short: u64,
     stray: u64,
 }
 
-/// Every SKU: what came in less what was shipped is there, what is held is held for an order, and nothing is oversold.
+/// Every SKU: what came in less what was shipped is there, what is held is held for an order, and no more is held than is there.
 fn check_stock(books: &Books, orders: &Orders, service: &Service) -> Stock {
     let ingress = service.ingress();
     let mut stock = Stock {
@@ -153,7 +154,7 @@ fn check_stock(books: &Books, orders: &Orders, service: &Service) -> Stock {
         on_hand: 0,
         held: 0,
         unequal: 0,
-        oversold: 0,
+        short: 0,
         stray: 0,
     };
     for (sku, moved) in &books.moved {
@@ -167,8 +168,8 @@ fn check_stock(books: &Books, orders: &Orders, service: &Service) -> Stock {
         let by_orders = orders.held.get(sku).copied().unwrap_or(0);
         stock.unequal += u64::from(moved - shipped != on_hand);
         stock.stray += u64::from(held != by_orders);
-        let oversold = levels.iter().filter(|level| level.reserved > level.on_hand);
-        stock.oversold += oversold.count() as u64;
+        let short = levels.iter().filter(|level| level.reserved > level.on_hand);
+        stock.short += short.count() as u64;
     }
     stock
 }
@@ -237,10 +238,10 @@ pub(super) fn text(result: &Value) -> String {
     line(
         "stock",
         format!(
-            "{} pairs of SKU and warehouse; SKUs that do not add up: {}; oversold pairs: {}; held without an order: {}",
+            "{} pairs of SKU and warehouse; SKUs that do not add up: {}; short since a loss: {}; held without an order: {}",
             at("/stock/pairs"),
             at("/stock/skus_that_do_not_add_up"),
-            at("/stock/oversold_pairs"),
+            at("/stock/short_pairs"),
             at("/stock/held_without_order")
         ),
     );
