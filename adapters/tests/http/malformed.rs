@@ -5,6 +5,9 @@ use crate::rig::{Answer, Rig};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+/// A name, a body, and the status, code and field that it is refused with.
+type Case = (&'static str, Vec<u8>, u16, &'static str, Option<&'static str>);
+
 async fn send(rig: &Rig, path: &str, content_type: &str, body: Vec<u8>) -> Answer {
     let request = rig
         .request(Method::POST, path)
@@ -34,7 +37,7 @@ async fn every_class_of_malformed_body_is_refused_by_name() {
     let overflow = String::from_utf8(quantity(json!(1)))
         .unwrap()
         .replace("\"quantity\":1", "\"quantity\":99999999999999999999999999");
-    let cases: Vec<(&str, Vec<u8>, u16, &str, Option<&str>)> = vec![
+    let cases: Vec<Case> = vec![
         ("empty", Vec::new(), 400, "malformed", None),
         (
             "truncated",
