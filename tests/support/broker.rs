@@ -3,9 +3,9 @@
 use super::poll::until;
 use lapin::options::{
     BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions,
-    QueueDeleteOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
 };
-use lapin::types::{AMQPValue, ShortString};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
 use lockstep_adapters::amqp::Names;
 use std::collections::BTreeMap;
@@ -29,6 +29,15 @@ impl Sender {
         Self {
             names: Names::of(&prefix),
             prefix,
+            channel: None,
+        }
+    }
+
+    /// Another sender to the same service.
+    pub fn another(&self) -> Self {
+        Self {
+            prefix: self.prefix.clone(),
+            names: self.names.clone(),
             channel: None,
         }
     }
@@ -109,16 +118,26 @@ impl Sender {
         .await
     }
 
-    /// How many dead letters there are.
+    /// How many dead letters wait.
     pub async fn dead_letters(&mut self) -> u32 {
-        let queue = ShortString::from(self.names.dead_letter.as_str());
-        let options = lapin::options::QueueDeclareOptions {
+        let queue = self.names.dead_letter.clone();
+        self.waiting(&queue).await.expect("the broker is there")
+    }
+
+    /// Whether every message has been delivered to the service.
+    pub async fn is_drained(&mut self) -> bool {
+        let queue = self.names.ingress_queue.clone();
+        self.waiting(&queue).await == Some(0)
+    }
+
+    async fn waiting(&mut self, queue: &str) -> Option<u32> {
+        let options = QueueDeclareOptions {
             passive: true,
-            ..Default::default()
+            ..QueueDeclareOptions::default()
         };
-        let channel = self.channel().await.unwrap();
-        let queue = channel.queue_declare(queue, options, Default::default()).await.unwrap();
-        queue.message_count()
+        let channel = self.channel().await.ok()?;
+        let declared = channel.queue_declare(queue.into(), options, FieldTable::default());
+        Some(declared.await.ok()?.message_count())
     }
 
     /// Deletes everything that was declared under the prefix.

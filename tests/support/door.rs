@@ -62,7 +62,8 @@ impl Door {
     /// A JSON document; `None` if the service is away.
     pub async fn look(&self, path: &str) -> Option<Value> {
         let answer = self.http.get(format!("{}{path}", self.base)).send().await.ok()?;
-        if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
+        // An order that was published may not have been decided yet.
+        if matches!(answer.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::NOT_FOUND) {
             return None;
         }
         let answer = answer.error_for_status().unwrap();
