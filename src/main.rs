@@ -55,7 +55,10 @@ enum Command {
     /// Look at what a store at rest holds.
     Inspect(inspect::InspectArguments),
     /// Make, revoke and list the API keys of calling systems.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  lockstep key create web-shop --scope orders:write"
+    )]
     Key(keys::KeyCommand),
     /// Print the JSON Schemas of the canonical messages.
     #[command(

@@ -44,20 +44,25 @@ pub(crate) enum Subject {
         warehouse: String,
     },
     /// A SKU's list prices and their events.
+    #[command(after_help = "Example:\n  lockstep inspect price A-100")]
     Price {
         /// The SKU.
         sku: String,
     },
     /// A customer's contract and its events.
+    #[command(after_help = "Example:\n  lockstep inspect contract C-1001")]
     Contract {
         /// The customer.
         customer: String,
     },
     /// How many orders stand in which state.
+    #[command(after_help = "Example:\n  lockstep inspect orders --json")]
     Orders,
     /// Every order that waits for a person, with reason and age, the oldest first.
+    #[command(after_help = "Example:\n  lockstep inspect exceptions")]
     Exceptions,
     /// Every message that no entity could digest, with its reason.
+    #[command(after_help = "Example:\n  lockstep inspect dead-letters")]
     DeadLetters,
 }
 

@@ -1,0 +1,156 @@
+//! RabbitMQ as a sender uses it: publisher confirms, and sending again what was not confirmed.
+
+use super::poll::until;
+use lapin::options::{
+    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
+use lockstep_adapters::amqp::Names;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const URL: &str = "amqp://guest:guest@127.0.0.1:5672/%2f";
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(60);
+
+/// A connection that is made anew when it is lost, and names that no other test has.
+#[derive(Debug)]
+pub struct Sender {
+    pub prefix: String,
+    pub names: Names,
+    channel: Option<(Connection, Channel)>,
+}
+
+impl Sender {
+    pub fn new(test: &str) -> Self {
+        let nanoseconds = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+        let prefix = format!("test-{test}-{}-{nanoseconds}", std::process::id());
+        Self {
+            names: Names::of(&prefix),
+            prefix,
+            channel: None,
+        }
+    }
+
+    /// Another sender to the same service.
+    pub fn another(&self) -> Self {
+        Self {
+            prefix: self.prefix.clone(),
+            names: self.names.clone(),
+            channel: None,
+        }
+    }
+
+    /// The configuration of a service that reads what this sends.
+    pub fn tables(&self) -> String {
+        format!(
+            "[amqp]\nurl = {URL:?}\nprefix = {:?}\nprefetch = 64\n\n\
+             [amqp.users]\nguest = {{ system = \"wms\", scopes = [\"admin\"] }}\n",
+            self.prefix
+        )
+    }
+
+    async fn channel(&mut self) -> lapin::Result<&Channel> {
+        let lost = self.channel.as_ref().is_none_or(|(connection, channel)| {
+            !connection.status().connected() || !channel.status().connected()
+        });
+        if lost {
+            self.channel = None;
+            let connection = Connection::connect(URL, ConnectionProperties::default()).await?;
+            let channel = connection.create_channel().await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            self.names.declare(&channel).await?;
+            self.channel = Some((connection, channel));
+        }
+        Ok(&self.channel.as_ref().unwrap().1)
+    }
+
+    async fn try_publish(&mut self, content_type: &str, body: &[u8]) -> lapin::Result<bool> {
+        let exchange = ShortString::from(self.names.ingress_exchange.as_str());
+        let properties = BasicProperties::default()
+            .with_content_type(content_type.into())
+            .with_user_id("guest".into())
+            .with_delivery_mode(2);
+        let channel = self.channel().await?;
+        let publishing = channel.basic_publish(
+            exchange,
+            "test".into(),
+            BasicPublishOptions::default(),
+            body,
+            properties,
+        );
+        Ok(matches!(publishing.await?.await?, Confirmation::Ack(_)))
+    }
+
+    /// Publishes until the broker has confirmed it: the message may then be there more than once.
+    pub async fn publish(&mut self, content_type: &str, body: &[u8]) {
+        until("the broker's confirmation", CONFIRMED_WITHIN, async || {
+            let attempt = tokio::time::timeout(Duration::from_secs(5), self.try_publish(content_type, body));
+            match attempt.await {
+                Ok(Ok(true)) => Some(()),
+                Ok(Ok(false)) => None,
+                Ok(Err(_)) | Err(_) => {
+                    self.channel = None;
+                    None
+                }
+            }
+        })
+        .await;
+    }
+
+    /// The next dead letter and its headers, taken from the queue.
+    pub async fn dead_letter(&mut self) -> (Vec<u8>, BTreeMap<String, String>) {
+        let queue = ShortString::from(self.names.dead_letter.as_str());
+        until("a dead letter", CONFIRMED_WITHIN, async || {
+            let channel = self.channel().await.unwrap();
+            let got = channel.basic_get(queue.clone(), BasicGetOptions::default()).await;
+            let message = got.unwrap()?;
+            message.delivery.ack(BasicAckOptions::default()).await.unwrap();
+            let headers = message.delivery.properties.headers().clone().unwrap_or_default();
+            let text = |(name, value): (&ShortString, &AMQPValue)| match value {
+                AMQPValue::LongString(value) => Some((name.to_string(), value.to_string())),
+                _ => None,
+            };
+            let headers = headers.inner().iter().filter_map(text).collect();
+            Some((message.delivery.data.clone(), headers))
+        })
+        .await
+    }
+
+    /// How many dead letters wait.
+    pub async fn dead_letters(&mut self) -> u32 {
+        let queue = self.names.dead_letter.clone();
+        self.waiting(&queue).await.expect("the broker is there")
+    }
+
+    /// Whether every message has been delivered to the service.
+    pub async fn is_drained(&mut self) -> bool {
+        let queue = self.names.ingress_queue.clone();
+        self.waiting(&queue).await == Some(0)
+    }
+
+    async fn waiting(&mut self, queue: &str) -> Option<u32> {
+        let options = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let channel = self.channel().await.ok()?;
+        let declared = channel.queue_declare(queue.into(), options, FieldTable::default());
+        Some(declared.await.ok()?.message_count())
+    }
+
+    /// Deletes everything that was declared under the prefix.
+    pub async fn clean_up(mut self) {
+        let names = self.names.clone();
+        let channel = self.channel().await.unwrap();
+        for queue in [&names.ingress_queue, &names.dead_letter] {
+            let deleted = channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default());
+            deleted.await.unwrap();
+        }
+        for exchange in [&names.ingress_exchange, &names.dead_letter, &names.events_exchange] {
+            let deleted = channel.exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default());
+            deleted.await.unwrap();
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! A real `lockstep serve` process on a store of its own, that can be killed, stopped and started again.
+
+use super::door::Door;
+use super::poll::until;
+use super::port::Port;
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+const STARTS_WITHIN: Duration = Duration::from_secs(30);
+const STOPS_WITHIN: Duration = Duration::from_secs(30);
+
+/// The binary under test.
+pub fn lockstep() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
+    command.env_remove("LOCKSTEP_CONFIG").env_remove("LOCKSTEP_STORE");
+    command.env("RUST_LOG", "warn").kill_on_drop(true);
+    command
+}
+
+/// The service; gone with its directory when dropped.
+#[derive(Debug)]
+pub struct Service {
+    pub http: reqwest::Client,
+    directory: TempDir,
+    port: Port,
+    child: Option<Child>,
+}
+
+impl Service {
+    /// Writes the configuration: HTTP for anybody on this machine, a small store, and `tables`.
+    pub fn new(tables: &str) -> Self {
+        let service = Self {
+            http: reqwest::Client::builder()
+                .timeout(Duration::from_secs(10))
+                .build()
+                .unwrap(),
+            directory: tempfile::Builder::new()
+                .prefix("lockstep-test-")
+                .tempdir()
+                .unwrap(),
+            port: Port::reserve(),
+            child: None,
+        };
+        std::fs::write(service.config(), service.configuration(tables)).unwrap();
+        service
+    }
+
+    fn configuration(&self, tables: &str) -> String {
+        format!(
+            "[node]\nshards = 2\n\n[store]\ndirectory = {store:?}\npartitions = 16\n\n\
+             [http]\nlisten = \"127.0.0.1:{port}\"\nkeys = {keys:?}\nanonymous_on_loopback = true\n\n{tables}\n",
+            store = self.store(),
+            keys = self.directory.path().join("keys.toml"),
+            port = self.port.number,
+        )
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.directory.path().join("lockstep.toml")
+    }
+
+    pub fn store(&self) -> PathBuf {
+        self.directory.path().join("store")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.directory.path().join("log")
+    }
+
+    /// What it has written to stderr since it was first started.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port.number)
+    }
+
+    /// Starts it and waits until it takes messages.
+    pub async fn start(&mut self) {
+        self.spawn();
+        self.ready().await;
+    }
+
+    fn spawn(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_file())
+            .unwrap();
+        let child = serve(&self.config()).stderr(log).spawn().unwrap();
+        self.child = Some(child);
+    }
+
+    async fn ready(&mut self) {
+        let url = self.url("/v1/ready");
+        until("readiness", STARTS_WITHIN, async || {
+            if let Some(status) = self.child.as_mut()?.try_wait().unwrap() {
+                panic!("the service ended with {status}: {}", self.log());
+            }
+            let answer = self.http.get(&url).send().await.ok()?;
+            answer.status().is_success().then_some(())
+        })
+        .await;
+    }
+
+    /// Ends it as a power cut would, as far as the process goes.
+    pub async fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().await.unwrap();
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("it runs");
+        let id = i32::try_from(child.id().expect("it has not ended")).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), Signal::TERM).unwrap();
+        let ended = tokio::time::timeout(STOPS_WITHIN, child.wait()).await;
+        ended
+            .unwrap_or_else(|_| panic!("SIGTERM did not stop it within {STOPS_WITHIN:?}: {}", self.log()))
+            .unwrap()
+    }
+
+    /// The way in, for clients that go on while it is away.
+    pub fn door(&self) -> Door {
+        Door {
+            http: self.http.clone(),
+            base: self.url(""),
+        }
+    }
+}
+
+/// `lockstep serve` with a configuration, not yet started.
+pub fn serve(config: &Path) -> Command {
+    let mut command = lockstep();
+    command.arg("serve").arg("--config").arg(config);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
