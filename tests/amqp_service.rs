@@ -42,7 +42,11 @@ fn erp_of_today() -> Emulator<Erp> {
 }
 
 fn tables(erp: &Emulator<Erp>, sender: &Sender) -> String {
-    format!("[erp]\nkind = \"http\"\nurl = {:?}\n\n{}", erp.url(), sender.tables())
+    format!(
+        "[erp]\nkind = \"http\"\nurl = {:?}\n\n{}",
+        erp.url(),
+        sender.tables()
+    )
 }
 
 async fn publish(sender: &mut Sender, operation: &Operation, packed: bool) {
@@ -56,7 +60,13 @@ async fn publish(sender: &mut Sender, operation: &Operation, packed: bool) {
 }
 
 /// Publishes in small waves, each shuffled and partly doubled, until the run is over.
-async fn send(mut sender: Sender, seed: u64, books: Rc<RefCell<Books>>, sent: Rc<Cell<usize>>, over: Rc<Cell<bool>>) {
+async fn send(
+    mut sender: Sender,
+    seed: u64,
+    books: Rc<RefCell<Books>>,
+    sent: Rc<Cell<usize>>,
+    over: Rc<Cell<bool>>,
+) {
     let mut traffic = Traffic::new(&format!("s{seed}"), SEED + seed);
     let mut random = StdRng::seed_from_u64(SEED + seed);
     while !over.get() {
@@ -92,7 +102,13 @@ async fn twenty_kills() {
     let mut senders = JoinSet::new();
     for seed in 0..SENDERS {
         let own = sender.another();
-        senders.spawn_local(send(own, seed, Rc::clone(&books), Rc::clone(&sent), Rc::clone(&over)));
+        senders.spawn_local(send(
+            own,
+            seed,
+            Rc::clone(&books),
+            Rc::clone(&sent),
+            Rc::clone(&over),
+        ));
     }
     let mut random = StdRng::seed_from_u64(SEED);
     for kill in 0..KILLS {
@@ -101,13 +117,22 @@ async fn twenty_kills() {
             (sent.get() >= goal).then_some(())
         })
         .await;
+        let died = std::time::Instant::now();
         service.kill().await;
         service.start().await;
+        println!(
+            "kill {kill} after {} operations, ready again in {:?}",
+            sent.get(),
+            died.elapsed()
+        );
     }
     over.set(true);
     senders.join_all().await;
     let door = service.door();
-    until("an empty ingress queue", ARRIVES_WITHIN, async || sender.is_drained().await.then_some(())).await;
+    until("an empty ingress queue", ARRIVES_WITHIN, async || {
+        sender.is_drained().await.then_some(())
+    })
+    .await;
     println!("{} published, {} orders", sent.get(), books.borrow().orders());
     assert_eq!(sender.dead_letters().await, 0);
     books.borrow().audit(&door, erp.state()).await;
@@ -151,7 +176,11 @@ fn malformed() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("deep nesting", JSON, deep),
         ("negative quantity", JSON, text(&receipt("r", &json!(-1)))),
         ("no quantity", JSON, text(&receipt("r", &json!(0)))),
-        ("overflowing quantity", JSON, text(&receipt("r", &json!(u64::MAX)))),
+        (
+            "overflowing quantity",
+            JSON,
+            text(&receipt("r", &json!(u64::MAX))),
+        ),
         ("no known content type", "text/plain", text(&good)),
     ]
 }

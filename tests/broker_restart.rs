@@ -29,7 +29,10 @@ const STOPS: usize = 2;
 const ARRIVES_WITHIN: Duration = Duration::from_secs(90);
 
 fn rabbitmqctl(command: &str) {
-    let ran = Command::new("rabbitmqctl").arg(command).stdout(Stdio::null()).status();
+    let ran = Command::new("rabbitmqctl")
+        .arg(command)
+        .stdout(Stdio::null())
+        .status();
     let status = ran.expect("rabbitmqctl is there; scripts/test.sh installs it");
     assert!(status.success(), "rabbitmqctl {command}: {status}");
 }
@@ -73,21 +76,36 @@ async fn stop_and_start() {
     })
     .unwrap();
     let mut sender = Sender::new("broker");
-    let tables = format!("[erp]\nkind = \"http\"\nurl = {:?}\n\n{}", erp.url(), sender.tables());
+    let tables = format!(
+        "[erp]\nkind = \"http\"\nurl = {:?}\n\n{}",
+        erp.url(),
+        sender.tables()
+    );
     let mut service = Service::new(&tables);
     service.start().await;
     for price in prices() {
         let body = serde_json::to_vec(&price.message()).unwrap();
         sender.publish("application/json", &body).await;
     }
-    let (books, sent, over) = (Rc::<RefCell<Books>>::default(), Rc::<Cell<usize>>::default(), Rc::default());
+    let (books, sent, over) = (
+        Rc::<RefCell<Books>>::default(),
+        Rc::<Cell<usize>>::default(),
+        Rc::default(),
+    );
     let mut senders = JoinSet::new();
-    senders.spawn_local(send(sender.another(), Rc::clone(&books), Rc::clone(&sent), Rc::clone(&over)));
+    senders.spawn_local(send(
+        sender.another(),
+        Rc::clone(&books),
+        Rc::clone(&sent),
+        Rc::clone(&over),
+    ));
     for stop in 0..=STOPS {
         let goal = sent.get() + 40;
-        until(&format!("messages after stop {stop}"), ARRIVES_WITHIN, async || {
-            (sent.get() >= goal).then_some(())
-        })
+        until(
+            &format!("messages after stop {stop}"),
+            ARRIVES_WITHIN,
+            async || (sent.get() >= goal).then_some(()),
+        )
         .await;
         if stop < STOPS {
             let changing = tokio::task::spawn_blocking(|| drop(Stopped::now()));

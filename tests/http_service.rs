@@ -27,7 +27,9 @@ use tokio::task::{JoinSet, LocalSet};
 
 const SEED: u64 = 20_261_125;
 const KILLS: usize = 20;
-const SENDERS: u64 = 6;
+const SENDERS: u64 = 3;
+/// How many acknowledged operations before a kill are asked for after it.
+const LATEST: usize = 30;
 
 /// An ERP of the old kind: it knows no idempotency keys, books twice what it is told twice, and sometimes fails or books
 /// without answering.
@@ -115,9 +117,14 @@ impl Run {
         assert!(readings > SKUS.len(), "only {readings} readings");
     }
 
-    /// Everything acknowledged since the last time is sent again and must be known.
-    async fn confirm(&self) {
-        let operations = std::mem::take(&mut self.seen().unconfirmed);
+    /// What was acknowledged last: the rest is told by the books at the end.
+    fn latest(&self) -> Vec<Operation> {
+        let mut operations = std::mem::take(&mut self.seen().unconfirmed);
+        operations.split_off(operations.len().saturating_sub(LATEST))
+    }
+
+    /// What was acknowledged is sent again and must be known.
+    async fn confirm(&self, operations: Vec<Operation>) {
         for operation in operations {
             let verdict = self.door.deliver(&operation).await;
             assert_eq!(
@@ -154,23 +161,36 @@ async fn twenty_kills() {
 
     let mut random = StdRng::seed_from_u64(SEED);
     for kill in 0..KILLS {
-        let goal = run.seen().acknowledged + random.random_range(10..80);
-        until(&format!("load before kill {kill}"), Duration::from_secs(60), async || {
-            (run.seen().acknowledged >= goal).then_some(())
-        })
+        let goal = run.seen().acknowledged + random.random_range(5..40);
+        until(
+            &format!("load before kill {kill}"),
+            Duration::from_secs(60),
+            async || (run.seen().acknowledged >= goal).then_some(()),
+        )
         .await;
         // Somewhere within a request, not at its end.
         tokio::time::sleep(Duration::from_micros(random.random_range(0..5_000))).await;
+        let died = std::time::Instant::now();
         service.kill().await;
+        let latest = run.latest();
         service.start().await;
-        run.confirm().await;
+        println!(
+            "kill {kill} after {} operations, ready again in {:?}",
+            run.seen().acknowledged,
+            died.elapsed()
+        );
+        run.confirm(latest).await;
     }
     run.over.set(true);
     while let Some(ended) = tasks.join_next().await {
         ended.unwrap();
     }
     let books = std::mem::take(&mut run.seen().books);
-    println!("{} acknowledged, {} orders", run.seen().acknowledged, books.orders());
+    println!(
+        "{} acknowledged, {} orders",
+        run.seen().acknowledged,
+        books.orders()
+    );
     books.audit(&run.door, erp.state()).await;
     assert!(service.terminate().await.success(), "{}", service.log());
     erp.stop().await.unwrap();

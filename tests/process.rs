@@ -61,7 +61,11 @@ async fn drain_under_load() {
     let status = service.terminate().await;
     assert_eq!(status.code(), Some(0), "{}", service.log());
     let acknowledged: Vec<_> = senders.join_all().await.into_iter().flatten().collect();
-    assert!(acknowledged.len() > 20, "only {} acknowledged", acknowledged.len());
+    assert!(
+        acknowledged.len() > 20,
+        "only {} acknowledged",
+        acknowledged.len()
+    );
 
     service.start().await;
     for operation in &acknowledged {
@@ -77,7 +81,10 @@ async fn a_wrong_configuration_is_refused_with_key_value_and_what_is_allowed() {
         ("[node]\nshards = 0", &["node.shards", "0", "1 to 256"]),
         ("[node]\nshards = 'two'", &["node.shards", "two", "usize"]),
         ("[nodes]\nshards = 1", &["nodes", "node", "store"]),
-        ("[store]\npartitions = 5000", &["store.partitions", "5000", "1 to 4096"]),
+        (
+            "[store]\npartitions = 5000",
+            &["store.partitions", "5000", "1 to 4096"],
+        ),
         (
             "[http]\nlisten = '0.0.0.0:8480'\nanonymous_on_loopback = true",
             &["http.anonymous_on_loopback", "true", "loopback"],
@@ -152,13 +159,20 @@ async fn help_shows_an_example_at_every_level() {
         let help = output(command).await;
         assert!(help.status.success(), "{path:?}");
         let help = text(&help.stdout);
-        assert!(help.contains("Example"), "lockstep {} --help has no example:\n{help}", path.join(" "));
+        assert!(
+            help.contains("Example"),
+            "lockstep {} --help has no example:\n{help}",
+            path.join(" ")
+        );
         for name in commands_of(&help) {
             paths.push([path.clone(), vec![name]].concat());
         }
         seen.push(path.join(" "));
     }
     for expected in ["serve", "inspect order", "key create", "check-config"] {
-        assert!(seen.iter().any(|path| path == expected), "{expected} is not in {seen:?}");
+        assert!(
+            seen.iter().any(|path| path == expected),
+            "{expected} is not in {seen:?}"
+        );
     }
 }

@@ -3,6 +3,7 @@
 use super::door::{Door, Verdict};
 use super::poll::until;
 use super::traffic::{Act, CHANNEL, Operation, SKUS};
+use futures_util::stream::{self, StreamExt};
 use lockstep_loadtest::emulate::erp::Erp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,10 +55,8 @@ impl Books {
 
     /// Brings every order to its end, then compares everything with everything.
     pub async fn audit(&self, door: &Door, erp: &Erp) {
-        let mut ended = Vec::new();
-        for number in &self.orders {
-            ended.push(bring_to_end(door, number).await);
-        }
+        let ending = stream::iter(&self.orders).map(|number| bring_to_end(door, number));
+        let ended: Vec<Ended> = ending.buffered(8).collect().await;
         self.compare_stock(door, &ended).await;
         compare_bookings(erp, &ended);
         let mut by_status = BTreeMap::<&str, usize>::new();
@@ -65,7 +64,10 @@ impl Books {
             *by_status.entry(&order.status).or_default() += 1;
         }
         println!("{} orders: {by_status:?}; ERP: {:?}", ended.len(), erp.stats());
-        assert!(by_status.contains_key("shipped"), "nothing was sold: {by_status:?}");
+        assert!(
+            by_status.contains_key("shipped"),
+            "nothing was sold: {by_status:?}"
+        );
     }
 
     /// Goods received are on hand or have left with an order, to the unit.
@@ -83,7 +85,10 @@ impl Books {
                 reserved: 0,
             };
             // The read model follows the commits.
-            let what = format!("{sku}: {received} received, {} shipped: {expected:?}", of(&shipped));
+            let what = format!(
+                "{sku}: {received} received, {} shipped: {expected:?}",
+                of(&shipped)
+            );
             until(&what, Duration::from_secs(20), async || {
                 (try_level(door, sku).await? == expected).then_some(())
             })
@@ -108,21 +113,25 @@ async fn bring_to_end(door: &Door, number: &str) -> Ended {
         },
     };
     let mut asked = false;
-    until(&format!("the end of order {number}"), SETTLED_WITHIN, async || {
-        let view = door.look(&path).await?;
-        match view["status"].as_str().unwrap() {
-            "booked" if !asked => {
-                asked = matches!(door.deliver(&ship).await, Verdict::Done { .. });
-                None
+    until(
+        &format!("the end of order {number}"),
+        SETTLED_WITHIN,
+        async || {
+            let view = door.look(&path).await?;
+            match view["status"].as_str().unwrap() {
+                "booked" if !asked => {
+                    asked = matches!(door.deliver(&ship).await, Verdict::Done { .. });
+                    None
+                }
+                status @ ("shipped" | "closed" | "cancelled" | "rejected" | "exception") => Some(Ended {
+                    number: number.to_owned(),
+                    status: status.to_owned(),
+                    view: view.clone(),
+                }),
+                _ => None,
             }
-            status @ ("shipped" | "closed" | "cancelled" | "rejected" | "exception") => Some(Ended {
-                number: number.to_owned(),
-                status: status.to_owned(),
-                view: view.clone(),
-            }),
-            _ => None,
-        }
-    })
+        },
+    )
     .await
 }
 

@@ -148,7 +148,11 @@ impl Sender {
             let deleted = channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default());
             deleted.await.unwrap();
         }
-        for exchange in [&names.ingress_exchange, &names.dead_letter, &names.events_exchange] {
+        for exchange in [
+            &names.ingress_exchange,
+            &names.dead_letter,
+            &names.events_exchange,
+        ] {
             let deleted = channel.exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default());
             deleted.await.unwrap();
         }

@@ -63,7 +63,10 @@ impl Door {
     pub async fn look(&self, path: &str) -> Option<Value> {
         let answer = self.http.get(format!("{}{path}", self.base)).send().await.ok()?;
         // An order that was published may not have been decided yet.
-        if matches!(answer.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::NOT_FOUND) {
+        if matches!(
+            answer.status(),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::NOT_FOUND
+        ) {
             return None;
         }
         let answer = answer.error_for_status().unwrap();

@@ -159,7 +159,11 @@ impl Traffic {
         Act::Order {
             number: id.to_owned(),
             lines,
-            policy: if self.chance(30) { "partial" } else { "ship-complete" },
+            policy: if self.chance(30) {
+                "partial"
+            } else {
+                "ship-complete"
+            },
         }
     }
 
