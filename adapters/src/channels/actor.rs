@@ -9,6 +9,7 @@ use lockstep_actors::ids::{Sku, StockId, WarehouseCode};
 use lockstep_actors::reference::Reference;
 use lockstep_runtime::entity::EntityId;
 use lockstep_runtime::feed::FeedEntry;
+use lockstep_runtime::message::Sequence;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,10 +22,20 @@ const READ_AT_ONCE: usize = 1_024;
 /// How often cursors are saved at most, and the slow counters brought up to date.
 const SAVE_EVERY: Duration = Duration::from_millis(100);
 
+/// How long a shard is given to publish what it has made durable before it is looked at again.
+const PUBLISHING: Duration = Duration::from_millis(1);
+
 /// Where the newest levels are read.
 pub trait Levels: Send + Sync + 'static {
     /// The newest level of a SKU.
     fn newest(&self, sku: &Sku) -> Level;
+
+    /// Whether that level already shows the change that an entry of the journal made. An entry can be read from the
+    /// journal a moment before its shard has published what it means.
+    fn shows(&self, stock: &StockId, entry: Sequence) -> bool {
+        let _ = (stock, entry);
+        true
+    }
 }
 
 /// The levels in the domain's read model, of all warehouses or of some.
@@ -64,6 +75,11 @@ impl Levels for NewestLevels {
             }
         }
         level
+    }
+
+    fn shows(&self, stock: &StockId, entry: Sequence) -> bool {
+        let level = self.reference.stock_level(&stock.sku, stock.warehouse);
+        level.is_some_and(|level| level.sequence >= entry)
     }
 }
 
@@ -136,6 +152,7 @@ pub async fn drive(
     mut stop: watch::Receiver<bool>,
 ) {
     let started = Instant::now();
+    let mut stopping = stop.clone();
     let mut saving = tokio::time::interval(SAVE_EVERY);
     saving.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut under_way = std::pin::pin!(futures_util::future::OptionFuture::from(None));
@@ -161,7 +178,11 @@ pub async fn drive(
             }
             () = tokio::time::sleep_until(started + wait_until.unwrap_or_default()), if wait_until.is_some() => {}
             entries = feed.next(READ_AT_ONCE) => match entries {
-                Ok(entries) => mark_all(&mut schedule, &entries, started.elapsed()),
+                Ok(entries) => tokio::select! {
+                    () = until_shown(&levels, &entries) => mark_all(&mut schedule, &entries, started.elapsed()),
+                    // What is not marked is read again after the next start.
+                    _ = stopping.wait_for(|stop| *stop) => break,
+                },
                 Err(_) => return,
             },
             _ = saving.tick() => {
@@ -174,6 +195,19 @@ pub async fn drive(
     schedule
         .safe()
         .for_each(|(partition, sequence)| feed.save(partition, sequence));
+}
+
+/// Waits until the levels show what the entries changed: a level that was read too early would be taken for the newest,
+/// and the channel would keep it until the next change.
+async fn until_shown(levels: &impl Levels, entries: &[FeedEntry]) {
+    for entry in entries {
+        let Some(id) = StockId::decode(&entry.entity) else {
+            continue;
+        };
+        while !levels.shows(&id, entry.sequence) {
+            tokio::time::sleep(PUBLISHING).await;
+        }
+    }
 }
 
 fn mark_all(schedule: &mut Schedule, entries: &[FeedEntry], now: Duration) {
@@ -241,5 +275,58 @@ impl Actor for ChannelActor {
             });
             context.spawn(ended);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockstep_runtime::message::Provenance;
+    use lockstep_runtime::placement::PartitionId;
+    use lockstep_runtime::time::Timestamp;
+
+    /// Publishes a change only when it has been looked at so often.
+    struct Late(AtomicU64);
+
+    impl Levels for Late {
+        fn newest(&self, sku: &Sku) -> Level {
+            Level {
+                sku: sku.as_str().to_owned(),
+                available: 0,
+                by_warehouse: BTreeMap::new(),
+                version: 0,
+            }
+        }
+
+        fn shows(&self, _stock: &StockId, entry: Sequence) -> bool {
+            self.0.fetch_add(1, Ordering::Relaxed) >= entry.0
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_is_not_told_before_the_levels_show_it() {
+        let id = StockId {
+            sku: Sku::new("A").unwrap(),
+            warehouse: WarehouseCode::new("W1").unwrap(),
+        };
+        let mut entity = Vec::new();
+        id.encode(&mut entity);
+        let entry = FeedEntry {
+            partition: PartitionId(0),
+            sequence: Sequence(5),
+            at: Timestamp::from_millis(0),
+            kind: lockstep_runtime::entity::EntityKind(1),
+            entity: entity.into(),
+            provenance: Provenance {
+                source: "wms".into(),
+                correlation: "c".into(),
+                causation: None,
+            },
+            message: None,
+            outbound: Vec::new(),
+        };
+        let levels = Late(AtomicU64::new(0));
+        until_shown(&levels, &[entry]).await;
+        assert_eq!(levels.0.load(Ordering::Relaxed), 6);
     }
 }
