@@ -40,10 +40,11 @@ pub(crate) enum Failure {
 
 impl From<ReplayError> for Failure {
     fn from(error: ReplayError) -> Self {
-        match error {
-            ReplayError::Service(error) => Self::Service(error),
-            error => Self::Replay(error),
+        // A service that does not start fails a replay in the same way as it fails `serve`.
+        if let ReplayError::Service(error) = error {
+            return Self::Service(error);
         }
+        Self::Replay(error)
     }
 }
 

@@ -180,7 +180,10 @@ impl House {
                 reply: Reply::Order(OrderReply::Refused(OrderRefusal::UnknownOrder)),
                 ..
             } => Ok(None),
-            other => Err(ReplayError::NotTaken {
+            other @ (Outcome::Done { .. }
+            | Outcome::Repeated
+            | Outcome::DeadLettered { .. }
+            | Outcome::Unavailable) => Err(ReplayError::NotTaken {
                 what: what(),
                 reason: format!("{other:?}"),
             }),
@@ -194,7 +197,10 @@ impl House {
                 reply: Reply::Stock(reply),
                 ..
             } => Ok(reply),
-            other => Err(ReplayError::NotTaken {
+            other @ (Outcome::Done { .. }
+            | Outcome::Repeated
+            | Outcome::DeadLettered { .. }
+            | Outcome::Unavailable) => Err(ReplayError::NotTaken {
                 what: "a question about stock".to_owned(),
                 reason: format!("{other:?}"),
             }),

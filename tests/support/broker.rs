@@ -108,9 +108,9 @@ impl Sender {
             let message = got.unwrap()?;
             message.delivery.ack(BasicAckOptions::default()).await.unwrap();
             let headers = message.delivery.properties.headers().clone().unwrap_or_default();
-            let text = |(name, value): (&ShortString, &AMQPValue)| match value {
-                AMQPValue::LongString(value) => Some((name.to_string(), value.to_string())),
-                _ => None,
+            let text = |(name, value): (&ShortString, &AMQPValue)| {
+                let text = value.as_long_string()?;
+                Some((name.to_string(), text.to_string()))
             };
             let headers = headers.inner().iter().filter_map(text).collect();
             Some((message.delivery.data.clone(), headers))
@@ -121,7 +121,7 @@ impl Sender {
     /// How many dead letters wait.
     pub async fn dead_letters(&mut self) -> u32 {
         let queue = self.names.dead_letter.clone();
-        self.waiting(&queue).await.expect("the broker is there")
+        self.waiting(&queue).await.unwrap()
     }
 
     /// Whether every message has been delivered to the service.

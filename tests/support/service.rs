@@ -112,14 +112,14 @@ impl Service {
 
     /// Ends it as a power cut would, as far as the process goes.
     pub async fn kill(&mut self) {
-        let mut child = self.child.take().expect("it runs");
+        let mut child = self.child.take().unwrap();
         child.kill().await.unwrap();
     }
 
     /// Asks it to stop and waits until it has.
     pub async fn terminate(&mut self) -> ExitStatus {
-        let mut child = self.child.take().expect("it runs");
-        let id = i32::try_from(child.id().expect("it has not ended")).unwrap();
+        let mut child = self.child.take().unwrap();
+        let id = i32::try_from(child.id().unwrap()).unwrap();
         kill_process(Pid::from_raw(id).unwrap(), Signal::TERM).unwrap();
         let ended = tokio::time::timeout(STOPS_WITHIN, child.wait()).await;
         ended
