@@ -170,7 +170,7 @@ fn parts(cancellation: &Cancellation) -> Vec<(i64, Option<&str>)> {
         .map(|part| {
             (
                 part.quantity.units(),
-                part.order.as_ref().map(|order| order.number()),
+                part.order.as_ref().map(lockstep_actors::ids::OrderKey::number),
             )
         })
         .collect()
