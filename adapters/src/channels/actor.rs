@@ -181,7 +181,7 @@ pub async fn drive(
                 Ok(entries) => tokio::select! {
                     () = until_shown(&levels, &entries) => mark_all(&mut schedule, &entries, started.elapsed()),
                     // What is not marked is read again after the next start.
-                    _ = stopping.wait_for(|stop| *stop) => break,
+                    () = told(&mut stopping) => break,
                 },
                 Err(_) => return,
             },
@@ -189,12 +189,18 @@ pub async fn drive(
                 counters.gauge(&schedule, started.elapsed());
                 schedule.safe().for_each(|(partition, sequence)| feed.save(partition, sequence));
             }
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = told(&mut stop) => break,
         }
     }
     schedule
         .safe()
         .for_each(|(partition, sequence)| feed.save(partition, sequence));
+}
+
+/// Waits until `stop` turns true or its sender is gone.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    // What is returned borrows the channel's lock, which must not be kept.
+    drop(stop.wait_for(|stop| *stop).await);
 }
 
 /// Waits until the levels show what the entries changed: a level that was read too early would be taken for the newest,
