@@ -98,6 +98,31 @@ async fn an_order_is_booked_found_and_cancelled_and_repeats_change_nothing() {
 }
 
 #[tokio::test]
+async fn a_booking_that_was_cancelled_is_not_booked_anew_when_its_request_is_read_again() {
+    let options = Options {
+        duplicates: Duplicates::Accept,
+        idempotency: Idempotency::Ignore,
+        ..Options::default()
+    };
+    let emulator = erp::start(options).unwrap();
+    let config = ErpConfig {
+        kind: ErpKind::Http,
+        url: Some(emulator.url()),
+        lookup_first: true,
+        ..ErpConfig::default()
+    };
+    let port = HttpErp::new(&config).unwrap();
+    port.book(&booking("1")).await.unwrap();
+    port.cancel(&reference("1")).await.unwrap();
+    assert!(matches!(
+        port.book(&booking("1")).await,
+        Err(ErpError::Rejected(_))
+    ));
+    assert_eq!(emulator.state().stats().bookings, 1);
+    emulator.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_timeout_after_the_commit_is_unknown_and_a_lookup_finds_the_booking() {
     let options = Options {
         timeout_after_commit: Probability::ALWAYS,

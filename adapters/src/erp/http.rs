@@ -140,10 +140,26 @@ impl HttpErp {
     async fn booked_before(&self, order: &ErpReference) -> Result<DocumentId, ErpError> {
         match self.lookup(order).await {
             Ok(Some(number)) => Ok(number),
-            Ok(None) => Err(ErpError::Rejected(
-                "the key is taken by a booking that does not stand".to_owned(),
-            )),
+            Ok(None) => Err(does_not_stand()),
             Err(error) => Err(ErpError::Unknown(error.to_string())),
+        }
+    }
+
+    /// What is held under the order's key, cancelled or not.
+    async fn find(&self, order: &ErpReference) -> Result<Option<BookingAnswerBody>, ErpError> {
+        let harmless = |error: ErpError| match error {
+            ErpError::Unknown(reason) | ErpError::Rejected(reason) | ErpError::Transient(reason) => {
+                ErpError::Transient(reason)
+            }
+        };
+        let response = self
+            .send(self.client.get(self.booking_of(&order.order)))
+            .await
+            .map_err(harmless)?;
+        match response.status() {
+            status if status.is_success() => read_booking(response).await.map(Some).map_err(harmless),
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Err(harmless(refused(response).await)),
         }
     }
 }
@@ -151,9 +167,14 @@ impl HttpErp {
 impl ErpPort for HttpErp {
     async fn book(&self, request: &BookingRequest) -> Result<DocumentId, ErpError> {
         if self.lookup_first
-            && let Some(number) = self.lookup(&request.reference).await?
+            && let Some(found) = self.find(&request.reference).await?
         {
-            return Ok(number);
+            // A request that is read again after a crash may meet its own cancellation: it is not booked anew.
+            return if found.cancelled {
+                Err(does_not_stand())
+            } else {
+                Ok(found.number)
+            };
         }
         self.create(request).await
     }
@@ -170,24 +191,15 @@ impl ErpPort for HttpErp {
     }
 
     async fn lookup(&self, order: &ErpReference) -> Result<Option<DocumentId>, ErpError> {
-        let harmless = |error: ErpError| match error {
-            ErpError::Unknown(reason) | ErpError::Rejected(reason) | ErpError::Transient(reason) => {
-                ErpError::Transient(reason)
-            }
-        };
-        let response = self
-            .send(self.client.get(self.booking_of(&order.order)))
-            .await
-            .map_err(harmless)?;
-        match response.status() {
-            status if status.is_success() => {
-                let booking = read_booking(response).await.map_err(harmless)?;
-                Ok((!booking.cancelled).then_some(booking.number))
-            }
-            StatusCode::NOT_FOUND => Ok(None),
-            _ => Err(harmless(refused(response).await)),
-        }
+        let found = self.find(order).await?;
+        Ok(found
+            .filter(|booking| !booking.cancelled)
+            .map(|booking| booking.number))
     }
+}
+
+fn does_not_stand() -> ErpError {
+    ErpError::Rejected("the key is taken by a booking that does not stand".to_owned())
 }
 
 fn headers(config: &ErpConfig) -> Result<HeaderMap, ConnectorError> {
