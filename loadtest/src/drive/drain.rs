@@ -10,8 +10,8 @@ use clap::Args;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicQosOptions, ExchangeDeleteOptions, QueueDeclareOptions,
-    QueueDeleteOptions,
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, ExchangeDeleteOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::FieldTable;
 use lockstep_adapters::amqp::Names;
@@ -228,6 +228,10 @@ async fn consume(options: &Options, sender: &Sender, names: &Names) -> Result<()
     channel
         .queue_declare(queue.into(), passive, FieldTable::default())
         .await?;
+    // Dropped consumers are cancelled behind one's back, which meets the closing of the channel.
+    let tag = deliveries.tag();
+    channel.basic_cancel(tag, BasicCancelOptions::default()).await?;
+    channel.close(200, "done".into()).await?;
     Ok(())
 }
 
