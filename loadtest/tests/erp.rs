@@ -347,7 +347,7 @@ async fn answers_go_to_their_orders_and_a_restart_books_nothing_twice() {
     let mut taken = first.taken.subscribe();
     let worker = ErpWorker::new(connector(&emulator, 5_000), first.clone(), &ErpConfig::default());
     work_until(worker, &journal, async {
-        drop(taken.wait_for(|taken| taken.len() == 10).await)
+        drop(taken.wait_for(|taken| taken.len() == 10).await);
     })
     .await;
     assert_eq!(first.answers().len(), 10);
@@ -361,7 +361,7 @@ async fn answers_go_to_their_orders_and_a_restart_books_nothing_twice() {
     let left = journal.outstanding();
     let worker = ErpWorker::new(connector(&emulator, 5_000), second.clone(), &ErpConfig::default());
     work_until(worker, &journal, async {
-        drop(taken.wait_for(|taken| taken.len() == left).await)
+        drop(taken.wait_for(|taken| taken.len() == left).await);
     })
     .await;
 
