@@ -181,7 +181,7 @@ pub async fn drive(
                 Ok(entries) => tokio::select! {
                     () = until_shown(&levels, &entries) => mark_all(&mut schedule, &entries, started.elapsed()),
                     // What is not marked is read again after the next start.
-                    _ = stopping.wait_for(|stop| *stop) => break,
+                    () = stopped(&mut stopping) => break,
                 },
                 Err(_) => return,
             },
@@ -189,12 +189,17 @@ pub async fn drive(
                 counters.gauge(&schedule, started.elapsed());
                 schedule.safe().for_each(|(partition, sequence)| feed.save(partition, sequence));
             }
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stopped(&mut stop) => break,
         }
     }
     schedule
         .safe()
         .for_each(|(partition, sequence)| feed.save(partition, sequence));
+}
+
+/// Waits until it turns true or its sender is gone. Keeps no guard of the channel, which may not go to another thread.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
 }
 
 /// Waits until the levels show what the entries changed: a level that was read too early would be taken for the newest,
