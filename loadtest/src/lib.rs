@@ -4,5 +4,6 @@
 //! depends on it, and it never reaches into a product's insides: it speaks to it as the outside world does.
 
 pub mod distributor;
+pub mod drive;
 pub mod emulate;
 pub mod measure;

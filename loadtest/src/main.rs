@@ -19,6 +19,15 @@ enum Command {
     /// Measure the engine itself: reservations a second, memory, time to start.
     #[command(subcommand)]
     Measure(lockstep_loadtest::measure::Command),
+    /// Put load on a running service at a set rate and measure its latency.
+    #[command(subcommand)]
+    Drive(lockstep_loadtest::drive::Command),
+    /// Measure a bare consumer that only acknowledges, to compare with.
+    #[command(subcommand)]
+    Baseline(lockstep_loadtest::drive::Baseline),
+    /// Measure a bare consumer and the service on equally filled queues.
+    #[command(subcommand)]
+    Compare(lockstep_loadtest::drive::Compare),
 }
 
 fn main() -> ExitCode {
@@ -31,6 +40,9 @@ fn main() -> ExitCode {
     let outcome: Result<(), Box<dyn std::error::Error>> = match Arguments::parse().command {
         Command::Emulate(command) => command.run().map_err(Into::into),
         Command::Measure(command) => command.run().map_err(Into::into),
+        Command::Drive(command) => command.run().map_err(Into::into),
+        Command::Baseline(command) => command.run().map_err(Into::into),
+        Command::Compare(command) => command.run().map_err(Into::into),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,7 +3,7 @@
 //! A real node with the real domain, driven through its bounded mailboxes. Nothing here is a timed test: the figures are for
 //! people, and for ratios within one run.
 
-mod process;
+pub(crate) mod process;
 mod reserve;
 mod start;
 
@@ -71,7 +71,7 @@ fn unexpected(error: impl std::fmt::Display) -> MeasureError {
     MeasureError::Unexpected(error.to_string())
 }
 
-fn print(text: &str) -> Result<(), MeasureError> {
+pub(crate) fn print(text: &str) -> Result<(), MeasureError> {
     use std::io::Write;
     writeln!(std::io::stdout(), "{text}").map_err(io("writing the result"))
 }
