@@ -185,21 +185,8 @@ impl Day {
         sent.map(|_| cut_short)
     }
 
-    async fn send_orders(&self, bar: &ProgressBar, mut stop: watch::Receiver<bool>) -> Result<(), Failure> {
-        let began = Instant::now();
-        let total = self.seconds * self.orders_per_second;
-        let numbers = stream::iter(0..total).then(|number| async move {
-            let due = began
-                + Duration::from_secs(1) * u32::try_from(number).unwrap_or(u32::MAX)
-                    / u32::try_from(self.orders_per_second).unwrap_or(1);
-            if due > Instant::now() {
-                tokio::time::sleep_until(due.into()).await;
-            }
-            (number, due)
-        });
-        let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
-        numbers
-            .take_until(stopped)
+    async fn send_orders(&self, bar: &ProgressBar, stop: watch::Receiver<bool>) -> Result<(), Failure> {
+        moments(self.seconds, self.orders_per_second, stop)
             .map(|(number, due)| async move {
                 let (key, request) = self.distributor.order(number).map_err(failed)?;
                 {
@@ -217,21 +204,8 @@ impl Day {
             .await
     }
 
-    async fn send_events(&self, mut stop: watch::Receiver<bool>) -> Result<(), Failure> {
-        let began = Instant::now();
-        let total = self.seconds * self.events_per_second;
-        let numbers = stream::iter(0..total).then(|number| async move {
-            let due = began
-                + Duration::from_secs(1) * u32::try_from(number).unwrap_or(u32::MAX)
-                    / u32::try_from(self.events_per_second).unwrap_or(1);
-            if due > Instant::now() {
-                tokio::time::sleep_until(due.into()).await;
-            }
-            (number, due)
-        });
-        let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
-        numbers
-            .take_until(stopped)
+    async fn send_events(&self, stop: watch::Receiver<bool>) -> Result<(), Failure> {
+        moments(self.seconds, self.events_per_second, stop)
             .map(|(number, due)| async move {
                 let movement = self.distributor.warehouse_event(number).map_err(failed)?;
                 let id = format!("event-{number}");
@@ -265,6 +239,25 @@ impl Day {
         // Counters of a channel are brought up to date every 100 ms: one more round sees what came last.
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
+}
+
+/// Numbers from 0 on, each at its own moment, `per_second` of them for `seconds`; none after `stop` has turned true.
+fn moments(
+    seconds: u64,
+    per_second: u64,
+    mut stop: watch::Receiver<bool>,
+) -> impl stream::Stream<Item = (u64, Instant)> {
+    let began = Instant::now();
+    let numbers = stream::iter(0..seconds * per_second).then(move |number| async move {
+        let due = began
+            + Duration::from_secs(1) * u32::try_from(number).unwrap_or(u32::MAX)
+                / u32::try_from(per_second).unwrap_or(1);
+        if due > Instant::now() {
+            tokio::time::sleep_until(due.into()).await;
+        }
+        (number, due)
+    });
+    numbers.take_until(async move { drop(stop.wait_for(|stop| *stop).await) })
 }
 
 fn micros(time: Duration) -> u64 {
