@@ -1,0 +1,218 @@
+//! The things that the benchmarks measure with: a small distributor, always the same.
+
+#![allow(dead_code, reason = "each benchmark uses a part of it")]
+
+use lockstep_actors::domain::{Distributor, Message};
+use lockstep_actors::ids::{CustomerId, HoldId, ListId, OrderKey, RuleId, Sku, StockId, WarehouseCode};
+use lockstep_actors::inventory::command::{HoldMode, HoldStock, StockCommand};
+use lockstep_actors::money::{Currency, Percent, Price};
+use lockstep_actors::orders::command::{OrderLine, OrderRequest};
+use lockstep_actors::orders::state::Policy;
+use lockstep_actors::pricing::ListPrice;
+use lockstep_actors::pricing::contract::{
+    Contract, ContractState, ContractStatus, Customers, Effect, QuoteRequest, Rounding, Scope, Term,
+};
+use lockstep_actors::pricing::list::{Break, Effective, ListPriceCommand, ListPriceState, ListRow};
+use lockstep_actors::pricing::resolve::QuoteLine;
+use lockstep_actors::quantity::PositiveQuantity;
+use lockstep_actors::reference::{Reference, publish_view};
+use lockstep_runtime::entity::{Context, Entity};
+use lockstep_runtime::message::{Envelope, MessageId, Provenance, Sequence};
+use lockstep_runtime::time::Timestamp;
+
+/// What a decision may look at.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) reference: Reference,
+    provenance: Provenance,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self {
+            reference: Reference::default(),
+            provenance: provenance(),
+        }
+    }
+}
+
+impl Desk {
+    pub(crate) fn context(&self) -> Context<'_, Distributor> {
+        Context {
+            now: now(),
+            provenance: &self.provenance,
+            reference: &self.reference,
+        }
+    }
+
+    /// With list prices of `A-1` and following.
+    pub(crate) fn with_prices(skus: u16) -> Self {
+        let desk = Self::default();
+        for n in 1..=skus {
+            let sku = sku(n);
+            let mut state = ListPriceState::default();
+            let set = ListPriceCommand::Set(list_row(1));
+            for event in &ListPrice::decide(&sku, &state, &set, &desk.context()).events {
+                ListPrice::apply(&mut state, event);
+            }
+            if let Some(view) = ListPrice::view(&sku, &state, Sequence(1)) {
+                publish_view(&desk.reference, view);
+            }
+        }
+        desk
+    }
+}
+
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_millis(1_790_000_000_000)
+}
+
+pub(crate) fn provenance() -> Provenance {
+    Provenance {
+        source: "shop-eu".into(),
+        correlation: "4711".into(),
+        causation: None,
+    }
+}
+
+pub(crate) fn quantity(units: i64) -> PositiveQuantity {
+    PositiveQuantity::new(units).unwrap()
+}
+
+pub(crate) fn sku(n: u16) -> Sku {
+    Sku::new(&format!("A-{n}")).unwrap()
+}
+
+pub(crate) fn stock_id(sku: &str, warehouse: &str) -> StockId {
+    StockId {
+        sku: Sku::new(sku).unwrap(),
+        warehouse: WarehouseCode::new(warehouse).unwrap(),
+    }
+}
+
+fn hold_id(n: u64) -> HoldId {
+    HoldId {
+        order: OrderKey::new("web", &n.to_string()).unwrap(),
+        line: 1,
+        attempt: 1,
+    }
+}
+
+pub(crate) fn hold(n: u64) -> StockCommand {
+    StockCommand::Hold(HoldStock {
+        id: hold_id(n),
+        quantity: quantity(1),
+        mode: HoldMode::All,
+        expires: None,
+        answer_to: None,
+    })
+}
+
+pub(crate) fn release(n: u64) -> StockCommand {
+    StockCommand::Release {
+        id: hold_id(n),
+        answer_to: None,
+    }
+}
+
+/// A stock command as a message from outside, with an id of its own.
+pub(crate) fn envelope(id: u128, stock: &StockId, command: StockCommand) -> Envelope<Distributor> {
+    Envelope {
+        id: MessageId(id),
+        provenance: provenance(),
+        message: Message::Stock(stock.clone(), command),
+    }
+}
+
+fn currency() -> Currency {
+    Currency::new("EUR").unwrap()
+}
+
+fn price(text: &str) -> Price {
+    Price::new(text.parse().unwrap()).unwrap()
+}
+
+/// 100.00, from 50 on 95.00.
+pub(crate) fn list_row(version: u64) -> ListRow {
+    ListRow {
+        list: ListId::new("standard").unwrap(),
+        currency: currency(),
+        effective: Effective::default(),
+        unit: price("100.00"),
+        breaks: vec![Break {
+            from: quantity(50),
+            value: price("95.00"),
+        }],
+        rule: RuleId::new("list").unwrap(),
+        version,
+    }
+}
+
+/// Group discount, contract price and contract break: with the list, four steps.
+pub(crate) fn contract() -> (CustomerId, ContractState) {
+    let term = |rule: &str, scope: Scope, effect: Effect| Term {
+        rule: RuleId::new(rule).unwrap(),
+        version: 7,
+        scope,
+        effect,
+        effective: Effective::default(),
+    };
+    let discount = Effect::Discount {
+        percent: Percent::new("12".parse().unwrap()).unwrap(),
+        breaks: Vec::new(),
+    };
+    let fixed = |unit: &str| Effect::Fixed {
+        unit: price(unit),
+        breaks: vec![Break {
+            from: quantity(100),
+            value: price("82.00"),
+        }],
+    };
+    let mut terms = vec![term("group", Scope::Everything, discount)];
+    terms.extend((1..=20).map(|n| term("contract", Scope::Sku(sku(n)), fixed("84.50"))));
+    let contract = Contract {
+        currency: currency(),
+        base_list: ListId::new("standard").unwrap(),
+        terms,
+        rounding: Rounding::default(),
+        status: ContractStatus::Active,
+    };
+    let state = ContractState {
+        contract: Some(contract),
+        version: 1,
+    };
+    (CustomerId::new("C-1").unwrap(), state)
+}
+
+pub(crate) fn quote(lines: u16) -> QuoteRequest {
+    QuoteRequest {
+        currency: currency(),
+        lines: (1..=lines)
+            .map(|line| QuoteLine {
+                line,
+                sku: sku(line),
+                quantity: quantity(120),
+            })
+            .collect(),
+        as_of: None,
+        customers: Customers::Known,
+    }
+}
+
+pub(crate) fn order(lines: u16) -> OrderRequest {
+    OrderRequest {
+        customer: CustomerId::new("C-1").unwrap(),
+        currency: currency(),
+        lines: (1..=lines)
+            .map(|line| OrderLine {
+                line,
+                sku: sku(line),
+                quantity: quantity(2),
+            })
+            .collect(),
+        warehouses: vec![WarehouseCode::new("W1").unwrap()],
+        policy: Policy::ShipComplete,
+        customers: Customers::Known,
+        price_as_of: None,
+    }
+}
