@@ -9,7 +9,7 @@ cargo fmt --all --check
 cargo clippy --workspace --all-targets --locked -- -D warnings
 cargo run --quiet --locked -- schema --check schemas
 if command -v cargo-deny >/dev/null 2>&1; then
-  cargo deny --offline check bans licenses sources
+  cargo deny --offline --all-features check bans licenses sources
 else
   echo "cargo-deny is not installed; licences and sources were not checked (cargo install --locked cargo-deny)" >&2
 fi
