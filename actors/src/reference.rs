@@ -87,6 +87,21 @@ impl LevelRow {
         }
     }
 
+    /// Unless a newer one stands there.
+    fn put_into(self, rows: &mut Vec<Self>) {
+        match rows.binary_search_by_key(&self.warehouse, |row| row.warehouse) {
+            Ok(place) => {
+                if long(rows[place].sequence) <= long(self.sequence) {
+                    rows[place] = self;
+                }
+            }
+            Err(place) => {
+                rows.reserve_exact(1);
+                rows.insert(place, self);
+            }
+        }
+    }
+
     fn level(&self, sku: &Sku) -> StockLevel {
         StockLevel {
             sku: sku.clone(),
@@ -151,19 +166,11 @@ impl Reference {
         self.levels.len()
     }
 
-    fn publish_level(&self, level: &StockLevel) {
-        let row = LevelRow::of(level);
-        let mut rows = self.levels.entry(level.sku.clone()).or_default();
-        match rows.binary_search_by_key(&level.warehouse, |row| row.warehouse) {
-            Ok(place) => {
-                if long(rows[place].sequence) <= level.sequence.0 {
-                    rows[place] = row;
-                }
-            }
-            Err(place) => {
-                rows.reserve_exact(1);
-                rows.insert(place, row);
-            }
+    fn publish_level(&self, level: StockLevel) {
+        let row = LevelRow::of(&level);
+        match self.levels.get_mut(&level.sku) {
+            Some(mut rows) => row.put_into(&mut rows),
+            None => row.put_into(&mut self.levels.entry(level.sku).or_default()),
         }
     }
 
@@ -181,7 +188,7 @@ impl Reference {
 /// Lets readers see `view`, unless they have seen a newer one.
 pub fn publish_view(reference: &Reference, view: View) {
     match view {
-        View::Stock(level) => reference.publish_level(&level),
+        View::Stock(level) => reference.publish_level(level),
         View::Prices(prices) => reference.publish_prices(prices),
     }
 }

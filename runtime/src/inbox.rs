@@ -73,12 +73,9 @@ impl Inbox {
         self.find(halves(id)).map(|place| self.taken[place].entry)
     }
 
+    /// Notes a message that [`Inbox::entry_of`] does not know.
     pub(crate) fn remember(&mut self, id: MessageId, entry: Sequence) {
         let id = halves(id);
-        if let Some(place) = self.find(id) {
-            self.taken[place].entry = entry;
-            return;
-        }
         let new = Taken { id, entry };
         let place = self.oldest;
         if self.taken.len() < self.window {

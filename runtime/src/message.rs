@@ -5,6 +5,8 @@ use crate::placement::PartitionId;
 use crate::time::Timestamp;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// The identity of a message, the same however often it is delivered. 128 bits: a UUID as it is, or the hash of
 /// the sending system's name and its own id for the message.
@@ -102,6 +104,42 @@ pub enum Outcome<R> {
     Unavailable,
 }
 
+/// Outcomes for the consumer of a stream, each with the token that it gave.
+pub type Outcomes<R> = Vec<(u64, Outcome<R>)>;
+
+/// Where a consumer of many deliveries, as of an AMQP channel, is told their outcomes. Cheap to clone.
+#[derive(Debug)]
+pub struct OutcomeStream<R>(Arc<mpsc::Sender<Outcomes<R>>>);
+
+impl<R> Clone for OutcomeStream<R> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<R> OutcomeStream<R> {
+    /// A stream for at most `outstanding` deliveries at a time, which is the consumer's to keep to: shards never wait for
+    /// it. Outcomes come in the order of durability, those of a batch together.
+    ///
+    /// # Panics
+    /// If `outstanding` is 0.
+    #[must_use]
+    pub fn new(outstanding: usize) -> (Self, mpsc::Receiver<Outcomes<R>>) {
+        // Each list has at least one outcome, so there are never more lists than deliveries.
+        let (sender, receiver) = mpsc::channel(outstanding);
+        (Self(Arc::new(sender)), receiver)
+    }
+
+    fn tell(&self, outcomes: Outcomes<R>) {
+        if let Err(mpsc::error::TrySendError::Full(outcomes)) = self.0.try_send(outcomes) {
+            tracing::error!(
+                lost = outcomes.len(),
+                "a consumer has more deliveries outstanding than its stream was made for"
+            );
+        }
+    }
+}
+
 /// One delivery's way back to whoever waits. Dropped untold, it says [`Outcome::Unavailable`].
 #[derive(Debug)]
 pub struct Responder<R>(Option<Waiter<R>>);
@@ -109,10 +147,7 @@ pub struct Responder<R>(Option<Waiter<R>>);
 #[derive(Debug)]
 enum Waiter<R> {
     Once(tokio::sync::oneshot::Sender<Outcome<R>>),
-    Stream {
-        sender: tokio::sync::mpsc::Sender<(u64, Outcome<R>)>,
-        token: u64,
-    },
+    Stream { stream: OutcomeStream<R>, token: u64 },
 }
 
 impl<R> Responder<R> {
@@ -128,16 +163,13 @@ impl<R> Responder<R> {
         Self(Some(Waiter::Once(sender)))
     }
 
-    /// A consumer of many deliveries, as of an AMQP channel: told the token it gave, in the order of durability. The
-    /// channel must hold as many places as deliveries may be outstanding, for the shard never waits for it.
+    /// A delivery of a stream: its consumer is told the token it gave.
     #[must_use]
-    pub fn stream(sender: tokio::sync::mpsc::Sender<(u64, Outcome<R>)>, token: u64) -> Self {
-        Self(Some(Waiter::Stream { sender, token }))
-    }
-
-    /// Tells the waiter. A waiter that has gone is nobody's loss: the decision stands, and a repeat is answered alike.
-    pub fn give(mut self, outcome: Outcome<R>) {
-        self.tell(outcome);
+    pub fn stream(stream: &OutcomeStream<R>, token: u64) -> Self {
+        Self(Some(Waiter::Stream {
+            stream: stream.clone(),
+            token,
+        }))
     }
 
     /// Whether anybody waits.
@@ -145,29 +177,62 @@ impl<R> Responder<R> {
     pub fn is_awaited(&self) -> bool {
         self.0.is_some()
     }
-
-    fn tell(&mut self, outcome: Outcome<R>) {
-        match self.0.take() {
-            None => {}
-            Some(Waiter::Once(sender)) => drop(sender.send(outcome)),
-            Some(Waiter::Stream { sender, token }) => {
-                if let Err(tokio::sync::mpsc::error::TrySendError::Full(_)) =
-                    sender.try_send((token, outcome))
-                {
-                    tracing::error!(
-                        token,
-                        "a consumer has more deliveries outstanding than its channel holds"
-                    );
-                }
-            }
-        }
-    }
 }
 
 impl<R> Drop for Responder<R> {
     /// A delivery that is dropped undecided is told so, whatever the cause.
     fn drop(&mut self) {
-        self.tell(Outcome::Unavailable);
+        match self.0.take() {
+            None => {}
+            Some(Waiter::Once(sender)) => drop(sender.send(Outcome::Unavailable)),
+            Some(Waiter::Stream { stream, token }) => stream.tell(vec![(token, Outcome::Unavailable)]),
+        }
+    }
+}
+
+/// Tells waiters one after the other, and those of one stream together: handing over a list costs as much as handing over
+/// one outcome. A waiter that has gone is nobody's loss: the decision stands, and a repeat is answered alike.
+#[derive(Debug)]
+pub(crate) struct Teller<R> {
+    stream: Option<OutcomeStream<R>>,
+    outcomes: Outcomes<R>,
+}
+
+impl<R> Default for Teller<R> {
+    fn default() -> Self {
+        Self {
+            stream: None,
+            outcomes: Vec::new(),
+        }
+    }
+}
+
+impl<R> Teller<R> {
+    pub(crate) fn tell(&mut self, mut responder: Responder<R>, outcome: Outcome<R>) {
+        match responder.0.take() {
+            None => {}
+            Some(Waiter::Once(sender)) => drop(sender.send(outcome)),
+            Some(Waiter::Stream { stream, token }) => {
+                let goes_on = |open: &OutcomeStream<R>| Arc::ptr_eq(&open.0, &stream.0);
+                if !self.stream.as_ref().is_some_and(goes_on) {
+                    self.hand_over();
+                    self.stream = Some(stream);
+                }
+                self.outcomes.push((token, outcome));
+            }
+        }
+    }
+
+    fn hand_over(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            stream.tell(std::mem::take(&mut self.outcomes));
+        }
+    }
+}
+
+impl<R> Drop for Teller<R> {
+    fn drop(&mut self) {
+        self.hand_over();
     }
 }
 

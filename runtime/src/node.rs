@@ -78,6 +78,8 @@ pub enum StartError {
 
 /// How many batches a shard may have in the store's hands.
 const IN_FLIGHT: usize = 2;
+/// How many deliveries are taken out of the mailbox at a time.
+const AT_ONCE: usize = 32;
 /// How many messages between shards a queue holds.
 const INTERNAL_QUEUE: usize = 65_536;
 /// The longest a shard sleeps: now and then it looks for idle entities.
@@ -373,6 +375,8 @@ struct Driver<D: Domain> {
     seat: Seat<D>,
     shard: Option<Shard<D>>,
     generation: u64,
+    /// Out of the mailbox, and next to be handled.
+    taken: VecDeque<Delivery<D>>,
     /// Messages for shards whose queues were full, in order for each.
     outgoing: VecDeque<(usize, Internal)>,
     draining: bool,
@@ -386,6 +390,7 @@ impl<D: Domain> Driver<D> {
             seat,
             shard: None,
             generation: 0,
+            taken: VecDeque::with_capacity(AT_ONCE),
             outgoing: VecDeque::new(),
             draining: false,
             losses: 0,
@@ -571,7 +576,12 @@ impl<D: Domain> Driver<D> {
         shard.wake_due(now)?;
         let mut worked = false;
         while !shard.is_full() {
-            let Ok(delivery) = self.seat.channels.mailbox.try_recv() else {
+            if self.taken.is_empty() {
+                self.taken
+                    .extend(self.seat.channels.mailbox.try_iter().take(AT_ONCE));
+                shard.look_ahead(&self.taken);
+            }
+            let Some(delivery) = self.taken.pop_front() else {
                 break;
             };
             shard.handle(delivery, now)?;
@@ -662,6 +672,7 @@ impl<D: Domain> Driver<D> {
     fn finish_drain(&mut self) {
         let Some(shard) = &self.shard else { return };
         if self.draining
+            && self.taken.is_empty()
             && self.seat.channels.mailbox.is_empty()
             && shard.in_flight() == 0
             && shard.is_settled()

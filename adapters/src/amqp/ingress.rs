@@ -18,7 +18,7 @@ use lapin::types::{FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Connection, Consumer};
 use lockstep_actors::domain::{Distributor, Reply};
 use lockstep_runtime::ingress::{Ingress, RejectCause};
-use lockstep_runtime::message::{Delivery as Message, Outcome, Responder};
+use lockstep_runtime::message::{Delivery as Message, Outcome, OutcomeStream, Outcomes, Responder};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -178,8 +178,8 @@ struct Session<'a> {
     out: Channel,
     consumer: Consumer,
     window: Window<Delivery>,
-    outcomes: mpsc::Receiver<(u64, Outcome<Reply>)>,
-    tell: mpsc::Sender<(u64, Outcome<Reply>)>,
+    outcomes: mpsc::Receiver<Outcomes<Reply>>,
+    stream: OutcomeStream<Reply>,
     publications: FuturesUnordered<Publication>,
     /// Deliveries that a failing store did not keep, and when they are handed in again.
     again: Vec<u64>,
@@ -213,7 +213,7 @@ impl<'a> Session<'a> {
             )
             .await?;
         // A delivery is answered once for each time it is handed in, and handed in again only after that.
-        let (tell, outcomes) = mpsc::channel(usize::from(config.prefetch));
+        let (stream, outcomes) = OutcomeStream::new(usize::from(config.prefetch));
         Ok(Self {
             users: &config.users,
             dead_letter: &broker.names().dead_letter,
@@ -225,7 +225,7 @@ impl<'a> Session<'a> {
             consumer,
             window: Window::new(),
             outcomes,
-            tell,
+            stream,
             publications: FuturesUnordered::new(),
             again: Vec::new(),
             again_at: Instant::now(),
@@ -239,10 +239,7 @@ impl<'a> Session<'a> {
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return self.drain().await,
-                Some((tag, outcome)) = self.outcomes.recv() => {
-                    self.take_outcome(tag, outcome).await?;
-                    self.take_ready_outcomes().await?;
-                }
+                Some(outcomes) = self.outcomes.recv() => self.take_outcomes(outcomes).await?,
                 Some((tag, letter, sent)) = self.publications.next() => self.take_confirm(tag, letter, sent)?,
                 () = tokio::time::sleep_until(self.again_at), if !self.again.is_empty() => {
                     for tag in std::mem::take(&mut self.again) {
@@ -286,7 +283,7 @@ impl<'a> Session<'a> {
         };
         let message = Message {
             envelope,
-            responder: Responder::stream(self.tell.clone(), tag),
+            responder: Responder::stream(&self.stream, tag),
         };
         let Err(rejected) = self.ingress.try_submit(message) else {
             return Ok(());
@@ -306,9 +303,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn take_ready_outcomes(&mut self) -> Result<(), Ended> {
-        while let Ok((tag, outcome)) = self.outcomes.try_recv() {
-            self.take_outcome(tag, outcome).await?;
+    /// Those of this batch, and of all that have become durable meanwhile: one acknowledgement serves them.
+    async fn take_outcomes(&mut self, outcomes: Outcomes<Reply>) -> Result<(), Ended> {
+        let mut next = Some(outcomes);
+        while let Some(outcomes) = next {
+            for (tag, outcome) in outcomes {
+                self.take_outcome(tag, outcome).await?;
+            }
+            next = self.outcomes.try_recv().ok();
         }
         Ok(())
     }
@@ -445,7 +447,7 @@ impl<'a> Session<'a> {
         let mut deadline = std::pin::pin!(deadline);
         while self.window.unsettled() > self.again.len() {
             tokio::select! {
-                Some((tag, outcome)) = self.outcomes.recv() => self.take_outcome(tag, outcome).await?,
+                Some(outcomes) = self.outcomes.recv() => self.take_outcomes(outcomes).await?,
                 Some((tag, letter, sent)) = self.publications.next() => self.take_confirm(tag, letter, sent)?,
                 () = &mut deadline => break,
             }

@@ -12,7 +12,9 @@ use lockstep_actors::reference::Reference;
 use lockstep_adapters::store::{EmbeddedConfig, EmbeddedOpener};
 use lockstep_runtime::ingress::{Ingress, RejectCause};
 use lockstep_runtime::memory::MemoryDisk;
-use lockstep_runtime::message::{Delivery, Envelope, MessageId, Outcome, Provenance, Responder};
+use lockstep_runtime::message::{
+    Delivery, Envelope, MessageId, Outcome, OutcomeStream, Outcomes, Provenance, Responder,
+};
 use lockstep_runtime::node::{Node, NodeConfig};
 use lockstep_runtime::placement::PartitionCount;
 use lockstep_runtime::store::StoreOpener;
@@ -108,8 +110,8 @@ struct Load {
     interval: Option<Duration>,
     live: u64,
     store: StoreKind,
-    tell: mpsc::Sender<(u64, Outcome<Reply>)>,
-    outcomes: mpsc::Receiver<(u64, Outcome<Reply>)>,
+    stream: OutcomeStream<Reply>,
+    outcomes: mpsc::Receiver<Outcomes<Reply>>,
     /// By slot: when the command was to be sent.
     due: Vec<Instant>,
     free: Vec<u64>,
@@ -120,7 +122,7 @@ struct Load {
 impl Load {
     fn new(options: &Options, ingress: Ingress<Distributor>) -> Result<Self, MeasureError> {
         let window = options.window.clamp(1, 1 << 20);
-        let (tell, outcomes) = mpsc::channel(window);
+        let (stream, outcomes) = OutcomeStream::new(window);
         let warehouse = WarehouseCode::new("W1").map_err(unexpected)?;
         let ids: Result<Vec<_>, _> = (0..options.skus.max(1))
             .map(|n| Sku::new(&format!("SKU-{n:06}")).map(|sku| StockId { sku, warehouse }))
@@ -135,7 +137,7 @@ impl Load {
                 .map(|rate| Duration::from_nanos(500_000_000 / rate.max(1))),
             live: options.live.max(1),
             store: options.store,
-            tell,
+            stream,
             outcomes,
             due: vec![Instant::now(); window],
             free: (0..window as u64).rev().collect(),
@@ -276,32 +278,44 @@ impl Load {
                 provenance,
                 message: Message::Stock(self.ids[sku].clone(), command(sent)),
             },
-            responder: Responder::stream(self.tell.clone(), slot),
+            responder: Responder::stream(&self.stream, slot),
         }))
     }
 
     fn take_outcomes(&mut self) -> Result<bool, MeasureError> {
         let mut any = false;
         let now = Instant::now();
-        while let Ok((slot, outcome)) = self.outcomes.try_recv() {
+        while let Ok(outcomes) = self.outcomes.try_recv() {
             any = true;
-            let place = usize::try_from(slot).map_err(unexpected)?;
-            let micros = now.saturating_duration_since(self.due[place]).as_micros();
-            self.latencies
-                .saturating_record(u64::try_from(micros).unwrap_or(u64::MAX));
-            self.free.push(slot);
-            match outcome {
-                Outcome::Done {
-                    reply: Reply::Stock(StockReply::Refused(_)),
-                    ..
-                } => self.refused += 1,
-                Outcome::Done { .. } => {}
-                Outcome::Repeated | Outcome::DeadLettered { .. } | Outcome::Unavailable => {
-                    return Err(unexpected(format!("{outcome:?}")));
-                }
+            for (slot, outcome) in outcomes {
+                self.take_outcome(slot, &outcome, now)?;
             }
         }
         Ok(any)
+    }
+
+    fn take_outcome(
+        &mut self,
+        slot: u64,
+        outcome: &Outcome<Reply>,
+        now: Instant,
+    ) -> Result<(), MeasureError> {
+        let place = usize::try_from(slot).map_err(unexpected)?;
+        let micros = now.saturating_duration_since(self.due[place]).as_micros();
+        self.latencies
+            .saturating_record(u64::try_from(micros).unwrap_or(u64::MAX));
+        self.free.push(slot);
+        match outcome {
+            Outcome::Done {
+                reply: Reply::Stock(StockReply::Refused(_)),
+                ..
+            } => self.refused += 1,
+            Outcome::Done { .. } => {}
+            Outcome::Repeated | Outcome::DeadLettered { .. } | Outcome::Unavailable => {
+                return Err(unexpected(format!("{outcome:?}")));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -10,7 +10,9 @@ use lockstep_actors::quantity::PositiveQuantity;
 use lockstep_actors::reference::Reference;
 use lockstep_adapters::store::{EmbeddedConfig, EmbeddedOpener};
 use lockstep_runtime::ingress::Ingress;
-use lockstep_runtime::message::{Delivery, Envelope, MessageId, Outcome, Provenance, Responder};
+use lockstep_runtime::message::{
+    Delivery, Envelope, MessageId, Outcome, OutcomeStream, Provenance, Responder,
+};
 use lockstep_runtime::node::{Node, NodeConfig};
 use lockstep_runtime::placement::PartitionCount;
 use lockstep_runtime::time::SystemClock;
@@ -18,7 +20,6 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc;
 
 /// How large a store to build.
 #[derive(Debug, Args)]
@@ -144,7 +145,7 @@ async fn send_all(
     warehouses: u32,
     tail: u32,
 ) -> Result<(), MeasureError> {
-    let (tell, mut outcomes) = mpsc::channel::<(u64, Outcome<Reply>)>(WINDOW);
+    let (stream, mut outcomes) = OutcomeStream::new(WINDOW);
     let quantity = PositiveQuantity::new(100).map_err(unexpected)?;
     let document = DocumentId::new("opening").map_err(unexpected)?;
     let warehouse: Result<Vec<_>, _> = (0..warehouses)
@@ -183,7 +184,7 @@ async fn send_all(
                     provenance,
                     message: Message::Stock(id, command),
                 },
-                responder: Responder::stream(tell.clone(), sent),
+                responder: Responder::stream(&stream, sent),
             };
             ingress
                 .submit(delivery)
@@ -191,12 +192,11 @@ async fn send_all(
                 .map_err(|rejected| unexpected(rejected.cause))?;
             sent += 1;
         }
-        match outcomes.recv().await {
-            Some((_, Outcome::Done { .. })) => done += 1,
-            other => return Err(unexpected(format!("a stock event was not taken: {other:?}"))),
-        }
-        while let Ok((_, Outcome::Done { .. })) = outcomes.try_recv() {
-            done += 1;
+        let outcomes = outcomes.recv().await.unwrap_or_default();
+        done += outcomes.len() as u64;
+        let is_done = |outcome: &Outcome<Reply>| matches!(outcome, Outcome::Done { .. });
+        if let Some(other) = outcomes.iter().find(|(_, outcome)| !is_done(outcome)) {
+            return Err(unexpected(format!("a stock event was not taken: {other:?}")));
         }
     }
     Ok(())

@@ -64,10 +64,10 @@ pub(super) struct Batch<D: Domain> {
     pub(super) passivations: Vec<(EntityKind, Slot, Sequence)>,
 }
 
-impl<D: Domain> Batch<D> {
-    pub(super) fn new(number: u64) -> Self {
+impl<D: Domain> Default for Batch<D> {
+    fn default() -> Self {
         Self {
-            number,
+            number: 0,
             parts: Vec::new(),
             entries: 0,
             bytes: 0,
@@ -76,6 +76,25 @@ impl<D: Domain> Batch<D> {
             released: Released::default(),
             passivations: Vec::new(),
         }
+    }
+}
+
+impl<D: Domain> Batch<D> {
+    pub(super) fn first() -> Self {
+        Self {
+            number: 1,
+            ..Self::default()
+        }
+    }
+
+    /// Empties it for reuse; its lists keep their room.
+    pub(super) fn reset(&mut self) {
+        self.parts.clear();
+        self.entries = 0;
+        self.bytes = 0;
+        self.answers.clear();
+        self.views.clear();
+        self.passivations.clear();
     }
 
     /// Whether there is nothing to store and nobody to tell.

@@ -6,12 +6,12 @@
 use super::Shard;
 use crate::entity::{Domain, EntityKind, Residency};
 use crate::message::Sequence;
+use crate::metrics::count;
 use crate::store::SnapshotRecord;
 use crate::table::{KindInfo, Slot, Tables};
 use crate::time::Timestamp;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// How many slots of each kind one turn looks at.
 const SWEEP_STEP: u32 = 64;
@@ -221,7 +221,7 @@ impl<D: Domain> Shard<D> {
             }
             self.tables.remove(kind, slot);
             self.residents.removed(kind, slot);
-            self.wiring.counters.passivations.fetch_add(1, Relaxed);
+            count(&self.wiring.counters.passivations, 1);
         }
     }
 }
