@@ -127,6 +127,16 @@ macro_rules! domain {
                     $($message::$variant(_, command) => self.$variant.decide(slot, command, context, sequence, writer, turn).map(Into::into),)+
                 }
             }
+            fn ask(
+                &self,
+                slot: $crate::table::Slot,
+                message: &$message,
+                context: &$crate::entity::Context<'_, $domain>,
+            ) -> Result<$reply, $crate::table::NotAQuery> {
+                match message {
+                    $($message::$variant(_, command) => self.$variant.ask(slot, command, context).map(Into::into),)+
+                }
+            }
             fn wake(
                 &mut self,
                 kind: $crate::entity::EntityKind,

@@ -97,6 +97,24 @@ impl MemoryDisk {
         content.full = false;
     }
 
+    /// Spoils every snapshot of one kind: what is read of them from now on is no state.
+    pub fn spoil_snapshots(&self, kind: EntityKind) {
+        for partition in &mut self.lock().partitions {
+            let of_kind = partition
+                .snapshots
+                .iter_mut()
+                .filter(|((other, _), _)| *other == kind);
+            for (_, snapshot) in of_kind {
+                let spoilt = SnapshotRecord {
+                    // MessagePack reserves this byte: it begins no value.
+                    state: vec![0xc1],
+                    ..SnapshotRecord::clone(snapshot)
+                };
+                *snapshot = Arc::new(spoilt);
+            }
+        }
+    }
+
     /// How many commits have succeeded.
     #[must_use]
     pub fn commits(&self) -> u64 {

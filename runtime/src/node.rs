@@ -37,6 +37,9 @@ pub struct NodeConfig {
     pub limits: ShardLimits,
     /// Who reads the journals: the journal is kept until all of them have.
     pub consumers: Vec<String>,
+    /// How long a stopping node waits for its shards to finish what they have. What is left then was not acknowledged and
+    /// comes again, or is durable and goes on at the next start.
+    pub drain: Duration,
 }
 
 impl Default for NodeConfig {
@@ -46,6 +49,7 @@ impl Default for NodeConfig {
             mailbox: 16_384,
             limits: ShardLimits::default(),
             consumers: Vec::new(),
+            drain: Duration::from_secs(20),
         }
     }
 }
@@ -95,6 +99,7 @@ pub struct Node<D: Domain> {
     commands: Sender<WriterCommand>,
     arbiters: Vec<Arbiter>,
     drained: Vec<watch::Receiver<bool>>,
+    drain: Duration,
     peers: Arc<Vec<Peer>>,
 }
 
@@ -111,6 +116,7 @@ impl<D: Domain> Node<D> {
     ) -> Result<Self, StartError> {
         in_range("shards", config.shards, 1, 256)?;
         in_range("mailbox", config.mailbox, 1, 1 << 20)?;
+        check(&config.limits)?;
         let store = opener.open()?;
         let partitions = store.partition_count();
         let feeds = Arc::new(FeedBoard::new(partitions, config.consumers.clone()));
@@ -203,6 +209,7 @@ impl<D: Domain> Node<D> {
             commands,
             arbiters,
             drained,
+            drain: config.drain,
             peers,
         };
         node.until_ready().await?;
@@ -232,9 +239,16 @@ impl<D: Domain> Node<D> {
         for peer in self.peers.iter() {
             peer.tell(Internal::Drain);
         }
-        for drained in &mut self.drained {
-            // A shard whose thread has ended has nothing left to finish.
-            drop(drained.wait_for(|drained| *drained).await);
+        if tokio::time::timeout(self.drain, self.until_drained())
+            .await
+            .is_err()
+        {
+            let waiting: usize = self.ingress.metrics().mailbox_depths.iter().sum();
+            tracing::warn!(
+                waiting,
+                seconds = self.drain.as_secs(),
+                "the shards did not finish in time; what is left was not acknowledged, or goes on at the next start"
+            );
         }
         if self.commands.send(WriterCommand::Stop).is_err() {
             tracing::debug!("the journal writer has ended before it was told to");
@@ -260,6 +274,15 @@ impl<D: Domain> Node<D> {
     }
 }
 
+impl<D: Domain> Node<D> {
+    async fn until_drained(&mut self) {
+        for drained in &mut self.drained {
+            // A shard whose thread has ended has nothing left to finish.
+            drop(drained.wait_for(|drained| *drained).await);
+        }
+    }
+}
+
 impl<D: Domain> Drop for Node<D> {
     /// Without shards nobody is left to speak to the journal writer, which then ends too.
     fn drop(&mut self) {
@@ -268,6 +291,15 @@ impl<D: Domain> Drop for Node<D> {
             arbiter.stop();
         }
     }
+}
+
+/// A limit of 0 would let nothing through, and one beyond these would be no limit.
+fn check(limits: &ShardLimits) -> Result<(), StartError> {
+    in_range("limits.batch_entries", limits.batch_entries, 1, 1 << 16)?;
+    in_range("limits.batch_bytes", limits.batch_bytes, 1, 1 << 30)?;
+    in_range("limits.dedupe_window", limits.dedupe_window, 1, 1 << 24)?;
+    in_range("limits.attempts", limits.attempts as usize, 1, 100)?;
+    in_range("limits.outbox", limits.outbox, 1, 1 << 24)
 }
 
 fn in_range(field: &'static str, actual: usize, least: usize, most: usize) -> Result<(), StartError> {
@@ -315,6 +347,16 @@ struct Channels<D: Domain> {
     completions: Receiver<Completion>,
     wake: Arc<Notify>,
     room: Arc<Room>,
+}
+
+impl<D: Domain> Drop for Channels<D> {
+    /// A bounded channel keeps what is in it as long as any handle on it lives: whoever waits for these deliveries must not
+    /// wait for that.
+    fn drop(&mut self) {
+        for delivery in self.mailbox.try_iter() {
+            drop(delivery);
+        }
+    }
 }
 
 /// Everything a shard's thread needs, whichever incarnation of its state sits in it.

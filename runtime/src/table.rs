@@ -31,6 +31,11 @@ pub struct Corrupt {
     pub error: String,
 }
 
+/// A command that its kind calls a query would have changed something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this {0} took a question for a command; nothing was changed. This is a defect of lockstep")]
+pub struct NotAQuery(pub &'static str);
+
 /// What one decision leaves to the shard, besides what it wrote into the journal entry.
 #[derive(Debug)]
 pub struct Turn<D: Domain> {
@@ -110,6 +115,11 @@ pub trait Tables<D: Domain>: Default + Send + 'static {
         writer: &mut EntryWriter<'_>,
         turn: &mut Turn<D>,
     ) -> Result<D::Reply, EncodeError>;
+    /// Answers a question. Whatever the decision says, nothing is applied or written.
+    ///
+    /// # Errors
+    /// [`NotAQuery`] if the decision would have changed or sent anything.
+    fn ask(&self, slot: Slot, message: &D::Message, context: &Context<'_, D>) -> Result<D::Reply, NotAQuery>;
     /// Lets an entity act on its alarm. `None` if it has nothing to do.
     ///
     /// # Errors
@@ -378,6 +388,29 @@ impl<E: Entity> Table<E> {
         let row = self.expect_row(slot);
         let decision = E::decide(&row.id, &row.state, command, context);
         Self::carry_out(row, decision, sequence, writer, turn)
+    }
+
+    /// See [`Tables::ask`].
+    ///
+    /// # Errors
+    /// [`NotAQuery`]; nothing has changed.
+    ///
+    /// # Panics
+    /// As [`Table::decide`].
+    #[expect(clippy::expect_used, reason = "the shard looks a slot up before it uses it")]
+    pub fn ask(
+        &self,
+        slot: Slot,
+        command: &E::Command,
+        context: &Context<'_, E::Domain>,
+    ) -> Result<E::Reply, NotAQuery> {
+        let row = self.row(slot).expect("the slot of an active entity");
+        let decision = E::decide(&row.id, &row.state, command, context);
+        if decision.events.is_empty() && decision.sends.is_empty() && decision.outbound.is_empty() {
+            Ok(decision.reply)
+        } else {
+            Err(NotAQuery(E::NAME))
+        }
     }
 
     /// See [`Tables::wake`].

@@ -9,6 +9,7 @@
 
 mod toy;
 
+use lockstep_runtime::entity::AddressedMessage;
 use lockstep_runtime::feed::FeedFilter;
 use lockstep_runtime::health::Health;
 use lockstep_runtime::ingress::{Ingress, RejectCause};
@@ -470,5 +471,95 @@ fn a_dropped_node_leaves_the_store_to_the_next() {
         let node = start(config(), &disk).await;
         assert_eq!(log(&node.ingress(), alice()).await, [1]);
         node.shutdown().await;
+    });
+}
+
+#[test]
+fn limits_that_let_nothing_through_are_refused() {
+    story(async {
+        let limits = |change: fn(&mut ShardLimits)| {
+            let mut limits = ShardLimits::default();
+            change(&mut limits);
+            limits
+        };
+        let wrong = [
+            ("limits.batch_entries", limits(|limits| limits.batch_entries = 0)),
+            ("limits.batch_bytes", limits(|limits| limits.batch_bytes = 0)),
+            ("limits.dedupe_window", limits(|limits| limits.dedupe_window = 0)),
+            ("limits.attempts", limits(|limits| limits.attempts = 0)),
+            ("limits.outbox", limits(|limits| limits.outbox = 0)),
+        ];
+        for (field, limits) in wrong {
+            let config = NodeConfig { limits, ..config() };
+            let reference = Arc::new(Reference::default());
+            let started =
+                Node::<Bank>::start(config, Arc::new(disk()), Arc::new(SystemClock), reference).await;
+            let error = started.map(drop).unwrap_err().to_string();
+            assert!(error.starts_with(field), "{error}");
+        }
+    });
+}
+
+/// Its one message to a shard that cannot be built fills the outbox, so that the mailbox never empties.
+#[test]
+fn a_node_stops_though_a_shard_waits_for_one_that_cannot_be_built() {
+    story(async {
+        let disk = disk();
+        let limits = ShardLimits {
+            batch_entries: 1,
+            outbox: 1,
+            journal_tail: 1,
+            ..ShardLimits::default()
+        };
+        let drain = Duration::from_millis(200);
+        let node = start(
+            NodeConfig {
+                limits,
+                drain,
+                ..config()
+            },
+            &disk,
+        )
+        .await;
+        let ingress = node.ingress();
+        let partition_of = |party: Party| {
+            let message = party.message(Command::Show);
+            ingress.partitions().partition_of(message.routing_key()).0
+        };
+        let waiting = Party::Vault(1);
+        let is_elsewhere = |party: &Party| partition_of(*party) % 2 != partition_of(waiting) % 2;
+        let mut elsewhere = (1..).map(Party::Account).filter(is_elsewhere);
+        let spoilt = elsewhere.next().unwrap();
+        let lost = elsewhere
+            .find(|party| partition_of(*party) != partition_of(spoilt))
+            .unwrap();
+        // Often enough for a snapshot.
+        for id in 1..6 {
+            send(&ingress, id, spoilt, credit(id)).await;
+        }
+        // The store fails with the first of these; two more are decided by then, and the others still in the mailbox.
+        disk.hold();
+        for id in 20..24 {
+            drop(submit(&ingress, id, waiting, credit(id)).await);
+        }
+        let transfer = Command::Transfer {
+            tag: 12,
+            amount: 1,
+            to: lost,
+        };
+        let transferred = submit(&ingress, 12, waiting, transfer).await;
+        let mut stuck = Vec::new();
+        for id in 13..16 {
+            stuck.push(submit(&ingress, id, waiting, credit(id)).await);
+        }
+        disk.spoil_snapshots(spoilt.message(Command::Show).kind());
+        disk.fail([Fault::Lost]);
+        disk.let_go();
+        assert!(matches!(transferred.await.unwrap(), Outcome::Done { .. }));
+        assert!(matches!(*ingress.health().borrow(), Health::Degraded { .. }));
+        node.shutdown().await;
+        for answer in stuck {
+            assert_eq!(answer.await.unwrap(), Outcome::Unavailable);
+        }
     });
 }

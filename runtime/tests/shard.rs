@@ -9,6 +9,7 @@
 
 mod toy;
 
+use lockstep_runtime::entity::AddressedMessage;
 use lockstep_runtime::memory::MemoryDisk;
 use lockstep_runtime::message::{Delivery, InternalMessage, Outcome, Responder, Sequence};
 use lockstep_runtime::metrics::ShardCounters;
@@ -405,4 +406,62 @@ fn a_vault_leaves_memory_and_its_alarm_still_goes_off() {
         panic!("a question was not answered");
     };
     assert_eq!(reply.standing().log, [1, 2, 2]);
+}
+
+#[test]
+fn a_question_changes_nothing_whatever_is_decided() {
+    let mut desk = Desk::open();
+    desk.submit(ALICE, credit(1, 5));
+    let mut answer = desk.submit(ALICE, Command::Cheat { tag: 2 });
+    desk.settle();
+    assert!(matches!(answer.try_recv().unwrap(), Outcome::DeadLettered { .. }));
+    assert_eq!(desk.balance(ALICE), 5);
+    desk.crash();
+    assert_eq!(desk.balance(ALICE), 5);
+}
+
+/// Its snapshot is spoilt: each message for it is a dead letter, its alarm stays, and nobody else is held up.
+#[test]
+fn an_entity_that_cannot_be_read_costs_its_messages_alone() {
+    let mut desk = Desk::with(ShardLimits {
+        idle: Duration::from_secs(1),
+        ..ShardLimits::default()
+    });
+    let at = desk.now.after(Duration::from_secs(20)).as_millis();
+    desk.submit(VAULT, credit(1, 10));
+    desk.submit(
+        VAULT,
+        Command::Remind {
+            tag: 2,
+            at,
+            poisoned: false,
+        },
+    );
+    desk.settle();
+    desk.later(Duration::from_secs(10));
+    desk.settle();
+    assert_eq!(desk.wiring.counters.passivations.load(Ordering::Relaxed), 1);
+    desk.disk.spoil_snapshots(VAULT.message(Command::Show).kind());
+
+    let mut told = desk.submit(VAULT, credit(3, 1));
+    let mut asked = desk.submit(VAULT, Command::Show);
+    let mut neighbour = desk.submit(ALICE, credit(4, 7));
+    desk.settle();
+    let Outcome::DeadLettered { reason } = told.try_recv().unwrap() else {
+        panic!("a message for nobody was taken");
+    };
+    assert!(reason.contains("vault state"), "{reason}");
+    assert!(matches!(asked.try_recv().unwrap(), Outcome::DeadLettered { .. }));
+    assert!(matches!(neighbour.try_recv().unwrap(), Outcome::Done { .. }));
+    assert_eq!(desk.dead_letters(), 1);
+
+    desk.later(Duration::from_secs(11));
+    desk.shard.wake_due(desk.now).unwrap();
+    desk.settle();
+    assert_eq!(desk.balance(ALICE), 7);
+    let again = desk.shard.next_alarm().unwrap();
+    assert!(
+        again > desk.now,
+        "a failed alarm must not be tried without a pause"
+    );
 }

@@ -166,7 +166,6 @@ pub struct Shard<D: Domain> {
     spare_buffers: Vec<Vec<u8>>,
     /// Empty, with the room that they once needed.
     spare_batches: Vec<Batch<D>>,
-    scratch: Vec<u8>,
     encoded_id: Vec<u8>,
     encoded_command: Vec<u8>,
 }
@@ -388,16 +387,32 @@ impl<D: Domain> Shard<D> {
             };
             match due {
                 Due::Active(kind, slot) => self.wake_active(kind, slot, now)?,
-                Due::AtRest(partition, kind, entity) => {
-                    let slot = match self.tables.find_encoded(kind, &entity) {
-                        Some(slot) => slot,
-                        None => self.activate(partition, kind, &entity)?,
-                    };
-                    self.wake_active(kind, slot, now)?;
-                }
+                Due::AtRest(partition, kind, entity) => self.wake_at_rest(partition, kind, entity, now)?,
             }
         }
         Ok(())
+    }
+
+    fn wake_at_rest(
+        &mut self,
+        partition: PartitionId,
+        kind: EntityKind,
+        entity: Box<[u8]>,
+        now: Timestamp,
+    ) -> Result<(), ShardError> {
+        let slot = match self.tables.find_encoded(kind, &entity) {
+            Some(slot) => Ok(slot),
+            None => readable(self.activate(partition, kind, &entity))?,
+        };
+        match slot {
+            Ok(slot) => self.wake_active(kind, slot, now),
+            Err(reason) => {
+                self.alarm_failed(kind, &entity, &reason);
+                let again = now.after(UNREADABLE_RETRY);
+                self.alarms.set_at_rest(again, partition, kind, entity);
+                Ok(())
+            }
+        }
     }
 
     fn wake_active(&mut self, kind: EntityKind, slot: Slot, now: Timestamp) -> Result<(), ShardError> {
@@ -513,58 +528,35 @@ impl<D: Domain> Shard<D> {
         responder: Responder<D::Reply>,
         now: Timestamp,
     ) -> Result<(), ShardError> {
-        let slot = self.slot_of(partition, &envelope.message)?;
-        let kind = envelope.message.kind();
-        self.residents.touched(kind, slot, now);
-        let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.clear();
-        let head = EntryHead {
-            at: now,
-            kind,
-            entity: &[],
-            origin: Origin::External(envelope.id),
-            provenance: &envelope.provenance,
+        let outcome = match readable(self.slot_of(partition, &envelope.message))? {
+            Ok(slot) => self.answer(slot, envelope, now),
+            Err(reason) => Outcome::DeadLettered { reason },
         };
-        journal::begin_blob(
-            &mut scratch,
-            self.partitions[partition].id,
-            crate::store::Epoch(0),
-            Sequence(0),
-        );
+        self.open.answers.push((responder, Answer::Ready(outcome)));
+        Ok(())
+    }
+
+    fn answer(&mut self, slot: Slot, envelope: &Envelope<D>, now: Timestamp) -> Outcome<D::Reply> {
+        self.residents.touched(envelope.message.kind(), slot, now);
         let context = Context {
             now,
             provenance: &envelope.provenance,
             reference: &*self.wiring.reference,
         };
-        let mut turn = Turn::default();
-        let tables = &mut self.tables;
-        let answer = catch_unwind(AssertUnwindSafe(|| {
-            let mut writer = EntryWriter::begin(&mut scratch, &head)?;
-            tables.decide(
-                slot,
-                &envelope.message,
-                &context,
-                Sequence(0),
-                &mut writer,
-                &mut turn,
-            )
-        }));
-        self.scratch = scratch;
-        let outcome = match answer {
-            Ok(Ok(reply)) => Outcome::Done {
-                reply,
-                repeated: false,
-            },
-            Ok(Err(error)) => Outcome::DeadLettered {
-                reason: error.to_string(),
-            },
-            Err(panic) => Outcome::DeadLettered {
-                reason: panic_text(&*panic),
-            },
+        let tables = &self.tables;
+        let answer = catch_unwind(AssertUnwindSafe(|| tables.ask(slot, &envelope.message, &context)));
+        let reason = match answer {
+            Ok(Ok(reply)) => {
+                return Outcome::Done {
+                    reply,
+                    repeated: false,
+                };
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(panic) => panic_text(&*panic),
         };
-        debug_assert!(!turn.changed, "a query must not change anything");
-        self.open.answers.push((responder, Answer::Ready(outcome)));
-        Ok(())
+        tracing::error!(reason, "a question cannot be answered");
+        Outcome::DeadLettered { reason }
     }
 
     /// Decides one message into the open batch.
@@ -576,7 +568,13 @@ impl<D: Domain> Shard<D> {
         responder: Responder<D::Reply>,
         now: Timestamp,
     ) -> Result<(), ShardError> {
-        let slot = self.slot_of(partition, &envelope.message)?;
+        let slot = match readable(self.slot_of(partition, &envelope.message))? {
+            Ok(slot) => slot,
+            Err(reason) => {
+                self.dead_letter(partition, origin, envelope, responder, reason, now);
+                return Ok(());
+            }
+        };
         let kind = envelope.message.kind();
         self.residents.touched(kind, slot, now);
         let mut entity = std::mem::take(&mut self.encoded_id);
@@ -1097,11 +1095,27 @@ impl<D: Domain> Shard<D> {
 
 /// How long an alarm that failed waits before it is tried again.
 const ALARM_RETRY: Duration = Duration::from_secs(1);
+/// How long an alarm waits whose entity cannot be read: only a person can help.
+const UNREADABLE_RETRY: Duration = Duration::from_secs(60);
 /// How many journal buffers are kept for reuse, and how large each may be.
 const SPARE_BUFFERS: usize = 512;
 const SPARE_BUFFER_BYTES: usize = 256 << 10;
 /// How many batches are kept for reuse: as many as may be under way, and the open one.
 const SPARE_BATCHES: usize = 3;
+
+/// An entity at rest whose snapshot cannot be read costs the message that wanted it, with this reason, not the shard and
+/// its neighbours. Nothing else is known of it than the snapshot, so nothing is repaired.
+fn readable(slot: Result<Slot, ShardError>) -> Result<Result<Slot, String>, ShardError> {
+    match slot {
+        Ok(slot) => Ok(Ok(slot)),
+        Err(
+            error @ (ShardError::Corrupt(_)
+            | ShardError::Malformed { .. }
+            | ShardError::Store(StoreError::Damaged(_))),
+        ) => Ok(Err(format!("the entity cannot be read from the store: {error}"))),
+        Err(error @ ShardError::Store(_)) => Err(error),
+    }
+}
 
 fn within_limits(provenance: &Provenance) -> Provenance {
     let beginning = |text: &str, limit: usize| text[..text.floor_char_boundary(limit)].into();

@@ -36,7 +36,6 @@ impl<D: Domain> Shard<D> {
             reload: None,
             spare_buffers: Vec::new(),
             spare_batches: Vec::new(),
-            scratch: Vec::new(),
             encoded_id: Vec::new(),
             encoded_command: Vec::new(),
         };

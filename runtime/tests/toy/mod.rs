@@ -66,6 +66,10 @@ pub enum Command {
         tag: u64,
     },
     Show,
+    /// Claims to be a question, and would change the balance.
+    Cheat {
+        tag: u64,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -148,6 +152,7 @@ where
     E: Entity<Event = Event, Domain = Bank>,
 {
     match command.clone() {
+        Command::Cheat { tag } => Decision::event(Event::Credited { tag, amount: 1 }, reply),
         Command::Credit { tag, amount } => {
             Decision::event(Event::Credited { tag, amount }, reply).publish(effect(tag))
         }
@@ -251,7 +256,7 @@ macro_rules! kind {
             type Reply = $reply;
 
             fn is_query(command: &Command) -> bool {
-                *command == Command::Show
+                matches!(command, Command::Show | Command::Cheat { .. })
             }
             fn decide(_: &$id, state: &State, command: &Command, _: &Context<'_, Bank>) -> Decision<Self> {
                 let standing = Standing {

@@ -17,6 +17,10 @@ const JOURNAL: &str = "journal";
 const MIB: u64 = 1 << 20;
 /// What the engine's own log may hold before it is written out: it is read back whenever the store is opened.
 const MOST_LOG_BYTES: u64 = 192 * MIB;
+/// The log's sync waits for the disk while a memtable is written out beside it, longer the larger that is: over 60,000
+/// reservations a second the 99th percentile of latency was half or less with 8 MiB of what it was with 64, four times out
+/// of four.
+const JOURNAL_MEMTABLE_MIB: u64 = 8;
 /// Blobs from this size on are kept apart from the keys and not rewritten by compaction.
 const SEPARATE_FROM_BYTES: u32 = 256;
 
@@ -119,7 +123,7 @@ fn journal_options() -> KeyspaceCreateOptions {
         .file_target_size(64 * MIB)
         .staleness_threshold(0.8)
         .compression(CompressionType::None);
-    options(64)
+    options(JOURNAL_MEMTABLE_MIB)
         .data_block_compression_policy(CompressionPolicy::disabled())
         .with_kv_separation(Some(separation))
 }
