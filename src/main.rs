@@ -93,6 +93,9 @@ fn main() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        // It would report a log that cannot be written to that same log, and panic if that fails: a full disk under both
+        // store and log must not end the thread that happens to report it.
+        .log_internal_errors(false)
         .init();
     match run(&arguments.command) {
         Ok(()) => ExitCode::SUCCESS,

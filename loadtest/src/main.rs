@@ -36,6 +36,8 @@ fn main() -> ExitCode {
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
         )
+        // Else it panics where a log cannot be written.
+        .log_internal_errors(false)
         .init();
     let outcome: Result<(), Box<dyn std::error::Error>> = match Arguments::parse().command {
         Command::Emulate(command) => command.run().map_err(Into::into),

@@ -91,6 +91,18 @@ enum Turn {
 impl Writer {
     /// Runs until told to stop, beginning with a store that is open.
     pub(crate) fn run(mut self, store: Box<dyn Store>) {
+        if catch_unwind(AssertUnwindSafe(|| self.serve_stores(store))).is_err() {
+            // Without a writer nothing becomes durable: nobody may wait for it, or think the node well.
+            self.health
+                .store_failed("the journal writer has ended by a defect; start the process again".to_owned());
+            for shard in &self.shards {
+                shard.tell(Completion::Failed);
+            }
+        }
+        self.feeds.close();
+    }
+
+    fn serve_stores(&mut self, store: Box<dyn Store>) {
         let mut store = Some(store);
         while let Some(open) = store.take() {
             // A store that panics is as unusable as one that fails, and as likely to be well again once it is opened anew.
@@ -110,7 +122,6 @@ impl Writer {
                 }
             }
         }
-        self.feeds.close();
     }
 
     /// Serves one open store until it fails or the writer is told to stop.

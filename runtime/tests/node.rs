@@ -18,10 +18,11 @@ use lockstep_runtime::message::{Delivery, Outcome, Responder};
 use lockstep_runtime::node::{Node, NodeConfig};
 use lockstep_runtime::placement::PartitionCount;
 use lockstep_runtime::shard::ShardLimits;
+use lockstep_runtime::store::{Store, StoreError, StoreOpener};
 use lockstep_runtime::time::SystemClock;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use toy::{Bank, Command, PORT, Party, Reference, Reply, envelope};
@@ -556,10 +557,40 @@ fn a_node_stops_though_a_shard_waits_for_one_that_cannot_be_built() {
         disk.fail([Fault::Lost]);
         disk.let_go();
         assert!(matches!(transferred.await.unwrap(), Outcome::Done { .. }));
-        assert!(matches!(*ingress.health().borrow(), Health::Degraded { .. }));
+        until_health(&ingress, |health| matches!(health, Health::Degraded { .. })).await;
         node.shutdown().await;
         for answer in stuck {
             assert_eq!(answer.await.unwrap(), Outcome::Unavailable);
         }
+    });
+}
+
+/// A disk whose second opening panics: a defect outside of what the journal writer expects of a store.
+struct OpensOnce(MemoryDisk, AtomicBool);
+
+impl StoreOpener for OpensOnce {
+    fn open(&self) -> Result<Box<dyn Store>, StoreError> {
+        assert!(!self.1.swap(true, Ordering::SeqCst), "toy: opened again");
+        self.0.open()
+    }
+}
+
+#[test]
+fn a_journal_writer_that_ends_leaves_nobody_waiting() {
+    story(async {
+        let disk = disk();
+        let opener = Arc::new(OpensOnce(disk.clone(), AtomicBool::new(false)));
+        let reference = Arc::new(Reference::default());
+        let node = Node::<Bank>::start(config(), opener, Arc::new(SystemClock), reference)
+            .await
+            .unwrap();
+        let ingress = node.ingress();
+        disk.fail([Fault::Lost]);
+        let answer = submit(&ingress, 1, alice(), credit(1)).await;
+        assert_eq!(answer.await.unwrap(), Outcome::Unavailable);
+        let is_told =
+            |health: &Health| matches!(health, Health::Degraded { reason } if reason.contains("defect"));
+        until_health(&ingress, is_told).await;
+        node.shutdown().await;
     });
 }

@@ -9,6 +9,7 @@
 
 pub mod books;
 pub mod broker;
+pub mod disk;
 pub mod door;
 pub mod poll;
 pub mod port;

@@ -34,6 +34,11 @@ pub struct Service {
 impl Service {
     /// Writes the configuration: HTTP for anybody on this machine, a small store, and `tables`.
     pub fn new(tables: &str) -> Self {
+        Self::on(&std::env::temp_dir(), tables)
+    }
+
+    /// As [`Service::new`], with everything it keeps below `disk`.
+    pub fn on(disk: &Path, tables: &str) -> Self {
         let service = Self {
             http: reqwest::Client::builder()
                 .timeout(Duration::from_secs(10))
@@ -41,7 +46,7 @@ impl Service {
                 .unwrap(),
             directory: tempfile::Builder::new()
                 .prefix("lockstep-test-")
-                .tempdir()
+                .tempdir_in(disk)
                 .unwrap(),
             port: Port::reserve(),
             child: None,
@@ -98,14 +103,18 @@ impl Service {
         self.child = Some(child);
     }
 
+    /// Whether it says that it takes messages.
+    pub async fn is_ready(&self) -> bool {
+        let answer = self.http.get(self.url("/v1/ready")).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
     async fn ready(&mut self) {
-        let url = self.url("/v1/ready");
         until("readiness", STARTS_WITHIN, async || {
             if let Some(status) = self.child.as_mut()?.try_wait().unwrap() {
                 panic!("the service ended with {status}: {}", self.log());
             }
-            let answer = self.http.get(&url).send().await.ok()?;
-            answer.status().is_success().then_some(())
+            self.is_ready().await.then_some(())
         })
         .await;
     }
