@@ -11,6 +11,7 @@
 //! - one commit is one write batch of the engine, durable by one sync before anyone can read it;
 //! - every commit carries a number, one higher than the last; a store whose number is lower than what was acknowledged has
 //!   lost data and is refused;
+//! - what is trimmed is given back to the disk, but for a bounded rest ([`reclaim`]);
 //! - the journal is dense: the keys alone say so, and opening checks it;
 //! - after any error but a fenced commit the store refuses all further use.
 //!
@@ -26,6 +27,7 @@ mod index;
 mod layout;
 mod opener;
 mod reader;
+mod reclaim;
 mod space;
 mod writer;
 

@@ -125,7 +125,7 @@ impl StoreOpener for EmbeddedOpener {
         }
         let standings = standings(&engine, self.config.partitions)?;
         self.failed.store(false, Relaxed);
-        Ok(Box::new(EmbeddedStore::new(
+        let store = EmbeddedStore::new(
             Arc::new(engine),
             self.config.partitions,
             standings,
@@ -133,7 +133,8 @@ impl StoreOpener for EmbeddedOpener {
             acknowledged,
             Arc::clone(&self.failed),
             lock,
-        )))
+        )?;
+        Ok(Box::new(store))
     }
 }
 
@@ -238,7 +239,8 @@ fn index_journal(engine: &Engine, partition: PartitionId, trimmed: u64) -> Resul
     };
     for blob in blobs.by_ref().map(Ok).chain(live.map(read)) {
         let blob: BlobKey = blob?;
-        if !index.push(blob) {
+        // Their sizes stand beside their places, which are not read here.
+        if !index.push(blob, 0) {
             return Err(gap(blob.first));
         }
     }

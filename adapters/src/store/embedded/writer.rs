@@ -5,6 +5,7 @@ use super::engine::{Engine, no_partition};
 use super::identity::Lock;
 use super::layout::{self, BlobKey, PartitionRecord};
 use super::reader::EmbeddedReader;
+use super::reclaim::Reclaimer;
 use fjall::{OwnedWriteBatch, PersistMode, Slice};
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
@@ -34,12 +35,15 @@ pub(super) struct Standing {
 struct Change {
     partition: PartitionId,
     blob: Option<BlobKey>,
+    blob_bytes: usize,
     trim_before: Option<u64>,
     /// The trim mark that the write carries.
     trimmed: Option<u64>,
 }
 
 pub(super) struct EmbeddedStore {
+    // First, so that it is done before the engine is closed.
+    reclaimer: Reclaimer,
     engine: Arc<Engine>,
     partitions: PartitionCount,
     standings: Vec<Standing>,
@@ -61,8 +65,9 @@ impl EmbeddedStore {
         acknowledged: Acknowledged,
         tell_opener: Arc<AtomicBool>,
         lock: Lock,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            reclaimer: Reclaimer::start(&engine)?,
             engine,
             partitions,
             standings,
@@ -72,7 +77,7 @@ impl EmbeddedStore {
             tell_opener,
             value: Vec::new(),
             _lock: lock,
-        }
+        })
     }
 
     fn check_usable(&self) -> Result<(), StoreError> {
@@ -209,6 +214,7 @@ impl EmbeddedStore {
             changes.push(Change {
                 partition,
                 blob,
+                blob_bytes: part.journal.len(),
                 trim_before,
                 trimmed,
             });
@@ -305,18 +311,17 @@ impl EmbeddedStore {
             .ok_or_else(|| no_partition(partition))?;
         let mut index = self.engine.index_mut(partition)?;
         if let Some(blob) = change.blob {
-            let dense = index.push(blob);
+            let dense = index.push(blob, change.blob_bytes);
             debug_assert!(dense, "planned to be dense");
             standing.next = Sequence(blob.end());
         }
-        if let Some(before) = change.trim_before {
-            index.trim(before);
-        }
+        let freed = change.trim_before.map_or(0, |before| index.trim(before));
+        drop(index);
         if let Some(trimmed) = change.trimmed {
             standing.trimmed = standing.trimmed.max(trimmed);
             self.engine.mark_trimmed(partition, trimmed);
         }
-        Ok(())
+        self.reclaimer.note(freed)
     }
 }
 

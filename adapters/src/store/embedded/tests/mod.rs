@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod full_disk;
 mod opening;
+mod trimming;
 
 use super::{EmbeddedConfig, EmbeddedOpener};
 use lockstep_runtime::message::Sequence;
