@@ -8,9 +8,7 @@ use crate::service::{Consumers, Service, ServiceError};
 use lockstep_actors::orders::effects;
 use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, AmqpSink, Broker};
 use lockstep_adapters::channels::{ChannelConfig, ChannelKind, HttpSink};
-use lockstep_adapters::http::{
-    self, HttpParts, MetricSource, report_amqp, report_channel, report_erp, report_runtime,
-};
+use lockstep_adapters::http::{self, HttpParts, MetricSource, report_amqp, report_channel, report_erp};
 use lockstep_adapters::store::EmbeddedOpener;
 use lockstep_runtime::feed::FeedFilter;
 use lockstep_runtime::time::SystemClock;
@@ -135,11 +133,8 @@ impl Doors {
 }
 
 fn metrics_of(service: &Service) -> Vec<MetricSource> {
-    let (ingress, erp) = (service.ingress(), service.erp_counters());
-    let mut metrics: Vec<MetricSource> = vec![
-        Box::new(move |text| report_runtime(&ingress.metrics(), text)),
-        Box::new(move |text| report_erp(&erp.read(), text)),
-    ];
+    let erp = service.erp_counters();
+    let mut metrics: Vec<MetricSource> = vec![Box::new(move |text| report_erp(&erp.read(), text))];
     for channel in service.channels() {
         let (name, counters) = (channel.name.clone(), Arc::clone(&channel.counters));
         metrics.push(Box::new(move |text| {

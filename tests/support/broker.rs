@@ -2,11 +2,11 @@
 
 use super::poll::until;
 use lapin::options::{
-    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions,
-    QueueDeclareOptions, QueueDeleteOptions,
+    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
+    ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
 use lockstep_adapters::amqp::Names;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -138,6 +138,52 @@ impl Sender {
         let channel = self.channel().await.ok()?;
         let declared = channel.queue_declare(queue.into(), options, FieldTable::default());
         Some(declared.await.ok()?.message_count())
+    }
+
+    /// A queue that takes everything from a topic exchange, which is declared if it is not there.
+    pub async fn bind_queue_to_topics(&mut self, exchange: &str) -> String {
+        let queue = format!("{exchange}-all");
+        let (queue_name, exchange) = (ShortString::from(queue.as_str()), ShortString::from(exchange));
+        let durable = ExchangeDeclareOptions {
+            durable: true,
+            ..ExchangeDeclareOptions::default()
+        };
+        let none = FieldTable::default;
+        let channel = self.channel().await.unwrap();
+        let declared = channel.exchange_declare(exchange.clone(), ExchangeKind::Topic, durable, none());
+        declared.await.unwrap();
+        let declared = channel.queue_declare(queue_name.clone(), QueueDeclareOptions::default(), none());
+        declared.await.unwrap();
+        let bound = channel.queue_bind(
+            queue_name,
+            exchange,
+            "#".into(),
+            QueueBindOptions::default(),
+            none(),
+        );
+        bound.await.unwrap();
+        queue
+    }
+
+    /// The next message of a queue, with its routing key, taken from it.
+    pub async fn next(&mut self, queue: &str) -> Option<(String, Vec<u8>)> {
+        let channel = self.channel().await.unwrap();
+        let got = channel.basic_get(queue.into(), BasicGetOptions::default()).await;
+        let message = got.unwrap()?;
+        message.delivery.ack(BasicAckOptions::default()).await.unwrap();
+        Some((
+            message.delivery.routing_key.to_string(),
+            message.delivery.data.clone(),
+        ))
+    }
+
+    /// Deletes a queue and an exchange.
+    pub async fn delete(&mut self, queue: &str, exchange: &str) {
+        let channel = self.channel().await.unwrap();
+        let deleted = channel.queue_delete(queue.into(), QueueDeleteOptions::default());
+        deleted.await.unwrap();
+        let deleted = channel.exchange_delete(exchange.into(), ExchangeDeleteOptions::default());
+        deleted.await.unwrap();
     }
 
     /// Deletes everything that was declared under the prefix.

@@ -1,7 +1,7 @@
 //! Status events: what orders say to the outside, in order for each order.
 
 use super::connect::{BackOff, Broker, PublishError, Publisher, confirmed, publish};
-use super::ingress::AmqpCounters;
+use super::counters::AmqpCounters;
 use crate::egress::Entries;
 use crate::schema::outbound::OrderStatusChange;
 use crate::schema::{BodyFormat, Outgoing, encode};

@@ -5,6 +5,7 @@
 
 use super::config::AmqpConfig;
 use super::connect::{BackOff, Broker, PublishError, confirmed, publish_to_queue};
+use super::counters::{AmqpCounters, add};
 use super::refusal::{Refusal, read};
 use super::window::Window;
 use crate::identity::AmqpUsers;
@@ -21,7 +22,7 @@ use lockstep_runtime::ingress::{Ingress, RejectCause};
 use lockstep_runtime::message::{Delivery as Message, Outcome, OutcomeStream, Outcomes, Responder};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -30,70 +31,6 @@ use tokio::time::Instant;
 const AT_ONCE: usize = 256;
 /// The pause before a delivery is handed in again that a failing store did not keep.
 const STORE_PAUSE: Duration = Duration::from_millis(100);
-
-/// How often what happened.
-#[derive(Debug, Default)]
-pub struct AmqpCounters {
-    received: AtomicU64,
-    acknowledged: AtomicU64,
-    dead_lettered: AtomicU64,
-    replied: AtomicU64,
-    unanswered: AtomicU64,
-    published: AtomicU64,
-    connections: AtomicU64,
-    connected: AtomicU64,
-    under_way: AtomicU64,
-}
-
-/// What [`AmqpCounters`] held at a moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AmqpMetrics {
-    /// Deliveries taken from the broker, redelivered ones included.
-    pub received: u64,
-    /// Deliveries acknowledged.
-    pub acknowledged: u64,
-    /// Deliveries whose dead letter the broker has confirmed.
-    pub dead_lettered: u64,
-    /// Answers to `reply_to` that the broker has confirmed.
-    pub replied: u64,
-    /// Answers that no queue took: `reply_to` names none, or a full one. The decision stands all the same.
-    pub unanswered: u64,
-    /// Status events that the broker confirmed.
-    pub published: u64,
-    /// Connections of the consumer made since the start.
-    pub connections: u64,
-    /// 1 while the consumer is connected.
-    pub connected: u64,
-    /// Deliveries that are not acknowledged.
-    pub under_way: u64,
-}
-
-impl AmqpCounters {
-    /// The counts so far.
-    #[must_use]
-    pub fn read(&self) -> AmqpMetrics {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        AmqpMetrics {
-            received: read(&self.received),
-            acknowledged: read(&self.acknowledged),
-            dead_lettered: read(&self.dead_lettered),
-            replied: read(&self.replied),
-            unanswered: read(&self.unanswered),
-            published: read(&self.published),
-            connections: read(&self.connections),
-            connected: read(&self.connected),
-            under_way: read(&self.under_way),
-        }
-    }
-
-    pub(super) fn published(&self, events: usize) {
-        add(&self.published, events as u64);
-    }
-}
-
-fn add(counter: &AtomicU64, more: u64) {
-    counter.fetch_add(more, Ordering::Relaxed);
-}
 
 /// Why a session over one connection ended.
 #[derive(Debug, thiserror::Error)]

@@ -13,6 +13,7 @@
 
 mod config;
 mod connect;
+mod counters;
 mod events;
 mod ingress;
 mod refusal;
@@ -22,7 +23,8 @@ mod window;
 
 pub use config::{AmqpConfig, UrlError};
 pub use connect::{Broker, Publisher};
+pub use counters::{AmqpCounters, AmqpMetrics};
 pub use events::{CONSUMER, publish_events};
-pub use ingress::{AmqpCounters, AmqpMetrics, consume};
+pub use ingress::consume;
 pub use sink::AmqpSink;
 pub use topology::Names;

@@ -84,7 +84,7 @@ fn labelled(labels: &[(&str, &str)]) -> Metric {
 }
 
 /// Adds what the runtime has done.
-pub fn report_runtime(metrics: &RuntimeMetrics, text: &mut MetricsText) {
+pub(super) fn report_runtime(metrics: &RuntimeMetrics, text: &mut MetricsText) {
     for (index, shard) in metrics.shards.iter().enumerate() {
         let index = index.to_string();
         let labels = [("shard", index.as_str())];

@@ -40,5 +40,5 @@ mod service;
 mod stock;
 
 pub use config::HttpConfig;
-pub use metrics::{MetricSource, MetricsText, report_amqp, report_channel, report_erp, report_runtime};
+pub use metrics::{MetricSource, MetricsText, report_amqp, report_channel, report_erp};
 pub use server::{HttpError, HttpParts, HttpServerHandle, start};

@@ -15,7 +15,12 @@ use lockstep_actors::domain::Distributor;
 use lockstep_runtime::ingress::Ingress;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinHandle;
+
+/// How long a connection is at least listened to after a refusal that left a body unread. The server reads a clock that
+/// is up to half a second old; a deadline that is over when it is set would never be looked at again.
+const SHORTEST_LINGER: Duration = Duration::from_secs(1);
 
 /// What the service stands on.
 pub struct HttpParts {
@@ -120,7 +125,7 @@ pub fn start(config: &HttpConfig, parts: HttpParts) -> Result<HttpServerHandle, 
     .workers(workers)
     .max_connections(config.max_connections.div_ceil(workers))
     .client_request_timeout(config.head_timeout())
-    .client_disconnect_timeout(config.head_timeout())
+    .client_disconnect_timeout(config.head_timeout().max(SHORTEST_LINGER))
     .keep_alive(KeepAlive::Timeout(config.keep_alive()))
     .shutdown_timeout(config.request_timeout().as_secs().max(1))
     .disable_signals()
