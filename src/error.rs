@@ -67,9 +67,13 @@ impl Failure {
             Self::Store(_)
             | Self::Service(ServiceError::Node(StartError::Store(_) | StartError::Recovery(_)))
             | Self::Replay(ReplayError::Progress { .. }) => ExitCode::from(3),
-            Self::Service(ServiceError::Erp(_)) => ExitCode::from(2),
+            Self::Service(
+                ServiceError::Erp(_) | ServiceError::Ownership(_) | ServiceError::Publishing(_),
+            ) => ExitCode::from(2),
             Self::Replay(error) if error.is_usage() => ExitCode::from(2),
-            Self::Service(ServiceError::Node(_) | ServiceError::Consumer(_))
+            Self::Service(
+                ServiceError::Node(_) | ServiceError::Consumer(_) | ServiceError::Undeclared(_),
+            )
             | Self::Keys(_)
             | Self::Replay(_)
             | Self::Failed(_)

@@ -5,6 +5,7 @@ mod demo;
 mod error;
 mod inspect;
 mod keys;
+mod ownership;
 mod print;
 mod replay;
 mod schema;
@@ -34,6 +35,7 @@ Examples:
   lockstep key create web-shop --scope orders:write --scope orders:read
   lockstep replay online_retail.csv --format online-retail
   lockstep inspect order web/4711
+  lockstep ownership --config lockstep.toml
   lockstep check-config --config lockstep.toml";
 
 #[derive(Debug, Subcommand)]
@@ -60,6 +62,11 @@ enum Command {
         after_help = "Example:\n  lockstep key create web-shop --scope orders:write"
     )]
     Key(keys::KeyCommand),
+    /// Print who may write what: the table of owners.
+    #[command(
+        after_help = "Examples:\n  lockstep ownership\n  lockstep ownership --config lockstep.toml --json"
+    )]
+    Ownership(ownership::OwnershipArguments),
     /// Print the JSON Schemas of the canonical messages.
     #[command(
         after_help = "Examples:\n  lockstep schema\n  lockstep schema lockstep.order.submit\n  \
@@ -114,6 +121,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Key(command) => keys::run(command),
+        Command::Ownership(arguments) => ownership::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::CheckConfig(file) => {
             read_config(&file.config)?;

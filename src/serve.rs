@@ -5,6 +5,7 @@
 use crate::config::Config;
 use crate::error::Failure;
 use crate::service::{Consumers, Service, ServiceError};
+use lockstep_actors::governance::demand::Attribute;
 use lockstep_actors::orders::effects;
 use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, AmqpSink, Broker};
 use lockstep_adapters::channels::{ChannelConfig, ChannelKind, HttpSink};
@@ -35,7 +36,16 @@ async fn serve(config: Config) -> Result<(), Failure> {
     }
     let opener = Arc::new(EmbeddedOpener::new(config.store.embedded()?));
     let clock = Arc::new(SystemClock);
-    let mut service = Service::start(config.node.node(), consumers, &config.erp, opener, clock).await?;
+    let ownership = config.ownership();
+    let mut service = Service::start(
+        config.node.node(),
+        consumers,
+        &config.erp,
+        ownership,
+        opener,
+        clock,
+    )
+    .await?;
     for channel in &config.channels {
         add_channel(&mut service, channel, broker.as_ref())?;
     }
@@ -75,7 +85,7 @@ fn add_channel(
             )));
         }
     };
-    added.map_err(|error| ServiceError::from(error).into())
+    added.map_err(Failure::from)
 }
 
 /// What lets messages in.
@@ -152,8 +162,12 @@ impl AmqpDoor {
         service: &Service,
     ) -> Result<Self, Failure> {
         let (stop, stopped) = watch::channel(false);
-        let feed = service
-            .ingress()
+        let ingress = service.ingress();
+        let ownership = ingress.reference().ownership();
+        ownership
+            .judge_publishing(Attribute::OrderStatus)
+            .map_err(ServiceError::from)?;
+        let feed = ingress
             .feed(amqp::CONSUMER, FeedFilter::Port(effects::EVENTS))
             .map_err(ServiceError::from)?;
         let events = actix::spawn(amqp::publish_events(

@@ -3,7 +3,11 @@
 //! `serve`, `replay` and `demo` all run on this, so that each of them is the real path. What else comes in (HTTP, AMQP) is
 //! put before it and stopped first.
 
-use lockstep_actors::domain::Distributor;
+use lockstep_actors::domain::{Distributor, Reply};
+use lockstep_actors::governance::LOCKSTEP;
+use lockstep_actors::governance::demand::Attribute;
+use lockstep_actors::governance::ownership::{Ownership, RefusedWrite};
+use lockstep_actors::governance::record::{RecordCommand, RecordRefusal, RecordReply, TheRecord};
 use lockstep_actors::inventory::SkuWarehouse;
 use lockstep_actors::orders::effects;
 use lockstep_actors::reference::Reference;
@@ -16,6 +20,7 @@ use lockstep_adapters::erp::{
 use lockstep_runtime::entity::{Entity, EntityId};
 use lockstep_runtime::feed::{Feed, FeedFilter, UnknownConsumer};
 use lockstep_runtime::ingress::Ingress;
+use lockstep_runtime::message::{Envelope, MessageId, Outcome, Provenance};
 use lockstep_runtime::node::{Node, NodeConfig, StartError};
 use lockstep_runtime::store::StoreOpener;
 use lockstep_runtime::time::Clock;
@@ -33,6 +38,39 @@ pub(crate) enum ServiceError {
     Erp(#[from] ConnectorError),
     #[error(transparent)]
     Consumer(#[from] UnknownConsumer),
+    #[error(transparent)]
+    Ownership(#[from] RecordRefusal),
+    #[error(transparent)]
+    Publishing(#[from] RefusedWrite),
+    #[error("the ownership table could not be noted in the store: {0}")]
+    Undeclared(String),
+}
+
+/// Notes in the store under which table of owners it works from now on.
+async fn declare_ownership(ingress: &Ingress<Distributor>) -> Result<(), ServiceError> {
+    let table = ingress.reference().ownership().clone();
+    let id = format!("ownership table {}", uuid::Uuid::now_v7());
+    let envelope = Envelope {
+        id: MessageId::of(LOCKSTEP, &id),
+        provenance: Provenance {
+            source: LOCKSTEP.into(),
+            correlation: id.into(),
+            causation: None,
+        },
+        message: (TheRecord, RecordCommand::Declare(table)).into(),
+    };
+    match ingress.ask(envelope).await {
+        Ok(Outcome::Done {
+            reply: Reply::Ownership(RecordReply::Accepted),
+            ..
+        }) => Ok(()),
+        Ok(Outcome::Done {
+            reply: Reply::Ownership(RecordReply::Refused(refusal)),
+            ..
+        }) => Err(refusal.into()),
+        Ok(outcome) => Err(ServiceError::Undeclared(format!("{outcome:?}"))),
+        Err(rejected) => Err(ServiceError::Undeclared(rejected.cause.to_string())),
+    }
 }
 
 /// Who reads the journals of a service.
@@ -83,6 +121,7 @@ impl Service {
         node: NodeConfig,
         consumers: Consumers,
         erp: &ErpConfig,
+        ownership: Ownership,
         opener: Arc<dyn StoreOpener>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ServiceError> {
@@ -94,8 +133,10 @@ impl Service {
             consumers: consumers.names,
             ..node
         };
-        let node = Node::<Distributor>::start(node, opener, clock, Arc::new(Reference::default())).await?;
+        let reference = Arc::new(Reference::governed_by(ownership));
+        let node = Node::<Distributor>::start(node, opener, clock, reference).await?;
         let ingress = node.ingress();
+        declare_ownership(&ingress).await?;
         let feed = ingress.feed(erp::CONSUMER, FeedFilter::Port(effects::ERP))?;
         let worker = ErpWorker::new(port, ingress, erp);
         let erp_counters = worker.counters();
@@ -137,13 +178,15 @@ impl Service {
     /// Begins to tell a channel the newest levels.
     ///
     /// # Errors
-    /// [`UnknownConsumer`] if the channel was not among the consumers at the start.
+    /// [`ServiceError`] if the channel was not among the consumers at the start, or if Lockstep may not publish stock.
     pub(crate) fn add_channel(
         &mut self,
         config: &ChannelConfig,
         sink: impl StockSink,
-    ) -> Result<(), UnknownConsumer> {
+    ) -> Result<(), ServiceError> {
         let ingress = self.node.ingress();
+        let ownership = ingress.reference().ownership();
+        ownership.judge_publishing(Attribute::StockAvailable)?;
         let mut feed: Feed = ingress.feed(&config.consumer(), FeedFilter::Kind(SkuWarehouse::KIND))?;
         let levels = NewestLevels::new(Arc::clone(ingress.reference()), config.warehouses.clone());
         let counters = Arc::<ChannelCounters>::default();

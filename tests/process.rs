@@ -177,3 +177,43 @@ async fn help_shows_an_example_at_every_level() {
         );
     }
 }
+
+#[tokio::test]
+async fn another_table_of_owners_needs_a_higher_version_and_is_kept() {
+    let mut service = Service::new("");
+    service.start().await;
+    assert_eq!(service.terminate().await.code(), Some(0));
+    let mut configuration = std::fs::read_to_string(service.config()).unwrap();
+    configuration.push_str("\n[ownership.channels]\nshop-eu = [\"web\"]\n[ownership]\nversion = 1\n");
+    std::fs::write(service.config(), &configuration).unwrap();
+    let refused = output(serve(&service.config())).await;
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("raise ownership.version"), "{said}");
+
+    let second = configuration.replace("version = 1", "version = 2");
+    std::fs::write(service.config(), &second).unwrap();
+    service.start().await;
+    assert_eq!(service.terminate().await.code(), Some(0), "{}", service.log());
+    std::fs::write(
+        service.config(),
+        configuration
+            .replace("version = 1", "version = 2")
+            .replace("web", "edi"),
+    )
+    .unwrap();
+    let refused = output(serve(&service.config())).await;
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stderr));
+
+    let mut inspect = lockstep();
+    inspect.arg("inspect").arg("--store").arg(service.store());
+    inspect.args(["--json", "ownership"]);
+    let shown = output(inspect).await;
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!(shown["state"]["current"]["table"]["version"], 2);
+    assert_eq!(
+        shown["state"]["current"]["table"]["channels"]["shop-eu"][0],
+        "web"
+    );
+    assert_eq!(shown["state"]["earlier"][0]["table"]["version"], 1);
+}

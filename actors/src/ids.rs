@@ -143,6 +143,19 @@ impl EntityId for CustomerId {
     }
 }
 
+/// The audit of a system is one entity, known by the system.
+impl EntityId for SystemName {
+    fn encode(&self, into: &mut Vec<u8>) {
+        into.extend_from_slice(self.0.as_bytes());
+    }
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        exactly(bytes, Self::new)
+    }
+    fn routing_key(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
 /// The list prices of a SKU are one entity, known by the SKU.
 impl EntityId for Sku {
     fn encode(&self, into: &mut Vec<u8>) {

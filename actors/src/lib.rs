@@ -6,10 +6,12 @@
 //! - [`inventory`]: the stock of a SKU in a warehouse;
 //! - [`pricing`]: list prices, customer contracts, and the resolver that explains every price;
 //! - [`orders`]: an order from intake to its end, as a saga over contracts, stock and the ERP;
+//! - [`governance`]: which system may write what, and what became of those that tried without;
 //! - [`reference`]: the read models, published once durable;
 //! - [`domain`]: the kinds of entities tied together.
 
 pub mod domain;
+pub mod governance;
 pub mod ids;
 pub mod inventory;
 pub mod money;

@@ -4,6 +4,7 @@
 //! overwrites a newer one. 250,000 SKUs in 10 warehouses take about 110 MB.
 
 use crate::domain::View;
+use crate::governance::ownership::Ownership;
 use crate::ids::{Sku, WarehouseCode};
 use crate::pricing::list::ListRow;
 use crate::quantity::Quantity;
@@ -12,6 +13,7 @@ use foldhash::fast::RandomState;
 use lockstep_runtime::message::Sequence;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How a SKU stands in a warehouse, as of an entry of the journal of its partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,11 +119,38 @@ impl LevelRow {
 /// The shared read models.
 #[derive(Debug, Default)]
 pub struct Reference {
+    ownership: Ownership,
+    refused_writes: AtomicU64,
     levels: DashMap<Sku, Vec<LevelRow>, RandomState>,
     prices: DashMap<Sku, (Sequence, Arc<[ListRow]>), RandomState>,
 }
 
 impl Reference {
+    /// Empty read models of a domain in which `ownership` holds.
+    #[must_use]
+    pub fn governed_by(ownership: Ownership) -> Self {
+        Self {
+            ownership,
+            ..Self::default()
+        }
+    }
+
+    /// Who may write what.
+    #[must_use]
+    pub fn ownership(&self) -> &Ownership {
+        &self.ownership
+    }
+
+    /// How many writes were refused since the start because their senders own nothing of what they wrote.
+    #[must_use]
+    pub fn refused_writes(&self) -> u64 {
+        self.refused_writes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_refused_write(&self) {
+        self.refused_writes.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// How a SKU stands in all its warehouses, by warehouse code.
     #[must_use]
     pub fn availability(&self, sku: &Sku) -> Vec<StockLevel> {

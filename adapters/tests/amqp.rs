@@ -102,6 +102,50 @@ fn a_store_that_fails_amid_the_stream_loses_nothing_and_repeats_nothing() {
 }
 
 #[test]
+fn s57_a_channel_that_writes_stock_is_refused_once_and_audited() {
+    run(async {
+        let world = World::start_for("web").await;
+        let order = |channel: &str, id: &str| {
+            json!({ "schema": "lockstep.order.cancel", "version": 1, "id": id, "body": {
+                "channel": channel, "number": "1", "reason": "not wanted" } })
+        };
+        let refused = [receipt("r-1", "A-0", 5), order("marketplace", "c-1")];
+        for message in &refused {
+            world.send(message).await;
+        }
+        // Its own order: there is none, but it may say so.
+        world.send(&order("web", "c-2")).await;
+        let letters = world.dead_letters(refused.len()).await;
+        for (letter, attribute) in letters.iter().zip(["stock.on_hand", "order.cancellation"]) {
+            assert_eq!(letter.header("x-lockstep-code"), "not-owner");
+            let reason = letter.header("x-lockstep-reason");
+            assert!(
+                reason.contains(attribute) && reason.contains("web may not"),
+                "{reason}"
+            );
+        }
+        world
+            .until("all is acknowledged", || world.counters.read().acknowledged == 3)
+            .await;
+        assert_eq!(world.counters.read().dead_lettered, 2);
+        let audit = world.audit("web").await;
+        assert_eq!(audit.total, 2);
+        let attributes: Vec<_> = audit
+            .newest
+            .iter()
+            .map(|noted| (noted.write.attribute.name(), noted.correlation.as_str()))
+            .collect();
+        assert_eq!(
+            attributes,
+            [("stock.on_hand", "r-1"), ("order.cancellation", "c-1")]
+        );
+        let untouched = BTreeMap::from([("A-0".to_owned(), 0)]);
+        assert_eq!(world.on_hand(&untouched), untouched);
+        world.stop().await;
+    });
+}
+
+#[test]
 fn each_bad_message_is_dead_lettered_with_its_reason_and_blocks_nobody() {
     run(async {
         let world = World::start().await;

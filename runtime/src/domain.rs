@@ -5,20 +5,20 @@
 /// ```text
 /// lockstep_runtime::domain! {
 ///     /// A shop.
-///     pub domain Shop { message: Message, reply: Reply, tables: Tables, view: View, reference: Reference, publish: publish_view }
+///     pub domain Shop { message: Message, reply: Reply, tables: Tables, view: View, reference: Reference, publish: publish_view, admit: admit_all }
 ///     entities { Stock: StockEntity, Order: OrderEntity }
 /// }
 /// ```
 /// makes `enum Message { Stock(StockId, StockCommand), .. }`, `enum Reply { Stock(StockReply), .. }`, the tables of a
 /// shard, and `From` for each pair of id and command. `view` and `reference` are types of the caller's,
-/// `publish` a function `fn(&Reference, View)`.
+/// `publish` a function `fn(&Reference, View)`, `admit` one `fn(&Reference, Envelope<Shop>) -> Envelope<Shop>`.
 #[macro_export]
 macro_rules! domain {
     (
         $(#[$doc:meta])*
         pub domain $domain:ident {
             message: $message:ident, reply: $reply:ident, tables: $tables:ident,
-            view: $view:ty, reference: $reference:ty, publish: $publish:path $(,)?
+            view: $view:ty, reference: $reference:ty, publish: $publish:path, admit: $admit:path $(,)?
         }
         entities { $($variant:ident : $entity:ty),+ $(,)? }
     ) => {
@@ -239,6 +239,13 @@ macro_rules! domain {
 
             fn publish(reference: &$reference, view: $view) {
                 $publish(reference, view);
+            }
+
+            fn admit(
+                reference: &$reference,
+                envelope: $crate::message::Envelope<Self>,
+            ) -> $crate::message::Envelope<Self> {
+                $admit(reference, envelope)
             }
         }
     };

@@ -3,7 +3,7 @@
 //! An entity always exists; its first message finds the default state. `decide` is pure: the same state, command and
 //! context give the same decision. `apply` is total: an event that was decided can always be applied.
 
-use crate::message::{Provenance, Sequence};
+use crate::message::{Envelope, Provenance, Sequence};
 use crate::time::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use smallvec::SmallVec;
@@ -206,6 +206,16 @@ pub trait Domain: Sized + Send + Sync + Debug + Clone + Copy + 'static {
 
     /// Lets readers see `view`. Called after the entry behind it is durable, in order for each entity.
     fn publish(reference: &Self::Reference, view: Self::View);
+
+    /// Judges a message from outside before its shard is chosen: gives it back as it is, or another one in its place,
+    /// as one that notes a refusal. What entities send each other is not judged. A delivery that has to wait is judged
+    /// again, so that the result of a judgement must be admitted as it is.
+    fn admit(reference: &Self::Reference, envelope: Envelope<Self>) -> Envelope<Self>;
+}
+
+/// Admits everything, for domains without rules of their own.
+pub fn admit_all<D: Domain>(_: &D::Reference, envelope: Envelope<D>) -> Envelope<D> {
+    envelope
 }
 
 /// A command together with the entity it is for.

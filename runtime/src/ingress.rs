@@ -1,6 +1,8 @@
 //! The way in: from any thread to the shard that holds the partition.
 //!
 //! A full mailbox is back-pressure, never loss: the delivery is given back, or waited with.
+//!
+//! Nothing from outside reaches a shard but through here, and nothing passes here that the domain has not admitted.
 
 use crate::entity::{AddressedMessage, Domain};
 use crate::feed::{Feed, FeedBoard, FeedFilter, UnknownConsumer};
@@ -106,7 +108,7 @@ impl<D: Domain> Clone for Ingress<D> {
 }
 
 impl<D: Domain> Ingress<D> {
-    /// Hands a delivery to its shard without waiting.
+    /// Hands a delivery to its shard without waiting, as far as [`Domain::admit`] lets it.
     ///
     /// # Errors
     /// [`Rejected`] gives the delivery back.
@@ -124,7 +126,11 @@ impl<D: Domain> Ingress<D> {
                 cause: RejectCause::NotReady,
             });
         }
-        self.push(delivery)
+        let Delivery { envelope, responder } = delivery;
+        self.push(Delivery {
+            envelope: D::admit(&shared.reference, envelope),
+            responder,
+        })
     }
 
     fn push(&self, delivery: Delivery<D>) -> Result<(), Rejected<D>> {

@@ -2,6 +2,9 @@
 //!
 //! Every error names the key, the value and what is allowed; all that are found are told at once.
 
+use compact_str::CompactString;
+use lockstep_actors::governance::ownership::{Owners, Ownership};
+use lockstep_actors::ids::SystemName;
 use lockstep_adapters::amqp::AmqpConfig;
 use lockstep_adapters::channels::ChannelConfig;
 use lockstep_adapters::egress::InvalidSetting;
@@ -11,6 +14,7 @@ use lockstep_adapters::store::EmbeddedConfig;
 use lockstep_runtime::node::NodeConfig;
 use lockstep_runtime::placement::{InvalidPartitionCount, PartitionCount};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Everything that can be set.
@@ -24,6 +28,31 @@ pub(crate) struct Config {
     pub(crate) amqp: Option<AmqpConfig>,
     pub(crate) erp: ErpConfig,
     pub(crate) channels: Vec<ChannelConfig>,
+    /// Without it, the standard table holds.
+    ownership: Option<OwnershipSettings>,
+}
+
+/// Who may write what; what is left out is as in the standard table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OwnershipSettings {
+    version: u64,
+    roles: Option<BTreeMap<CompactString, Vec<CompactString>>>,
+    #[serde(default)]
+    channels: BTreeMap<SystemName, Vec<CompactString>>,
+    owners: Option<Owners>,
+}
+
+impl OwnershipSettings {
+    fn table(&self) -> Ownership {
+        let standard = Ownership::standard();
+        Ownership {
+            version: self.version,
+            roles: self.roles.clone().unwrap_or(standard.roles),
+            channels: self.channels.clone(),
+            owners: self.owners.clone().unwrap_or(standard.owners),
+        }
+    }
 }
 
 /// The node.
@@ -89,15 +118,26 @@ pub(crate) fn parse(text: &str) -> Result<Config, String> {
         let key = error.path().to_string();
         format!("{key}: {}", error.into_inner())
     })?;
-    let errors = config.errors();
-    if errors.is_empty() {
+    let settings = config.errors().into_iter().map(|error| error.to_string());
+    let ownership = config.ownership().check().err();
+    let ownership = ownership.map(|error| format!("ownership.{error}"));
+    let lines: Vec<String> = settings
+        .chain(ownership)
+        .map(|error| format!("\n  {error}"))
+        .collect();
+    if lines.is_empty() {
         return Ok(config);
     }
-    let lines: Vec<String> = errors.iter().map(|error| format!("\n  {error}")).collect();
     Err(format!("the configuration cannot be used:{}", lines.concat()))
 }
 
 impl Config {
+    /// Who may write what.
+    pub(crate) fn ownership(&self) -> Ownership {
+        let settings = self.ownership.as_ref();
+        settings.map_or_else(Ownership::standard, OwnershipSettings::table)
+    }
+
     fn errors(&self) -> Vec<InvalidSetting> {
         let mut errors = Vec::new();
         let mut within = |key: &str, value: u64, least: u64, most: u64, allowed: &'static str| {
@@ -199,5 +239,32 @@ mod tests {
     fn the_example_and_an_empty_file_can_be_used() {
         parse("").unwrap();
         parse(include_str!("../../docs/lockstep.example.toml")).unwrap();
+    }
+
+    #[test]
+    fn the_table_of_the_documentation_can_be_used_and_a_wrong_one_is_refused() {
+        let chapter = include_str!("../../docs/governance.md");
+        let (_, example) = chapter.split_once("```toml\n").unwrap();
+        let (example, _) = example.split_once("```").unwrap();
+        let table = parse(example).unwrap().ownership();
+        assert_eq!(table.version, 2);
+        assert!(table.speaks_for("shop-eu", "web-b2b") && !table.speaks_for("web", "edi"));
+        let cases: [(&str, &[&str]); 3] = [
+            ("[ownership]\nversion = 0", &["ownership.version", "at least 1"]),
+            (
+                "[ownership]\nversion = 1\n[ownership.owners.'stock.onhand']\nupdate = []",
+                &["stock.onhand", "stock.on_hand"],
+            ),
+            (
+                "[ownership]\nversion = 2\n[ownership.roles]\nerp = ['erp']",
+                &["ownership.owners", "is not listed", "roles are erp"],
+            ),
+        ];
+        for (text, parts) in cases {
+            let error = parse(text).unwrap_err();
+            for part in parts {
+                assert!(error.contains(part), "{text}: {error} lacks {part}");
+            }
+        }
     }
 }

@@ -100,7 +100,12 @@ async fn ask_orders(books: &Books, service: &Service) -> Result<Orders, Failure>
         let message = Message::Order(key.clone(), OrderCommand::Show);
         match tell(&ingress, "show", message).await? {
             Reply::Order(OrderReply::Order(summary)) => orders.add(key, &summary),
-            other @ (Reply::Order(_) | Reply::Stock(_) | Reply::ListPrice(_) | Reply::Contract(_)) => {
+            other @ (Reply::Order(_)
+            | Reply::Stock(_)
+            | Reply::ListPrice(_)
+            | Reply::Contract(_)
+            | Reply::Audit(_)
+            | Reply::Ownership(_)) => {
                 return Err(failed(format!("order {key} answered {other:?}")));
             }
         }

@@ -8,6 +8,8 @@ use crate::error::Failure;
 use crate::print::print;
 use clap::Subcommand;
 use lockstep_actors::domain::{Distributor, Message};
+use lockstep_actors::governance::audit::{AuditState, SystemAudit};
+use lockstep_actors::governance::record::{OwnershipRecord, TheRecord};
 use lockstep_actors::ids::{CustomerId, InvalidName, OrderKey, Sku, StockId, WarehouseCode};
 use lockstep_actors::inventory::SkuWarehouse;
 use lockstep_actors::orders::Order;
@@ -61,6 +63,12 @@ pub(crate) enum Subject {
     /// Every order that waits for a person, with reason and age, the oldest first.
     #[command(after_help = "Example:\n  lockstep inspect exceptions")]
     Exceptions,
+    /// Every write that was refused because its sender does not own what it wrote, by system.
+    #[command(after_help = "Example:\n  lockstep inspect refusals")]
+    Refusals,
+    /// The table of owners that the store works under, and the ones before.
+    #[command(after_help = "Example:\n  lockstep inspect ownership --json")]
+    Ownership,
     /// Every message that no entity could digest, with its reason.
     #[command(after_help = "Example:\n  lockstep inspect dead-letters")]
     DeadLetters,
@@ -124,6 +132,8 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Failure> {
         }
         Subject::Orders => at_rest.orders(),
         Subject::Exceptions => at_rest.exceptions(),
+        Subject::Refusals => at_rest.refusals(),
+        Subject::Ownership => at_rest.entity::<OwnershipRecord>(&TheRecord, "ownership table"),
         Subject::DeadLetters => at_rest.dead_letters(),
     }
 }
@@ -220,6 +230,29 @@ impl AtRest {
             lines.join("\n"),
             found.len()
         ))
+    }
+
+    fn refusals(&self) -> Result<(), Failure> {
+        let mut audits = Vec::<(String, AuditState)>::new();
+        let mut unreadable = None;
+        for partition in self.partitions.all() {
+            let mut take = |id: &[u8], found: History| match rmp_serde::from_slice(&found.state) {
+                Ok(state) => audits.push((String::from_utf8_lossy(id).into_owned(), state)),
+                Err(error) => unreadable = Some(error.to_string()),
+            };
+            history::of_kind::<Distributor>(&*self.reader, partition, SystemAudit::KIND, &mut take)?;
+        }
+        if let Some(error) = unreadable {
+            return Err(Failure::Failed(format!("an audit cannot be read: {error}")));
+        }
+        audits.sort_by(|(one, _), (other, _)| one.cmp(other));
+        if self.json {
+            return print(&render::refusals(&audits));
+        }
+        if audits.is_empty() {
+            return print("no write was refused");
+        }
+        print(&render::refusals_text(&audits))
     }
 
     fn dead_letters(&self) -> Result<(), Failure> {

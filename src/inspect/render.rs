@@ -1,6 +1,9 @@
 //! Histories as JSON, and JSON as text for a person.
 
 use crate::error::Failure;
+use lockstep_actors::governance::audit::AuditState;
+use lockstep_actors::governance::demand::Operation;
+use lockstep_actors::ids::OrderKey;
 use lockstep_runtime::history::{History, HistoryEntry};
 use lockstep_runtime::message::Origin;
 use lockstep_runtime::placement::PartitionId;
@@ -169,6 +172,44 @@ fn fields(text: &mut String, value: &Value, depth: usize) {
             put(text, format_args!("{indent}{}", plain(value)));
         }
     }
+}
+
+/// Refused writes as one JSON object.
+pub(super) fn refusals(audits: &[(String, AuditState)]) -> Value {
+    let audit = |(system, audit): &(String, AuditState)| {
+        let newest: Vec<Value> = audit
+            .newest
+            .iter()
+            .map(|noted| {
+                json!({ "at": moment(noted.at), "correlation": noted.correlation.as_str(),
+                    "attribute": noted.write.attribute.name(),
+                    "operation": noted.write.operation.map(Operation::name),
+                    "order": noted.write.order.as_ref().map(OrderKey::as_str),
+                    "table": noted.write.table, "reason": noted.write.to_string() })
+            })
+            .collect();
+        json!({ "system": system, "total": audit.total, "newest": newest })
+    };
+    json!({ "refusals": audits.iter().map(audit).collect::<Vec<_>>() })
+}
+
+/// The same for a person.
+pub(super) fn refusals_text(audits: &[(String, AuditState)]) -> String {
+    let mut text = String::new();
+    for (system, audit) in audits {
+        put(
+            &mut text,
+            format_args!("{system}: {} refused writes", audit.total),
+        );
+        for noted in &audit.newest {
+            let (at, correlation) = (moment(noted.at), &noted.correlation);
+            put(
+                &mut text,
+                format_args!("  {at}  conversation {correlation}: {}", noted.write),
+            );
+        }
+    }
+    text.trim_end().to_owned()
 }
 
 /// A dead letter on two lines.

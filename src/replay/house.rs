@@ -2,6 +2,8 @@
 
 use super::error::ReplayError;
 use lockstep_actors::domain::{Distributor, Message, Reply};
+use lockstep_actors::governance::audit::AuditReply;
+use lockstep_actors::governance::record::RecordReply;
 use lockstep_actors::ids::OrderKey;
 use lockstep_actors::inventory::command::StockReply;
 use lockstep_actors::orders::command::{OrderCommand, OrderRefusal, OrderReply, OrderSummary};
@@ -278,6 +280,13 @@ fn refusal(reply: &Reply) -> Option<String> {
         Reply::ListPrice(ListPriceReply::Refused(refusal)) => Some(refusal.to_string()),
         Reply::Contract(ContractReply::Refused(refusal)) => Some(refusal.to_string()),
         Reply::Order(OrderReply::Refused(refusal)) => Some(refusal.to_string()),
-        Reply::Stock(_) | Reply::ListPrice(_) | Reply::Contract(_) | Reply::Order(_) => None,
+        Reply::Audit(AuditReply::NotOwner(write)) => Some(write.to_string()),
+        Reply::Ownership(RecordReply::Refused(refusal)) => Some(refusal.to_string()),
+        Reply::Stock(_)
+        | Reply::ListPrice(_)
+        | Reply::Contract(_)
+        | Reply::Order(_)
+        | Reply::Audit(_)
+        | Reply::Ownership(_) => None,
     }
 }

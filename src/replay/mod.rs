@@ -13,6 +13,7 @@ use crate::service::{Consumers, Service, ServiceError};
 pub(crate) use error::ReplayError;
 use house::House;
 use indicatif::{ProgressBar, ProgressStyle};
+use lockstep_actors::governance::ownership::Ownership;
 use lockstep_actors::orders::effects;
 use lockstep_adapters::erp::ErpConfig;
 use lockstep_adapters::online_retail::{Plan, RULES_VERSION};
@@ -111,6 +112,7 @@ async fn replay(
         NodeConfig::default(),
         consumers,
         &ErpConfig::default(),
+        Ownership::standard(),
         opener,
         clock,
     )

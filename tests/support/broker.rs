@@ -46,7 +46,7 @@ impl Sender {
     pub fn tables(&self) -> String {
         format!(
             "[amqp]\nurl = {URL:?}\nprefix = {:?}\nprefetch = 64\n\n\
-             [amqp.users]\nguest = {{ system = \"wms\", scopes = [\"admin\"] }}\n",
+             [amqp.users]\nguest = {{ system = \"operator\", scopes = [\"admin\"] }}\n",
             self.prefix
         )
     }

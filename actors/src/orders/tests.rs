@@ -218,14 +218,18 @@ impl World {
                 self.orders.insert(id, state);
                 reply.unwrap().into()
             }
+            other @ (Message::Audit(..) | Message::Ownership(..)) => {
+                panic!("not of an order's making: {other:?}")
+            }
         }
     }
 
     fn tell(&mut self, order: &OrderKey, command: OrderCommand) -> OrderReply {
-        match self.take((order.clone(), command).into()) {
-            Reply::Order(reply) => reply,
-            other @ (Reply::Stock(_) | Reply::ListPrice(_) | Reply::Contract(_)) => panic!("{other:?}"),
-        }
+        let reply = self.take((order.clone(), command).into());
+        let Reply::Order(reply) = reply else {
+            panic!("{reply:?}");
+        };
+        reply
     }
 
     /// An ERP that may be slow to answer, answer nothing, fail or reject, but knows its own duplicates.

@@ -18,6 +18,7 @@ use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, Conf
 use lapin::types::{FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Connection, Consumer};
 use lockstep_actors::domain::{Distributor, Reply};
+use lockstep_actors::governance::audit::AuditReply;
 use lockstep_runtime::ingress::{Ingress, RejectCause};
 use lockstep_runtime::message::{Delivery as Message, Outcome, OutcomeStream, Outcomes, Responder};
 use std::pin::Pin;
@@ -260,6 +261,13 @@ impl<'a> Session<'a> {
                 }
                 self.again.push(tag);
                 Ok(())
+            }
+            Outcome::Done {
+                reply: Reply::Audit(AuditReply::NotOwner(write)),
+                ..
+            } => {
+                self.refuse(tag, &Refusal::new("not-owner", write.to_string()))
+                    .await
             }
             Outcome::DeadLettered { reason } => self.refuse(tag, &Refusal::new("not-digested", reason)).await,
             outcome @ (Outcome::Done { .. } | Outcome::Repeated) => self.answer(tag, outcome).await,

@@ -10,6 +10,7 @@ use crate::egress::Entries;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use lockstep_actors::domain::{Distributor, Message, Reply};
+use lockstep_actors::governance::audit::AuditReply;
 use lockstep_actors::ids::{DocumentId, OrderKey, Reason};
 use lockstep_actors::orders::command::{
     BookingAnswer, BookingAnswered, CancelAnswer, CancelAnswered, OrderCommand,
@@ -281,6 +282,13 @@ async fn handle<P: ErpPort, A: Answers>(
             Ok(Outcome::DeadLettered { reason }) => {
                 ErpCounters::count(&counters.dead_lettered);
                 tracing::error!(%reason, "an order could not digest the ERP's answer");
+            }
+            Ok(Outcome::Done {
+                reply: Reply::Audit(AuditReply::NotOwner(write)),
+                ..
+            }) => {
+                ErpCounters::count(&counters.dead_lettered);
+                tracing::error!(%write, "an ERP's answer is refused");
             }
             Ok(Outcome::Done { .. } | Outcome::Repeated | Outcome::Unavailable) => {}
             Err(error) => {

@@ -4,7 +4,7 @@
 
 use super::exchange::{Received, answer};
 use super::problem::{Problem, in_body};
-use super::refusal::{code, stock_status};
+use super::refusal::{NOT_OWNER, code, stock_status};
 use super::service::{Call, Service};
 use crate::schema::fields::{Id, List};
 use crate::schema::limits::MAX_BATCH;
@@ -13,6 +13,7 @@ use crate::schema::{DecodeCode, DecodeError};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use lockstep_actors::domain::{Message, Reply};
+use lockstep_actors::governance::audit::AuditReply;
 use lockstep_actors::ids::SystemName;
 use lockstep_actors::inventory::command::StockReply;
 use lockstep_actors::pricing::contract::ContractReply;
@@ -147,9 +148,13 @@ fn judge(outcome: &Outcome<Reply>) -> (StatusCode, Option<String>) {
             Reply::ListPrice(ListPriceReply::Refused(refusal)) => unprocessable(code(refusal)),
             Reply::Contract(ContractReply::Refused(refusal)) => unprocessable(code(refusal)),
             Reply::Contract(ContractReply::NoQuote(refusal)) => unprocessable(code(refusal)),
-            Reply::Stock(_) | Reply::ListPrice(_) | Reply::Contract(_) | Reply::Order(_) => {
-                (StatusCode::OK, None)
-            }
+            Reply::Audit(AuditReply::NotOwner(_)) => (StatusCode::FORBIDDEN, Some(NOT_OWNER.to_owned())),
+            Reply::Stock(_)
+            | Reply::ListPrice(_)
+            | Reply::Contract(_)
+            | Reply::Order(_)
+            | Reply::Audit(AuditReply::Audit(_))
+            | Reply::Ownership(_) => (StatusCode::OK, None),
         },
         Outcome::Repeated => (StatusCode::OK, None),
         Outcome::DeadLettered { .. } => {

@@ -96,7 +96,13 @@ async fn confirm_content(service: &Service, call: &Call, message: Message) -> Re
     match decided.reply {
         Some(Reply::Order(OrderReply::Refused(refusal))) => Err(order_refusal(&refusal)),
         Some(Reply::Order(OrderReply::Accepted { .. } | OrderReply::Ignored | OrderReply::Order(_)))
-        | Some(Reply::Stock(_) | Reply::ListPrice(_) | Reply::Contract(_))
+        | Some(
+            Reply::Stock(_)
+            | Reply::ListPrice(_)
+            | Reply::Contract(_)
+            | Reply::Audit(_)
+            | Reply::Ownership(_),
+        )
         | None => Ok(()),
     }
 }
@@ -183,7 +189,9 @@ async fn summary(service: &Service, call: &Call, key: &OrderKey) -> Result<Order
             Reply::Order(OrderReply::Accepted { .. } | OrderReply::Ignored)
             | Reply::Stock(_)
             | Reply::ListPrice(_)
-            | Reply::Contract(_),
+            | Reply::Contract(_)
+            | Reply::Audit(_)
+            | Reply::Ownership(_),
         )
         | None => Err(Problem::internal(&"an order answered a look with something else")),
     }
@@ -208,7 +216,9 @@ async fn receipt(
             Reply::Order(OrderReply::Order(_) | OrderReply::Ignored)
             | Reply::Stock(_)
             | Reply::ListPrice(_)
-            | Reply::Contract(_),
+            | Reply::Contract(_)
+            | Reply::Audit(_)
+            | Reply::Ownership(_),
         ) => {
             return Err(Problem::internal(
                 &"an order answered a command with something else",

@@ -84,7 +84,9 @@ pub(super) async fn quote(
             )
             | Reply::Stock(_)
             | Reply::ListPrice(_)
-            | Reply::Order(_),
+            | Reply::Order(_)
+            | Reply::Audit(_)
+            | Reply::Ownership(_),
         )
         | None => Err(Problem::internal(
             &"a contract answered a question with something else",

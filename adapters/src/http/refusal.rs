@@ -2,11 +2,20 @@
 
 use super::problem::Problem;
 use actix_web::http::StatusCode;
+use lockstep_actors::governance::ownership::RefusedWrite;
 use lockstep_actors::inventory::command::StockRefusal;
 use lockstep_actors::orders::command::OrderRefusal;
 use lockstep_actors::pricing::list::PriceRefusal;
 use lockstep_actors::pricing::resolve::QuoteRefusal;
 use serde::Serialize;
+
+/// The code of a write by a system that does not own what it writes.
+pub(super) const NOT_OWNER: &str = "not-owner";
+
+/// A write by a system that does not own what it writes; it stands in that system's audit by now.
+pub(super) fn not_owner(write: &RefusedWrite) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, NOT_OWNER, write)
+}
 
 pub(super) fn order_refusal(refusal: &OrderRefusal) -> Problem {
     let status = match refusal {

@@ -4,6 +4,7 @@ use super::metrics::{MetricSource, MetricsText, report_runtime};
 use super::observe::{Correlation, HttpCounters};
 use super::problem::Problem;
 use super::recent::{Fingerprint, RecentKeys};
+use super::refusal::not_owner;
 use crate::identity::{Anonymous, Caller, KeyRing, Scope};
 use crate::schema::DecodeError;
 use crate::schema::fields::Id;
@@ -11,6 +12,7 @@ use actix_web::http::header::{AUTHORIZATION, FORWARDED, HOST, HeaderMap};
 use actix_web::{HttpMessage, HttpRequest, web};
 use compact_str::CompactString;
 use lockstep_actors::domain::{Distributor, Message, Reply};
+use lockstep_actors::governance::audit::AuditReply;
 use lockstep_runtime::health::Health;
 use lockstep_runtime::ingress::{Ingress, RejectCause};
 use lockstep_runtime::message::{Delivery, Envelope, MessageId, Outcome, Provenance, Responder};
@@ -125,6 +127,13 @@ impl Service {
             .map_err(|_| Problem::answer_timeout())?
             .map_err(|rejected| Problem::rejected(rejected.cause, &self.health()))?;
         match outcome {
+            Outcome::Done {
+                reply: Reply::Audit(AuditReply::NotOwner(write)),
+                ..
+            } => {
+                tracing::warn!(%write, "a write is refused");
+                Err(not_owner(&write))
+            }
             Outcome::Done { reply, repeated } => Ok(Decided {
                 reply: Some(reply),
                 repeated,
@@ -214,6 +223,12 @@ impl Service {
             "1 while the node takes messages.",
             &[],
             u64::from(self.health() == Health::Ready),
+        );
+        text.counter(
+            "lockstep_refused_writes_total",
+            "Writes by systems that do not own what they wrote.",
+            &[],
+            self.ingress.reference().refused_writes(),
         );
         text.families(self.counters.gather());
         for source in &self.sources {

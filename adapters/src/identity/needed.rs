@@ -16,6 +16,8 @@ impl Scope {
             Message::ListPrice(_, command) => of_list_price(command),
             Message::Contract(_, command) => of_contract(command),
             Message::Order(_, command) => of_order(command),
+            // Lockstep's own.
+            Message::Audit(..) | Message::Ownership(..) => Self::Admin,
         }
     }
 }

@@ -5,6 +5,8 @@
 use super::fields::{Amount, Code, CurrencyCode, Moment, Note, SignedUnits, Units};
 use super::message::Body;
 use lockstep_actors::domain::Reply;
+use lockstep_actors::governance::audit::AuditReply;
+use lockstep_actors::governance::record::RecordReply;
 use lockstep_actors::ids::{CustomerId, DocumentId, RuleId, Sku, WarehouseCode};
 use lockstep_actors::inventory::command::StockReply;
 use lockstep_actors::money::Currency;
@@ -479,6 +481,12 @@ impl CommandResult {
             Reply::ListPrice(reply) => Self::of_list_price(reply),
             Reply::Contract(reply) => Self::of_contract(reply),
             Reply::Order(reply) => Self::of_order(reply),
+            Reply::Audit(AuditReply::NotOwner(write)) => Self::failed(CommandOutcome::Refused, &write),
+            Reply::Ownership(RecordReply::Refused(refusal)) => {
+                Self::failed(CommandOutcome::Refused, &refusal)
+            }
+            Reply::Audit(AuditReply::Audit(_))
+            | Reply::Ownership(RecordReply::Accepted | RecordReply::Record(_)) => Self::default(),
         }
     }
 

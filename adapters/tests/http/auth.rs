@@ -56,7 +56,7 @@ fn guarded() -> Vec<(Scope, Method, &'static str, Value)> {
 async fn every_endpoint_asks_for_a_key_with_its_scope() {
     let rig = Rig::start().await;
     let keys: Vec<_> = Scope::ALL
-        .map(|scope| (scope, issue(&rig.file, "partner", &[scope])))
+        .map(|scope| (scope, issue(&rig.file, "operator", &[scope])))
         .into();
     let send = |method: &Method, path: &str, body: &Value, key: Option<&str>| {
         let mut request = rig.client.request(method.clone(), rig.url(path));

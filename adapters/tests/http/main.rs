@@ -7,4 +7,5 @@ mod batches;
 mod journey;
 mod malformed;
 mod overload;
+mod ownership;
 mod rig;

@@ -84,7 +84,7 @@ impl Rig {
         tokio::spawn(worker.run(feed, stopped));
         let directory = tempfile::tempdir().unwrap();
         let file = KeyFile::at(directory.path().join("keys.toml"));
-        let key = issue(&file, "tester", &[Scope::Admin]);
+        let key = issue(&file, "operator", &[Scope::Admin]);
         let keys = Arc::new(KeyRing::open(file.clone()).unwrap());
         let parts = HttpParts {
             ingress,

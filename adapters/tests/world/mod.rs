@@ -6,13 +6,15 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
-use lockstep_actors::domain::Distributor;
-use lockstep_actors::ids::{Sku, WarehouseCode};
+use lockstep_actors::domain::{Distributor, Reply};
+use lockstep_actors::governance::audit::{AuditCommand, AuditReply, AuditState};
+use lockstep_actors::ids::{Sku, SystemName, WarehouseCode};
 use lockstep_actors::orders::effects;
 use lockstep_actors::reference::Reference;
 use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, Broker, Names};
 use lockstep_runtime::feed::FeedFilter;
 use lockstep_runtime::memory::MemoryDisk;
+use lockstep_runtime::message::{Envelope, MessageId, Outcome, Provenance};
 use lockstep_runtime::node::{Node, NodeConfig};
 use lockstep_runtime::placement::PartitionCount;
 use lockstep_runtime::time::SystemClock;
@@ -95,12 +97,17 @@ async fn lay_wire(cuts: watch::Sender<u32>) -> (SocketAddr, JoinHandle<()>) {
 
 impl World {
     pub(crate) async fn start() -> Self {
+        Self::start_for("operator").await
+    }
+
+    /// As [`World::start`], with another system behind the broker's user.
+    pub(crate) async fn start_for(system: &str) -> Self {
         let cuts = watch::Sender::new(0);
         let (address, wire) = lay_wire(cuts.clone()).await;
         let prefix = format!("test.{}", uuid::Uuid::new_v4());
         let config: AmqpConfig = toml::from_str(&format!(
             "url = 'amqp://guest:guest@{address}/%2f'\nprefix = '{prefix}'\nprefetch = 500\n\
-             users.guest = {{ system = 'wms', scopes = ['stock:write', 'orders:write'] }}"
+             users.guest = {{ system = '{system}', scopes = ['stock:write', 'orders:write'] }}"
         ))
         .unwrap();
         config.validate().unwrap();
@@ -228,6 +235,29 @@ impl World {
             (sku.clone(), level.map_or(0, |level| level.on_hand.units()))
         };
         expected.keys().map(level).collect()
+    }
+
+    /// What a system tried to write without owning it.
+    pub(crate) async fn audit(&self, system: &str) -> AuditState {
+        let message = (SystemName::new(system).unwrap(), AuditCommand::Show).into();
+        let envelope = Envelope {
+            id: MessageId(uuid::Uuid::now_v7().as_u128()),
+            provenance: Provenance {
+                source: "test".into(),
+                correlation: "test".into(),
+                causation: None,
+            },
+            message,
+        };
+        let outcome = self.node.ingress().ask(envelope).await.unwrap();
+        let Outcome::Done {
+            reply: Reply::Audit(AuditReply::Audit(audit)),
+            ..
+        } = outcome
+        else {
+            panic!("{outcome:?}");
+        };
+        audit
     }
 
     pub(crate) async fn delete_queue(&self, name: &str) {

@@ -320,6 +320,7 @@ lockstep_runtime::domain! {
     /// A bank.
     pub domain Bank {
         message: Message, reply: Reply, tables: Tables, view: View, reference: Reference, publish: publish,
+        admit: lockstep_runtime::entity::admit_all,
     }
     entities { Account: Account, Vault: Vault }
 }

@@ -1,0 +1,299 @@
+//! What a message from outside wants to write: which attribute, in which way, and of whose order.
+
+use crate::domain::Message;
+use crate::ids::{HoldId, OrderKey};
+use crate::inventory::command::StockCommand;
+use crate::orders::command::OrderCommand;
+use crate::pricing::contract::ContractCommand;
+use crate::pricing::list::ListPriceCommand;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Something that a system may own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Attribute {
+    /// List prices.
+    #[serde(rename = "price.base")]
+    PriceBase,
+    /// Customer contracts: their terms, rounding and whether the customer may buy.
+    #[serde(rename = "price.contract")]
+    PriceContract,
+    /// What can be sold, as channels are told it.
+    #[serde(rename = "stock.available")]
+    StockAvailable,
+    /// Purchase and transfer orders that are to come.
+    #[serde(rename = "stock.expected")]
+    StockExpected,
+    /// What is physically there: receipts, shipments, adjustments, returns, counts.
+    #[serde(rename = "stock.on_hand")]
+    StockOnHand,
+    /// What is held for an order's line.
+    #[serde(rename = "stock.reservation")]
+    StockReservation,
+    /// What is kept back from sale.
+    #[serde(rename = "stock.safety")]
+    StockSafety,
+    /// Whether and under which number the ERP has an order.
+    #[serde(rename = "order.booking_status")]
+    OrderBookingStatus,
+    /// That an order is no longer wanted.
+    #[serde(rename = "order.cancellation")]
+    OrderCancellation,
+    /// What a person decides about an order that cannot go on by itself.
+    #[serde(rename = "order.exception")]
+    OrderException,
+    /// Release, picking and shipping of an order.
+    #[serde(rename = "order.fulfilment")]
+    OrderFulfilment,
+    /// That an order is invoiced and done.
+    #[serde(rename = "order.invoice")]
+    OrderInvoice,
+    /// The order itself, as its channel took it.
+    #[serde(rename = "order.request")]
+    OrderRequest,
+    /// Where an order stands, as its channel is told it.
+    #[serde(rename = "order.status")]
+    OrderStatus,
+}
+
+impl Attribute {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::PriceBase,
+        Self::PriceContract,
+        Self::StockAvailable,
+        Self::StockExpected,
+        Self::StockOnHand,
+        Self::StockReservation,
+        Self::StockSafety,
+        Self::OrderBookingStatus,
+        Self::OrderCancellation,
+        Self::OrderException,
+        Self::OrderFulfilment,
+        Self::OrderInvoice,
+        Self::OrderRequest,
+        Self::OrderStatus,
+    ];
+
+    /// Its name, as in the table.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PriceBase => "price.base",
+            Self::PriceContract => "price.contract",
+            Self::StockAvailable => "stock.available",
+            Self::StockExpected => "stock.expected",
+            Self::StockOnHand => "stock.on_hand",
+            Self::StockReservation => "stock.reservation",
+            Self::StockSafety => "stock.safety",
+            Self::OrderBookingStatus => "order.booking_status",
+            Self::OrderCancellation => "order.cancellation",
+            Self::OrderException => "order.exception",
+            Self::OrderFulfilment => "order.fulfilment",
+            Self::OrderInvoice => "order.invoice",
+            Self::OrderRequest => "order.request",
+            Self::OrderStatus => "order.status",
+        }
+    }
+
+    /// The operations that there are on it.
+    #[must_use]
+    pub fn operations(self) -> &'static [Operation] {
+        match self {
+            Self::PriceBase | Self::PriceContract | Self::StockExpected => {
+                &[Operation::Create, Operation::Update]
+            }
+            Self::StockOnHand
+            | Self::StockSafety
+            | Self::OrderBookingStatus
+            | Self::OrderCancellation
+            | Self::OrderFulfilment
+            | Self::OrderInvoice => &[Operation::Update],
+            Self::StockReservation => &[Operation::Reserve, Operation::Update],
+            Self::OrderException => &[Operation::Approve],
+            Self::OrderRequest => &[Operation::Create],
+            Self::StockAvailable | Self::OrderStatus => &[Operation::Publish],
+        }
+    }
+
+    /// Whether it belongs to an order, and so to the channel that took that order.
+    #[must_use]
+    pub fn is_of_an_order(self) -> bool {
+        match self {
+            Self::StockReservation
+            | Self::OrderBookingStatus
+            | Self::OrderCancellation
+            | Self::OrderException
+            | Self::OrderFulfilment
+            | Self::OrderInvoice
+            | Self::OrderRequest
+            | Self::OrderStatus => true,
+            Self::PriceBase
+            | Self::PriceContract
+            | Self::StockAvailable
+            | Self::StockExpected
+            | Self::StockOnHand
+            | Self::StockSafety => false,
+        }
+    }
+}
+
+impl fmt::Display for Attribute {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// A way of writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// Bring it into being.
+    Create,
+    /// Change it.
+    Update,
+    /// Decide about it in a person's name.
+    Approve,
+    /// Hold some of it for an order.
+    Reserve,
+    /// Tell it to others.
+    Publish,
+}
+
+impl Operation {
+    /// Its name, as in the table.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Approve => "approve",
+            Self::Reserve => "reserve",
+            Self::Publish => "publish",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// What a message from outside demands of its sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand<'a> {
+    /// Nothing: it only asks, or it is Lockstep's own note of a refusal or of the table.
+    Nothing,
+    /// Ownership of an attribute.
+    Write {
+        /// Which.
+        attribute: Attribute,
+        /// In which ways; all of them are needed.
+        operations: &'static [Operation],
+        /// The order that it is about, if it is about one.
+        order: Option<&'a OrderKey>,
+    },
+    /// What only entities say to each other. From outside it is always refused.
+    Inside {
+        /// The attribute that would be written.
+        attribute: Attribute,
+    },
+}
+
+const CREATE: &[Operation] = &[Operation::Create];
+const UPDATE: &[Operation] = &[Operation::Update];
+/// An upsert brings into being what is not there and changes what is.
+const UPSERT: &[Operation] = &[Operation::Create, Operation::Update];
+const APPROVE: &[Operation] = &[Operation::Approve];
+const RESERVE: &[Operation] = &[Operation::Reserve];
+
+impl<'a> Demand<'a> {
+    /// What `message` demands when it comes from outside.
+    #[must_use]
+    pub fn of(message: &'a Message) -> Self {
+        match message {
+            Message::Stock(_, command) => of_stock(command),
+            Message::ListPrice(_, command) => of_list_price(command),
+            Message::Contract(_, command) => of_contract(command),
+            Message::Order(order, command) => of_order(order, command),
+            Message::Audit(..) | Message::Ownership(..) => Self::Nothing,
+        }
+    }
+
+    fn write(attribute: Attribute, operations: &'static [Operation]) -> Self {
+        Self::Write {
+            attribute,
+            operations,
+            order: None,
+        }
+    }
+
+    fn of_hold(id: &'a HoldId, operations: &'static [Operation]) -> Self {
+        Self::about(Attribute::StockReservation, operations, &id.order)
+    }
+
+    fn about(attribute: Attribute, operations: &'static [Operation], order: &'a OrderKey) -> Self {
+        Self::Write {
+            attribute,
+            operations,
+            order: Some(order),
+        }
+    }
+}
+
+fn of_stock(command: &StockCommand) -> Demand<'_> {
+    match command {
+        StockCommand::Show => Demand::Nothing,
+        StockCommand::Hold(hold) => Demand::of_hold(&hold.id, RESERVE),
+        StockCommand::Release { id, .. } => Demand::of_hold(id, RESERVE),
+        StockCommand::ConfirmPick { id } => Demand::of_hold(id, UPDATE),
+        StockCommand::Ship { .. }
+        | StockCommand::Receive { .. }
+        | StockCommand::Adjust { .. }
+        | StockCommand::Return { .. }
+        | StockCommand::Count { .. } => Demand::write(Attribute::StockOnHand, UPDATE),
+        StockCommand::Expect { .. } => Demand::write(Attribute::StockExpected, UPSERT),
+        StockCommand::Unexpect { .. } => Demand::write(Attribute::StockExpected, UPDATE),
+        StockCommand::SetSafetyStock { .. } => Demand::write(Attribute::StockSafety, UPDATE),
+    }
+}
+
+fn of_list_price(command: &ListPriceCommand) -> Demand<'_> {
+    match command {
+        ListPriceCommand::Show => Demand::Nothing,
+        ListPriceCommand::Set(_) => Demand::write(Attribute::PriceBase, UPSERT),
+        ListPriceCommand::Withdraw(_) => Demand::write(Attribute::PriceBase, UPDATE),
+    }
+}
+
+fn of_contract(command: &ContractCommand) -> Demand<'_> {
+    match command {
+        ContractCommand::Quote(_) | ContractCommand::Show => Demand::Nothing,
+        ContractCommand::Upsert { .. } => Demand::write(Attribute::PriceContract, UPSERT),
+        ContractCommand::PriceOrder { .. } => Demand::Inside {
+            attribute: Attribute::OrderRequest,
+        },
+    }
+}
+
+fn of_order<'a>(order: &'a OrderKey, command: &OrderCommand) -> Demand<'a> {
+    match command {
+        OrderCommand::Show => Demand::Nothing,
+        OrderCommand::Submit(_) => Demand::about(Attribute::OrderRequest, CREATE, order),
+        OrderCommand::Cancel { .. } => Demand::about(Attribute::OrderCancellation, UPDATE, order),
+        OrderCommand::Retry | OrderCommand::Reject { .. } => {
+            Demand::about(Attribute::OrderException, APPROVE, order)
+        }
+        OrderCommand::ReleaseToWarehouse | OrderCommand::ConfirmPick | OrderCommand::Ship { .. } => {
+            Demand::about(Attribute::OrderFulfilment, UPDATE, order)
+        }
+        OrderCommand::Close => Demand::about(Attribute::OrderInvoice, UPDATE, order),
+        OrderCommand::BookingAnswered(_) | OrderCommand::CancelAnswered(_) => {
+            Demand::about(Attribute::OrderBookingStatus, UPDATE, order)
+        }
+        OrderCommand::Priced(_) | OrderCommand::StockAnswered(_) => Demand::Inside {
+            attribute: Attribute::OrderRequest,
+        },
+    }
+}

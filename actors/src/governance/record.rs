@@ -1,0 +1,175 @@
+//! Which table of owners a store works under, and which ones it worked under before.
+//!
+//! Invariants: the version only rises; a version has one content.
+
+use super::ownership::Ownership;
+use crate::domain::Distributor;
+use compact_str::CompactString;
+use lockstep_runtime::entity::{Context, Decision, Entity, EntityId, EntityKind, Residency};
+use lockstep_runtime::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// How many earlier tables are kept.
+pub const KEPT: usize = 16;
+
+/// The one record of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TheRecord;
+
+const NAME: &[u8] = b"ownership";
+
+impl EntityId for TheRecord {
+    fn encode(&self, into: &mut Vec<u8>) {
+        into.extend_from_slice(NAME);
+    }
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        (bytes == NAME).then_some(Self)
+    }
+    fn routing_key(&self) -> &[u8] {
+        NAME
+    }
+}
+
+/// A table and since when it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declared {
+    /// Since when.
+    pub at: Timestamp,
+    /// Who declared it.
+    pub by: CompactString,
+    /// The table.
+    pub table: Ownership,
+}
+
+/// The tables of a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordState {
+    /// The one that holds.
+    pub current: Option<Declared>,
+    /// Those that held before, oldest first.
+    pub earlier: VecDeque<Declared>,
+}
+
+/// What someone wants of the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecordCommand {
+    /// From now on this holds. Sent by the service at its start.
+    Declare(Ownership),
+    /// Says how things stand. Changes nothing.
+    Show,
+}
+
+/// What happened to the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RecordEvent {
+    /// Another table holds.
+    Declared(Declared),
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecordReply {
+    /// It holds, now or already.
+    Accepted,
+    /// How things stand.
+    Record(RecordState),
+    /// Nothing has changed.
+    Refused(RecordRefusal),
+}
+
+/// Why another table does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecordRefusal {
+    /// A newer one holds.
+    #[error(
+        "ownership.version = {declared}, but this store has worked under version {known}; use a higher one"
+    )]
+    Older {
+        /// The version that was declared.
+        declared: u64,
+        /// The version that holds.
+        known: u64,
+    },
+    /// The same version, another content.
+    #[error(
+        "the ownership table differs from the one this store works under, but both have version {known}; \
+         raise ownership.version"
+    )]
+    Changed {
+        /// The version of both.
+        known: u64,
+    },
+}
+
+/// The record, as an entity.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnershipRecord;
+
+impl Entity for OwnershipRecord {
+    const KIND: EntityKind = EntityKind(9);
+    const NAME: &'static str = "ownership-record";
+    const RESIDENCY: Residency = Residency::Passivated;
+
+    type Domain = Distributor;
+    type Id = TheRecord;
+    type State = RecordState;
+    type Command = RecordCommand;
+    type Event = RecordEvent;
+    type Reply = RecordReply;
+
+    fn is_query(command: &RecordCommand) -> bool {
+        matches!(command, RecordCommand::Show)
+    }
+
+    fn decide(
+        _: &TheRecord,
+        state: &RecordState,
+        command: &RecordCommand,
+        context: &Context<'_, Distributor>,
+    ) -> Decision<Self> {
+        match command {
+            RecordCommand::Show => Decision::answer(RecordReply::Record(state.clone())),
+            RecordCommand::Declare(table) => declare(state, table, context),
+        }
+    }
+
+    fn apply(state: &mut RecordState, event: &RecordEvent) {
+        let RecordEvent::Declared(declared) = event;
+        if let Some(before) = state.current.replace(declared.clone()) {
+            if state.earlier.len() >= KEPT {
+                state.earlier.pop_front();
+            }
+            state.earlier.push_back(before);
+        }
+    }
+}
+
+fn declare(
+    state: &RecordState,
+    table: &Ownership,
+    context: &Context<'_, Distributor>,
+) -> Decision<OwnershipRecord> {
+    if let Some(current) = &state.current {
+        let known = current.table.version;
+        if current.table == *table {
+            return Decision::answer(RecordReply::Accepted);
+        }
+        let declared = table.version;
+        if declared < known {
+            return Decision::answer(RecordReply::Refused(RecordRefusal::Older { declared, known }));
+        }
+        if declared == known {
+            return Decision::answer(RecordReply::Refused(RecordRefusal::Changed { known }));
+        }
+    }
+    let declared = Declared {
+        at: context.now,
+        by: context.provenance.source.clone(),
+        table: table.clone(),
+    };
+    Decision::event(RecordEvent::Declared(declared), RecordReply::Accepted)
+}

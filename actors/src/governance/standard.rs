@@ -1,0 +1,114 @@
+//! The table that holds where none is declared.
+
+use super::demand::{Attribute, Operation};
+use super::ownership::{CHANNEL, Ownership};
+use compact_str::CompactString;
+use std::collections::BTreeMap;
+
+/// Raised with every change of the table below.
+const VERSION: u64 = 1;
+
+const ROLES: [(&str, &[&str]); 5] = [
+    ("erp", &["erp", "erp-*"]),
+    ("lockstep", &["lockstep"]),
+    // The last four are Lockstep's own tools.
+    ("operator", &["operator", "demo", "replay", "load", "loadtest"]),
+    ("pricing", &["pricing", "pricing-*"]),
+    ("wms", &["wms", "wms-*"]),
+];
+
+type Row = (Attribute, Operation, &'static [&'static str]);
+
+const OWNERS: [Row; 18] = [
+    (
+        Attribute::PriceBase,
+        Operation::Create,
+        &["erp", "operator", "pricing"],
+    ),
+    (
+        Attribute::PriceBase,
+        Operation::Update,
+        &["erp", "operator", "pricing"],
+    ),
+    (
+        Attribute::PriceContract,
+        Operation::Create,
+        &["erp", "operator", "pricing"],
+    ),
+    (
+        Attribute::PriceContract,
+        Operation::Update,
+        &["erp", "operator", "pricing"],
+    ),
+    (Attribute::StockAvailable, Operation::Publish, &["lockstep"]),
+    (
+        Attribute::StockExpected,
+        Operation::Create,
+        &["erp", "operator", "wms"],
+    ),
+    (
+        Attribute::StockExpected,
+        Operation::Update,
+        &["erp", "operator", "wms"],
+    ),
+    (
+        Attribute::StockOnHand,
+        Operation::Update,
+        &["erp", "operator", "wms"],
+    ),
+    (
+        Attribute::StockReservation,
+        Operation::Reserve,
+        &[CHANNEL, "erp", "operator", "wms"],
+    ),
+    (
+        Attribute::StockReservation,
+        Operation::Update,
+        &["operator", "wms"],
+    ),
+    (Attribute::StockSafety, Operation::Update, &["erp", "operator"]),
+    (Attribute::OrderBookingStatus, Operation::Update, &["erp"]),
+    (
+        Attribute::OrderCancellation,
+        Operation::Update,
+        &[CHANNEL, "erp", "operator"],
+    ),
+    (Attribute::OrderException, Operation::Approve, &["operator"]),
+    (
+        Attribute::OrderFulfilment,
+        Operation::Update,
+        &["operator", "wms"],
+    ),
+    (Attribute::OrderInvoice, Operation::Update, &["erp", "operator"]),
+    (Attribute::OrderRequest, Operation::Create, &[CHANNEL, "operator"]),
+    (Attribute::OrderStatus, Operation::Publish, &["lockstep"]),
+];
+
+impl Ownership {
+    /// The table that holds where none is declared: the ERP, the WMS and whoever sets prices own what they are the
+    /// system of record for, a channel its own orders, the operator everything a person may have to mend.
+    #[must_use]
+    pub fn standard() -> Self {
+        let names = |names: &[&str]| names.iter().copied().map(CompactString::from).collect();
+        let mut table = Self {
+            version: VERSION,
+            roles: ROLES
+                .iter()
+                .map(|&(role, systems)| (role.into(), names(systems)))
+                .collect(),
+            channels: BTreeMap::new(),
+            owners: BTreeMap::new(),
+        };
+        for (attribute, operation, roles) in OWNERS {
+            let operations = table.owners.entry(attribute).or_default();
+            operations.insert(operation, names(roles));
+        }
+        table
+    }
+}
+
+impl Default for Ownership {
+    fn default() -> Self {
+        Self::standard()
+    }
+}
