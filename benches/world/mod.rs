@@ -4,6 +4,7 @@
 
 use lockstep_actors::domain::{Distributor, Message};
 use lockstep_actors::ids::{CustomerId, HoldId, ListId, OrderKey, RuleId, Sku, StockId, WarehouseCode};
+use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::inventory::command::{HoldMode, HoldStock, StockCommand};
 use lockstep_actors::money::{Currency, Percent, Price};
 use lockstep_actors::orders::command::{OrderLine, OrderRequest};
@@ -212,6 +213,7 @@ pub(crate) fn order(lines: u16) -> OrderRequest {
             .collect(),
         warehouses: vec![WarehouseCode::new("W1").unwrap()],
         policy: Policy::ShipComplete,
+        priority: Priority::default(),
         customers: Customers::Known,
         price_as_of: None,
     }

@@ -6,6 +6,7 @@ use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{
     CustomerId, DocumentId, InvalidName, ListId, OrderKey, Reason, RuleId, Sku, StockId, WarehouseCode,
 };
+use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::inventory::command::{Adjustment, StockCommand};
 use lockstep_actors::money::{Currency, MoneyError, Percent, Price};
 use lockstep_actors::orders::command::{OrderCommand, OrderLine, OrderRequest};
@@ -280,6 +281,7 @@ impl Distributor {
             } else {
                 Policy::Partial
             },
+            priority: Priority::default(),
             customers: Customers::Known,
             price_as_of: None,
         };

@@ -280,7 +280,7 @@ impl Books {
 
     fn open_orders(&self) -> usize {
         let settled = |status: &Status| {
-            matches!(status, Status::Exception | Status::Closed)
+            matches!(status, Status::Exception | Status::Closed | Status::Backordered)
                 || (status.is_final() && *status != Status::Shipped)
         };
         self.orders.values().filter(|status| !settled(status)).count()
@@ -345,6 +345,7 @@ fn next_step(status: Status) -> Option<OrderCommand> {
         | Status::Reserving
         | Status::Booking
         | Status::Shipping
+        | Status::Backordered
         | Status::Cancelling
         | Status::Releasing
         | Status::Exception

@@ -2,6 +2,7 @@
 //!
 //! It opens the store directly, so that no server need run; one that runs has the store for itself and is asked over HTTP.
 
+mod backorders;
 mod render;
 
 use crate::error::Failure;
@@ -69,6 +70,9 @@ pub(crate) enum Subject {
     /// The table of owners that the store works under, and the ones before.
     #[command(after_help = "Example:\n  lockstep inspect ownership --json")]
     Ownership,
+    /// Every line of which a part waits for goods, with where and how urgent, the one that waits longest first.
+    #[command(after_help = "Example:\n  lockstep inspect backorders")]
+    Backorders,
     /// Every message that no entity could digest, with its reason.
     #[command(after_help = "Example:\n  lockstep inspect dead-letters")]
     DeadLetters,
@@ -134,6 +138,7 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Failure> {
         Subject::Exceptions => at_rest.exceptions(),
         Subject::Refusals => at_rest.refusals(),
         Subject::Ownership => at_rest.entity::<OwnershipRecord>(&TheRecord, "ownership table"),
+        Subject::Backorders => backorders::show(&at_rest),
         Subject::DeadLetters => at_rest.dead_letters(),
     }
 }

@@ -265,6 +265,7 @@ fn stands(status: Status) -> bool {
         Status::Booked
         | Status::Released
         | Status::Picked
+        | Status::Backordered
         | Status::Shipped
         | Status::Exception
         | Status::Closed

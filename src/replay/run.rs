@@ -14,6 +14,7 @@ use hdrhistogram::Histogram;
 use indicatif::ProgressBar;
 use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{DocumentId, OrderKey, Reason, StockId, SystemName, WarehouseCode};
+use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::inventory::command::{Condition, StockCommand};
 use lockstep_actors::money::Currency;
 use lockstep_actors::orders::command::{OrderCommand, OrderLine, OrderRequest};
@@ -349,6 +350,7 @@ async fn ship(
             | Status::Reserving
             | Status::Booking
             | Status::Shipping
+            | Status::Backordered
             | Status::Cancelling
             | Status::Releasing
             | Status::Exception
@@ -375,6 +377,7 @@ fn request(sale: &Sale) -> Result<OrderRequest, ReplayError> {
             WarehouseCode::new(RESERVE_WAREHOUSE)?,
         ],
         policy: Policy::ShipComplete,
+        priority: Priority::default(),
         customers: Customers::Known,
         price_as_of: Some(sale.at),
     })

@@ -276,6 +276,7 @@ impl Told {
             | Status::Released
             | Status::Picked
             | Status::Shipping
+            | Status::Backordered
             | Status::Shipped
             | Status::Cancelling
             | Status::Releasing

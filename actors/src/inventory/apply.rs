@@ -1,5 +1,6 @@
 //! What an event does to a pair's stock. Dull and total.
 
+use super::backorder::{Backorder, FIRST_REVISION};
 use super::command::{Adjustment, Condition};
 use super::event::StockEvent;
 use super::state::{
@@ -18,6 +19,23 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             granted,
             expires,
         } => hold(state, id, *asked, *granted, *expires),
+        StockEvent::Backordered {
+            id,
+            asked,
+            waiting,
+            priority,
+            at,
+        } => {
+            let backorder = Backorder {
+                asked: *asked,
+                waiting: waiting.get(),
+                priority: *priority,
+                since: *at,
+                revision: FIRST_REVISION,
+            };
+            book(state).backorders.get_or_insert_default().add(id, backorder);
+        }
+        StockEvent::Granted { id, quantity, .. } => grant(state, id, *quantity),
         StockEvent::Ended { id, end, at, .. } => end_hold(state, id, *end, *at),
         StockEvent::Barred { id, at } => remember(
             state,
@@ -79,7 +97,8 @@ fn rest(state: &mut StockState) {
         state.alarm = 0;
         return;
     };
-    if book.holds.is_empty() && book.closed.is_empty() && book.expected.is_empty() && book.counts.is_empty() {
+    let has_holds = !book.holds.is_empty() || book.backorders.is_some();
+    if !has_holds && book.closed.is_empty() && book.expected.is_empty() && book.counts.is_empty() {
         state.book = None;
         state.alarm = 0;
         return;
@@ -124,20 +143,50 @@ fn hold(
 }
 
 fn end_hold(state: &mut StockState, id: &HoldId, end: HoldEnd, at: Timestamp) {
-    let Some(hold) = book(state).holds.remove(id) else {
+    let hold = book(state).holds.remove(id);
+    let waited = wait_no_more(book(state), id);
+    if hold.is_none() && waited.is_none() {
         return;
-    };
-    state.reserved = state.reserved.minus(hold.open());
+    }
+    state.reserved = state
+        .reserved
+        .minus(hold.as_ref().map_or(Quantity::ZERO, Hold::open));
     remember(
         state,
         ClosedHold {
             id: id.clone(),
             end,
-            granted: hold.granted.get(),
-            shipped: hold.shipped,
+            granted: hold.as_ref().map_or(Quantity::ZERO, |hold| hold.granted.get()),
+            shipped: hold.map_or(Quantity::ZERO, |hold| hold.shipped),
             at,
         },
     );
+}
+
+fn wait_no_more(book: &mut Book, id: &HoldId) -> Option<Backorder> {
+    let backorders = book.backorders.as_mut()?;
+    let waited = backorders.remove(id);
+    if backorders.is_empty() {
+        book.backorders = None;
+    }
+    waited
+}
+
+fn grant(state: &mut StockState, id: &HoldId, quantity: PositiveQuantity) {
+    let backorders = book(state).backorders.as_mut();
+    let Some(asked) = backorders.and_then(|known| known.grant(id, quantity)) else {
+        return;
+    };
+    let Some(hold) = book(state).holds.get_mut(id) else {
+        return self::hold(state, id, asked, quantity, None);
+    };
+    hold.granted = hold
+        .granted
+        .get()
+        .plus(quantity.get())
+        .positive()
+        .unwrap_or(quantity);
+    state.reserved = state.reserved.plus(quantity.get());
 }
 
 fn remember(state: &mut StockState, closed: ClosedHold) {
@@ -174,7 +223,11 @@ fn ship(state: &mut StockState, id: &HoldId, quantity: PositiveQuantity, at: Tim
     hold.expires = None;
     let open = hold.open();
     state.reserved = state.reserved.minus(quantity.get());
-    if open == Quantity::ZERO {
+    let waits = book(state)
+        .backorders
+        .as_ref()
+        .is_some_and(|backorders| backorders.is_waiting(id));
+    if open == Quantity::ZERO && !waits {
         end_hold(state, id, HoldEnd::Shipped, at);
     }
 }

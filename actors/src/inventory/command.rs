@@ -1,5 +1,6 @@
 //! What someone may want of a pair's stock, and what is answered.
 
+use super::backorder::Priority;
 use super::state::{HoldEnd, Stage};
 use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName};
 use crate::quantity::{PositiveQuantity, Quantity};
@@ -121,6 +122,8 @@ pub enum HoldMode {
     All,
     /// As much as there is.
     Partial,
+    /// As much as there is; the rest waits for goods under the same hold, and the order is told of each grant.
+    Backorder(Priority),
 }
 
 /// How much of a hold has left the house.
@@ -175,6 +178,15 @@ pub enum StockReply {
     Held {
         /// How much of what was asked for.
         quantity: PositiveQuantity,
+    },
+    /// A part of it waits or has waited.
+    Backordered {
+        /// How much of it was granted, shipped or not.
+        held: Quantity,
+        /// How much of it waits.
+        waiting: Quantity,
+        /// How often this has changed.
+        revision: u32,
     },
     /// Nothing of the hold is left: now or before.
     Released {
@@ -262,6 +274,9 @@ pub enum StockRefusal {
         /// What there is.
         sellable: Quantity,
     },
+    /// A hold that may wait, with an expiry.
+    #[error("a hold that may wait for goods does not expire; leave the expiry out or do not let it wait")]
+    BackorderExpires,
     /// The hold would end before it began.
     #[error("the hold's expiry has passed")]
     AlreadyExpired,

@@ -2,12 +2,13 @@
 
 use super::SkuWarehouse;
 use super::apply::apply;
+use super::backorder::{backorder, serve};
 use super::command::{
     Adjustment, Bucket, HoldMode, HoldStock, Limited, RangeReason, ShipQuantity, StockCommand, StockRefusal,
     StockReply,
 };
 use super::event::StockEvent;
-use super::state::{CLOSED_KEPT, HoldEnd, MAX_COUNTING_SYSTEMS, MAX_EXPECTED, MAX_HOLDS, StockState};
+use super::state::{CLOSED_KEPT, Hold, HoldEnd, MAX_COUNTING_SYSTEMS, MAX_EXPECTED, MAX_HOLDS, StockState};
 use crate::ids::{DocumentId, HoldId, OrderKey, StockId, SystemName};
 use crate::orders::command::{OrderCommand, StockAnswer, StockAnswered};
 use crate::quantity::{PositiveQuantity, Quantity};
@@ -24,7 +25,7 @@ pub(super) fn decide(
 ) -> StockDecision {
     // An alarm may be late; what is over at `now` is over for every command.
     if state.alarm().is_some_and(|alarm| alarm <= now)
-        && let Some(mut due) = wake(state, now)
+        && let Some(mut due) = wake(id, state, now)
     {
         let mut state = state.clone();
         for event in &due.events {
@@ -32,8 +33,10 @@ pub(super) fn decide(
         }
         let decision = decide_now(id, &state, command, now);
         due.events.extend(decision.events);
+        due.sends.extend(decision.sends);
         return Decision {
             events: due.events,
+            sends: due.sends,
             ..decision
         };
     }
@@ -41,6 +44,11 @@ pub(super) fn decide(
 }
 
 fn decide_now(id: &StockId, state: &StockState, command: &StockCommand, now: Timestamp) -> StockDecision {
+    let decision = decide_alone(id, state, command, now);
+    serve(id, state, decision, now)
+}
+
+fn decide_alone(id: &StockId, state: &StockState, command: &StockCommand, now: Timestamp) -> StockDecision {
     match command {
         StockCommand::Hold(hold) => answering(
             id,
@@ -117,12 +125,12 @@ fn decide_now(id: &StockId, state: &StockState, command: &StockCommand, now: Tim
     }
 }
 
-/// Holds whose time is over, and closed holds remembered long enough.
-pub(super) fn wake(state: &StockState, now: Timestamp) -> Option<StockDecision> {
+/// Holds whose time is over, closed holds remembered long enough, and holds that wait while there is something for them.
+pub(super) fn wake(id: &StockId, state: &StockState, now: Timestamp) -> Option<StockDecision> {
     let mut decision = Decision::answer(level(state));
-    for (id, hold) in state.holds().filter(|(_, hold)| hold.is_due(now)) {
+    for (hold_id, hold) in state.holds().filter(|(_, hold)| hold.is_due(now)) {
         decision = decision.and(StockEvent::Ended {
-            id: id.clone(),
+            id: hold_id.clone(),
             end: HoldEnd::Expired,
             quantity: hold.open(),
             at: now,
@@ -132,7 +140,12 @@ pub(super) fn wake(state: &StockState, now: Timestamp) -> Option<StockDecision> 
     let kept = i64::try_from(CLOSED_KEPT.as_millis()).unwrap_or(i64::MAX);
     let until = Timestamp::from_millis(now.as_millis().saturating_sub(kept));
     state.alarm().filter(|&alarm| alarm <= now)?;
-    Some(decision.and(StockEvent::Forgotten { until }))
+    Some(serve(
+        id,
+        state,
+        decision.and(StockEvent::Forgotten { until }),
+        now,
+    ))
 }
 
 fn refuse(refusal: StockRefusal) -> StockDecision {
@@ -171,6 +184,15 @@ fn answering(
     };
     let answer = match &decision.reply {
         StockReply::Held { quantity } => StockAnswer::Held(*quantity),
+        &StockReply::Backordered {
+            held,
+            waiting,
+            revision,
+        } => StockAnswer::Standing {
+            held,
+            waiting,
+            revision,
+        },
         StockReply::Released { .. } => StockAnswer::Released,
         StockReply::Shipped { total } => StockAnswer::Shipped(*total),
         StockReply::Refused(refusal) => StockAnswer::Refused(refusal.clone()),
@@ -188,18 +210,28 @@ fn answering(
     decision.send((order.clone(), OrderCommand::StockAnswered(answered)))
 }
 
+/// What is answered to a hold that is known already.
+fn hold_again(state: &StockState, wish: &HoldStock) -> Option<StockDecision> {
+    let hold = state.hold(&wish.id);
+    let waits = state.backorders().and_then(|known| known.get(&wish.id));
+    let asked = hold
+        .map(|hold| hold.asked)
+        .or_else(|| waits.map(|waits| waits.asked))?;
+    if asked != wish.quantity {
+        return Some(refuse(StockRefusal::Conflict {
+            known: asked,
+            asked: wish.quantity,
+        }));
+    }
+    let granted = hold.map(|hold| StockReply::Held {
+        quantity: hold.granted,
+    });
+    state.standing(&wish.id).or(granted).map(Decision::answer)
+}
+
 fn hold_stock(state: &StockState, wish: &HoldStock, now: Timestamp) -> StockDecision {
-    if let Some(hold) = state.hold(&wish.id) {
-        return if hold.asked == wish.quantity {
-            Decision::answer(StockReply::Held {
-                quantity: hold.granted,
-            })
-        } else {
-            refuse(StockRefusal::Conflict {
-                known: hold.asked,
-                asked: wish.quantity,
-            })
-        };
+    if let Some(again) = hold_again(state, wish) {
+        return again;
     }
     if let Some(closed) = state.closed(&wish.id) {
         return refuse(StockRefusal::Ended {
@@ -217,10 +249,11 @@ fn hold_stock(state: &StockState, wish: &HoldStock, now: Timestamp) -> StockDeci
     {
         return refuse(too_many(Limited::Holds, MAX_HOLDS));
     }
-    let available = state.available();
+    let available = state.free();
     let granted = match wish.mode {
         HoldMode::All => (wish.quantity.get() <= available).then_some(wish.quantity),
         HoldMode::Partial => wish.quantity.get().min(available).positive(),
+        HoldMode::Backorder(priority) => return backorder(state, wish, priority, now),
     };
     let Some(granted) = granted else {
         return refuse(StockRefusal::Short {
@@ -240,19 +273,16 @@ fn hold_stock(state: &StockState, wish: &HoldStock, now: Timestamp) -> StockDeci
 }
 
 fn release(state: &StockState, id: &HoldId, now: Timestamp) -> StockDecision {
-    if let Some(hold) = state.hold(id) {
+    let hold = state.hold(id);
+    if hold.is_some() || state.standing(id).is_some() {
+        let quantity = hold.map_or(Quantity::ZERO, Hold::open);
         let event = StockEvent::Ended {
             id: id.clone(),
             end: HoldEnd::Released,
-            quantity: hold.open(),
+            quantity,
             at: now,
         };
-        return Decision::event(
-            event,
-            StockReply::Released {
-                quantity: hold.open(),
-            },
-        );
+        return Decision::event(event, StockReply::Released { quantity });
     }
     let nothing = StockReply::Released {
         quantity: Quantity::ZERO,
@@ -285,7 +315,7 @@ fn confirm_pick(state: &StockState, id: &HoldId, now: Timestamp) -> StockDecisio
     let Some(closed) = state.closed(id) else {
         return refuse(StockRefusal::UnknownHold);
     };
-    let free = closed.granted <= state.available();
+    let free = closed.granted <= state.free();
     match (closed.end, closed.granted.positive()) {
         (HoldEnd::Expired, Some(granted)) if free => Decision::event(
             StockEvent::HeldAgain {

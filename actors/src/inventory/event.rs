@@ -1,5 +1,6 @@
 //! What may happen to a pair's stock. Each event has what a ledger needs: how much, why, by which paper.
 
+use super::backorder::Priority;
 use super::command::{Adjustment, Condition};
 use super::state::{HoldEnd, Stage};
 use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName};
@@ -21,7 +22,29 @@ pub enum StockEvent {
         /// When it ends by itself.
         expires: Option<Timestamp>,
     },
-    /// A hold ended and gave back what was left of it.
+    /// A part of a hold waits for goods.
+    Backordered {
+        /// The hold.
+        id: HoldId,
+        /// What was asked for.
+        asked: PositiveQuantity,
+        /// What of it waits.
+        waiting: PositiveQuantity,
+        /// Who is served first.
+        priority: Priority,
+        /// When.
+        at: Timestamp,
+    },
+    /// Goods came free for a hold that waited.
+    Granted {
+        /// The hold.
+        id: HoldId,
+        /// How much, this time.
+        quantity: PositiveQuantity,
+        /// When.
+        at: Timestamp,
+    },
+    /// A hold ended, waiting or not, and gave back what was left of it.
     Ended {
         /// The hold.
         id: HoldId,

@@ -5,11 +5,13 @@
 //! - no hold, confirmation or shipment that we decide makes `reserved` exceed what can be sold; only facts from outside
 //!   (a count, a loss, damage) can, and then the event names the shortfall and the published availability is 0;
 //! - `on_hand` includes what is damaged or quarantined; no bucket is negative;
+//! - while a hold waits for goods nothing is free for others: see [`backorder`];
 //! - a hold that was released, shipped or expired does not come back: its id is remembered for
 //!   [`state::CLOSED_KEPT`], the last [`state::MAX_CLOSED`] of a pair. Later repeats from entities are
 //!   caught by the stream numbers between partitions, and an order releases a grant that it has no use for.
 
 mod apply;
+pub mod backorder;
 pub mod command;
 mod decide;
 pub mod event;
@@ -64,8 +66,8 @@ impl Entity for SkuWarehouse {
         state.alarm()
     }
 
-    fn wake(_id: &StockId, state: &StockState, context: &Context<'_, Distributor>) -> Option<Decision<Self>> {
-        decide::wake(state, context.now)
+    fn wake(id: &StockId, state: &StockState, context: &Context<'_, Distributor>) -> Option<Decision<Self>> {
+        decide::wake(id, state, context.now)
     }
 
     fn view(id: &StockId, state: &StockState, sequence: Sequence) -> Option<View> {

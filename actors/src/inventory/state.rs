@@ -3,6 +3,7 @@
 //! 2.5 million of these are resident: the row is small, and has nothing on the heap while nothing is held, expected
 //! or remembered.
 
+use super::backorder::Backorders;
 use crate::ids::{DocumentId, HoldId, SystemName};
 use crate::quantity::{PositiveQuantity, Quantity};
 use compact_str::CompactString;
@@ -65,6 +66,8 @@ pub struct Book {
     /// The last count of each further counting system.
     #[serde(with = "pairs")]
     pub counts: BTreeMap<SystemName, u64>,
+    /// Holds that wait for goods or have waited; absent if there are none.
+    pub(crate) backorders: Option<Box<Backorders>>,
 }
 
 /// A live hold.
@@ -220,23 +223,27 @@ impl StockState {
     }
 
     pub(crate) fn alarm(&self) -> Option<Timestamp> {
+        if self.is_anyone_waiting() && self.position() > Quantity::ZERO {
+            // More holds wait than one decision grants to: the next ones at once.
+            return Some(Timestamp::from_millis(1));
+        }
         (self.alarm != 0).then(|| Timestamp::from_millis(self.alarm))
     }
 }
 
 /// Maps as lists of pairs: their keys are not always texts.
-mod pairs {
+pub(super) mod pairs {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use std::collections::BTreeMap;
 
-    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+    pub(crate) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
         map: &BTreeMap<K, V>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(map)
     }
 
-    pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    pub(crate) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
     where
         K: Deserialize<'de> + Ord,
         V: Deserialize<'de>,

@@ -1,4 +1,5 @@
 use super::apply::apply;
+use super::backorder::{MAX_GRANTS, Priority};
 use super::command::*;
 use super::decide::{decide, wake};
 use super::state::*;
@@ -27,6 +28,13 @@ fn hold_id(order: &str) -> HoldId {
         order: OrderKey::new("web", order).unwrap(),
         line: 1,
         attempt: 1,
+    }
+}
+
+fn stock_id() -> StockId {
+    StockId {
+        sku: Sku::new("A").unwrap(),
+        warehouse: WarehouseCode::new("W1").unwrap(),
     }
 }
 
@@ -65,6 +73,19 @@ fn hold_until(order: &str, quantity: i64, mode: HoldMode, expires: Option<Timest
         expires,
         answer_to: None,
     })
+}
+
+fn wait(order: &str, quantity: i64, rank: u8) -> StockCommand {
+    let priority = Priority::new(rank).unwrap();
+    hold_until(order, quantity, HoldMode::Backorder(priority), None)
+}
+
+fn backordered(held: i64, waiting: i64, revision: u32) -> StockReply {
+    StockReply::Backordered {
+        held: units(held),
+        waiting: units(waiting),
+        revision,
+    }
 }
 
 fn release(order: &str) -> StockCommand {
@@ -106,11 +127,7 @@ impl Stock {
     }
 
     fn run(&mut self, command: &StockCommand) -> StockReply {
-        let id = StockId {
-            sku: Sku::new("A").unwrap(),
-            warehouse: WarehouseCode::new("W1").unwrap(),
-        };
-        let decision = decide(&id, &self.state, command, self.now);
+        let decision = decide(&stock_id(), &self.state, command, self.now);
         for event in &decision.events {
             let written = rmp_serde::to_vec(event).unwrap();
             apply(&mut self.state, &rmp_serde::from_slice(&written).unwrap());
@@ -215,7 +232,7 @@ fn s30_a_hold_expires_and_a_late_confirmation_reserves_again_if_free() {
     let mut stock = Stock::with(5);
     stock.run(&wish);
     assert_eq!(stock.at(599_900).run(&confirm), StockReply::Picked);
-    assert!(wake(&stock.state, stock.now).is_none());
+    assert!(wake(&stock_id(), &stock.state, stock.now).is_none());
     assert_eq!(stock.at(700_000).available(), 0);
 
     // At 600 the quantity is back, though the alarm has not gone off yet.
@@ -264,12 +281,133 @@ fn a_release_before_its_hold_bars_it() {
 }
 
 #[test]
+fn s38_receipts_go_to_backorders_by_priority_then_age() {
+    let mut stock = Stock::with(2);
+    assert_eq!(stock.run(&wait("old", 5, 50)), backordered(2, 3, 1));
+    assert_eq!(stock.at(2_000).run(&wait("young", 4, 50)), backordered(0, 4, 1));
+    assert_eq!(stock.at(3_000).run(&wait("urgent", 2, 1)), backordered(0, 2, 1));
+    assert_eq!(
+        (stock.state.reserved.units(), stock.state.waiting().units()),
+        (2, 9)
+    );
+    // Nobody overtakes them, though there was something for a moment.
+    let receipt = StockCommand::Receive {
+        quantity: positive(4),
+        document: paper(),
+    };
+    let accepted = StockReply::Accepted {
+        available: Quantity::ZERO,
+        shortfall: Quantity::ZERO,
+    };
+    assert_eq!(stock.run(&receipt), accepted);
+    assert_eq!(stock.run(&wait("urgent", 2, 1)), backordered(2, 0, 2));
+    assert_eq!(stock.run(&wait("old", 5, 50)), backordered(4, 1, 2));
+    assert_eq!(stock.run(&wait("young", 4, 50)), backordered(0, 4, 1));
+    // What is given back goes on, to more than one if there is enough.
+    stock.run(&release("urgent"));
+    assert_eq!(stock.run(&wait("old", 5, 50)), backordered(5, 0, 3));
+    assert_eq!(stock.run(&wait("young", 4, 50)), backordered(1, 3, 2));
+    stock.run(&ship("young", 1));
+    stock.run(&release("young"));
+    assert_eq!(
+        stock.run(&wait("young", 4, 50)),
+        StockReply::Refused(StockRefusal::Ended {
+            end: HoldEnd::Released,
+            shipped: units(1),
+        })
+    );
+    assert_eq!(
+        (stock.state.reserved.units(), stock.state.waiting().units()),
+        (5, 0)
+    );
+    assert!(stock.state.backorders().is_some());
+    stock.run(&ship("old", 5));
+    assert!(stock.state.backorders().is_none());
+}
+
+#[test]
+fn everything_that_frees_stock_is_granted() {
+    let causes: [(&str, StockCommand); 7] = [
+        (
+            "receipt",
+            StockCommand::Receive {
+                quantity: positive(3),
+                document: paper(),
+            },
+        ),
+        ("gain", adjust(Adjustment::Gain, 3)),
+        ("repair", adjust(Adjustment::Repair, 3)),
+        ("cleared", adjust(Adjustment::Clear, 3)),
+        (
+            "return",
+            StockCommand::Return {
+                quantity: positive(3),
+                condition: Condition::Sellable,
+                order: None,
+                document: paper(),
+            },
+        ),
+        ("count", count(13, 1)),
+        (
+            "safety stock",
+            StockCommand::SetSafetyStock { quantity: units(0) },
+        ),
+    ];
+    for (cause, command) in causes {
+        let mut stock = Stock::with(10);
+        stock.run(&adjust(Adjustment::Damage, 3));
+        stock.run(&adjust(Adjustment::Quarantine, 3));
+        stock.run(&StockCommand::SetSafetyStock { quantity: units(3) });
+        assert_eq!(stock.run(&wait("O", 9, 50)), backordered(1, 8, 1), "{cause}");
+        stock.run(&command);
+        assert_eq!(stock.run(&wait("O", 9, 50)), backordered(4, 5, 2), "{cause}");
+    }
+    // A hold that expires, though its alarm is late: what comes next finds it granted already.
+    let mut stock = Stock::with(3);
+    let expires = Some(Timestamp::from_millis(5_000));
+    stock.run(&hold_until("cart", 3, HoldMode::All, expires));
+    stock.run(&wait("O", 2, 50));
+    stock.at(5_000);
+    assert_eq!(
+        stock.run(&hold("late", 2)),
+        StockReply::Refused(StockRefusal::Short {
+            asked: positive(2),
+            available: units(1),
+        })
+    );
+    assert_eq!(stock.run(&wait("O", 2, 50)), backordered(2, 0, 2));
+}
+
+#[test]
+fn more_backorders_than_one_decision_grants_to_are_served_by_an_alarm_at_once() {
+    let mut stock = Stock::with(0);
+    for order in 0..MAX_GRANTS * 3 {
+        stock.run(&wait(&order.to_string(), 1, 50));
+    }
+    let more = i64::try_from(MAX_GRANTS).unwrap();
+    stock.run(&StockCommand::Receive {
+        quantity: positive(more * 3 + 5),
+        document: paper(),
+    });
+    assert_eq!(stock.state.waiting().units(), more * 2);
+    assert!(stock.state.alarm().is_some_and(|alarm| alarm <= stock.now));
+    // A newcomer gets nothing before the last of them has been served, and then what is left.
+    let short = StockRefusal::Short {
+        asked: positive(1),
+        available: Quantity::ZERO,
+    };
+    assert_eq!(stock.run(&hold("newcomer", 1)), StockReply::Refused(short));
+    assert_eq!(stock.state.waiting().units(), 0);
+    assert_eq!(stock.run(&hold("newcomer", 5)), held(5));
+}
+
+#[test]
 fn a_quiet_pair_has_nothing_on_the_heap() {
     let mut stock = Stock::with(10);
     stock.run(&hold("O", 5));
     stock.run(&release("O"));
     let alarm = stock.state.alarm().unwrap();
-    let decision = wake(&stock.state, alarm).unwrap();
+    let decision = wake(&stock_id(), &stock.state, alarm).unwrap();
     for event in &decision.events {
         apply(&mut stock.state, event);
     }
@@ -306,6 +444,8 @@ struct Model {
     on_hand: i64,
     damaged: i64,
     holds: BTreeMap<usize, (i64, i64)>,
+    /// Order, rank, how much it waits for; the oldest first.
+    waiting: Vec<(usize, u8, i64)>,
     ended: Vec<usize>,
 }
 
@@ -320,12 +460,46 @@ impl Model {
         (self.on_hand - self.damaged - self.reserved()).max(0)
     }
     fn hold(&mut self, order: usize, quantity: i64) {
-        if !self.holds.contains_key(&order) && !self.ended.contains(&order) && self.free() > 0 {
+        if self.is_new(order) && self.free() > 0 {
             self.holds.insert(order, (quantity.min(self.free()), 0));
+        }
+    }
+    fn is_new(&self, order: usize) -> bool {
+        let waits = self.waiting.iter().any(|(waiting, ..)| *waiting == order);
+        !self.holds.contains_key(&order) && !self.ended.contains(&order) && !waits
+    }
+    fn wait(&mut self, order: usize, rank: u8, quantity: i64) {
+        if !self.is_new(order) {
+            return;
+        }
+        let granted = quantity.min(self.free());
+        if granted > 0 {
+            self.holds.insert(order, (granted, 0));
+        }
+        if granted < quantity {
+            self.waiting.push((order, rank, quantity - granted));
+        }
+    }
+    /// Unit by unit to the first of the best rank.
+    fn serve(&mut self) {
+        while self.free() > 0
+            && let Some(best) = self.waiting.iter().map(|(_, rank, _)| *rank).min()
+        {
+            let place = self
+                .waiting
+                .iter()
+                .position(|(_, rank, _)| *rank == best)
+                .unwrap();
+            self.holds.entry(self.waiting[place].0).or_default().0 += 1;
+            self.waiting[place].2 -= 1;
+            if self.waiting[place].2 == 0 {
+                self.waiting.remove(place);
+            }
         }
     }
     fn release(&mut self, order: usize) {
         self.holds.remove(&order);
+        self.waiting.retain(|(waiting, ..)| *waiting != order);
         if !self.ended.contains(&order) {
             self.ended.push(order);
         }
@@ -338,7 +512,7 @@ impl Model {
         if total <= *granted && total > *shipped && total - *shipped <= sellable {
             self.on_hand -= total - *shipped;
             *shipped = total;
-            if shipped == granted {
+            if shipped == granted && !self.waiting.iter().any(|(waiting, ..)| *waiting == order) {
                 self.release(order);
             }
         }
@@ -348,7 +522,7 @@ impl Model {
 proptest! {
     #[test]
     fn random_histories_agree_with_a_beginners_model(
-        steps in proptest::collection::vec((0_u8..7, 0_usize..12, 1_i64..30), 1..200),
+        steps in proptest::collection::vec((0_u8..9, 0_usize..12, 1_i64..30), 1..200),
     ) {
         let mut stock = Stock::with(0);
         let mut model = Model::default();
@@ -357,9 +531,14 @@ proptest! {
             let name = order.to_string();
             let short_before = stock.state.shortfall();
             match kind {
-                0 | 1 => {
+                0 => {
                     stock.run(&hold_until(&name, quantity, HoldMode::Partial, None));
                     model.hold(order, quantity);
+                }
+                1 | 7 | 8 => {
+                    stock.at(stock.now.as_millis() + 1);
+                    stock.run(&wait(&name, quantity, 1 + kind % 3));
+                    model.wait(order, 1 + kind % 3, quantity);
                 }
                 2 => {
                     stock.run(&release(&name));
@@ -387,12 +566,19 @@ proptest! {
                     model.on_hand = quantity + 20;
                 }
             }
+            model.serve();
             let state = &stock.state;
+            let waiting: i64 = model.waiting.iter().map(|(.., waiting)| waiting).sum();
+            prop_assert_eq!(state.waiting().units(), waiting);
+            for (order, (granted, _)) in &model.holds {
+                let hold = state.hold(&hold_id(&order.to_string()));
+                prop_assert_eq!(hold.map(|hold| hold.granted.units()), Some(*granted), "order {}", order);
+            }
             prop_assert_eq!(state.on_hand.units(), model.on_hand);
             prop_assert_eq!(state.damaged.units(), model.damaged);
             prop_assert_eq!(state.reserved.units(), model.reserved());
             prop_assert_eq!(state.available().units(), model.free());
-            if kind <= 4 {
+            if kind <= 4 || kind >= 7 {
                 prop_assert!(state.shortfall() <= short_before, "oversold by a decision of ours");
             }
             let written = rmp_serde::to_vec(state).unwrap();

@@ -1,7 +1,7 @@
 //! What an event does to an order. Dull and total.
 
 use super::event::OrderEvent;
-use super::state::{Afterwards, Erp, Exception, OrderState, Placed, Status};
+use super::state::{Afterwards, Allocation, AllocationStanding, Erp, Exception, OrderState, Placed, Status};
 use crate::ids::Reason;
 
 pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
@@ -52,6 +52,16 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
                 known.clone_from(allocation);
             }
         }
+        OrderEvent::HandedOver => {
+            for allocation in live(placed) {
+                allocation.released = allocation.released.max(allocation.held);
+            }
+        }
+        OrderEvent::TakenInHand => {
+            for allocation in live(placed) {
+                allocation.picked = allocation.picked.max(allocation.released);
+            }
+        }
         OrderEvent::ErpMoved { erp } => placed.erp = erp.clone(),
         OrderEvent::Waiting { until, tries } => {
             placed.alarm = *until;
@@ -70,6 +80,13 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
         OrderEvent::Raised { exception, resume } => raise(placed, exception, *resume),
         OrderEvent::Ended { reason } => end(placed, reason),
     }
+}
+
+fn live(placed: &mut Placed) -> impl Iterator<Item = &mut Allocation> {
+    placed
+        .allocations
+        .iter_mut()
+        .filter(|allocation| allocation.standing == AllocationStanding::Held)
 }
 
 fn raise(placed: &mut Placed, exception: &Exception, resume: Status) {

@@ -155,7 +155,8 @@ fn confirmed(flow: &mut Flow<'_>, number: &DocumentId) {
         ..flow.placed.erp.clone()
     };
     flow.happens(OrderEvent::ErpMoved { erp });
-    flow.become_status(Status::Booked);
+    let status = flow.placed.warehouse_status();
+    flow.become_status(status);
     flow.wait_no_more();
     if flow.placed.cancel_wanted.is_some() {
         ask_to_cancel(flow);
@@ -220,7 +221,8 @@ fn cancel_refused(flow: &mut Flow<'_>, reason: &Reason) {
     flow.happens(OrderEvent::ErpMoved { erp });
     flow.happens(OrderEvent::CancelWanted { afterwards: None });
     if known {
-        flow.become_status(Status::Booked);
+        let status = flow.placed.warehouse_status();
+        flow.become_status(status);
         flow.wait_no_more();
     } else {
         flow.raise(Exception::BookingUnknown(reason.clone()), Status::Booking);

@@ -2,6 +2,7 @@
 
 use super::state::{Exception, Policy, Status};
 use crate::ids::{CustomerId, DocumentId, Reason, Sku, WarehouseCode};
+use crate::inventory::backorder::Priority;
 use crate::inventory::command::StockRefusal;
 use crate::money::{Currency, Money};
 use crate::pricing::contract::Customers;
@@ -66,6 +67,8 @@ pub struct OrderRequest {
     pub warehouses: Vec<WarehouseCode>,
     /// What if there is not enough.
     pub policy: Policy,
+    /// Who is served first of those who wait for goods.
+    pub priority: Priority,
     /// Whether the customer must have a contract.
     pub customers: Customers,
     /// Priced as of when; none for the moment of pricing.
@@ -120,6 +123,15 @@ pub struct StockAnswered {
 pub enum StockAnswer {
     /// This much is held.
     Held(PositiveQuantity),
+    /// This much of it was granted by now, and this much waits.
+    Standing {
+        /// Granted, shipped or not.
+        held: Quantity,
+        /// Waits for goods.
+        waiting: Quantity,
+        /// Rises with every change, so that an older answer never overwrites a newer one.
+        revision: u32,
+    },
     /// Nothing is held any more.
     Released,
     /// This much has left the house, all shipments together.
@@ -238,7 +250,7 @@ pub struct OrderSummary {
     pub end_reason: Option<Reason>,
 }
 
-/// How a line stands.
+/// How a line stands. `reserved`, `shipped`, `backordered`, `pending` and `cancelled` always add up to `ordered`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineSummary {
     /// Its number.
@@ -253,6 +265,10 @@ pub struct LineSummary {
     pub shipped: Quantity,
     /// How much waits for goods to come.
     pub backordered: Quantity,
+    /// How much is not settled yet: still being priced, asked for or given back, or waiting for a person.
+    pub pending: Quantity,
+    /// How much was given up.
+    pub cancelled: Quantity,
     /// What has left the house, by warehouse.
     pub shipped_from: Vec<(WarehouseCode, Quantity)>,
 }

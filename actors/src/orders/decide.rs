@@ -11,7 +11,8 @@ use super::flow::{ANSWER_WITHIN, Flow, MAX_TRIES};
 use super::reserve::{begin_releasing, begin_reserving, finish_releasing, resume_reserving, stock_answered};
 use super::ship::{begin_shipping, resume_shipping};
 use super::state::{
-    Afterwards, AllocationStanding, Exception, MAX_LINES, MAX_WAREHOUSES, OrderState, Placed, Status,
+    Afterwards, Allocation, AllocationStanding, Exception, MAX_LINES, MAX_WAREHOUSES, OrderState, Placed,
+    Status,
 };
 use crate::ids::{DocumentId, OrderKey, Reason};
 use crate::inventory::command::StockCommand;
@@ -94,7 +95,7 @@ fn answered(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
 
 fn wanted(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
     let done = match command {
-        OrderCommand::ReleaseToWarehouse => advance(&mut flow, &[Status::Booked], Status::Released),
+        OrderCommand::ReleaseToWarehouse => release_to_warehouse(&mut flow),
         OrderCommand::ConfirmPick => confirm_pick(&mut flow),
         OrderCommand::Ship { lines, document } => ship(&mut flow, lines, document.as_ref()),
         OrderCommand::Close => advance(&mut flow, &[Status::Shipped], Status::Closed),
@@ -216,13 +217,59 @@ fn advance(flow: &mut Flow<'_>, from: &[Status], to: Status) -> Result<(), Order
     Ok(())
 }
 
-fn confirm_pick(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
-    if flow.placed.status == Status::Picked {
-        return Ok(());
+/// The warehouse may begin with what is held by now; told again, also with what has been granted since.
+fn release_to_warehouse(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
+    match flow.placed.status {
+        Status::Booked => {
+            flow.happens(OrderEvent::HandedOver);
+            flow.become_status(Status::Released);
+        }
+        Status::Released => {
+            let more = |part: &Allocation| part.open() > Quantity::ZERO && part.held > part.released;
+            if flow.placed.allocations.iter().any(more) {
+                flow.happens(OrderEvent::HandedOver);
+            }
+        }
+        Status::Pricing
+        | Status::Reserving
+        | Status::Booking
+        | Status::Picked
+        | Status::Shipping
+        | Status::Backordered
+        | Status::Shipped
+        | Status::Cancelling
+        | Status::Releasing
+        | Status::Exception
+        | Status::Closed
+        | Status::Cancelled
+        | Status::Rejected => return Err(not_now(flow)),
     }
-    advance(flow, &[Status::Booked, Status::Released], Status::Picked)?;
+    Ok(())
+}
+
+fn confirm_pick(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
+    match flow.placed.status {
+        Status::Picked => return Ok(()),
+        Status::Booked => flow.happens(OrderEvent::HandedOver),
+        Status::Released => {}
+        Status::Pricing
+        | Status::Reserving
+        | Status::Booking
+        | Status::Shipping
+        | Status::Backordered
+        | Status::Shipped
+        | Status::Cancelling
+        | Status::Releasing
+        | Status::Exception
+        | Status::Closed
+        | Status::Cancelled
+        | Status::Rejected => return Err(not_now(flow)),
+    }
+    flow.happens(OrderEvent::TakenInHand);
+    flow.become_status(Status::Picked);
     for allocation in flow.placed.allocations.clone() {
-        if allocation.standing == AllocationStanding::Held {
+        let in_hand = allocation.picked > allocation.shipped;
+        if allocation.standing == AllocationStanding::Held && in_hand {
             let id = flow.hold_id(allocation.line, allocation.attempt);
             flow.address_stock(&allocation, StockCommand::ConfirmPick { id });
         }
@@ -232,7 +279,9 @@ fn confirm_pick(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
 
 fn ship(flow: &mut Flow<'_>, lines: &[ShipLine], document: Option<&DocumentId>) -> Result<(), OrderRefusal> {
     match flow.placed.status {
-        Status::Booked | Status::Released | Status::Picked => begin_shipping(flow, lines, document),
+        Status::Booked | Status::Released | Status::Picked | Status::Backordered => {
+            begin_shipping(flow, lines, document)
+        }
         // A repeat of what is under way or done.
         Status::Shipping | Status::Shipped if lines.is_empty() => Ok(()),
         Status::Pricing
@@ -261,6 +310,7 @@ fn cancel(flow: &mut Flow<'_>, reason: &Reason) -> Result<(), OrderRefusal> {
         | Status::Booked
         | Status::Released
         | Status::Picked
+        | Status::Backordered
         | Status::Exception => {
             let afterwards =
                 after_shipments(flow, reason).unwrap_or_else(|| Afterwards::Cancelled(reason.clone()));
@@ -296,6 +346,7 @@ fn reject(flow: &mut Flow<'_>, reason: &Reason) -> Result<(), OrderRefusal> {
         | Status::Released
         | Status::Picked
         | Status::Shipping
+        | Status::Backordered
         | Status::Shipped
         | Status::Cancelling
         | Status::Releasing
@@ -321,6 +372,7 @@ fn retry(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
         Status::Booked
         | Status::Released
         | Status::Picked
+        | Status::Backordered
         | Status::Shipped
         | Status::Exception
         | Status::Closed
@@ -341,6 +393,7 @@ pub(super) fn wake(order: &OrderKey, state: &OrderState, now: Timestamp) -> Opti
         Status::Booked
         | Status::Released
         | Status::Picked
+        | Status::Backordered
         | Status::Shipped
         | Status::Exception
         | Status::Closed

@@ -2,7 +2,8 @@
 //!
 //! Bodies are MessagePack with field names; each has the version of its form.
 
-use super::state::{AllocationStanding, Placed, Status};
+use super::command::LineSummary;
+use super::state::{Placed, Status};
 use crate::ids::{CustomerId, DocumentId, OrderKey, Sku, WarehouseCode};
 use crate::money::{Currency, Money};
 use crate::quantity::{PositiveQuantity, Quantity};
@@ -109,6 +110,8 @@ pub struct OrderStatus {
     pub reason: Option<String>,
     /// For exceptions: what kind.
     pub exception: Option<String>,
+    /// The lines of which a part waits for goods, or was given up after another part had left the house.
+    pub lines: Vec<LineSummary>,
 }
 
 #[expect(
@@ -140,6 +143,7 @@ pub(super) fn status_event(order: &OrderKey, placed: &Placed) -> Outbound {
             .map(ToString::to_string)
             .or_else(|| placed.end_reason.as_ref().map(ToString::to_string)),
         exception: exception.map(|exception| exception.name().to_owned()),
+        lines: placed.lines_in_parts(),
     };
     Outbound {
         port: EVENTS,
@@ -172,7 +176,7 @@ pub(super) fn booking(order: &OrderKey, placed: &Placed) -> BookingRequest {
             amount: price.amount,
             allocations: placed
                 .of_line(line.line)
-                .filter(|allocation| allocation.standing == AllocationStanding::Held)
+                .filter(|allocation| allocation.open() > Quantity::ZERO)
                 .map(|allocation| BookingAllocation {
                     warehouse: allocation.warehouse,
                     quantity: allocation.held,

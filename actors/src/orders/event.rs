@@ -47,6 +47,10 @@ pub enum OrderEvent {
         /// The part.
         allocation: Allocation,
     },
+    /// The warehouse may begin with all that is held by now.
+    HandedOver,
+    /// The warehouse has in hand what it was told to begin with.
+    TakenInHand,
     /// How it stands with the ERP.
     ErpMoved {
         /// The standing.

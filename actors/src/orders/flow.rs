@@ -8,7 +8,7 @@ use super::event::OrderEvent;
 use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
 use crate::domain::Message;
 use crate::ids::{HoldId, OrderKey, StockId};
-use crate::inventory::command::{HoldMode, HoldStock, ShipQuantity, StockCommand};
+use crate::inventory::command::{HoldStock, ShipQuantity, StockCommand};
 use lockstep_runtime::entity::{Decision, Outbound};
 use lockstep_runtime::time::Timestamp;
 use std::time::Duration;
@@ -123,7 +123,7 @@ impl<'a> Flow<'a> {
             AllocationStanding::Asked => StockCommand::Hold(HoldStock {
                 id,
                 quantity: allocation.asked,
-                mode: HoldMode::Partial,
+                mode: allocation.mode,
                 expires: None,
                 answer_to,
             }),

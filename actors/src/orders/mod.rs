@@ -6,7 +6,8 @@
 //! | `reserving` | the stocks' answers, warehouse after warehouse for each line | `booking`; short: `releasing`, then `exception` |
 //! | `booking` | the ERP's answer; after a timeout a lookup, never a blind second booking | `booked`; `exception` |
 //! | `booked`, `released`, `picked` | the warehouse | `shipping`; cancelled: `cancelling` |
-//! | `shipping` | the stocks' acknowledgements | `shipped`, or `booked` again after a part shipment |
+//! | `shipping` | the stocks' acknowledgements | as before after a part shipment; `backordered` if the rest waits for goods; `shipped` |
+//! | `backordered` | goods | `booked`; cancelled: `cancelling` |
 //! | `shipped` | the invoice | `closed` |
 //! | `cancelling` | the ERP's consent | `releasing`; refused: as before |
 //! | `releasing` | the stocks' acknowledgements | `cancelled`, `rejected`, `closed` or `exception` |
@@ -17,6 +18,8 @@
 //! - an answer to an earlier attempt does nothing, except that a hold nobody waits for is released at once;
 //! - `cancelled`, `rejected` and `closed` are reached only once every stock that was asked has acknowledged that it
 //!   holds nothing more for the order; and only once the ERP certainly does not have it, or has what was shipped;
+//! - reserved, shipped, backordered, pending and cancelled units of a line always add up to what was ordered;
+//! - units that wait for goods keep an order from being `shipped`;
 //! - each change of status is published, numbered densely from 1.
 
 mod apply;

@@ -5,11 +5,17 @@ use super::command::{OrderLine, StockAnswer, StockAnswered};
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow};
 use super::ship::shipment_answered;
-use super::state::{Afterwards, Allocation, AllocationStanding, Exception, Policy, Status};
-use crate::quantity::Quantity;
+use super::state::{Afterwards, Allocation, AllocationStanding, Exception, Placed, Policy, Status};
+use crate::ids::WarehouseCode;
+use crate::inventory::command::HoldMode;
+use crate::quantity::{PositiveQuantity, Quantity};
 
 pub(super) fn begin_reserving(flow: &mut Flow<'_>) {
-    let attempt = flow.placed.reserving_attempt.saturating_add(1);
+    // Each attempt has two numbers: the second one is that of its backorders.
+    let attempt = match flow.placed.reserving_attempt {
+        0 => 1,
+        before => before.saturating_add(2),
+    };
     flow.happens(OrderEvent::ReservingBegun { attempt });
     flow.become_status(Status::Reserving);
     flow.wait(ANSWER_WITHIN);
@@ -18,29 +24,67 @@ pub(super) fn begin_reserving(flow: &mut Flow<'_>) {
     }
 }
 
-/// Asks the next warehouse for what the line still lacks, unless one is being asked.
+/// Asks the next warehouse for what the line still lacks, unless one is being asked; after the last one the rest waits
+/// at the first, if it may.
 fn ask_next_warehouse(flow: &mut Flow<'_>, line: &OrderLine) {
     let is_asked = |allocation: &Allocation| allocation.standing == AllocationStanding::Asked;
     if flow.placed.of_line(line.line).any(is_asked) {
         return;
     }
-    let missing = line.quantity.get().minus(flow.placed.held(line.line));
-    let asked = flow.placed.of_line(line.line).count();
-    let next = flow.placed.request.warehouses.get(asked).copied();
-    if let (Some(missing), Some(warehouse)) = (missing.positive(), next) {
-        let allocation = Allocation {
-            line: line.line,
-            warehouse,
-            attempt: flow.placed.reserving_attempt,
-            asked: missing,
-            held: Quantity::ZERO,
-            shipped: Quantity::ZERO,
-            to_ship: Quantity::ZERO,
-            document: None,
-            standing: AllocationStanding::Asked,
-        };
+    let placed = &flow.placed;
+    let settled = placed.held(line.line).plus(placed.waiting(line.line));
+    let Some(missing) = line.quantity.get().minus(settled).positive() else {
+        return;
+    };
+    let is_backorder = |allocation: &Allocation| matches!(allocation.mode, HoldMode::Backorder(_));
+    let asked = placed.of_line(line.line).count();
+    let rest_may_wait =
+        placed.request.policy == Policy::Partial && !placed.of_line(line.line).any(is_backorder);
+    let warehouses = &placed.request.warehouses;
+    let next = match (warehouses.as_slice(), warehouses.get(asked)) {
+        ([only], Some(_)) if rest_may_wait => Some((*only, backorder(placed))),
+        (_, Some(next)) => Some((*next, HoldMode::Partial)),
+        ([first, ..], None) if rest_may_wait => Some((*first, backorder(placed))),
+        (_, None) => None,
+    };
+    if let Some((warehouse, mode)) = next {
+        let allocation = ask(placed, line.line, missing, warehouse, mode);
         flow.tell_stock(&allocation);
         flow.happens(OrderEvent::Allocated { allocation });
+    }
+}
+
+fn backorder(placed: &Placed) -> HoldMode {
+    HoldMode::Backorder(placed.request.priority)
+}
+
+fn ask(
+    placed: &Placed,
+    line: u16,
+    asked: PositiveQuantity,
+    warehouse: WarehouseCode,
+    mode: HoldMode,
+) -> Allocation {
+    let attempt = match mode {
+        HoldMode::All | HoldMode::Partial => placed.reserving_attempt,
+        // A hold of its own: the first warehouse may hold another part of the line already.
+        HoldMode::Backorder(_) => placed.reserving_attempt.saturating_add(1),
+    };
+    Allocation {
+        line,
+        warehouse,
+        attempt,
+        asked,
+        mode,
+        held: Quantity::ZERO,
+        waiting: Quantity::ZERO,
+        revision: 0,
+        released: Quantity::ZERO,
+        picked: Quantity::ZERO,
+        shipped: Quantity::ZERO,
+        to_ship: Quantity::ZERO,
+        document: None,
+        standing: AllocationStanding::Asked,
     }
 }
 
@@ -51,21 +95,23 @@ pub(super) fn stock_answered(flow: &mut Flow<'_>, answered: &StockAnswered) {
             && allocation.attempt == answered.attempt
     });
     let known = known.and_then(|place| Some((place, flow.placed.allocations.get(place)?.clone())));
-    let held = matches!(answered.answer, StockAnswer::Held(_));
+    let held = matches!(
+        answered.answer,
+        StockAnswer::Held(_) | StockAnswer::Standing { .. }
+    );
     match known {
         None if held => flow.release_stray(answered),
         None => {}
         Some((place, allocation)) => match allocation.standing {
             AllocationStanding::Asked => hold_answered(flow, place, allocation, answered),
+            AllocationStanding::Held => granted(flow, place, allocation, &answered.answer),
+            AllocationStanding::Shipping if held => granted(flow, place, allocation, &answered.answer),
             AllocationStanding::Shipping => shipment_answered(flow, place, allocation, &answered.answer),
             AllocationStanding::Releasing => release_answered(flow, place, allocation, &answered.answer),
             AllocationStanding::Refused | AllocationStanding::Released if held => {
                 flow.release_stray(answered);
             }
-            AllocationStanding::Held
-            | AllocationStanding::Shipped
-            | AllocationStanding::Refused
-            | AllocationStanding::Released => {}
+            AllocationStanding::Shipped | AllocationStanding::Refused | AllocationStanding::Released => {}
         },
     }
 }
@@ -76,6 +122,10 @@ fn hold_answered(flow: &mut Flow<'_>, place: usize, mut allocation: Allocation, 
             allocation.held = quantity.get();
             allocation.standing = AllocationStanding::Held;
         }
+        StockAnswer::Standing { .. } if note_standing(&mut allocation, &answered.answer) => {
+            allocation.standing = AllocationStanding::Held;
+        }
+        StockAnswer::Standing { .. } => return,
         StockAnswer::Refused(_) => allocation.standing = AllocationStanding::Refused,
         StockAnswer::Released | StockAnswer::Shipped(_) => return,
     }
@@ -83,6 +133,39 @@ fn hold_answered(flow: &mut Flow<'_>, place: usize, mut allocation: Allocation, 
     // In an exception for want of answers the late ones are noted; a retry goes on from them.
     if flow.placed.status == Status::Reserving {
         go_on_reserving(flow, answered.line);
+    }
+}
+
+/// Takes over what a stock says about a hold that waits, unless something newer is known.
+fn note_standing(allocation: &mut Allocation, answer: &StockAnswer) -> bool {
+    let &StockAnswer::Standing {
+        held,
+        waiting,
+        revision,
+    } = answer
+    else {
+        return false;
+    };
+    if revision <= allocation.revision {
+        return false;
+    }
+    allocation.held = held;
+    allocation.waiting = waiting;
+    allocation.revision = revision;
+    true
+}
+
+/// Goods came for what waits: if nothing else was to be done for the order, the warehouse may go on with it.
+fn granted(flow: &mut Flow<'_>, place: usize, mut allocation: Allocation, answer: &StockAnswer) {
+    if !note_standing(&mut allocation, answer) {
+        return;
+    }
+    flow.move_allocation(place, allocation);
+    if flow.placed.status == Status::Backordered {
+        let status = flow.placed.warehouse_status();
+        if status != Status::Backordered {
+            flow.become_status(status);
+        }
     }
 }
 
@@ -124,15 +207,15 @@ fn finish_reserving(flow: &mut Flow<'_>) {
         .request
         .lines
         .iter()
-        .filter(|line| placed.held(line.line) < line.quantity.get())
+        .filter(|line| {
+            let settled = placed.held(line.line).plus(placed.waiting(line.line));
+            settled < line.quantity.get()
+        })
         .map(|line| line.line)
         .collect();
     let Some(&line) = short.first() else {
         return begin_booking(flow);
     };
-    if placed.request.policy == Policy::Partial && flow.any(AllocationStanding::Held) {
-        return begin_booking(flow);
-    }
     let lines = u16::try_from(short.len()).unwrap_or(u16::MAX);
     let shortage = Exception::Shortage { line, lines };
     begin_releasing(flow, Afterwards::Exception(shortage));
@@ -162,7 +245,7 @@ fn release_answered(flow: &mut Flow<'_>, place: usize, mut allocation: Allocatio
         StockAnswer::Released => allocation.standing = AllocationStanding::Released,
         StockAnswer::Shipped(total) => allocation.shipped = *total,
         // The release is on its way behind it.
-        StockAnswer::Held(_) | StockAnswer::Refused(_) => return,
+        StockAnswer::Held(_) | StockAnswer::Standing { .. } | StockAnswer::Refused(_) => return,
     }
     flow.move_allocation(place, allocation);
     if flow.placed.status == Status::Releasing {

@@ -2,7 +2,7 @@
 
 use super::command::{OrderRefusal, ShipLine, StockAnswer};
 use super::flow::{ANSWER_WITHIN, Flow};
-use super::state::{Allocation, AllocationStanding, Exception, Status};
+use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
 use crate::ids::DocumentId;
 use crate::quantity::Quantity;
 
@@ -45,8 +45,7 @@ pub(super) fn begin_shipping(
 fn wanted_totals(flow: &Flow<'_>, lines: &[ShipLine]) -> Result<Vec<(u16, Quantity)>, OrderRefusal> {
     let placed = &flow.placed;
     if lines.is_empty() {
-        let all = placed.request.lines.iter();
-        return Ok(all.map(|line| (line.line, placed.held(line.line))).collect());
+        return Ok(all_in_hand(placed));
     }
     let mut wanted: Vec<(u16, Quantity)> = Vec::with_capacity(lines.len());
     for ship in lines {
@@ -66,6 +65,41 @@ fn wanted_totals(flow: &Flow<'_>, lines: &[ShipLine]) -> Result<Vec<(u16, Quanti
     Ok(wanted)
 }
 
+/// All that has come as far as the order itself; what was granted since goes with a later shipment.
+fn all_in_hand(placed: &Placed) -> Vec<(u16, Quantity)> {
+    let so_far = |allocation: &Allocation| {
+        if allocation.open() == Quantity::ZERO {
+            return allocation.shipped;
+        }
+        let so_far = match placed.status {
+            Status::Picked => allocation.picked,
+            Status::Released => allocation.released,
+            Status::Pricing
+            | Status::Reserving
+            | Status::Booking
+            | Status::Booked
+            | Status::Shipping
+            | Status::Backordered
+            | Status::Shipped
+            | Status::Cancelling
+            | Status::Releasing
+            | Status::Exception
+            | Status::Closed
+            | Status::Cancelled
+            | Status::Rejected => allocation.held,
+        };
+        so_far.max(allocation.shipped)
+    };
+    let lines = placed.request.lines.iter();
+    lines
+        .map(|line| {
+            let parts = placed.of_line(line.line);
+            let total = parts.fold(Quantity::ZERO, |sum, part| sum.plus(so_far(part)));
+            (line.line, total)
+        })
+        .collect()
+}
+
 pub(super) fn shipment_answered(
     flow: &mut Flow<'_>,
     place: usize,
@@ -78,7 +112,9 @@ pub(super) fn shipment_answered(
                 return;
             }
             allocation.shipped = *total;
-            let all = allocation.shipped >= allocation.held;
+            allocation.released = allocation.released.max(*total);
+            allocation.picked = allocation.picked.max(*total);
+            let all = allocation.shipped >= allocation.held && allocation.waiting == Quantity::ZERO;
             allocation.standing = if all {
                 AllocationStanding::Shipped
             } else {
@@ -95,7 +131,7 @@ pub(super) fn shipment_answered(
             }
             return;
         }
-        StockAnswer::Held(_) | StockAnswer::Released => return,
+        StockAnswer::Held(_) | StockAnswer::Standing { .. } | StockAnswer::Released => return,
     }
     if flow.placed.status == Status::Shipping {
         finish_shipping(flow);
@@ -106,8 +142,8 @@ fn finish_shipping(flow: &mut Flow<'_>) {
     if flow.any(AllocationStanding::Shipping) {
         return;
     }
-    let rest = flow.any(AllocationStanding::Held);
-    flow.become_status(if rest { Status::Booked } else { Status::Shipped });
+    let status = flow.placed.warehouse_status();
+    flow.become_status(status);
     flow.wait_no_more();
 }
 

@@ -2,7 +2,7 @@
 
 use super::command::{LineSummary, OrderRequest, OrderSummary};
 use crate::ids::{DocumentId, Reason, WarehouseCode};
-use crate::inventory::command::StockRefusal;
+use crate::inventory::command::{HoldMode, StockRefusal};
 use crate::pricing::resolve::{Quote, QuoteRefusal};
 use crate::quantity::{PositiveQuantity, Quantity};
 use compact_str::CompactString;
@@ -44,7 +44,9 @@ pub enum Status {
     Picked,
     /// Goods are leaving.
     Shipping,
-    /// All that was held has left the house.
+    /// All that was held has left the house; the rest waits for goods.
+    Backordered,
+    /// All of it has left the house.
     Shipped,
     /// The ERP is asked to cancel it.
     Cancelling,
@@ -81,6 +83,7 @@ impl Status {
             Self::Released => "released",
             Self::Picked => "picked",
             Self::Shipping => "shipping",
+            Self::Backordered => "backordered",
             Self::Shipped => "shipped",
             Self::Cancelling => "cancelling",
             Self::Releasing => "releasing",
@@ -166,8 +169,18 @@ pub struct Allocation {
     pub attempt: u16,
     /// How much was asked for.
     pub asked: PositiveQuantity,
-    /// How much was granted.
+    /// Whether the rest of it may wait.
+    pub mode: HoldMode,
+    /// How much was granted, shipped or not.
     pub held: Quantity,
+    /// How much waits for goods.
+    pub waiting: Quantity,
+    /// Which of the stock's answers about what waits was the last.
+    pub revision: u32,
+    /// How much the warehouse was told to begin with, shipped or not.
+    pub released: Quantity,
+    /// How much the warehouse has had in hand, shipped or not.
+    pub picked: Quantity,
     /// How much has left the house, or is to leave while shipping.
     pub shipped: Quantity,
     /// How much is to have left the house.
@@ -184,7 +197,7 @@ pub struct Allocation {
 pub enum AllocationStanding {
     /// The stock is asked.
     Asked,
-    /// The stock holds it.
+    /// The stock holds what was granted, and the rest may wait there.
     Held,
     /// The stock had nothing.
     Refused,
@@ -204,6 +217,19 @@ impl Allocation {
     pub fn open(&self) -> Quantity {
         match self.standing {
             AllocationStanding::Held | AllocationStanding::Shipping => self.held.minus(self.shipped),
+            AllocationStanding::Asked
+            | AllocationStanding::Refused
+            | AllocationStanding::Shipped
+            | AllocationStanding::Releasing
+            | AllocationStanding::Released => Quantity::ZERO,
+        }
+    }
+
+    /// How much of it waits for goods.
+    #[must_use]
+    pub fn waiting(&self) -> Quantity {
+        match self.standing {
+            AllocationStanding::Held | AllocationStanding::Shipping => self.waiting,
             AllocationStanding::Asked
             | AllocationStanding::Refused
             | AllocationStanding::Shipped
@@ -324,6 +350,13 @@ impl Placed {
             })
     }
 
+    /// How much of a line waits for goods.
+    #[must_use]
+    pub fn waiting(&self, line: u16) -> Quantity {
+        self.of_line(line)
+            .fold(Quantity::ZERO, |sum, allocation| sum.plus(allocation.waiting()))
+    }
+
     /// How much of a line has left the house.
     #[must_use]
     pub fn shipped(&self, line: u16) -> Quantity {
@@ -361,33 +394,56 @@ impl Placed {
         }
     }
 
+    /// Where an order stands that the ERP has and nobody ends: as far as the furthest of its goods that are still in the house.
+    #[must_use]
+    pub fn warehouse_status(&self) -> Status {
+        let any = |is: fn(&Allocation) -> bool| self.allocations.iter().any(is);
+        if any(|part| part.open() > Quantity::ZERO && part.picked > part.shipped) {
+            Status::Picked
+        } else if any(|part| part.open() > Quantity::ZERO && part.released > part.shipped) {
+            Status::Released
+        } else if any(|part| part.open() > Quantity::ZERO) {
+            Status::Booked
+        } else if any(|part| part.waiting() > Quantity::ZERO) {
+            Status::Backordered
+        } else {
+            Status::Shipped
+        }
+    }
+
+    /// The lines of which a part waits for goods, or was given up after another part had left the house.
+    #[must_use]
+    pub fn lines_in_parts(&self) -> Vec<LineSummary> {
+        let waits = self.allocations.iter().any(|part| part.waiting > Quantity::ZERO);
+        if !waits && self.status != Status::Closed {
+            return Vec::new();
+        }
+        let lines = self.request.lines.iter().map(|line| self.line_summary(line));
+        lines
+            .filter(|line| line.backordered > Quantity::ZERO || line.cancelled > Quantity::ZERO)
+            .collect()
+    }
+
     fn line_summary(&self, line: &super::command::OrderLine) -> LineSummary {
         let open = self
             .of_line(line.line)
             .fold(Quantity::ZERO, |sum, allocation| sum.plus(allocation.open()));
-        let backordered = match self.status {
-            Status::Booking
-            | Status::Booked
-            | Status::Released
-            | Status::Picked
-            | Status::Shipping
-            | Status::Shipped => line.quantity.get().minus(self.held(line.line)).at_least_zero(),
-            Status::Pricing
-            | Status::Reserving
-            | Status::Cancelling
-            | Status::Releasing
-            | Status::Exception
-            | Status::Closed
-            | Status::Cancelled
-            | Status::Rejected => Quantity::ZERO,
+        let (shipped, backordered) = (self.shipped(line.line), self.waiting(line.line));
+        let rest = line.quantity.get().minus(open).minus(shipped).minus(backordered);
+        let (pending, cancelled) = if self.status.is_final() {
+            (Quantity::ZERO, rest)
+        } else {
+            (rest, Quantity::ZERO)
         };
         LineSummary {
             line: line.line,
             sku: line.sku.clone(),
             ordered: line.quantity,
             reserved: open,
-            shipped: self.shipped(line.line),
+            shipped,
             backordered,
+            pending,
+            cancelled,
             shipped_from: self
                 .of_line(line.line)
                 .filter(|allocation| allocation.shipped > Quantity::ZERO)

@@ -6,6 +6,7 @@ use super::state::*;
 use crate::domain::{Distributor, Message, Reply};
 use crate::ids::*;
 use crate::inventory::SkuWarehouse;
+use crate::inventory::backorder::{Backorders, Priority};
 use crate::inventory::command::{StockCommand, StockReply};
 use crate::inventory::state::StockState;
 use crate::money::{Currency, Price};
@@ -89,6 +90,7 @@ fn request(lines: &[(&str, i64)], warehouses: &[&str], policy: Policy) -> OrderR
             .map(|code| WarehouseCode::new(code).unwrap())
             .collect(),
         policy,
+        priority: Priority::default(),
         customers: Customers::Anybody,
         price_as_of: None,
     }
@@ -346,6 +348,51 @@ impl World {
         self.stocks.values().map(|stock| stock.reserved.units()).sum()
     }
 
+    fn receive(&mut self, name: &str, warehouse: &str, units: i64) {
+        let command = StockCommand::Receive {
+            quantity: quantity(units),
+            document: DocumentId::new("GR").unwrap(),
+        };
+        self.take((stock_id(name, warehouse), command).into());
+    }
+
+    /// By line: reserved, shipped, backordered, pending, cancelled.
+    fn lines(&self, order: &OrderKey) -> Vec<[i64; 5]> {
+        let summary = self.orders[order].placed().unwrap().summary();
+        let lines = summary.lines.iter().map(|line| {
+            let parts = [
+                line.reserved,
+                line.shipped,
+                line.backordered,
+                line.pending,
+                line.cancelled,
+            ];
+            let parts = parts.map(Quantity::units);
+            assert_eq!(
+                parts.iter().sum::<i64>(),
+                line.ordered.units(),
+                "{order} line {}",
+                line.line
+            );
+            assert!(parts.iter().all(|part| *part >= 0), "{order}: {parts:?}");
+            parts
+        });
+        lines.collect()
+    }
+
+    fn order(
+        &mut self,
+        number: &str,
+        lines: &[(&str, i64)],
+        warehouses: &[&str],
+        policy: Policy,
+    ) -> OrderKey {
+        let order = key(number);
+        self.tell(&order, OrderCommand::Submit(request(lines, warehouses, policy)));
+        self.settle();
+        order
+    }
+
     fn exception(&self, order: &OrderKey) -> Option<Exception> {
         self.orders[order].placed().unwrap().exception.clone()
     }
@@ -511,6 +558,167 @@ fn s47_the_third_line_is_short() {
 }
 
 #[test]
+fn s48_ten_ordered_six_shipped_four_backordered_and_shipped_after_a_receipt() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 6);
+    let order = world.order("1", &[("A", 10)], &["W1"], Policy::Partial);
+    assert_eq!(world.status(&order), Status::Booked);
+    assert_eq!(world.lines(&order), [[6, 0, 4, 0, 0]]);
+    world.tell(&order, ship(&[]));
+    world.settle();
+    assert_eq!(world.status(&order), Status::Backordered);
+    assert_eq!(world.lines(&order), [[0, 6, 4, 0, 0]]);
+    assert_eq!(
+        world.tell(&order, OrderCommand::Close),
+        OrderReply::Refused(OrderRefusal::NotNow {
+            status: Status::Backordered
+        })
+    );
+    // An order that comes later does not get what the first one waits for.
+    world.receive("A", "W1", 4);
+    let later = world.order("2", &[("A", 1)], &["W1"], Policy::ShipComplete);
+    assert_eq!(world.status(&later), Status::Exception);
+    assert_eq!(world.status(&order), Status::Booked);
+    assert_eq!(world.lines(&order), [[4, 6, 0, 0, 0]]);
+    world.tell(&order, ship(&[(1, 10)]));
+    world.settle();
+    assert_eq!(world.status(&order), Status::Shipped);
+    assert_eq!(world.lines(&order), [[0, 10, 0, 0, 0]]);
+    assert_eq!((world.available("A", "W1"), world.reserved()), (0, 0));
+    world.tell(&order, OrderCommand::Close);
+    use Status::*;
+    let seen = world.statuses.iter().filter(|status| status.order == order);
+    assert_eq!(
+        seen.map(|status| status.status).collect::<Vec<_>>(),
+        [
+            Pricing,
+            Reserving,
+            Booking,
+            Booked,
+            Shipping,
+            Backordered,
+            Booked,
+            Shipping,
+            Shipped,
+            Closed
+        ]
+    );
+}
+
+#[test]
+fn s48_the_rest_waits_at_the_first_warehouse_and_is_served_by_priority_then_age() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 3).stock("A", "W2", 2);
+    let first = world.order("1", &[("A", 8)], &["W1", "W2"], Policy::Partial);
+    assert_eq!(world.lines(&first), [[5, 0, 3, 0, 0]]);
+    let second = world.order("2", &[("A", 2)], &["W1", "W2"], Policy::Partial);
+    assert_eq!(world.status(&second), Status::Backordered);
+    let urgent = key("3");
+    let wish = OrderRequest {
+        priority: Priority::new(1).unwrap(),
+        ..request(&[("A", 2)], &["W1"], Policy::Partial)
+    };
+    world.tell(&urgent, OrderCommand::Submit(wish));
+    world.settle();
+    // Goods at the other warehouse are not for them; at theirs the urgent one is first, then the oldest.
+    world.receive("A", "W2", 1);
+    assert_eq!((world.reserved(), world.available("A", "W2")), (5, 1));
+    world.receive("A", "W1", 4);
+    world.settle();
+    assert_eq!(world.lines(&urgent), [[2, 0, 0, 0, 0]]);
+    assert_eq!(world.lines(&first), [[7, 0, 1, 0, 0]]);
+    assert_eq!(world.lines(&second), [[0, 0, 2, 0, 0]]);
+    world.receive("A", "W1", 5);
+    world.settle();
+    assert_eq!(world.lines(&first), [[8, 0, 0, 0, 0]]);
+    assert_eq!(world.lines(&second), [[2, 0, 0, 0, 0]]);
+    assert_eq!(world.status(&second), Status::Booked);
+    assert_eq!(world.available("A", "W1"), 2);
+}
+
+#[test]
+fn s48_what_is_granted_while_the_warehouse_picks_goes_with_the_next_shipment() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 6);
+    let order = world.order("1", &[("A", 10)], &["W1"], Policy::Partial);
+    world.tell(&order, OrderCommand::ReleaseToWarehouse);
+    world.tell(&order, OrderCommand::ConfirmPick);
+    world.receive("A", "W1", 3);
+    world.settle();
+    assert_eq!(world.lines(&order), [[9, 0, 1, 0, 0]]);
+    world.tell(&order, ship(&[]));
+    world.settle();
+    assert_eq!(world.lines(&order), [[3, 6, 1, 0, 0]]);
+    assert_eq!(world.status(&order), Status::Booked);
+}
+
+#[test]
+fn a_picked_order_stays_picked_after_a_part_shipment() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 10);
+    let order = world.order("1", &[("A", 10)], &["W1"], Policy::ShipComplete);
+    for (step, stays) in [
+        (OrderCommand::ReleaseToWarehouse, Status::Released),
+        (OrderCommand::ConfirmPick, Status::Picked),
+    ] {
+        world.tell(&order, step);
+        let shipped = world.lines(&order)[0][1];
+        world.tell(&order, ship(&[(1, shipped + 4)]));
+        world.settle();
+        assert_eq!(world.status(&order), stays);
+    }
+    world.tell(&order, ship(&[]));
+    world.settle();
+    assert_eq!(world.status(&order), Status::Shipped);
+}
+
+#[test]
+fn s29_a_cancelled_backorder_gives_up_what_waits_and_keeps_what_was_shipped() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 6);
+    let order = world.order("1", &[("A", 10)], &["W1"], Policy::Partial);
+    world.tell(&order, ship(&[(1, 4)]));
+    world.settle();
+    assert_eq!(world.lines(&order), [[2, 4, 4, 0, 0]]);
+    world.tell(&order, cancel());
+    world.settle();
+    assert_eq!(world.status(&order), Status::Closed);
+    assert_eq!(world.lines(&order), [[0, 4, 0, 0, 6]]);
+    assert_eq!((world.available("A", "W1"), world.reserved()), (2, 0));
+    // Nothing waits any more.
+    world.receive("A", "W1", 5);
+    assert_eq!((world.available("A", "W1"), world.reserved()), (7, 0));
+}
+
+#[test]
+fn s49_cancel_and_a_grant_cross_and_the_stock_is_right() {
+    for grant_first in [true, false] {
+        let mut world = World::new(Fate::kind());
+        let order = world.order("1", &[("A", 5)], &["W1"], Policy::Partial);
+        assert_eq!(world.status(&order), Status::Backordered);
+        if grant_first {
+            world.receive("A", "W1", 5);
+            world.tell(&order, cancel());
+        } else {
+            world.tell(&order, cancel());
+            world.receive("A", "W1", 5);
+        }
+        world.settle();
+        assert_eq!(world.status(&order), Status::Cancelled);
+        assert_eq!(world.lines(&order), [[0, 0, 0, 0, 5]]);
+        assert_eq!((world.available("A", "W1"), world.reserved()), (5, 0));
+    }
+}
+
+#[test]
+fn an_older_standing_never_overwrites_a_newer_one() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 2);
+    let order = world.order("1", &[("A", 9)], &["W1"], Policy::Partial);
+    world.receive("A", "W1", 3);
+    let older = world.mail.remove(0);
+    world.receive("A", "W1", 1);
+    world.settle();
+    assert_eq!(world.lines(&order), [[6, 0, 3, 0, 0]]);
+    world.take(older);
+    assert_eq!(world.lines(&order), [[6, 0, 3, 0, 0]]);
+}
+
+#[test]
 fn s49_cancel_and_shipment_cross_and_one_wins() {
     for ship_first in [true, false] {
         let mut world = World::new(Fate::kind()).stock("A", "W1", 5);
@@ -580,6 +788,7 @@ proptest! {
         wishes in proptest::collection::vec(
             (proptest::collection::vec((0_usize..3, 1_i64..8), 1..4), any::<bool>(), 0_u8..6), 1..6),
         supply in proptest::array::uniform6(0_i64..12),
+        later in proptest::array::uniform6(0_i64..12),
         choices in proptest::collection::vec(any::<u8>(), 0..400),
     ) {
         const NAMES: [&str; 3] = ["A", "B", "C"];
@@ -607,25 +816,44 @@ proptest! {
                 _ => {}
             }
         }
+        for (place, units) in later.iter().enumerate().filter(|(_, units)| **units > 0) {
+            world.receive(NAMES[place / 2], ["W1", "W2"][place % 2], *units);
+        }
+        world.settle();
+        for (number, _) in wishes.iter().enumerate().filter(|(_, wish)| wish.2 == 3) {
+            world.tell(&key(&number.to_string()), ship(&[]));
+        }
         world.settle();
         for number in 0..wishes.len() {
             let order = key(&number.to_string());
             let status = world.status(&order);
-            let waits_for_people = matches!(status, Status::Booked | Status::Exception);
-            prop_assert!(status.is_final() || waits_for_people, "{order} is {status}");
+            let waits = matches!(
+                status,
+                Status::Booked | Status::Released | Status::Picked | Status::Backordered | Status::Exception
+            );
+            prop_assert!(status.is_final() || waits, "{order} is {status}");
             prop_assert!(world.booked.get(&order).copied().unwrap_or(0) <= 1, "{order} was booked twice");
             let held: i64 = world.stocks.values().flat_map(StockState::holds)
                 .filter(|(id, _)| id.order == order).map(|(_, hold)| hold.open().units()).sum();
             let known: i64 = world.orders[&order].placed().unwrap()
                 .allocations.iter().map(|allocation| allocation.open().units()).sum();
             prop_assert_eq!(held, known, "{} is {}", order, status);
+            let waiting: i64 = world.stocks.values().filter_map(StockState::backorders)
+                .flat_map(Backorders::waiting).filter(|(id, _)| id.order == order)
+                .map(|(_, backorder)| backorder.waiting.units()).sum();
+            let lines = world.lines(&order);
+            prop_assert_eq!(waiting, lines.iter().map(|line| line[2]).sum::<i64>(), "{} is {}", order, status);
+            prop_assert_eq!(status == Status::Shipped, status.is_final() && lines.iter().all(|line| line[3] + line[4] == 0));
             if status.is_final() {
-                prop_assert_eq!(held, 0);
+                prop_assert_eq!(held + waiting, 0);
             }
+        }
+        for stock in world.stocks.values() {
+            prop_assert!(!stock.is_anyone_waiting() || stock.available() == Quantity::ZERO);
         }
         let on_hand: i64 = world.stocks.values().map(|stock| stock.on_hand.units()).sum();
         let shipped: i64 = world.orders.values().flat_map(|order| &order.placed().unwrap().allocations)
             .map(|allocation| allocation.shipped.units()).sum();
-        prop_assert_eq!(on_hand + shipped, supply.iter().sum::<i64>());
+        prop_assert_eq!(on_hand + shipped, supply.iter().chain(&later).sum::<i64>());
     }
 }

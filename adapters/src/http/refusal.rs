@@ -44,6 +44,7 @@ pub(super) fn stock_status(refusal: &StockRefusal) -> StatusCode {
         | StockRefusal::AlreadyExpired
         | StockRefusal::OutOfRange { .. }
         | StockRefusal::UnknownDocument
+        | StockRefusal::BackorderExpires
         | StockRefusal::TooMany { .. } => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }

@@ -6,6 +6,7 @@
 
 use super::limits::{MAX_AMOUNT, MAX_AMOUNT_SCALE, MAX_CODE_BYTES, MAX_ID_BYTES, MAX_NOTE_BYTES};
 use compact_str::CompactString;
+use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::money::{Percent, Price};
 use lockstep_actors::quantity::{Quantity, QuantityOutOfRange};
 use lockstep_runtime::time::Timestamp;
@@ -177,6 +178,24 @@ macro_rules! units_schema {
 }
 
 units_schema!(PositiveUnits from 1, Units from 0, SignedUnits from -Quantity::LIMIT);
+
+/// Stands in the schemas for a [`Priority`].
+#[derive(Debug)]
+pub enum Rank {}
+
+impl JsonSchema for Rank {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Rank".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": 1, "maximum": Priority::LAST })
+    }
+}
 
 /// Reads a quantity that may be zero but not negative.
 ///

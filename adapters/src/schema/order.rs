@@ -1,12 +1,13 @@
 //! Orders as channels send them, and what people and warehouses do with them.
 
 use super::error::DecodeError;
-use super::fields::{Code, CurrencyCode, List, Moment, Note, PositiveUnits};
+use super::fields::{Code, CurrencyCode, List, Moment, Note, PositiveUnits, Rank};
 use super::limits::{MAX_LINES, MAX_WAREHOUSES};
 use super::message::{Body, Command};
 use super::stock::{Channel, OrderNumber, OrderReference, Warehouse};
 use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{CustomerId, DocumentId, OrderKey, Reason, Sku, SystemName, WarehouseCode};
+use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::money::Currency;
 use lockstep_actors::orders::command::{OrderCommand, OrderLine, OrderRequest, ShipLine};
 use lockstep_actors::orders::state::Policy;
@@ -37,6 +38,10 @@ pub struct OrderSubmit {
     /// What if there is not enough; `ship-complete` if absent.
     #[serde(default)]
     pub policy: ShortagePolicy,
+    /// Who is served first of those who wait for goods: from 1 to 99; 50 if absent.
+    #[serde(default)]
+    #[schemars(with = "Rank")]
+    pub priority: Priority,
     /// Who may buy; `anybody` if absent.
     #[serde(default)]
     pub customers: Buyers,
@@ -151,6 +156,7 @@ impl Command for OrderSubmit {
             lines: lines.collect(),
             warehouses: self.warehouses.into_inner(),
             policy: self.policy.into(),
+            priority: self.priority,
             customers: self.customers.into(),
             price_as_of: self.price_as_of.map(|moment| moment.0),
         };

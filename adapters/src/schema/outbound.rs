@@ -46,6 +46,9 @@ pub struct OrderStatusChange {
     /// For exceptions, cancellations and rejections: why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The lines of which a part waits for goods, or was given up after another part had left the house.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<OrderLineView>,
 }
 
 impl Body for OrderStatusChange {
@@ -63,6 +66,7 @@ impl From<OrderStatus> for OrderStatusChange {
             erp_number: status.erp_number,
             exception: status.exception,
             reason: status.reason,
+            lines: status.lines.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -85,7 +89,9 @@ pub enum OrderStanding {
     Picked,
     /// Goods are leaving.
     Shipping,
-    /// All that was held has left the house.
+    /// All that was held has left the house; the rest waits for goods.
+    Backordered,
+    /// All of it has left the house.
     Shipped,
     /// The ERP is asked to cancel it.
     Cancelling,
@@ -111,6 +117,7 @@ impl From<Status> for OrderStanding {
             Status::Released => Self::Released,
             Status::Picked => Self::Picked,
             Status::Shipping => Self::Shipping,
+            Status::Backordered => Self::Backordered,
             Status::Shipped => Self::Shipped,
             Status::Cancelling => Self::Cancelling,
             Status::Releasing => Self::Releasing,
@@ -169,7 +176,8 @@ pub struct ExceptionView {
     pub since: Moment,
 }
 
-/// A line of an order as it stands.
+/// A line of an order as it stands. What is reserved, shipped, backordered, pending and cancelled adds up to what was
+/// ordered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OrderLineView {
     /// Its number.
@@ -189,6 +197,12 @@ pub struct OrderLineView {
     /// How much waits for goods to come.
     #[schemars(with = "Units")]
     pub backordered: Quantity,
+    /// How much is not settled yet: still being priced, asked for or given back, or waiting for a person.
+    #[schemars(with = "Units")]
+    pub pending: Quantity,
+    /// How much was given up.
+    #[schemars(with = "Units")]
+    pub cancelled: Quantity,
 }
 
 impl From<LineSummary> for OrderLineView {
@@ -200,6 +214,8 @@ impl From<LineSummary> for OrderLineView {
             reserved: line.reserved,
             shipped: line.shipped,
             backordered: line.backordered,
+            pending: line.pending,
+            cancelled: line.cancelled,
         }
     }
 }
@@ -513,6 +529,7 @@ impl CommandResult {
         };
         match reply {
             StockReply::Held { quantity: held } => quantity(held.get()),
+            StockReply::Backordered { held, .. } => quantity(held),
             StockReply::Released { quantity: released } => quantity(released),
             StockReply::Shipped { total } => quantity(total),
             StockReply::Picked => Self::default(),

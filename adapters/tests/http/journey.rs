@@ -124,6 +124,58 @@ async fn an_order_is_cancelled_and_its_stock_is_free_again() {
 }
 
 #[actix_web::test]
+async fn s48_a_backorder_is_granted_by_a_receipt_and_the_rest_of_another_is_given_up() {
+    let rig = Rig::start().await;
+    rig.post("/v1/stock-events", &receipt("A-1", 6)).await.ok();
+    rig.post("/v1/prices", &price("A-1", "10.49")).await.ok();
+    for (number, priority) in [("1", 50), ("2", 1)] {
+        let mut partial = order(number, "A-1", 10);
+        partial["policy"] = "partial".into();
+        partial["priority"] = priority.into();
+        rig.post("/v1/orders", &partial).await.ok();
+        let path = format!("/v1/orders/web/{number}");
+        rig.until(&path, |answer| answer.body["erp_number"].is_string())
+            .await;
+    }
+    let ship = json!({ "step": { "ship": {} } });
+    rig.post("/v1/orders/web/1/progress", &ship).await.ok();
+    let waiting = rig
+        .until("/v1/orders/web/1", |answer| {
+            answer.body["status"] == "backordered"
+        })
+        .await;
+    let line = &waiting.body["lines"][0];
+    assert_eq!((&line["shipped"], &line["backordered"]), (&6.into(), &4.into()));
+
+    // Eleven come: ten for the second order, which is more urgent, one for the first.
+    let more = json!({ "id": "receipt-2", "sku": "A-1", "warehouse": "W1",
+        "change": { "receipt": { "quantity": 11, "document": "GR-2" } } });
+    rig.post("/v1/stock-events", &more).await.ok();
+    for (number, reserved, backordered) in [("2", 10, 0), ("1", 1, 3)] {
+        let path = format!("/v1/orders/web/{number}");
+        let granted = rig.until(&path, |answer| answer.body["status"] == "booked").await;
+        let line = &granted.body["lines"][0];
+        assert_eq!(line["reserved"], reserved, "{line}");
+        assert_eq!(line["backordered"], backordered, "{line}");
+    }
+    let reason = json!({ "reason": "enough" });
+    rig.post("/v1/orders/web/1/cancel", &reason).await.ok();
+    let closed = rig
+        .until("/v1/orders/web/1", |answer| answer.body["status"] == "closed")
+        .await;
+    let line = &closed.body["lines"][0];
+    assert_eq!((&line["shipped"], &line["cancelled"]), (&6.into(), &4.into()));
+    let mut late = order("3", "A-1", 1);
+    late["priority"] = 0.into();
+    let refused = rig.post("/v1/orders", &late).await;
+    assert!(
+        refused.body["detail"].as_str().unwrap().contains("priority"),
+        "{refused:?}"
+    );
+    rig.stop().await;
+}
+
+#[actix_web::test]
 async fn an_exception_stands_with_its_reason_until_a_person_settles_it() {
     let rig = Rig::start().await;
     rig.post("/v1/stock-events", &receipt("A-1", 5)).await.ok();

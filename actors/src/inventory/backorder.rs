@@ -1,0 +1,384 @@
+//! Backorders: holds that wait for goods, and who gets the goods that come free.
+//!
+//! Invariants:
+//! - what waits is no part of `reserved`; once granted it is part of the live hold under the same id;
+//! - while a hold waits, nothing is free for a newcomer: whatever comes free goes to the holds that wait, by priority,
+//!   then age, then id, within the decision that frees it, or by an alarm at once if there are more than
+//!   [`MAX_GRANTS`];
+//! - each grant is told to the order with how the hold stands by then, and a revision that rises.
+
+use super::SkuWarehouse;
+use super::apply::apply;
+use super::command::{Adjustment, Condition, HoldStock, Limited, StockRefusal, StockReply};
+use super::event::StockEvent;
+use super::state::{MAX_HOLDS, StockState, pairs};
+use crate::ids::{HoldId, StockId};
+use crate::orders::command::{OrderCommand, StockAnswer, StockAnswered};
+use crate::quantity::{PositiveQuantity, Quantity};
+use lockstep_runtime::entity::Decision;
+use lockstep_runtime::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// How many holds one decision grants to; the others follow at once, each so many in a decision of their own.
+pub const MAX_GRANTS: usize = 256;
+
+/// Who is served first: 1 before 2; 50 unless someone says otherwise.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8")]
+pub struct Priority(u8);
+
+/// A priority outside of what there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a priority is between 1, served first, and {}, not {found}", Priority::LAST)]
+pub struct PriorityOutOfRange {
+    /// What was given.
+    pub found: u8,
+}
+
+impl Priority {
+    /// Served last.
+    pub const LAST: u8 = 99;
+
+    /// Checks the range.
+    ///
+    /// # Errors
+    /// [`PriorityOutOfRange`] outside `1..=`[`Priority::LAST`].
+    pub const fn new(rank: u8) -> Result<Self, PriorityOutOfRange> {
+        if rank < 1 || rank > Self::LAST {
+            return Err(PriorityOutOfRange { found: rank });
+        }
+        Ok(Self(rank))
+    }
+
+    /// Its rank, from 1.
+    #[must_use]
+    pub const fn rank(self) -> u8 {
+        self.0
+    }
+}
+
+impl Default for Priority {
+    fn default() -> Self {
+        Self(50)
+    }
+}
+
+impl TryFrom<u8> for Priority {
+    type Error = PriorityOutOfRange;
+    fn try_from(rank: u8) -> Result<Self, PriorityOutOfRange> {
+        Self::new(rank)
+    }
+}
+
+impl fmt::Debug for Priority {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, formatter)
+    }
+}
+
+/// A hold of which a part waits or has waited.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Backorder {
+    /// What was asked for.
+    pub asked: PositiveQuantity,
+    /// What of it still waits.
+    pub waiting: Quantity,
+    /// Who is served first.
+    pub priority: Priority,
+    /// Since when it waits.
+    pub since: Timestamp,
+    /// How often its standing has changed.
+    pub revision: u32,
+}
+
+/// A place in the queue: by priority, then age.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Place {
+    priority: Priority,
+    since: Timestamp,
+    hold: HoldId,
+}
+
+/// The backorders of a pair.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Backorders {
+    /// Every live hold of which a part waits or has waited.
+    #[serde(with = "pairs")]
+    holds: BTreeMap<HoldId, Backorder>,
+    /// Those of which a part waits, the next one first.
+    queue: BTreeSet<Place>,
+}
+
+impl Backorders {
+    pub(super) fn get(&self, id: &HoldId) -> Option<&Backorder> {
+        self.holds.get(id)
+    }
+
+    pub(super) fn is_waiting(&self, id: &HoldId) -> bool {
+        self.holds
+            .get(id)
+            .is_some_and(|backorder| backorder.waiting > Quantity::ZERO)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.holds.is_empty()
+    }
+
+    fn is_anyone_waiting(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// The holds that wait, the next one first.
+    pub fn waiting(&self) -> impl Iterator<Item = (&HoldId, &Backorder)> {
+        self.queue
+            .iter()
+            .filter_map(|place| Some((&place.hold, self.holds.get(&place.hold)?)))
+    }
+
+    pub(super) fn add(&mut self, id: &HoldId, backorder: Backorder) {
+        self.queue.insert(place(id, &backorder));
+        self.holds.insert(id.clone(), backorder);
+    }
+
+    /// Less of a hold waits; what it had asked for.
+    pub(super) fn grant(&mut self, id: &HoldId, quantity: PositiveQuantity) -> Option<PositiveQuantity> {
+        let backorder = self.holds.get_mut(id)?;
+        backorder.waiting = backorder.waiting.minus(quantity.get());
+        backorder.revision = backorder.revision.saturating_add(1);
+        if backorder.waiting <= Quantity::ZERO {
+            self.queue.remove(&place(id, backorder));
+        }
+        Some(backorder.asked)
+    }
+
+    pub(super) fn remove(&mut self, id: &HoldId) -> Option<Backorder> {
+        let backorder = self.holds.remove(id)?;
+        self.queue.remove(&place(id, &backorder));
+        Some(backorder)
+    }
+}
+
+fn place(id: &HoldId, backorder: &Backorder) -> Place {
+    Place {
+        priority: backorder.priority,
+        since: backorder.since,
+        hold: id.clone(),
+    }
+}
+
+impl StockState {
+    /// The backorders, if there are any.
+    #[must_use]
+    pub fn backorders(&self) -> Option<&Backorders> {
+        self.book.as_ref()?.backorders.as_deref()
+    }
+
+    /// Whether a hold waits for goods.
+    #[must_use]
+    pub fn is_anyone_waiting(&self) -> bool {
+        self.backorders().is_some_and(Backorders::is_anyone_waiting)
+    }
+
+    /// How much waits for goods.
+    #[must_use]
+    pub fn waiting(&self) -> Quantity {
+        let waiting = self.backorders().into_iter().flat_map(Backorders::waiting);
+        waiting.fold(Quantity::ZERO, |sum, (_, backorder)| sum.plus(backorder.waiting))
+    }
+
+    /// What a newcomer may take: nothing while others wait.
+    pub(super) fn free(&self) -> Quantity {
+        if self.is_anyone_waiting() {
+            Quantity::ZERO
+        } else {
+            self.available()
+        }
+    }
+
+    /// How a hold stands of which a part waits or has waited.
+    pub(super) fn standing(&self, id: &HoldId) -> Option<StockReply> {
+        let backorder = self.backorders()?.get(id)?;
+        Some(StockReply::Backordered {
+            held: self.hold(id).map_or(Quantity::ZERO, |hold| hold.granted.get()),
+            waiting: backorder.waiting,
+            revision: backorder.revision,
+        })
+    }
+}
+
+/// Grants what there is and lets the rest wait.
+pub(super) fn backorder(
+    state: &StockState,
+    wish: &HoldStock,
+    priority: Priority,
+    now: Timestamp,
+) -> Decision<SkuWarehouse> {
+    let refuse = |refusal| Decision::answer(StockReply::Refused(refusal));
+    if wish.expires.is_some() {
+        return refuse(StockRefusal::BackorderExpires);
+    }
+    if state
+        .backorders()
+        .is_some_and(|backorders| backorders.holds.len() >= MAX_HOLDS)
+    {
+        return refuse(StockRefusal::TooMany {
+            what: Limited::Holds,
+            max: u32::try_from(MAX_HOLDS).unwrap_or(u32::MAX),
+        });
+    }
+    let granted = wish.quantity.get().min(state.free()).positive();
+    let held = granted.map_or(Quantity::ZERO, PositiveQuantity::get);
+    let waiting = wish.quantity.get().minus(held).positive();
+    let reply = match (granted, waiting) {
+        (Some(granted), None) => StockReply::Held { quantity: granted },
+        (_, waiting) => StockReply::Backordered {
+            held,
+            waiting: waiting.map_or(Quantity::ZERO, PositiveQuantity::get),
+            revision: FIRST_REVISION,
+        },
+    };
+    let mut decision = Decision::answer(reply);
+    if let Some(granted) = granted {
+        decision = decision.and(StockEvent::Held {
+            id: wish.id.clone(),
+            asked: wish.quantity,
+            granted,
+            expires: None,
+        });
+    }
+    if let Some(waiting) = waiting {
+        decision = decision.and(StockEvent::Backordered {
+            id: wish.id.clone(),
+            asked: wish.quantity,
+            waiting,
+            priority,
+            at: now,
+        });
+    }
+    decision
+}
+
+/// The revision of a backorder that nothing has been granted to since it began to wait.
+pub(super) const FIRST_REVISION: u32 = 1;
+
+/// The same decision, and what it frees goes to the holds that wait.
+pub(super) fn serve(
+    stock: &StockId,
+    state: &StockState,
+    mut decision: Decision<SkuWarehouse>,
+    now: Timestamp,
+) -> Decision<SkuWarehouse> {
+    let Some(backorders) = state.backorders().filter(|known| known.is_anyone_waiting()) else {
+        return decision;
+    };
+    let position = decision
+        .events
+        .iter()
+        .fold(state.position(), |sum, event| sum.plus(gain(state, event)));
+    let mut free = position;
+    let ended: Vec<HoldId> = decision.events.iter().filter_map(ended).cloned().collect();
+    let still_waiting = backorders.waiting().filter(|(id, _)| !ended.contains(id));
+    for (id, backorder) in still_waiting.take(MAX_GRANTS) {
+        let Some(quantity) = backorder.waiting.min(free).positive() else {
+            break;
+        };
+        free = free.minus(quantity.get());
+        let held = state.hold(id).map_or(Quantity::ZERO, |hold| hold.granted.get());
+        let answer = StockAnswer::Standing {
+            held: held.plus(quantity.get()),
+            waiting: backorder.waiting.minus(quantity.get()),
+            revision: backorder.revision.saturating_add(1),
+        };
+        decision = tell(stock, id, answer, decision).and(StockEvent::Granted {
+            id: id.clone(),
+            quantity,
+            at: now,
+        });
+    }
+    if free < position {
+        correct_reply(state, &mut decision);
+    }
+    decision
+}
+
+fn tell(
+    stock: &StockId,
+    id: &HoldId,
+    answer: StockAnswer,
+    decision: Decision<SkuWarehouse>,
+) -> Decision<SkuWarehouse> {
+    let answered = StockAnswered {
+        line: id.line,
+        attempt: id.attempt,
+        warehouse: stock.warehouse,
+        answer,
+    };
+    decision.send((id.order.clone(), OrderCommand::StockAnswered(answered)))
+}
+
+/// What can be sold after the decision is less by what was granted.
+fn correct_reply(state: &StockState, decision: &mut Decision<SkuWarehouse>) {
+    if let StockReply::Accepted { available, shortfall } = &mut decision.reply {
+        let mut after = state.clone();
+        for event in &decision.events {
+            apply(&mut after, event);
+        }
+        *available = after.available();
+        *shortfall = after.shortfall();
+    }
+}
+
+fn ended(event: &StockEvent) -> Option<&HoldId> {
+    match event {
+        StockEvent::Ended { id, .. } => Some(id),
+        StockEvent::Held { .. }
+        | StockEvent::Backordered { .. }
+        | StockEvent::Granted { .. }
+        | StockEvent::Barred { .. }
+        | StockEvent::Picked { .. }
+        | StockEvent::HeldAgain { .. }
+        | StockEvent::Shipped { .. }
+        | StockEvent::Received { .. }
+        | StockEvent::Expected { .. }
+        | StockEvent::Unexpected { .. }
+        | StockEvent::Adjusted { .. }
+        | StockEvent::Returned { .. }
+        | StockEvent::Counted { .. }
+        | StockEvent::SafetyStockSet { .. }
+        | StockEvent::Forgotten { .. } => None,
+    }
+}
+
+/// How much more can be sold after an event than before it; less is negative.
+fn gain(state: &StockState, event: &StockEvent) -> Quantity {
+    let less = |quantity: Quantity| Quantity::ZERO.minus(quantity);
+    match event {
+        StockEvent::Ended { quantity, .. } => *quantity,
+        StockEvent::Held { granted, .. } | StockEvent::HeldAgain { granted, .. } => less(granted.get()),
+        StockEvent::Granted { quantity, .. } => less(quantity.get()),
+        StockEvent::Received { quantity, .. } => quantity.get(),
+        StockEvent::Adjusted { change, quantity, .. } => match change {
+            Adjustment::Gain | Adjustment::Repair | Adjustment::Clear => quantity.get(),
+            Adjustment::Loss | Adjustment::Damage | Adjustment::Quarantine => less(quantity.get()),
+            Adjustment::Scrap | Adjustment::Condemn => Quantity::ZERO,
+        },
+        StockEvent::Returned {
+            quantity, condition, ..
+        } => match condition {
+            Condition::Sellable => quantity.get(),
+            Condition::Damaged | Condition::Quarantined => Quantity::ZERO,
+        },
+        StockEvent::Counted { difference, .. } => *difference,
+        StockEvent::SafetyStockSet { quantity } => state.safety.minus(*quantity),
+        // What leaves the house was on hand and held.
+        StockEvent::Shipped { .. }
+        | StockEvent::Backordered { .. }
+        | StockEvent::Barred { .. }
+        | StockEvent::Picked { .. }
+        | StockEvent::Expected { .. }
+        | StockEvent::Unexpected { .. }
+        | StockEvent::Forgotten { .. } => Quantity::ZERO,
+    }
+}
