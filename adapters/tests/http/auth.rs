@@ -95,7 +95,9 @@ async fn every_endpoint_asks_for_a_key_with_its_scope() {
         for (scope, key) in &keys {
             let found = answer(send(&method, path, &body, Some(key))).await;
             if *scope == needed || *scope == Scope::Admin {
-                assert!(found.status.is_success(), "{method} {path} {scope}: {found:?}");
+                // An order that another key has just cancelled may be in the way, but not the door.
+                let let_in = found.status.is_success() || found.status == 409;
+                assert!(let_in, "{method} {path} {scope}: {found:?}");
             } else {
                 found.problem(403, "missing-scope");
                 assert!(

@@ -1,0 +1,94 @@
+//! Messages that no entity can digest: recorded with their reason, so that the stream they came in goes on.
+
+use super::Shard;
+use super::batch::Answer;
+use crate::entity::{AddressedMessage, Domain, MAX_ENTITY_ID_BYTES};
+use crate::journal::{EntryHead, EntryWriter};
+use crate::message::{
+    Envelope, MAX_CORRELATION_BYTES, MAX_SOURCE_BYTES, Origin, Outcome, Provenance, Responder,
+};
+use crate::metrics::count;
+use crate::store::DeadLetter;
+use crate::time::Timestamp;
+
+impl<D: Domain> Shard<D> {
+    pub(super) fn dead_letter(
+        &mut self,
+        partition: usize,
+        origin: Origin,
+        envelope: &Envelope<D>,
+        responder: Responder<D::Reply>,
+        reason: String,
+        now: Timestamp,
+    ) {
+        let mut entity = Vec::new();
+        envelope.message.encode_id(&mut entity);
+        let mut command = Vec::new();
+        if let Err(error) = envelope.message.encode_command(&mut command) {
+            tracing::error!(%error, "a dead letter's command cannot be serialised");
+        }
+        let letter = DeadLetter {
+            at: now,
+            reason: reason.clone(),
+            source: envelope.provenance.source.to_string(),
+            correlation: envelope.provenance.correlation.to_string(),
+            kind: envelope.message.kind(),
+            entity,
+            command,
+        };
+        self.record_dead_letter(partition, origin, &envelope.provenance, letter);
+        self.open
+            .answers
+            .push((responder, Answer::Ready(Outcome::DeadLettered { reason })));
+    }
+
+    pub(super) fn record_dead_letter(
+        &mut self,
+        partition: usize,
+        origin: Origin,
+        provenance: &Provenance,
+        letter: DeadLetter,
+    ) {
+        tracing::error!(
+            reason = letter.reason,
+            source = letter.source,
+            correlation = letter.correlation,
+            kind = letter.kind.0,
+            entity = %String::from_utf8_lossy(&letter.entity),
+            "a message is dead-lettered"
+        );
+        count(&self.wiring.counters.dead_lettered, 1);
+        let part = self.part(partition);
+        // What is too long for the journal may be why the message could not be digested: the letter keeps all of it, its
+        // entry the beginning. Without an entry the stream that the message came in would never go on.
+        let provenance = within_limits(provenance);
+        let head = EntryHead {
+            at: letter.at,
+            kind: letter.kind,
+            entity: &letter.entity[..letter.entity.len().min(MAX_ENTITY_ID_BYTES)],
+            origin,
+            provenance: &provenance,
+        };
+        let written = EntryWriter::begin(&mut self.open.parts[part].journal, &head).and_then(|mut writer| {
+            writer.events_done();
+            writer.sends_done();
+            writer.dead_letter();
+            writer.finish()
+        });
+        if let Err(error) = written {
+            tracing::error!(%error, "a dead letter cannot be recorded");
+            return;
+        }
+        let sequence = self.advance(partition, origin);
+        self.open.parts[part].dead_letters.push((sequence, letter));
+    }
+}
+
+fn within_limits(provenance: &Provenance) -> Provenance {
+    let beginning = |text: &str, limit: usize| text[..text.floor_char_boundary(limit)].into();
+    Provenance {
+        source: beginning(&provenance.source, MAX_SOURCE_BYTES),
+        correlation: beginning(&provenance.correlation, MAX_CORRELATION_BYTES),
+        causation: provenance.causation,
+    }
+}
