@@ -21,6 +21,10 @@ bench *arguments:
 schemas:
     cargo run --quiet -- schema --write schemas
 
+# Renew the part of the chapter on orders that is made from the table of transitions.
+states:
+    LOCKSTEP_WRITE_BOOK=1 cargo test --quiet -p lockstep-actors the_book_says
+
 # API documentation of the workspace.
 docs:
     cargo doc --workspace --no-deps

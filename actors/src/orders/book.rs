@@ -7,7 +7,8 @@ use super::effects::{ErpRequest, booking, reference, to_erp};
 use super::event::OrderEvent;
 use super::flow::{ERP_ANSWERS_WITHIN, Flow, MAX_TRIES};
 use super::reserve::begin_releasing;
-use super::state::{Afterwards, Erp, ErpQuestion, Exception, Status};
+use super::ship::resume_shipping;
+use super::state::{Afterwards, AllocationStanding, Erp, ErpQuestion, Exception, Status};
 use crate::ids::{DocumentId, Reason};
 
 pub(super) fn begin_booking(flow: &mut Flow<'_>) {
@@ -178,8 +179,10 @@ fn rejected(flow: &mut Flow<'_>, reason: &Reason) {
 
 /// Ends an order: at once if the ERP certainly does not have it, else with the ERP's consent.
 pub(super) fn begin_ending(flow: &mut Flow<'_>, afterwards: Afterwards) {
-    let erp = &flow.placed.erp;
-    if erp.number.is_none() && !erp.uncertain {
+    let placed = &flow.placed;
+    // The ERP has consented already if only the stocks' answers are missing.
+    let has_consented = placed.status == Status::Exception && placed.resume == Status::Releasing;
+    if has_consented || (placed.erp.number.is_none() && !placed.erp.uncertain) {
         return begin_releasing(flow, afterwards);
     }
     flow.happens(OrderEvent::CancelWanted {
@@ -220,7 +223,10 @@ fn cancel_refused(flow: &mut Flow<'_>, reason: &Reason) {
     };
     flow.happens(OrderEvent::ErpMoved { erp });
     flow.happens(OrderEvent::CancelWanted { afterwards: None });
-    if known {
+    if known && flow.any(AllocationStanding::Shipping) {
+        // A shipment that failed had raised an exception: it is taken up, or raises it again.
+        resume_shipping(flow);
+    } else if known {
         let status = flow.placed.warehouse_status();
         flow.become_status(status);
         flow.wait_no_more();

@@ -8,12 +8,13 @@ use super::book::{
 use super::command::{OrderCommand, OrderRefusal, OrderReply, OrderRequest, Priced, ShipLine};
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow, MAX_TRIES};
-use super::reserve::{begin_releasing, begin_reserving, finish_releasing, resume_reserving, stock_answered};
+use super::reserve::{begin_releasing, begin_reserving, has_shipped, resume_reserving, stock_answered};
 use super::ship::{begin_shipping, resume_shipping};
 use super::state::{
     Afterwards, Allocation, AllocationStanding, Exception, MAX_LINES, MAX_WAREHOUSES, OrderState, Placed,
     Status,
 };
+use super::transitions::Cause;
 use crate::ids::{DocumentId, OrderKey, Reason};
 use crate::inventory::command::StockCommand;
 use crate::pricing::contract::{ContractCommand, QuoteRequest};
@@ -44,7 +45,7 @@ pub(super) fn decide(
             | OrderCommand::BookingAnswered(_)
             | OrderCommand::CancelAnswered(_),
             Some(placed),
-        ) => answered(Flow::new(order, placed.clone(), now), command),
+        ) => answered(begin(order, placed, now, command), command),
         (
             OrderCommand::ReleaseToWarehouse
             | OrderCommand::ConfirmPick
@@ -54,8 +55,13 @@ pub(super) fn decide(
             | OrderCommand::Retry
             | OrderCommand::Reject { .. },
             Some(placed),
-        ) => wanted(Flow::new(order, placed.clone(), now), command),
+        ) => wanted(begin(order, placed, now, command), command),
     }
+}
+
+fn begin<'a>(order: &'a OrderKey, placed: &Placed, now: Timestamp, command: &OrderCommand) -> Flow<'a> {
+    let cause = Cause::of(command).unwrap_or(Cause::Submit);
+    Flow::new(order, placed.clone(), now, cause)
 }
 
 fn refuse(refusal: OrderRefusal) -> OrderDecision {
@@ -129,7 +135,7 @@ fn submit(order: &OrderKey, request: &OrderRequest, now: Timestamp, correlation:
     let Some(placed) = state.placed else {
         return refuse(OrderRefusal::UnknownOrder);
     };
-    let mut flow = Flow::new(order, *placed, now).began_with(event);
+    let mut flow = Flow::new(order, *placed, now, Cause::Submit).began_with(event);
     begin_pricing(&mut flow);
     flow.accepted()
 }
@@ -301,6 +307,7 @@ fn ship(flow: &mut Flow<'_>, lines: &[ShipLine], document: Option<&DocumentId>) 
 fn cancel(flow: &mut Flow<'_>, reason: &Reason) -> Result<(), OrderRefusal> {
     match flow.placed.status {
         Status::Cancelled | Status::Cancelling => Ok(()),
+        Status::Exception if everything_has_left(flow) => Err(OrderRefusal::AlreadyShipped),
         Status::Booking if flow.placed.cancel_wanted.is_some() => Ok(()),
         Status::Shipping | Status::Shipped | Status::Closed => Err(OrderRefusal::AlreadyShipped),
         Status::Rejected | Status::Releasing => Err(not_now(flow)),
@@ -320,19 +327,21 @@ fn cancel(flow: &mut Flow<'_>, reason: &Reason) -> Result<(), OrderRefusal> {
     }
 }
 
+/// In an exception for want of answers the late ones are noted: then a retry finds the order shipped.
+fn everything_has_left(flow: &Flow<'_>) -> bool {
+    let mut lines = flow.placed.request.lines.iter();
+    lines.all(|line| flow.placed.shipped(line.line) == line.quantity.get())
+}
+
 /// What was shipped stands: then only the rest is given up.
 fn after_shipments(flow: &Flow<'_>, reason: &Reason) -> Option<Afterwards> {
-    let shipped = flow
-        .placed
-        .allocations
-        .iter()
-        .any(|allocation| allocation.shipped > Quantity::ZERO);
-    shipped.then(|| Afterwards::Closed(reason.clone()))
+    has_shipped(flow).then(|| Afterwards::Closed(reason.clone()))
 }
 
 fn reject(flow: &mut Flow<'_>, reason: &Reason) -> Result<(), OrderRefusal> {
     match flow.placed.status {
         Status::Rejected => Ok(()),
+        Status::Exception if everything_has_left(flow) => Err(OrderRefusal::AlreadyShipped),
         Status::Exception => {
             let afterwards =
                 after_shipments(flow, reason).unwrap_or_else(|| Afterwards::Rejected(reason.clone()));
@@ -386,7 +395,7 @@ fn retry(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
 pub(super) fn wake(order: &OrderKey, state: &OrderState, now: Timestamp) -> Option<OrderDecision> {
     let placed = state.placed()?;
     placed.alarm.filter(|&alarm| alarm <= now)?;
-    let mut flow = Flow::new(order, placed.clone(), now);
+    let mut flow = Flow::new(order, placed.clone(), now, Cause::Alarm);
     match placed.status {
         Status::Booking | Status::Cancelling => look_again(&mut flow),
         Status::Pricing | Status::Reserving | Status::Shipping | Status::Releasing => ask_again(&mut flow),
@@ -414,8 +423,5 @@ fn ask_again(flow: &mut Flow<'_>) {
         ask_for_price(flow);
     } else {
         flow.ask_stocks_again();
-    }
-    if status == Status::Releasing {
-        finish_releasing(flow);
     }
 }

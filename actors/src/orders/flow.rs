@@ -6,6 +6,7 @@ use super::command::{OrderReply, StockAnswered};
 use super::effects::status_event;
 use super::event::OrderEvent;
 use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
+use super::transitions::{Cause, is_allowed};
 use crate::domain::Message;
 use crate::ids::{HoldId, OrderKey, StockId};
 use crate::inventory::command::{HoldStock, ShipQuantity, StockCommand};
@@ -28,17 +29,19 @@ pub(super) struct Flow<'a> {
     pub(super) order: &'a OrderKey,
     pub(super) placed: Placed,
     pub(super) now: Timestamp,
+    cause: Cause,
     events: Vec<OrderEvent>,
     sends: Vec<Message>,
     outbound: Vec<Outbound>,
 }
 
 impl<'a> Flow<'a> {
-    pub(super) fn new(order: &'a OrderKey, placed: Placed, now: Timestamp) -> Self {
+    pub(super) fn new(order: &'a OrderKey, placed: Placed, now: Timestamp, cause: Cause) -> Self {
         Self {
             order,
             placed,
             now,
+            cause,
             events: Vec::new(),
             sends: Vec::new(),
             outbound: Vec::new(),
@@ -65,6 +68,12 @@ impl<'a> Flow<'a> {
     }
 
     pub(super) fn become_status(&mut self, status: Status) {
+        let from = (self.placed.sequence > 0).then_some(self.placed.status);
+        debug_assert!(
+            is_allowed(from, self.cause, status),
+            "not in the table: {from:?} {:?} {status:?}",
+            self.cause
+        );
         self.happens(OrderEvent::Became { status, at: self.now });
         self.publish(status_event(self.order, &self.placed));
     }

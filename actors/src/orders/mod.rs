@@ -1,17 +1,6 @@
 //! An order, from intake to its end: a saga over contract, stock and ERP.
 //!
-//! | status | waits for | goes on to |
-//! |---|---|---|
-//! | `pricing` | the contract's answer | `reserving`; no price: `exception` |
-//! | `reserving` | the stocks' answers, warehouse after warehouse for each line | `booking`; short: `releasing`, then `exception` |
-//! | `booking` | the ERP's answer; after a timeout a lookup, never a blind second booking | `booked`; `exception` |
-//! | `booked`, `released`, `picked` | the warehouse | `shipping`; cancelled: `cancelling` |
-//! | `shipping` | the stocks' acknowledgements | as before after a part shipment; `backordered` if the rest waits for goods; `shipped` |
-//! | `backordered` | goods | `booked`; cancelled: `cancelling` |
-//! | `shipped` | the invoice | `closed` |
-//! | `cancelling` | the ERP's consent | `releasing`; refused: as before |
-//! | `releasing` | the stocks' acknowledgements | `cancelled`, `rejected`, `closed` or `exception` |
-//! | `exception` | a person: retry, reject or cancel | the step that raised it, or `releasing` |
+//! Where it may go from where, why, and who may cause it is data: [`transitions`].
 //!
 //! Invariants:
 //! - each wait has an alarm; what is not answered is asked again, and at last raises an exception;
@@ -34,6 +23,7 @@ mod ship;
 pub mod state;
 #[cfg(test)]
 mod tests;
+pub mod transitions;
 
 use crate::domain::Distributor;
 use crate::ids::OrderKey;

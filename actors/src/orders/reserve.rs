@@ -253,6 +253,12 @@ fn release_answered(flow: &mut Flow<'_>, place: usize, mut allocation: Allocatio
     }
 }
 
+/// Whether a part of the order has left the house.
+pub(super) fn has_shipped(flow: &Flow<'_>) -> bool {
+    let mut parts = flow.placed.allocations.iter();
+    parts.any(|part| part.shipped > Quantity::ZERO)
+}
+
 pub(super) fn finish_releasing(flow: &mut Flow<'_>) {
     if flow.any(AllocationStanding::Releasing) {
         return;
@@ -261,6 +267,10 @@ pub(super) fn finish_releasing(flow: &mut Flow<'_>) {
         return;
     };
     let (status, reason) = match afterwards {
+        // A shipment that was answered late stands: then only the rest is given up.
+        Afterwards::Cancelled(reason) | Afterwards::Rejected(reason) if has_shipped(flow) => {
+            (Status::Closed, reason)
+        }
         Afterwards::Cancelled(reason) => (Status::Cancelled, reason),
         Afterwards::Rejected(reason) => (Status::Rejected, reason),
         Afterwards::Closed(reason) => (Status::Closed, reason),

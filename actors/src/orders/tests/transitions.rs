@@ -1,0 +1,301 @@
+//! Every change of status: that each row of the table happens, that nothing else does, and that the book says the same.
+
+use super::*;
+use crate::orders::transitions::TRANSITIONS;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+
+/// One order that everybody pulls at, in an order and at moments that fate chooses.
+fn pull_at_one_order(choices: Vec<u8>) -> World {
+    let mut world = World::new(Fate { choices, used: 0 });
+    let order = key("1");
+    let policy = [Policy::ShipComplete, Policy::Partial][usize::from(world.fate.next() % 2)];
+    let name = ["A", "A", "A", "UNPRICED"][usize::from(world.fate.next() % 4)];
+    let lines = [(name, 6), ("B", 2)];
+    let lines = &lines[..1 + usize::from(world.fate.next() % 2)];
+    world.tell(
+        &order,
+        OrderCommand::Submit(request(lines, &["W1", "W2"], policy)),
+    );
+    while world.fate.used < world.fate.choices.len() {
+        pull(&mut world, &order);
+        let lines = world.lines(&order);
+        if matches!(world.status(&order), Status::Cancelled | Status::Rejected) {
+            assert!(
+                lines.iter().all(|line| line[1] == 0),
+                "goods have left: {lines:?}"
+            );
+        }
+    }
+    world
+}
+
+fn pull(world: &mut World, order: &OrderKey) {
+    match world.fate.next() % 22 {
+        0..=5 if !world.mail.is_empty() => {
+            let place = usize::from(world.fate.next()) % world.mail.len();
+            let message = world.mail.remove(place);
+            world.take(message);
+        }
+        6 if !world.mail.is_empty() => drop(world.mail.remove(0)),
+        7 => world.sleep(order, 1),
+        // Nobody answers for long.
+        8 => world.sleep(order, 20),
+        9 | 10 => {
+            let units = i64::from(world.fate.next() % 5) + 1;
+            world.receive("A", "W1", units);
+            world.receive("B", "W2", units);
+        }
+        11 => drop(world.tell(order, OrderCommand::ReleaseToWarehouse)),
+        12 => drop(world.tell(order, OrderCommand::ConfirmPick)),
+        13 => drop(world.tell(order, ship(&[]))),
+        14 => {
+            let total = i64::from(world.fate.next() % 6) + 1;
+            drop(world.tell(order, ship(&[(1, total)])));
+        }
+        15 if world.fate.next().is_multiple_of(3) => drop(world.tell(order, cancel())),
+        16 => drop(world.tell(order, OrderCommand::Retry)),
+        17 if world.fate.next().is_multiple_of(3) => drop(world.tell(order, reject())),
+        18 => drop(world.tell(order, OrderCommand::Close)),
+        // Goods that are held turn out to be missing: they cannot be shipped.
+        19 => world.lose("A", "W1"),
+        20 | 21 => world.deliver(),
+        _ => {}
+    }
+}
+
+fn reject() -> OrderCommand {
+    OrderCommand::Reject {
+        reason: Reason::new("given up").unwrap(),
+    }
+}
+
+impl World {
+    /// Lets the order's alarm go off, so often.
+    fn sleep(&mut self, order: &OrderKey, times: u8) {
+        for _ in 0..times {
+            let Some(alarm) = super::super::Order::alarm(&self.orders[order]) else {
+                return;
+            };
+            self.now = self.now.max(alarm);
+            self.wake(order);
+        }
+    }
+
+    fn lose(&mut self, name: &str, warehouse: &str) {
+        let id = stock_id(name, warehouse);
+        let sellable = self.stocks.get(&id).and_then(|stock| stock.sellable().positive());
+        if let Some(quantity) = sellable {
+            let command = StockCommand::Adjust {
+                change: Adjustment::Loss,
+                quantity,
+                reason: Reason::new("stolen").unwrap(),
+                document: None,
+            };
+            self.short = true;
+            self.take((id, command).into());
+        }
+    }
+
+    /// Delivers the mail between the order and its stocks alone.
+    fn deliver_stock(&mut self) {
+        let is_stocks = |message: &Message| {
+            matches!(
+                message,
+                Message::Stock(..) | Message::Order(_, OrderCommand::StockAnswered(_))
+            )
+        };
+        while let Some(place) = self.mail.iter().position(is_stocks) {
+            let message = self.mail.remove(place);
+            self.take(message);
+        }
+    }
+
+    /// What the ERP does to the next request, as in [`World::erp`].
+    fn erp_will(&mut self, fate: u8) {
+        self.fate = Fate {
+            choices: vec![fate],
+            used: 0,
+        };
+    }
+
+    /// Nobody answers what was just begun until a person is asked; the answers come before the person acts.
+    fn answer_too_late(&mut self, order: &OrderKey, act: OrderCommand) {
+        self.sleep(order, 20);
+        assert_eq!(self.status(order), Status::Exception);
+        self.deliver_stock();
+        self.tell(order, act);
+        self.settle();
+    }
+}
+
+const ERP_FAILS: u8 = 1;
+const ERP_REJECTS: u8 = 2;
+const ERP_REFUSES_TO_CANCEL: u8 = 1;
+
+fn six_held() -> World {
+    World::new(Fate::kind()).stock("A", "W1", 6)
+}
+
+fn booked(world: &mut World, policy: Policy) -> OrderKey {
+    world.order("1", &[("A", 6)], &["W1"], policy)
+}
+
+/// An order whose release is answered too late, and what a person does then.
+fn released_too_late(act: &OrderCommand) -> Vec<World> {
+    // The ERP rejects it, a person gives it up.
+    let mut rejected = six_held();
+    let order = key("1");
+    let wish = request(&[("A", 6)], &["W1"], Policy::ShipComplete);
+    rejected.tell(&order, OrderCommand::Submit(wish));
+    while rejected.status(&order) != Status::Booking {
+        rejected.erp_will(ERP_REJECTS);
+        let message = rejected.mail.remove(0);
+        rejected.take(message);
+    }
+    rejected.deliver();
+    rejected.tell(&order, reject());
+    rejected.answer_too_late(&order, act.clone());
+    // A part has left, the rest is cancelled.
+    let mut shipped = six_held();
+    let order = booked(&mut shipped, Policy::ShipComplete);
+    shipped.tell(&order, ship(&[(1, 2)]));
+    shipped.settle();
+    shipped.tell(&order, cancel());
+    let consent = shipped.mail.remove(0);
+    shipped.take(consent);
+    shipped.answer_too_late(&order, act.clone());
+    // The second line is short.
+    let mut short = six_held();
+    let order = key("1");
+    let wish = request(&[("A", 6), ("B", 2)], &["W1"], Policy::ShipComplete);
+    short.tell(&order, OrderCommand::Submit(wish));
+    while short.status(&order) != Status::Releasing {
+        let message = short.mail.remove(0);
+        short.take(message);
+    }
+    short.answer_too_late(&order, act.clone());
+    vec![rejected, shipped, short]
+}
+
+/// A shipment that is answered while the ERP is asked to cancel the order.
+fn shipped_while_cancelled(erp: u8) -> World {
+    let mut world = six_held();
+    let order = booked(&mut world, Policy::ShipComplete);
+    world.tell(&order, ship(&[]));
+    world.sleep(&order, 20);
+    assert_eq!(world.status(&order), Status::Exception);
+    world.erp_will(erp);
+    world.tell(&order, cancel());
+    world.deliver_stock();
+    world.settle();
+    assert_eq!(world.lines(&order), [[0, 6, 0, 0, 0]]);
+    world
+}
+
+fn cancelled_while_the_erp_fails() -> World {
+    let mut world = six_held();
+    let order = key("1");
+    let wish = request(&[("A", 6)], &["W1"], Policy::ShipComplete);
+    world.tell(&order, OrderCommand::Submit(wish));
+    while world.status(&order) != Status::Booking {
+        world.erp_will(ERP_FAILS);
+        let message = world.mail.remove(0);
+        world.take(message);
+    }
+    world.tell(&order, cancel());
+    world.settle();
+    assert_eq!(world.status(&order), Status::Cancelled);
+    world
+}
+
+#[test]
+fn a_shipment_that_is_answered_late_is_never_cancelled() {
+    let kept = shipped_while_cancelled(ERP_REFUSES_TO_CANCEL);
+    assert_eq!(kept.status(&key("1")), Status::Shipped);
+    let consented = shipped_while_cancelled(0);
+    assert_eq!(consented.status(&key("1")), Status::Closed);
+}
+
+#[test]
+fn every_row_of_the_table_happens_and_nothing_else_does() {
+    let mut seen = BTreeSet::new();
+    let mut stories = vec![
+        cancelled_while_the_erp_fails(),
+        shipped_while_cancelled(ERP_REFUSES_TO_CANCEL),
+        shipped_while_cancelled(0),
+    ];
+    for act in [OrderCommand::Retry, cancel(), reject()] {
+        stories.extend(released_too_late(&act));
+    }
+    let mut runner = TestRunner::deterministic();
+    let choices = proptest::collection::vec(any::<u8>(), 0..300);
+    let random = (0..1_500).map(|_| choices.new_tree(&mut runner).unwrap().current());
+    for world in stories.into_iter().chain(random.map(pull_at_one_order)) {
+        seen.extend(world.transitions);
+    }
+    let rows = TRANSITIONS.iter();
+    let listed: Vec<_> = rows
+        .flat_map(|row| row.to.iter().map(|to| (row.from, row.cause, *to)))
+        .collect();
+    let table: BTreeSet<_> = listed.iter().copied().collect();
+    assert_eq!(table.len(), listed.len(), "a row stands twice");
+    let never: Vec<_> = table.difference(&seen).collect();
+    let unknown: Vec<_> = seen.difference(&table).collect();
+    assert!(
+        never.is_empty() && unknown.is_empty(),
+        "never seen: {never:#?}\nnot in the table: {unknown:#?}"
+    );
+}
+
+/// The part of the book that is made from the table.
+fn chapter() -> String {
+    let name = |status: Option<Status>| status.map_or("[*]", Status::name);
+    let mut drawn = String::from("```mermaid\nstateDiagram-v2\n");
+    let mut arrows: Vec<((&str, &str), String)> = Vec::new();
+    let mut listed = String::from("| from | what happens | who may | to |\n|---|---|---|---|\n");
+    for row in TRANSITIONS {
+        let parties: Vec<_> = row.cause.parties().iter().map(|party| party.name()).collect();
+        let to: Vec<_> = row.to.iter().map(|to| format!("`{to}`")).collect();
+        let from = row.from.map_or_else(String::new, |from| format!("`{from}`"));
+        let line = [
+            from,
+            row.cause.name().to_owned(),
+            parties.join(", "),
+            to.join(", "),
+        ];
+        listed += &format!("| {} |\n", line.join(" | "));
+        for to in row.to {
+            let arrow = (name(row.from), to.name());
+            match arrows.iter_mut().find(|(known, _)| *known == arrow) {
+                Some((_, causes)) => *causes += &format!(", {}", row.cause.name()),
+                None => arrows.push((arrow, row.cause.name().to_owned())),
+            }
+        }
+    }
+    for ((from, to), causes) in arrows {
+        drawn += &format!("    {from} --> {to}: {causes}\n");
+    }
+    for status in [Status::Closed, Status::Cancelled, Status::Rejected] {
+        drawn += &format!("    {status} --> [*]\n");
+    }
+    format!("{drawn}```\n\n{listed}")
+}
+
+#[test]
+fn the_book_says_what_the_table_says() {
+    const BOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/orders.md");
+    const BEGIN: &str = "<!-- from the table of transitions: `just states` renews it -->\n";
+    const END: &str = "<!-- end of the table of transitions -->\n";
+    let book = std::fs::read_to_string(BOOK).unwrap();
+    let (before, rest) = book.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    let right = format!("{before}{BEGIN}\n{}\n{END}{after}", chapter());
+    if std::env::var_os("LOCKSTEP_WRITE_BOOK").is_some() {
+        return std::fs::write(BOOK, &right).unwrap();
+    }
+    assert!(
+        book == right,
+        "docs/orders.md is not what the table says; `just states` renews it"
+    );
+}

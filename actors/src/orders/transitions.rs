@@ -1,0 +1,311 @@
+//! Which change of status may happen, what causes it, and who may.
+//!
+//! Invariants: every change of status that the rule book decides stands in [`TRANSITIONS`], which is asserted where it
+//! happens; every row is driven by a test. The chapter on orders in the documentation is drawn from it.
+
+use super::command::OrderCommand;
+use super::state::Status;
+
+/// What makes an order change its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// It comes in.
+    Submit,
+    /// The contract answers.
+    Priced,
+    /// A stock answers.
+    StockAnswered,
+    /// The ERP answers a booking or a lookup.
+    BookingAnswered,
+    /// The ERP answers a cancellation.
+    CancelAnswered,
+    /// Its time is over: the alarm.
+    Alarm,
+    /// The warehouse may begin.
+    Release,
+    /// The warehouse has it in hand.
+    Pick,
+    /// Goods leave.
+    Ship,
+    /// It is invoiced.
+    Close,
+    /// It is no longer wanted.
+    Cancel,
+    /// An exception is tried again.
+    Retry,
+    /// An exception is given up.
+    Reject,
+}
+
+/// Who may cause a change, under the standard table of owners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Party {
+    /// The channel that took the order.
+    Channel,
+    /// The customer's contract, inside.
+    Contract,
+    /// A pair of SKU and warehouse, inside.
+    Stock,
+    /// The ERP.
+    Erp,
+    /// The warehouse's system.
+    Wms,
+    /// A person at the desk, through the operator's system.
+    Operator,
+    /// Lockstep's own clock.
+    Clock,
+}
+
+impl Party {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Channel => "channel",
+            Self::Contract => "contract (inside)",
+            Self::Stock => "stock (inside)",
+            Self::Erp => "ERP",
+            Self::Wms => "WMS",
+            Self::Operator => "operator",
+            Self::Clock => "clock",
+        }
+    }
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// From where; none for an order that comes in.
+    pub from: Option<Status>,
+    /// What causes it.
+    pub cause: Cause,
+    /// To where; which of them follows from what is held, shipped, waiting and wanted.
+    pub to: &'static [Status],
+}
+
+impl Cause {
+    /// What a command causes; none for a question.
+    #[must_use]
+    pub fn of(command: &OrderCommand) -> Option<Self> {
+        Some(match command {
+            OrderCommand::Submit(_) => Self::Submit,
+            OrderCommand::Priced(_) => Self::Priced,
+            OrderCommand::StockAnswered(_) => Self::StockAnswered,
+            OrderCommand::BookingAnswered(_) => Self::BookingAnswered,
+            OrderCommand::CancelAnswered(_) => Self::CancelAnswered,
+            OrderCommand::ReleaseToWarehouse => Self::Release,
+            OrderCommand::ConfirmPick => Self::Pick,
+            OrderCommand::Ship { .. } => Self::Ship,
+            OrderCommand::Close => Self::Close,
+            OrderCommand::Cancel { .. } => Self::Cancel,
+            OrderCommand::Retry => Self::Retry,
+            OrderCommand::Reject { .. } => Self::Reject,
+            OrderCommand::Show => return None,
+        })
+    }
+
+    /// What happens, in words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Submit => "it comes in",
+            Self::Priced => "the contract answers",
+            Self::StockAnswered => "a stock answers",
+            Self::BookingAnswered => "the ERP answers a booking or lookup",
+            Self::CancelAnswered => "the ERP answers the cancellation",
+            Self::Alarm => "nobody answers in time",
+            Self::Release => "release to the warehouse",
+            Self::Pick => "pick confirmed",
+            Self::Ship => "shipment",
+            Self::Close => "close",
+            Self::Cancel => "cancel",
+            Self::Retry => "retry",
+            Self::Reject => "reject",
+        }
+    }
+
+    /// Who may cause it.
+    #[must_use]
+    pub const fn parties(self) -> &'static [Party] {
+        match self {
+            Self::Submit => &[Party::Channel, Party::Operator],
+            Self::Priced => &[Party::Contract],
+            Self::StockAnswered => &[Party::Stock],
+            Self::BookingAnswered | Self::CancelAnswered => &[Party::Erp],
+            Self::Alarm => &[Party::Clock],
+            Self::Release | Self::Pick | Self::Ship => &[Party::Wms, Party::Operator],
+            Self::Close => &[Party::Erp, Party::Operator],
+            Self::Cancel => &[Party::Channel, Party::Erp, Party::Operator],
+            Self::Retry | Self::Reject => &[Party::Operator],
+        }
+    }
+}
+
+const fn row(from: Option<Status>, cause: Cause, to: &'static [Status]) -> Transition {
+    Transition { from, cause, to }
+}
+
+/// Every change of status that may happen. A decision may make more than one: what was waited for in between was there
+/// already.
+pub const TRANSITIONS: &[Transition] = &[
+    row(None, Cause::Submit, &[Status::Pricing]),
+    row(
+        Some(Status::Pricing),
+        Cause::Priced,
+        &[Status::Reserving, Status::Exception],
+    ),
+    row(Some(Status::Pricing), Cause::Alarm, &[Status::Exception]),
+    row(Some(Status::Pricing), Cause::Cancel, &[Status::Releasing]),
+    row(
+        Some(Status::Reserving),
+        Cause::StockAnswered,
+        &[Status::Booking, Status::Releasing],
+    ),
+    row(Some(Status::Reserving), Cause::Alarm, &[Status::Exception]),
+    row(Some(Status::Reserving), Cause::Cancel, &[Status::Releasing]),
+    row(
+        Some(Status::Reserving),
+        Cause::Retry,
+        &[Status::Booking, Status::Releasing],
+    ),
+    row(
+        Some(Status::Booking),
+        Cause::BookingAnswered,
+        &[
+            Status::Booked,
+            Status::Backordered,
+            Status::Releasing,
+            Status::Exception,
+        ],
+    ),
+    row(Some(Status::Booking), Cause::Alarm, &[Status::Exception]),
+    row(Some(Status::Booking), Cause::Cancel, &[Status::Releasing]),
+    row(
+        Some(Status::Booked),
+        Cause::BookingAnswered,
+        &[Status::Cancelling],
+    ),
+    row(Some(Status::Booked), Cause::Release, &[Status::Released]),
+    row(Some(Status::Booked), Cause::Pick, &[Status::Picked]),
+    row(Some(Status::Booked), Cause::Ship, &[Status::Shipping]),
+    row(Some(Status::Booked), Cause::Cancel, &[Status::Cancelling]),
+    row(Some(Status::Released), Cause::Pick, &[Status::Picked]),
+    row(Some(Status::Released), Cause::Ship, &[Status::Shipping]),
+    row(Some(Status::Released), Cause::Cancel, &[Status::Cancelling]),
+    row(Some(Status::Picked), Cause::Ship, &[Status::Shipping]),
+    row(Some(Status::Picked), Cause::Cancel, &[Status::Cancelling]),
+    row(
+        Some(Status::Shipping),
+        Cause::StockAnswered,
+        &[
+            Status::Booked,
+            Status::Released,
+            Status::Picked,
+            Status::Backordered,
+            Status::Shipped,
+            Status::Exception,
+        ],
+    ),
+    row(Some(Status::Shipping), Cause::Alarm, &[Status::Exception]),
+    row(
+        Some(Status::Shipping),
+        Cause::Retry,
+        &[
+            Status::Booked,
+            Status::Released,
+            Status::Picked,
+            Status::Backordered,
+            Status::Shipped,
+        ],
+    ),
+    row(Some(Status::Backordered), Cause::StockAnswered, &[Status::Booked]),
+    row(
+        Some(Status::Backordered),
+        Cause::BookingAnswered,
+        &[Status::Cancelling],
+    ),
+    row(Some(Status::Backordered), Cause::Cancel, &[Status::Cancelling]),
+    row(Some(Status::Shipped), Cause::Close, &[Status::Closed]),
+    row(
+        Some(Status::Cancelling),
+        Cause::CancelAnswered,
+        &[
+            Status::Booked,
+            Status::Released,
+            Status::Picked,
+            Status::Shipping,
+            Status::Backordered,
+            Status::Shipped,
+            Status::Releasing,
+            Status::Exception,
+        ],
+    ),
+    row(Some(Status::Cancelling), Cause::Alarm, &[Status::Exception]),
+    row(
+        Some(Status::Releasing),
+        Cause::StockAnswered,
+        &[
+            Status::Exception,
+            Status::Closed,
+            Status::Cancelled,
+            Status::Rejected,
+        ],
+    ),
+    row(Some(Status::Releasing), Cause::CancelAnswered, &[Status::Closed]),
+    row(Some(Status::Releasing), Cause::Alarm, &[Status::Exception]),
+    row(
+        Some(Status::Releasing),
+        Cause::Cancel,
+        &[Status::Closed, Status::Cancelled],
+    ),
+    row(
+        Some(Status::Releasing),
+        Cause::Retry,
+        &[
+            Status::Exception,
+            Status::Closed,
+            Status::Cancelled,
+            Status::Rejected,
+        ],
+    ),
+    row(
+        Some(Status::Releasing),
+        Cause::Reject,
+        &[Status::Closed, Status::Rejected],
+    ),
+    row(
+        Some(Status::Exception),
+        Cause::BookingAnswered,
+        &[Status::Booked, Status::Backordered],
+    ),
+    row(
+        Some(Status::Exception),
+        Cause::Cancel,
+        &[Status::Cancelling, Status::Releasing],
+    ),
+    row(
+        Some(Status::Exception),
+        Cause::Retry,
+        &[
+            Status::Pricing,
+            Status::Reserving,
+            Status::Booking,
+            Status::Shipping,
+            Status::Cancelling,
+            Status::Releasing,
+        ],
+    ),
+    row(
+        Some(Status::Exception),
+        Cause::Reject,
+        &[Status::Cancelling, Status::Releasing],
+    ),
+];
+
+/// Whether a change of status stands in the table.
+#[must_use]
+pub fn is_allowed(from: Option<Status>, cause: Cause, to: Status) -> bool {
+    TRANSITIONS
+        .iter()
+        .any(|row| row.from == from && row.cause == cause && row.to.contains(&to))
+}
