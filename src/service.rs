@@ -188,7 +188,11 @@ impl Service {
         let ownership = ingress.reference().ownership();
         ownership.judge_publishing(Attribute::StockAvailable)?;
         let mut feed: Feed = ingress.feed(&config.consumer(), FeedFilter::Kind(SkuWarehouse::KIND))?;
-        let levels = NewestLevels::new(Arc::clone(ingress.reference()), config.warehouses.clone());
+        let levels = NewestLevels::new(
+            Arc::clone(ingress.reference()),
+            &config.name,
+            config.warehouses.clone(),
+        );
         let counters = Arc::<ChannelCounters>::default();
         let mut schedule = Schedule::new(config.limits());
         if feed.is_new() {

@@ -127,6 +127,14 @@ text_name!(
     DocumentId, "a document id", 64
 );
 text_name!(
+    /// A sales channel, as its orders name it.
+    ChannelName, "a channel name", 32
+);
+text_name!(
+    /// A class of sales channels.
+    ClassName, "a class name", 32
+);
+text_name!(
     /// A reason in words, for a person.
     Reason, "a reason", 256
 );

@@ -1,11 +1,11 @@
 //! The read models that everyone may look at without asking an entity: availability and list prices by SKU.
 //!
 //! Invariants: only [`publish_view`] writes, after the entry behind a view is durable; an older sequence never
-//! overwrites a newer one. 250,000 SKUs in 10 warehouses take about 110 MB.
+//! overwrites a newer one. 250,000 SKUs in 10 warehouses take about 130 MB.
 
 use crate::domain::View;
 use crate::governance::ownership::Ownership;
-use crate::ids::{Sku, WarehouseCode};
+use crate::ids::{ChannelName, ClassName, Sku, WarehouseCode};
 use crate::pricing::list::ListRow;
 use crate::quantity::Quantity;
 use dashmap::DashMap;
@@ -28,8 +28,47 @@ pub struct StockLevel {
     pub on_hand: Quantity,
     /// Held for orders.
     pub reserved: Quantity,
+    /// What only some have to say.
+    pub detail: Option<Box<LevelDetail>>,
     /// The version: the journal entry that made it so.
     pub sequence: Sequence,
+}
+
+/// What is unusual about a stock.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LevelDetail {
+    /// How much of what is held is not there.
+    pub shortfall: Quantity,
+    /// Whether numbered changes are missing and a new count is asked for.
+    pub wants_resync: bool,
+    /// What can be sold by class of channels.
+    pub classes: Vec<ClassLevel>,
+    /// What channels in no class can sell, where there are classes.
+    pub unclassed: Option<Quantity>,
+}
+
+/// What a class of channels can sell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassLevel {
+    /// Its name.
+    pub name: ClassName,
+    /// Its channels.
+    pub channels: Vec<ChannelName>,
+    /// What is shown to them.
+    pub available: Quantity,
+}
+
+impl StockLevel {
+    /// What is shown to a channel.
+    #[must_use]
+    pub fn available_to(&self, channel: &str) -> Quantity {
+        let Some(detail) = &self.detail else {
+            return self.available;
+        };
+        let has = |class: &&ClassLevel| class.channels.iter().any(|name| name.as_str() == channel);
+        let class = detail.classes.iter().find(has).map(|class| class.available);
+        class.or(detail.unclassed).unwrap_or(self.available)
+    }
 }
 
 /// A SKU's list prices, as of an entry of the journal of its partition.
@@ -55,16 +94,17 @@ fn long([a, b, c, d, e, f]: Short) -> u64 {
     u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct LevelRow {
     warehouse: WarehouseCode,
     available: Short,
     on_hand: Short,
     reserved: Short,
     sequence: Short,
+    detail: Option<Box<LevelDetail>>,
 }
 
-const _: () = assert!(size_of::<LevelRow>() == 40);
+const _: () = assert!(size_of::<LevelRow>() == 48);
 
 fn pack(quantity: Quantity) -> Short {
     // What is published is never negative.
@@ -79,13 +119,14 @@ fn unpack(bytes: Short) -> Quantity {
 }
 
 impl LevelRow {
-    fn of(level: &StockLevel) -> Self {
+    fn of(level: &mut StockLevel) -> Self {
         Self {
             warehouse: level.warehouse,
             available: pack(level.available),
             on_hand: pack(level.on_hand),
             reserved: pack(level.reserved),
             sequence: short(level.sequence.0),
+            detail: level.detail.take(),
         }
     }
 
@@ -111,6 +152,7 @@ impl LevelRow {
             available: unpack(self.available),
             on_hand: unpack(self.on_hand),
             reserved: unpack(self.reserved),
+            detail: self.detail.clone(),
             sequence: Sequence(long(self.sequence)),
         }
     }
@@ -195,8 +237,8 @@ impl Reference {
         self.levels.len()
     }
 
-    fn publish_level(&self, level: StockLevel) {
-        let row = LevelRow::of(&level);
+    fn publish_level(&self, mut level: StockLevel) {
+        let row = LevelRow::of(&mut level);
         match self.levels.get_mut(&level.sku) {
             Some(mut rows) => row.put_into(&mut rows),
             None => row.put_into(&mut self.levels.entry(level.sku).or_default()),
@@ -233,6 +275,7 @@ mod tests {
             available: Quantity::new(available).unwrap(),
             on_hand: Quantity::new(Quantity::LIMIT).unwrap(),
             reserved: Quantity::ZERO,
+            detail: None,
             sequence: Sequence(sequence),
         }
     }

@@ -311,7 +311,7 @@ fn shipment(id: &str, sku: &str) -> Value {
 fn status_events_come_in_order_for_each_order_with_ids_that_stay() {
     run(async {
         let world = World::start().await;
-        let queue = world.events_queue().await;
+        let queue = world.events_queue("order.status.*").await;
         let orders = 300;
         for number in 0..orders {
             world.send(&order(number)).await;
@@ -341,6 +341,30 @@ fn status_events_come_in_order_for_each_order_with_ids_that_stay() {
                 assert_eq!(sequence, before + 1, "order {number}");
             }
         }
+        world.stop().await;
+    });
+}
+
+#[test]
+fn s34_a_system_whose_numbers_are_missing_is_asked_to_count_again() {
+    run(async {
+        let world = World::start().await;
+        let queue = world.events_queue("stock.resync.*").await;
+        // One is missing, and more follow than are remembered.
+        for number in (1..40).filter(|number| *number != 2) {
+            let mut message = receipt(&format!("n-{number}"), "A-0", 1);
+            message["body"]["sequence"] = number.into();
+            world.send(&message).await;
+        }
+        let letters = world.take(&queue, 1).await;
+        assert_eq!(letters[0].routing_key, "stock.resync.operator");
+        let event: Value = serde_json::from_slice(&letters[0].body).unwrap();
+        assert_eq!(event["schema"], "lockstep.stock.resync");
+        assert_eq!(
+            (&event["body"]["sku"], &event["body"]["source"]),
+            (&"A-0".into(), &"operator".into())
+        );
+        assert_eq!(event["body"]["first_missing"], event["body"]["last_missing"]);
         world.stop().await;
     });
 }

@@ -185,7 +185,11 @@ fn check_channel(
     books: &Books,
     service: &Service,
 ) -> Value {
-    let newest = NewestLevels::new(Arc::clone(service.ingress().reference()), Vec::new());
+    let newest = NewestLevels::new(
+        Arc::clone(service.ingress().reference()),
+        &config.name,
+        Vec::new(),
+    );
     let held = platform.state().levels();
     let differs = |sku: &&Sku| {
         held.get(sku.as_str()).map(|level| level.available) != Some(newest.newest(sku).available)

@@ -16,6 +16,7 @@ use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{DocumentId, OrderKey, Reason, StockId, SystemName, WarehouseCode};
 use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::inventory::command::{Condition, StockCommand};
+use lockstep_actors::inventory::count::StockCount;
 use lockstep_actors::money::Currency;
 use lockstep_actors::orders::command::{OrderCommand, OrderLine, OrderRequest};
 use lockstep_actors::orders::state::{Policy, Status};
@@ -148,11 +149,13 @@ impl<'a> Run<'a> {
         });
         let opening = self.plan.opening.iter().map(|opening| {
             let StockId { sku, warehouse } = &opening.stock;
-            let command = StockCommand::Count {
+            let command = StockCommand::Count(StockCount {
                 on_hand: opening.on_hand,
                 source: counter.clone(),
                 version: 1,
-            };
+                through: None,
+                orders_through: Vec::new(),
+            });
             let id = format!("opening/{warehouse}/{sku}");
             (id, Message::Stock(opening.stock.clone(), command))
         });

@@ -18,6 +18,9 @@ pub enum Attribute {
     /// Customer contracts: their terms, rounding and whether the customer may buy.
     #[serde(rename = "price.contract")]
     PriceContract,
+    /// Which channels may take how much.
+    #[serde(rename = "stock.allocation")]
+    StockAllocation,
     /// What can be sold, as channels are told it.
     #[serde(rename = "stock.available")]
     StockAvailable,
@@ -58,9 +61,10 @@ pub enum Attribute {
 
 impl Attribute {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::PriceBase,
         Self::PriceContract,
+        Self::StockAllocation,
         Self::StockAvailable,
         Self::StockExpected,
         Self::StockOnHand,
@@ -81,6 +85,7 @@ impl Attribute {
         match self {
             Self::PriceBase => "price.base",
             Self::PriceContract => "price.contract",
+            Self::StockAllocation => "stock.allocation",
             Self::StockAvailable => "stock.available",
             Self::StockExpected => "stock.expected",
             Self::StockOnHand => "stock.on_hand",
@@ -103,7 +108,8 @@ impl Attribute {
             Self::PriceBase | Self::PriceContract | Self::StockExpected => {
                 &[Operation::Create, Operation::Update]
             }
-            Self::StockOnHand
+            Self::StockAllocation
+            | Self::StockOnHand
             | Self::StockSafety
             | Self::OrderBookingStatus
             | Self::OrderCancellation
@@ -130,6 +136,7 @@ impl Attribute {
             | Self::OrderStatus => true,
             Self::PriceBase
             | Self::PriceContract
+            | Self::StockAllocation
             | Self::StockAvailable
             | Self::StockExpected
             | Self::StockOnHand
@@ -252,9 +259,12 @@ fn of_stock(command: &StockCommand) -> Demand<'_> {
         | StockCommand::Receive { .. }
         | StockCommand::Adjust { .. }
         | StockCommand::Return { .. }
-        | StockCommand::Count { .. } => Demand::write(Attribute::StockOnHand, UPDATE),
+        | StockCommand::Count(_) => Demand::write(Attribute::StockOnHand, UPDATE),
         StockCommand::Expect { .. } => Demand::write(Attribute::StockExpected, UPSERT),
         StockCommand::Unexpect { .. } => Demand::write(Attribute::StockExpected, UPDATE),
+        // Only what is on hand is numbered; anything else is refused by the stock.
+        StockCommand::Numbered { .. } => Demand::write(Attribute::StockOnHand, UPDATE),
+        StockCommand::SetChannelPolicy(_) => Demand::write(Attribute::StockAllocation, UPDATE),
         StockCommand::SetSafetyStock { .. } => Demand::write(Attribute::StockSafety, UPDATE),
     }
 }

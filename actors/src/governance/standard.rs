@@ -19,7 +19,7 @@ const ROLES: [(&str, &[&str]); 5] = [
 
 type Row = (Attribute, Operation, &'static [&'static str]);
 
-const OWNERS: [Row; 18] = [
+const OWNERS: [Row; 19] = [
     (
         Attribute::PriceBase,
         Operation::Create,
@@ -39,6 +39,11 @@ const OWNERS: [Row; 18] = [
         Attribute::PriceContract,
         Operation::Update,
         &["erp", "operator", "pricing"],
+    ),
+    (
+        Attribute::StockAllocation,
+        Operation::Update,
+        &["erp", "operator"],
     ),
     (Attribute::StockAvailable, Operation::Publish, &["lockstep"]),
     (

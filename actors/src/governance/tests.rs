@@ -7,7 +7,10 @@ use super::ownership::{InvalidOwnership, Ownership, RefusedWrite};
 use super::record::{OwnershipRecord, RecordCommand, RecordRefusal, RecordReply, RecordState, TheRecord};
 use crate::domain::{Distributor, Message};
 use crate::ids::{DocumentId, HoldId, OrderKey, Reason, Sku, StockId, SystemName, WarehouseCode};
+use crate::inventory::allocation::ChannelPolicy;
 use crate::inventory::command::{HoldMode, HoldStock, StockCommand};
+use crate::inventory::count::StockCount;
+use crate::inventory::numbering::ChangeNumber;
 use crate::orders::command::{BookingAnswer, BookingAnswered, OrderCommand, StockAnswer, StockAnswered};
 use crate::quantity::{PositiveQuantity, Quantity};
 use crate::reference::Reference;
@@ -33,11 +36,13 @@ fn units(units: i64) -> PositiveQuantity {
 }
 
 fn count() -> Message {
-    stock(StockCommand::Count {
+    stock(StockCommand::Count(StockCount {
         on_hand: Quantity::new(5).unwrap(),
         source: SystemName::new("wms").unwrap(),
         version: 1,
-    })
+        through: None,
+        orders_through: Vec::new(),
+    }))
 }
 
 fn receipt() -> Message {
@@ -97,6 +102,19 @@ fn table() -> Ownership {
 
 #[test]
 fn s57_a_system_writes_what_it_owns_and_nothing_else() {
+    let policy = || {
+        stock(StockCommand::SetChannelPolicy(ChannelPolicy {
+            version: 1,
+            classes: Vec::new(),
+        }))
+    };
+    let numbered = || {
+        stock(StockCommand::Numbered {
+            source: SystemName::new("wms").unwrap(),
+            number: ChangeNumber::MIN,
+            change: Box::new(StockCommand::Show),
+        })
+    };
     let safety = || {
         stock(StockCommand::SetSafetyStock {
             quantity: Quantity::new(3).unwrap(),
@@ -179,6 +197,10 @@ fn s57_a_system_writes_what_it_owns_and_nothing_else() {
             stock_answered("web"),
             false,
         ),
+        ("a WMS sets a channel policy", "wms", policy(), false),
+        ("the ERP sets a channel policy", "erp", policy(), true),
+        ("a WMS numbers its changes", "wms", numbered(), true),
+        ("a channel numbers changes", "web", numbered(), false),
         ("a WMS sets safety stock", "wms", safety(), false),
         ("the ERP sets safety stock", "erp", safety(), true),
         ("anybody looks", "stranger", stock(StockCommand::Show), true),

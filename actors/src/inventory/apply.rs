@@ -1,14 +1,15 @@
 //! What an event does to a pair's stock. Dull and total.
 
+use super::allocation;
 use super::backorder::{Backorder, FIRST_REVISION};
 use super::command::{Adjustment, Condition};
 use super::event::StockEvent;
+use super::numbering::{self, TOLD_KEPT};
 use super::state::{
     Book, CLOSED_KEPT, ClosedHold, ExpectedReceipt, Hold, HoldEnd, MAX_CLOSED, Stage, StockState,
 };
-use crate::ids::{DocumentId, HoldId, SystemName};
+use crate::ids::{DocumentId, HoldId};
 use crate::quantity::{PositiveQuantity, Quantity};
-use compact_str::CompactString;
 use lockstep_runtime::time::Timestamp;
 
 pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
@@ -73,10 +74,26 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             on_hand,
             source,
             version,
+            through,
             ..
-        } => count(state, *on_hand, source, *version),
+        } => {
+            state.on_hand = *on_hand;
+            state.told_mut(source).counted = *version;
+            numbering::counted_through(state, source, *through);
+        }
         StockEvent::SafetyStockSet { quantity } => state.safety = *quantity,
+        StockEvent::ChannelPolicySet { policy } => allocation::set(book(state), policy),
+        StockEvent::Told {
+            source,
+            number,
+            moved,
+            at,
+        } => numbering::remember(state, source, *number, *moved, *at),
+        StockEvent::NumbersMissing { source, resync, .. } => numbering::missing(state, source, *resync),
         StockEvent::Forgotten { until } => forget(state, *until),
+    }
+    if let Some(book) = &mut state.book {
+        allocation::keep_count(book, event);
     }
     debug_assert_eq!(
         state.reserved,
@@ -97,8 +114,7 @@ fn rest(state: &mut StockState) {
         state.alarm = 0;
         return;
     };
-    let has_holds = !book.holds.is_empty() || book.backorders.is_some();
-    if !has_holds && book.closed.is_empty() && book.expected.is_empty() && book.counts.is_empty() {
+    if book.is_empty() {
         state.book = None;
         state.alarm = 0;
         return;
@@ -106,15 +122,20 @@ fn rest(state: &mut StockState) {
     let expiry = book.holds.values().filter_map(|hold| hold.expires).min();
     // Twice the time that is promised: so that one waking forgets many.
     let forget = book.closed.first().map(|closed| closed.at.after(CLOSED_KEPT * 2));
+    let numbers = book
+        .numbering
+        .iter()
+        .filter_map(|numbering| numbering.alarm(state.told(&numbering.source).through));
     state.alarm = expiry
         .into_iter()
         .chain(forget)
+        .chain(numbers)
         .min()
         .map_or(0, Timestamp::as_millis);
 }
 
 /// An alarm that is too early is harmless, and moving it late would cost a look at all holds.
-fn wake_by(state: &mut StockState, moment: Timestamp) {
+pub(super) fn wake_by(state: &mut StockState, moment: Timestamp) {
     let moment = moment.as_millis().max(1);
     if state.alarm == 0 || moment < state.alarm {
         state.alarm = moment;
@@ -310,20 +331,11 @@ fn take_back(state: &mut StockState, quantity: Quantity, condition: Condition) {
     }
 }
 
-fn count(state: &mut StockState, on_hand: Quantity, source: &SystemName, version: u64) {
-    state.on_hand = on_hand;
-    if state.counted_by.is_empty() || state.counted_by == source.as_str() {
-        state.counted_by = CompactString::new(source.as_str());
-        state.counted_version = version;
-    } else {
-        book(state).counts.insert(source.clone(), version);
-    }
-}
-
 fn forget(state: &mut StockState, until: Timestamp) {
     if let Some(book) = &mut state.book {
         book.closed.retain(|closed| closed.at > until);
         book.closed.shrink_to_fit();
     }
+    numbering::forget(state, until.after(CLOSED_KEPT - TOLD_KEPT));
     rest(state);
 }

@@ -2,14 +2,15 @@
 //!
 //! Invariants:
 //! - what waits is no part of `reserved`; once granted it is part of the live hold under the same id;
-//! - while a hold waits, nothing is free for a newcomer: whatever comes free goes to the holds that wait, by priority,
-//!   then age, then id, within the decision that frees it, or by an alarm at once if there are more than
-//!   [`MAX_GRANTS`];
+//! - while a hold waits that may take what there is, nothing is free for a newcomer: whatever comes free goes to the
+//!   holds that wait, by priority, then age, then id, within the decision that frees it, or by an alarm at once if
+//!   there are more than [`MAX_GRANTS`]; a hold whose channel may take nothing more is passed over, and bars nobody;
 //! - each grant is told to the order with how the hold stands by then, and a revision that rises.
 
 use super::SkuWarehouse;
+use super::allocation::Rations;
 use super::apply::apply;
-use super::command::{Adjustment, Condition, HoldStock, Limited, StockRefusal, StockReply};
+use super::command::{HoldStock, Limited, StockRefusal, StockReply};
 use super::event::StockEvent;
 use super::state::{MAX_HOLDS, StockState, pairs};
 use crate::ids::{HoldId, StockId};
@@ -188,12 +189,24 @@ impl StockState {
         waiting.fold(Quantity::ZERO, |sum, (_, backorder)| sum.plus(backorder.waiting))
     }
 
-    /// What a newcomer may take: nothing while others wait.
-    pub(super) fn free(&self) -> Quantity {
-        if self.is_anyone_waiting() {
+    /// Whether a hold waits that may take something of what there is.
+    pub(super) fn is_anyone_next(&self) -> bool {
+        let Some(backorders) = self.backorders().filter(|known| known.is_anyone_waiting()) else {
+            return false;
+        };
+        let rations = Rations::of(self);
+        !rations.is_empty()
+            && backorders
+                .waiting()
+                .any(|(id, _)| rations.for_channel(id.order.channel()) > Quantity::ZERO)
+    }
+
+    /// What a newcomer of `channel` may take: nothing while others wait for it.
+    pub(super) fn free_to(&self, channel: &str) -> Quantity {
+        if self.is_anyone_next() {
             Quantity::ZERO
         } else {
-            self.available()
+            self.available_to(channel)
         }
     }
 
@@ -228,7 +241,11 @@ pub(super) fn backorder(
             max: u32::try_from(MAX_HOLDS).unwrap_or(u32::MAX),
         });
     }
-    let granted = wish.quantity.get().min(state.free()).positive();
+    let granted = wish
+        .quantity
+        .get()
+        .min(state.free_to(wish.id.order.channel()))
+        .positive();
     let held = granted.map_or(Quantity::ZERO, PositiveQuantity::get);
     let waiting = wish.quantity.get().minus(held).positive();
     let reply = match (granted, waiting) {
@@ -277,14 +294,20 @@ pub(super) fn serve(
         .events
         .iter()
         .fold(state.position(), |sum, event| sum.plus(gain(state, event)));
-    let mut free = position;
+    let mut rations = Rations::after(state, &decision.events, position);
+    let mut granted = 0;
     let ended: Vec<HoldId> = decision.events.iter().filter_map(ended).cloned().collect();
     let still_waiting = backorders.waiting().filter(|(id, _)| !ended.contains(id));
-    for (id, backorder) in still_waiting.take(MAX_GRANTS) {
-        let Some(quantity) = backorder.waiting.min(free).positive() else {
+    for (id, backorder) in still_waiting {
+        if rations.is_empty() || granted == MAX_GRANTS {
             break;
+        }
+        let channel = id.order.channel();
+        let Some(quantity) = backorder.waiting.min(rations.for_channel(channel)).positive() else {
+            continue;
         };
-        free = free.minus(quantity.get());
+        rations.take(channel, quantity.get());
+        granted += 1;
         let held = state.hold(id).map_or(Quantity::ZERO, |hold| hold.granted.get());
         let answer = StockAnswer::Standing {
             held: held.plus(quantity.get()),
@@ -297,7 +320,7 @@ pub(super) fn serve(
             at: now,
         });
     }
-    if free < position {
+    if granted > 0 {
         correct_reply(state, &mut decision);
     }
     decision
@@ -347,6 +370,9 @@ fn ended(event: &StockEvent) -> Option<&HoldId> {
         | StockEvent::Returned { .. }
         | StockEvent::Counted { .. }
         | StockEvent::SafetyStockSet { .. }
+        | StockEvent::ChannelPolicySet { .. }
+        | StockEvent::Told { .. }
+        | StockEvent::NumbersMissing { .. }
         | StockEvent::Forgotten { .. } => None,
     }
 }
@@ -359,17 +385,16 @@ fn gain(state: &StockState, event: &StockEvent) -> Quantity {
         StockEvent::Held { granted, .. } | StockEvent::HeldAgain { granted, .. } => less(granted.get()),
         StockEvent::Granted { quantity, .. } => less(quantity.get()),
         StockEvent::Received { quantity, .. } => quantity.get(),
-        StockEvent::Adjusted { change, quantity, .. } => match change {
-            Adjustment::Gain | Adjustment::Repair | Adjustment::Clear => quantity.get(),
-            Adjustment::Loss | Adjustment::Damage | Adjustment::Quarantine => less(quantity.get()),
-            Adjustment::Scrap | Adjustment::Condemn => Quantity::ZERO,
-        },
-        StockEvent::Returned {
-            quantity, condition, ..
-        } => match condition {
-            Condition::Sellable => quantity.get(),
-            Condition::Damaged | Condition::Quarantined => Quantity::ZERO,
-        },
+        StockEvent::Adjusted { .. } | StockEvent::Returned { .. } => {
+            let mut after = StockState {
+                on_hand: state.on_hand,
+                damaged: state.damaged,
+                quarantined: state.quarantined,
+                ..StockState::default()
+            };
+            apply(&mut after, event);
+            after.sellable().minus(state.sellable())
+        }
         StockEvent::Counted { difference, .. } => *difference,
         StockEvent::SafetyStockSet { quantity } => state.safety.minus(*quantity),
         // What leaves the house was on hand and held.
@@ -379,6 +404,9 @@ fn gain(state: &StockState, event: &StockEvent) -> Quantity {
         | StockEvent::Picked { .. }
         | StockEvent::Expected { .. }
         | StockEvent::Unexpected { .. }
+        | StockEvent::ChannelPolicySet { .. }
+        | StockEvent::Told { .. }
+        | StockEvent::NumbersMissing { .. }
         | StockEvent::Forgotten { .. } => Quantity::ZERO,
     }
 }

@@ -1,6 +1,9 @@
 //! What someone may want of a pair's stock, and what is answered.
 
+use super::allocation::{ChannelPolicy, PolicyFlaw};
 use super::backorder::Priority;
+use super::count::StockCount;
+use super::numbering::ChangeNumber;
 use super::state::{HoldEnd, Stage};
 use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName};
 use crate::quantity::{PositiveQuantity, Quantity};
@@ -82,19 +85,24 @@ pub enum StockCommand {
         document: DocumentId,
     },
     /// An absolute count.
-    Count {
-        /// What is there, damaged and quarantined included; not negative.
-        on_hand: Quantity,
-        /// Which system counted.
+    Count(StockCount),
+    /// A receipt, adjustment, return or shipment that its system numbers. It has happened, and is never refused for
+    /// want of stock.
+    Numbered {
+        /// Whose number.
         source: SystemName,
-        /// Its version; an equal or older one of the same system is ignored.
-        version: u64,
+        /// The number: one more than that of the system's change before. A repeat is ignored.
+        number: ChangeNumber,
+        /// What happened.
+        change: Box<StockCommand>,
     },
     /// Keep this much back from sale.
     SetSafetyStock {
         /// How much; not negative.
         quantity: Quantity,
     },
+    /// Says which channels may take how much.
+    SetChannelPolicy(ChannelPolicy),
     /// Says how things stand. Changes nothing.
     Show,
 }
@@ -288,6 +296,12 @@ pub enum StockRefusal {
         /// What would happen to it.
         reason: RangeReason,
     },
+    /// What carries a number is no change that is numbered.
+    #[error("only receipts, adjustments, returns and shipments are numbered")]
+    NotNumbered,
+    /// A policy that is none.
+    #[error("{0}")]
+    Policy(PolicyFlaw),
     /// Nothing is expected under the document.
     #[error("nothing is expected under this document")]
     UnknownDocument,
@@ -339,8 +353,12 @@ pub enum Limited {
     Holds,
     /// Expected receipts.
     Receipts,
-    /// Counting systems.
-    CountingSystems,
+    /// Systems that count, or number their changes.
+    TellingSystems,
+    /// Classes of a channel policy.
+    Classes,
+    /// Channels of a class.
+    Channels,
 }
 
 macro_rules! spoken {
@@ -359,5 +377,6 @@ spoken!(Bucket {
 });
 spoken!(RangeReason { Negative => "below zero", TooLarge => "above 10^12" });
 spoken!(Limited {
-    Holds => "live holds", Receipts => "expected receipts", CountingSystems => "counting systems",
+    Holds => "live holds", Receipts => "expected receipts", TellingSystems => "systems that count or number",
+    Classes => "classes in a channel policy", Channels => "channels in a class",
 });

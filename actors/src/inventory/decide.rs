@@ -1,21 +1,25 @@
 //! The rule book of stock. Pure: the same state, command and time give the same decision.
 
 use super::SkuWarehouse;
+use super::allocation;
 use super::apply::apply;
 use super::backorder::{backorder, serve};
 use super::command::{
     Adjustment, Bucket, HoldMode, HoldStock, Limited, RangeReason, ShipQuantity, StockCommand, StockRefusal,
     StockReply,
 };
+use super::count;
 use super::event::StockEvent;
-use super::state::{CLOSED_KEPT, Hold, HoldEnd, MAX_COUNTING_SYSTEMS, MAX_EXPECTED, MAX_HOLDS, StockState};
+use super::numbering;
+use super::state::{CLOSED_KEPT, Hold, HoldEnd, MAX_EXPECTED, MAX_HOLDS, MAX_TELLING_SYSTEMS, StockState};
 use crate::ids::{DocumentId, HoldId, OrderKey, StockId, SystemName};
 use crate::orders::command::{OrderCommand, StockAnswer, StockAnswered};
-use crate::quantity::{PositiveQuantity, Quantity};
+use crate::quantity::{PositiveQuantity, Quantity, QuantityOutOfRange};
 use lockstep_runtime::entity::Decision;
 use lockstep_runtime::time::Timestamp;
+use std::collections::BTreeMap;
 
-type StockDecision = Decision<SkuWarehouse>;
+pub(super) type StockDecision = Decision<SkuWarehouse>;
 
 pub(super) fn decide(
     id: &StockId,
@@ -34,9 +38,11 @@ pub(super) fn decide(
         let decision = decide_now(id, &state, command, now);
         due.events.extend(decision.events);
         due.sends.extend(decision.sends);
+        due.outbound.extend(decision.outbound);
         return Decision {
             events: due.events,
             sends: due.sends,
+            outbound: due.outbound,
             ..decision
         };
     }
@@ -48,7 +54,13 @@ fn decide_now(id: &StockId, state: &StockState, command: &StockCommand, now: Tim
     serve(id, state, decision, now)
 }
 
-fn decide_alone(id: &StockId, state: &StockState, command: &StockCommand, now: Timestamp) -> StockDecision {
+/// Without what it frees for holds that wait.
+pub(super) fn decide_alone(
+    id: &StockId,
+    state: &StockState,
+    command: &StockCommand,
+    now: Timestamp,
+) -> StockDecision {
     match command {
         StockCommand::Hold(hold) => answering(
             id,
@@ -104,8 +116,8 @@ fn decide_alone(id: &StockId, state: &StockState, command: &StockCommand, now: T
             condition,
             order,
             document,
-        } => within(state.on_hand.add(quantity.get()), Bucket::OnHand).map_or_else(refuse, |_| {
-            accept(
+        } => match state.on_hand.add(quantity.get()) {
+            Ok(_) => accept(
                 state,
                 StockEvent::Returned {
                     quantity: *quantity,
@@ -113,21 +125,25 @@ fn decide_alone(id: &StockId, state: &StockState, command: &StockCommand, now: T
                     order: order.clone(),
                     document: document.clone(),
                 },
-            )
-        }),
-        StockCommand::Count {
-            on_hand,
+            ),
+            Err(error) => refuse(out_of_range(error, Bucket::OnHand)),
+        },
+        StockCommand::Count(counted) => count::decide(state, counted),
+        StockCommand::Numbered {
             source,
-            version,
-        } => count(state, *on_hand, source, *version),
+            number,
+            change,
+        } => numbering::decide(id, state, source, *number, change, now),
         StockCommand::SetSafetyStock { quantity } => set_safety_stock(state, *quantity),
+        StockCommand::SetChannelPolicy(policy) => allocation::decide(state, policy),
         StockCommand::Show => Decision::answer(level(state)),
     }
 }
 
-/// Holds whose time is over, closed holds remembered long enough, and holds that wait while there is something for them.
+/// Holds whose time is over, numbers missing for too long, what was remembered long enough, and holds that wait while
+/// there is something for them.
 pub(super) fn wake(id: &StockId, state: &StockState, now: Timestamp) -> Option<StockDecision> {
-    let mut decision = Decision::answer(level(state));
+    let mut decision = numbering::report_gaps(id, state, now, Decision::answer(level(state)));
     for (hold_id, hold) in state.holds().filter(|(_, hold)| hold.is_due(now)) {
         decision = decision.and(StockEvent::Ended {
             id: hold_id.clone(),
@@ -148,12 +164,12 @@ pub(super) fn wake(id: &StockId, state: &StockState, now: Timestamp) -> Option<S
     ))
 }
 
-fn refuse(refusal: StockRefusal) -> StockDecision {
+pub(super) fn refuse(refusal: StockRefusal) -> StockDecision {
     Decision::answer(StockReply::Refused(refusal))
 }
 
 /// One thing happens; the asker is told what can be sold after it. Off the path of holds: it looks ahead on a copy.
-fn accept(state: &StockState, event: StockEvent) -> StockDecision {
+pub(super) fn accept(state: &StockState, event: StockEvent) -> StockDecision {
     let mut after = state.clone();
     apply(&mut after, &event);
     let reply = StockReply::Accepted {
@@ -163,7 +179,7 @@ fn accept(state: &StockState, event: StockEvent) -> StockDecision {
     Decision::event(event, reply)
 }
 
-fn level(state: &StockState) -> StockReply {
+pub(super) fn level(state: &StockState) -> StockReply {
     StockReply::Level {
         on_hand: state.on_hand,
         reserved: state.reserved,
@@ -173,7 +189,7 @@ fn level(state: &StockState) -> StockReply {
 }
 
 /// Tells the order that asked what became of its hold.
-fn answering(
+pub(super) fn answering(
     stock: &StockId,
     hold: &HoldId,
     answer_to: Option<&OrderKey>,
@@ -249,7 +265,7 @@ fn hold_stock(state: &StockState, wish: &HoldStock, now: Timestamp) -> StockDeci
     {
         return refuse(too_many(Limited::Holds, MAX_HOLDS));
     }
-    let available = state.free();
+    let available = state.free_to(wish.id.order.channel());
     let granted = match wish.mode {
         HoldMode::All => (wish.quantity.get() <= available).then_some(wish.quantity),
         HoldMode::Partial => wish.quantity.get().min(available).positive(),
@@ -315,7 +331,7 @@ fn confirm_pick(state: &StockState, id: &HoldId, now: Timestamp) -> StockDecisio
     let Some(closed) = state.closed(id) else {
         return refuse(StockRefusal::UnknownHold);
     };
-    let free = closed.granted <= state.free();
+    let free = closed.granted <= state.free_to(id.order.channel());
     match (closed.end, closed.granted.positive()) {
         (HoldEnd::Expired, Some(granted)) if free => Decision::event(
             StockEvent::HeldAgain {
@@ -341,32 +357,54 @@ fn ship(
     document: Option<&DocumentId>,
     now: Timestamp,
 ) -> StockDecision {
+    match leaving(state, id, quantity) {
+        Ok((leaving, _)) if leaving.get() > state.sellable() => refuse(StockRefusal::NotThere {
+            asked: leaving.get(),
+            sellable: state.sellable(),
+        }),
+        Ok((leaving, total)) => shipped(id, leaving, total, document, now),
+        Err(decision) => *decision,
+    }
+}
+
+/// What leaves now, and what will have left of the hold then; what is decided instead if nothing leaves.
+pub(super) fn leaving(
+    state: &StockState,
+    id: &HoldId,
+    quantity: ShipQuantity,
+) -> Result<(PositiveQuantity, PositiveQuantity), Box<StockDecision>> {
     let Some(hold) = state.hold(id) else {
-        return ship_without_hold(state, id, quantity);
+        return Err(Box::new(ship_without_hold(state, id, quantity)));
     };
     let total = match quantity {
         ShipQuantity::All => hold.granted,
         ShipQuantity::Total(total) => total,
     };
     if total > hold.granted {
-        return refuse(StockRefusal::MoreThanHeld {
+        return Err(Box::new(refuse(StockRefusal::MoreThanHeld {
             asked: total,
             held: hold.granted.get(),
-        });
+        })));
     }
-    let Some(now_leaving) = total.get().minus(hold.shipped).positive() else {
-        return Decision::answer(StockReply::Shipped { total: hold.shipped });
-    };
-    if now_leaving.get() > state.sellable() {
-        return refuse(StockRefusal::NotThere {
-            asked: now_leaving.get(),
-            sellable: state.sellable(),
-        });
+    match total.get().minus(hold.shipped).positive() {
+        Some(leaving) => Ok((leaving, total)),
+        None => Err(Box::new(Decision::answer(StockReply::Shipped {
+            total: hold.shipped,
+        }))),
     }
+}
+
+pub(super) fn shipped(
+    id: &HoldId,
+    quantity: PositiveQuantity,
+    total: PositiveQuantity,
+    document: Option<&DocumentId>,
+    now: Timestamp,
+) -> StockDecision {
     Decision::event(
         StockEvent::Shipped {
             id: id.clone(),
-            quantity: now_leaving,
+            quantity,
             document: document.cloned(),
             at: now,
         },
@@ -395,8 +433,9 @@ fn ship_without_hold(state: &StockState, id: &HoldId, quantity: ShipQuantity) ->
 }
 
 fn receive(state: &StockState, quantity: PositiveQuantity, document: &DocumentId) -> StockDecision {
-    if let Err(refusal) = within(state.on_hand.add(quantity.get()), Bucket::OnHand) {
-        return refuse(refusal);
+    // Goods that come in mend books that stand below zero; they are never too few.
+    if let Err(error) = state.on_hand.add(quantity.get()) {
+        return refuse(out_of_range(error, Bucket::OnHand));
     }
     let expected = state
         .book
@@ -450,7 +489,10 @@ fn adjust(
 ) -> StockDecision {
     let quantity = quantity.get();
     let checked = match change {
-        Adjustment::Gain => within(state.on_hand.add(quantity), Bucket::OnHand),
+        Adjustment::Gain => {
+            let after = state.on_hand.add(quantity);
+            after.map_err(|error| out_of_range(error, Bucket::OnHand))
+        }
         Adjustment::Loss | Adjustment::Damage | Adjustment::Quarantine => {
             within(state.sellable().subtract(quantity), Bucket::Sellable)
         }
@@ -459,42 +501,17 @@ fn adjust(
             within(state.quarantined.subtract(quantity), Bucket::Quarantined)
         }
     };
-    if let Err(refusal) = checked {
-        return refuse(refusal);
+    match checked {
+        Ok(_) => adjusted(state, event),
+        Err(refusal) => refuse(refusal),
     }
+}
+
+/// The adjustment that `event` makes of a shortfall.
+pub(super) fn adjusted(state: &StockState, event: impl Fn(Quantity) -> StockEvent) -> StockDecision {
     let mut after = state.clone();
     apply(&mut after, &event(Quantity::ZERO));
     accept(state, event(after.shortfall()))
-}
-
-fn count(state: &StockState, on_hand: Quantity, source: &SystemName, version: u64) -> StockDecision {
-    if let Err(refusal) = within(Ok(on_hand), Bucket::OnHand) {
-        return refuse(refusal);
-    }
-    if let Some(known) = state.counted(source).filter(|&known| version <= known) {
-        return Decision::answer(StockReply::Stale { known });
-    }
-    let systems = state.book.as_ref().map_or(0, |book| book.counts.len());
-    let first = state.counted_by.is_empty() || state.counted(source).is_some();
-    if !first && systems + 1 >= MAX_COUNTING_SYSTEMS {
-        return refuse(too_many(Limited::CountingSystems, MAX_COUNTING_SYSTEMS));
-    }
-    let shortfall = state
-        .reserved
-        .plus(state.damaged)
-        .plus(state.quarantined)
-        .minus(on_hand)
-        .at_least_zero();
-    accept(
-        state,
-        StockEvent::Counted {
-            on_hand,
-            source: source.clone(),
-            version,
-            difference: on_hand.minus(state.on_hand),
-            shortfall,
-        },
-    )
 }
 
 fn set_safety_stock(state: &StockState, quantity: Quantity) -> StockDecision {
@@ -508,20 +525,42 @@ fn set_safety_stock(state: &StockState, quantity: Quantity) -> StockDecision {
         .map_or_else(refuse, |_| accept(state, StockEvent::SafetyStockSet { quantity }))
 }
 
-fn within(
-    sum: Result<Quantity, crate::quantity::QuantityOutOfRange>,
+pub(super) fn within(
+    sum: Result<Quantity, QuantityOutOfRange>,
     bucket: Bucket,
 ) -> Result<Quantity, StockRefusal> {
-    let reason = match sum {
-        Ok(sum) if sum >= Quantity::ZERO => return Ok(sum),
-        Ok(_) => RangeReason::Negative,
-        Err(error) if error.found < 0 => RangeReason::Negative,
-        Err(_) => RangeReason::TooLarge,
-    };
-    Err(StockRefusal::OutOfRange { bucket, reason })
+    match sum {
+        Ok(sum) if sum >= Quantity::ZERO => Ok(sum),
+        Ok(_) => Err(StockRefusal::OutOfRange {
+            bucket,
+            reason: RangeReason::Negative,
+        }),
+        Err(error) => Err(out_of_range(error, bucket)),
+    }
 }
 
-fn too_many(what: Limited, max: usize) -> StockRefusal {
+pub(super) fn out_of_range(error: QuantityOutOfRange, bucket: Bucket) -> StockRefusal {
+    let reason = if error.found < 0 {
+        RangeReason::Negative
+    } else {
+        RangeReason::TooLarge
+    };
+    StockRefusal::OutOfRange { bucket, reason }
+}
+
+/// Refuses one system more than may count or number.
+pub(super) fn system_limit(state: &StockState, source: &SystemName) -> Result<(), StockRefusal> {
+    let further = state.book.as_ref().map(|book| &book.told);
+    let is_known = state.told_by.is_empty()
+        || state.told_by == source.as_str()
+        || further.is_some_and(|told| told.contains_key(source));
+    if is_known || further.map_or(0, BTreeMap::len) + 1 < MAX_TELLING_SYSTEMS {
+        return Ok(());
+    }
+    Err(too_many(Limited::TellingSystems, MAX_TELLING_SYSTEMS))
+}
+
+pub(super) fn too_many(what: Limited, max: usize) -> StockRefusal {
     StockRefusal::TooMany {
         what,
         max: u32::try_from(max).unwrap_or(u32::MAX),

@@ -1,7 +1,9 @@
 //! What may happen to a pair's stock. Each event has what a ledger needs: how much, why, by which paper.
 
+use super::allocation::ChannelPolicy;
 use super::backorder::Priority;
 use super::command::{Adjustment, Condition};
+use super::numbering::{ChangeNumber, Resync};
 use super::state::{HoldEnd, Stage};
 use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName};
 use crate::quantity::{PositiveQuantity, Quantity};
@@ -140,12 +142,20 @@ pub enum StockEvent {
     },
     /// An absolute count replaced what the books said.
     Counted {
-        /// What is there.
+        /// What is there now: what was counted, and what the count did not know.
         on_hand: Quantity,
+        /// What was counted.
+        counted: Quantity,
         /// Who counted.
         source: SystemName,
         /// Which count.
         version: u64,
+        /// The last numbered change that it includes; all that came, if absent.
+        through: Option<ChangeNumber>,
+        /// What changed after that.
+        later: Quantity,
+        /// What is held for orders that the count has taken off already.
+        orders: Quantity,
         /// How much more than the books said.
         difference: Quantity,
         /// How much of what is held is not there now.
@@ -156,9 +166,98 @@ pub enum StockEvent {
         /// How much.
         quantity: Quantity,
     },
-    /// Closed holds up to this moment are no longer remembered.
+    /// From now on channels may take so much.
+    ChannelPolicySet {
+        /// The policy.
+        policy: ChannelPolicy,
+    },
+    /// The change before it has a number.
+    Told {
+        /// Whose number.
+        source: SystemName,
+        /// The number.
+        number: ChangeNumber,
+        /// How much more is on hand for it.
+        moved: Quantity,
+        /// When it came.
+        at: Timestamp,
+    },
+    /// Numbers have not come, and a new count is asked for.
+    NumbersMissing {
+        /// Whose numbers.
+        source: SystemName,
+        /// The first of them.
+        first: u64,
+        /// The last of them.
+        last: u64,
+        /// Whether they may still come.
+        resync: Resync,
+    },
+    /// Closed holds up to this moment are no longer remembered, and numbered changes up to a later one.
     Forgotten {
         /// The moment.
         until: Timestamp,
     },
+}
+
+impl StockEvent {
+    /// Which hold holds more for it, and how much; less is negative.
+    #[must_use]
+    pub fn held_change(&self) -> Option<(&HoldId, Quantity)> {
+        let less = |quantity: Quantity| Quantity::ZERO.minus(quantity);
+        match self {
+            Self::Held { id, granted, .. } | Self::HeldAgain { id, granted, .. } => Some((id, granted.get())),
+            Self::Granted { id, quantity, .. } => Some((id, quantity.get())),
+            Self::Ended { id, quantity, .. } => Some((id, less(*quantity))),
+            Self::Shipped { id, quantity, .. } => Some((id, less(quantity.get()))),
+            Self::Backordered { .. }
+            | Self::Barred { .. }
+            | Self::Picked { .. }
+            | Self::Received { .. }
+            | Self::Expected { .. }
+            | Self::Unexpected { .. }
+            | Self::Adjusted { .. }
+            | Self::Returned { .. }
+            | Self::Counted { .. }
+            | Self::SafetyStockSet { .. }
+            | Self::ChannelPolicySet { .. }
+            | Self::Told { .. }
+            | Self::NumbersMissing { .. }
+            | Self::Forgotten { .. } => None,
+        }
+    }
+
+    /// How much more is on hand for it.
+    #[must_use]
+    pub fn on_hand_change(&self) -> Quantity {
+        let none = Quantity::ZERO;
+        match self {
+            Self::Received { quantity, .. } | Self::Returned { quantity, .. } => quantity.get(),
+            Self::Shipped { quantity, .. } => none.minus(quantity.get()),
+            Self::Adjusted { change, quantity, .. } => match change {
+                Adjustment::Gain => quantity.get(),
+                Adjustment::Loss | Adjustment::Scrap => none.minus(quantity.get()),
+                Adjustment::Damage
+                | Adjustment::Repair
+                | Adjustment::Quarantine
+                | Adjustment::Clear
+                | Adjustment::Condemn => none,
+            },
+            Self::Counted { difference, .. } => *difference,
+            Self::Held { .. }
+            | Self::Backordered { .. }
+            | Self::Granted { .. }
+            | Self::Ended { .. }
+            | Self::Barred { .. }
+            | Self::Picked { .. }
+            | Self::HeldAgain { .. }
+            | Self::Expected { .. }
+            | Self::Unexpected { .. }
+            | Self::SafetyStockSet { .. }
+            | Self::ChannelPolicySet { .. }
+            | Self::Told { .. }
+            | Self::NumbersMissing { .. }
+            | Self::Forgotten { .. } => none,
+        }
+    }
 }

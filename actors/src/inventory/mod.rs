@@ -2,19 +2,24 @@
 //!
 //! Invariants, true after every event:
 //! - `reserved` is the sum of what the live holds still hold;
+//! - a hold takes no more than the policy lets its channel's class take ([`allocation`]);
 //! - no hold, confirmation or shipment that we decide makes `reserved` exceed what can be sold; only facts from outside
 //!   (a count, a loss, damage) can, and then the event names the shortfall and the published availability is 0;
-//! - `on_hand` includes what is damaged or quarantined; no bucket is negative;
-//! - while a hold waits for goods nothing is free for others: see [`backorder`];
+//! - while a hold waits for goods that it may take nothing is free for others: see [`backorder`];
+//! - `on_hand` includes what is damaged or quarantined; no bucket is negative, but while a numbered change is missing
+//!   that a later one builds on ([`numbering`]);
 //! - a hold that was released, shipped or expired does not come back: its id is remembered for
 //!   [`state::CLOSED_KEPT`], the last [`state::MAX_CLOSED`] of a pair. Later repeats from entities are
 //!   caught by the stream numbers between partitions, and an order releases a grant that it has no use for.
 
+pub mod allocation;
 mod apply;
 pub mod backorder;
 pub mod command;
+pub mod count;
 mod decide;
 pub mod event;
+pub mod numbering;
 pub mod state;
 #[cfg(test)]
 mod tests;
@@ -77,6 +82,7 @@ impl Entity for SkuWarehouse {
             available: state.available(),
             on_hand: state.on_hand,
             reserved: state.reserved,
+            detail: state.detail(),
             sequence,
         }))
     }

@@ -3,9 +3,12 @@
 //! 2.5 million of these are resident: the row is small, and has nothing on the heap while nothing is held, expected
 //! or remembered.
 
+use super::allocation::ChannelBook;
 use super::backorder::Backorders;
+use super::numbering::{Numbering, Told};
 use crate::ids::{DocumentId, HoldId, SystemName};
 use crate::quantity::{PositiveQuantity, Quantity};
+use crate::reference::LevelDetail;
 use compact_str::CompactString;
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,8 +21,8 @@ pub const CLOSED_KEPT: Duration = Duration::from_secs(300);
 pub const MAX_CLOSED: usize = 16;
 /// How many receipts a pair may expect at a time.
 pub const MAX_EXPECTED: usize = 64;
-/// How many systems may send absolute counts for one pair.
-pub const MAX_COUNTING_SYSTEMS: usize = 8;
+/// How many systems may count one pair, or number its changes.
+pub const MAX_TELLING_SYSTEMS: usize = 8;
 /// How many live holds a pair may have.
 pub const MAX_HOLDS: usize = 100_000;
 
@@ -40,10 +43,10 @@ pub struct StockState {
     pub in_transit: Quantity,
     /// Ordered, not yet on its way; no part of `on_hand`.
     pub expected: Quantity,
-    /// The last count's version.
-    pub(crate) counted_version: u64,
-    /// Who counted; empty before the first count.
-    pub(crate) counted_by: CompactString,
+    /// How far the first system that counted or numbered its changes has told.
+    pub(crate) told: Told,
+    /// Which system that is; empty before its first word.
+    pub(crate) told_by: CompactString,
     /// When there is something to do, in milliseconds; 0 stands for never.
     pub(crate) alarm: i64,
     /// What only some pairs have.
@@ -63,11 +66,29 @@ pub struct Book {
     /// Receipts that are expected, by document.
     #[serde(with = "pairs")]
     pub expected: BTreeMap<DocumentId, ExpectedReceipt>,
-    /// The last count of each further counting system.
+    /// How far each further system has told.
     #[serde(with = "pairs")]
-    pub counts: BTreeMap<SystemName, u64>,
+    pub told: BTreeMap<SystemName, Told>,
     /// Holds that wait for goods or have waited; absent if there are none.
     pub(crate) backorders: Option<Box<Backorders>>,
+    /// Changes by number that are remembered one by one.
+    pub numbering: Vec<Numbering>,
+    /// Which channels may take how much, and what they took; absent without such a policy.
+    pub channels: Option<Box<ChannelBook>>,
+}
+
+impl Book {
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.holds.is_empty()
+            && self.closed.is_empty()
+            && self.expected.is_empty()
+            && self.told.is_empty()
+            && self.backorders.is_none()
+            && self.numbering.is_empty()
+            && self.channels.is_none()
+    }
 }
 
 /// A live hold.
@@ -165,7 +186,14 @@ impl StockState {
     /// On hand and in order, held or not.
     #[must_use]
     pub fn sellable(&self) -> Quantity {
-        self.on_hand.minus(self.damaged).minus(self.quarantined)
+        self.sellable_of(self.on_hand)
+    }
+
+    /// The same if `on_hand` were on hand. A bucket below zero waits for a change that is missing: it makes no goods.
+    pub(super) fn sellable_of(&self, on_hand: Quantity) -> Quantity {
+        on_hand
+            .minus(self.damaged.at_least_zero())
+            .minus(self.quarantined.at_least_zero())
     }
 
     /// How much of what is held is not there.
@@ -213,17 +241,45 @@ impl StockState {
             .find(|closed| closed.id == *id)
     }
 
-    /// The version of the last count by a system.
+    /// How far a system has told; nothing yet by default.
     #[must_use]
-    pub fn counted(&self, by: &SystemName) -> Option<u64> {
-        if self.counted_by == by.as_str() {
-            return Some(self.counted_version);
+    pub fn told(&self, by: &SystemName) -> Told {
+        if self.told_by == by.as_str() {
+            return self.told;
         }
-        self.book.as_ref()?.counts.get(by).copied()
+        let further = self.book.as_ref().and_then(|book| book.told.get(by));
+        further.copied().unwrap_or_default()
+    }
+
+    /// The same, to be changed.
+    pub(super) fn told_mut(&mut self, by: &SystemName) -> &mut Told {
+        if self.told_by.is_empty() {
+            self.told_by = CompactString::new(by.as_str());
+        }
+        if self.told_by == by.as_str() {
+            return &mut self.told;
+        }
+        self.book
+            .get_or_insert_default()
+            .told
+            .entry(by.clone())
+            .or_default()
+    }
+
+    /// What is published of a pair only while there is something unusual to say.
+    #[must_use]
+    pub fn detail(&self) -> Option<Box<LevelDetail>> {
+        let detail = LevelDetail {
+            shortfall: self.shortfall(),
+            wants_resync: self.wants_resync(),
+            classes: self.class_levels(),
+            unclassed: self.unclassed_level(),
+        };
+        (detail != LevelDetail::default()).then(|| Box::new(detail))
     }
 
     pub(crate) fn alarm(&self) -> Option<Timestamp> {
-        if self.is_anyone_waiting() && self.position() > Quantity::ZERO {
+        if self.is_anyone_next() {
             // More holds wait than one decision grants to: the next ones at once.
             return Some(Timestamp::from_millis(1));
         }

@@ -1,7 +1,9 @@
 use super::apply::apply;
 use super::backorder::{MAX_GRANTS, Priority};
 use super::command::*;
-use super::decide::{decide, wake};
+use super::count::StockCount;
+use super::decide::{StockDecision, decide, wake};
+use super::numbering::ResyncWanted;
 use super::state::*;
 use crate::ids::*;
 use crate::quantity::{PositiveQuantity, Quantity};
@@ -10,9 +12,21 @@ use lockstep_runtime::time::Timestamp;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
+mod allocation;
+mod count;
+mod numbering;
+
 struct Stock {
     state: StockState,
     now: Timestamp,
+    told: Vec<ResyncWanted>,
+}
+
+fn stock_id() -> StockId {
+    StockId {
+        sku: Sku::new("A").unwrap(),
+        warehouse: WarehouseCode::new("W1").unwrap(),
+    }
 }
 
 fn positive(units: i64) -> PositiveQuantity {
@@ -31,23 +45,22 @@ fn hold_id(order: &str) -> HoldId {
     }
 }
 
-fn stock_id() -> StockId {
-    StockId {
-        sku: Sku::new("A").unwrap(),
-        warehouse: WarehouseCode::new("W1").unwrap(),
-    }
-}
-
 fn paper() -> DocumentId {
     DocumentId::new("D-1").unwrap()
 }
 
 fn count(on_hand: i64, version: u64) -> StockCommand {
-    StockCommand::Count {
+    StockCommand::Count(StockCount {
         on_hand: units(on_hand),
-        source: SystemName::new("wms").unwrap(),
+        source: system("wms"),
         version,
-    }
+        through: None,
+        orders_through: Vec::new(),
+    })
+}
+
+fn system(name: &str) -> SystemName {
+    SystemName::new(name).unwrap()
 }
 
 fn adjust(change: Adjustment, quantity: i64) -> StockCommand {
@@ -116,6 +129,7 @@ impl Stock {
         let mut stock = Self {
             state: StockState::default(),
             now: Timestamp::from_millis(1_000),
+            told: Vec::new(),
         };
         if on_hand > 0 {
             stock.run(&StockCommand::Receive {
@@ -127,11 +141,24 @@ impl Stock {
     }
 
     fn run(&mut self, command: &StockCommand) -> StockReply {
-        let decision = decide(&stock_id(), &self.state, command, self.now);
+        self.take(decide(&stock_id(), &self.state, command, self.now))
+    }
+
+    /// Lets the alarm go off, if it is time.
+    fn wake(&mut self) {
+        if let Some(decision) = wake(&stock_id(), &self.state, self.now) {
+            self.take(decision);
+        }
+    }
+
+    fn take(&mut self, decision: StockDecision) -> StockReply {
         for event in &decision.events {
             let written = rmp_serde::to_vec(event).unwrap();
             apply(&mut self.state, &rmp_serde::from_slice(&written).unwrap());
         }
+        let told = decision.outbound.iter();
+        self.told
+            .extend(told.map(|outbound| rmp_serde::from_slice(&outbound.body).unwrap()));
         decision.reply
     }
 
@@ -406,11 +433,8 @@ fn a_quiet_pair_has_nothing_on_the_heap() {
     let mut stock = Stock::with(10);
     stock.run(&hold("O", 5));
     stock.run(&release("O"));
-    let alarm = stock.state.alarm().unwrap();
-    let decision = wake(&stock_id(), &stock.state, alarm).unwrap();
-    for event in &decision.events {
-        apply(&mut stock.state, event);
-    }
+    stock.now = stock.state.alarm().unwrap();
+    stock.wake();
     assert_eq!((stock.state.book.is_none(), stock.state.alarm()), (true, None));
 }
 

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 /// The ERP's port: [`ErpRequest`].
 pub const ERP: PortId = PortId(1);
-/// The port of status events: [`OrderStatus`].
+/// The port of events for the trade: [`OrderStatus`] of orders,
+/// [`ResyncWanted`](crate::inventory::numbering::ResyncWanted) of stock.
 pub const EVENTS: PortId = PortId(2);
 /// The version of the forms below.
 pub const FORM: u16 = 1;

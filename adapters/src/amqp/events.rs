@@ -1,12 +1,15 @@
-//! Status events: what orders say to the outside, in order for each order.
+//! Events: what orders and stock say to the outside, in order for each order and SKU.
 
 use super::connect::{BackOff, Broker, PublishError, Publisher, confirmed, publish};
 use super::counters::AmqpCounters;
 use crate::egress::Entries;
-use crate::schema::outbound::OrderStatusChange;
-use crate::schema::{BodyFormat, Outgoing, encode};
+use crate::schema::outbound::{OrderStatusChange, StockResync};
+use crate::schema::{Body, BodyFormat, Outgoing, encode};
 use lapin::BasicProperties;
+use lockstep_actors::inventory::SkuWarehouse;
+use lockstep_actors::inventory::numbering::ResyncWanted;
 use lockstep_actors::orders::effects::OrderStatus;
+use lockstep_runtime::entity::Entity;
 use lockstep_runtime::feed::FeedEntry;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -105,13 +108,19 @@ fn events_of(entry: &FeedEntry) -> Vec<Event> {
     statuses
         .filter_map(|(index, effect)| {
             let id = format!("{}-{}-{index}", entry.partition.0, entry.sequence.0);
-            event(id, &effect.body, &entry.provenance.correlation)
+            let conversation = &entry.provenance.correlation;
+            let event = if entry.kind == SkuWarehouse::KIND {
+                stock_event(id, &effect.body, conversation)
+            } else {
+                order_event(id, &effect.body, conversation)
+            };
+            event
                 .inspect_err(|error| {
                     tracing::error!(
                         partition = entry.partition.0,
                         sequence = entry.sequence.0,
                         error,
-                        "a status event cannot be read"
+                        "an event cannot be read"
                     );
                 })
                 .ok()
@@ -119,7 +128,7 @@ fn events_of(entry: &FeedEntry) -> Vec<Event> {
         .collect()
 }
 
-fn event(id: String, body: &[u8], conversation: &str) -> Result<Event, String> {
+fn order_event(id: String, body: &[u8], conversation: &str) -> Result<Event, String> {
     let status: OrderStatus = rmp_serde::from_slice(body).map_err(|error| error.to_string())?;
     // The conversation that the order came in with, whoever set this change off.
     let correlation = if status.correlation.is_empty() {
@@ -129,7 +138,22 @@ fn event(id: String, body: &[u8], conversation: &str) -> Result<Event, String> {
     };
     let routing_key = format!("order.status.{}", status.order.channel());
     let change = OrderStatusChange::from(status);
-    let message = Outgoing::new(&id, &change).in_conversation(&correlation);
+    encoded(id, routing_key, correlation, &change)
+}
+
+fn stock_event(id: String, body: &[u8], conversation: &str) -> Result<Event, String> {
+    let wanted: ResyncWanted = rmp_serde::from_slice(body).map_err(|error| error.to_string())?;
+    let routing_key = format!("stock.resync.{}", wanted.source);
+    encoded(
+        id,
+        routing_key,
+        conversation.to_owned(),
+        &StockResync::from(wanted),
+    )
+}
+
+fn encoded<B: Body>(id: String, routing_key: String, correlation: String, body: &B) -> Result<Event, String> {
+    let message = Outgoing::new(&id, body).in_conversation(&correlation);
     let body = encode(BodyFormat::Json, &message).map_err(|error| error.to_string())?;
     Ok(Event {
         id,

@@ -38,19 +38,21 @@ pub trait Levels: Send + Sync + 'static {
     }
 }
 
-/// The levels in the domain's read model, of all warehouses or of some.
+/// The levels in the domain's read model as a channel is shown them, of all warehouses or of some.
 #[derive(Clone, Debug)]
 pub struct NewestLevels {
     reference: Arc<Reference>,
+    channel: String,
     warehouses: Vec<WarehouseCode>,
 }
 
 impl NewestLevels {
-    /// Levels of `warehouses`; of all if that is empty.
+    /// Levels of `warehouses`, of all if that is empty, as the orders' channel `channel` is shown them.
     #[must_use]
-    pub fn new(reference: Arc<Reference>, warehouses: Vec<WarehouseCode>) -> Self {
+    pub fn new(reference: Arc<Reference>, channel: &str, warehouses: Vec<WarehouseCode>) -> Self {
         Self {
             reference,
+            channel: channel.to_owned(),
             warehouses,
         }
     }
@@ -66,7 +68,7 @@ impl Levels for NewestLevels {
         };
         for row in self.reference.availability(sku) {
             if self.warehouses.is_empty() || self.warehouses.contains(&row.warehouse) {
-                let units = row.available.units();
+                let units = row.available_to(&self.channel).units();
                 level.available = level.available.saturating_add(units);
                 level.version = level.version.max(row.sequence.0);
                 level
@@ -287,6 +289,10 @@ impl Actor for ChannelActor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lockstep_actors::domain::View;
+    use lockstep_actors::ids::{ChannelName, ClassName};
+    use lockstep_actors::quantity::Quantity;
+    use lockstep_actors::reference::{ClassLevel, LevelDetail, StockLevel, publish_view};
     use lockstep_runtime::message::Provenance;
     use lockstep_runtime::placement::PartitionId;
     use lockstep_runtime::time::Timestamp;
@@ -306,6 +312,38 @@ mod tests {
 
         fn shows(&self, _stock: &StockId, entry: Sequence) -> bool {
             self.0.fetch_add(1, Ordering::Relaxed) >= entry.0
+        }
+    }
+
+    #[test]
+    fn s25_a_channel_is_told_what_it_is_shown() {
+        let reference = Arc::new(Reference::default());
+        for (warehouse, classed) in [("W1", true), ("W2", false)] {
+            let quantity = |units| Quantity::new(units).unwrap();
+            let detail = LevelDetail {
+                classes: vec![ClassLevel {
+                    name: ClassName::new("market").unwrap(),
+                    channels: vec![ChannelName::new("amazon").unwrap()],
+                    available: quantity(30),
+                }],
+                unclassed: Some(quantity(50)),
+                ..LevelDetail::default()
+            };
+            let level = StockLevel {
+                sku: Sku::new("A").unwrap(),
+                warehouse: WarehouseCode::new(warehouse).unwrap(),
+                available: quantity(90),
+                on_hand: quantity(90),
+                reserved: quantity(0),
+                detail: classed.then(|| Box::new(detail)),
+                sequence: Sequence(1),
+            };
+            publish_view(&reference, View::Stock(level));
+        }
+        for (channel, expected) in [("amazon", 30 + 90), ("web", 50 + 90)] {
+            let levels = NewestLevels::new(Arc::clone(&reference), channel, Vec::new());
+            let level = levels.newest(&Sku::new("A").unwrap());
+            assert_eq!(level.available, expected, "{channel}");
         }
     }
 

@@ -10,6 +10,7 @@ use crate::schema::limits::{MAX_AVAILABILITY_SKUS, MAX_BATCH, MAX_CODE_BYTES, MA
 use crate::schema::order::OrderSubmit;
 use crate::schema::outbound::{CommandResult, OrderView, PriceQuote};
 use crate::schema::price::{ContractSet, PriceSet, QuoteAsk};
+use lockstep_actors::ids::ChannelName;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -311,6 +312,11 @@ fn parameters(operation: &Operation) -> Value {
                 "type": "array", "minItems": 1, "maxItems": MAX_AVAILABILITY_SKUS,
                 "items": { "type": "string", "minLength": 1, "maxLength": MAX_CODE_BYTES },
             },
+        }));
+        parameters.push(json!({
+            "name": "channel", "in": "query",
+            "schema": { "type": "string", "minLength": 1, "maxLength": ChannelName::MAX_BYTES },
+            "description": "What this channel is shown; what all together can sell if absent.",
         }));
     }
     Value::Array(parameters)

@@ -43,6 +43,8 @@ pub(super) fn stock_status(refusal: &StockRefusal) -> StatusCode {
         StockRefusal::UnknownHold
         | StockRefusal::AlreadyExpired
         | StockRefusal::OutOfRange { .. }
+        | StockRefusal::NotNumbered
+        | StockRefusal::Policy(_)
         | StockRefusal::UnknownDocument
         | StockRefusal::BackorderExpires
         | StockRefusal::TooMany { .. } => StatusCode::UNPROCESSABLE_ENTITY,

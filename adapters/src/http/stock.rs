@@ -8,11 +8,13 @@ use crate::identity::Scope;
 use crate::schema::fields::{Code, Id};
 use crate::schema::limits::MAX_AVAILABILITY_SKUS;
 use crate::schema::outbound::StockLevelView;
-use crate::schema::stock::{StockChange, StockEvent, Warehouse};
+use crate::schema::stock::{Channel, StockChange, StockEvent, Warehouse};
 use crate::schema::{Command, DecodeError};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use lockstep_actors::ids::{Sku, SystemName, WarehouseCode};
+use lockstep_actors::ids::{ChannelName, Sku, SystemName, WarehouseCode};
+use lockstep_actors::inventory::numbering::ChangeNumber;
+use lockstep_actors::reference::StockLevel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +31,9 @@ pub(super) struct StockEventItem {
     /// The warehouse.
     #[schemars(with = "Warehouse")]
     warehouse: WarehouseCode,
+    /// The sender's number of it; [`StockEvent::sequence`] says more.
+    #[serde(default)]
+    sequence: Option<ChangeNumber>,
     /// What happened.
     change: StockChange,
 }
@@ -40,6 +45,7 @@ impl BatchItem for StockEventItem {
         let event = StockEvent {
             sku: self.sku,
             warehouse: self.warehouse,
+            sequence: self.sequence,
             change: self.change,
         };
         Ok(Item {
@@ -52,6 +58,10 @@ impl BatchItem for StockEventItem {
 /// How SKUs stand.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(super) struct Availability {
+    /// For which channel: `available` is what it is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Channel>")]
+    channel: Option<ChannelName>,
     /// In the order of the request.
     items: Vec<SkuAvailability>,
 }
@@ -83,33 +93,61 @@ pub(super) async fn availability(
     service: web::Data<Service>,
 ) -> Result<HttpResponse, Problem> {
     service.admit(&request, Scope::StockRead)?;
-    let skus = skus(request.query_string())?;
+    let Asked { skus, channel } = asked(request.query_string())?;
+    let view = |level: StockLevel| match &channel {
+        Some(channel) => StockLevelView::of_channel(level, channel.as_str()),
+        None => level.into(),
+    };
     let items = skus.into_iter().map(|sku| {
         let levels = service.ingress.reference().availability(&sku);
         SkuAvailability {
-            levels: levels.into_iter().map(Into::into).collect(),
+            levels: levels.into_iter().map(view).collect(),
             sku,
         }
     });
     let availability = Availability {
         items: items.collect(),
+        channel: channel.clone(),
     };
     answer(&request, StatusCode::OK, &availability)
 }
 
-fn skus(query: &str) -> Result<Vec<Sku>, DecodeError> {
+struct Asked {
+    skus: Vec<Sku>,
+    channel: Option<ChannelName>,
+}
+
+fn asked(query: &str) -> Result<Asked, DecodeError> {
     let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
         .map_err(|error| DecodeError::field("sku", error))?;
-    if pairs.is_empty() || pairs.len() > MAX_AVAILABILITY_SKUS {
-        let found = pairs.len();
+    let mut asked = Asked {
+        skus: Vec::new(),
+        channel: None,
+    };
+    for (name, value) in pairs.iter() {
+        match name.as_str() {
+            "sku" if asked.skus.len() <= MAX_AVAILABILITY_SKUS => {
+                let sku = Sku::new(value).map_err(|error| DecodeError::field("sku", error))?;
+                asked.skus.push(sku);
+            }
+            "sku" => {}
+            "channel" if asked.channel.is_none() => {
+                let channel =
+                    ChannelName::new(value).map_err(|error| DecodeError::field("channel", error))?;
+                asked.channel = Some(channel);
+            }
+            "channel" => return Err(DecodeError::field("channel", "may be there once")),
+            other => {
+                return Err(DecodeError::field(other, "is unknown; there are sku and channel"));
+            }
+        }
+    }
+    if asked.skus.is_empty() || asked.skus.len() > MAX_AVAILABILITY_SKUS {
+        let found = pairs.iter().filter(|(name, _)| name == "sku").count();
         let reason = format!("between 1 and {MAX_AVAILABILITY_SKUS} SKUs, as in ?sku=A&sku=B, not {found}");
         return Err(DecodeError::field("sku", reason));
     }
-    let read = |(name, value): &(String, String)| match name.as_str() {
-        "sku" => Sku::new(value).map_err(|error| DecodeError::field("sku", error)),
-        other => Err(DecodeError::field(other, "is unknown; there is only sku")),
-    };
-    pairs.iter().map(read).collect()
+    Ok(asked)
 }
 
 #[cfg(test)]
@@ -119,14 +157,17 @@ mod tests {
     #[test]
     fn skus_are_read_in_order_and_refused_by_name() {
         let read = |query: &str| {
-            skus(query)
-                .map(|skus| skus.iter().map(ToString::to_string).collect::<Vec<_>>())
+            asked(query)
+                .map(|asked| asked.skus.iter().map(ToString::to_string).collect::<Vec<_>>())
                 .map_err(|error| error.field)
         };
         assert_eq!(read("sku=B&sku=A%2F1"), Ok(vec!["B".into(), "A/1".into()]));
         assert_eq!(read(""), Err("sku".into()));
         assert_eq!(read("sku="), Err("sku".into()));
         assert_eq!(read("sku=A&warehouse=W1"), Err("warehouse".into()));
+        assert_eq!(read("sku=A&channel=web"), Ok(vec!["A".into()]));
+        assert_eq!(read("channel=web"), Err("sku".into()));
+        assert_eq!(read("sku=A&channel=web&channel=edi"), Err("channel".into()));
         assert_eq!(read(&vec!["sku=A"; 501].join("&")), Err("sku".into()));
         assert!(read(&vec!["sku=A"; 500].join("&")).is_ok());
     }

@@ -34,8 +34,10 @@ fn of_stock(command: &StockCommand) -> Scope {
         | StockCommand::Unexpect { .. }
         | StockCommand::Adjust { .. }
         | StockCommand::Return { .. }
-        | StockCommand::Count { .. }
-        | StockCommand::SetSafetyStock { .. } => Scope::StockWrite,
+        | StockCommand::Count(_)
+        | StockCommand::Numbered { .. }
+        | StockCommand::SetSafetyStock { .. }
+        | StockCommand::SetChannelPolicy(_) => Scope::StockWrite,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::limits::MAX_ID_BYTES;
 use super::message::{Body, VERSION};
 use super::order::{OrderCancel, OrderProgress, OrderResolve, OrderSubmit};
-use super::outbound::{CommandResult, OrderStatusChange, PriceQuote, StockLevelView};
+use super::outbound::{CommandResult, OrderStatusChange, PriceQuote, StockLevelView, StockResync};
 use super::price::{ContractSet, PriceSet, QuoteAsk};
 use super::stock::StockEvent;
 use schemars::generate::SchemaSettings;
@@ -34,6 +34,7 @@ pub fn documents() -> Result<Vec<SchemaDocument>, serde_json::Error> {
         document::<QuoteAsk>(),
         document::<OrderStatusChange>(),
         document::<StockLevelView>(),
+        document::<StockResync>(),
         document::<PriceQuote>(),
         document::<CommandResult>(),
     ]

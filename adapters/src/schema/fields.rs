@@ -406,6 +406,12 @@ impl<T, const MIN: usize, const MAX: usize> List<T, MIN, MAX> {
         &self.0
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The elements, owned.
     #[must_use]
     pub fn into_inner(self) -> Vec<T> {

@@ -14,6 +14,8 @@ pub const MAX_BATCH: usize = 1_000;
 pub const MAX_TERMS: usize = lockstep_actors::pricing::contract::MAX_TERMS;
 /// The most quantity breaks of one list price or term.
 pub const MAX_BREAKS: usize = lockstep_actors::pricing::list::MAX_BREAKS;
+/// The most channels whose orders a count has taken off.
+pub const MAX_WATERMARKS: usize = 16;
 /// The most SKUs in one availability request.
 pub const MAX_AVAILABILITY_SKUS: usize = 500;
 /// The longest SKU, warehouse, channel, customer or document code, in bytes.

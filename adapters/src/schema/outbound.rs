@@ -7,8 +7,9 @@ use super::message::Body;
 use lockstep_actors::domain::Reply;
 use lockstep_actors::governance::audit::AuditReply;
 use lockstep_actors::governance::record::RecordReply;
-use lockstep_actors::ids::{CustomerId, DocumentId, RuleId, Sku, WarehouseCode};
+use lockstep_actors::ids::{ClassName, CustomerId, DocumentId, RuleId, Sku, SystemName, WarehouseCode};
 use lockstep_actors::inventory::command::StockReply;
+use lockstep_actors::inventory::numbering::ResyncWanted;
 use lockstep_actors::money::Currency;
 use lockstep_actors::orders::command::{LineSummary, OrderReply, OrderSummary};
 use lockstep_actors::orders::effects::OrderStatus;
@@ -17,7 +18,7 @@ use lockstep_actors::pricing::contract::ContractReply;
 use lockstep_actors::pricing::list::ListPriceReply;
 use lockstep_actors::pricing::resolve::{PricedLine, Quote, Step, StepKind};
 use lockstep_actors::quantity::Quantity;
-use lockstep_actors::reference::StockLevel;
+use lockstep_actors::reference::{ClassLevel, StockLevel};
 use lockstep_runtime::message::Outcome;
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
@@ -263,8 +264,49 @@ pub struct StockLevelView {
     /// Held for orders.
     #[schemars(with = "Units")]
     pub reserved: Quantity,
+    /// How much of what is held is not there.
+    #[schemars(with = "Units")]
+    pub shortfall: Quantity,
+    /// Whether numbered changes are missing, so that the stock should be counted again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub resync_wanted: bool,
+    /// What each class of channels is shown; absent where there are no classes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<ClassLevelView>,
     /// Grows with every change: a level with a lower version is older.
     pub version: u64,
+}
+
+/// What a class of channels is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ClassLevelView {
+    /// Its name.
+    #[schemars(with = "Code")]
+    pub name: ClassName,
+    /// What is shown to its channels.
+    #[schemars(with = "Units")]
+    pub available: Quantity,
+}
+
+impl From<ClassLevel> for ClassLevelView {
+    fn from(level: ClassLevel) -> Self {
+        Self {
+            name: level.name,
+            available: level.available,
+        }
+    }
+}
+
+impl StockLevelView {
+    /// The level as a channel is shown it: `available` is what it may sell.
+    #[must_use]
+    pub fn of_channel(level: StockLevel, channel: &str) -> Self {
+        let available = level.available_to(channel);
+        Self {
+            available,
+            ..level.into()
+        }
+    }
 }
 
 impl Body for StockLevelView {
@@ -273,13 +315,54 @@ impl Body for StockLevelView {
 
 impl From<StockLevel> for StockLevelView {
     fn from(level: StockLevel) -> Self {
+        let detail = level.detail.unwrap_or_default();
         Self {
             sku: level.sku,
             warehouse: level.warehouse,
             available: level.available,
             on_hand: level.on_hand,
             reserved: level.reserved,
+            shortfall: detail.shortfall,
+            resync_wanted: detail.wants_resync,
+            classes: detail.classes.into_iter().map(Into::into).collect(),
             version: level.sequence.0,
+        }
+    }
+}
+
+/// `lockstep.stock.resync`: numbered changes of a SKU's stock have not come, and it should be counted again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct StockResync {
+    /// What.
+    #[schemars(with = "Code")]
+    pub sku: Sku,
+    /// Where.
+    #[schemars(with = "super::stock::Warehouse")]
+    pub warehouse: WarehouseCode,
+    /// Whose changes are missing, and who should count.
+    #[schemars(with = "Code")]
+    pub source: SystemName,
+    /// The first number that is missing.
+    pub first_missing: u64,
+    /// The last of them.
+    pub last_missing: u64,
+    /// Since when they are known to be missing.
+    pub since: Moment,
+}
+
+impl Body for StockResync {
+    const SCHEMA: &'static str = "lockstep.stock.resync";
+}
+
+impl From<ResyncWanted> for StockResync {
+    fn from(wanted: ResyncWanted) -> Self {
+        Self {
+            sku: wanted.stock.sku,
+            warehouse: wanted.stock.warehouse,
+            source: wanted.source,
+            first_missing: wanted.first_missing,
+            last_missing: wanted.last_missing,
+            since: Moment(wanted.since),
         }
     }
 }

@@ -1,14 +1,21 @@
 //! `lockstep.stock.event`: what happened to a SKU's stock in a warehouse, as the WMS or the ERP tells it.
 
 use super::error::DecodeError;
-use super::fields::{Code, Moment, Note, PositiveUnits, Text, Units, not_negative};
+use super::fields::{Amount, Code, List, Moment, Note, PositiveUnits, Text, Units, not_negative, percent};
+use super::limits::MAX_WATERMARKS;
 use super::message::{Body, Command};
 use lockstep_actors::domain::Message;
-use lockstep_actors::ids::{DocumentId, HoldId, OrderKey, Reason, Sku, StockId, SystemName, WarehouseCode};
+use lockstep_actors::ids::{
+    ChannelName, ClassName, DocumentId, HoldId, OrderKey, Reason, Sku, StockId, SystemName, WarehouseCode,
+};
+use lockstep_actors::inventory::allocation::{ChannelClass, ChannelPolicy, MAX_CHANNELS, MAX_CLASSES, Share};
 use lockstep_actors::inventory::command::{
     Adjustment, Condition, HoldMode, HoldStock, ShipQuantity, StockCommand,
 };
+use lockstep_actors::inventory::count::StockCount;
+use lockstep_actors::inventory::numbering::ChangeNumber;
 use lockstep_actors::inventory::state::Stage;
+use lockstep_actors::money::Percent;
 use lockstep_actors::quantity::{PositiveQuantity, Quantity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,6 +37,11 @@ pub struct StockEvent {
     /// The warehouse.
     #[schemars(with = "Warehouse")]
     pub warehouse: WarehouseCode,
+    /// The sender's number of this receipt, adjustment, return or shipment of this SKU in this warehouse: one more than
+    /// that of the one before. Such a change is taken once and in any order, whether the stock is known to be there or
+    /// not; missing numbers are reported. Of a count: the last number that it includes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<ChangeNumber>,
     /// What happened.
     pub change: StockChange,
 }
@@ -68,8 +80,14 @@ pub enum StockChange {
         #[serde(deserialize_with = "not_negative")]
         #[schemars(with = "Units")]
         on_hand: Quantity,
-        /// The count's version; an equal or older one of the same system changes nothing.
-        version: u64,
+        /// The count's version; an equal or older one of the same system changes nothing. The event's `sequence` if
+        /// absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u64>,
+        /// The last order of each channel that the count has taken off, though it may still be reserved here. Of
+        /// orders up to it, what is reserved is added to the count. Runs of digits compare as numbers.
+        #[serde(default, skip_serializing_if = "List::is_empty")]
+        orders_through: List<OrderReference, 0, MAX_WATERMARKS>,
     },
     /// Goods come back from a customer.
     Return {
@@ -151,6 +169,13 @@ pub enum StockChange {
         #[schemars(with = "Code")]
         document: DocumentId,
     },
+    /// Which channels may take how much. Replaces the policy before.
+    ChannelPolicy {
+        /// The policy's version; an equal or older one changes nothing, a newer one begins to count anew.
+        version: u64,
+        /// Its classes; without any the policy is lifted.
+        classes: List<PolicyClass, 0, MAX_CLASSES>,
+    },
     /// This much is kept back from sale.
     SafetyStock {
         /// How much.
@@ -158,6 +183,72 @@ pub enum StockChange {
         #[schemars(with = "Units")]
         quantity: Quantity,
     },
+}
+
+/// Channels that share what they may take.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyClass {
+    /// What it is called.
+    #[schemars(with = "Text<{ ClassName::MAX_BYTES }>")]
+    pub name: ClassName,
+    /// Its channels; a channel is in one class at most.
+    #[schemars(with = "List<Channel, 0, MAX_CHANNELS>")]
+    pub channels: List<ChannelName, 0, MAX_CHANNELS>,
+    /// What others may not take from it; nothing if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protected: Option<PolicyShare>,
+    /// What it may take at most, counted from this policy on, shipped or not; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<PolicyShare>,
+    /// What is sold but not shown; nothing if absent.
+    #[serde(default, deserialize_with = "not_negative")]
+    #[schemars(with = "Units")]
+    pub buffer: Quantity,
+    /// What is shown at most; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Units>")]
+    pub show_at_most: Option<Quantity>,
+}
+
+/// A part of the stock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum PolicyShare {
+    /// So many.
+    Units(
+        #[serde(deserialize_with = "not_negative")]
+        #[schemars(with = "Units")]
+        Quantity,
+    ),
+    /// Of all that has been for sale since the policy was set: what can be sold now and what was taken.
+    Percent(
+        #[serde(deserialize_with = "percent")]
+        #[schemars(with = "Amount")]
+        Percent,
+    ),
+}
+
+impl From<PolicyShare> for Share {
+    fn from(share: PolicyShare) -> Self {
+        match share {
+            PolicyShare::Units(units) => Self::Units(units),
+            PolicyShare::Percent(percent) => Self::Percent(percent),
+        }
+    }
+}
+
+impl From<PolicyClass> for ChannelClass {
+    fn from(class: PolicyClass) -> Self {
+        Self {
+            name: class.name,
+            channels: class.channels.into_inner(),
+            protected: class.protected.map(Into::into),
+            cap: class.cap.map(Into::into),
+            buffer: class.buffer,
+            show_at_most: class.show_at_most,
+        }
+    }
 }
 
 /// What an adjustment does to the goods.
@@ -271,25 +362,65 @@ impl HoldReference {
     }
 }
 
+fn watermarks(orders: List<OrderReference, 0, MAX_WATERMARKS>) -> Result<Vec<OrderKey>, DecodeError> {
+    let read = |(place, order): (usize, OrderReference)| {
+        order.key(&format!("body.change.count.orders_through[{place}]"))
+    };
+    orders.into_inner().into_iter().enumerate().map(read).collect()
+}
+
 impl Body for StockEvent {
     const SCHEMA: &'static str = "lockstep.stock.event";
 }
 
 impl Command for StockEvent {
     fn into_message(self, source: &SystemName) -> Result<Message, DecodeError> {
-        let command = self.change.into_command(source)?;
-        Ok(Message::Stock(
-            StockId {
-                sku: self.sku,
-                warehouse: self.warehouse,
+        let stock = StockId {
+            sku: self.sku,
+            warehouse: self.warehouse,
+        };
+        if !self.change.may_be_numbered() && self.sequence.is_some() {
+            let reason = "only receipts, adjustments, returns, shipments and counts are numbered";
+            return Err(DecodeError::field("body.sequence", reason));
+        }
+        let counts = matches!(self.change, StockChange::Count { .. });
+        let command = self.change.into_command(source, self.sequence)?;
+        let command = match self.sequence {
+            Some(number) if !counts => StockCommand::Numbered {
+                source: source.clone(),
+                number,
+                change: Box::new(command),
             },
-            command,
-        ))
+            Some(_) | None => command,
+        };
+        Ok(Message::Stock(stock, command))
     }
 }
 
 impl StockChange {
-    fn into_command(self, source: &SystemName) -> Result<StockCommand, DecodeError> {
+    fn may_be_numbered(&self) -> bool {
+        match self {
+            Self::Receipt { .. }
+            | Self::Adjustment { .. }
+            | Self::Count { .. }
+            | Self::Return { .. }
+            | Self::Ship { .. } => true,
+            Self::Hold { .. }
+            | Self::Release { .. }
+            | Self::Pick { .. }
+            | Self::Expected { .. }
+            | Self::Transit { .. }
+            | Self::NotExpected { .. }
+            | Self::ChannelPolicy { .. }
+            | Self::SafetyStock { .. } => false,
+        }
+    }
+
+    fn into_command(
+        self,
+        source: &SystemName,
+        sequence: Option<ChangeNumber>,
+    ) -> Result<StockCommand, DecodeError> {
         Ok(match self {
             Self::Receipt { quantity, document } => StockCommand::Receive { quantity, document },
             Self::Adjustment {
@@ -303,11 +434,22 @@ impl StockChange {
                 reason,
                 document,
             },
-            Self::Count { on_hand, version } => StockCommand::Count {
+            Self::Count {
+                on_hand,
+                version,
+                orders_through,
+            } => StockCommand::Count(StockCount {
                 on_hand,
                 source: source.clone(),
-                version,
-            },
+                version: version.or(sequence.map(ChangeNumber::get)).ok_or_else(|| {
+                    DecodeError::field(
+                        "body.change.count.version",
+                        "is missing, and there is no sequence",
+                    )
+                })?,
+                through: sequence,
+                orders_through: watermarks(orders_through)?,
+            }),
             Self::Return {
                 quantity,
                 condition,
@@ -368,6 +510,10 @@ impl StockChange {
                 stage: Stage::InTransit,
             },
             Self::NotExpected { document } => StockCommand::Unexpect { document },
+            Self::ChannelPolicy { version, classes } => StockCommand::SetChannelPolicy(ChannelPolicy {
+                version,
+                classes: classes.into_inner().into_iter().map(Into::into).collect(),
+            }),
             Self::SafetyStock { quantity } => StockCommand::SetSafetyStock { quantity },
         })
     }

@@ -111,7 +111,12 @@ fn every_stock_change_becomes_its_command() {
         ),
         (
             json!({ "count": { "on_hand": 0, "version": 9 } }),
-            |c| matches!(c, StockCommand::Count { source, version: 9, .. } if source.as_str() == "wms"),
+            |c| matches!(c, StockCommand::Count(count) if count.version == 9 && count.source.as_str() == "wms"),
+        ),
+        (
+            json!({ "count": { "on_hand": 0, "version": 9,
+                "orders_through": [{ "channel": "shop", "number": "O-55" }] } }),
+            |c| matches!(c, StockCommand::Count(count) if count.orders_through[0].number() == "O-55"),
         ),
         (
             json!({ "return": { "quantity": 1, "condition": "damaged", "document": "D",
@@ -142,6 +147,12 @@ fn every_stock_change_becomes_its_command() {
         (json!({ "not-expected": { "document": "PO" } }), |c| {
             matches!(c, StockCommand::Unexpect { .. })
         }),
+        (
+            json!({ "channel-policy": { "version": 3, "classes": [
+                { "name": "b2b", "channels": ["edi"], "protected": { "percent": "12.5" }, "buffer": 2 },
+                { "name": "market", "channels": [], "cap": { "units": 30 }, "show_at_most": 20 } ] } }),
+            |c| matches!(c, StockCommand::SetChannelPolicy(policy) if policy.version == 3 && policy.classes.len() == 2),
+        ),
         (json!({ "safety-stock": { "quantity": 0 } }), |c| {
             matches!(c, StockCommand::SetSafetyStock { .. })
         }),
@@ -160,6 +171,44 @@ fn every_stock_change_becomes_its_command() {
             assert!(is_right(&command), "{change} became {command:?}");
         }
     }
+}
+
+#[test]
+fn a_sequence_numbers_a_change_and_dates_a_count() {
+    let sequenced = |change: Value| with(stock_event(&change), "/body/sequence", json!(42));
+    let command = |change: Value| {
+        decoded(BodyFormat::Json, &sequenced(change)).map(|envelope| {
+            let Message::Stock(_, command) = envelope.message else {
+                panic!("no stock command")
+            };
+            command
+        })
+    };
+    let numbered = command(json!({ "receipt": { "quantity": 1, "document": "D" } })).unwrap();
+    let StockCommand::Numbered {
+        source,
+        number,
+        change,
+    } = numbered
+    else {
+        panic!("not numbered")
+    };
+    assert_eq!((source.as_str(), number.get()), ("wms", 42));
+    assert!(matches!(*change, StockCommand::Receive { .. }));
+    let count = command(json!({ "count": { "on_hand": 90 } })).unwrap();
+    assert!(matches!(count, StockCommand::Count(count)
+        if count.version == 42 && count.through.is_some_and(|through| through.get() == 42)));
+    let error = command(json!({ "safety-stock": { "quantity": 0 } })).unwrap_err();
+    assert_eq!(error.field, "body.sequence");
+    let error = decoded(
+        BodyFormat::Json,
+        &stock_event(&json!({ "count": { "on_hand": 9 } })),
+    )
+    .unwrap_err();
+    assert_eq!(error.field, "body.change.count.version");
+    let zero = with(receipt(), "/body/sequence", json!(0));
+    let error = decoded(BodyFormat::Json, &zero).unwrap_err();
+    assert_eq!(error.field, "body.sequence");
 }
 
 #[test]

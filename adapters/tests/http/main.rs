@@ -9,3 +9,4 @@ mod malformed;
 mod overload;
 mod ownership;
 mod rig;
+mod stock;

@@ -283,17 +283,14 @@ impl World {
         name
     }
 
-    pub(crate) async fn events_queue(&self) -> String {
+    /// A queue of its own for the events whose routing key fits `binding`.
+    pub(crate) async fn events_queue(&self, binding: &str) -> String {
         let name = self.queue(None).await;
         let (queue, exchange) = (name.as_str().into(), self.names.events_exchange.as_str().into());
         let options = QueueBindOptions::default();
-        let bound = self.channel.queue_bind(
-            queue,
-            exchange,
-            "order.status.*".into(),
-            options,
-            FieldTable::default(),
-        );
+        let bound = self
+            .channel
+            .queue_bind(queue, exchange, binding.into(), options, FieldTable::default());
         bound.await.unwrap();
         name
     }

@@ -1,0 +1,383 @@
+//! Allocation of a pair's stock to classes of sales channels: what is kept for some, and what others may take at most.
+//!
+//! What a class has taken is counted from the moment the policy is set, shipped or not; what is given back is taken off
+//! again. From the counts follows what each class may still take of what is available to sell:
+//! - what is protected for another class, and not yet taken by it, is not for this one;
+//! - a class takes no more than its cap.
+//!
+//! Invariants:
+//! - a hold of a channel never takes more than its class may;
+//! - what a class has taken is the sum of what the holds counted for it have taken, and what of them was shipped.
+
+use super::command::{Limited, StockRefusal, StockReply};
+use super::decide::{StockDecision, accept, refuse, too_many};
+use super::event::StockEvent;
+use super::state::{Book, StockState};
+use crate::ids::{ChannelName, ClassName, HoldId};
+use crate::money::Percent;
+use crate::quantity::Quantity;
+use crate::reference::ClassLevel;
+use lockstep_runtime::entity::Decision;
+use rust_decimal::Decimal;
+use rust_decimal::prelude::{RoundingStrategy, ToPrimitive};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many classes a policy may have.
+pub const MAX_CLASSES: usize = 16;
+/// How many channels a class may have.
+pub const MAX_CHANNELS: usize = 64;
+
+/// Which channels may take how much. A channel in no class has no cap, and nothing is kept for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChannelPolicy {
+    /// Its version; an equal or older one changes nothing, a newer one begins to count anew.
+    pub version: u64,
+    /// The classes; without any the policy is lifted.
+    pub classes: Vec<ChannelClass>,
+}
+
+/// Channels that share what they may take.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChannelClass {
+    /// What it is called.
+    pub name: ClassName,
+    /// Its channels.
+    pub channels: Vec<ChannelName>,
+    /// What others may not take from it.
+    pub protected: Option<Share>,
+    /// What it may take at most.
+    pub cap: Option<Share>,
+    /// What is sold but not shown, so that a channel that hears late does not sell what is gone.
+    pub buffer: Quantity,
+    /// What is shown at most.
+    pub show_at_most: Option<Quantity>,
+}
+
+/// A part of the stock.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Share {
+    /// So many.
+    Units(Quantity),
+    /// Of all that has been for sale since the policy was set: what can be sold now and what was taken.
+    Percent(Percent),
+}
+
+/// Why a policy is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum PolicyFlaw {
+    /// Two classes have one name.
+    #[error("class {0} is there twice")]
+    RepeatedClass(ClassName),
+    /// A channel is in two classes, or twice in one.
+    #[error("channel {0} is there twice")]
+    RepeatedChannel(ChannelName),
+    /// More is kept for a class than it may take.
+    #[error("more is protected for class {0} than its cap lets it take")]
+    ProtectedAboveCap(ClassName),
+    /// A quantity below zero.
+    #[error("class {0} has a quantity below zero")]
+    Negative(ClassName),
+}
+
+/// A policy in force, and what was taken under it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChannelBook {
+    /// The policy.
+    pub policy: ChannelPolicy,
+    /// What each class has taken, in the policy's order; at last, what channels in no class have.
+    pub taken: Vec<Quantity>,
+    /// The live holds that are counted.
+    #[serde(with = "super::state::pairs")]
+    pub counted: BTreeMap<HoldId, CountedHold>,
+}
+
+/// A live hold that is counted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CountedHold {
+    /// Its class's place.
+    pub class: usize,
+    /// What it has taken.
+    pub taken: Quantity,
+}
+
+#[derive(Clone, Copy)]
+enum Rounding {
+    Up,
+    Down,
+}
+
+impl Share {
+    fn of(self, whole: Quantity, rounding: Rounding) -> Quantity {
+        let percent = match self {
+            Self::Units(quantity) => return quantity,
+            Self::Percent(percent) => percent,
+        };
+        let strategy = match rounding {
+            Rounding::Up => RoundingStrategy::ToPositiveInfinity,
+            Rounding::Down => RoundingStrategy::ToZero,
+        };
+        // At most 10^12 units and six digits of percent: exact.
+        let part = Decimal::from(whole.units()) * percent.get() * Decimal::new(1, 2);
+        let part = part.round_dp_with_strategy(0, strategy).to_i64();
+        part.and_then(|part| Quantity::new(part).ok()).unwrap_or(whole)
+    }
+}
+
+impl ChannelPolicy {
+    /// The place of a channel's class; after the last for a channel in none.
+    fn place_of(&self, channel: &str) -> usize {
+        let classes = &self.classes;
+        let has = |class: &ChannelClass| class.channels.iter().any(|name| name.as_str() == channel);
+        classes.iter().position(has).unwrap_or(classes.len())
+    }
+
+    /// What the class at `place` may still take of what is available to all, when so much was `taken`.
+    fn available_to(&self, taken: &[Quantity], available: Quantity, place: usize) -> Quantity {
+        let whole = taken.iter().fold(available, |sum, taken| sum.plus(*taken));
+        let others = self.classes.iter().zip(taken).enumerate();
+        let kept = others
+            .filter(|(other, _)| *other != place)
+            .filter_map(|(_, (class, taken))| {
+                let protected = class.protected?.of(whole, Rounding::Up);
+                Some(protected.minus(*taken).at_least_zero())
+            })
+            .fold(Quantity::ZERO, Quantity::plus);
+        let free = available.minus(kept).at_least_zero();
+        let cap = self.classes.get(place).and_then(|class| class.cap);
+        match cap.zip(taken.get(place)) {
+            Some((cap, taken)) => {
+                let left = cap.of(whole, Rounding::Down).minus(*taken);
+                free.min(left.at_least_zero())
+            }
+            None => free,
+        }
+    }
+
+    fn flaw(&self) -> Option<PolicyFlaw> {
+        let (mut names, mut channels) = (BTreeSet::new(), BTreeSet::new());
+        for class in &self.classes {
+            if !names.insert(&class.name) {
+                return Some(PolicyFlaw::RepeatedClass(class.name.clone()));
+            }
+            if let Some(twice) = class.channels.iter().find(|name| !channels.insert(*name)) {
+                return Some(PolicyFlaw::RepeatedChannel(twice.clone()));
+            }
+            if let Some(flaw) = class.flaw() {
+                return Some(flaw);
+            }
+        }
+        None
+    }
+}
+
+impl ChannelBook {
+    fn new(policy: ChannelPolicy) -> Self {
+        Self {
+            taken: vec![Quantity::ZERO; policy.classes.len() + 1],
+            policy,
+            counted: BTreeMap::new(),
+        }
+    }
+
+    fn available_to(&self, available: Quantity, place: usize) -> Quantity {
+        self.policy.available_to(&self.taken, available, place)
+    }
+
+    fn levels(&self, available: Quantity) -> Vec<ClassLevel> {
+        let classes = self.policy.classes.iter().enumerate();
+        classes
+            .map(|(place, class)| ClassLevel {
+                name: class.name.clone(),
+                channels: class.channels.clone(),
+                available: class.shown(self.available_to(available, place)),
+            })
+            .collect()
+    }
+
+    /// Which class has taken how much more once `event` has happened; less if it was given back. What a hold had before
+    /// the policy was set is not given back to its class, and what is shipped stays taken.
+    fn taken_by(&self, event: &StockEvent) -> Option<(usize, Quantity)> {
+        let (hold, change) = event.held_change()?;
+        if matches!(event, StockEvent::Shipped { .. }) {
+            return None;
+        }
+        if change > Quantity::ZERO {
+            return Some((self.policy.place_of(hold.order.channel()), change));
+        }
+        let counted = self.counted.get(hold)?;
+        let given_back = Quantity::ZERO.minus(change).min(counted.taken);
+        Some((counted.class, Quantity::ZERO.minus(given_back)))
+    }
+
+    /// What each class will have taken once `events` have happened.
+    fn taken_after(&self, events: &[StockEvent]) -> Vec<Quantity> {
+        let mut after = self.taken.clone();
+        let changes = events.iter().filter_map(|event| self.taken_by(event));
+        changes.for_each(|change| add(&mut after, change));
+        after
+    }
+}
+
+fn add(taken: &mut [Quantity], (class, more): (usize, Quantity)) {
+    if let Some(taken) = taken.get_mut(class) {
+        *taken = taken.plus(more);
+    }
+}
+
+impl ChannelClass {
+    fn shown(&self, available: Quantity) -> Quantity {
+        let shown = available.minus(self.buffer).at_least_zero();
+        self.show_at_most.map_or(shown, |most| shown.min(most))
+    }
+
+    fn flaw(&self) -> Option<PolicyFlaw> {
+        let units = |share: Option<Share>| match share {
+            Some(Share::Units(quantity)) => Some(quantity),
+            Some(Share::Percent(_)) | None => None,
+        };
+        let (protected, cap) = (units(self.protected), units(self.cap));
+        let quantities = [protected, cap, Some(self.buffer), self.show_at_most];
+        if quantities
+            .into_iter()
+            .flatten()
+            .any(|quantity| quantity < Quantity::ZERO)
+        {
+            return Some(PolicyFlaw::Negative(self.name.clone()));
+        }
+        let percent = |share: Option<Share>| match share {
+            Some(Share::Percent(percent)) => Some(percent),
+            Some(Share::Units(_)) | None => None,
+        };
+        let percents = percent(self.protected).zip(percent(self.cap));
+        let is_above = protected.zip(cap).is_some_and(|(protected, cap)| protected > cap)
+            || percents.is_some_and(|(protected, cap)| protected > cap);
+        is_above.then(|| PolicyFlaw::ProtectedAboveCap(self.name.clone()))
+    }
+}
+
+impl StockState {
+    /// The policy in force.
+    #[must_use]
+    pub fn channels(&self) -> Option<&ChannelBook> {
+        self.book.as_ref()?.channels.as_deref()
+    }
+
+    /// What a new hold of an order of `channel` may take.
+    #[must_use]
+    pub fn available_to(&self, channel: &str) -> Quantity {
+        let available = self.available();
+        self.channels().map_or(available, |book| {
+            book.available_to(available, book.policy.place_of(channel))
+        })
+    }
+
+    /// What is shown to each class.
+    pub(super) fn class_levels(&self) -> Vec<ClassLevel> {
+        self.channels()
+            .map_or_else(Vec::new, |book| book.levels(self.available()))
+    }
+
+    /// What is shown to channels in no class, where there are classes.
+    pub(super) fn unclassed_level(&self) -> Option<Quantity> {
+        let book = self.channels().filter(|book| !book.policy.classes.is_empty())?;
+        Some(book.available_to(self.available(), book.policy.classes.len()))
+    }
+}
+
+/// What each channel may take while several holds are served one after the other.
+pub(super) struct Rations<'s> {
+    position: Quantity,
+    channels: Option<(&'s ChannelPolicy, Vec<Quantity>)>,
+}
+
+impl<'s> Rations<'s> {
+    /// As things stand.
+    pub(super) fn of(state: &'s StockState) -> Self {
+        Self::after(state, &[], state.position())
+    }
+
+    /// Once `events` have happened and `position` is left.
+    pub(super) fn after(state: &'s StockState, events: &[StockEvent], position: Quantity) -> Self {
+        let channels = state
+            .channels()
+            .map(|book| (&book.policy, book.taken_after(events)));
+        Self { position, channels }
+    }
+
+    /// Whether there is nothing for anybody.
+    pub(super) fn is_empty(&self) -> bool {
+        self.position <= Quantity::ZERO
+    }
+
+    /// What a hold of `channel` may take.
+    pub(super) fn for_channel(&self, channel: &str) -> Quantity {
+        let available = self.position.at_least_zero();
+        self.channels.as_ref().map_or(available, |(policy, taken)| {
+            policy.available_to(taken, available, policy.place_of(channel))
+        })
+    }
+
+    /// A hold of `channel` takes so much.
+    pub(super) fn take(&mut self, channel: &str, quantity: Quantity) {
+        self.position = self.position.minus(quantity);
+        if let Some((policy, taken)) = &mut self.channels {
+            add(taken, (policy.place_of(channel), quantity));
+        }
+    }
+}
+
+/// Decides a new policy.
+pub(super) fn decide(state: &StockState, policy: &ChannelPolicy) -> StockDecision {
+    let known = state.channels().map_or(0, |book| book.policy.version);
+    if policy.version <= known {
+        return Decision::answer(StockReply::Stale { known });
+    }
+    if policy.classes.len() > MAX_CLASSES {
+        return refuse(too_many(Limited::Classes, MAX_CLASSES));
+    }
+    if policy
+        .classes
+        .iter()
+        .any(|class| class.channels.len() > MAX_CHANNELS)
+    {
+        return refuse(too_many(Limited::Channels, MAX_CHANNELS));
+    }
+    match policy.flaw() {
+        Some(flaw) => refuse(StockRefusal::Policy(flaw)),
+        None => accept(
+            state,
+            StockEvent::ChannelPolicySet {
+                policy: policy.clone(),
+            },
+        ),
+    }
+}
+
+pub(super) fn set(book: &mut Book, policy: &ChannelPolicy) {
+    book.channels = Some(Box::new(ChannelBook::new(policy.clone())));
+}
+
+/// Counts what an event took, or gave back. After the event itself was applied.
+pub(super) fn keep_count(book: &mut Book, event: &StockEvent) {
+    let Some(channels) = &mut book.channels else {
+        return;
+    };
+    let Some((hold, _)) = event.held_change() else {
+        return;
+    };
+    if let Some((class, more)) = channels.taken_by(event) {
+        add(&mut channels.taken, (class, more));
+        if more > Quantity::ZERO {
+            let taken = Quantity::ZERO;
+            let counted = channels.counted.entry(hold.clone());
+            let counted = counted.or_insert(CountedHold { class, taken });
+            counted.taken = counted.taken.plus(more);
+        }
+    }
+    if !book.holds.contains_key(hold) {
+        channels.counted.remove(hold);
+    }
+}

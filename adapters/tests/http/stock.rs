@@ -1,0 +1,136 @@
+//! Stock over HTTP: numbered changes, counts and what they include.
+
+use crate::rig::Rig;
+use serde_json::{Value, json};
+
+fn event(id: &str, change: &Value) -> Value {
+    json!({ "id": id, "sku": "A", "warehouse": "W1", "change": change })
+}
+
+fn numbered(sequence: u64, change: &Value) -> Value {
+    let mut event = event(&format!("n-{sequence}-{change}"), change);
+    event["sequence"] = sequence.into();
+    event
+}
+
+async fn level(rig: &Rig) -> Value {
+    let body = rig.get("/v1/availability?sku=A").await.ok().body;
+    body["items"][0]["levels"][0].clone()
+}
+
+#[actix_web::test]
+async fn s34_numbered_changes_and_counts_come_in_any_order() {
+    let rig = Rig::start().await;
+    let loss =
+        |quantity: u64| json!({ "adjustment": { "kind": "loss", "quantity": quantity, "reason": "pick" } });
+    let events = json!([
+        numbered(40, &json!({ "count": { "on_hand": 100 } })),
+        numbered(43, &loss(4)),
+        numbered(41, &json!({ "receipt": { "quantity": 10, "document": "GR-1" } })),
+        numbered(42, &loss(3)),
+    ]);
+    rig.post("/v1/stock-events", &events).await.ok();
+    assert_eq!(level(&rig).await["available"], 103);
+    let mut again = numbered(42, &loss(3));
+    again["id"] = "another id".into();
+    let repeated = rig.post("/v1/stock-events", &again).await.ok().body;
+    assert_eq!(
+        (&repeated["outcome"], &repeated["known_version"]),
+        (&"stale".into(), &42.into())
+    );
+    let count = numbered(42, &json!({ "count": { "on_hand": 90 } }));
+    rig.post("/v1/stock-events", &count).await.ok();
+    assert_eq!(level(&rig).await["available"], 86);
+    let odd = numbered(44, &json!({ "safety-stock": { "quantity": 1 } }));
+    rig.post("/v1/stock-events", &odd)
+        .await
+        .problem(422, "invalid-field");
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn s33_s37_a_count_says_which_orders_it_has_taken_off_and_a_shortfall_is_shown() {
+    let rig = Rig::start().await;
+    let hold = |number: &str, quantity: u64| {
+        let hold = json!({ "channel": "web", "number": number, "line": 1 });
+        event(number, &json!({ "hold": { "hold": hold, "quantity": quantity } }))
+    };
+    let receipt = json!({ "receipt": { "quantity": 100, "document": "GR-1" } });
+    let through = json!([{ "channel": "web", "number": "O-55" }]);
+    let events = json!([
+        event("r", &receipt),
+        hold("O-54", 5),
+        hold("O-56", 7),
+        event(
+            "c1",
+            &json!({ "count": { "on_hand": 80, "version": 1, "orders_through": through } })
+        ),
+    ]);
+    rig.post("/v1/stock-events", &events).await.ok();
+    let after = level(&rig).await;
+    assert_eq!(
+        (&after["available"], &after["shortfall"]),
+        (&73.into(), &0.into())
+    );
+    let recount = event("c2", &json!({ "count": { "on_hand": 9, "version": 2 } }));
+    rig.post("/v1/stock-events", &recount).await.ok();
+    let after = level(&rig).await;
+    assert_eq!((&after["available"], &after["shortfall"]), (&0.into(), &3.into()));
+    let nameless = event("c3", &json!({ "count": { "on_hand": 9 } }));
+    rig.post("/v1/stock-events", &nameless)
+        .await
+        .problem(422, "invalid-field");
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn s25_a_policy_says_what_each_channel_sees_and_may_take() {
+    let rig = Rig::start().await;
+    let seen = async |channel: &str| {
+        let path = format!("/v1/availability?sku=A&channel={channel}");
+        let body = rig.get(&path).await.ok().body;
+        assert_eq!(body["channel"], channel);
+        body["items"][0]["levels"][0]["available"].clone()
+    };
+    let hold = |channel: &str, quantity: u64| {
+        let hold = json!({ "channel": channel, "number": "1", "line": 1 });
+        event(
+            channel,
+            &json!({ "hold": { "hold": hold, "quantity": quantity } }),
+        )
+    };
+    let policy = json!({ "channel-policy": { "version": 1, "classes": [
+        { "name": "b2b", "channels": ["edi"], "protected": { "units": 40 } },
+        { "name": "market", "channels": ["amazon", "ebay"], "cap": { "units": 30 } } ] } });
+    let events = json!([
+        event("r", &json!({ "receipt": { "quantity": 90, "document": "GR-1" } })),
+        event("p", &policy),
+    ]);
+    rig.post("/v1/stock-events", &events).await.ok();
+    assert_eq!(
+        (seen("edi").await, seen("web").await, seen("ebay").await),
+        (90.into(), 50.into(), 30.into())
+    );
+    rig.post("/v1/stock-events", &hold("ebay", 31))
+        .await
+        .problem(409, "short");
+    rig.post("/v1/stock-events", &hold("amazon", 30)).await.ok();
+    assert_eq!(
+        (seen("edi").await, seen("web").await, seen("ebay").await),
+        (60.into(), 20.into(), 0.into())
+    );
+    let all = level(&rig).await;
+    assert_eq!(
+        (&all["available"], &all["classes"]),
+        (
+            &60.into(),
+            &json!([{ "name": "b2b", "available": 60 }, { "name": "market", "available": 0 }])
+        )
+    );
+    let twice = json!({ "channel-policy": { "version": 2, "classes": [
+        { "name": "b2b", "channels": ["edi", "edi"] } ] } });
+    rig.post("/v1/stock-events", &event("p2", &twice))
+        .await
+        .problem(422, "policy");
+    rig.stop().await;
+}
