@@ -36,12 +36,12 @@ async fn serve(config: Config) -> Result<(), Failure> {
     }
     let opener = Arc::new(EmbeddedOpener::new(config.store.embedded()?));
     let clock = Arc::new(SystemClock);
-    let ownership = config.ownership();
+    let reference = config.reference();
     let mut service = Service::start(
         config.node.node(),
         consumers,
         &config.erp,
-        ownership,
+        reference,
         opener,
         clock,
     )

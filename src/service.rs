@@ -6,7 +6,7 @@
 use lockstep_actors::domain::{Distributor, Reply};
 use lockstep_actors::governance::LOCKSTEP;
 use lockstep_actors::governance::demand::Attribute;
-use lockstep_actors::governance::ownership::{Ownership, RefusedWrite};
+use lockstep_actors::governance::ownership::RefusedWrite;
 use lockstep_actors::governance::record::{RecordCommand, RecordRefusal, RecordReply, TheRecord};
 use lockstep_actors::inventory::SkuWarehouse;
 use lockstep_actors::orders::effects;
@@ -121,7 +121,7 @@ impl Service {
         node: NodeConfig,
         consumers: Consumers,
         erp: &ErpConfig,
-        ownership: Ownership,
+        reference: Reference,
         opener: Arc<dyn StoreOpener>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ServiceError> {
@@ -133,8 +133,7 @@ impl Service {
             consumers: consumers.names,
             ..node
         };
-        let reference = Arc::new(Reference::governed_by(ownership));
-        let node = Node::<Distributor>::start(node, opener, clock, reference).await?;
+        let node = Node::<Distributor>::start(node, opener, clock, Arc::new(reference)).await?;
         let ingress = node.ingress();
         declare_ownership(&ingress).await?;
         let feed = ingress.feed(erp::CONSUMER, FeedFilter::Port(effects::ERP))?;

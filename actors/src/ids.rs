@@ -135,6 +135,10 @@ text_name!(
     ClassName, "a class name", 32
 );
 text_name!(
+    /// Where an order goes to, as the house divides its world: a country, a postal area, a tour.
+    Region, "a region", 32
+);
+text_name!(
     /// A reason in words, for a person.
     Reason, "a reason", 256
 );

@@ -6,6 +6,7 @@
 use crate::domain::View;
 use crate::governance::ownership::Ownership;
 use crate::ids::{ChannelName, ClassName, Sku, WarehouseCode};
+use crate::orders::sourcing::Network;
 use crate::pricing::list::ListRow;
 use crate::quantity::Quantity;
 use dashmap::DashMap;
@@ -162,17 +163,19 @@ impl LevelRow {
 #[derive(Debug, Default)]
 pub struct Reference {
     ownership: Ownership,
+    network: Network,
     refused_writes: AtomicU64,
     levels: DashMap<Sku, Vec<LevelRow>, RandomState>,
     prices: DashMap<Sku, (Sequence, Arc<[ListRow]>), RandomState>,
 }
 
 impl Reference {
-    /// Empty read models of a domain in which `ownership` holds.
+    /// Empty read models of a house with these rules and warehouses.
     #[must_use]
-    pub fn governed_by(ownership: Ownership) -> Self {
+    pub fn of(ownership: Ownership, network: Network) -> Self {
         Self {
             ownership,
+            network,
             ..Self::default()
         }
     }
@@ -181,6 +184,12 @@ impl Reference {
     #[must_use]
     pub fn ownership(&self) -> &Ownership {
         &self.ownership
+    }
+
+    /// The house's warehouses.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 
     /// How many writes were refused since the start because their senders own nothing of what they wrote.

@@ -8,6 +8,7 @@ use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::inventory::command::{HoldMode, HoldStock, StockCommand};
 use lockstep_actors::money::{Currency, Percent, Price};
 use lockstep_actors::orders::command::{OrderLine, OrderRequest};
+use lockstep_actors::orders::sourcing::Sourcing;
 use lockstep_actors::orders::state::Policy;
 use lockstep_actors::pricing::ListPrice;
 use lockstep_actors::pricing::contract::{
@@ -212,6 +213,8 @@ pub(crate) fn order(lines: u16) -> OrderRequest {
             })
             .collect(),
         warehouses: vec![WarehouseCode::new("W1").unwrap()],
+        sourcing: Sourcing::default(),
+        ship_to_region: None,
         policy: Policy::ShipComplete,
         priority: Priority::default(),
         customers: Customers::Known,

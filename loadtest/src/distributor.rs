@@ -10,6 +10,7 @@ use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::inventory::command::{Adjustment, StockCommand};
 use lockstep_actors::money::{Currency, MoneyError, Percent, Price};
 use lockstep_actors::orders::command::{OrderCommand, OrderLine, OrderRequest};
+use lockstep_actors::orders::sourcing::Sourcing;
 use lockstep_actors::orders::state::Policy;
 use lockstep_actors::pricing::contract::{
     Contract, ContractCommand, ContractStatus, Customers, DEFAULT_LIST, Effect, Rounding, Scope, Term,
@@ -276,6 +277,8 @@ impl Distributor {
             currency: self.currency,
             lines,
             warehouses: warehouses.collect(),
+            sourcing: Sourcing::default(),
+            ship_to_region: None,
             policy: if random.random_bool(0.5) {
                 Policy::ShipComplete
             } else {

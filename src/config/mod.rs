@@ -5,6 +5,8 @@
 use compact_str::CompactString;
 use lockstep_actors::governance::ownership::{Owners, Ownership};
 use lockstep_actors::ids::SystemName;
+use lockstep_actors::orders::sourcing::Network;
+use lockstep_actors::reference::Reference;
 use lockstep_adapters::amqp::AmqpConfig;
 use lockstep_adapters::channels::ChannelConfig;
 use lockstep_adapters::egress::InvalidSetting;
@@ -30,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) channels: Vec<ChannelConfig>,
     /// Without it, the standard table holds.
     ownership: Option<OwnershipSettings>,
+    /// The house's warehouses, for sourcing.
+    warehouses: Network,
 }
 
 /// Who may write what; what is left out is as in the standard table.
@@ -136,6 +140,11 @@ impl Config {
     pub(crate) fn ownership(&self) -> Ownership {
         let settings = self.ownership.as_ref();
         settings.map_or_else(Ownership::standard, OwnershipSettings::table)
+    }
+
+    /// Empty read models of the house that this describes.
+    pub(crate) fn reference(&self) -> Reference {
+        Reference::of(self.ownership(), self.warehouses.clone())
     }
 
     fn errors(&self) -> Vec<InvalidSetting> {

@@ -10,8 +10,8 @@ use crate::error::Failure;
 use crate::print::print;
 use crate::service::{Consumers, Service, ServiceError};
 use day::Day;
-use lockstep_actors::governance::ownership::Ownership;
 use lockstep_actors::orders::effects;
+use lockstep_actors::reference::Reference;
 use lockstep_adapters::channels::{ChannelConfig, HttpSink};
 use lockstep_adapters::erp::ErpConfig;
 use lockstep_adapters::store::{EmbeddedConfig, EmbeddedOpener};
@@ -103,9 +103,15 @@ async fn demonstrate(arguments: &DemoArguments) -> Result<(), Failure> {
     let consumers = Consumers::of(&configs).and(FOLLOWER);
     let erp = ErpConfig::default();
     let clock = Arc::new(SystemClock);
-    let ownership = Ownership::standard();
-    let mut service =
-        Service::start(NodeConfig::default(), consumers, &erp, ownership, opener, clock).await?;
+    let mut service = Service::start(
+        NodeConfig::default(),
+        consumers,
+        &erp,
+        Reference::default(),
+        opener,
+        clock,
+    )
+    .await?;
     for (config, _) in &platforms {
         let sink = HttpSink::new(config).map_err(failed)?;
         service.add_channel(config, sink)?;

@@ -13,8 +13,8 @@ use crate::service::{Consumers, Service, ServiceError};
 pub(crate) use error::ReplayError;
 use house::House;
 use indicatif::{ProgressBar, ProgressStyle};
-use lockstep_actors::governance::ownership::Ownership;
 use lockstep_actors::orders::effects;
+use lockstep_actors::reference::Reference;
 use lockstep_adapters::erp::ErpConfig;
 use lockstep_adapters::online_retail::{Plan, RULES_VERSION};
 use lockstep_adapters::store::{EmbeddedConfig, EmbeddedOpener};
@@ -112,7 +112,7 @@ async fn replay(
         NodeConfig::default(),
         consumers,
         &ErpConfig::default(),
-        Ownership::standard(),
+        Reference::default(),
         opener,
         clock,
     )

@@ -19,6 +19,7 @@ use lockstep_actors::inventory::command::{Condition, StockCommand};
 use lockstep_actors::inventory::count::StockCount;
 use lockstep_actors::money::Currency;
 use lockstep_actors::orders::command::{OrderCommand, OrderLine, OrderRequest};
+use lockstep_actors::orders::sourcing::Sourcing;
 use lockstep_actors::orders::state::{Policy, Status};
 use lockstep_actors::pricing::contract::{ContractCommand, Customers};
 use lockstep_actors::pricing::list::ListPriceCommand;
@@ -379,6 +380,8 @@ fn request(sale: &Sale) -> Result<OrderRequest, ReplayError> {
             WarehouseCode::new(MAIN_WAREHOUSE)?,
             WarehouseCode::new(RESERVE_WAREHOUSE)?,
         ],
+        sourcing: Sourcing::default(),
+        ship_to_region: None,
         policy: Policy::ShipComplete,
         priority: Priority::default(),
         customers: Customers::Known,

@@ -12,6 +12,7 @@ use crate::inventory::command::{HoldMode, HoldStock, StockCommand};
 use crate::inventory::count::StockCount;
 use crate::inventory::numbering::ChangeNumber;
 use crate::orders::command::{BookingAnswer, BookingAnswered, OrderCommand, StockAnswer, StockAnswered};
+use crate::orders::sourcing::Network;
 use crate::quantity::{PositiveQuantity, Quantity};
 use crate::reference::Reference;
 use compact_str::CompactString;
@@ -345,7 +346,7 @@ fn a_refused_message_goes_to_the_audit_of_its_sender_under_an_id_of_its_own() {
     // The same message under a table that allows it.
     let mut table = Ownership::standard();
     table.roles.insert("wms".into(), vec!["web".into()]);
-    let passed = admit(&Reference::governed_by(table), sent.clone());
+    let passed = admit(&Reference::of(table, Network::default()), sent.clone());
     assert_eq!(passed.id, sent.id);
     assert!(matches!(passed.message, Message::Stock(..)));
 }

@@ -21,6 +21,7 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
             quote: None,
             pricing_attempt: 0,
             reserving_attempt: 0,
+            sourcing: None,
             allocations: Vec::new(),
             erp: Erp::default(),
             tries: 0,
@@ -44,7 +45,9 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
         OrderEvent::ReservingBegun { attempt } => {
             placed.reserving_attempt = *attempt;
             placed.allocations.clear();
+            placed.sourcing = None;
         }
+        OrderEvent::Sourced { plan } => placed.sourcing = Some(plan.clone()),
         OrderEvent::Allocated { allocation } => placed.allocations.push(allocation.clone()),
         OrderEvent::AllocationMoved { place, allocation } => {
             let place = usize::try_from(*place).ok();

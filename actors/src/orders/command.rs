@@ -1,7 +1,8 @@
 //! What someone may want of an order, what its partners answer it, and what it answers.
 
+use super::sourcing::{Sourcing, SourcingPlan};
 use super::state::{Exception, Policy, Status};
-use crate::ids::{CustomerId, DocumentId, Reason, Sku, WarehouseCode};
+use crate::ids::{CustomerId, DocumentId, Reason, Region, Sku, WarehouseCode};
 use crate::inventory::backorder::Priority;
 use crate::inventory::command::StockRefusal;
 use crate::money::{Currency, Money};
@@ -65,6 +66,10 @@ pub struct OrderRequest {
     pub lines: Vec<OrderLine>,
     /// Where from, the preferred one first; between 1 and [`super::state::MAX_WAREHOUSES`].
     pub warehouses: Vec<WarehouseCode>,
+    /// How the warehouses are chosen among those.
+    pub sourcing: Sourcing,
+    /// Where it goes to, for sourcing.
+    pub ship_to_region: Option<Region>,
     /// What if there is not enough.
     pub policy: Policy,
     /// Who is served first of those who wait for goods.
@@ -244,6 +249,8 @@ pub struct OrderSummary {
     pub quote: Option<Quote>,
     /// The ERP's number for it, once booked.
     pub erp_number: Option<DocumentId>,
+    /// From which warehouses it is taken and why; none if they are asked as the order lists them.
+    pub sourcing: Option<Box<SourcingPlan>>,
     /// What a person must settle, and since when.
     pub exception: Option<(Exception, Timestamp)>,
     /// Why it was cancelled or rejected.

@@ -15,13 +15,13 @@ use super::state::{
     Status,
 };
 use super::transitions::Cause;
+use crate::domain::Distributor;
 use crate::ids::{DocumentId, OrderKey, Reason};
 use crate::inventory::command::StockCommand;
 use crate::pricing::contract::{ContractCommand, QuoteRequest};
 use crate::pricing::resolve::{MAX_LINE_QUANTITY, QuoteLine};
 use crate::quantity::Quantity;
-use lockstep_runtime::entity::Decision;
-use lockstep_runtime::time::Timestamp;
+use lockstep_runtime::entity::{Context, Decision};
 use std::collections::BTreeSet;
 
 type OrderDecision = Decision<Order>;
@@ -30,11 +30,10 @@ pub(super) fn decide(
     order: &OrderKey,
     state: &OrderState,
     command: &OrderCommand,
-    now: Timestamp,
-    correlation: &str,
+    context: &Context<'_, Distributor>,
 ) -> OrderDecision {
     match (command, state.placed()) {
-        (OrderCommand::Submit(request), None) => submit(order, request, now, correlation),
+        (OrderCommand::Submit(request), None) => submit(order, request, context),
         (OrderCommand::Submit(request), Some(placed)) if placed.request == *request => standing(placed),
         (OrderCommand::Submit(_), Some(_)) => refuse(OrderRefusal::Conflict),
         (_, None) => refuse(OrderRefusal::UnknownOrder),
@@ -45,7 +44,7 @@ pub(super) fn decide(
             | OrderCommand::BookingAnswered(_)
             | OrderCommand::CancelAnswered(_),
             Some(placed),
-        ) => answered(begin(order, placed, now, command), command),
+        ) => answered(begin(order, placed, command, context), command),
         (
             OrderCommand::ReleaseToWarehouse
             | OrderCommand::ConfirmPick
@@ -55,13 +54,18 @@ pub(super) fn decide(
             | OrderCommand::Retry
             | OrderCommand::Reject { .. },
             Some(placed),
-        ) => wanted(begin(order, placed, now, command), command),
+        ) => wanted(begin(order, placed, command, context), command),
     }
 }
 
-fn begin<'a>(order: &'a OrderKey, placed: &Placed, now: Timestamp, command: &OrderCommand) -> Flow<'a> {
+fn begin<'a>(
+    order: &'a OrderKey,
+    placed: &Placed,
+    command: &OrderCommand,
+    context: &Context<'a, Distributor>,
+) -> Flow<'a> {
     let cause = Cause::of(command).unwrap_or(Cause::Submit);
-    Flow::new(order, placed.clone(), now, cause)
+    Flow::new(order, placed.clone(), cause, context)
 }
 
 fn refuse(refusal: OrderRefusal) -> OrderDecision {
@@ -121,21 +125,21 @@ fn wanted(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
     }
 }
 
-fn submit(order: &OrderKey, request: &OrderRequest, now: Timestamp, correlation: &str) -> OrderDecision {
+fn submit(order: &OrderKey, request: &OrderRequest, context: &Context<'_, Distributor>) -> OrderDecision {
     if let Err(refusal) = check(request) {
         return refuse(refusal);
     }
     let event = OrderEvent::Placed {
         request: request.clone(),
-        correlation: correlation.into(),
-        at: now,
+        correlation: context.provenance.correlation.clone(),
+        at: context.now,
     };
     let mut state = OrderState::default();
     apply(&mut state, &event);
     let Some(placed) = state.placed else {
         return refuse(OrderRefusal::UnknownOrder);
     };
-    let mut flow = Flow::new(order, *placed, now, Cause::Submit).began_with(event);
+    let mut flow = Flow::new(order, *placed, Cause::Submit, context).began_with(event);
     begin_pricing(&mut flow);
     flow.accepted()
 }
@@ -392,10 +396,14 @@ fn retry(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
 }
 
 /// The alarm went off: ask again, or at last leave it to a person.
-pub(super) fn wake(order: &OrderKey, state: &OrderState, now: Timestamp) -> Option<OrderDecision> {
+pub(super) fn wake(
+    order: &OrderKey,
+    state: &OrderState,
+    context: &Context<'_, Distributor>,
+) -> Option<OrderDecision> {
     let placed = state.placed()?;
-    placed.alarm.filter(|&alarm| alarm <= now)?;
-    let mut flow = Flow::new(order, placed.clone(), now, Cause::Alarm);
+    placed.alarm.filter(|&alarm| alarm <= context.now)?;
+    let mut flow = Flow::new(order, placed.clone(), Cause::Alarm, context);
     match placed.status {
         Status::Booking | Status::Cancelling => look_again(&mut flow),
         Status::Pricing | Status::Reserving | Status::Shipping | Status::Releasing => ask_again(&mut flow),

@@ -1,6 +1,7 @@
 //! What may happen to an order.
 
 use super::command::OrderRequest;
+use super::sourcing::SourcingPlan;
 use super::state::{Afterwards, Allocation, Erp, Exception, Status};
 use crate::ids::Reason;
 use crate::pricing::resolve::Quote;
@@ -34,6 +35,11 @@ pub enum OrderEvent {
     ReservingBegun {
         /// Which attempt.
         attempt: u16,
+    },
+    /// It is chosen from which warehouses it is taken.
+    Sourced {
+        /// From which, and why.
+        plan: Box<SourcingPlan>,
     },
     /// A warehouse is asked for a part of a line.
     Allocated {

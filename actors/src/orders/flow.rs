@@ -7,10 +7,11 @@ use super::effects::status_event;
 use super::event::OrderEvent;
 use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
 use super::transitions::{Cause, is_allowed};
-use crate::domain::Message;
+use crate::domain::{Distributor, Message};
 use crate::ids::{HoldId, OrderKey, StockId};
 use crate::inventory::command::{HoldStock, ShipQuantity, StockCommand};
-use lockstep_runtime::entity::{Decision, Outbound};
+use crate::reference::Reference;
+use lockstep_runtime::entity::{Context, Decision, Outbound};
 use lockstep_runtime::time::Timestamp;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub(super) struct Flow<'a> {
     pub(super) order: &'a OrderKey,
     pub(super) placed: Placed,
     pub(super) now: Timestamp,
+    pub(super) reference: &'a Reference,
     cause: Cause,
     events: Vec<OrderEvent>,
     sends: Vec<Message>,
@@ -36,11 +38,17 @@ pub(super) struct Flow<'a> {
 }
 
 impl<'a> Flow<'a> {
-    pub(super) fn new(order: &'a OrderKey, placed: Placed, now: Timestamp, cause: Cause) -> Self {
+    pub(super) fn new(
+        order: &'a OrderKey,
+        placed: Placed,
+        cause: Cause,
+        context: &Context<'a, Distributor>,
+    ) -> Self {
         Self {
             order,
             placed,
-            now,
+            now: context.now,
+            reference: context.reference,
             cause,
             events: Vec::new(),
             sends: Vec::new(),

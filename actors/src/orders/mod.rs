@@ -20,6 +20,7 @@ pub mod event;
 mod flow;
 mod reserve;
 mod ship;
+pub mod sourcing;
 pub mod state;
 #[cfg(test)]
 mod tests;
@@ -59,7 +60,7 @@ impl Entity for Order {
         command: &OrderCommand,
         context: &Context<'_, Distributor>,
     ) -> Decision<Self> {
-        decide::decide(id, state, command, context.now, &context.provenance.correlation)
+        decide::decide(id, state, command, context)
     }
 
     fn apply(state: &mut OrderState, event: &OrderEvent) {
@@ -71,6 +72,6 @@ impl Entity for Order {
     }
 
     fn wake(id: &OrderKey, state: &OrderState, context: &Context<'_, Distributor>) -> Option<Decision<Self>> {
-        decide::wake(id, state, context.now)
+        decide::wake(id, state, context)
     }
 }

@@ -5,6 +5,7 @@ use super::command::{OrderLine, StockAnswer, StockAnswered};
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow};
 use super::ship::shipment_answered;
+use super::sourcing::{self, Sourcing, SourcingPlan};
 use super::state::{Afterwards, Allocation, AllocationStanding, Exception, Placed, Policy, Status};
 use crate::ids::WarehouseCode;
 use crate::inventory::command::HoldMode;
@@ -16,12 +17,40 @@ pub(super) fn begin_reserving(flow: &mut Flow<'_>) {
         0 => 1,
         before => before.saturating_add(2),
     };
+    let plan = source(flow);
     flow.happens(OrderEvent::ReservingBegun { attempt });
     flow.become_status(Status::Reserving);
+    if let Some(plan) = plan {
+        let is_served = plan.serves();
+        flow.happens(OrderEvent::Sourced { plan });
+        if !is_served {
+            let warehouses = u16::try_from(flow.placed.request.warehouses.len()).unwrap_or(u16::MAX);
+            return flow.raise(Exception::NotServed { warehouses }, Status::Reserving);
+        }
+    }
     flow.wait(ANSWER_WITHIN);
     for line in flow.placed.request.lines.clone() {
         ask_next_warehouse(flow, &line);
     }
+}
+
+/// Chooses the warehouses, unless all of them may serve the order and are asked as it lists them.
+fn source(flow: &Flow<'_>) -> Option<Box<SourcingPlan>> {
+    let (request, reference) = (&flow.placed.request, flow.reference);
+    if request.sourcing == Sourcing::Listed && reference.network().0.is_empty() {
+        return None;
+    }
+    let plan = sourcing::plan(
+        flow.order.channel(),
+        request,
+        reference.network(),
+        |sku, warehouse| {
+            let level = reference.stock_level(sku, warehouse);
+            level.map_or(Quantity::ZERO, |level| level.available)
+        },
+    );
+    let as_listed = plan.policy == Sourcing::Listed && plan.excluded.is_empty();
+    (!as_listed).then(|| Box::new(plan))
 }
 
 /// Asks the next warehouse for what the line still lacks, unless one is being asked; after the last one the rest waits
@@ -40,8 +69,8 @@ fn ask_next_warehouse(flow: &mut Flow<'_>, line: &OrderLine) {
     let asked = placed.of_line(line.line).count();
     let rest_may_wait =
         placed.request.policy == Policy::Partial && !placed.of_line(line.line).any(is_backorder);
-    let warehouses = &placed.request.warehouses;
-    let next = match (warehouses.as_slice(), warehouses.get(asked)) {
+    let warehouses = placed.sources(line.line);
+    let next = match (warehouses, warehouses.get(asked)) {
         ([only], Some(_)) if rest_may_wait => Some((*only, backorder(placed))),
         (_, Some(next)) => Some((*next, HoldMode::Partial)),
         ([first, ..], None) if rest_may_wait => Some((*first, backorder(placed))),

@@ -1,6 +1,7 @@
 //! What is known of an order.
 
 use super::command::{LineSummary, OrderRequest, OrderSummary};
+use super::sourcing::SourcingPlan;
 use crate::ids::{DocumentId, Reason, WarehouseCode};
 use crate::inventory::command::{HoldMode, StockRefusal};
 use crate::pricing::resolve::{Quote, QuoteRefusal};
@@ -116,6 +117,12 @@ pub enum Exception {
         /// How many lines are short.
         lines: u16,
     },
+    /// No warehouse that it names may serve it.
+    #[error("none of the {warehouses} warehouses that the order names serves its channel and region")]
+    NotServed {
+        /// How many it names.
+        warehouses: u16,
+    },
     /// A partner inside does not answer.
     #[error("no answer while {0}")]
     NoAnswer(Status),
@@ -148,6 +155,7 @@ impl Exception {
         match self {
             Self::NoPrice(_) => "no-price",
             Self::Shortage { .. } => "shortage",
+            Self::NotServed { .. } => "not-served",
             Self::NoAnswer(_) => "no-answer",
             Self::BookingRejected(_) => "booking-rejected",
             Self::BookingFailed(_) => "booking-failed",
@@ -308,6 +316,8 @@ pub struct Placed {
     pub pricing_attempt: u16,
     /// The attempt at reserving.
     pub reserving_attempt: u16,
+    /// From which warehouses it is taken, and why; none if they are asked as the order lists them.
+    pub sourcing: Option<Box<SourcingPlan>>,
     /// Every part of a line at a warehouse, of this attempt.
     pub allocations: Vec<Allocation>,
     /// How it stands with the ERP.
@@ -337,6 +347,14 @@ impl OrderState {
 }
 
 impl Placed {
+    /// The warehouses that a line is asked of, the first one first.
+    #[must_use]
+    pub fn sources(&self, line: u16) -> &[WarehouseCode] {
+        let plan = self.sourcing.as_ref();
+        let of_line = plan.and_then(|plan| plan.lines.iter().find(|sources| sources.line == line));
+        of_line.map_or(&self.request.warehouses, |sources| &sources.warehouses)
+    }
+
     /// How much of a line is granted, shipped or not.
     #[must_use]
     pub fn held(&self, line: u16) -> Quantity {
@@ -389,6 +407,7 @@ impl Placed {
             total: self.quote.as_ref().map(|quote| quote.total),
             quote: self.quote.clone(),
             erp_number: self.erp.number.clone(),
+            sourcing: self.sourcing.clone(),
             exception: self.exception.clone().map(|exception| (exception, self.since)),
             end_reason: self.end_reason.clone(),
         }

@@ -1,12 +1,15 @@
 //! Orders, contract and stock driven together by a small message loop that repeats, reorders and delays.
 
+mod sourcing;
 mod transitions;
 
 use super::command::*;
 use super::effects::{ERP, EVENTS, ErpRequest, OrderStatus};
+use super::sourcing::{Network, Site, Sourcing};
 use super::state::*;
 use super::transitions::Cause;
 use crate::domain::{Distributor, Message, Reply};
+use crate::governance::ownership::Ownership;
 use crate::ids::*;
 use crate::inventory::SkuWarehouse;
 use crate::inventory::backorder::{Backorders, Priority};
@@ -95,11 +98,22 @@ fn request(lines: &[(&str, i64)], warehouses: &[&str], policy: Policy) -> OrderR
             .iter()
             .map(|code| WarehouseCode::new(code).unwrap())
             .collect(),
+        sourcing: Sourcing::default(),
+        ship_to_region: None,
         policy,
         priority: Priority::default(),
         customers: Customers::Anybody,
         price_as_of: None,
     }
+}
+
+/// A house of which one warehouse does not serve the channel of these tests.
+fn house() -> Network {
+    let site = Site {
+        channels: vec!["edi".into()],
+        ..Site::default()
+    };
+    Network([(WarehouseCode::new("EDI-ONLY").unwrap(), site)].into())
 }
 
 fn cancel() -> OrderCommand {
@@ -124,7 +138,7 @@ impl World {
         let mut world = Self {
             now: Timestamp::from_millis(1_000_000),
             sequence: 0,
-            reference: Reference::default(),
+            reference: Reference::of(Ownership::standard(), house()),
             stocks: BTreeMap::new(),
             contracts: BTreeMap::new(),
             orders: BTreeMap::new(),

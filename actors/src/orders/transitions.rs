@@ -156,6 +156,7 @@ pub const TRANSITIONS: &[Transition] = &[
     ),
     row(Some(Status::Pricing), Cause::Alarm, &[Status::Exception]),
     row(Some(Status::Pricing), Cause::Cancel, &[Status::Releasing]),
+    row(Some(Status::Reserving), Cause::Priced, &[Status::Exception]),
     row(
         Some(Status::Reserving),
         Cause::StockAnswered,
@@ -166,7 +167,7 @@ pub const TRANSITIONS: &[Transition] = &[
     row(
         Some(Status::Reserving),
         Cause::Retry,
-        &[Status::Booking, Status::Releasing],
+        &[Status::Booking, Status::Releasing, Status::Exception],
     ),
     row(
         Some(Status::Booking),

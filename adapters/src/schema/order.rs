@@ -1,15 +1,18 @@
 //! Orders as channels send them, and what people and warehouses do with them.
 
 use super::error::DecodeError;
-use super::fields::{Code, CurrencyCode, List, Moment, Note, PositiveUnits, Rank};
+use super::fields::{Code, CurrencyCode, List, Moment, Note, PositiveUnits, Rank, Text};
 use super::limits::{MAX_LINES, MAX_WAREHOUSES};
 use super::message::{Body, Command};
 use super::stock::{Channel, OrderNumber, OrderReference, Warehouse};
 use lockstep_actors::domain::Message;
-use lockstep_actors::ids::{CustomerId, DocumentId, OrderKey, Reason, Sku, SystemName, WarehouseCode};
+use lockstep_actors::ids::{
+    CustomerId, DocumentId, OrderKey, Reason, Region, Sku, SystemName, WarehouseCode,
+};
 use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::money::Currency;
 use lockstep_actors::orders::command::{OrderCommand, OrderLine, OrderRequest, ShipLine};
+use lockstep_actors::orders::sourcing::Sourcing;
 use lockstep_actors::orders::state::Policy;
 use lockstep_actors::pricing::contract::Customers;
 use lockstep_actors::quantity::PositiveQuantity;
@@ -35,6 +38,13 @@ pub struct OrderSubmit {
     /// Where it may be taken from, the preferred one first, each once.
     #[schemars(with = "List<Warehouse, 1, MAX_WAREHOUSES>")]
     pub warehouses: List<WarehouseCode, 1, MAX_WAREHOUSES>,
+    /// How the warehouses are chosen among those; `listed` if absent.
+    #[serde(default)]
+    pub sourcing: SourcingPolicy,
+    /// Where it goes to, as the house divides its world: for sourcing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<{ Region::MAX_BYTES }>>")]
+    pub ship_to_region: Option<Region>,
     /// What if there is not enough; `ship-complete` if absent.
     #[serde(default)]
     pub policy: ShortagePolicy,
@@ -72,6 +82,43 @@ impl SubmitLine {
         // A list has at most 500 places.
         self.line
             .unwrap_or_else(|| u16::try_from(place + 1).unwrap_or(u16::MAX))
+    }
+}
+
+/// How warehouses are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourcingPolicy {
+    /// One after the other, as the order lists them.
+    #[default]
+    Listed,
+    /// As few as cover the order.
+    FewestSplits,
+    /// The nearest to the order's region first.
+    Nearest,
+    /// Those that cost least by the house's cost table.
+    Cheapest,
+}
+
+impl From<SourcingPolicy> for Sourcing {
+    fn from(policy: SourcingPolicy) -> Self {
+        match policy {
+            SourcingPolicy::Listed => Self::Listed,
+            SourcingPolicy::FewestSplits => Self::FewestSplits,
+            SourcingPolicy::Nearest => Self::Nearest,
+            SourcingPolicy::Cheapest => Self::Cheapest,
+        }
+    }
+}
+
+impl From<Sourcing> for SourcingPolicy {
+    fn from(sourcing: Sourcing) -> Self {
+        match sourcing {
+            Sourcing::Listed => Self::Listed,
+            Sourcing::FewestSplits => Self::FewestSplits,
+            Sourcing::Nearest => Self::Nearest,
+            Sourcing::Cheapest => Self::Cheapest,
+        }
     }
 }
 
@@ -155,6 +202,8 @@ impl Command for OrderSubmit {
             currency: self.currency,
             lines: lines.collect(),
             warehouses: self.warehouses.into_inner(),
+            sourcing: self.sourcing.into(),
+            ship_to_region: self.ship_to_region,
             policy: self.policy.into(),
             priority: self.priority,
             customers: self.customers.into(),

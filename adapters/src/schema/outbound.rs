@@ -4,6 +4,8 @@
 
 use super::fields::{Amount, Code, CurrencyCode, Moment, Note, SignedUnits, Units};
 use super::message::Body;
+use super::order::SourcingPolicy;
+use super::stock::Warehouse;
 use lockstep_actors::domain::Reply;
 use lockstep_actors::governance::audit::AuditReply;
 use lockstep_actors::governance::record::RecordReply;
@@ -13,6 +15,7 @@ use lockstep_actors::inventory::numbering::ResyncWanted;
 use lockstep_actors::money::Currency;
 use lockstep_actors::orders::command::{LineSummary, OrderReply, OrderSummary};
 use lockstep_actors::orders::effects::OrderStatus;
+use lockstep_actors::orders::sourcing::{Restriction, SourcingPlan};
 use lockstep_actors::orders::state::Status;
 use lockstep_actors::pricing::contract::ContractReply;
 use lockstep_actors::pricing::list::ListPriceReply;
@@ -157,6 +160,9 @@ pub struct OrderView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
     pub erp_number: Option<DocumentId>,
+    /// From which warehouses it is taken and why, unless they are asked as the order lists them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sourcing: Option<SourcingView>,
     /// What a person must settle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exception: Option<ExceptionView>,
@@ -164,6 +170,62 @@ pub struct OrderView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Note>")]
     pub reason: Option<String>,
+}
+
+/// From which warehouses an order is taken, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SourcingView {
+    /// How they were chosen.
+    pub policy: SourcingPolicy,
+    /// Those that were chosen.
+    #[schemars(with = "Vec<Warehouse>")]
+    pub chosen: Vec<WarehouseCode>,
+    /// Those that the order lists but that may not serve it.
+    pub excluded: Vec<ExcludedView>,
+    /// What the choice costs by the house's cost table, for what was there.
+    pub cost: u64,
+    /// How many units the choice did not cover.
+    #[schemars(with = "Units")]
+    pub uncovered: Quantity,
+}
+
+/// A warehouse that may not serve an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ExcludedView {
+    /// Which.
+    #[schemars(with = "Warehouse")]
+    pub warehouse: WarehouseCode,
+    /// Why: it serves other channels, or other regions.
+    pub because: RestrictionView,
+}
+
+/// Why a warehouse may not serve an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestrictionView {
+    /// It does not serve the order's channel.
+    Channel,
+    /// It does not serve the order's region, or the order names none.
+    Region,
+}
+
+impl From<SourcingPlan> for SourcingView {
+    fn from(plan: SourcingPlan) -> Self {
+        let excluded = plan.excluded.into_iter().map(|excluded| ExcludedView {
+            warehouse: excluded.warehouse,
+            because: match excluded.because {
+                Restriction::Channel => RestrictionView::Channel,
+                Restriction::Region => RestrictionView::Region,
+            },
+        });
+        Self {
+            policy: plan.policy.into(),
+            chosen: plan.chosen,
+            excluded: excluded.collect(),
+            cost: plan.cost,
+            uncovered: plan.uncovered,
+        }
+    }
 }
 
 /// What a person must settle about an order.
@@ -236,6 +298,7 @@ impl OrderView {
             lines: summary.lines.into_iter().map(Into::into).collect(),
             price: summary.quote.map(Into::into),
             erp_number: summary.erp_number,
+            sourcing: summary.sourcing.map(|plan| (*plan).into()),
             exception: summary.exception.map(|(exception, since)| ExceptionView {
                 kind: exception.name().to_owned(),
                 reason: exception.to_string(),

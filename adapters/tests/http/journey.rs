@@ -353,3 +353,39 @@ async fn the_operators_endpoints_answer() {
     }
     rig.stop().await;
 }
+
+#[actix_web::test]
+async fn an_order_says_from_which_warehouses_it_is_taken_and_why() {
+    let rig = Rig::start().await;
+    let stock = |sku: &str, warehouse: &str, quantity: u64| {
+        json!({ "id": format!("{sku}-{warehouse}"), "sku": sku, "warehouse": warehouse,
+            "change": { "receipt": { "quantity": quantity, "document": "GR-1" } } })
+    };
+    let stock = json!([stock("A", "W1", 10), stock("A", "W2", 6), stock("B", "W2", 5)]);
+    rig.post("/v1/stock-events", &stock).await.ok();
+    for sku in ["A", "B"] {
+        rig.post("/v1/prices", &price(sku, "2.00")).await.ok();
+    }
+    let mut order = order("1", "A", 6);
+    order["lines"] = json!([{ "sku": "A", "quantity": 6 }, { "sku": "B", "quantity": 5 }]);
+    order["warehouses"] = json!(["W1", "W2"]);
+    order["sourcing"] = json!("fewest-splits");
+    rig.post("/v1/orders", &order).await.ok();
+    let booked = rig
+        .until("/v1/orders/web/1", |answer| answer.body["status"] == "booked")
+        .await
+        .body;
+    let expected =
+        json!({ "policy": "fewest-splits", "chosen": ["W2"], "excluded": [], "cost": 0, "uncovered": 0 });
+    assert_eq!(booked["sourcing"], expected);
+    let levels = rig.get("/v1/availability?sku=A").await.ok().body;
+    let levels = &levels["items"][0]["levels"];
+    assert_eq!(
+        (&levels[0]["available"], &levels[1]["available"]),
+        (&10.into(), &0.into())
+    );
+
+    order["number"] = "2".into();
+    order["sourcing"] = "closest".into();
+    rig.post("/v1/orders", &order).await.problem(422, "invalid-field");
+}

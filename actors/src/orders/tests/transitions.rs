@@ -209,6 +209,14 @@ fn cancelled_while_the_erp_fails() -> World {
     world
 }
 
+fn served_by_nobody() -> World {
+    let mut world = six_held();
+    let order = world.order("1", &[("A", 6)], &["EDI-ONLY"], Policy::ShipComplete);
+    world.tell(&order, OrderCommand::Retry);
+    assert_eq!(world.status(&order), Status::Exception);
+    world
+}
+
 #[test]
 fn a_shipment_that_is_answered_late_is_never_cancelled() {
     let kept = shipped_while_cancelled(ERP_REFUSES_TO_CANCEL);
@@ -224,6 +232,7 @@ fn every_row_of_the_table_happens_and_nothing_else_does() {
         cancelled_while_the_erp_fails(),
         shipped_while_cancelled(ERP_REFUSES_TO_CANCEL),
         shipped_while_cancelled(0),
+        served_by_nobody(),
     ];
     for act in [OrderCommand::Retry, cancel(), reject()] {
         stories.extend(released_too_late(&act));

@@ -1,0 +1,349 @@
+//! Sourcing: from which of its warehouses an order is taken, and in which order they are asked.
+//!
+//! The plan is made from the published availability when reserving begins. It is a wish: what a warehouse really holds it
+//! says itself, and what it lacks the next one is asked for, so that a plan that has aged costs a split, never a unit.
+//!
+//! Rules, the same for every order:
+//! 1. a warehouse that does not serve the order's channel or region is left out, and the plan says why;
+//! 2. of what is left, the policy chooses and orders ([`Sourcing`]);
+//! 3. those that were not chosen come last, as the order lists them;
+//! 4. ties go to the warehouse that the order lists first: the same order, network and stock give the same plan.
+//!
+//! Up to [`MAX_COMPARED`] warehouses every choice of them is compared; of more, one is added at a time, always the one that
+//! leaves least uncovered.
+
+use super::command::{OrderLine, OrderRequest};
+use crate::ids::{Region, Sku, WarehouseCode};
+use crate::quantity::Quantity;
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Up to how many warehouses every choice is compared: 255 choices.
+pub const MAX_COMPARED: usize = 8;
+
+/// How warehouses are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sourcing {
+    /// One after the other, as the order lists them.
+    #[default]
+    Listed,
+    /// As few warehouses as cover the order; of equally few the nearest, then the cheapest. A line is taken whole where it
+    /// can be.
+    FewestSplits,
+    /// The nearest to the order's region first.
+    Nearest,
+    /// Those that cost least by the cost table: so much a shipment, so much a unit.
+    Cheapest,
+}
+
+/// What is known of the house's warehouses. One that is not listed serves everybody, costs nothing and lies nowhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network(pub BTreeMap<WarehouseCode, Site>);
+
+/// A warehouse.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Site {
+    /// The channels that it serves; empty for all.
+    pub channels: Vec<CompactString>,
+    /// The regions that it serves; empty for all.
+    pub regions: Vec<Region>,
+    /// What a shipment from it costs, whatever is in it, in the house's smallest unit of money.
+    pub shipment_cost: u32,
+    /// What a unit from it costs more, in the house's smallest unit of money.
+    pub unit_cost: u32,
+    /// How far it is to a region, in whatever unit the house counts. A region that is not listed is farthest.
+    pub distances: BTreeMap<Region, u32>,
+}
+
+/// From where an order is to be taken, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourcingPlan {
+    /// How it was chosen.
+    pub policy: Sourcing,
+    /// Warehouses that the order lists but that may not serve it.
+    pub excluded: Vec<Excluded>,
+    /// The warehouses that were chosen, as the order lists them.
+    pub chosen: Vec<WarehouseCode>,
+    /// For each line the warehouses in the order in which they are asked.
+    pub lines: Vec<LineSources>,
+    /// What the choice costs by the cost table, for what is there.
+    pub cost: u64,
+    /// How many units the choice does not cover.
+    pub uncovered: Quantity,
+}
+
+impl SourcingPlan {
+    /// Whether there is any warehouse that may serve the order.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        self.lines.iter().all(|line| !line.warehouses.is_empty())
+    }
+}
+
+/// A warehouse that may not serve an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Excluded {
+    /// Which.
+    pub warehouse: WarehouseCode,
+    /// Why.
+    pub because: Restriction,
+}
+
+/// Why a warehouse may not serve an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restriction {
+    /// It does not serve the order's channel.
+    Channel,
+    /// It does not serve the order's region, or the order names none.
+    Region,
+}
+
+/// In which order a line's warehouses are asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineSources {
+    /// The line.
+    pub line: u16,
+    /// The warehouses, the first one first.
+    pub warehouses: Vec<WarehouseCode>,
+}
+
+impl Network {
+    fn restriction(
+        &self,
+        channel: &str,
+        request: &OrderRequest,
+        warehouse: WarehouseCode,
+    ) -> Option<Restriction> {
+        let site = self.0.get(&warehouse)?;
+        if !site.channels.is_empty() && !site.channels.iter().any(|served| served == channel) {
+            return Some(Restriction::Channel);
+        }
+        let region = request.ship_to_region.as_ref();
+        let serves = site.regions.is_empty() || region.is_some_and(|region| site.regions.contains(region));
+        (!serves).then_some(Restriction::Region)
+    }
+}
+
+/// What there is to choose from.
+struct Choice<'a> {
+    request: &'a OrderRequest,
+    /// The warehouses that may serve the order, as it lists them.
+    candidates: Vec<Candidate>,
+    /// Each SKU's demand, and what each candidate has of it, never negative.
+    demands: Vec<Demand<'a>>,
+}
+
+#[derive(Clone, Copy)]
+struct Candidate {
+    warehouse: WarehouseCode,
+    shipment_cost: u64,
+    unit_cost: u64,
+    distance: u64,
+}
+
+struct Demand<'a> {
+    sku: &'a Sku,
+    wanted: Quantity,
+    available: Vec<Quantity>,
+}
+
+/// What a set of candidates, by their places in rising order, comes to. Less is better.
+struct Score {
+    uncovered: Quantity,
+    cost: u64,
+    distance: u64,
+}
+
+/// Plans where an order is taken from. `available` says what can be sold of a SKU in a warehouse.
+#[must_use]
+pub fn plan(
+    channel: &str,
+    request: &OrderRequest,
+    network: &Network,
+    available: impl Fn(&Sku, WarehouseCode) -> Quantity,
+) -> SourcingPlan {
+    let (mut excluded, mut candidates) = (Vec::new(), Vec::new());
+    for &warehouse in &request.warehouses {
+        match network.restriction(channel, request, warehouse) {
+            Some(because) => excluded.push(Excluded { warehouse, because }),
+            None => candidates.push(Candidate::of(network, request, warehouse)),
+        }
+    }
+    let demands = demands(request, &candidates, available);
+    let choice = Choice {
+        request,
+        candidates,
+        demands,
+    };
+    let chosen = choice.choose();
+    let score = choice.score(&chosen);
+    SourcingPlan {
+        policy: request.sourcing,
+        excluded,
+        chosen: chosen
+            .iter()
+            .map(|&place| choice.candidates[place].warehouse)
+            .collect(),
+        lines: request
+            .lines
+            .iter()
+            .map(|line| choice.sources(line, &chosen))
+            .collect(),
+        cost: score.cost,
+        uncovered: score.uncovered,
+    }
+}
+
+fn demands<'a>(
+    request: &'a OrderRequest,
+    candidates: &[Candidate],
+    available: impl Fn(&Sku, WarehouseCode) -> Quantity,
+) -> Vec<Demand<'a>> {
+    let mut wanted = BTreeMap::<&Sku, Quantity>::new();
+    for line in &request.lines {
+        let sum = wanted.entry(&line.sku).or_default();
+        *sum = sum.plus(line.quantity.get());
+    }
+    wanted
+        .into_iter()
+        .map(|(sku, wanted)| Demand {
+            sku,
+            wanted,
+            available: candidates
+                .iter()
+                .map(|candidate| available(sku, candidate.warehouse).at_least_zero())
+                .collect(),
+        })
+        .collect()
+}
+
+impl Candidate {
+    fn of(network: &Network, request: &OrderRequest, warehouse: WarehouseCode) -> Self {
+        let nowhere = Site::default();
+        let site = network.0.get(&warehouse).unwrap_or(&nowhere);
+        let region = request.ship_to_region.as_ref();
+        let distance = region.and_then(|region| site.distances.get(region));
+        Self {
+            warehouse,
+            shipment_cost: site.shipment_cost.into(),
+            unit_cost: site.unit_cost.into(),
+            distance: distance.map_or(u64::from(u32::MAX) + 1, |&distance| distance.into()),
+        }
+    }
+}
+
+impl Choice<'_> {
+    /// The places of the candidates that are chosen, rising.
+    fn choose(&self) -> Vec<usize> {
+        match self.request.sourcing {
+            Sourcing::Listed | Sourcing::Nearest => (0..self.candidates.len()).collect(),
+            Sourcing::FewestSplits | Sourcing::Cheapest => {
+                if self.candidates.len() <= MAX_COMPARED {
+                    self.best_of_all()
+                } else {
+                    self.one_at_a_time()
+                }
+            }
+        }
+    }
+
+    fn best_of_all(&self) -> Vec<usize> {
+        let sets = (0_u32..1 << self.candidates.len()).map(|set| {
+            let is_in = |place: &usize| set & (1 << *place) != 0;
+            (0..self.candidates.len()).filter(is_in).collect::<Vec<_>>()
+        });
+        sets.min_by_key(|set| self.rank(set)).unwrap_or_default()
+    }
+
+    /// Adds what leaves least uncovered, until no more helps.
+    fn one_at_a_time(&self) -> Vec<usize> {
+        let mut chosen: Vec<usize> = Vec::new();
+        loop {
+            let uncovered = self.score(&chosen).uncovered;
+            let larger = (0..self.candidates.len())
+                .filter(|place| !chosen.contains(place))
+                .map(|place| {
+                    let mut larger = chosen.clone();
+                    larger.push(place);
+                    larger.sort_unstable();
+                    larger
+                });
+            match larger.min_by_key(|set| self.rank(set)) {
+                Some(best) if self.score(&best).uncovered < uncovered => chosen = best,
+                Some(_) | None => return chosen,
+            }
+        }
+    }
+
+    /// What makes one set better than another: what it covers before all else, at last who is listed first.
+    fn rank(&self, set: &[usize]) -> (Quantity, u64, u64, u64, Vec<usize>) {
+        let Score {
+            uncovered,
+            cost,
+            distance,
+        } = self.score(set);
+        let places = set.to_vec();
+        match self.request.sourcing {
+            Sourcing::Cheapest => (uncovered, cost, set.len() as u64, distance, places),
+            Sourcing::Listed | Sourcing::FewestSplits | Sourcing::Nearest => {
+                (uncovered, set.len() as u64, distance, cost, places)
+            }
+        }
+    }
+
+    /// Takes each SKU where a unit costs least first.
+    fn score(&self, set: &[usize]) -> Score {
+        let mut by_cost = set.to_vec();
+        by_cost.sort_by_key(|&place| (self.candidates[place].unit_cost, place));
+        let mut cost = set
+            .iter()
+            .map(|&place| self.candidates[place].shipment_cost)
+            .fold(0_u64, u64::saturating_add);
+        let mut uncovered = Quantity::ZERO;
+        for demand in &self.demands {
+            let mut wanted = demand.wanted;
+            for &place in &by_cost {
+                let taken = wanted.min(demand.available[place]);
+                wanted = wanted.minus(taken);
+                let units = u64::try_from(taken.units()).unwrap_or(0);
+                cost = cost.saturating_add(units.saturating_mul(self.candidates[place].unit_cost));
+            }
+            uncovered = uncovered.plus(wanted);
+        }
+        let distances = set.iter().map(|&place| self.candidates[place].distance);
+        Score {
+            uncovered,
+            cost,
+            distance: distances.fold(0, u64::saturating_add),
+        }
+    }
+
+    fn sources(&self, line: &OrderLine, chosen: &[usize]) -> LineSources {
+        let mut places: Vec<usize> = (0..self.candidates.len()).collect();
+        let of_sku = self.demands.iter().find(|demand| *demand.sku == line.sku);
+        let has = |place: usize| of_sku.map_or(Quantity::ZERO, |demand| demand.available[place]);
+        let wanted = line.quantity.get();
+        places.sort_by_key(|&place| {
+            let candidate = &self.candidates[place];
+            let order = match self.request.sourcing {
+                Sourcing::Listed => (0, Quantity::ZERO),
+                Sourcing::Nearest => (candidate.distance, Quantity::ZERO),
+                Sourcing::Cheapest => (candidate.unit_cost, Quantity::ZERO),
+                // Whole where it can be, else where there is most.
+                Sourcing::FewestSplits => (0, wanted.minus(has(place)).at_least_zero()),
+            };
+            (!chosen.contains(&place), order, place)
+        });
+        LineSources {
+            line: line.line,
+            warehouses: places
+                .into_iter()
+                .map(|place| self.candidates[place].warehouse)
+                .collect(),
+        }
+    }
+}
