@@ -38,6 +38,8 @@ pub struct StockLevel {
 /// What is unusual about a stock.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LevelDetail {
+    /// What of `reserved` is held by holds that end by themselves.
+    pub soft: Quantity,
     /// How much of what is held is not there.
     pub shortfall: Quantity,
     /// Whether numbered changes are missing and a new count is asked for.

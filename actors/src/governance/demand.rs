@@ -3,6 +3,7 @@
 use crate::domain::Message;
 use crate::ids::{HoldId, OrderKey};
 use crate::inventory::command::StockCommand;
+use crate::inventory::holds::HoldChange;
 use crate::orders::command::OrderCommand;
 use crate::pricing::contract::ContractCommand;
 use crate::pricing::list::ListPriceCommand;
@@ -253,6 +254,12 @@ fn of_stock(command: &StockCommand) -> Demand<'_> {
     match command {
         StockCommand::Show => Demand::Nothing,
         StockCommand::Hold(hold) => Demand::of_hold(&hold.id, RESERVE),
+        StockCommand::HoldLines(lines) => Demand::about(Attribute::StockReservation, RESERVE, &lines.order),
+        StockCommand::ChangeHold { id, change } => match change {
+            HoldChange::Expire(_) | HoldChange::Reduce(_) => Demand::of_hold(id, RESERVE),
+            // Another order's channel is concerned as well: neither may do it alone.
+            HoldChange::Transfer(_) => Demand::of_hold(id, UPDATE),
+        },
         StockCommand::Release { id, .. } => Demand::of_hold(id, RESERVE),
         StockCommand::ConfirmPick { id } => Demand::of_hold(id, UPDATE),
         StockCommand::Ship { .. }

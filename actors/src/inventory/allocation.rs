@@ -370,12 +370,10 @@ pub(super) fn keep_count(book: &mut Book, event: &StockEvent) {
     };
     if let Some((class, more)) = channels.taken_by(event) {
         add(&mut channels.taken, (class, more));
-        if more > Quantity::ZERO {
-            let taken = Quantity::ZERO;
-            let counted = channels.counted.entry(hold.clone());
-            let counted = counted.or_insert(CountedHold { class, taken });
-            counted.taken = counted.taken.plus(more);
-        }
+        let taken = Quantity::ZERO;
+        let counted = channels.counted.entry(hold.clone());
+        let counted = counted.or_insert(CountedHold { class, taken });
+        counted.taken = counted.taken.plus(more);
     }
     if !book.holds.contains_key(hold) {
         channels.counted.remove(hold);

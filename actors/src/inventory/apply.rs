@@ -49,6 +49,8 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             },
         ),
         StockEvent::Picked { id, at } => pick(state, id, *at),
+        StockEvent::ExpirySet { id, expires } => change(state, id, |hold| hold.expires = *expires),
+        StockEvent::Reduced { id, quantity, at } => reduce(state, id, *quantity, *at),
         StockEvent::HeldAgain { id, granted, at } => hold_again(state, id, *granted, *at),
         StockEvent::Shipped { id, quantity, at, .. } => ship(state, id, *quantity, *at),
         StockEvent::Received {
@@ -101,6 +103,13 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             .holds()
             .fold(Quantity::ZERO, |sum, (_, hold)| sum.plus(hold.open())),
         "reserved is the sum of the live holds"
+    );
+    debug_assert_eq!(
+        state.soft(),
+        state
+            .holds()
+            .fold(Quantity::ZERO, |sum, (_, hold)| sum.plus(hold.soft())),
+        "soft is the sum of the live holds that end by themselves"
     );
 }
 
@@ -157,7 +166,9 @@ fn hold(
         expires,
         picked: None,
     };
-    book(state).holds.insert(id.clone(), hold);
+    let book = book(state);
+    book.soft = book.soft.plus(hold.soft());
+    book.holds.insert(id.clone(), hold);
     if let Some(expires) = expires {
         wake_by(state, expires);
     }
@@ -165,6 +176,8 @@ fn hold(
 
 fn end_hold(state: &mut StockState, id: &HoldId, end: HoldEnd, at: Timestamp) {
     let hold = book(state).holds.remove(id);
+    let soft = hold.as_ref().map_or(Quantity::ZERO, Hold::soft);
+    book(state).soft = state.soft().minus(soft);
     let waited = wait_no_more(book(state), id);
     if hold.is_none() && waited.is_none() {
         return;
@@ -222,9 +235,41 @@ fn remember(state: &mut StockState, closed: ClosedHold) {
 }
 
 fn pick(state: &mut StockState, id: &HoldId, at: Timestamp) {
-    if let Some(hold) = book(state).holds.get_mut(id) {
+    change(state, id, |hold| {
         hold.picked = Some(at);
         hold.expires = None;
+    });
+}
+
+/// Changes a live hold but for what it holds, and what follows from when it ends.
+fn change(state: &mut StockState, id: &HoldId, change: impl FnOnce(&mut Hold)) {
+    let book = book(state);
+    let Some(hold) = book.holds.get_mut(id) else {
+        return;
+    };
+    let before = hold.soft();
+    change(hold);
+    book.soft = book.soft.minus(before).plus(hold.soft());
+    if let Some(expires) = hold.expires {
+        wake_by(state, expires);
+    }
+}
+
+fn reduce(state: &mut StockState, id: &HoldId, less: PositiveQuantity, at: Timestamp) {
+    let mut reduced = false;
+    let mut is_open = true;
+    change(state, id, |hold| {
+        if let Some(granted) = hold.granted.get().minus(less.get()).positive() {
+            hold.granted = granted;
+            reduced = true;
+        }
+        is_open = hold.open() > Quantity::ZERO;
+    });
+    if reduced {
+        state.reserved = state.reserved.minus(less.get());
+    }
+    if !is_open {
+        end_hold(state, id, HoldEnd::Shipped, at);
     }
 }
 
@@ -239,11 +284,13 @@ fn ship(state: &mut StockState, id: &HoldId, quantity: PositiveQuantity, at: Tim
     let Some(hold) = book(state).holds.get_mut(id) else {
         return;
     };
+    let soft = hold.soft();
     hold.shipped = hold.shipped.plus(quantity.get());
     hold.picked = hold.picked.or(Some(at));
     hold.expires = None;
     let open = hold.open();
     state.reserved = state.reserved.minus(quantity.get());
+    book(state).soft = state.soft().minus(soft);
     let waits = book(state)
         .backorders
         .as_ref()

@@ -361,6 +361,8 @@ fn ended(event: &StockEvent) -> Option<&HoldId> {
         | StockEvent::Granted { .. }
         | StockEvent::Barred { .. }
         | StockEvent::Picked { .. }
+        | StockEvent::ExpirySet { .. }
+        | StockEvent::Reduced { .. }
         | StockEvent::HeldAgain { .. }
         | StockEvent::Shipped { .. }
         | StockEvent::Received { .. }
@@ -384,7 +386,7 @@ fn gain(state: &StockState, event: &StockEvent) -> Quantity {
         StockEvent::Ended { quantity, .. } => *quantity,
         StockEvent::Held { granted, .. } | StockEvent::HeldAgain { granted, .. } => less(granted.get()),
         StockEvent::Granted { quantity, .. } => less(quantity.get()),
-        StockEvent::Received { quantity, .. } => quantity.get(),
+        StockEvent::Reduced { quantity, .. } | StockEvent::Received { quantity, .. } => quantity.get(),
         StockEvent::Adjusted { .. } | StockEvent::Returned { .. } => {
             let mut after = StockState {
                 on_hand: state.on_hand,
@@ -400,6 +402,7 @@ fn gain(state: &StockState, event: &StockEvent) -> Quantity {
         // What leaves the house was on hand and held.
         StockEvent::Shipped { .. }
         | StockEvent::Backordered { .. }
+        | StockEvent::ExpirySet { .. }
         | StockEvent::Barred { .. }
         | StockEvent::Picked { .. }
         | StockEvent::Expected { .. }

@@ -3,6 +3,7 @@
 use super::allocation::{ChannelPolicy, PolicyFlaw};
 use super::backorder::Priority;
 use super::count::StockCount;
+use super::holds::{HoldChange, HoldLines};
 use super::numbering::ChangeNumber;
 use super::state::{HoldEnd, Stage};
 use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName};
@@ -16,6 +17,15 @@ use serde::{Deserialize, Serialize};
 pub enum StockCommand {
     /// Hold stock for an order's line.
     Hold(HoldStock),
+    /// Hold several lines of an order, all or none.
+    HoldLines(HoldLines),
+    /// Prolong a hold, make it less, or give it to another order.
+    ChangeHold {
+        /// Which.
+        id: HoldId,
+        /// How.
+        change: HoldChange,
+    },
     /// Give a hold back, as far as it has not been shipped. Before its hold, it bars it.
     Release {
         /// Which.
@@ -282,6 +292,29 @@ pub enum StockRefusal {
         /// What there is.
         sellable: Quantity,
     },
+    /// The warehouse has it in hand.
+    #[error("the warehouse has this hold in hand; it no longer expires")]
+    Picked,
+    /// A part of the hold waits for goods.
+    #[error("a part of this hold waits for goods; release it and hold what is wanted")]
+    Waits,
+    /// There is or was a hold of the name that a hold is given to.
+    #[error("there is or was a hold of that name; use a new attempt number")]
+    HoldExists,
+    /// More was shipped than is to be left.
+    #[error("{asked} to be left, {shipped} shipped")]
+    LessThanShipped {
+        /// What was to be left, shipments included.
+        asked: PositiveQuantity,
+        /// What was shipped.
+        shipped: Quantity,
+    },
+    /// A line that is to be held twice.
+    #[error("line {line} is there twice")]
+    RepeatedLine {
+        /// Which.
+        line: u16,
+    },
     /// A hold that may wait, with an expiry.
     #[error("a hold that may wait for goods does not expire; leave the expiry out or do not let it wait")]
     BackorderExpires,
@@ -355,6 +388,8 @@ pub enum Limited {
     Receipts,
     /// Systems that count, or number their changes.
     TellingSystems,
+    /// Lines held together.
+    Lines,
     /// Classes of a channel policy.
     Classes,
     /// Channels of a class.
@@ -378,5 +413,5 @@ spoken!(Bucket {
 spoken!(RangeReason { Negative => "below zero", TooLarge => "above 10^12" });
 spoken!(Limited {
     Holds => "live holds", Receipts => "expected receipts", TellingSystems => "systems that count or number",
-    Classes => "classes in a channel policy", Channels => "channels in a class",
+    Lines => "lines held together", Classes => "classes in a channel policy", Channels => "channels in a class",
 });

@@ -10,6 +10,7 @@ use super::command::{
 };
 use super::count;
 use super::event::StockEvent;
+use super::holds;
 use super::numbering;
 use super::state::{CLOSED_KEPT, Hold, HoldEnd, MAX_EXPECTED, MAX_HOLDS, MAX_TELLING_SYSTEMS, StockState};
 use crate::ids::{DocumentId, HoldId, OrderKey, StockId, SystemName};
@@ -68,6 +69,8 @@ pub(super) fn decide_alone(
             hold.answer_to.as_ref(),
             hold_stock(state, hold, now),
         ),
+        StockCommand::HoldLines(wish) => holds::hold_lines(state, wish, now),
+        StockCommand::ChangeHold { id: hold, change } => holds::change(state, hold, change, now),
         StockCommand::Release { id: hold, answer_to } => {
             answering(id, hold, answer_to.as_ref(), release(state, hold, now))
         }
@@ -245,7 +248,7 @@ fn hold_again(state: &StockState, wish: &HoldStock) -> Option<StockDecision> {
     state.standing(&wish.id).or(granted).map(Decision::answer)
 }
 
-fn hold_stock(state: &StockState, wish: &HoldStock, now: Timestamp) -> StockDecision {
+pub(super) fn hold_stock(state: &StockState, wish: &HoldStock, now: Timestamp) -> StockDecision {
     if let Some(again) = hold_again(state, wish) {
         return again;
     }
@@ -341,12 +344,13 @@ fn confirm_pick(state: &StockState, id: &HoldId, now: Timestamp) -> StockDecisio
             },
             StockReply::Picked,
         ),
-        (HoldEnd::Released | HoldEnd::Shipped | HoldEnd::Expired | HoldEnd::Barred, _) => {
-            refuse(StockRefusal::Ended {
-                end: closed.end,
-                shipped: closed.shipped,
-            })
-        }
+        (
+            HoldEnd::Released | HoldEnd::Shipped | HoldEnd::Expired | HoldEnd::Barred | HoldEnd::Transferred,
+            _,
+        ) => refuse(StockRefusal::Ended {
+            end: closed.end,
+            shipped: closed.shipped,
+        }),
     }
 }
 

@@ -71,6 +71,22 @@ pub enum StockEvent {
         /// When.
         at: Timestamp,
     },
+    /// A hold ends by itself at another time, or no longer does.
+    ExpirySet {
+        /// The hold.
+        id: HoldId,
+        /// When it ends by itself.
+        expires: Option<Timestamp>,
+    },
+    /// A hold holds less.
+    Reduced {
+        /// The hold.
+        id: HoldId,
+        /// How much came back.
+        quantity: PositiveQuantity,
+        /// When.
+        at: Timestamp,
+    },
     /// An expired hold was confirmed and is held again.
     HeldAgain {
         /// The hold.
@@ -209,8 +225,11 @@ impl StockEvent {
             Self::Held { id, granted, .. } | Self::HeldAgain { id, granted, .. } => Some((id, granted.get())),
             Self::Granted { id, quantity, .. } => Some((id, quantity.get())),
             Self::Ended { id, quantity, .. } => Some((id, less(*quantity))),
-            Self::Shipped { id, quantity, .. } => Some((id, less(quantity.get()))),
+            Self::Reduced { id, quantity, .. } | Self::Shipped { id, quantity, .. } => {
+                Some((id, less(quantity.get())))
+            }
             Self::Backordered { .. }
+            | Self::ExpirySet { .. }
             | Self::Barred { .. }
             | Self::Picked { .. }
             | Self::Received { .. }
@@ -247,6 +266,8 @@ impl StockEvent {
             Self::Held { .. }
             | Self::Backordered { .. }
             | Self::Granted { .. }
+            | Self::ExpirySet { .. }
+            | Self::Reduced { .. }
             | Self::Ended { .. }
             | Self::Barred { .. }
             | Self::Picked { .. }

@@ -19,6 +19,7 @@ pub mod command;
 pub mod count;
 mod decide;
 pub mod event;
+pub mod holds;
 pub mod numbering;
 pub mod state;
 #[cfg(test)]

@@ -277,6 +277,8 @@ fn fact(id: &StockId, state: &StockState, change: &StockCommand, now: Timestamp)
             answering(id, hold, answer_to.as_ref(), decision)
         }
         StockCommand::Hold(_)
+        | StockCommand::HoldLines(_)
+        | StockCommand::ChangeHold { .. }
         | StockCommand::Release { .. }
         | StockCommand::ConfirmPick { .. }
         | StockCommand::Expect { .. }

@@ -61,6 +61,8 @@ pub struct Book {
     /// The live holds.
     #[serde(with = "pairs")]
     pub holds: BTreeMap<HoldId, Hold>,
+    /// What is held by holds that end by themselves.
+    pub soft: Quantity,
     /// Holds that ended, oldest first.
     pub closed: Vec<ClosedHold>,
     /// Receipts that are expected, by document.
@@ -113,6 +115,12 @@ impl Hold {
         self.granted.get().minus(self.shipped)
     }
 
+    /// What it still holds, if it ends by itself.
+    #[must_use]
+    pub fn soft(&self) -> Quantity {
+        self.expires.map_or(Quantity::ZERO, |_| self.open())
+    }
+
     /// Whether its time is over.
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
@@ -147,6 +155,8 @@ pub enum HoldEnd {
     Expired,
     /// Released before it arrived; it is refused when it does.
     Barred,
+    /// What of it was not shipped is held for another order.
+    Transferred,
 }
 
 /// A receipt that is expected.
@@ -214,6 +224,12 @@ impl StockState {
         self.position().plus(due).at_least_zero()
     }
 
+    /// What of `reserved` is held by holds that end by themselves.
+    #[must_use]
+    pub fn soft(&self) -> Quantity {
+        self.book.as_ref().map_or(Quantity::ZERO, |book| book.soft)
+    }
+
     /// The live holds.
     pub fn holds(&self) -> impl Iterator<Item = (&HoldId, &Hold)> {
         self.book.iter().flat_map(|book| book.holds.iter())
@@ -270,6 +286,7 @@ impl StockState {
     #[must_use]
     pub fn detail(&self) -> Option<Box<LevelDetail>> {
         let detail = LevelDetail {
+            soft: self.soft(),
             shortfall: self.shortfall(),
             wants_resync: self.wants_resync(),
             classes: self.class_levels(),

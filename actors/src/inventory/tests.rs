@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 mod allocation;
 mod count;
+mod holds;
 mod numbering;
 
 struct Stock {

@@ -39,11 +39,16 @@ pub(super) fn stock_status(refusal: &StockRefusal) -> StatusCode {
         | StockRefusal::Conflict { .. }
         | StockRefusal::Ended { .. }
         | StockRefusal::MoreThanHeld { .. }
+        | StockRefusal::Picked
+        | StockRefusal::Waits
+        | StockRefusal::HoldExists
+        | StockRefusal::LessThanShipped { .. }
         | StockRefusal::NotThere { .. } => StatusCode::CONFLICT,
         StockRefusal::UnknownHold
         | StockRefusal::AlreadyExpired
         | StockRefusal::OutOfRange { .. }
         | StockRefusal::NotNumbered
+        | StockRefusal::RepeatedLine { .. }
         | StockRefusal::Policy(_)
         | StockRefusal::UnknownDocument
         | StockRefusal::BackorderExpires

@@ -26,6 +26,8 @@ fn of_stock(command: &StockCommand) -> Scope {
     match command {
         StockCommand::Show => Scope::StockRead,
         StockCommand::Hold(_)
+        | StockCommand::HoldLines(_)
+        | StockCommand::ChangeHold { .. }
         | StockCommand::Release { .. }
         | StockCommand::ConfirmPick { .. }
         | StockCommand::Ship { .. }

@@ -327,6 +327,9 @@ pub struct StockLevelView {
     /// Held for orders.
     #[schemars(with = "Units")]
     pub reserved: Quantity,
+    /// What of it is held by holds that end by themselves.
+    #[schemars(with = "Units")]
+    pub soft: Quantity,
     /// How much of what is held is not there.
     #[schemars(with = "Units")]
     pub shortfall: Quantity,
@@ -385,6 +388,7 @@ impl From<StockLevel> for StockLevelView {
             available: level.available,
             on_hand: level.on_hand,
             reserved: level.reserved,
+            soft: detail.soft,
             shortfall: detail.shortfall,
             resync_wanted: detail.wants_resync,
             classes: detail.classes.into_iter().map(Into::into).collect(),

@@ -13,6 +13,7 @@ use lockstep_actors::inventory::command::{
     Adjustment, Condition, HoldMode, HoldStock, ShipQuantity, StockCommand,
 };
 use lockstep_actors::inventory::count::StockCount;
+use lockstep_actors::inventory::holds::{HoldChange, HoldLines, MAX_LINES as MAX_HELD_LINES};
 use lockstep_actors::inventory::numbering::ChangeNumber;
 use lockstep_actors::inventory::state::Stage;
 use lockstep_actors::money::Percent;
@@ -117,6 +118,26 @@ pub enum StockChange {
         /// When it ends by itself; never if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires_at: Option<Moment>,
+    },
+    /// Several lines of an order are held, all or none: lines of one SKU that fit alone but not together.
+    HoldLines {
+        /// The order.
+        order: OrderReference,
+        /// The attempt, from 1; 1 if absent.
+        #[serde(default = "first")]
+        attempt: u16,
+        /// The lines.
+        lines: List<HeldLine, 1, MAX_HELD_LINES>,
+        /// When they end by themselves; never if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Moment>,
+    },
+    /// A hold ends by itself at another time, holds less, or is given to another order.
+    ChangeHold {
+        /// The hold.
+        hold: HoldReference,
+        /// What becomes of it.
+        to: HeldChange,
     },
     /// A hold is given back, as far as it has not been shipped.
     Release {
@@ -346,6 +367,31 @@ pub struct HoldReference {
     pub attempt: u16,
 }
 
+/// A line to be held together with others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeldLine {
+    /// The order's line.
+    pub line: u16,
+    /// How much.
+    #[schemars(with = "PositiveUnits")]
+    pub quantity: PositiveQuantity,
+}
+
+/// What becomes of a hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum HeldChange {
+    /// It ends by itself then.
+    ExpiresAt(Moment),
+    /// It no longer ends by itself.
+    Firm,
+    /// It holds this much, shipments included; not more than before.
+    Quantity(#[schemars(with = "PositiveUnits")] PositiveQuantity),
+    /// What of it was not shipped is held under this name.
+    Hold(HoldReference),
+}
+
 fn first() -> u16 {
     1
 }
@@ -406,6 +452,8 @@ impl StockChange {
             | Self::Return { .. }
             | Self::Ship { .. } => true,
             Self::Hold { .. }
+            | Self::HoldLines { .. }
+            | Self::ChangeHold { .. }
             | Self::Release { .. }
             | Self::Pick { .. }
             | Self::Expected { .. }
@@ -474,6 +522,30 @@ impl StockChange {
                 // Whoever holds stock by message is answered by message; the order did not ask.
                 answer_to: None,
             }),
+            Self::HoldLines {
+                order,
+                attempt,
+                lines,
+                expires_at,
+            } => StockCommand::HoldLines(HoldLines {
+                order: order.key("body.change.hold-lines.order")?,
+                attempt,
+                lines: lines
+                    .into_inner()
+                    .into_iter()
+                    .map(|line| (line.line, line.quantity))
+                    .collect(),
+                expires: expires_at.map(|moment| moment.0),
+            }),
+            Self::ChangeHold { hold, to } => StockCommand::ChangeHold {
+                id: hold.id()?,
+                change: match to {
+                    HeldChange::ExpiresAt(moment) => HoldChange::Expire(Some(moment.0)),
+                    HeldChange::Firm => HoldChange::Expire(None),
+                    HeldChange::Quantity(quantity) => HoldChange::Reduce(quantity),
+                    HeldChange::Hold(to) => HoldChange::Transfer(to.id()?),
+                },
+            },
             Self::Release { hold } => StockCommand::Release {
                 id: hold.id()?,
                 answer_to: None,

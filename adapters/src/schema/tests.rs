@@ -5,6 +5,7 @@ use super::*;
 use lockstep_actors::domain::{Distributor, Message};
 use lockstep_actors::ids::{StockId, SystemName, WarehouseCode};
 use lockstep_actors::inventory::command::StockCommand;
+use lockstep_actors::inventory::holds::HoldChange;
 use lockstep_actors::orders::command::OrderCommand;
 use lockstep_actors::pricing::list::ListPriceCommand;
 use lockstep_runtime::message::{Envelope, MessageId};
@@ -126,6 +127,56 @@ fn every_stock_change_becomes_its_command() {
         (
             json!({ "hold": { "hold": hold, "quantity": 3, "expires_at": due } }),
             |c| matches!(c, StockCommand::Hold(hold) if hold.id.attempt == 1 && hold.expires.is_some()),
+        ),
+        (
+            json!({ "hold-lines": { "order": { "channel": "shop", "number": "1" }, "expires_at": due,
+                "lines": [{ "line": 1, "quantity": 3 }, { "line": 2, "quantity": 3 }] } }),
+            |c| matches!(c, StockCommand::HoldLines(lines) if lines.lines.len() == 2 && lines.attempt == 1),
+        ),
+        (
+            json!({ "change-hold": { "hold": hold, "to": { "expires-at": due } } }),
+            |c| {
+                matches!(
+                    c,
+                    StockCommand::ChangeHold {
+                        change: HoldChange::Expire(Some(_)),
+                        ..
+                    }
+                )
+            },
+        ),
+        (json!({ "change-hold": { "hold": hold, "to": "firm" } }), |c| {
+            matches!(
+                c,
+                StockCommand::ChangeHold {
+                    change: HoldChange::Expire(None),
+                    ..
+                }
+            )
+        }),
+        (
+            json!({ "change-hold": { "hold": hold, "to": { "quantity": 2 } } }),
+            |c| {
+                matches!(
+                    c,
+                    StockCommand::ChangeHold {
+                        change: HoldChange::Reduce(_),
+                        ..
+                    }
+                )
+            },
+        ),
+        (
+            json!({ "change-hold": { "hold": hold, "to": { "hold": hold } } }),
+            |c| {
+                matches!(
+                    c,
+                    StockCommand::ChangeHold {
+                        change: HoldChange::Transfer(_),
+                        ..
+                    }
+                )
+            },
         ),
         (json!({ "release": { "hold": hold } }), |c| {
             matches!(c, StockCommand::Release { .. })

@@ -134,3 +134,37 @@ async fn s25_a_policy_says_what_each_channel_sees_and_may_take() {
         .problem(422, "policy");
     rig.stop().await;
 }
+
+#[actix_web::test]
+async fn s23_s27_holds_are_taken_together_prolonged_reduced_and_given_away() {
+    let rig = Rig::start().await;
+    let tell = async |id: &str, change: Value| rig.post("/v1/stock-events", &event(id, &change)).await;
+    let cart = json!({ "channel": "web", "number": "cart", "line": 1 });
+    let receipt = json!({ "receipt": { "quantity": 5, "document": "GR-1" } });
+    tell("1", receipt).await.ok();
+    let together = |second: u64| {
+        json!({ "hold-lines": { "order": { "channel": "web", "number": "cart" },
+            "lines": [{ "line": 1, "quantity": 3 }, { "line": 2, "quantity": second }],
+            "expires_at": "2999-01-01T00:00:00Z" } })
+    };
+    tell("2", together(3)).await.problem(409, "short");
+    assert_eq!(level(&rig).await["reserved"], 0);
+    tell("3", together(1)).await.ok();
+    let now = level(&rig).await;
+    assert_eq!((&now["reserved"], &now["soft"]), (&4.into(), &4.into()));
+    let change = |to: Value| json!({ "change-hold": { "hold": cart, "to": to } });
+    tell("4", change("firm".into())).await.ok();
+    tell("5", change(json!({ "quantity": 2 }))).await.ok();
+    let order = json!({ "channel": "web", "number": "O-1", "line": 1 });
+    tell("6", change(json!({ "hold": order }))).await.ok();
+    let now = level(&rig).await;
+    assert_eq!(
+        (&now["available"], &now["reserved"], &now["soft"]),
+        (&2.into(), &3.into(), &1.into())
+    );
+    tell("7", json!({ "release": { "hold": cart } })).await.ok();
+    assert_eq!(level(&rig).await["reserved"], 3);
+    tell("8", json!({ "ship": { "hold": order } })).await.ok();
+    assert_eq!(level(&rig).await["on_hand"], 3);
+    rig.stop().await;
+}

@@ -1,0 +1,244 @@
+//! Soft and hard holds, lines held together, and holds that are changed.
+
+use super::super::allocation::{ChannelClass, ChannelPolicy, Share};
+use super::super::holds::{HoldChange, HoldLines};
+use super::*;
+
+fn after(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(seconds * 1_000)
+}
+
+fn change(order: &str, change: HoldChange) -> StockCommand {
+    StockCommand::ChangeHold {
+        id: hold_id(order),
+        change,
+    }
+}
+
+fn soft(order: &str, quantity: i64, expires: i64) -> StockCommand {
+    hold_until(order, quantity, HoldMode::All, Some(after(expires)))
+}
+
+fn ended(end: HoldEnd, shipped: i64) -> StockReply {
+    let shipped = units(shipped);
+    StockReply::Refused(StockRefusal::Ended { end, shipped })
+}
+
+impl Stock {
+    /// Hard and soft.
+    fn reserved(&self) -> (i64, i64) {
+        let soft = self.state.soft().units();
+        (self.state.reserved.units() - soft, soft)
+    }
+}
+
+#[test]
+fn s23_soft_and_hard_holds_are_shown_apart() {
+    let mut stock = Stock::with(500);
+    stock.run(&adjust(Adjustment::Damage, 12));
+    stock.run(&adjust(Adjustment::Quarantine, 20));
+    stock.run(&StockCommand::SetSafetyStock { quantity: units(50) });
+    stock.run(&hold("hard", 140));
+    assert!(stock.state.detail().is_none());
+    stock.run(&soft("soft", 35, 600));
+    assert_eq!((stock.available(), stock.reserved()), (243, (140, 35)));
+    assert_eq!(stock.state.detail().unwrap().soft, units(35));
+    // A cart becomes an order.
+    stock.run(&change("soft", HoldChange::Expire(None)));
+    assert_eq!((stock.available(), stock.reserved()), (243, (175, 0)));
+}
+
+#[test]
+fn s27_lines_that_fit_alone_but_not_together_are_refused_whole() {
+    let together = |lines: &[(u16, i64)]| {
+        StockCommand::HoldLines(HoldLines {
+            order: hold_id("O").order,
+            attempt: 1,
+            lines: lines
+                .iter()
+                .map(|(line, quantity)| (*line, positive(*quantity)))
+                .collect(),
+            expires: None,
+        })
+    };
+    let mut stock = Stock::with(5);
+    let short = StockRefusal::Short {
+        asked: positive(3),
+        available: units(2),
+    };
+    assert_eq!(
+        stock.run(&together(&[(1, 3), (2, 3)])),
+        StockReply::Refused(short)
+    );
+    assert_eq!((stock.available(), stock.state.holds().count()), (5, 0));
+    for _ in 0..3 {
+        assert_eq!(stock.run(&together(&[(1, 3), (2, 2)])), held(5));
+        assert_eq!((stock.available(), stock.state.holds().count()), (0, 2));
+    }
+    let twice = StockRefusal::RepeatedLine { line: 1 };
+    assert_eq!(
+        stock.run(&together(&[(1, 3), (1, 3)])),
+        StockReply::Refused(twice)
+    );
+}
+
+#[test]
+fn s30_a_hold_that_was_prolonged_is_not_ended_by_its_older_timer() {
+    let mut stock = Stock::with(5);
+    stock.run(&soft("O", 5, 600));
+    let longer = change("O", HoldChange::Expire(Some(after(1_200))));
+    assert_eq!(stock.at(599_999).run(&longer), held(5));
+    assert_eq!(stock.run(&longer), held(5));
+    stock.at(600_000).wake();
+    assert_eq!(stock.reserved(), (0, 5));
+    assert_eq!(stock.state.alarm(), Some(after(1_200)));
+    let past = change("O", HoldChange::Expire(Some(after(700))));
+    assert_eq!(
+        stock.at(700_000).run(&past),
+        StockReply::Refused(StockRefusal::AlreadyExpired)
+    );
+    // Sooner is possible as well.
+    stock.run(&change("O", HoldChange::Expire(Some(after(701)))));
+    stock.at(701_000).wake();
+    assert_eq!((stock.available(), stock.reserved()), (5, (0, 0)));
+    assert_eq!(stock.run(&longer), ended(HoldEnd::Expired, 0));
+}
+
+#[test]
+fn a_hold_is_made_less_but_not_less_than_shipped_and_never_more() {
+    let mut stock = Stock::with(20);
+    stock.run(&soft("O", 10, 600));
+    let to = |quantity| change("O", HoldChange::Reduce(positive(quantity)));
+    assert_eq!((stock.run(&to(7)), stock.run(&to(7))), (held(7), held(7)));
+    assert_eq!((stock.available(), stock.reserved()), (13, (0, 7)));
+    let more = StockRefusal::MoreThanHeld {
+        asked: positive(8),
+        held: units(7),
+    };
+    assert_eq!(stock.run(&to(8)), StockReply::Refused(more));
+    stock.run(&ship("O", 4));
+    let less = StockRefusal::LessThanShipped {
+        asked: positive(3),
+        shipped: units(4),
+    };
+    assert_eq!(stock.run(&to(3)), StockReply::Refused(less));
+    assert_eq!(
+        stock.run(&change("O", HoldChange::Expire(Some(after(900))))),
+        StockReply::Refused(StockRefusal::Picked)
+    );
+    // What is left was shipped: it is done.
+    assert_eq!(stock.run(&to(4)), held(4));
+    assert_eq!((stock.available(), stock.reserved()), (16, (0, 0)));
+    assert_eq!(stock.run(&to(4)), ended(HoldEnd::Shipped, 4));
+    // What was asked for at first is still the same hold's wish.
+    assert_eq!(stock.run(&soft("O", 10, 600)), ended(HoldEnd::Shipped, 4));
+}
+
+#[test]
+fn a_hold_goes_over_to_another_order_with_what_was_not_shipped() {
+    let mut stock = Stock::with(10);
+    stock.run(&hold("O", 8));
+    stock.run(&ship("O", 3));
+    let over = change("O", HoldChange::Transfer(hold_id("P")));
+    assert_eq!((stock.run(&over), stock.run(&over)), (held(5), held(5)));
+    assert_eq!((stock.available(), stock.reserved()), (2, (5, 0)));
+    assert_eq!(stock.run(&ship("O", 4)), ended(HoldEnd::Transferred, 3));
+    let back = change("P", HoldChange::Transfer(hold_id("O")));
+    assert_eq!(stock.run(&back), StockReply::Refused(StockRefusal::HoldExists));
+    stock.run(&ship("P", 5));
+    assert_eq!((stock.state.on_hand.units(), stock.reserved()), (2, (0, 0)));
+}
+
+#[test]
+fn a_transfer_needs_room_in_the_class_of_the_other_orders_channel() {
+    let market = |order: &str| HoldId {
+        order: OrderKey::new("amazon", order).unwrap(),
+        line: 1,
+        attempt: 1,
+    };
+    let mut stock = Stock::with(50);
+    stock.run(&StockCommand::SetChannelPolicy(ChannelPolicy {
+        version: 1,
+        classes: vec![ChannelClass {
+            name: ClassName::new("market").unwrap(),
+            channels: vec![ChannelName::new("amazon").unwrap()],
+            protected: None,
+            cap: Some(Share::Units(units(30))),
+            buffer: Quantity::ZERO,
+            show_at_most: None,
+        }],
+    }));
+    stock.run(&hold("O", 20));
+    stock.run(&hold("P", 20));
+    assert_eq!(
+        stock.run(&change("O", HoldChange::Transfer(market("M-1")))),
+        held(20)
+    );
+    assert_eq!(stock.state.available_to("amazon").units(), 10);
+    let short = StockRefusal::Short {
+        asked: positive(20),
+        available: units(10),
+    };
+    let second = change("P", HoldChange::Transfer(market("M-2")));
+    assert_eq!(stock.run(&second), StockReply::Refused(short));
+    stock.run(&change("P", HoldChange::Reduce(positive(10))));
+    assert_eq!(stock.run(&second), held(10));
+    let taken = &stock.state.channels().unwrap().taken;
+    assert_eq!(taken, &[units(30), Quantity::ZERO]);
+}
+
+#[test]
+fn a_hold_of_which_a_part_waits_is_neither_reduced_nor_given_away_nor_made_soft() {
+    let mut stock = Stock::with(1);
+    stock.run(&wait("O", 2, 50));
+    for (what, refusal) in [
+        (HoldChange::Reduce(positive(1)), StockRefusal::Waits),
+        (HoldChange::Transfer(hold_id("P")), StockRefusal::Waits),
+        (
+            HoldChange::Expire(Some(after(900))),
+            StockRefusal::BackorderExpires,
+        ),
+    ] {
+        assert_eq!(stock.run(&change("O", what)), StockReply::Refused(refusal));
+    }
+}
+
+proptest! {
+    /// Buckets add up whatever is done with holds; `apply` asserts the sums, and expiry is exact.
+    #[test]
+    fn changed_holds_add_up_and_end_in_time(
+        steps in proptest::collection::vec((0_u8..8, 0_usize..6, 0_usize..6, 1_i64..20, 0_i64..40), 1..150),
+    ) {
+        let mut stock = Stock::with(60);
+        let mut shipped = 0;
+        for (kind, order, other, quantity, seconds) in steps {
+            let now = stock.now.as_millis() + seconds * 100;
+            let until = Timestamp::from_millis(now + seconds * 1_000);
+            let (order, other) = (order.to_string(), other.to_string());
+            stock.at(now);
+            let command = match kind {
+                0 => hold_until(&order, quantity, HoldMode::All, Some(until)),
+                1 => hold(&order, quantity),
+                2 => change(&order, HoldChange::Expire(Some(until))),
+                3 => change(&order, HoldChange::Reduce(positive(quantity))),
+                4 => change(&order, HoldChange::Transfer(hold_id(&other))),
+                5 => ship(&order, quantity),
+                6 => release(&order),
+                _ => change(&order, HoldChange::Expire(None)),
+            };
+            let on_hand = stock.state.on_hand.units();
+            let reply = stock.run(&command);
+            shipped += on_hand - stock.state.on_hand.units();
+            if matches!(reply, StockReply::Refused(_)) {
+                prop_assert_eq!(on_hand, stock.state.on_hand.units());
+            }
+            prop_assert_eq!(stock.state.on_hand.units(), 60 - shipped);
+            prop_assert_eq!(stock.state.shortfall(), Quantity::ZERO, "oversold");
+            prop_assert_eq!(stock.state.available(), stock.state.on_hand.minus(stock.state.reserved));
+            let overdue = stock.state.holds().find(|(_, hold)| hold.is_due(stock.now));
+            prop_assert!(overdue.is_none() || matches!(reply, StockReply::Refused(_)) , "{:?}", overdue);
+        }
+        stock.at(i64::MAX / 4).wake();
+        prop_assert_eq!(stock.state.soft(), Quantity::ZERO);
+    }
+}
