@@ -69,7 +69,7 @@ fn prices(criterion: &mut Criterion) {
     for lines in [1, 20] {
         let command = ContractCommand::Quote(quote(lines));
         criterion.bench_function(
-            &format!("contract: quote of {lines} lines, 4 steps each"),
+            &format!("contract: quote of {lines} lines, 6 steps each"),
             |bencher| {
                 bencher.iter(|| {
                     let decision: Decision<CustomerContract> =

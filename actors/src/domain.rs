@@ -3,10 +3,14 @@
 use crate::governance::admit;
 use crate::governance::audit::SystemAudit;
 use crate::governance::record::OwnershipRecord;
+use crate::ids::{AgreementId, RateSource, Sku};
 use crate::inventory::SkuWarehouse;
 use crate::orders::Order;
-use crate::pricing::{CustomerContract, ListPrice};
-use crate::reference::{PublishedPrices, Reference, StockLevel, publish_view};
+use crate::pricing::agreement::Agreement;
+use crate::pricing::catalogue::Item;
+use crate::pricing::rates::RateTable;
+use crate::pricing::{CatalogueItem, CustomerContract, ExchangeRates, ListPrice, SharedAgreement};
+use crate::reference::{Published, PublishedPrices, Reference, StockLevel, publish_view};
 
 /// What readers outside the shards may see.
 #[derive(Clone, Debug)]
@@ -15,6 +19,12 @@ pub enum View {
     Stock(StockLevel),
     /// A SKU's list prices.
     Prices(PublishedPrices),
+    /// A SKU's entry in the catalogue.
+    Item(Published<Sku, Item>),
+    /// An agreement that stands behind contracts.
+    Agreement(Published<AgreementId, Agreement>),
+    /// The exchange rates of a source.
+    Rates(Published<RateSource, RateTable>),
 }
 
 lockstep_runtime::domain! {
@@ -26,5 +36,6 @@ lockstep_runtime::domain! {
     entities {
         Stock: SkuWarehouse, ListPrice: ListPrice, Contract: CustomerContract, Order: Order,
         Audit: SystemAudit, Ownership: OwnershipRecord,
+        Agreement: SharedAgreement, Item: CatalogueItem, Rates: ExchangeRates,
     }
 }

@@ -115,6 +115,30 @@ text_name!(
     ListId, "a price list id", 64
 );
 text_name!(
+    /// Terms that several customers share: those of a group, a parent company, the house.
+    AgreementId, "an agreement id", 64
+);
+text_name!(
+    /// A product: SKUs that differ in size or colour only share it.
+    ProductId, "a product id", 64
+);
+text_name!(
+    /// A brand.
+    BrandId, "a brand id", 64
+);
+text_name!(
+    /// A category of the catalogue.
+    CategoryId, "a category id", 64
+);
+text_name!(
+    /// Who publishes exchange rates.
+    RateSource, "a source of exchange rates", 64
+);
+text_name!(
+    /// A unit that goods are sold in besides their base unit, such as a case.
+    UnitOfMeasure, "a unit of measure", 16
+);
+text_name!(
     /// A pricing rule: a list row or a contract term, as its owner calls it.
     RuleId, "a rule id", 64
 );
@@ -143,43 +167,26 @@ text_name!(
     Reason, "a reason", 256
 );
 
-impl EntityId for CustomerId {
-    fn encode(&self, into: &mut Vec<u8>) {
-        into.extend_from_slice(self.0.as_bytes());
-    }
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        exactly(bytes, Self::new)
-    }
-    fn routing_key(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
+/// Names that are an entity's id: their own encoding and routing key.
+macro_rules! named_entity {
+    ($($name:ident),+) => {
+        $(impl EntityId for $name {
+            fn encode(&self, into: &mut Vec<u8>) {
+                into.extend_from_slice(self.0.as_bytes());
+            }
+            fn decode(bytes: &[u8]) -> Option<Self> {
+                exactly(bytes, Self::new)
+            }
+            fn routing_key(&self) -> &[u8] {
+                self.0.as_bytes()
+            }
+        })+
+    };
 }
 
-/// The audit of a system is one entity, known by the system.
-impl EntityId for SystemName {
-    fn encode(&self, into: &mut Vec<u8>) {
-        into.extend_from_slice(self.0.as_bytes());
-    }
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        exactly(bytes, Self::new)
-    }
-    fn routing_key(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-/// The list prices of a SKU are one entity, known by the SKU.
-impl EntityId for Sku {
-    fn encode(&self, into: &mut Vec<u8>) {
-        into.extend_from_slice(self.0.as_bytes());
-    }
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        exactly(bytes, Self::new)
-    }
-    fn routing_key(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
+// The list prices of a SKU and its entry in the catalogue are an entity each, known by the SKU; so is the audit of a
+// system, known by the system.
+named_entity!(CustomerId, AgreementId, RateSource, Sku, SystemName);
 
 /// Decodes a name that is its own encoding; blanks around it would make two encodings of one name.
 fn exactly<T>(bytes: &[u8], new: impl Fn(&str) -> Result<T, InvalidName>) -> Option<T> {

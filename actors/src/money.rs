@@ -1,7 +1,7 @@
 //! Money: decimals with a currency. No floats, no silent rounding.
 //!
 //! Invariants: a price is between 0 and [`Price::LIMIT`] with at most [`Price::MAX_SCALE`] decimals; a percentage is
-//! between 0 and 100 with at most [`Percent::MAX_SCALE`] decimals.
+//! between 0 and 100 with at most [`Percent::MAX_SCALE`] decimals; an exchange rate is above 0.
 
 use compact_str::CompactString;
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -36,6 +36,12 @@ pub enum MoneyError {
     /// A percentage outside its bounds.
     #[error("a discount must be between 0 and 100 percent with at most 4 decimals, not {0}")]
     Percent(Decimal),
+    /// A markup outside its bounds.
+    #[error("a markup must be between 0 and 10000 percent with at most 4 decimals, not {0}")]
+    Markup(Decimal),
+    /// An exchange rate outside its bounds.
+    #[error("an exchange rate must be above 0, at most 1000000, with at most 8 decimals, not {0}")]
+    Rate(Decimal),
 }
 
 impl Currency {
@@ -201,20 +207,100 @@ impl Percent {
     pub const fn get(self) -> Decimal {
         self.0
     }
-
-    /// What is left of `amount` once this discount is taken off; exact for every [`Price`].
-    #[must_use]
-    pub fn off(self, amount: Decimal) -> Option<Decimal> {
-        let keep = Decimal::ONE_HUNDRED.checked_sub(self.0)?;
-        // One percent of 100 is exact: shifting the point, not a division.
-        amount.checked_mul(keep)?.checked_mul(Decimal::new(1, 2))
-    }
 }
 
 impl TryFrom<Decimal> for Percent {
     type Error = MoneyError;
     fn try_from(percent: Decimal) -> Result<Self, MoneyError> {
         Self::new(percent)
+    }
+}
+
+/// What is put upon a cost, in percent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Decimal")]
+pub struct Markup(Decimal);
+
+impl Markup {
+    /// The most: a hundred times the cost.
+    pub const LIMIT: Decimal = Decimal::from_parts(10_000, 0, 0, false, 0);
+    /// The most decimals.
+    pub const MAX_SCALE: u32 = 4;
+
+    /// Checks the bounds.
+    ///
+    /// # Errors
+    /// [`MoneyError::Markup`] if it is negative, above the limit, or finer than four decimals.
+    pub fn new(percent: Decimal) -> Result<Self, MoneyError> {
+        let shortest = percent.normalize();
+        let bounded =
+            percent >= Decimal::ZERO && percent <= Self::LIMIT && shortest.scale() <= Self::MAX_SCALE;
+        if bounded {
+            Ok(Self(shortest))
+        } else {
+            Err(MoneyError::Markup(percent))
+        }
+    }
+
+    /// The number of percent.
+    #[must_use]
+    pub const fn get(self) -> Decimal {
+        self.0
+    }
+
+    /// What a cost is multiplied by.
+    #[must_use]
+    pub fn factor(self) -> Option<Decimal> {
+        let mut factor = Decimal::ONE_HUNDRED.checked_add(self.0)?;
+        // Shifting the point, not a division.
+        factor.set_scale(factor.scale() + 2).ok()?;
+        Some(factor)
+    }
+}
+
+impl TryFrom<Decimal> for Markup {
+    type Error = MoneyError;
+    fn try_from(percent: Decimal) -> Result<Self, MoneyError> {
+        Self::new(percent)
+    }
+}
+
+/// How much of one currency one unit of another is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Decimal")]
+pub struct Rate(Decimal);
+
+impl Rate {
+    /// The highest rate: 10^6.
+    pub const LIMIT: Decimal = Decimal::from_parts(1_000_000, 0, 0, false, 0);
+    /// The most decimals.
+    pub const MAX_SCALE: u32 = 8;
+
+    /// Checks the bounds.
+    ///
+    /// # Errors
+    /// [`MoneyError::Rate`] if it is not positive, above the limit, or finer than eight decimals.
+    pub fn new(rate: Decimal) -> Result<Self, MoneyError> {
+        let shortest = rate.normalize();
+        let bounded = rate > Decimal::ZERO && rate <= Self::LIMIT && shortest.scale() <= Self::MAX_SCALE;
+        if bounded {
+            Ok(Self(shortest))
+        } else {
+            Err(MoneyError::Rate(rate))
+        }
+    }
+
+    /// The rate.
+    #[must_use]
+    pub const fn get(self) -> Decimal {
+        self.0
+    }
+}
+
+impl TryFrom<Decimal> for Rate {
+    type Error = MoneyError;
+    fn try_from(rate: Decimal) -> Result<Self, MoneyError> {
+        Self::new(rate)
     }
 }
 

@@ -11,11 +11,11 @@ use lockstep_actors::orders::command::{OrderLine, OrderRequest};
 use lockstep_actors::orders::sourcing::Sourcing;
 use lockstep_actors::orders::state::Policy;
 use lockstep_actors::pricing::ListPrice;
-use lockstep_actors::pricing::contract::{
-    Contract, ContractState, ContractStatus, Customers, Effect, QuoteRequest, Rounding, Scope, Term,
-};
-use lockstep_actors::pricing::list::{Break, Effective, ListPriceCommand, ListPriceState, ListRow};
-use lockstep_actors::pricing::resolve::QuoteLine;
+use lockstep_actors::pricing::contract::{Contract, ContractState, Customers, QuoteRequest};
+use lockstep_actors::pricing::list::{Effective, ListPriceCommand, ListPriceState, ListRow};
+use lockstep_actors::pricing::resolve::{Detail, QuoteLine};
+use lockstep_actors::pricing::scale::{Break, Scale};
+use lockstep_actors::pricing::term::{Effect, Scope, Stage, Term};
 use lockstep_actors::quantity::PositiveQuantity;
 use lockstep_actors::reference::{Reference, publish_view};
 use lockstep_runtime::entity::{Context, Entity};
@@ -140,44 +140,44 @@ pub(crate) fn list_row(version: u64) -> ListRow {
         list: ListId::new("standard").unwrap(),
         currency: currency(),
         effective: Effective::default(),
-        unit: price("100.00"),
-        breaks: vec![Break {
-            from: quantity(50),
-            value: price("95.00"),
-        }],
+        price: Scale::stepped(
+            price("100.00"),
+            vec![Break {
+                from: quantity(50),
+                value: price("95.00"),
+            }],
+        ),
         rule: RuleId::new("list").unwrap(),
         version,
     }
 }
 
-/// Group discount, contract price and contract break: with the list, four steps.
+/// Group discount, contract price, contract break and promotion: with the list and its break, six steps.
 pub(crate) fn contract() -> (CustomerId, ContractState) {
-    let term = |rule: &str, scope: Scope, effect: Effect| Term {
-        rule: RuleId::new(rule).unwrap(),
-        version: 7,
-        scope,
-        effect,
-        effective: Effective::default(),
-    };
-    let discount = Effect::Discount {
-        percent: Percent::new("12".parse().unwrap()).unwrap(),
-        breaks: Vec::new(),
-    };
-    let fixed = |unit: &str| Effect::Fixed {
-        unit: price(unit),
-        breaks: vec![Break {
+    let term =
+        |rule: &str, scope: Scope, effect: Effect| Term::plain(RuleId::new(rule).unwrap(), 7, scope, effect);
+    let percent = |text: &str| Percent::new(text.parse().unwrap()).unwrap();
+    let discount = Effect::Discount(Scale::flat(percent("12")));
+    let fixed = |unit: &str| {
+        let at = Break {
             from: quantity(100),
             value: price("82.00"),
-        }],
+        };
+        Effect::Fixed(Scale::stepped(price(unit), vec![at]))
     };
-    let mut terms = vec![term("group", Scope::Everything, discount)];
+    let promotion = Term {
+        stage: Stage::Promotion,
+        ..term(
+            "spring",
+            Scope::Everything,
+            Effect::Discount(Scale::flat(percent("3"))),
+        )
+    };
+    let mut terms = vec![term("group", Scope::Everything, discount), promotion];
     terms.extend((1..=20).map(|n| term("contract", Scope::Sku(sku(n)), fixed("84.50"))));
     let contract = Contract {
-        currency: currency(),
-        base_list: ListId::new("standard").unwrap(),
-        terms,
-        rounding: Rounding::default(),
-        status: ContractStatus::Active,
+        terms: terms.into(),
+        ..Contract::none(currency())
     };
     let state = ContractState {
         contract: Some(contract),
@@ -189,15 +189,18 @@ pub(crate) fn contract() -> (CustomerId, ContractState) {
 pub(crate) fn quote(lines: u16) -> QuoteRequest {
     QuoteRequest {
         currency: currency(),
+        rates: None,
         lines: (1..=lines)
             .map(|line| QuoteLine {
                 line,
                 sku: sku(line),
                 quantity: quantity(120),
+                unit: None,
             })
             .collect(),
         as_of: None,
         customers: Customers::Known,
+        detail: Detail::Waterfall,
     }
 }
 

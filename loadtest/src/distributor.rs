@@ -12,10 +12,10 @@ use lockstep_actors::money::{Currency, MoneyError, Percent, Price};
 use lockstep_actors::orders::command::{OrderCommand, OrderLine, OrderRequest};
 use lockstep_actors::orders::sourcing::Sourcing;
 use lockstep_actors::orders::state::Policy;
-use lockstep_actors::pricing::contract::{
-    Contract, ContractCommand, ContractStatus, Customers, DEFAULT_LIST, Effect, Rounding, Scope, Term,
-};
-use lockstep_actors::pricing::list::{Break, Effective, ListPriceCommand, ListRow};
+use lockstep_actors::pricing::contract::{Contract, ContractCommand, Customers, DEFAULT_LIST};
+use lockstep_actors::pricing::list::{Effective, ListPriceCommand, ListRow};
+use lockstep_actors::pricing::scale::{Break, Scale};
+use lockstep_actors::pricing::term::{Effect, Scope, Term};
 use lockstep_actors::quantity::{PositiveQuantity, QuantityOutOfRange};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -127,11 +127,13 @@ impl Distributor {
                 list: ListId::new(DEFAULT_LIST)?,
                 currency: self.currency,
                 effective: Effective::default(),
-                unit: Price::new(Decimal::new(cents, 2))?,
-                breaks: vec![Break {
-                    from: PositiveQuantity::new(24)?,
-                    value: Price::new(Decimal::new(cents * 9 / 10, 2))?,
-                }],
+                price: Scale::stepped(
+                    Price::new(Decimal::new(cents, 2))?,
+                    vec![Break {
+                        from: PositiveQuantity::new(24)?,
+                        value: Price::new(Decimal::new(cents * 9 / 10, 2))?,
+                    }],
+                ),
                 rule: RuleId::new("list-2026")?,
                 version: 1,
             };
@@ -143,39 +145,31 @@ impl Distributor {
     pub fn contracts(&self) -> impl Iterator<Item = Result<Message, Defect>> + '_ {
         (0..self.size.contracts).map(|number| {
             let mut random = self.random(2, number.into());
-            let mut terms = vec![Term {
-                rule: RuleId::new(&format!("contract-{number}-discount"))?,
-                version: 1,
-                scope: Scope::Everything,
-                effect: Effect::Discount {
-                    percent: Percent::new(Decimal::new(random.random_range(0..200_i64), 1))?,
-                    breaks: Vec::new(),
-                },
-                effective: Effective::default(),
-            }];
+            let mut terms = vec![Term::plain(
+                RuleId::new(&format!("contract-{number}-discount"))?,
+                1,
+                Scope::Everything,
+                Effect::Discount(Scale::flat(Percent::new(Decimal::new(
+                    random.random_range(0..200_i64),
+                    1,
+                ))?)),
+            )];
             let mut fixed = std::collections::BTreeSet::new();
             for place in 0..10_u32 {
                 let sku = self.popular(&mut random)?;
                 if fixed.insert(sku.clone()) {
                     let cents = random.random_range(80..40_000_i64);
-                    terms.push(Term {
-                        rule: RuleId::new(&format!("contract-{number}-price-{place}"))?,
-                        version: 1,
-                        scope: Scope::Sku(sku),
-                        effect: Effect::Fixed {
-                            unit: Price::new(Decimal::new(cents, 2))?,
-                            breaks: Vec::new(),
-                        },
-                        effective: Effective::default(),
-                    });
+                    terms.push(Term::plain(
+                        RuleId::new(&format!("contract-{number}-price-{place}"))?,
+                        1,
+                        Scope::Sku(sku),
+                        Effect::Fixed(Scale::flat(Price::new(Decimal::new(cents, 2))?)),
+                    ));
                 }
             }
             let contract = Contract {
-                currency: self.currency,
-                base_list: ListId::new(DEFAULT_LIST)?,
-                terms,
-                rounding: Rounding::default(),
-                status: ContractStatus::Active,
+                terms: terms.into(),
+                ..Contract::none(self.currency)
             };
             let command = ContractCommand::Upsert { contract, version: 1 };
             Ok(Message::Contract(Self::customer(number)?, command))

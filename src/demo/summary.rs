@@ -105,7 +105,10 @@ async fn ask_orders(books: &Books, service: &Service) -> Result<Orders, Failure>
             | Reply::ListPrice(_)
             | Reply::Contract(_)
             | Reply::Audit(_)
-            | Reply::Ownership(_)) => {
+            | Reply::Ownership(_)
+            | Reply::Agreement(_)
+            | Reply::Item(_)
+            | Reply::Rates(_)) => {
                 return Err(failed(format!("order {key} answered {other:?}")));
             }
         }

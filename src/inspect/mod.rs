@@ -11,12 +11,13 @@ use clap::Subcommand;
 use lockstep_actors::domain::{Distributor, Message};
 use lockstep_actors::governance::audit::{AuditState, SystemAudit};
 use lockstep_actors::governance::record::{OwnershipRecord, TheRecord};
-use lockstep_actors::ids::{CustomerId, InvalidName, OrderKey, Sku, StockId, WarehouseCode};
+use lockstep_actors::ids::{
+    AgreementId, CustomerId, InvalidName, OrderKey, RateSource, Sku, StockId, WarehouseCode,
+};
 use lockstep_actors::inventory::SkuWarehouse;
 use lockstep_actors::orders::Order;
 use lockstep_actors::orders::state::OrderState;
-use lockstep_actors::pricing::contract::CustomerContract;
-use lockstep_actors::pricing::list::ListPrice;
+use lockstep_actors::pricing::{CatalogueItem, CustomerContract, ExchangeRates, ListPrice, SharedAgreement};
 use lockstep_adapters::store::EmbeddedOpener;
 use lockstep_runtime::entity::{AddressedMessage, Entity, EntityId};
 use lockstep_runtime::history::{self, History};
@@ -57,6 +58,24 @@ pub(crate) enum Subject {
     Contract {
         /// The customer.
         customer: String,
+    },
+    /// What several customers share, and its events.
+    #[command(after_help = "Example:\n  lockstep inspect agreement house")]
+    Agreement {
+        /// The agreement.
+        agreement: String,
+    },
+    /// What the catalogue says of a SKU, and its events.
+    #[command(after_help = "Example:\n  lockstep inspect item A-100")]
+    Item {
+        /// The SKU.
+        sku: String,
+    },
+    /// The exchange rates of a source, and their events.
+    #[command(after_help = "Example:\n  lockstep inspect rates ecb")]
+    Rates {
+        /// Who publishes them.
+        source: String,
     },
     /// How many orders stand in which state.
     #[command(after_help = "Example:\n  lockstep inspect orders --json")]
@@ -133,6 +152,18 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Failure> {
         Subject::Contract { customer } => {
             let customer = named(CustomerId::new(customer))?;
             at_rest.entity::<CustomerContract>(&customer, &format!("contract of {customer}"))
+        }
+        Subject::Agreement { agreement } => {
+            let agreement = named(AgreementId::new(agreement))?;
+            at_rest.entity::<SharedAgreement>(&agreement, &format!("agreement {agreement}"))
+        }
+        Subject::Item { sku } => {
+            let sku = named(Sku::new(sku))?;
+            at_rest.entity::<CatalogueItem>(&sku, &format!("catalogue entry of {sku}"))
+        }
+        Subject::Rates { source } => {
+            let source = named(RateSource::new(source))?;
+            at_rest.entity::<ExchangeRates>(&source, &format!("exchange rates of {source}"))
         }
         Subject::Orders => at_rest.orders(),
         Subject::Exceptions => at_rest.exceptions(),

@@ -288,6 +288,9 @@ fn refusal(reply: &Reply) -> Option<String> {
         | Reply::Contract(_)
         | Reply::Order(_)
         | Reply::Audit(_)
-        | Reply::Ownership(_) => None,
+        | Reply::Ownership(_)
+        | Reply::Agreement(_)
+        | Reply::Item(_)
+        | Reply::Rates(_) => None,
     }
 }

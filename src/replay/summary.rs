@@ -237,9 +237,14 @@ fn step_name(kind: StepKind) -> &'static str {
     match kind {
         StepKind::BaseList => "base-list",
         StepKind::ListBreak => "list-break",
-        StepKind::ContractDiscount => "contract-discount",
-        StepKind::ContractPrice => "contract-price",
-        StepKind::ContractBreak => "contract-break",
+        StepKind::StandingDiscount => "standing-discount",
+        StepKind::AgreedPrice => "agreed-price",
+        StepKind::AgreedBreak => "agreed-break",
+        StepKind::Promotion => "promotion",
+        StepKind::Conversion => "conversion",
+        StepKind::Ending => "ending",
+        StepKind::Ceiling => "ceiling",
+        StepKind::Floor => "floor",
         StepKind::Rounding => "rounding",
     }
 }

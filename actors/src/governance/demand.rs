@@ -5,8 +5,11 @@ use crate::ids::{HoldId, OrderKey};
 use crate::inventory::command::StockCommand;
 use crate::inventory::holds::HoldChange;
 use crate::orders::command::OrderCommand;
+use crate::pricing::agreement::AgreementCommand;
+use crate::pricing::catalogue::ItemCommand;
 use crate::pricing::contract::ContractCommand;
 use crate::pricing::list::ListPriceCommand;
+use crate::pricing::rates::RateCommand;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -16,9 +19,15 @@ pub enum Attribute {
     /// List prices.
     #[serde(rename = "price.base")]
     PriceBase,
-    /// Customer contracts: their terms, rounding and whether the customer may buy.
+    /// What the catalogue says of a SKU, as far as prices depend on it: brand, categories, cost, units.
+    #[serde(rename = "price.catalogue")]
+    PriceCatalogue,
+    /// Customer contracts and the agreements behind them: terms, rounding, whether the customer may buy.
     #[serde(rename = "price.contract")]
     PriceContract,
+    /// Exchange rates.
+    #[serde(rename = "price.rates")]
+    PriceRates,
     /// Which channels may take how much.
     #[serde(rename = "stock.allocation")]
     StockAllocation,
@@ -62,9 +71,11 @@ pub enum Attribute {
 
 impl Attribute {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::PriceBase,
+        Self::PriceCatalogue,
         Self::PriceContract,
+        Self::PriceRates,
         Self::StockAllocation,
         Self::StockAvailable,
         Self::StockExpected,
@@ -85,7 +96,9 @@ impl Attribute {
     pub fn name(self) -> &'static str {
         match self {
             Self::PriceBase => "price.base",
+            Self::PriceCatalogue => "price.catalogue",
             Self::PriceContract => "price.contract",
+            Self::PriceRates => "price.rates",
             Self::StockAllocation => "stock.allocation",
             Self::StockAvailable => "stock.available",
             Self::StockExpected => "stock.expected",
@@ -106,9 +119,10 @@ impl Attribute {
     #[must_use]
     pub fn operations(self) -> &'static [Operation] {
         match self {
-            Self::PriceBase | Self::PriceContract | Self::StockExpected => {
+            Self::PriceBase | Self::PriceCatalogue | Self::PriceContract | Self::StockExpected => {
                 &[Operation::Create, Operation::Update]
             }
+            Self::PriceRates => &[Operation::Create],
             Self::StockAllocation
             | Self::StockOnHand
             | Self::StockSafety
@@ -136,7 +150,9 @@ impl Attribute {
             | Self::OrderRequest
             | Self::OrderStatus => true,
             Self::PriceBase
+            | Self::PriceCatalogue
             | Self::PriceContract
+            | Self::PriceRates
             | Self::StockAllocation
             | Self::StockAvailable
             | Self::StockExpected
@@ -225,7 +241,17 @@ impl<'a> Demand<'a> {
             Message::ListPrice(_, command) => of_list_price(command),
             Message::Contract(_, command) => of_contract(command),
             Message::Order(order, command) => of_order(order, command),
-            Message::Audit(..) | Message::Ownership(..) => Self::Nothing,
+            Message::Agreement(_, AgreementCommand::Upsert { .. }) => {
+                Self::write(Attribute::PriceContract, UPSERT)
+            }
+            Message::Item(_, ItemCommand::Set { .. }) => Self::write(Attribute::PriceCatalogue, UPSERT),
+            // A set of rates is written once.
+            Message::Rates(_, RateCommand::Publish(_)) => Self::write(Attribute::PriceRates, CREATE),
+            Message::Agreement(_, AgreementCommand::Show)
+            | Message::Item(_, ItemCommand::Show)
+            | Message::Rates(_, RateCommand::Show)
+            | Message::Audit(..)
+            | Message::Ownership(..) => Self::Nothing,
         }
     }
 

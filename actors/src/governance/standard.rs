@@ -19,7 +19,7 @@ const ROLES: [(&str, &[&str]); 5] = [
 
 type Row = (Attribute, Operation, &'static [&'static str]);
 
-const OWNERS: [Row; 19] = [
+const OWNERS: [Row; 22] = [
     (
         Attribute::PriceBase,
         Operation::Create,
@@ -28,6 +28,21 @@ const OWNERS: [Row; 19] = [
     (
         Attribute::PriceBase,
         Operation::Update,
+        &["erp", "operator", "pricing"],
+    ),
+    (
+        Attribute::PriceCatalogue,
+        Operation::Create,
+        &["erp", "operator", "pricing"],
+    ),
+    (
+        Attribute::PriceCatalogue,
+        Operation::Update,
+        &["erp", "operator", "pricing"],
+    ),
+    (
+        Attribute::PriceRates,
+        Operation::Create,
         &["erp", "operator", "pricing"],
     ),
     (

@@ -19,7 +19,7 @@ use crate::domain::Distributor;
 use crate::ids::{DocumentId, OrderKey, Reason};
 use crate::inventory::command::StockCommand;
 use crate::pricing::contract::{ContractCommand, QuoteRequest};
-use crate::pricing::resolve::{MAX_LINE_QUANTITY, QuoteLine};
+use crate::pricing::resolve::{Detail, MAX_LINE_QUANTITY, QuoteLine};
 use crate::quantity::Quantity;
 use lockstep_runtime::entity::{Context, Decision};
 use std::collections::BTreeSet;
@@ -181,6 +181,7 @@ fn ask_for_price(flow: &mut Flow<'_>) {
         line: line.line,
         sku: line.sku.clone(),
         quantity: line.quantity,
+        unit: None,
     });
     let command = ContractCommand::PriceOrder {
         order: flow.order.clone(),
@@ -190,6 +191,8 @@ fn ask_for_price(flow: &mut Flow<'_>) {
             lines: lines.collect(),
             as_of: request.price_as_of,
             customers: request.customers,
+            detail: Detail::Waterfall,
+            rates: None,
         },
     };
     let customer = request.customer.clone();

@@ -18,6 +18,7 @@ use crate::inventory::state::StockState;
 use crate::money::{Currency, Price};
 use crate::pricing::contract::{ContractState, CustomerContract, Customers};
 use crate::pricing::list::{Effective, ListPrice, ListPriceCommand, ListPriceState, ListRow};
+use crate::pricing::scale::Scale;
 use crate::quantity::{PositiveQuantity, Quantity};
 use crate::reference::{Reference, publish_view};
 use lockstep_runtime::entity::{Context, Decision, Entity};
@@ -155,8 +156,7 @@ impl World {
                 list: ListId::new("standard").unwrap(),
                 currency: Currency::new("EUR").unwrap(),
                 effective: Effective::default(),
-                unit: Price::new("2.50".parse().unwrap()).unwrap(),
-                breaks: Vec::new(),
+                price: Scale::flat(Price::new("2.50".parse().unwrap()).unwrap()),
                 rule: RuleId::new("list").unwrap(),
                 version: 1,
             };
@@ -238,6 +238,9 @@ impl World {
                 let reply = self.run::<CustomerContract>(&id, &mut state, Some(&command));
                 self.contracts.insert(id, state);
                 reply.unwrap().into()
+            }
+            Message::Agreement(..) | Message::Item(..) | Message::Rates(..) => {
+                panic!("orders ask nothing of {message:?}")
             }
             Message::Order(id, command) => {
                 let mut state = self.orders.remove(&id).unwrap_or_default();

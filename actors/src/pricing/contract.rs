@@ -3,11 +3,14 @@
 //! A customer without a contract buys at [`DEFAULT_LIST`], in the currency that is asked for, rounded half up; unless
 //! whoever asks demands a known customer.
 
-use super::list::{Break, Effective, PriceRefusal, check_breaks};
-use super::resolve::{Quote, QuoteLine, QuoteRefusal, resolve};
+use super::agreement::HOUSE;
+use super::ending::{self, PriceEnding};
+use super::list::PriceRefusal;
+use super::resolve::{Detail, PricedLine, Quote, QuoteLine, QuoteRefusal, resolve};
+use super::term::{Precedence, Terms};
 use crate::domain::Distributor;
-use crate::ids::{CustomerId, ListId, OrderKey, RuleId, Sku};
-use crate::money::{Currency, Percent, Price, RoundingMode};
+use crate::ids::{AgreementId, CustomerId, ListId, OrderKey, RateSource, RuleId};
+use crate::money::{Currency, RoundingMode};
 use crate::orders::command::{OrderCommand, Priced};
 use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency};
 use lockstep_runtime::time::Timestamp;
@@ -15,22 +18,46 @@ use serde::{Deserialize, Serialize};
 
 /// The list of customers without a contract.
 pub const DEFAULT_LIST: &str = "standard";
-/// How many terms a contract may have.
-pub const MAX_TERMS: usize = 5_000;
 
 /// What is agreed with a customer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Contract {
     /// The currency it is in.
     pub currency: Currency,
-    /// The list it stands on.
-    pub base_list: ListId,
+    /// Whose exchange rates count; none if it is sold in its own currency only.
+    pub rates: Option<RateSource>,
+    /// The list it stands on; none for that of the levels behind it, at last [`DEFAULT_LIST`].
+    pub base_list: Option<ListId>,
+    /// The level behind it, whose terms count, too.
+    pub agreement: Option<AgreementId>,
+    /// How stages work together; none for what the levels behind it say.
+    pub precedence: Option<Precedence>,
     /// What it changes.
-    pub terms: Vec<Term>,
+    pub terms: Terms,
+    /// How unit prices end, each currency once; the nearest level that says so for a currency counts.
+    pub endings: Vec<PriceEnding>,
     /// How it rounds.
     pub rounding: Rounding,
     /// Whether the customer may buy.
     pub status: ContractStatus,
+}
+
+impl Contract {
+    /// That of a customer without one.
+    #[must_use]
+    pub fn none(currency: Currency) -> Self {
+        Self {
+            currency,
+            base_list: None,
+            agreement: None,
+            precedence: None,
+            terms: Terms::default(),
+            endings: Vec::new(),
+            rates: None,
+            rounding: Rounding::default(),
+            status: ContractStatus::Active,
+        }
+    }
 }
 
 /// Whether a customer may buy.
@@ -61,51 +88,6 @@ pub enum RoundingLevel {
     Line,
     /// The unit price, before it is multiplied.
     Unit,
-}
-
-/// One thing that a contract changes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Term {
-    /// What explains it.
-    pub rule: RuleId,
-    /// The owner's version of the rule.
-    pub version: u64,
-    /// For which goods.
-    pub scope: Scope,
-    /// What it does to the price.
-    pub effect: Effect,
-    /// When it is in force.
-    pub effective: Effective,
-}
-
-/// For which goods a term is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scope {
-    /// For everything.
-    Everything,
-    /// For one SKU.
-    Sku(Sku),
-}
-
-/// What a term does to the price.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Effect {
-    /// The unit price is this, whatever the list says.
-    Fixed {
-        /// The price of one base unit.
-        unit: Price,
-        /// Other prices for larger quantities, rising.
-        breaks: Vec<Break<Price>>,
-    },
-    /// This much less than the list says.
-    Discount {
-        /// How much less.
-        percent: Percent,
-        /// Other discounts for larger quantities, rising.
-        breaks: Vec<Break<Percent>>,
-    },
 }
 
 /// A customer's contract as the entity keeps it.
@@ -146,14 +128,18 @@ pub enum ContractCommand {
 /// What is to be priced.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QuoteRequest {
-    /// In which currency; it must be the contract's.
+    /// In which currency.
     pub currency: Currency,
+    /// By which set of exchange rates; none for the one in force.
+    pub rates: Option<RuleId>,
     /// What, at most [`crate::orders::state::MAX_LINES`].
     pub lines: Vec<QuoteLine>,
     /// As of when; none for the moment of the decision.
     pub as_of: Option<Timestamp>,
     /// Whom it may be for.
     pub customers: Customers,
+    /// How much the answer says.
+    pub detail: Detail,
 }
 
 /// Whom a channel sells to.
@@ -260,16 +246,18 @@ fn upsert(state: &ContractState, contract: &Contract, version: u64) -> Decision<
 }
 
 fn check(contract: &Contract) -> Result<(), PriceRefusal> {
-    if contract.terms.len() > MAX_TERMS {
-        return Err(PriceRefusal::TooManyTerms);
+    if contract
+        .agreement
+        .as_ref()
+        .is_some_and(|agreement| agreement.as_str() == HOUSE)
+    {
+        return Err(PriceRefusal::NoSuchParent);
     }
-    contract.terms.iter().try_for_each(|term| {
-        term.effective.check()?;
-        match &term.effect {
-            Effect::Fixed { breaks, .. } => check_breaks(breaks),
-            Effect::Discount { breaks, .. } => check_breaks(breaks),
-        }
-    })
+    contract.terms.check()?;
+    ending::check(&contract.endings)?;
+    contract
+        .precedence
+        .map_or(Ok(()), |precedence| precedence.check())
 }
 
 fn quote(
@@ -278,10 +266,24 @@ fn quote(
     request: &QuoteRequest,
     context: &Context<'_, Distributor>,
 ) -> ContractReply {
-    let prices = |sku: &Sku| context.reference.list_prices(sku).map(|prices| prices.rows);
-    match resolve(id, state, request, context.now, prices) {
+    match resolve(id, state, request, context.now, context.reference) {
         Ok(quote) => ContractReply::Quoted(quote),
         Err(refusal) => ContractReply::NoQuote(refusal),
+    }
+}
+
+/// Refuses what may not be ordered until a person has decided.
+fn orderable(quote: Quote) -> Result<Quote, QuoteRefusal> {
+    let held = |line: &PricedLine| {
+        let flag = line.flags.iter().find(|flag| flag.holds())?;
+        Some(QuoteRefusal::Held {
+            line: line.line,
+            flag: flag.clone(),
+        })
+    };
+    match quote.lines.iter().find_map(held) {
+        Some(refusal) => Err(refusal),
+        None => Ok(quote),
     }
 }
 
@@ -292,8 +294,7 @@ fn price_order(
     request: &QuoteRequest,
     context: &Context<'_, Distributor>,
 ) -> Decision<CustomerContract> {
-    let prices = |sku: &Sku| context.reference.list_prices(sku).map(|prices| prices.rows);
-    let result = resolve(id, state, request, context.now, prices);
+    let result = resolve(id, state, request, context.now, context.reference).and_then(orderable);
     let reply = match &result {
         Ok(quote) => ContractReply::Quoted(quote.clone()),
         Err(refusal) => ContractReply::NoQuote(refusal.clone()),

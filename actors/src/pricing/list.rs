@@ -3,10 +3,10 @@
 //! Invariants: one row for each (list, currency, start); rows are ordered by these; a withdrawn row keeps its version,
 //! so that an older one that comes late does not bring it back.
 
+use super::scale::{MAX_BREAKS, Scale};
 use crate::domain::{Distributor, View};
 use crate::ids::{ListId, RuleId, Sku};
 use crate::money::{Currency, Price};
-use crate::quantity::PositiveQuantity;
 use crate::reference::PublishedPrices;
 use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency};
 use lockstep_runtime::message::Sequence;
@@ -15,39 +15,6 @@ use serde::{Deserialize, Serialize};
 
 /// How many rows a SKU may have, withdrawn ones included.
 pub const MAX_ROWS: usize = 64;
-/// How many quantity breaks a row or term may have.
-pub const MAX_BREAKS: usize = 16;
-
-/// From a quantity on, another value. All units of the line get it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Break<V> {
-    /// From this quantity on.
-    pub from: PositiveQuantity,
-    /// This price or discount.
-    pub value: V,
-}
-
-/// The break that a quantity reaches: the one with the highest threshold.
-pub(crate) fn reached<V>(breaks: &[Break<V>], quantity: PositiveQuantity) -> Option<&Break<V>> {
-    breaks
-        .iter()
-        .filter(|at| at.from <= quantity)
-        .max_by_key(|at| at.from)
-}
-
-/// Whether breaks are few enough and start at different quantities.
-pub(crate) fn check_breaks<V>(breaks: &[Break<V>]) -> Result<(), PriceRefusal> {
-    if breaks.len() > MAX_BREAKS {
-        return Err(PriceRefusal::TooManyBreaks);
-    }
-    let rising = breaks.windows(2).all(|pair| pair[0].from < pair[1].from);
-    if rising {
-        Ok(())
-    } else {
-        Err(PriceRefusal::BreaksNotRising)
-    }
-}
-
 /// When something is in force: from a moment, until just before another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Effective {
@@ -86,10 +53,8 @@ pub struct ListRow {
     pub currency: Currency,
     /// When it is in force.
     pub effective: Effective,
-    /// The price of one base unit.
-    pub unit: Price,
-    /// Other prices for larger quantities, rising.
-    pub breaks: Vec<Break<Price>>,
+    /// The price of one base unit, and for larger quantities.
+    pub price: Scale<Price>,
     /// What explains it.
     pub rule: RuleId,
     /// The owner's version of this row.
@@ -194,8 +159,76 @@ pub enum PriceRefusal {
     #[error("it would end before it begins")]
     NeverInForce,
     /// Too many terms.
-    #[error("at most {} terms in one contract", super::contract::MAX_TERMS)]
+    #[error("at most {} terms in one contract or agreement", super::term::MAX_TERMS)]
     TooManyTerms,
+    /// Two terms between which nothing decides.
+    #[error("rule {rule} stands there twice with the same stage, goods, start and version")]
+    SameTerm {
+        /// Which.
+        rule: RuleId,
+    },
+    /// A largest quantity below the smallest.
+    #[error("rule {rule} is for at most fewer units than it is for at least")]
+    MaximumBelowMinimum {
+        /// Which.
+        rule: RuleId,
+    },
+    /// Agreed prices replace each other.
+    #[error("agreed prices replace each other: they are the first match or the best, never compounded")]
+    CompoundedAgreedPrices,
+    /// A parent that cannot be one.
+    #[error(
+        "the house stands behind all others by itself, and nothing stands behind it; no agreement stands behind itself"
+    )]
+    NoSuchParent,
+    /// Too many currencies.
+    #[error("at most {} currencies in one set of rates", super::rates::MAX_CURRENCIES)]
+    TooManyCurrencies,
+    /// A currency twice.
+    #[error("{currency} stands there twice")]
+    SameCurrency {
+        /// Which.
+        currency: Currency,
+    },
+    /// A set of rates that is known with other rates.
+    #[error("the set of rates {set} was published before with other rates; quotes rely on it")]
+    SetWrittenBefore {
+        /// Which.
+        set: RuleId,
+    },
+    /// Too many price endings.
+    #[error(
+        "at most {} price endings in one contract or agreement",
+        super::ending::MAX_ENDINGS
+    )]
+    TooManyEndings,
+    /// A price ending that leaves nothing.
+    #[error("rule {rule} takes off as much as the multiple that it rounds to")]
+    EndingTakesAll {
+        /// Which.
+        rule: RuleId,
+    },
+    /// An effect that does not belong to its stage.
+    #[error("rule {rule} has an effect that its stage does not know")]
+    EffectOfAnotherStage {
+        /// Which.
+        rule: RuleId,
+    },
+    /// A margin that no price reaches.
+    #[error("rule {rule} asks for a margin of 100 percent, which no price has")]
+    WholeMargin {
+        /// Which.
+        rule: RuleId,
+    },
+    /// Too many units of measure.
+    #[error(
+        "at most {} units of measure for one SKU, each once",
+        super::catalogue::MAX_UNITS
+    )]
+    UnitsOfMeasure,
+    /// Too many categories.
+    #[error("at most {} categories for one SKU", super::catalogue::MAX_CATEGORIES)]
+    TooManyCategories,
 }
 
 /// The list prices of a SKU, as an entity.
@@ -249,7 +282,7 @@ impl Entity for ListPrice {
 }
 
 fn keep(state: &ListPriceState, row: &ListRow, standing: Standing) -> Decision<ListPrice> {
-    if let Err(refusal) = check_breaks(&row.breaks).and_then(|()| row.effective.check()) {
+    if let Err(refusal) = row.price.check().and_then(|()| row.effective.check()) {
         return Decision::answer(ListPriceReply::Refused(refusal));
     }
     match state.place(row) {

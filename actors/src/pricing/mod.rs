@@ -1,15 +1,34 @@
-//! Prices: the list prices of a SKU, a customer's contract, and the resolver that explains each price.
+//! Prices: the list prices of a SKU, a customer's contract and the agreements behind it, and the resolver that explains
+//! each price. `docs/pricing.md` says the rules in words.
 //!
 //! Invariants:
 //! - every price comes with its waterfall, and the steps add up to the line's amount to the last minor unit;
 //! - the same contract, list prices, lines and moment give the same price;
 //! - a version of a list row or contract is written once; an older or equal one is ignored.
 
+pub mod agreement;
+pub mod bound;
+pub mod calendar;
+mod candidate;
+pub mod catalogue;
 pub mod contract;
+pub mod ending;
+pub mod exact;
+mod explain;
+mod hierarchy;
+mod line;
 pub mod list;
+pub mod rates;
 pub mod resolve;
+pub mod scale;
+mod shared;
+mod stage;
+pub mod term;
 #[cfg(test)]
 mod tests;
 
+pub use agreement::SharedAgreement;
+pub use catalogue::CatalogueItem;
 pub use contract::CustomerContract;
 pub use list::ListPrice;
+pub use rates::ExchangeRates;

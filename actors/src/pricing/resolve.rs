@@ -1,32 +1,45 @@
-//! From list and contract to a price with its waterfall. Pure.
+//! From a request to its prices, each with its waterfall. Pure; `docs/pricing.md` has the rules in words.
 //!
-//! Precedence, always in this order:
-//! 1. the contract's base list, the row in force that started last;
-//! 2. that row's quantity break;
-//! 3. a discount: the one for the SKU if there is one in force, else the one for everything;
-//! 4. a fixed price for the SKU (or, failing that, for everything) replaces what stands before it; then its own
-//!    quantity break;
-//! 5. rounding.
+//! The steps of a line, always in this order:
+//! 1. the base list's row in force that started last, and its quantity break;
+//! 2. standing discounts;
+//! 3. an agreed price in place of all before it, and its quantity break;
+//! 4. promotions;
+//! 5. conversion into the currency that is asked for;
+//! 6. the price ending;
+//! 7. ceiling and floor;
+//! 8. rounding.
 //!
-//! Of several terms of one kind and scope in force, the one that started last counts, then the higher version, then
-//! the higher rule id. Quantity breaks are for all units of the line.
-//!
-//! All products are exact: a price has at most 16 digits, a discount 7, and a line [`MAX_LINE_QUANTITY`] units.
+//! Which of several terms of a stage count is declared in the contract's precedence; their rank is total, so the order
+//! in which terms were loaded never matters.
 
-use super::contract::{Contract, ContractState, ContractStatus, Customers, DEFAULT_LIST, QuoteRequest};
-use super::contract::{Effect, Rounding, RoundingLevel, Scope, Term};
-use super::list::{Break, ListRow, reached};
-use crate::ids::{CustomerId, ListId, RuleId, Sku};
-use crate::money::{Currency, Money, Price};
+use super::bound::PriceFlag;
+use super::contract::{Contract, ContractState, ContractStatus, Customers, QuoteRequest};
+use super::hierarchy::{Hierarchy, behind};
+use super::line::{Desk, price_line};
+use super::rates::{RateSet, RateTable};
+use crate::ids::{AgreementId, CustomerId, RateSource, RuleId, Sku, UnitOfMeasure};
+use crate::money::{Currency, Money};
 use crate::orders::state::MAX_LINES;
 use crate::quantity::PositiveQuantity;
+use crate::reference::Reference;
 use lockstep_runtime::time::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
-/// The largest quantity of one line: 10^7 units, so that every step stays exact in 28 digits.
+/// The largest quantity of one line: 10^7 units, as the docs say.
 pub const MAX_LINE_QUANTITY: i64 = 10_000_000;
+
+/// How much an answer says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Detail {
+    /// Each line's steps.
+    #[default]
+    Waterfall,
+    /// Besides, which rules nearly applied, and why they did not.
+    NearMisses,
+}
 
 /// A line to be priced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,8 +48,10 @@ pub struct QuoteLine {
     pub line: u16,
     /// What.
     pub sku: Sku,
-    /// How much.
+    /// How much, in its unit.
     pub quantity: PositiveQuantity,
+    /// In which unit; none for base units.
+    pub unit: Option<UnitOfMeasure>,
 }
 
 /// A price, explained.
@@ -50,6 +65,19 @@ pub struct Quote {
     pub contract_version: u64,
     /// As of when.
     pub as_of: Timestamp,
+    /// How it came from the contract's currency into the one that was asked for; none if they are the same.
+    pub conversion: Option<Conversion>,
+}
+
+/// How prices came from one currency into another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conversion {
+    /// The contract's currency, in which the steps before the conversion are.
+    pub from: Currency,
+    /// Whose exchange rates.
+    pub source: RateSource,
+    /// Which set of them: asked for again by this name, it gives the same.
+    pub rates: RuleId,
 }
 
 /// A line's price, explained.
@@ -59,14 +87,111 @@ pub struct PricedLine {
     pub line: u16,
     /// What.
     pub sku: Sku,
-    /// How much.
+    /// How much, in base units.
     pub quantity: PositiveQuantity,
-    /// The price of one base unit; exact unless the contract rounds unit prices.
+    /// The unit and quantity asked for, if it was another than the base unit.
+    pub sold_as: Option<(UnitOfMeasure, PositiveQuantity)>,
+    /// The price of one base unit, to ten decimals; for display, since the amount is what counts.
     pub unit_price: Decimal,
     /// The line's amount, rounded to the currency's smallest unit.
     pub amount: Decimal,
     /// How it came about; each step begins where the one before ended, the first at zero.
     pub waterfall: Vec<Step>,
+    /// What someone should know about it.
+    pub flags: Vec<PriceFlag>,
+    /// Which rules nearly applied; empty unless asked for.
+    pub near_misses: Vec<NearMiss>,
+}
+
+/// A rule that nearly applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NearMiss {
+    /// The rule.
+    pub rule: RuleId,
+    /// Its version.
+    pub version: u64,
+    /// Why it did not.
+    pub reason: Missed,
+}
+
+/// Why a rule did not apply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missed {
+    /// Not in force yet.
+    #[error("it is not in force yet")]
+    NotYet {
+        /// From when on it is.
+        from: Timestamp,
+    },
+    /// No longer in force.
+    #[error("it is no longer in force")]
+    Over {
+        /// Since when.
+        until: Timestamp,
+    },
+    /// The line is too small.
+    #[error("it is for {minimum} units or more")]
+    BelowMinimum {
+        /// The smallest quantity.
+        minimum: PositiveQuantity,
+    },
+    /// The line is too large.
+    #[error("it is for at most {maximum} units")]
+    AboveMaximum {
+        /// The largest quantity.
+        maximum: PositiveQuantity,
+    },
+    /// Its prices are in another currency.
+    #[error("its prices are in {currency}")]
+    OtherCurrency {
+        /// Which.
+        currency: Currency,
+    },
+    /// What the SKU costs its distributor is not known in this currency.
+    #[error("the cost is not known in the currency that is asked for")]
+    NoCost,
+    /// The price does not pass it.
+    #[error("the price does not pass it")]
+    WithinBound,
+    /// Nothing gives the line a price to take it off.
+    #[error("there is no price to take it off")]
+    NothingToDiscount,
+    /// A promotion that would not lower the amount.
+    #[error("it would not lower the amount")]
+    NotLower,
+    /// Another rule of its stage counted.
+    #[error("{by} came before it")]
+    Outranked {
+        /// Which.
+        by: RuleId,
+    },
+    /// Its next break begins at a larger quantity.
+    #[error("its next break begins at {from} units")]
+    Break {
+        /// Which.
+        from: PositiveQuantity,
+    },
+}
+
+impl Missed {
+    /// The reason's name, for programs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NotYet { .. } => "not-yet",
+            Self::Over { .. } => "over",
+            Self::BelowMinimum { .. } => "below-minimum",
+            Self::AboveMaximum { .. } => "above-maximum",
+            Self::OtherCurrency { .. } => "other-currency",
+            Self::NoCost => "no-cost",
+            Self::WithinBound => "within-bound",
+            Self::NothingToDiscount => "nothing-to-discount",
+            Self::NotLower => "not-lower",
+            Self::Outranked { .. } => "outranked",
+            Self::Break { .. } => "break",
+        }
+    }
 }
 
 /// A step of a waterfall.
@@ -94,12 +219,22 @@ pub enum StepKind {
     BaseList,
     /// The list's price for this quantity.
     ListBreak,
-    /// The contract's discount.
-    ContractDiscount,
-    /// The contract's fixed price.
-    ContractPrice,
-    /// The contract's fixed price for this quantity.
-    ContractBreak,
+    /// A standing discount.
+    StandingDiscount,
+    /// What was agreed, in place of all before it.
+    AgreedPrice,
+    /// What was agreed for this quantity.
+    AgreedBreak,
+    /// A promotion.
+    Promotion,
+    /// From the contract's currency into the one that was asked for.
+    Conversion,
+    /// How unit prices end.
+    Ending,
+    /// Down to a ceiling.
+    Ceiling,
+    /// Up to a floor.
+    Floor,
     /// Rounding to the currency's smallest unit.
     Rounding,
 }
@@ -120,8 +255,8 @@ pub enum QuoteRefusal {
         /// Who asked.
         customer: CustomerId,
     },
-    /// The contract is in another currency.
-    #[error("asked for in {asked}, but the contract is in {contract}")]
+    /// The contract is in another currency, and names no exchange rates.
+    #[error("asked for in {asked}, but the contract is in {contract} and names no exchange rates")]
     OtherCurrency {
         /// What was asked for.
         asked: Currency,
@@ -136,7 +271,7 @@ pub enum QuoteRefusal {
         /// What.
         sku: Sku,
         /// The list looked into.
-        list: ListId,
+        list: String,
         /// The currency looked for.
         currency: Currency,
     },
@@ -148,18 +283,61 @@ pub enum QuoteRefusal {
         /// How much was asked for.
         quantity: PositiveQuantity,
     },
+    /// No exchange rates for these currencies.
+    #[error("no exchange rates of {rates} from {from} to {to}")]
+    NoRates {
+        /// Whose, and which set if one was named.
+        rates: String,
+        /// From which currency.
+        from: Currency,
+        /// To which.
+        to: Currency,
+    },
+    /// A unit that the SKU is not sold in.
+    #[error("line {line}: {sku} is not sold by the {unit}")]
+    UnknownUnit {
+        /// The line.
+        line: u16,
+        /// What.
+        sku: Sku,
+        /// The unit asked for.
+        unit: UnitOfMeasure,
+    },
+    /// A price that may not be ordered at.
+    #[error("line {line}: price hold: {flag}")]
+    Held {
+        /// The line.
+        line: u16,
+        /// Why.
+        flag: PriceFlag,
+    },
     /// Too many lines or none.
     #[error("between 1 and {MAX_LINES} lines, not {lines}")]
     Lines {
         /// How many there are.
         lines: u64,
     },
-    /// More than a decimal holds.
-    #[error("the total is too large")]
+    /// More than an amount may be.
+    #[error("an amount is larger than {}", super::exact::LIMIT)]
     Overflow,
+    /// The contract stands on an agreement that was never made.
+    #[error("the contract stands on agreement {agreement}, which is not known")]
+    UnknownAgreement {
+        /// Which.
+        agreement: AgreementId,
+    },
+    /// Too many agreements stand behind each other, or one behind itself.
+    #[error(
+        "more than {} agreements stand behind the contract, {agreement} one too many",
+        super::agreement::MAX_LEVELS
+    )]
+    TooManyLevels {
+        /// The first that is too many.
+        agreement: AgreementId,
+    },
 }
 
-/// Prices the lines of a request. `prices` gives a SKU's list rows.
+/// Prices the lines of a request.
 ///
 /// # Errors
 /// [`QuoteRefusal`], for the first thing that is in the way.
@@ -168,7 +346,7 @@ pub fn resolve(
     state: &ContractState,
     request: &QuoteRequest,
     now: Timestamp,
-    prices: impl Fn(&Sku) -> Option<Arc<[ListRow]>>,
+    reference: &Reference,
 ) -> Result<Quote, QuoteRefusal> {
     if request.lines.is_empty() || request.lines.len() > MAX_LINES {
         return Err(QuoteRefusal::Lines {
@@ -188,228 +366,87 @@ pub fn resolve(
             customer: customer.clone(),
         });
     }
-    if contract.currency != request.currency {
-        return Err(QuoteRefusal::OtherCurrency {
-            asked: request.currency,
-            contract: contract.currency,
-        });
-    }
+    let behind = behind(contract.agreement.as_ref(), reference)?;
     let as_of = request.as_of.unwrap_or(now);
+    let table = contract.rates.as_ref().and_then(|source| reference.rates(source));
+    let desk = Desk {
+        contract,
+        hierarchy: Hierarchy::of(contract, &behind, request.currency),
+        currency: request.currency,
+        rates: rates(contract, request, table.as_deref(), as_of)?,
+        as_of,
+        detail: request.detail,
+    };
     let lines = request
         .lines
         .iter()
         .map(|line| {
-            price_line(
-                contract,
-                line,
-                as_of,
-                prices(&line.sku).as_deref().unwrap_or_default(),
-            )
+            let prices = reference.list_prices(&line.sku);
+            let item = reference.item(&line.sku);
+            let rows = prices.as_ref().map_or(&[][..], |prices| &prices.rows);
+            price_line(&desk, line, rows, item.as_deref())
         })
         .collect::<Result<Vec<_>, _>>()?;
     let total = lines
         .iter()
         .try_fold(Decimal::ZERO, |sum, line| sum.checked_add(line.amount))
+        .filter(|total| *total <= super::exact::LIMIT)
         .ok_or(QuoteRefusal::Overflow)?;
     Ok(Quote {
         lines,
         total: Money {
             amount: total,
-            currency: contract.currency,
+            currency: request.currency,
         },
         contract_version: state.version,
         as_of,
+        conversion: conversion(&desk),
     })
+}
+
+fn conversion(desk: &Desk<'_>) -> Option<Conversion> {
+    let from = desk.contract.currency;
+    let rates = desk.rates.filter(|_| from != desk.currency)?;
+    Some(Conversion {
+        from,
+        source: desk.contract.rates.clone()?,
+        rates: rates.id.clone(),
+    })
+}
+
+/// The exchange rates to convert by: the set that is named, else the one in force. None are needed for one currency.
+fn rates<'a>(
+    contract: &Contract,
+    request: &QuoteRequest,
+    table: Option<&'a RateTable>,
+    as_of: Timestamp,
+) -> Result<Option<&'a RateSet>, QuoteRefusal> {
+    let found = table.and_then(|table| match &request.rates {
+        Some(id) => table.named(id),
+        None => table.at(as_of),
+    });
+    let (from, to) = (contract.currency, request.currency);
+    if from == to || found.is_some_and(|set| set.covers(from, to)) {
+        return Ok(found);
+    }
+    let Some(source) = &contract.rates else {
+        return Err(QuoteRefusal::OtherCurrency {
+            asked: to,
+            contract: from,
+        });
+    };
+    let rates = match &request.rates {
+        Some(id) => format!("{source}, set {id},"),
+        None => source.to_string(),
+    };
+    Err(QuoteRefusal::NoRates { rates, from, to })
 }
 
 fn without_contract(customer: &CustomerId, request: &QuoteRequest) -> Result<Contract, QuoteRefusal> {
-    let unknown = || QuoteRefusal::UnknownCustomer {
-        customer: customer.clone(),
-    };
     match request.customers {
-        Customers::Known => Err(unknown()),
-        Customers::Anybody => Ok(Contract {
-            currency: request.currency,
-            base_list: ListId::new(DEFAULT_LIST).map_err(|_| unknown())?,
-            terms: Vec::new(),
-            rounding: Rounding::default(),
-            status: ContractStatus::Active,
+        Customers::Known => Err(QuoteRefusal::UnknownCustomer {
+            customer: customer.clone(),
         }),
+        Customers::Anybody => Ok(Contract::none(request.currency)),
     }
-}
-
-/// The steps of a line, each built on the one before.
-struct Waterfall {
-    quantity: Decimal,
-    unit: Decimal,
-    amount: Decimal,
-    steps: Vec<Step>,
-}
-
-impl Waterfall {
-    fn step_to_unit(
-        &mut self,
-        kind: StepKind,
-        rule: Option<(&RuleId, u64)>,
-        unit: Decimal,
-    ) -> Result<(), QuoteRefusal> {
-        let after = unit.checked_mul(self.quantity).ok_or(QuoteRefusal::Overflow)?;
-        self.unit = unit;
-        self.step_to_amount(kind, rule, after);
-        Ok(())
-    }
-
-    fn step_to_amount(&mut self, kind: StepKind, rule: Option<(&RuleId, u64)>, after: Decimal) {
-        self.steps.push(Step {
-            kind,
-            rule: rule.map(|(rule, _)| rule.clone()),
-            version: rule.map_or(0, |(_, version)| version),
-            unit: self.unit,
-            before: self.amount,
-            after,
-        });
-        self.amount = after;
-    }
-}
-
-fn price_line(
-    contract: &Contract,
-    line: &QuoteLine,
-    as_of: Timestamp,
-    rows: &[ListRow],
-) -> Result<PricedLine, QuoteRefusal> {
-    if line.quantity.units() > MAX_LINE_QUANTITY {
-        return Err(QuoteRefusal::TooMuch {
-            line: line.line,
-            quantity: line.quantity,
-        });
-    }
-    let mut waterfall = Waterfall {
-        quantity: Decimal::from(line.quantity.units()),
-        unit: Decimal::ZERO,
-        amount: Decimal::ZERO,
-        steps: Vec::with_capacity(4),
-    };
-    list_steps(&mut waterfall, contract, line, as_of, rows)?;
-    contract_steps(&mut waterfall, contract, line, as_of)?;
-    if waterfall.steps.is_empty() {
-        return Err(QuoteRefusal::NoPrice {
-            line: line.line,
-            sku: line.sku.clone(),
-            list: contract.base_list.clone(),
-            currency: contract.currency,
-        });
-    }
-    round(&mut waterfall, contract)?;
-    Ok(PricedLine {
-        line: line.line,
-        sku: line.sku.clone(),
-        quantity: line.quantity,
-        unit_price: waterfall.unit,
-        amount: waterfall.amount,
-        waterfall: waterfall.steps,
-    })
-}
-
-fn list_steps(
-    waterfall: &mut Waterfall,
-    contract: &Contract,
-    line: &QuoteLine,
-    as_of: Timestamp,
-    rows: &[ListRow],
-) -> Result<(), QuoteRefusal> {
-    let row = rows
-        .iter()
-        .filter(|row| row.list == contract.base_list && row.currency == contract.currency)
-        .filter(|row| row.effective.at(as_of))
-        .max_by_key(|row| row.effective.from);
-    let Some(row) = row else { return Ok(()) };
-    let rule = Some((&row.rule, row.version));
-    waterfall.step_to_unit(StepKind::BaseList, rule, row.unit.amount())?;
-    match reached(&row.breaks, line.quantity) {
-        Some(at) => waterfall.step_to_unit(StepKind::ListBreak, rule, at.value.amount()),
-        None => Ok(()),
-    }
-}
-
-fn contract_steps(
-    waterfall: &mut Waterfall,
-    contract: &Contract,
-    line: &QuoteLine,
-    as_of: Timestamp,
-) -> Result<(), QuoteRefusal> {
-    let discount = |term: &&Term| matches!(term.effect, Effect::Discount { .. });
-    let fixed = |term: &&Term| matches!(term.effect, Effect::Fixed { .. });
-    // A discount needs something to be taken off.
-    if !waterfall.steps.is_empty()
-        && let Some(term) = in_force(contract, &line.sku, as_of, discount)
-    {
-        apply_term(waterfall, term, line.quantity)?;
-    }
-    match in_force(contract, &line.sku, as_of, fixed) {
-        Some(term) => apply_term(waterfall, term, line.quantity),
-        None => Ok(()),
-    }
-}
-
-/// The term that counts: the SKU's before everything's, then the last to start, then version, then rule id.
-fn in_force<'a>(
-    contract: &'a Contract,
-    sku: &Sku,
-    as_of: Timestamp,
-    of_kind: impl Fn(&&'a Term) -> bool,
-) -> Option<&'a Term> {
-    contract
-        .terms
-        .iter()
-        .filter(of_kind)
-        .filter(|term| term.effective.at(as_of))
-        .filter_map(|term| match &term.scope {
-            Scope::Everything => Some((0, term)),
-            Scope::Sku(of) => (of == sku).then_some((1, term)),
-        })
-        .max_by_key(|(specific, term)| (*specific, term.effective.from, term.version, &term.rule))
-        .map(|(_, term)| term)
-}
-
-fn apply_term(
-    waterfall: &mut Waterfall,
-    term: &Term,
-    quantity: PositiveQuantity,
-) -> Result<(), QuoteRefusal> {
-    let rule = Some((&term.rule, term.version));
-    match &term.effect {
-        Effect::Fixed { unit, breaks } => {
-            waterfall.step_to_unit(StepKind::ContractPrice, rule, unit.amount())?;
-            let at: Option<&Break<Price>> = reached(breaks, quantity);
-            match at {
-                Some(at) => waterfall.step_to_unit(StepKind::ContractBreak, rule, at.value.amount()),
-                None => Ok(()),
-            }
-        }
-        Effect::Discount { percent, breaks } => {
-            let percent = reached(breaks, quantity).map_or(*percent, |at| at.value);
-            let unit = percent.off(waterfall.unit).ok_or(QuoteRefusal::Overflow)?;
-            waterfall.step_to_unit(StepKind::ContractDiscount, rule, unit)
-        }
-    }
-}
-
-fn round(waterfall: &mut Waterfall, contract: &Contract) -> Result<(), QuoteRefusal> {
-    let Rounding { mode, level } = contract.rounding;
-    match level {
-        RoundingLevel::Unit => {
-            let unit = mode.round(waterfall.unit, contract.currency);
-            if unit != waterfall.unit {
-                waterfall.step_to_unit(StepKind::Rounding, None, unit)?;
-            }
-        }
-        RoundingLevel::Line => {
-            let amount = mode.round(waterfall.amount, contract.currency);
-            if amount != waterfall.amount {
-                waterfall.step_to_amount(StepKind::Rounding, None, amount);
-            }
-        }
-    }
-    Ok(())
 }

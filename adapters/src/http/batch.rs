@@ -16,8 +16,11 @@ use lockstep_actors::domain::{Message, Reply};
 use lockstep_actors::governance::audit::AuditReply;
 use lockstep_actors::ids::SystemName;
 use lockstep_actors::inventory::command::StockReply;
+use lockstep_actors::pricing::agreement::AgreementReply;
+use lockstep_actors::pricing::catalogue::ItemReply;
 use lockstep_actors::pricing::contract::ContractReply;
 use lockstep_actors::pricing::list::ListPriceReply;
+use lockstep_actors::pricing::rates::RateReply;
 use lockstep_runtime::message::{MessageId, Outcome};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -149,12 +152,18 @@ fn judge(outcome: &Outcome<Reply>) -> (StatusCode, Option<String>) {
             Reply::Contract(ContractReply::Refused(refusal)) => unprocessable(code(refusal)),
             Reply::Contract(ContractReply::NoQuote(refusal)) => unprocessable(code(refusal)),
             Reply::Audit(AuditReply::NotOwner(_)) => (StatusCode::FORBIDDEN, Some(NOT_OWNER.to_owned())),
+            Reply::Agreement(AgreementReply::Refused(refusal)) => unprocessable(code(refusal)),
+            Reply::Item(ItemReply::Refused(refusal)) => unprocessable(code(refusal)),
+            Reply::Rates(RateReply::Refused(refusal)) => unprocessable(code(refusal)),
             Reply::Stock(_)
             | Reply::ListPrice(_)
             | Reply::Contract(_)
             | Reply::Order(_)
             | Reply::Audit(AuditReply::Audit(_))
-            | Reply::Ownership(_) => (StatusCode::OK, None),
+            | Reply::Ownership(_)
+            | Reply::Agreement(_)
+            | Reply::Item(_)
+            | Reply::Rates(_) => (StatusCode::OK, None),
         },
         Outcome::Repeated => (StatusCode::OK, None),
         Outcome::DeadLettered { .. } => {

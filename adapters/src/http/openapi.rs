@@ -6,6 +6,7 @@ use super::orders::{CancelOrder, OrderReceipt, ProgressOrder, ResolveOrder};
 use super::problem::{CONTENT, ProblemDetails};
 use super::stock::{Availability, StockEventItem};
 use crate::identity::Scope;
+use crate::schema::agreement::{AgreementSet, ItemSet, RatesSet};
 use crate::schema::limits::{MAX_AVAILABILITY_SKUS, MAX_BATCH, MAX_CODE_BYTES, MAX_ID_BYTES};
 use crate::schema::order::OrderSubmit;
 use crate::schema::outbound::{CommandResult, OrderView, PriceQuote};
@@ -161,6 +162,60 @@ const OPERATIONS: &[Operation] = &[
         summary: "The same as POST.",
         scope: Some(Scope::PricesWrite),
         body: Some(of::<ContractSet>),
+        answers: SET,
+    },
+    Operation {
+        path: "/v1/agreements",
+        method: "post",
+        id: "setAgreement",
+        summary: "Set what several customers share, as a whole; `house` is for everyone.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(of::<AgreementSet>),
+        answers: SET,
+    },
+    Operation {
+        path: "/v1/agreements",
+        method: "put",
+        id: "putAgreement",
+        summary: "The same as POST.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(of::<AgreementSet>),
+        answers: SET,
+    },
+    Operation {
+        path: "/v1/items",
+        method: "post",
+        id: "setItems",
+        summary: "Set what the catalogue says of SKUs: one or an array of them, each with its own result.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(one_or_many::<ItemSet>),
+        answers: BATCH,
+    },
+    Operation {
+        path: "/v1/items",
+        method: "put",
+        id: "putItems",
+        summary: "The same as POST.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(one_or_many::<ItemSet>),
+        answers: BATCH,
+    },
+    Operation {
+        path: "/v1/rates",
+        method: "post",
+        id: "setRates",
+        summary: "Publish the exchange rates of a source from a moment on.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(of::<RatesSet>),
+        answers: SET,
+    },
+    Operation {
+        path: "/v1/rates",
+        method: "put",
+        id: "putRates",
+        summary: "The same as POST.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(of::<RatesSet>),
         answers: SET,
     },
     Operation {

@@ -101,7 +101,10 @@ async fn confirm_content(service: &Service, call: &Call, message: Message) -> Re
             | Reply::ListPrice(_)
             | Reply::Contract(_)
             | Reply::Audit(_)
-            | Reply::Ownership(_),
+            | Reply::Ownership(_)
+            | Reply::Agreement(_)
+            | Reply::Item(_)
+            | Reply::Rates(_),
         )
         | None => Ok(()),
     }
@@ -191,7 +194,10 @@ async fn summary(service: &Service, call: &Call, key: &OrderKey) -> Result<Order
             | Reply::ListPrice(_)
             | Reply::Contract(_)
             | Reply::Audit(_)
-            | Reply::Ownership(_),
+            | Reply::Ownership(_)
+            | Reply::Agreement(_)
+            | Reply::Item(_)
+            | Reply::Rates(_),
         )
         | None => Err(Problem::internal(&"an order answered a look with something else")),
     }
@@ -218,7 +224,10 @@ async fn receipt(
             | Reply::ListPrice(_)
             | Reply::Contract(_)
             | Reply::Audit(_)
-            | Reply::Ownership(_),
+            | Reply::Ownership(_)
+            | Reply::Agreement(_)
+            | Reply::Item(_)
+            | Reply::Rates(_),
         ) => {
             return Err(Problem::internal(
                 &"an order answered a command with something else",

@@ -1,11 +1,12 @@
-//! `/v1/prices`, `/v1/contracts` and `/v1/quotes`.
+//! `/v1/prices`, `/v1/items`, `/v1/agreements`, `/v1/rates`, `/v1/contracts` and `/v1/quotes`.
 
 use super::batch::{self, BatchItem, Item};
 use super::exchange::{Received, answer};
 use super::problem::Problem;
 use super::refusal::{price_refusal, quote_refusal};
-use super::service::Service;
+use super::service::{Call, Service};
 use crate::identity::Scope;
+use crate::schema::agreement::{AgreementSet, ItemSet, RatesSet};
 use crate::schema::outbound::{CommandResult, PriceQuote};
 use crate::schema::price::{ContractSet, PriceSet, QuoteAsk};
 use crate::schema::{Command, DecodeError};
@@ -13,7 +14,9 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use lockstep_actors::domain::Reply;
 use lockstep_actors::ids::SystemName;
+use lockstep_actors::pricing::agreement::AgreementReply;
 use lockstep_actors::pricing::contract::ContractReply;
+use lockstep_actors::pricing::rates::RateReply;
 use lockstep_runtime::message::Outcome;
 
 impl BatchItem for PriceSet {
@@ -26,6 +29,29 @@ impl BatchItem for PriceSet {
             message: self.into_message(source)?,
         })
     }
+}
+
+impl BatchItem for ItemSet {
+    /// An entry has a version of its own.
+    const NEEDS_ID: bool = false;
+
+    fn into_item(self, source: &SystemName) -> Result<Item, DecodeError> {
+        Ok(Item {
+            id: None,
+            message: self.into_message(source)?,
+        })
+    }
+}
+
+/// `POST` and `PUT /v1/items`
+pub(super) async fn set_items(
+    request: HttpRequest,
+    service: web::Data<Service>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let call = service.admit(&request, Scope::PricesWrite)?;
+    let body = Received::of(&request, payload, service.timeout).await?;
+    batch::serve::<ItemSet>(&request, &service, &call, &body).await
 }
 
 /// `POST` and `PUT /v1/prices`
@@ -47,17 +73,52 @@ pub(super) async fn set_contract(
 ) -> Result<HttpResponse, Problem> {
     let call = service.admit(&request, Scope::PricesWrite)?;
     let contract: ContractSet = Received::of(&request, payload, service.timeout).await?.decode()?;
-    let message = contract.into_message(&call.caller.system)?;
-    let decided = service.ask_once(&call, message).await?;
+    set_whole(&request, &service, &call, contract).await
+}
+
+/// `POST` and `PUT /v1/agreements`
+pub(super) async fn set_agreement(
+    request: HttpRequest,
+    service: web::Data<Service>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let call = service.admit(&request, Scope::PricesWrite)?;
+    let agreement: AgreementSet = Received::of(&request, payload, service.timeout).await?.decode()?;
+    set_whole(&request, &service, &call, agreement).await
+}
+
+/// `POST` and `PUT /v1/rates`
+pub(super) async fn set_rates(
+    request: HttpRequest,
+    service: web::Data<Service>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let call = service.admit(&request, Scope::PricesWrite)?;
+    let rates: RatesSet = Received::of(&request, payload, service.timeout).await?.decode()?;
+    set_whole(&request, &service, &call, rates).await
+}
+
+async fn set_whole(
+    request: &HttpRequest,
+    service: &Service,
+    call: &Call,
+    whole: impl Command,
+) -> Result<HttpResponse, Problem> {
+    let message = whole.into_message(&call.caller.system)?;
+    let decided = service.ask_once(call, message).await?;
     let outcome = match decided.reply {
-        Some(Reply::Contract(ContractReply::Refused(refusal))) => return Err(price_refusal(&refusal)),
+        Some(
+            Reply::Contract(ContractReply::Refused(refusal))
+            | Reply::Agreement(AgreementReply::Refused(refusal))
+            | Reply::Rates(RateReply::Refused(refusal)),
+        ) => return Err(price_refusal(&refusal)),
         Some(reply) => Outcome::Done {
             reply,
             repeated: decided.repeated,
         },
         None => Outcome::Repeated,
     };
-    answer(&request, StatusCode::OK, &CommandResult::of(outcome))
+    answer(request, StatusCode::OK, &CommandResult::of(outcome))
 }
 
 /// `POST /v1/quotes`
@@ -86,7 +147,10 @@ pub(super) async fn quote(
             | Reply::ListPrice(_)
             | Reply::Order(_)
             | Reply::Audit(_)
-            | Reply::Ownership(_),
+            | Reply::Ownership(_)
+            | Reply::Agreement(_)
+            | Reply::Item(_)
+            | Reply::Rates(_),
         )
         | None => Err(Problem::internal(
             &"a contract answered a question with something else",

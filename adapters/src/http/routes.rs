@@ -38,6 +38,21 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
                 .route(web::post().to(prices::set_contract))
                 .route(web::put().to(prices::set_contract)),
         )
+        .service(
+            resource("/v1/agreements", "POST, PUT")
+                .route(web::post().to(prices::set_agreement))
+                .route(web::put().to(prices::set_agreement)),
+        )
+        .service(
+            resource("/v1/rates", "POST, PUT")
+                .route(web::post().to(prices::set_rates))
+                .route(web::put().to(prices::set_rates)),
+        )
+        .service(
+            resource("/v1/items", "POST, PUT")
+                .route(web::post().to(prices::set_items))
+                .route(web::put().to(prices::set_items)),
+        )
         .service(resource("/v1/quotes", "POST").route(web::post().to(prices::quote)))
         .service(resource("/v1/openapi.json", "GET").route(web::get().to(operations::openapi)))
         .service(

@@ -4,8 +4,11 @@ use super::scope::Scope;
 use lockstep_actors::domain::Message;
 use lockstep_actors::inventory::command::StockCommand;
 use lockstep_actors::orders::command::OrderCommand;
+use lockstep_actors::pricing::agreement::AgreementCommand;
+use lockstep_actors::pricing::catalogue::ItemCommand;
 use lockstep_actors::pricing::contract::ContractCommand;
 use lockstep_actors::pricing::list::ListPriceCommand;
+use lockstep_actors::pricing::rates::RateCommand;
 
 impl Scope {
     /// The scope that whoever sends `message` must have.
@@ -18,6 +21,12 @@ impl Scope {
             Message::Order(_, command) => of_order(command),
             // Lockstep's own.
             Message::Audit(..) | Message::Ownership(..) => Self::Admin,
+            Message::Agreement(_, AgreementCommand::Show)
+            | Message::Item(_, ItemCommand::Show)
+            | Message::Rates(_, RateCommand::Show) => Self::PricesRead,
+            Message::Agreement(_, AgreementCommand::Upsert { .. })
+            | Message::Item(_, ItemCommand::Set { .. })
+            | Message::Rates(_, RateCommand::Publish(_)) => Self::PricesWrite,
         }
     }
 }

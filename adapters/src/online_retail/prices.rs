@@ -8,10 +8,10 @@ use super::invoice::{Invoice, Sale};
 use super::{CURRENCY, RETAIL_LIST, WALK_IN};
 use lockstep_actors::ids::{CustomerId, ListId, RuleId, Sku};
 use lockstep_actors::money::{Currency, Price};
-use lockstep_actors::pricing::contract::{
-    Contract, ContractStatus, DEFAULT_LIST, Effect, MAX_TERMS, Rounding, Scope, Term,
-};
-use lockstep_actors::pricing::list::{Break, Effective, ListRow, MAX_BREAKS};
+use lockstep_actors::pricing::contract::{Contract, DEFAULT_LIST};
+use lockstep_actors::pricing::list::{Effective, ListRow};
+use lockstep_actors::pricing::scale::{Break, MAX_BREAKS, Scale};
+use lockstep_actors::pricing::term::{Effect, MAX_TERMS, Scope, Term};
 use lockstep_actors::quantity::PositiveQuantity;
 use std::collections::BTreeMap;
 
@@ -178,7 +178,7 @@ fn own_price(paid: &Paid, list: &ListPrices) -> Option<Effect> {
     steps.truncate(MAX_BREAKS + 1);
     let unit = steps.first()?.value;
     let breaks = steps.split_off(1);
-    Some(Effect::Fixed { unit, breaks })
+    Some(Effect::Fixed(Scale::stepped(unit, breaks)))
 }
 
 fn list_row(list: &'static str, prices: &ListPrices) -> Result<ListRow, InvalidRule> {
@@ -186,29 +186,25 @@ fn list_row(list: &'static str, prices: &ListPrices) -> Result<ListRow, InvalidR
         list: ListId::new(list)?,
         currency: Currency::new(CURRENCY)?,
         effective: Effective::default(),
-        unit: prices.base,
-        breaks: prices.breaks.clone(),
+        price: Scale::stepped(prices.base, prices.breaks.clone()),
         rule: RuleId::new(&format!("list/{list}"))?,
         version: 1,
     })
 }
 
 fn term(sku: Sku, effect: Effect) -> Result<Term, InvalidRule> {
-    Ok(Term {
-        rule: RuleId::new("contract/invoiced")?,
-        version: 1,
-        scope: Scope::Sku(sku),
+    Ok(Term::plain(
+        RuleId::new("contract/invoiced")?,
+        1,
+        Scope::Sku(sku),
         effect,
-        effective: Effective::default(),
-    })
+    ))
 }
 
 fn contract(list: &'static str, terms: Vec<Term>) -> Result<Contract, InvalidRule> {
     Ok(Contract {
-        currency: Currency::new(CURRENCY)?,
-        base_list: ListId::new(list)?,
-        terms,
-        rounding: Rounding::default(),
-        status: ContractStatus::Active,
+        base_list: Some(ListId::new(list)?),
+        terms: terms.into(),
+        ..Contract::none(Currency::new(CURRENCY)?)
     })
 }

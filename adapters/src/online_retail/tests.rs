@@ -3,7 +3,7 @@ use super::prices::list_prices;
 use super::*;
 use lockstep_actors::ids::{CustomerId, Sku};
 use lockstep_actors::money::Price;
-use lockstep_actors::pricing::contract::Effect;
+use lockstep_actors::pricing::term::Effect;
 use lockstep_actors::quantity::PositiveQuantity;
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
@@ -147,19 +147,23 @@ fn a_customer_who_paid_otherwise_has_a_contract_price() {
         contracts.keys().copied().collect::<Vec<_>>(),
         ["LIST", "OWN", WALK_IN]
     );
-    assert!(contracts["LIST"].terms.is_empty());
-    assert_eq!(contracts[WALK_IN].base_list.as_str(), RETAIL_LIST);
-    let Effect::Fixed { unit, breaks } = &contracts["OWN"].terms[0].effect else {
+    assert!(contracts["LIST"].terms.as_slice().is_empty());
+    assert_eq!(
+        contracts[WALK_IN].base_list.as_ref().unwrap().as_str(),
+        RETAIL_LIST
+    );
+    let Effect::Fixed(scale) = &contracts["OWN"].terms.as_slice()[0].effect else {
         panic!("a fixed price");
     };
+    let at = &scale.breaks[0];
     assert_eq!(
-        (*unit, breaks[0].from.units(), breaks[0].value),
+        (scale.base, at.from.units(), at.value),
         (price("2.50"), 90, price("2.10"))
     );
     let rows: Vec<_> = plan
         .list_prices
         .iter()
-        .map(|(_, row)| (row.list.as_str(), row.unit))
+        .map(|(_, row)| (row.list.as_str(), row.price.base))
         .collect();
     assert_eq!(rows, [(RETAIL_LIST, price("5.95")), ("standard", price("2.95"))]);
 }

@@ -1,5 +1,6 @@
 //! The JSON Schemas of all canonical messages, generated from the types that read and write them.
 
+use super::agreement::{AgreementSet, ItemSet, RatesSet};
 use super::limits::MAX_ID_BYTES;
 use super::message::{Body, VERSION};
 use super::order::{OrderCancel, OrderProgress, OrderResolve, OrderSubmit};
@@ -31,6 +32,9 @@ pub fn documents() -> Result<Vec<SchemaDocument>, serde_json::Error> {
         document::<StockEvent>(),
         document::<PriceSet>(),
         document::<ContractSet>(),
+        document::<AgreementSet>(),
+        document::<ItemSet>(),
+        document::<RatesSet>(),
         document::<QuoteAsk>(),
         document::<OrderStatusChange>(),
         document::<StockLevelView>(),

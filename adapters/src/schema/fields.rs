@@ -7,7 +7,7 @@
 use super::limits::{MAX_AMOUNT, MAX_AMOUNT_SCALE, MAX_CODE_BYTES, MAX_ID_BYTES, MAX_NOTE_BYTES};
 use compact_str::CompactString;
 use lockstep_actors::inventory::backorder::Priority;
-use lockstep_actors::money::{Percent, Price};
+use lockstep_actors::money::{Markup, Percent, Price, Rate};
 use lockstep_actors::quantity::{Quantity, QuantityOutOfRange};
 use lockstep_runtime::time::Timestamp;
 use rust_decimal::Decimal;
@@ -315,6 +315,61 @@ pub fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Percent, D:
     Percent::new(Amount::deserialize(deserializer)?.get()).map_err(D::Error::custom)
 }
 
+/// Reads a markup from an [`Amount`].
+///
+/// # Errors
+/// The deserialiser's own, with the range.
+pub fn markup<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Markup, D::Error> {
+    Markup::new(Amount::deserialize(deserializer)?.get()).map_err(D::Error::custom)
+}
+
+/// An exchange rate: an exact decimal, written as a string such as `"1.0873"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExchangeRate(pub Rate);
+
+impl Serialize for ExchangeRate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0.get())
+    }
+}
+
+struct ExchangeRateVisitor;
+
+impl Visitor<'_> for ExchangeRateVisitor {
+    type Value = ExchangeRate;
+
+    fn expecting(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a decimal string such as \"1.0873\"")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        let plain = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.'));
+        let rate = plain.then(|| Decimal::from_str_exact(text).ok()).flatten();
+        let rate = rate.ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))?;
+        Rate::new(rate).map(ExchangeRate).map_err(E::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for ExchangeRate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(ExchangeRateVisitor)
+    }
+}
+
+impl JsonSchema for ExchangeRate {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ExchangeRate".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]{1,8})?$" })
+    }
+}
+
 /// Stands in the schemas for a [`Currency`](lockstep_actors::money::Currency).
 #[derive(Debug)]
 pub enum CurrencyCode {}
@@ -380,6 +435,72 @@ impl JsonSchema for Moment {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
+
+/// A day of the calendar, such as `2026-06-30`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Day(pub jiff::civil::Date);
+
+impl Serialize for Day {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+struct DayVisitor;
+
+impl Visitor<'_> for DayVisitor {
+    type Value = Day;
+
+    fn expecting(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a day as in \"2026-06-30\"")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        // A day alone: what a moment has beyond it must not be lost silently.
+        let alone = text.len() == 10;
+        let day = text.parse().ok().filter(|_| alone);
+        day.map(Day)
+            .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(DayVisitor)
+    }
+}
+
+impl JsonSchema for Day {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Day".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date" })
+    }
+}
+
+/// Stands in the schemas for an amount within a waterfall, which is finer than one on an invoice.
+#[derive(Debug)]
+pub enum ExactAmount {}
+
+impl JsonSchema for ExactAmount {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ExactAmount".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^-?[0-9]+(\\.[0-9]{1,10})?$" })
     }
 }
 

@@ -10,10 +10,18 @@ pub const MAX_LINES: usize = lockstep_actors::orders::state::MAX_LINES;
 pub const MAX_WAREHOUSES: usize = lockstep_actors::orders::state::MAX_WAREHOUSES;
 /// The most stock events or list prices in one HTTP request.
 pub const MAX_BATCH: usize = 1_000;
-/// The most terms of a contract.
-pub const MAX_TERMS: usize = lockstep_actors::pricing::contract::MAX_TERMS;
+/// The most terms of a contract or agreement.
+pub const MAX_TERMS: usize = lockstep_actors::pricing::term::MAX_TERMS;
 /// The most quantity breaks of one list price or term.
-pub const MAX_BREAKS: usize = lockstep_actors::pricing::list::MAX_BREAKS;
+pub const MAX_BREAKS: usize = lockstep_actors::pricing::scale::MAX_BREAKS;
+/// The most categories of a SKU.
+pub const MAX_CATEGORIES: usize = lockstep_actors::pricing::catalogue::MAX_CATEGORIES;
+/// The most units of measure of a SKU besides its base unit.
+pub const MAX_UNITS: usize = lockstep_actors::pricing::catalogue::MAX_UNITS;
+/// The most price endings of a contract or agreement.
+pub const MAX_ENDINGS: usize = lockstep_actors::pricing::ending::MAX_ENDINGS;
+/// The most currencies in one set of exchange rates.
+pub const MAX_RATES: usize = lockstep_actors::pricing::rates::MAX_CURRENCIES;
 /// The most channels whose orders a count has taken off.
 pub const MAX_WATERMARKS: usize = 16;
 /// The most SKUs in one availability request.

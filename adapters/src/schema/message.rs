@@ -1,5 +1,6 @@
 //! The envelope around every canonical message, inbound and outbound.
 
+use super::agreement::{AgreementSet, ItemSet, RatesSet};
 use super::error::{DecodeCode, DecodeError};
 use super::fields::Id;
 use super::head::peek;
@@ -69,7 +70,7 @@ pub fn decode(
 
 type Reader = fn(BodyFormat, &[u8], &SystemName) -> Result<Envelope<Distributor>, DecodeError>;
 
-const READERS: [(&str, Reader); 8] = [
+const READERS: [(&str, Reader); 11] = [
     entry::<StockEvent>(),
     entry::<OrderSubmit>(),
     entry::<OrderCancel>(),
@@ -77,6 +78,9 @@ const READERS: [(&str, Reader); 8] = [
     entry::<OrderProgress>(),
     entry::<PriceSet>(),
     entry::<ContractSet>(),
+    entry::<AgreementSet>(),
+    entry::<ItemSet>(),
+    entry::<RatesSet>(),
     entry::<QuoteAsk>(),
 ];
 

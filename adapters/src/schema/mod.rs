@@ -18,6 +18,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod agreement;
 mod documents;
 mod error;
 pub mod fields;
@@ -28,6 +29,7 @@ pub mod order;
 pub mod outbound;
 pub mod price;
 pub mod stock;
+pub mod term;
 #[cfg(test)]
 mod tests;
 mod wire;

@@ -2,14 +2,16 @@
 //!
 //! These are forms of their own, not the domain's types: the domain may change its insides without breaking a reader.
 
-use super::fields::{Amount, Code, CurrencyCode, Moment, Note, SignedUnits, Units};
+use super::fields::{Amount, Code, CurrencyCode, ExactAmount, Moment, Note, SignedUnits, Units};
 use super::message::Body;
 use super::order::SourcingPolicy;
 use super::stock::Warehouse;
 use lockstep_actors::domain::Reply;
 use lockstep_actors::governance::audit::AuditReply;
 use lockstep_actors::governance::record::RecordReply;
-use lockstep_actors::ids::{ClassName, CustomerId, DocumentId, RuleId, Sku, SystemName, WarehouseCode};
+use lockstep_actors::ids::{
+    ClassName, CustomerId, DocumentId, RateSource, RuleId, Sku, SystemName, UnitOfMeasure, WarehouseCode,
+};
 use lockstep_actors::inventory::command::StockReply;
 use lockstep_actors::inventory::numbering::ResyncWanted;
 use lockstep_actors::money::Currency;
@@ -17,9 +19,13 @@ use lockstep_actors::orders::command::{LineSummary, OrderReply, OrderSummary};
 use lockstep_actors::orders::effects::OrderStatus;
 use lockstep_actors::orders::sourcing::{Restriction, SourcingPlan};
 use lockstep_actors::orders::state::Status;
+use lockstep_actors::pricing::agreement::AgreementReply;
+use lockstep_actors::pricing::bound::PriceFlag;
+use lockstep_actors::pricing::catalogue::ItemReply;
 use lockstep_actors::pricing::contract::ContractReply;
 use lockstep_actors::pricing::list::ListPriceReply;
-use lockstep_actors::pricing::resolve::{PricedLine, Quote, Step, StepKind};
+use lockstep_actors::pricing::rates::RateReply;
+use lockstep_actors::pricing::resolve::{Conversion, NearMiss, PricedLine, Quote, Step, StepKind};
 use lockstep_actors::quantity::Quantity;
 use lockstep_actors::reference::{ClassLevel, StockLevel};
 use lockstep_runtime::message::Outcome;
@@ -449,6 +455,33 @@ pub struct PriceQuote {
     pub contract_version: u64,
     /// As of when.
     pub as_of: Moment,
+    /// How it came from the contract's currency into the one that was asked for, if they differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversion: Option<ConversionView>,
+}
+
+/// How prices came from one currency into another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ConversionView {
+    /// The contract's currency, in which the steps before the conversion are.
+    #[schemars(with = "CurrencyCode")]
+    pub from: Currency,
+    /// Whose exchange rates.
+    #[schemars(with = "Code")]
+    pub source: RateSource,
+    /// Which set of them: asked for by this name, it gives the same.
+    #[schemars(with = "Code")]
+    pub rates: RuleId,
+}
+
+impl From<Conversion> for ConversionView {
+    fn from(conversion: Conversion) -> Self {
+        Self {
+            from: conversion.from,
+            source: conversion.source,
+            rates: conversion.rates,
+        }
+    }
 }
 
 impl Body for PriceQuote {
@@ -463,17 +496,73 @@ pub struct QuotedLine {
     /// What.
     #[schemars(with = "Code")]
     pub sku: Sku,
-    /// How much.
+    /// How much, in base units.
     #[schemars(with = "Units")]
     pub quantity: Quantity,
-    /// The price of one base unit.
-    #[schemars(with = "Amount")]
+    /// The unit asked for, if it was another than the base unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub unit: Option<UnitOfMeasure>,
+    /// The price of one base unit, to ten decimals; for display, since the amount is what counts.
+    #[schemars(with = "ExactAmount")]
     pub unit_price: Decimal,
     /// The line's amount.
     #[schemars(with = "Amount")]
     pub amount: Decimal,
     /// How it came about: each step begins where the one before ended, the first at zero.
     pub waterfall: Vec<WaterfallStep>,
+    /// What someone should know about the price.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<FlagView>,
+    /// Which rules nearly applied, if that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub near_misses: Vec<NearMissView>,
+}
+
+/// What someone should know about a price.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FlagView {
+    /// For programs: `raised`, `lowered`, `below-floor`, `above-ceiling`, `not-to-be-shown`.
+    pub code: &'static str,
+    /// For a person.
+    pub reason: String,
+    /// Whether nothing may be ordered at this price until a person has decided.
+    pub holds: bool,
+}
+
+impl From<PriceFlag> for FlagView {
+    fn from(flag: PriceFlag) -> Self {
+        Self {
+            code: flag.name(),
+            reason: flag.to_string(),
+            holds: flag.holds(),
+        }
+    }
+}
+
+/// A rule that nearly applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct NearMissView {
+    /// The rule.
+    #[schemars(with = "Code")]
+    pub rule: RuleId,
+    /// Its version.
+    pub version: u64,
+    /// Why it did not, for programs: the name of the reason.
+    pub code: &'static str,
+    /// Why it did not, for a person.
+    pub reason: String,
+}
+
+impl From<NearMiss> for NearMissView {
+    fn from(miss: NearMiss) -> Self {
+        Self {
+            rule: miss.rule,
+            version: miss.version,
+            code: miss.reason.name(),
+            reason: miss.reason.to_string(),
+        }
+    }
 }
 
 /// A step of a waterfall.
@@ -488,13 +577,13 @@ pub struct WaterfallStep {
     /// The rule's version.
     pub version: u64,
     /// The unit price after it.
-    #[schemars(with = "Amount")]
+    #[schemars(with = "ExactAmount")]
     pub unit: Decimal,
     /// The line's amount before it.
-    #[schemars(with = "Amount")]
+    #[schemars(with = "ExactAmount")]
     pub before: Decimal,
     /// The line's amount after it.
-    #[schemars(with = "Amount")]
+    #[schemars(with = "ExactAmount")]
     pub after: Decimal,
 }
 
@@ -506,12 +595,22 @@ pub enum WaterfallKind {
     BaseList,
     /// The list's price for this quantity.
     ListBreak,
-    /// The contract's discount.
-    ContractDiscount,
-    /// The contract's fixed price.
-    ContractPrice,
-    /// The contract's fixed price for this quantity.
-    ContractBreak,
+    /// A standing discount.
+    StandingDiscount,
+    /// What was agreed, in place of all before it.
+    AgreedPrice,
+    /// What was agreed for this quantity.
+    AgreedBreak,
+    /// A promotion.
+    Promotion,
+    /// From the contract's currency into the one that was asked for.
+    Conversion,
+    /// How unit prices end.
+    Ending,
+    /// Down to a ceiling.
+    Ceiling,
+    /// Up to a floor.
+    Floor,
     /// Rounding to the currency's smallest unit.
     Rounding,
 }
@@ -521,12 +620,26 @@ impl From<StepKind> for WaterfallKind {
         match kind {
             StepKind::BaseList => Self::BaseList,
             StepKind::ListBreak => Self::ListBreak,
-            StepKind::ContractDiscount => Self::ContractDiscount,
-            StepKind::ContractPrice => Self::ContractPrice,
-            StepKind::ContractBreak => Self::ContractBreak,
+            StepKind::StandingDiscount => Self::StandingDiscount,
+            StepKind::AgreedPrice => Self::AgreedPrice,
+            StepKind::AgreedBreak => Self::AgreedBreak,
+            StepKind::Promotion => Self::Promotion,
+            StepKind::Conversion => Self::Conversion,
+            StepKind::Ending => Self::Ending,
+            StepKind::Ceiling => Self::Ceiling,
+            StepKind::Floor => Self::Floor,
             StepKind::Rounding => Self::Rounding,
         }
     }
+}
+
+/// Without the zeros beyond the second decimal, which say nothing.
+fn trimmed(amount: Decimal) -> Decimal {
+    let mut shortest = amount.normalize();
+    if shortest.scale() < 2 {
+        shortest.rescale(amount.scale().min(2));
+    }
+    shortest
 }
 
 impl From<Step> for WaterfallStep {
@@ -535,9 +648,9 @@ impl From<Step> for WaterfallStep {
             kind: step.kind.into(),
             rule: step.rule,
             version: step.version,
-            unit: step.unit,
-            before: step.before,
-            after: step.after,
+            unit: trimmed(step.unit),
+            before: trimmed(step.before),
+            after: trimmed(step.after),
         }
     }
 }
@@ -548,9 +661,12 @@ impl From<PricedLine> for QuotedLine {
             line: line.line,
             sku: line.sku,
             quantity: line.quantity.get(),
-            unit_price: line.unit_price,
+            unit: line.sold_as.map(|(unit, _)| unit),
+            unit_price: trimmed(line.unit_price),
             amount: line.amount,
             waterfall: line.waterfall.into_iter().map(Into::into).collect(),
+            flags: line.flags.into_iter().map(Into::into).collect(),
+            near_misses: line.near_misses.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -563,6 +679,7 @@ impl From<Quote> for PriceQuote {
             lines: quote.lines.into_iter().map(Into::into).collect(),
             contract_version: quote.contract_version,
             as_of: Moment(quote.as_of),
+            conversion: quote.conversion.map(Into::into),
         }
     }
 }
@@ -653,6 +770,10 @@ impl CommandResult {
             }
             Reply::Audit(AuditReply::Audit(_))
             | Reply::Ownership(RecordReply::Accepted | RecordReply::Record(_)) => Self::default(),
+            Reply::Agreement(reply) => Self::of_agreement(reply),
+            Reply::Item(reply) => Self::of_item(reply),
+            Reply::Rates(RateReply::Accepted | RateReply::Rates(_)) => Self::default(),
+            Reply::Rates(RateReply::Refused(refusal)) => Self::failed(CommandOutcome::Refused, &refusal),
         }
     }
 
@@ -710,6 +831,22 @@ impl CommandResult {
             },
             ContractReply::NoQuote(refusal) => Self::failed(CommandOutcome::Refused, &refusal),
             ContractReply::Refused(refusal) => Self::failed(CommandOutcome::Refused, &refusal),
+        }
+    }
+
+    fn of_agreement(reply: AgreementReply) -> Self {
+        match reply {
+            AgreementReply::Accepted | AgreementReply::Agreement(_) => Self::default(),
+            AgreementReply::Stale { known } => Self::stale(known),
+            AgreementReply::Refused(refusal) => Self::failed(CommandOutcome::Refused, &refusal),
+        }
+    }
+
+    fn of_item(reply: ItemReply) -> Self {
+        match reply {
+            ItemReply::Accepted | ItemReply::Item(_) => Self::default(),
+            ItemReply::Stale { known } => Self::stale(known),
+            ItemReply::Refused(refusal) => Self::failed(CommandOutcome::Refused, &refusal),
         }
     }
 

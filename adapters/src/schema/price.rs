@@ -1,18 +1,20 @@
 //! List prices and contracts as their owner publishes them, and the question what something costs.
 
 use super::error::DecodeError;
-use super::fields::{Amount, Code, CurrencyCode, List, Moment, PositiveUnits, percent, price};
-use super::limits::{MAX_BREAKS, MAX_LINES, MAX_TERMS};
+use super::fields::{Amount, Code, CurrencyCode, List, Moment, PositiveUnits, Text, price};
+use super::limits::{MAX_BREAKS, MAX_ENDINGS, MAX_LINES, MAX_TERMS};
 use super::message::{Body, Command};
-use super::order::{Buyers, SubmitLine};
+use super::order::Buyers;
+use super::term::{BreakUnits, EndingRule, PriceBreak, PriceTerm, StageRules, scale, terms};
 use lockstep_actors::domain::Message;
-use lockstep_actors::ids::{CustomerId, ListId, RuleId, Sku, SystemName};
-use lockstep_actors::money::{Currency, Percent, Price, RoundingMode};
+use lockstep_actors::ids::UnitOfMeasure;
+use lockstep_actors::ids::{AgreementId, CustomerId, ListId, RateSource, RuleId, Sku, SystemName};
+use lockstep_actors::money::{Currency, Price, RoundingMode};
 use lockstep_actors::pricing::contract::{
-    Contract, ContractCommand, ContractStatus, Effect, QuoteRequest, Rounding, RoundingLevel, Scope, Term,
+    Contract, ContractCommand, ContractStatus, QuoteRequest, Rounding, RoundingLevel,
 };
-use lockstep_actors::pricing::list::{Break, Effective, ListPriceCommand, ListRow};
-use lockstep_actors::pricing::resolve::QuoteLine;
+use lockstep_actors::pricing::list::{Effective, ListPriceCommand, ListRow};
+use lockstep_actors::pricing::resolve::{Detail, QuoteLine};
 use lockstep_actors::quantity::PositiveQuantity;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,6 +39,9 @@ pub struct PriceSet {
     /// Other prices for larger quantities, rising.
     #[serde(default)]
     pub breaks: List<PriceBreak, 0, MAX_BREAKS>,
+    /// Which units a break is for; `all-units` if absent.
+    #[serde(default)]
+    pub break_units: BreakUnits,
     /// What explains it in a waterfall.
     #[schemars(with = "Code")]
     pub rule: RuleId,
@@ -64,54 +69,6 @@ pub enum PriceStanding {
     Withdrawn,
 }
 
-/// From a quantity on, another price.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PriceBreak {
-    /// From this quantity on.
-    #[schemars(with = "PositiveUnits")]
-    pub from: PositiveQuantity,
-    /// The price of one base unit.
-    #[serde(deserialize_with = "price")]
-    #[schemars(with = "Amount")]
-    pub unit: Price,
-}
-
-/// From a quantity on, another discount.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DiscountBreak {
-    /// From this quantity on.
-    #[schemars(with = "PositiveUnits")]
-    pub from: PositiveQuantity,
-    /// The discount in percent.
-    #[serde(deserialize_with = "percent")]
-    #[schemars(with = "Amount")]
-    pub percent: Percent,
-}
-
-impl From<PriceBreak> for Break<Price> {
-    fn from(at: PriceBreak) -> Self {
-        Self {
-            from: at.from,
-            value: at.unit,
-        }
-    }
-}
-
-impl From<DiscountBreak> for Break<Percent> {
-    fn from(at: DiscountBreak) -> Self {
-        Self {
-            from: at.from,
-            value: at.percent,
-        }
-    }
-}
-
-fn breaks<T: Into<Break<V>>, V>(breaks: List<T, 0, MAX_BREAKS>) -> Vec<Break<V>> {
-    breaks.into_inner().into_iter().map(Into::into).collect()
-}
-
 fn effective(from: Option<Moment>, until: Option<Moment>) -> Effective {
     Effective {
         from: from.map(|moment| moment.0),
@@ -129,8 +86,7 @@ impl Command for PriceSet {
             list: self.list,
             currency: self.currency,
             effective: effective(self.from, self.until),
-            unit: self.unit,
-            breaks: breaks(self.breaks),
+            price: scale(self.unit, self.breaks, self.break_units),
             rule: self.rule,
             version: self.version,
         };
@@ -154,12 +110,30 @@ pub struct ContractSet {
     /// The currency it is in.
     #[schemars(with = "CurrencyCode")]
     pub currency: Currency,
-    /// The list it stands on.
-    #[schemars(with = "Code")]
-    pub base_list: ListId,
+    /// The list it stands on; if absent, that of the agreements behind it, at last `standard`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub base_list: Option<ListId>,
+    /// The agreement behind it, whose terms count, too. The agreement `house` stands behind all, without being named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub agreement: Option<AgreementId>,
+    /// How stages work together; if absent, as the agreements behind it say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precedence: Option<StageRules>,
     /// What it changes.
     #[serde(default)]
-    pub terms: List<ContractTerm, 0, MAX_TERMS>,
+    pub terms: List<PriceTerm, 0, MAX_TERMS>,
+    /// Where its terms' days are reckoned, by the IANA name such as `Europe/Berlin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<Code>,
+    /// How unit prices end, each currency once.
+    #[serde(default)]
+    pub endings: List<EndingRule, 0, MAX_ENDINGS>,
+    /// Whose exchange rates count when another currency is asked for; if absent, none is sold in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub rates: Option<RateSource>,
     /// Which way halves are rounded; `half-up` if absent.
     #[serde(default)]
     pub rounding: HalfRounding,
@@ -204,82 +178,6 @@ pub enum CustomerStatus {
     Blocked,
 }
 
-/// One thing that a contract changes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ContractTerm {
-    /// What explains it in a waterfall.
-    #[schemars(with = "Code")]
-    pub rule: RuleId,
-    /// The owner's version of the rule.
-    pub version: u64,
-    /// For which SKU; for everything if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<Code>")]
-    pub sku: Option<Sku>,
-    /// What it does.
-    pub effect: TermEffect,
-    /// The first moment it is in force; always before if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<Moment>,
-    /// The first moment it no longer is; for ever if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Moment>,
-}
-
-/// What a term does to the price.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum TermEffect {
-    /// The unit price is this, whatever the list says.
-    Fixed {
-        /// The price of one base unit.
-        #[serde(deserialize_with = "price")]
-        #[schemars(with = "Amount")]
-        unit: Price,
-        /// Other prices for larger quantities, rising.
-        #[serde(default)]
-        breaks: List<PriceBreak, 0, MAX_BREAKS>,
-    },
-    /// This much less than the list says.
-    Discount {
-        /// The discount in percent.
-        #[serde(deserialize_with = "percent")]
-        #[schemars(with = "Amount")]
-        percent: Percent,
-        /// Other discounts for larger quantities, rising.
-        #[serde(default)]
-        breaks: List<DiscountBreak, 0, MAX_BREAKS>,
-    },
-}
-
-impl From<TermEffect> for Effect {
-    fn from(effect: TermEffect) -> Self {
-        match effect {
-            TermEffect::Fixed { unit, breaks: at } => Self::Fixed {
-                unit,
-                breaks: breaks(at),
-            },
-            TermEffect::Discount { percent, breaks: at } => Self::Discount {
-                percent,
-                breaks: breaks(at),
-            },
-        }
-    }
-}
-
-impl From<ContractTerm> for Term {
-    fn from(term: ContractTerm) -> Self {
-        Self {
-            rule: term.rule,
-            version: term.version,
-            scope: term.sku.map_or(Scope::Everything, Scope::Sku),
-            effect: term.effect.into(),
-            effective: effective(term.from, term.until),
-        }
-    }
-}
-
 impl Body for ContractSet {
     const SCHEMA: &'static str = "lockstep.contract.set";
 }
@@ -299,7 +197,11 @@ impl Command for ContractSet {
         let contract = Contract {
             currency: self.currency,
             base_list: self.base_list,
-            terms: self.terms.into_inner().into_iter().map(Into::into).collect(),
+            rates: self.rates,
+            endings: self.endings.into_inner().into_iter().map(Into::into).collect(),
+            agreement: self.agreement,
+            precedence: self.precedence.map(Into::into),
+            terms: terms(self.terms.into_inner(), self.time_zone.as_ref().map(Code::as_str))?,
             rounding,
             status: match self.status {
                 CustomerStatus::Active => ContractStatus::Active,
@@ -327,13 +229,50 @@ pub struct QuoteAsk {
     #[schemars(with = "CurrencyCode")]
     pub currency: Currency,
     /// What.
-    pub lines: List<SubmitLine, 1, MAX_LINES>,
+    pub lines: List<AskLine, 1, MAX_LINES>,
     /// As of when; now if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<Moment>,
     /// Who may buy; `anybody` if absent.
     #[serde(default)]
     pub customers: Buyers,
+    /// How much the answer says; `waterfall` if absent.
+    #[serde(default)]
+    pub detail: QuoteDetail,
+    /// By which set of exchange rates; by the one in force if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub rates: Option<RuleId>,
+}
+
+/// A line of a quote.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskLine {
+    /// Its number, each once; its place in the list, from 1, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u16>,
+    /// What.
+    #[schemars(with = "Code")]
+    pub sku: Sku,
+    /// How much, in its unit.
+    #[schemars(with = "PositiveUnits")]
+    pub quantity: PositiveQuantity,
+    /// In which unit, such as a case; in base units if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<16>>")]
+    pub unit: Option<UnitOfMeasure>,
+}
+
+/// How much an answer says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum QuoteDetail {
+    /// Each line's steps.
+    #[default]
+    Waterfall,
+    /// Besides, which rules nearly applied, and why they did not.
+    NearMisses,
 }
 
 impl Body for QuoteAsk {
@@ -348,15 +287,24 @@ impl Command for QuoteAsk {
             .into_iter()
             .enumerate()
             .map(|(place, line)| QuoteLine {
-                line: line.number(place),
+                // A list has at most as many places as there are numbers.
+                line: line
+                    .line
+                    .unwrap_or_else(|| u16::try_from(place + 1).unwrap_or(u16::MAX)),
                 sku: line.sku,
                 quantity: line.quantity,
+                unit: line.unit,
             });
         let request = QuoteRequest {
             currency: self.currency,
+            rates: self.rates,
             lines: lines.collect(),
             as_of: self.as_of.map(|moment| moment.0),
             customers: self.customers.into(),
+            detail: match self.detail {
+                QuoteDetail::Waterfall => Detail::Waterfall,
+                QuoteDetail::NearMisses => Detail::NearMisses,
+            },
         };
         Ok(Message::Contract(self.customer, ContractCommand::Quote(request)))
     }

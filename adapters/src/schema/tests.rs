@@ -280,7 +280,7 @@ fn orders_and_prices_become_their_commands() {
         panic!("no price")
     };
     assert_eq!(
-        (sku.as_str(), row.unit.amount().to_string()),
+        (sku.as_str(), row.price.base.amount().to_string()),
         ("A-100", "12.50".to_owned())
     );
     let withdrawn = with(price(), "/body/standing", json!("withdrawn"));

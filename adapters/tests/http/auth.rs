@@ -13,6 +13,11 @@ async fn answer(request: RequestBuilder) -> Answer {
     Answer::of(request.send().await.unwrap()).await
 }
 
+fn rates() -> Value {
+    json!({ "source": "ecb", "set": "ecb/1", "from": "2026-01-01T00:00:00Z", "pivot": "EUR",
+        "rates": [{ "currency": "USD", "rate": "1.0873" }] })
+}
+
 /// Every guarded endpoint: what it takes, and a good request.
 fn guarded() -> Vec<(Scope, Method, &'static str, Value)> {
     let quote = json!({ "customer": "C", "currency": "EUR", "lines": [{ "sku": "A", "quantity": 1 }] });
@@ -27,6 +32,19 @@ fn guarded() -> Vec<(Scope, Method, &'static str, Value)> {
             contract.clone(),
         ),
         (Scope::PricesWrite, Method::PUT, "/v1/contracts", contract),
+        (
+            Scope::PricesWrite,
+            Method::POST,
+            "/v1/agreements",
+            json!({ "agreement": "G", "version": 1, "currency": "EUR" }),
+        ),
+        (
+            Scope::PricesWrite,
+            Method::POST,
+            "/v1/items",
+            json!({ "sku": "A", "version": 1 }),
+        ),
+        (Scope::PricesWrite, Method::POST, "/v1/rates", rates()),
         (
             Scope::StockWrite,
             Method::POST,

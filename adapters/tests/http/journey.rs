@@ -228,7 +228,7 @@ async fn a_quote_is_explained_and_refused_with_its_reason() {
         .collect();
     assert_eq!(
         kinds,
-        ["base-list", "list-break", "contract-discount", "rounding"]
+        ["base-list", "list-break", "standing-discount", "rounding"]
     );
 
     let unknown = json!({ "customer": "C-1", "currency": "EUR", "lines": [{ "sku": "B", "quantity": 1 }] });

@@ -8,5 +8,6 @@ mod journey;
 mod malformed;
 mod overload;
 mod ownership;
+mod pricing;
 mod rig;
 mod stock;

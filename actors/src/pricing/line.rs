@@ -1,0 +1,305 @@
+//! One line's price: the steps of its waterfall, in the declared order.
+
+use super::bound::{PriceFlag, cost, passed};
+use super::candidate::{Ranked, of_stage, rank};
+use super::catalogue::Item;
+use super::contract::{Contract, Rounding, RoundingLevel};
+use super::exact::{LIMIT, PLACES, each, times};
+use super::explain::near_misses;
+use super::hierarchy::Hierarchy;
+use super::list::ListRow;
+use super::rates::RateSet;
+use super::resolve::{Detail, MAX_LINE_QUANTITY, PricedLine, QuoteLine, QuoteRefusal, Step, StepKind};
+use super::stage::{Standing, choose, outcome};
+use super::term::{Inheritance, Stage, Term};
+use crate::ids::{RuleId, Sku};
+use crate::money::{Currency, RoundingMode};
+use crate::quantity::PositiveQuantity;
+use lockstep_runtime::time::Timestamp;
+use rust_decimal::Decimal;
+use smallvec::SmallVec;
+
+/// What all lines of a request share.
+#[derive(Debug)]
+pub(super) struct Desk<'a> {
+    pub(super) contract: &'a Contract,
+    pub(super) hierarchy: Hierarchy<'a>,
+    /// The currency that is asked for.
+    pub(super) currency: Currency,
+    /// How currencies are converted, if they are.
+    pub(super) rates: Option<&'a RateSet>,
+    pub(super) as_of: Timestamp,
+    pub(super) detail: Detail,
+}
+
+/// What a line is for, and what is known of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Goods<'a> {
+    pub(super) sku: &'a Sku,
+    /// In base units.
+    pub(super) units: i64,
+    pub(super) item: Option<&'a Item>,
+}
+
+/// The terms that made steps, in the order of the steps.
+pub(super) type Applied<'a> = SmallVec<[&'a Term; 4]>;
+
+/// The steps of a line, each built on the one before.
+struct Waterfall {
+    units: i64,
+    amount: Decimal,
+    steps: Vec<Step>,
+}
+
+impl Waterfall {
+    fn step(
+        &mut self,
+        kind: StepKind,
+        rule: Option<(&RuleId, u64)>,
+        after: Decimal,
+    ) -> Result<(), QuoteRefusal> {
+        if after.abs() > LIMIT {
+            return Err(QuoteRefusal::Overflow);
+        }
+        let unit = each(after, self.units, PLACES, RoundingMode::HalfEven).ok_or(QuoteRefusal::Overflow)?;
+        self.steps.push(Step {
+            kind,
+            rule: rule.map(|(rule, _)| rule.clone()),
+            version: rule.map_or(0, |(_, version)| version),
+            unit,
+            before: self.amount,
+            after,
+        });
+        self.amount = after;
+        Ok(())
+    }
+
+    fn standing(&self, list: Option<Decimal>, cost: Option<Decimal>) -> Standing {
+        Standing {
+            units: self.units,
+            list,
+            cost,
+            amount: (!self.steps.is_empty()).then_some(self.amount),
+        }
+    }
+}
+
+/// How many base units a line is for.
+fn base_units(line: &QuoteLine, item: Option<&Item>) -> Result<PositiveQuantity, QuoteRefusal> {
+    let Some(unit) = &line.unit else {
+        return Ok(line.quantity);
+    };
+    let each = item.and_then(|item| item.base_units(unit));
+    let each = each.ok_or_else(|| QuoteRefusal::UnknownUnit {
+        line: line.line,
+        sku: line.sku.clone(),
+        unit: unit.clone(),
+    })?;
+    let units = line.quantity.units().checked_mul(each.units());
+    units
+        .and_then(|units| PositiveQuantity::new(units).ok())
+        .ok_or(QuoteRefusal::TooMuch {
+            line: line.line,
+            quantity: line.quantity,
+        })
+}
+
+/// Prices a line, given the list rows and the catalogue's entry of its SKU.
+pub(super) fn price_line(
+    desk: &Desk<'_>,
+    line: &QuoteLine,
+    rows: &[ListRow],
+    item: Option<&Item>,
+) -> Result<PricedLine, QuoteRefusal> {
+    let quantity = base_units(line, item)?;
+    if quantity.units() > MAX_LINE_QUANTITY {
+        return Err(QuoteRefusal::TooMuch {
+            line: line.line,
+            quantity,
+        });
+    }
+    let goods = Goods {
+        sku: &line.sku,
+        units: quantity.units(),
+        item,
+    };
+    let mut waterfall = Waterfall {
+        units: goods.units,
+        amount: Decimal::ZERO,
+        steps: Vec::with_capacity(8),
+    };
+    let row = list_row(desk, rows);
+    list_steps(&mut waterfall, row)?;
+    let ranked = rank(desk, goods);
+    let mut applied = term_steps(&mut waterfall, desk, &ranked, item)?;
+    if waterfall.steps.is_empty() {
+        return Err(QuoteRefusal::NoPrice {
+            line: line.line,
+            sku: line.sku.clone(),
+            list: desk.hierarchy.base_list().to_owned(),
+            currency: desk.contract.currency,
+        });
+    }
+    conversion_step(&mut waterfall, desk)?;
+    ending_step(&mut waterfall, desk)?;
+    let flags = bound_steps(&mut waterfall, desk, &ranked, item, &mut applied)?;
+    rounding_step(&mut waterfall, desk)?;
+    Ok(PricedLine {
+        line: line.line,
+        sku: line.sku.clone(),
+        quantity,
+        sold_as: line.unit.clone().map(|unit| (unit, line.quantity)),
+        unit_price: waterfall.steps.last().map_or(Decimal::ZERO, |step| step.unit),
+        amount: waterfall.amount,
+        waterfall: waterfall.steps,
+        flags,
+        near_misses: match desk.detail {
+            Detail::Waterfall => Vec::new(),
+            Detail::NearMisses => near_misses(desk, goods, row, &applied),
+        },
+    })
+}
+
+fn list_row<'a>(desk: &Desk<'_>, rows: &'a [ListRow]) -> Option<&'a ListRow> {
+    let list = desk.hierarchy.base_list();
+    rows.iter()
+        .filter(|row| row.list.as_str() == list && row.currency == desk.contract.currency)
+        .filter(|row| row.effective.at(desk.as_of))
+        .max_by_key(|row| row.effective.from)
+}
+
+fn list_steps(waterfall: &mut Waterfall, row: Option<&ListRow>) -> Result<(), QuoteRefusal> {
+    let Some(row) = row else { return Ok(()) };
+    let rule = Some((&row.rule, row.version));
+    let plain = row.price.plain(waterfall.units).ok_or(QuoteRefusal::Overflow)?;
+    waterfall.step(StepKind::BaseList, rule, plain)?;
+    match row.price.broken(waterfall.units).ok_or(QuoteRefusal::Overflow)? {
+        Some(broken) => waterfall.step(StepKind::ListBreak, rule, broken),
+        None => Ok(()),
+    }
+}
+
+fn term_steps<'a>(
+    waterfall: &mut Waterfall,
+    desk: &Desk<'a>,
+    ranked: &Ranked<'a>,
+    item: Option<&Item>,
+) -> Result<Applied<'a>, QuoteRefusal> {
+    let mut applied = Applied::new();
+    let list = (!waterfall.steps.is_empty()).then_some(waterfall.amount);
+    let cost = cost(item, desk.contract.currency, desk);
+    for stage in [Stage::Standing, Stage::Agreed, Stage::Promotion] {
+        let mode = desk.hierarchy.precedence.of(stage);
+        let here = of_stage(ranked, stage, mode.inheritance == Inheritance::Nearest);
+        if here.is_empty() {
+            continue;
+        }
+        for term in choose(mode.combination, &here, waterfall.standing(list, cost))? {
+            if apply(waterfall, term, list, cost)? {
+                applied.push(term);
+            }
+        }
+    }
+    Ok(applied)
+}
+
+/// Whether the term made a step: a promotion that lowers nothing does not.
+fn apply(
+    waterfall: &mut Waterfall,
+    term: &Term,
+    list: Option<Decimal>,
+    cost: Option<Decimal>,
+) -> Result<bool, QuoteRefusal> {
+    let standing = waterfall.standing(list, cost);
+    let Some(found) = outcome(term, standing)? else {
+        return Ok(false);
+    };
+    let rule = Some((&term.rule, term.version));
+    match term.stage {
+        Stage::Standing => waterfall.step(StepKind::StandingDiscount, rule, found.amount())?,
+        Stage::Agreed => {
+            waterfall.step(StepKind::AgreedPrice, rule, found.plain)?;
+            if let Some(broken) = found.broken {
+                waterfall.step(StepKind::AgreedBreak, rule, broken)?;
+            }
+        }
+        Stage::Promotion if standing.amount.is_some_and(|before| found.amount() >= before) => {
+            return Ok(false);
+        }
+        Stage::Promotion => waterfall.step(StepKind::Promotion, rule, found.amount())?,
+        Stage::Ceiling | Stage::Floor | Stage::Advertised => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn conversion_step(waterfall: &mut Waterfall, desk: &Desk<'_>) -> Result<(), QuoteRefusal> {
+    let (from, to) = (desk.contract.currency, desk.currency);
+    let Some(rates) = desk.rates.filter(|_| from != to) else {
+        return Ok(());
+    };
+    let converted = rates.convert(waterfall.amount, from, to);
+    let rule = Some((&rates.id, 0));
+    waterfall.step(
+        StepKind::Conversion,
+        rule,
+        converted.ok_or(QuoteRefusal::Overflow)?,
+    )
+}
+
+/// An ending that would leave nothing of the price is passed over.
+fn ending_step(waterfall: &mut Waterfall, desk: &Desk<'_>) -> Result<(), QuoteRefusal> {
+    let Some(ending) = desk.hierarchy.ending else {
+        return Ok(());
+    };
+    let Some(unit) = ending.unit(waterfall.amount, waterfall.units) else {
+        return Ok(());
+    };
+    let after = times(unit, Decimal::from(waterfall.units)).ok_or(QuoteRefusal::Overflow)?;
+    if after == waterfall.amount {
+        return Ok(());
+    }
+    waterfall.step(StepKind::Ending, Some((&ending.rule, ending.version)), after)
+}
+
+/// The ceiling, then the floor, which has the last word; then whether the price may be shown.
+fn bound_steps<'a>(
+    waterfall: &mut Waterfall,
+    desk: &Desk<'_>,
+    ranked: &Ranked<'a>,
+    item: Option<&Item>,
+    applied: &mut Applied<'a>,
+) -> Result<Vec<PriceFlag>, QuoteRefusal> {
+    let mut flags = Vec::new();
+    let stages = [
+        (Stage::Ceiling, StepKind::Ceiling),
+        (Stage::Floor, StepKind::Floor),
+        (Stage::Advertised, StepKind::Floor),
+    ];
+    for (stage, kind) in stages {
+        let found = passed(stage, ranked, waterfall.amount, waterfall.units, item, desk);
+        let Some(found) = found else { continue };
+        if let Some(bound) = found.moved_to {
+            waterfall.step(kind, Some((&found.term.rule, found.term.version)), bound)?;
+        }
+        applied.push(found.term);
+        flags.push(found.flag);
+    }
+    Ok(flags)
+}
+
+fn rounding_step(waterfall: &mut Waterfall, desk: &Desk<'_>) -> Result<(), QuoteRefusal> {
+    let Rounding { mode, level } = desk.contract.rounding;
+    let currency = desk.currency;
+    let rounded = match level {
+        RoundingLevel::Line => Some(mode.round(waterfall.amount, currency)),
+        RoundingLevel::Unit => each(waterfall.amount, waterfall.units, currency.decimals(), mode)
+            .and_then(|unit| times(unit, Decimal::from(waterfall.units))),
+    };
+    let rounded = rounded.ok_or(QuoteRefusal::Overflow)?;
+    if rounded != waterfall.amount {
+        return waterfall.step(StepKind::Rounding, None, rounded);
+    }
+    // The same, without zeros beyond the smallest unit.
+    waterfall.amount = rounded;
+    Ok(())
+}

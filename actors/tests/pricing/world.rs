@@ -1,0 +1,454 @@
+//! Random price worlds: few goods, few dates and many rules, so that rules meet each other.
+
+use lockstep_actors::domain::View;
+use lockstep_actors::ids::{AgreementId, BrandId, CategoryId, ListId, ProductId, RateSource, RuleId, Sku};
+use lockstep_actors::money::{Currency, Markup, Percent, Price, Rate, RoundingMode};
+use lockstep_actors::pricing::ExchangeRates;
+use lockstep_actors::pricing::agreement::{Agreement, HOUSE};
+use lockstep_actors::pricing::catalogue::{Cost, Item};
+use lockstep_actors::pricing::contract::{Contract, Rounding, RoundingLevel};
+use lockstep_actors::pricing::ending::{PriceEnding, Toward};
+use lockstep_actors::pricing::list::{Effective, ListRow};
+use lockstep_actors::pricing::rates::{RateEvent, RateSet, RateState};
+use lockstep_actors::pricing::scale::{Break, BreakMode, Scale};
+use lockstep_actors::pricing::term::{
+    Bound, Breach, Combination, Conditions, Effect, Inheritance, Maximum, Precedence, Scope, Stacking, Stage,
+    StageMode, Term,
+};
+use lockstep_actors::quantity::PositiveQuantity;
+use lockstep_actors::reference::{Published, PublishedPrices, Reference, publish_view};
+use lockstep_runtime::entity::Entity;
+use lockstep_runtime::message::Sequence;
+use lockstep_runtime::time::Timestamp;
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// SplitMix64: a seed is a history.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Below `bound`.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    pub(crate) fn units(&mut self, most: u64) -> i64 {
+        i64::try_from(1 + self.below(most)).unwrap()
+    }
+
+    pub(crate) fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    pub(crate) fn of<T: Clone>(&mut self, all: &[T]) -> T {
+        all[usize::try_from(self.below(all.len() as u64)).unwrap()].clone()
+    }
+
+    fn sometimes<T>(&mut self, percent: u64, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        self.chance(percent).then(|| make(self))
+    }
+}
+
+/// All that a price depends on.
+pub(crate) struct World {
+    pub(crate) contract: Contract,
+    pub(crate) agreements: BTreeMap<AgreementId, Agreement>,
+    pub(crate) items: BTreeMap<Sku, Item>,
+    pub(crate) rows: BTreeMap<Sku, Vec<ListRow>>,
+    pub(crate) at: Timestamp,
+    /// The currency that is asked for.
+    pub(crate) asked: Currency,
+    /// The sets of the contract's source, if it has one.
+    pub(crate) sets: Vec<RateSet>,
+}
+
+pub(crate) fn skus() -> [Sku; 3] {
+    ["A", "B", "C"].map(|name| Sku::new(name).unwrap())
+}
+
+fn agreement_id(number: u64) -> AgreementId {
+    AgreementId::new(&format!("G{number}")).unwrap()
+}
+
+fn currency(random: &mut Random) -> Currency {
+    let code = if random.chance(85) {
+        "EUR"
+    } else {
+        random.of(&["JPY", "TND", "EUR"])
+    };
+    Currency::new(code).unwrap()
+}
+
+fn price(random: &mut Random) -> Price {
+    let (digits, scale) = (
+        random.of(&[9, 99, 999, 99_999, 99_999_999]),
+        random.of(&[0, 1, 2, 2, 2, 4, 6]),
+    );
+    Price::new(Decimal::new(random.units(digits), scale)).unwrap()
+}
+
+fn percent(random: &mut Random) -> Percent {
+    let scale = random.of(&[0, 0, 1, 4]);
+    let most = 100 * 10_u64.pow(scale);
+    Percent::new(Decimal::new(random.units(most), scale)).unwrap()
+}
+
+fn positive(units: i64) -> PositiveQuantity {
+    PositiveQuantity::new(units).unwrap()
+}
+
+fn markup(random: &mut Random) -> Markup {
+    let scale = random.of(&[0, 1, 4]);
+    Markup::new(Decimal::new(random.units(150 * 10_u64.pow(scale)), scale)).unwrap()
+}
+
+fn bound(random: &mut Random) -> Effect {
+    let at = if random.chance(50) {
+        Bound::Price(price(random))
+    } else {
+        Bound::Margin(Percent::new(Decimal::new(random.units(999), 1)).unwrap())
+    };
+    let breach = random.of(&[Breach::Adjust, Breach::Adjust, Breach::Hold]);
+    Effect::Bound { at, breach }
+}
+
+fn ending(random: &mut Random) -> PriceEnding {
+    let (multiple, less) = random.of(&[("10", "0.01"), ("1", "0.01"), ("0.05", "0"), ("100", "1")]);
+    let price = |text: &str| Price::new(text.parse().unwrap()).unwrap();
+    PriceEnding {
+        rule: RuleId::new("ending").unwrap(),
+        version: 1,
+        currency: currency(random),
+        multiple: price(multiple),
+        toward: random.of(&[Toward::Nearest, Toward::Up, Toward::Down]),
+        less: price(less),
+    }
+}
+
+fn rate_set(random: &mut Random, number: u64) -> RateSet {
+    let mut codes = vec!["EUR", "JPY", "TND"];
+    let pivot = random.of(&codes);
+    codes.retain(|code| *code != pivot);
+    if random.chance(15) {
+        codes.pop();
+    }
+    let mut rate = |code: &str| {
+        let (most, scale) = random.of(&[(99_999, 4), (99_999_999, 8), (9_999, 1)]);
+        let rate = Rate::new(Decimal::new(random.units(most), scale)).unwrap();
+        (Currency::new(code).unwrap(), rate)
+    };
+    let rates = codes.into_iter().map(&mut rate).collect();
+    RateSet {
+        id: RuleId::new(&format!("rates{number}")).unwrap(),
+        from: moment(random),
+        pivot: Currency::new(pivot).unwrap(),
+        rates,
+    }
+}
+
+fn scale<V>(random: &mut Random, value: fn(&mut Random) -> V) -> Scale<V> {
+    let mut starts: Vec<i64> = (0..random.below(4)).map(|_| random.units(12)).collect();
+    starts.sort_unstable();
+    starts.dedup();
+    Scale {
+        base: value(random),
+        breaks: starts
+            .into_iter()
+            .map(|from| Break {
+                from: positive(from),
+                value: value(random),
+            })
+            .collect(),
+        mode: random.of(&[BreakMode::AllUnits, BreakMode::Graduated]),
+    }
+}
+
+fn moment(random: &mut Random) -> Timestamp {
+    Timestamp::from_millis(random.units(4))
+}
+
+fn effective(random: &mut Random) -> Effective {
+    let from = random.sometimes(40, moment);
+    let until = random.sometimes(25, |random| {
+        Timestamp::from_millis(from.map_or(0, Timestamp::as_millis) + random.units(4))
+    });
+    Effective { from, until }
+}
+
+fn scope(random: &mut Random) -> Scope {
+    match random.below(5) {
+        0 => Scope::Everything,
+        1 => Scope::Category(CategoryId::new(random.of(&["k", "l"])).unwrap()),
+        2 => Scope::Brand(BrandId::new("b").unwrap()),
+        3 => Scope::Product(ProductId::new("p").unwrap()),
+        _ => Scope::Sku(random.of(&skus())),
+    }
+}
+
+fn conditions(random: &mut Random) -> Conditions {
+    let minimum = random.sometimes(25, |random| positive(random.units(8)));
+    let least = minimum.map_or(0, PositiveQuantity::units);
+    let maximum = random.sometimes(30, |random| {
+        let most = positive(least + random.units(8));
+        if random.chance(60) {
+            Maximum::Capped(most)
+        } else {
+            Maximum::WholeLine(most)
+        }
+    });
+    Conditions {
+        priority: random.of(&[0, 0, 0, 5, 9]),
+        stacking: random.of(&[
+            Stacking::Compounded,
+            Stacking::Compounded,
+            Stacking::Compounded,
+            Stacking::BestPrice,
+            Stacking::BestPrice,
+            Stacking::Exclusive,
+        ]),
+        minimum,
+        maximum,
+    }
+}
+
+fn term(random: &mut Random) -> Term {
+    let stage = random.of(&[
+        Stage::Standing,
+        Stage::Agreed,
+        Stage::Agreed,
+        Stage::Promotion,
+        Stage::Promotion,
+        Stage::Ceiling,
+        Stage::Floor,
+        Stage::Advertised,
+    ]);
+    let effect = match stage {
+        Stage::Ceiling | Stage::Floor | Stage::Advertised => bound(random),
+        Stage::Agreed if random.chance(30) => Effect::CostPlus(scale(random, markup)),
+        Stage::Agreed | Stage::Promotion if random.chance(50) => Effect::Fixed(scale(random, price)),
+        Stage::Standing | Stage::Agreed | Stage::Promotion => Effect::Discount(scale(random, percent)),
+    };
+    Term {
+        rule: RuleId::new(&format!("r{}", random.below(1_000_000))).unwrap(),
+        version: random.below(3),
+        stage,
+        scope: scope(random),
+        effect,
+        effective: effective(random),
+        conditions: random.sometimes(60, |random| Box::new(conditions(random))),
+    }
+}
+
+fn terms(random: &mut Random) -> Vec<Term> {
+    // Rule ids are unique enough that no two terms are alike.
+    (0..random.below(9)).map(|_| term(random)).collect()
+}
+
+fn list(random: &mut Random) -> ListId {
+    ListId::new(random.of(&["standard", "standard", "special"])).unwrap()
+}
+
+fn precedence(random: &mut Random) -> Precedence {
+    let single = [Combination::FirstMatch, Combination::BestOf];
+    let all = [
+        single[0],
+        single[1],
+        Combination::CompoundWithin,
+        Combination::CompoundAcross,
+    ];
+    let mut mode = |of: &[Combination]| StageMode {
+        inheritance: random.of(&[Inheritance::Together, Inheritance::Together, Inheritance::Nearest]),
+        combination: random.of(of),
+    };
+    Precedence {
+        standing: mode(&all),
+        agreed: mode(&single),
+        promotion: mode(&all),
+    }
+}
+
+fn agreement(random: &mut Random, parent: Option<AgreementId>) -> Agreement {
+    Agreement {
+        parent,
+        currency: currency(random),
+        base_list: random.sometimes(20, list),
+        precedence: random.sometimes(40, precedence),
+        terms: terms(random).into(),
+        endings: random.sometimes(20, ending).into_iter().collect(),
+    }
+}
+
+fn rows(random: &mut Random) -> Vec<ListRow> {
+    let mut rows: Vec<ListRow> = Vec::new();
+    for number in 0..random.below(5) {
+        let row = ListRow {
+            list: list(random),
+            currency: currency(random),
+            effective: effective(random),
+            price: scale(random, price),
+            rule: RuleId::new(&format!("list{number}")).unwrap(),
+            version: number,
+        };
+        let alike = |other: &ListRow| {
+            (&other.list, other.currency, other.effective.from)
+                == (&row.list, row.currency, row.effective.from)
+        };
+        if !rows.iter().any(alike) {
+            rows.push(row);
+        }
+    }
+    rows
+}
+
+fn item(random: &mut Random) -> Item {
+    let categories: &[&str] = random.of(&[&[][..], &["k"], &["k", "l"], &["l", "k"]]);
+    Item {
+        product: random.sometimes(60, |_| ProductId::new("p").unwrap()),
+        brand: random.sometimes(60, |_| BrandId::new("b").unwrap()),
+        categories: categories.iter().map(|id| CategoryId::new(id).unwrap()).collect(),
+        cost: random.sometimes(70, |random| Cost {
+            unit: price(random),
+            currency: currency(random),
+        }),
+        ..Item::default()
+    }
+}
+
+impl World {
+    pub(crate) fn new(random: &mut Random) -> Self {
+        let levels = random.below(5);
+        let mut agreements: BTreeMap<_, _> = (0..levels)
+            .map(|number| {
+                let parent = (number + 1 < levels).then(|| agreement_id(number + 1));
+                (agreement_id(number), agreement(random, parent))
+            })
+            .collect();
+        if random.chance(50) {
+            agreements.insert(AgreementId::new(HOUSE).unwrap(), agreement(random, None));
+        }
+        let contract = Contract {
+            base_list: random.sometimes(30, list),
+            agreement: (levels > 0).then(|| agreement_id(0)),
+            precedence: random.sometimes(70, precedence),
+            terms: terms(random).into(),
+            endings: random.sometimes(20, ending).into_iter().collect(),
+            rates: random.sometimes(85, |_| RateSource::new("bank").unwrap()),
+            rounding: Rounding {
+                mode: random.of(&[RoundingMode::HalfUp, RoundingMode::HalfEven]),
+                level: random.of(&[RoundingLevel::Line, RoundingLevel::Line, RoundingLevel::Unit]),
+            },
+            ..Contract::none(currency(random))
+        };
+        let asked = if random.chance(60) {
+            contract.currency
+        } else {
+            Currency::new(random.of(&["EUR", "JPY", "TND"])).unwrap()
+        };
+        let count = if contract.rates.is_some() {
+            1 + random.below(3)
+        } else {
+            0
+        };
+        let sets = (0..count).map(|number| rate_set(random, number)).collect();
+        Self {
+            contract,
+            agreements,
+            items: skus()
+                .into_iter()
+                .take(2)
+                .map(|sku| (sku, item(random)))
+                .collect(),
+            rows: skus().into_iter().map(|sku| (sku, rows(random))).collect(),
+            asked,
+            sets,
+            at: moment(random),
+        }
+    }
+
+    /// The agreements behind the contract, the nearest first, the house last.
+    pub(crate) fn behind(&self) -> impl Iterator<Item = &Agreement> {
+        let mut next = self.contract.agreement.as_ref();
+        let chain = std::iter::from_fn(move || {
+            let agreement = self.agreements.get(next?)?;
+            next = agreement.parent.as_ref();
+            Some(agreement)
+        });
+        chain.chain(self.agreements.get(&AgreementId::new(HOUSE).unwrap()))
+    }
+
+    pub(crate) fn base_list(&self) -> String {
+        let own = self.contract.base_list.iter();
+        let named = own
+            .chain(self.behind().filter_map(|agreement| agreement.base_list.as_ref()))
+            .next();
+        named.map_or_else(|| "standard".to_owned(), ToString::to_string)
+    }
+
+    /// The set that counts: the one that started last; of equal starts the greatest name.
+    pub(crate) fn rate_set(&self) -> Option<&RateSet> {
+        let begun = self.sets.iter().filter(|set| set.from <= self.at);
+        begun.max_by_key(|set| (set.from, &set.id))
+    }
+
+    /// The ending of the nearest level that has one for the currency.
+    pub(crate) fn ending(&self) -> Option<&PriceEnding> {
+        let levels = std::iter::once(&self.contract.endings);
+        let levels = levels.chain(self.behind().map(|agreement| &agreement.endings));
+        levels.flatten().find(|ending| ending.currency == self.asked)
+    }
+
+    pub(crate) fn precedence(&self) -> Precedence {
+        let behind = self.behind().find_map(|agreement| agreement.precedence);
+        self.contract.precedence.or(behind).unwrap_or_default()
+    }
+
+    /// The same as read models.
+    pub(crate) fn reference(&self) -> Reference {
+        let reference = Reference::default();
+        let sequence = Sequence(1);
+        for (id, agreement) in &self.agreements {
+            let value = Arc::new(agreement.clone());
+            publish_view(
+                &reference,
+                View::Agreement(Published {
+                    id: id.clone(),
+                    value,
+                    sequence,
+                }),
+            );
+        }
+        for (id, item) in &self.items {
+            let value = Arc::new(item.clone());
+            publish_view(
+                &reference,
+                View::Item(Published {
+                    id: id.clone(),
+                    value,
+                    sequence,
+                }),
+            );
+        }
+        let source = RateSource::new("bank").unwrap();
+        let mut state = RateState::default();
+        for set in &self.sets {
+            ExchangeRates::apply(&mut state, &RateEvent::Published(set.clone()));
+        }
+        if let Some(view) = ExchangeRates::view(&source, &state, sequence) {
+            publish_view(&reference, view);
+        }
+        for (sku, rows) in &self.rows {
+            let (sku, rows) = (sku.clone(), rows.clone().into());
+            publish_view(&reference, View::Prices(PublishedPrices { sku, rows, sequence }));
+        }
+        reference
+    }
+}

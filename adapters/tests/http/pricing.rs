@@ -1,0 +1,184 @@
+//! Prices through the whole hierarchy over HTTP: catalogue, agreements, contract, quote with its near misses.
+
+use crate::rig::Rig;
+use serde_json::{Value, json};
+
+async fn set_up(rig: &Rig) {
+    let row = json!({ "sku": "A-1", "list": "standard", "currency": "EUR", "unit": "100.00",
+        "breaks": [{ "from": 200, "unit": "90.00" }], "rule": "LIST", "version": 3 });
+    rig.post("/v1/prices", &row).await.ok();
+    let item = json!({ "sku": "A-1", "version": 1, "brand": "acme", "categories": ["pumps", "hydraulics"] });
+    rig.post("/v1/items", &json!([item])).await.ok();
+    let house = json!({ "agreement": "house", "version": 1, "currency": "EUR", "terms": [
+        { "rule": "SPRING", "version": 2, "stage": "promotion", "for": { "category": "pumps" },
+          "effect": { "discount": { "percent": "3" } } }] });
+    rig.post("/v1/agreements", &house).await.ok();
+    let group = json!({ "agreement": "group-7", "version": 1, "currency": "EUR", "terms": [
+        { "rule": "GROUP", "version": 1, "for": { "brand": "acme" },
+          "effect": { "discount": { "percent": "12" } } }] });
+    rig.post("/v1/agreements", &group).await.ok();
+    rig.post("/v1/contracts", &contract("2026-06-30")).await.ok();
+}
+
+fn contract(last_day: &str) -> Value {
+    json!({ "customer": "C-1", "version": 17, "currency": "EUR", "agreement": "group-7",
+        "time_zone": "America/New_York", "terms": [
+        { "rule": "AGREED", "version": 17, "for": { "sku": "A-1" }, "last_day": last_day,
+          "effect": { "fixed": { "unit": "84.50", "breaks": [{ "from": 100, "unit": "82.00" }] } } }] })
+}
+
+fn ask(as_of: &str) -> Value {
+    json!({ "customer": "C-1", "currency": "EUR", "as_of": as_of, "detail": "near-misses",
+        "lines": [{ "sku": "A-1", "quantity": 120 }] })
+}
+
+fn steps(quote: &Value) -> Vec<(String, String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    quote["lines"][0]["waterfall"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| (text(&step["kind"]), text(&step["rule"]), text(&step["after"])))
+        .collect()
+}
+
+fn named(steps: &[(&str, &str, &str)]) -> Vec<(String, String, String)> {
+    let owned = |(kind, rule, after): &(&str, &str, &str)| {
+        ((*kind).to_owned(), (*rule).to_owned(), (*after).to_owned())
+    };
+    steps.iter().map(owned).collect()
+}
+
+#[actix_web::test]
+async fn s01_and_s13_a_price_through_the_hierarchy_until_its_last_day_in_new_york() {
+    let rig = Rig::start().await;
+    set_up(&rig).await;
+    let quote = rig
+        .post("/v1/quotes", &ask("2026-07-01T03:30:00Z"))
+        .await
+        .ok()
+        .body;
+    let expected = [
+        ("base-list", "LIST", "12000.00"),
+        ("standing-discount", "GROUP", "10560.00"),
+        ("agreed-price", "AGREED", "10140.00"),
+        ("agreed-break", "AGREED", "9840.00"),
+        ("promotion", "SPRING", "9544.80"),
+    ];
+    assert_eq!(steps(&quote), named(&expected), "{quote}");
+    let missed = &quote["lines"][0]["near_misses"][0];
+    assert_eq!(
+        (&missed["rule"], &missed["code"]),
+        (&"LIST".into(), &"break".into())
+    );
+    let over = rig
+        .post("/v1/quotes", &ask("2026-07-01T04:00:00Z"))
+        .await
+        .ok()
+        .body;
+    assert_eq!(over["total"], "10243.20", "{over}");
+    let missed = over["lines"][0]["near_misses"].as_array().unwrap();
+    let agreed = missed.iter().find(|miss| miss["rule"] == "AGREED").unwrap();
+    assert_eq!(agreed["code"], "over", "{over}");
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn what_cannot_stand_is_refused_with_its_field() {
+    let rig = Rig::start().await;
+    let term =
+        |rule: &str| json!({ "rule": rule, "version": 1, "effect": { "discount": { "percent": "3" } } });
+    let with = |terms: Value| json!({ "agreement": "g", "version": 1, "currency": "EUR", "terms": terms });
+    let twice = rig
+        .post("/v1/agreements", &with(json!([term("R"), term("R")])))
+        .await;
+    twice.problem(422, "same-term");
+    let mut day = term("R");
+    day["last_day"] = json!("2026-06-30");
+    let nowhere = rig.post("/v1/agreements", &with(json!([term("S"), day]))).await;
+    nowhere.problem(422, "invalid-field");
+    assert_eq!(nowhere.body["field"], "terms[1].last_day", "{nowhere:?}");
+    let mut contract = contract("2026-06-30");
+    contract["time_zone"] = json!("Mars/Olympus");
+    let unknown = rig.post("/v1/contracts", &contract).await;
+    unknown.problem(422, "invalid-field");
+    assert_eq!(unknown.body["field"], "time_zone", "{unknown:?}");
+    contract["time_zone"] = json!("Europe/Berlin");
+    rig.post("/v1/contracts", &contract).await.ok();
+    let nobody = rig.post("/v1/quotes", &ask("2026-07-01T03:30:00Z")).await;
+    nobody.problem(422, "unknown-agreement");
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn s12_and_s18_a_case_in_another_currency_by_named_rates() {
+    let rig = Rig::start().await;
+    let item = json!({ "sku": "B-1", "version": 1, "units": [{ "unit": "CASE", "base_units": 24 }] });
+    rig.post("/v1/items", &item).await.ok();
+    let rates = |set: &str, rate: &str| {
+        json!({ "source": "ecb", "set": set, "from": "2026-01-01T00:00:00Z", "pivot": "EUR",
+            "rates": [{ "currency": "USD", "rate": rate }] })
+    };
+    rig.post("/v1/rates", &rates("ecb/1", "1.0873")).await.ok();
+    rig.post("/v1/rates", &rates("ecb/1", "1.0873")).await.ok();
+    let other = rig.post("/v1/rates", &rates("ecb/1", "1.1")).await;
+    other.problem(422, "set-written-before");
+    rig.post("/v1/rates", &rates("ecb/2", "1.2")).await.ok();
+    let contract = json!({ "customer": "C-2", "version": 1, "currency": "EUR", "rates": "ecb", "terms": [
+        { "rule": "AGREED", "version": 1, "effect": { "fixed": { "unit": "2.4949" } } }] });
+    rig.post("/v1/contracts", &contract).await.ok();
+    let ask = |currency: &str, rates: &str| {
+        json!({ "customer": "C-2", "currency": currency, "rates": rates,
+            "lines": [{ "sku": "B-1", "quantity": 1, "unit": "CASE" }] })
+    };
+    let euros = rig.post("/v1/quotes", &ask("EUR", "ecb/1")).await.ok().body;
+    assert_eq!(
+        (&euros["total"], &euros["lines"][0]["quantity"]),
+        (&"59.88".into(), &24.into())
+    );
+    assert!(euros["conversion"].is_null());
+    // 59.8776 at 1.0873 is 65.104914; at 1.2 it is 71.85312.
+    let first = rig.post("/v1/quotes", &ask("USD", "ecb/1")).await.ok().body;
+    assert_eq!(
+        (&first["total"], &first["conversion"]["rates"]),
+        (&"65.10".into(), &"ecb/1".into())
+    );
+    let second = rig.post("/v1/quotes", &ask("USD", "ecb/2")).await.ok().body;
+    assert_eq!(second["total"], "71.85", "{second}");
+    rig.post("/v1/quotes", &ask("USD", "ecb/9"))
+        .await
+        .problem(422, "no-rates");
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn s15_an_order_below_a_floor_that_holds_waits_for_a_person() {
+    let rig = Rig::start().await;
+    let item = json!({ "sku": "A-1", "version": 1, "cost": { "unit": "70.00", "currency": "EUR" } });
+    rig.post("/v1/items", &item).await.ok();
+    let contract = json!({ "customer": "C-1", "version": 1, "currency": "EUR", "terms": [
+        { "rule": "LOW", "version": 1, "effect": { "fixed": { "unit": "74.00" } } },
+        { "rule": "FLOOR", "version": 1, "effect": { "margin-bound": { "percent": "8", "breach": "hold" } } }] });
+    rig.post("/v1/contracts", &contract).await.ok();
+    let ask = json!({ "customer": "C-1", "currency": "EUR", "lines": [{ "sku": "A-1", "quantity": 1 }] });
+    let quote = rig.post("/v1/quotes", &ask).await.ok().body;
+    let flag = &quote["lines"][0]["flags"][0];
+    assert_eq!(
+        (&flag["code"], &flag["holds"]),
+        (&"below-floor".into(), &true.into()),
+        "{quote}"
+    );
+    rig.post("/v1/orders", &crate::journey::order("74", "A-1", 1))
+        .await
+        .ok();
+    let waiting = rig
+        .until("/v1/orders/web/74", |answer| answer.body["status"] == "exception")
+        .await
+        .body;
+    let reason = waiting["exception"]["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("price hold: below the floor of 76.09 of rule FLOOR"),
+        "{reason}"
+    );
+    rig.stop().await;
+}
