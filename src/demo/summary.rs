@@ -119,8 +119,11 @@ async fn ask_orders(books: &Books, service: &Service) -> Result<Orders, Failure>
 impl Orders {
     fn add(&mut self, key: &OrderKey, summary: &OrderSummary) {
         *self.by_state.entry(summary.status.name().to_owned()).or_default() += 1;
-        if let Some((exception, _)) = &summary.exception {
-            *self.exceptions.entry(exception.name().to_owned()).or_default() += 1;
+        if let Some(open) = &summary.exception {
+            *self
+                .exceptions
+                .entry(open.exception.name().to_owned())
+                .or_default() += 1;
             self.example_exception.get_or_insert_with(|| key.clone());
         }
         let mut has_shipped = false;

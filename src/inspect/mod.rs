@@ -3,6 +3,7 @@
 //! It opens the store directly, so that no server need run; one that runs has the store for itself and is asked over HTTP.
 
 mod backorders;
+mod exceptions;
 mod render;
 
 use crate::error::Failure;
@@ -24,7 +25,6 @@ use lockstep_runtime::history::{self, History};
 use lockstep_runtime::placement::PartitionCount;
 use lockstep_runtime::rmp_serde;
 use lockstep_runtime::store::{DeadLetter, Store, StoreOpener, StoreReader};
-use lockstep_runtime::time::{Clock, SystemClock};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -80,7 +80,7 @@ pub(crate) enum Subject {
     /// How many orders stand in which state.
     #[command(after_help = "Example:\n  lockstep inspect orders --json")]
     Orders,
-    /// Every order that waits for a person, with reason and age, the oldest first.
+    /// Every order that waits for a person, with owner, time left, reason and what helps, the most pressing first.
     #[command(after_help = "Example:\n  lockstep inspect exceptions")]
     Exceptions,
     /// Every write that was refused because its sender does not own what it wrote, by system.
@@ -166,7 +166,7 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Failure> {
             at_rest.entity::<ExchangeRates>(&source, &format!("exchange rates of {source}"))
         }
         Subject::Orders => at_rest.orders(),
-        Subject::Exceptions => at_rest.exceptions(),
+        Subject::Exceptions => exceptions::show(&at_rest),
         Subject::Refusals => at_rest.refusals(),
         Subject::Ownership => at_rest.entity::<OwnershipRecord>(&TheRecord, "ownership table"),
         Subject::Backorders => backorders::show(&at_rest),
@@ -226,46 +226,6 @@ impl AtRest {
             .map(|(state, count)| format!("{count:>10}  {state}"))
             .collect();
         print(&lines.join("\n"))
-    }
-
-    fn exceptions(&self) -> Result<(), Failure> {
-        let now = SystemClock.now();
-        let mut found = Vec::new();
-        self.every_order(&mut |id, state| {
-            if let Some(placed) = state.placed()
-                && let Some(exception) = &placed.exception
-            {
-                found.push((placed.since, id, exception.name(), exception.to_string()));
-            }
-        })?;
-        found.sort();
-        if self.json {
-            let list: Vec<Value> = found
-                .iter()
-                .map(|(since, order, name, reason)| {
-                    json!({ "order": order, "exception": name, "reason": reason,
-                        "since": render::moment(*since), "age_seconds": now.since(*since).as_secs() })
-                })
-                .collect();
-            return print(&json!({ "exceptions": list }));
-        }
-        if found.is_empty() {
-            return print("no order waits for a person");
-        }
-        let lines: Vec<_> = found
-            .iter()
-            .map(|(since, order, name, reason)| {
-                format!(
-                    "{order:<24} {name:<16} {:>9}  {reason}",
-                    render::age(now.since(*since))
-                )
-            })
-            .collect();
-        print(&format!(
-            "{}\n{} orders wait for a person",
-            lines.join("\n"),
-            found.len()
-        ))
     }
 
     fn refusals(&self) -> Result<(), Failure> {

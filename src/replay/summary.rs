@@ -265,10 +265,13 @@ impl Told {
         self.orders.total += 1;
         self.orders.lines += u64::try_from(summary.lines.len()).unwrap_or(0);
         *self.orders.by_state.entry(summary.status.name()).or_default() += 1;
-        if let Some((exception, _)) = &summary.exception
+        if let Some(open) = &summary.exception
             && summary.status == Status::Exception
         {
-            *self.exceptions.entry(exception.name().to_owned()).or_default() += 1;
+            *self
+                .exceptions
+                .entry(open.exception.name().to_owned())
+                .or_default() += 1;
         }
         let named = match summary.status {
             Status::Exception => Some(&mut self.look_at.orders_in_exception),

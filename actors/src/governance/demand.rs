@@ -325,9 +325,10 @@ fn of_order<'a>(order: &'a OrderKey, command: &OrderCommand) -> Demand<'a> {
         OrderCommand::Show => Demand::Nothing,
         OrderCommand::Submit(_) => Demand::about(Attribute::OrderRequest, CREATE, order),
         OrderCommand::Cancel { .. } => Demand::about(Attribute::OrderCancellation, UPDATE, order),
-        OrderCommand::Retry | OrderCommand::Reject { .. } => {
-            Demand::about(Attribute::OrderException, APPROVE, order)
-        }
+        OrderCommand::Retry
+        | OrderCommand::Correct(_)
+        | OrderCommand::Reassign { .. }
+        | OrderCommand::Reject { .. } => Demand::about(Attribute::OrderException, APPROVE, order),
         OrderCommand::ReleaseToWarehouse | OrderCommand::ConfirmPick | OrderCommand::Ship { .. } => {
             Demand::about(Attribute::OrderFulfilment, UPDATE, order)
         }

@@ -1,5 +1,7 @@
 //! What an event does to an order. Dull and total.
 
+use super::command::OrderRequest;
+use super::desk::{Case, MAX_NOTES};
 use super::event::OrderEvent;
 use super::state::{Afterwards, Allocation, AllocationStanding, Erp, Exception, OrderState, Placed, Status};
 use crate::ids::Reason;
@@ -28,6 +30,9 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
             alarm: None,
             afterwards: None,
             exception: None,
+            case: None,
+            notes: Vec::new(),
+            submitted: None,
             resume: Status::Pricing,
             cancel_wanted: None,
             end_reason: None,
@@ -71,16 +76,44 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
             placed.tries = *tries;
         }
         OrderEvent::Became { status, at } => {
+            let before = placed.status;
             placed.status = *status;
             placed.sequence = placed.sequence.saturating_add(1);
-            placed.since = *at;
+            // Escalated or given to another desk, an exception stands as long as before.
+            if *status != Status::Exception || before != Status::Exception {
+                placed.since = *at;
+            }
             if *status != Status::Exception {
                 placed.exception = None;
+                placed.case = None;
             }
         }
         OrderEvent::Releasing { afterwards } => placed.afterwards = Some(afterwards.clone()),
         OrderEvent::CancelWanted { afterwards } => placed.cancel_wanted.clone_from(afterwards),
-        OrderEvent::Raised { exception, resume } => raise(placed, exception, *resume),
+        OrderEvent::Raised {
+            exception,
+            resume,
+            case,
+        } => raise(placed, exception, *resume, *case),
+        OrderEvent::Noted { note } => {
+            if placed.notes.len() >= MAX_NOTES {
+                placed.notes.remove(0);
+            }
+            placed.notes.push(note.clone());
+        }
+        OrderEvent::Escalated { due } => {
+            if let Some(case) = &mut placed.case {
+                case.escalated = case.escalated.saturating_add(1);
+                case.due = *due;
+            }
+        }
+        OrderEvent::Reassigned { to, due } => {
+            if let Some(case) = &mut placed.case {
+                case.owner = *to;
+                case.due = *due;
+            }
+        }
+        OrderEvent::Corrected { request } => correct(placed, request),
         OrderEvent::Ended { reason } => end(placed, reason),
     }
 }
@@ -92,8 +125,17 @@ fn live(placed: &mut Placed) -> impl Iterator<Item = &mut Allocation> {
         .filter(|allocation| allocation.standing == AllocationStanding::Held)
 }
 
-fn raise(placed: &mut Placed, exception: &Exception, resume: Status) {
+fn correct(placed: &mut Placed, request: &OrderRequest) {
+    let before = std::mem::replace(&mut placed.request, request.clone());
+    placed.submitted.get_or_insert_with(|| Box::new(before));
+    placed.quote = None;
+    placed.afterwards = None;
+    placed.allocations.clear();
+}
+
+fn raise(placed: &mut Placed, exception: &Exception, resume: Status, case: Case) {
     placed.exception = Some(exception.clone());
+    placed.case = Some(case);
     placed.resume = resume;
 }
 

@@ -1,5 +1,6 @@
 //! What someone may want of an order, what its partners answer it, and what it answers.
 
+use super::desk::{Case, DeskNote, OwnerRole};
 use super::sourcing::{Sourcing, SourcingPlan};
 use super::state::{Exception, Policy, Status};
 use crate::ids::{CustomerId, DocumentId, Reason, Region, Sku, WarehouseCode};
@@ -46,6 +47,13 @@ pub enum OrderCommand {
     },
     /// Try again what raised the exception.
     Retry,
+    /// Take it up anew with what is corrected; while it stands in exception and not in the ERP.
+    Correct(Box<Correction>),
+    /// Give its exception to somebody else.
+    Reassign {
+        /// Whose it is.
+        to: OwnerRole,
+    },
     /// Give up what raised the exception.
     Reject {
         /// Why.
@@ -78,6 +86,21 @@ pub struct OrderRequest {
     pub customers: Customers,
     /// Priced as of when; none for the moment of pricing.
     pub price_as_of: Option<Timestamp>,
+}
+
+/// What is to be another way about an order; what is absent stays.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Correction {
+    /// Why.
+    pub reason: Reason,
+    /// All its lines.
+    pub lines: Option<Vec<OrderLine>>,
+    /// Where from.
+    pub warehouses: Option<Vec<WarehouseCode>>,
+    /// What if there is not enough.
+    pub policy: Option<Policy>,
+    /// Who is served first of those who wait for goods.
+    pub priority: Option<Priority>,
 }
 
 /// A line of an order.
@@ -251,10 +274,23 @@ pub struct OrderSummary {
     pub erp_number: Option<DocumentId>,
     /// From which warehouses it is taken and why; none if they are asked as the order lists them.
     pub sourcing: Option<Box<SourcingPlan>>,
-    /// What a person must settle, and since when.
-    pub exception: Option<(Exception, Timestamp)>,
+    /// What a person must settle.
+    pub exception: Option<OpenCase>,
+    /// What people did about exceptions, the newest last.
+    pub notes: Vec<DeskNote>,
     /// Why it was cancelled or rejected.
     pub end_reason: Option<Reason>,
+}
+
+/// What a person must settle.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenCase {
+    /// What.
+    pub exception: Exception,
+    /// Since when.
+    pub since: Timestamp,
+    /// Whose it is, and until when.
+    pub case: Case,
 }
 
 /// How a line stands. `reserved`, `shipped`, `backordered`, `pending` and `cancelled` always add up to `ordered`.
@@ -322,6 +358,9 @@ pub enum OrderRefusal {
         /// Where it stands.
         status: Status,
     },
+    /// The ERP has it, or may have it.
+    #[error("the ERP has this order or may have it: cancel it and send the right one under a new number")]
+    InErp,
     /// It has left the house.
     #[error("the goods have left the house or are leaving; use a return")]
     AlreadyShipped,

@@ -5,10 +5,12 @@ use super::apply::apply;
 use super::book::{
     ask_to_cancel, begin_booking, begin_ending, booking_answered, cancel_answered, look_again,
 };
-use super::command::{OrderCommand, OrderRefusal, OrderReply, OrderRequest, Priced, ShipLine};
+use super::command::{OrderCommand, OrderRefusal, OrderReply, OrderRequest, ShipLine};
+use super::desk::{DeskAct, correct, escalate, note, reassign};
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow, MAX_TRIES};
-use super::reserve::{begin_releasing, begin_reserving, has_shipped, resume_reserving, stock_answered};
+use super::price::{ask_for_price, begin_pricing, pricing_answered};
+use super::reserve::{begin_releasing, has_shipped, resume_reserving, stock_answered};
 use super::ship::{begin_shipping, resume_shipping};
 use super::state::{
     Afterwards, Allocation, AllocationStanding, Exception, MAX_LINES, MAX_WAREHOUSES, OrderState, Placed,
@@ -18,8 +20,7 @@ use super::transitions::Cause;
 use crate::domain::Distributor;
 use crate::ids::{DocumentId, OrderKey, Reason};
 use crate::inventory::command::StockCommand;
-use crate::pricing::contract::{ContractCommand, QuoteRequest};
-use crate::pricing::resolve::{Detail, MAX_LINE_QUANTITY, QuoteLine};
+use crate::pricing::resolve::MAX_LINE_QUANTITY;
 use crate::quantity::Quantity;
 use lockstep_runtime::entity::{Context, Decision};
 use std::collections::BTreeSet;
@@ -34,7 +35,7 @@ pub(super) fn decide(
 ) -> OrderDecision {
     match (command, state.placed()) {
         (OrderCommand::Submit(request), None) => submit(order, request, context),
-        (OrderCommand::Submit(request), Some(placed)) if placed.request == *request => standing(placed),
+        (OrderCommand::Submit(request), Some(placed)) if placed.submitted() == request => standing(placed),
         (OrderCommand::Submit(_), Some(_)) => refuse(OrderRefusal::Conflict),
         (_, None) => refuse(OrderRefusal::UnknownOrder),
         (OrderCommand::Show, Some(placed)) => Decision::answer(OrderReply::Order(Box::new(placed.summary()))),
@@ -52,6 +53,8 @@ pub(super) fn decide(
             | OrderCommand::Close
             | OrderCommand::Cancel { .. }
             | OrderCommand::Retry
+            | OrderCommand::Correct(_)
+            | OrderCommand::Reassign { .. }
             | OrderCommand::Reject { .. },
             Some(placed),
         ) => wanted(begin(order, placed, command, context), command),
@@ -93,6 +96,8 @@ fn answered(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
         | OrderCommand::Close
         | OrderCommand::Cancel { .. }
         | OrderCommand::Retry
+        | OrderCommand::Correct(_)
+        | OrderCommand::Reassign { .. }
         | OrderCommand::Reject { .. }
         | OrderCommand::Show => {}
     }
@@ -104,6 +109,11 @@ fn answered(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
 }
 
 fn wanted(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
+    if flow.placed.status == Status::Exception
+        && let Some(act) = DeskAct::of(command)
+    {
+        note(&mut flow, act);
+    }
     let done = match command {
         OrderCommand::ReleaseToWarehouse => release_to_warehouse(&mut flow),
         OrderCommand::ConfirmPick => confirm_pick(&mut flow),
@@ -112,6 +122,8 @@ fn wanted(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
         OrderCommand::Cancel { reason } => cancel(&mut flow, reason),
         OrderCommand::Retry => retry(&mut flow),
         OrderCommand::Reject { reason } => reject(&mut flow, reason),
+        OrderCommand::Correct(correction) => correct(&mut flow, correction),
+        OrderCommand::Reassign { to } => reassign(&mut flow, *to),
         OrderCommand::Submit(_)
         | OrderCommand::Priced(_)
         | OrderCommand::StockAnswered(_)
@@ -144,7 +156,7 @@ fn submit(order: &OrderKey, request: &OrderRequest, context: &Context<'_, Distri
     flow.accepted()
 }
 
-fn check(request: &OrderRequest) -> Result<(), OrderRefusal> {
+pub(super) fn check(request: &OrderRequest) -> Result<(), OrderRefusal> {
     if request.lines.is_empty() || request.lines.len() > MAX_LINES {
         return Err(OrderRefusal::Lines {
             lines: request.lines.len() as u64,
@@ -165,51 +177,6 @@ fn check(request: &OrderRequest) -> Result<(), OrderRefusal> {
         return Err(OrderRefusal::Warehouses);
     }
     Ok(())
-}
-
-fn begin_pricing(flow: &mut Flow<'_>) {
-    let attempt = flow.placed.pricing_attempt.saturating_add(1);
-    flow.happens(OrderEvent::PricingBegun { attempt });
-    flow.become_status(Status::Pricing);
-    flow.wait(ANSWER_WITHIN);
-    ask_for_price(flow);
-}
-
-fn ask_for_price(flow: &mut Flow<'_>) {
-    let request = &flow.placed.request;
-    let lines = request.lines.iter().map(|line| QuoteLine {
-        line: line.line,
-        sku: line.sku.clone(),
-        quantity: line.quantity,
-        unit: None,
-    });
-    let command = ContractCommand::PriceOrder {
-        order: flow.order.clone(),
-        attempt: flow.placed.pricing_attempt,
-        request: QuoteRequest {
-            currency: request.currency,
-            lines: lines.collect(),
-            as_of: request.price_as_of,
-            customers: request.customers,
-            detail: Detail::Waterfall,
-            rates: None,
-        },
-    };
-    let customer = request.customer.clone();
-    flow.send((customer, command));
-}
-
-fn pricing_answered(flow: &mut Flow<'_>, priced: &Priced) {
-    if flow.placed.status != Status::Pricing || priced.attempt != flow.placed.pricing_attempt {
-        return;
-    }
-    match &priced.result {
-        Ok(quote) => {
-            flow.happens(OrderEvent::Priced { quote: quote.clone() });
-            begin_reserving(flow);
-        }
-        Err(refusal) => flow.raise(Exception::NoPrice(refusal.clone()), Status::Pricing),
-    }
 }
 
 fn not_now(flow: &Flow<'_>) -> OrderRefusal {
@@ -410,12 +377,12 @@ pub(super) fn wake(
     match placed.status {
         Status::Booking | Status::Cancelling => look_again(&mut flow),
         Status::Pricing | Status::Reserving | Status::Shipping | Status::Releasing => ask_again(&mut flow),
+        Status::Exception => escalate(&mut flow),
         Status::Booked
         | Status::Released
         | Status::Picked
         | Status::Backordered
         | Status::Shipped
-        | Status::Exception
         | Status::Closed
         | Status::Cancelled
         | Status::Rejected => flow.wait_no_more(),

@@ -3,6 +3,7 @@
 //! Bodies are MessagePack with field names; each has the version of its form.
 
 use super::command::LineSummary;
+use super::desk::Case;
 use super::state::{Placed, Status};
 use crate::ids::{CustomerId, DocumentId, OrderKey, Sku, WarehouseCode};
 use crate::money::{Currency, Money};
@@ -111,6 +112,8 @@ pub struct OrderStatus {
     pub reason: Option<String>,
     /// For exceptions: what kind.
     pub exception: Option<String>,
+    /// For exceptions: whose it is, and until when.
+    pub case: Option<Case>,
     /// The lines of which a part waits for goods, or was given up after another part had left the house.
     pub lines: Vec<LineSummary>,
 }
@@ -144,6 +147,7 @@ pub(super) fn status_event(order: &OrderKey, placed: &Placed) -> Outbound {
             .map(ToString::to_string)
             .or_else(|| placed.end_reason.as_ref().map(ToString::to_string)),
         exception: exception.map(|exception| exception.name().to_owned()),
+        case: placed.case,
         lines: placed.lines_in_parts(),
     };
     Outbound {

@@ -1,6 +1,7 @@
 //! What may happen to an order.
 
 use super::command::OrderRequest;
+use super::desk::{Case, DeskNote, OwnerRole};
 use super::sourcing::SourcingPlan;
 use super::state::{Afterwards, Allocation, Erp, Exception, Status};
 use crate::ids::Reason;
@@ -92,6 +93,30 @@ pub enum OrderEvent {
         exception: Exception,
         /// The step that a retry begins again.
         resume: Status,
+        /// Whose it is, and until when.
+        case: Case,
+    },
+    /// Somebody did something about the exception.
+    Noted {
+        /// Who, when and what.
+        note: DeskNote,
+    },
+    /// Nobody settled the exception in time.
+    Escalated {
+        /// When it is escalated again.
+        due: Option<Timestamp>,
+    },
+    /// The exception is somebody else's now.
+    Reassigned {
+        /// Whose.
+        to: OwnerRole,
+        /// When it is escalated.
+        due: Option<Timestamp>,
+    },
+    /// The order is another one now, and begins anew.
+    Corrected {
+        /// What is wanted now.
+        request: Box<OrderRequest>,
     },
     /// It ended without all its goods.
     Ended {

@@ -3,6 +3,7 @@
 use super::Order;
 use super::apply::apply_placed;
 use super::command::{OrderReply, StockAnswered};
+use super::desk;
 use super::effects::status_event;
 use super::event::OrderEvent;
 use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
@@ -32,6 +33,8 @@ pub(super) struct Flow<'a> {
     pub(super) now: Timestamp,
     pub(super) reference: &'a Reference,
     cause: Cause,
+    /// Which system wants it.
+    pub(super) by: &'a str,
     events: Vec<OrderEvent>,
     sends: Vec<Message>,
     outbound: Vec<Outbound>,
@@ -50,6 +53,7 @@ impl<'a> Flow<'a> {
             now: context.now,
             reference: context.reference,
             cause,
+            by: context.provenance.source.as_str(),
             events: Vec::new(),
             sends: Vec::new(),
             outbound: Vec::new(),
@@ -96,17 +100,23 @@ impl<'a> Flow<'a> {
         self.happens(OrderEvent::Waiting { until, tries });
     }
 
+    pub(super) fn wait_until(&mut self, until: Option<Timestamp>) {
+        self.happens(OrderEvent::Waiting { until, tries: 0 });
+    }
+
     pub(super) fn wait_no_more(&mut self) {
-        self.happens(OrderEvent::Waiting {
-            until: None,
-            tries: 0,
-        });
+        self.wait_until(None);
     }
 
     pub(super) fn raise(&mut self, exception: Exception, resume: Status) {
-        self.happens(OrderEvent::Raised { exception, resume });
+        let case = desk::open(&exception, self.now);
+        self.happens(OrderEvent::Raised {
+            exception,
+            resume,
+            case,
+        });
         self.become_status(Status::Exception);
-        self.wait_no_more();
+        self.wait_until(case.due);
     }
 
     /// The pause before try number `tries`: doubling, bounded, and spread by a quarter so that orders which failed

@@ -2,6 +2,7 @@
 
 use super::book::begin_booking;
 use super::command::{OrderLine, StockAnswer, StockAnswered};
+use super::desk::take_up;
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow};
 use super::ship::shipment_answered;
@@ -250,6 +251,17 @@ fn finish_reserving(flow: &mut Flow<'_>) {
     begin_releasing(flow, Afterwards::Exception(shortage));
 }
 
+/// Whether a stock holds a part, or may.
+pub(super) fn is_live(allocation: &Allocation) -> bool {
+    match allocation.standing {
+        AllocationStanding::Asked
+        | AllocationStanding::Held
+        | AllocationStanding::Shipping
+        | AllocationStanding::Releasing => true,
+        AllocationStanding::Refused | AllocationStanding::Shipped | AllocationStanding::Released => false,
+    }
+}
+
 /// Gives back all that is held or may be, then goes on to `afterwards`.
 pub(super) fn begin_releasing(flow: &mut Flow<'_>, afterwards: Afterwards) {
     flow.happens(OrderEvent::Releasing { afterwards });
@@ -304,6 +316,7 @@ pub(super) fn finish_releasing(flow: &mut Flow<'_>) {
         Afterwards::Rejected(reason) => (Status::Rejected, reason),
         Afterwards::Closed(reason) => (Status::Closed, reason),
         Afterwards::Exception(exception) => return flow.raise(exception, Status::Reserving),
+        Afterwards::Corrected(request) => return take_up(flow, request),
     };
     flow.happens(OrderEvent::Ended { reason });
     flow.become_status(status);

@@ -1,6 +1,7 @@
 //! What is known of an order.
 
-use super::command::{LineSummary, OrderRequest, OrderSummary};
+use super::command::{LineSummary, OpenCase, OrderRequest, OrderSummary};
+use super::desk::{Case, DeskNote};
 use super::sourcing::SourcingPlan;
 use crate::ids::{DocumentId, Reason, WarehouseCode};
 use crate::inventory::command::{HoldMode, StockRefusal};
@@ -276,7 +277,7 @@ pub struct Erp {
 }
 
 /// What follows once nothing is held any more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Afterwards {
     /// It is cancelled.
@@ -287,6 +288,8 @@ pub enum Afterwards {
     Closed(Reason),
     /// A person must settle something.
     Exception(Exception),
+    /// It begins anew, corrected.
+    Corrected(Box<OrderRequest>),
 }
 
 /// An order; empty before it came in.
@@ -298,7 +301,7 @@ pub struct OrderState {
 /// An order that came in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Placed {
-    /// As it came in.
+    /// As it came in, or was corrected since.
     pub request: OrderRequest,
     /// The conversation it came in with.
     pub correlation: CompactString,
@@ -330,6 +333,12 @@ pub struct Placed {
     pub afterwards: Option<Afterwards>,
     /// What a person must settle.
     pub exception: Option<Exception>,
+    /// Whose that is, and until when.
+    pub case: Option<Case>,
+    /// What people did about exceptions, the newest last.
+    pub notes: Vec<DeskNote>,
+    /// As it came in, if it was corrected since.
+    pub submitted: Option<Box<OrderRequest>>,
     /// The step that a retry begins again.
     pub resume: Status,
     /// A cancellation that waits for the ERP's answer.
@@ -389,6 +398,22 @@ impl Placed {
             .filter(move |allocation| allocation.line == line)
     }
 
+    /// As it came in.
+    #[must_use]
+    pub fn submitted(&self) -> &OrderRequest {
+        self.submitted.as_deref().unwrap_or(&self.request)
+    }
+
+    /// What a person must settle, whose it is and until when.
+    #[must_use]
+    pub fn open_case(&self) -> Option<OpenCase> {
+        Some(OpenCase {
+            exception: self.exception.clone()?,
+            since: self.since,
+            case: self.case?,
+        })
+    }
+
     /// How it stands, for readers.
     #[must_use]
     pub fn summary(&self) -> OrderSummary {
@@ -408,7 +433,8 @@ impl Placed {
             quote: self.quote.clone(),
             erp_number: self.erp.number.clone(),
             sourcing: self.sourcing.clone(),
-            exception: self.exception.clone().map(|exception| (exception, self.since)),
+            exception: self.open_case(),
+            notes: self.notes.clone(),
             end_reason: self.end_reason.clone(),
         }
     }

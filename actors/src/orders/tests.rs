@@ -1,9 +1,11 @@
 //! Orders, contract and stock driven together by a small message loop that repeats, reorders and delays.
 
+mod desk;
 mod sourcing;
 mod transitions;
 
 use super::command::*;
+use super::desk::*;
 use super::effects::{ERP, EVENTS, ErpRequest, OrderStatus};
 use super::sourcing::{Network, Site, Sourcing};
 use super::state::*;
@@ -63,6 +65,8 @@ struct World {
     transitions: BTreeSet<(Option<Status>, Cause, Status)>,
     /// Goods that were held were lost: no decision of ours oversold them.
     short: bool,
+    /// Which system speaks.
+    speaker: &'static str,
     fate: Fate,
 }
 
@@ -149,6 +153,7 @@ impl World {
             statuses: Vec::new(),
             transitions: BTreeSet::new(),
             short: false,
+            speaker: "test",
             fate,
         };
         for name in ["A", "B", "C"] {
@@ -181,7 +186,7 @@ impl World {
         command: Option<&E::Command>,
     ) -> Option<E::Reply> {
         let provenance = Provenance {
-            source: "test".into(),
+            source: self.speaker.into(),
             correlation: "K".into(),
             causation: None,
         };

@@ -33,6 +33,10 @@ pub enum Cause {
     Cancel,
     /// An exception is tried again.
     Retry,
+    /// An exception is corrected.
+    Correct,
+    /// An exception is given to another desk.
+    Reassign,
     /// An exception is given up.
     Reject,
 }
@@ -99,6 +103,8 @@ impl Cause {
             OrderCommand::Close => Self::Close,
             OrderCommand::Cancel { .. } => Self::Cancel,
             OrderCommand::Retry => Self::Retry,
+            OrderCommand::Correct(_) => Self::Correct,
+            OrderCommand::Reassign { .. } => Self::Reassign,
             OrderCommand::Reject { .. } => Self::Reject,
             OrderCommand::Show => return None,
         })
@@ -113,13 +119,15 @@ impl Cause {
             Self::StockAnswered => "a stock answers",
             Self::BookingAnswered => "the ERP answers a booking or lookup",
             Self::CancelAnswered => "the ERP answers the cancellation",
-            Self::Alarm => "nobody answers in time",
+            Self::Alarm => "nobody answers or acts in time",
             Self::Release => "release to the warehouse",
             Self::Pick => "pick confirmed",
             Self::Ship => "shipment",
             Self::Close => "close",
             Self::Cancel => "cancel",
             Self::Retry => "retry",
+            Self::Correct => "correct",
+            Self::Reassign => "reassign",
             Self::Reject => "reject",
         }
     }
@@ -136,7 +144,7 @@ impl Cause {
             Self::Release | Self::Pick | Self::Ship => &[Party::Wms, Party::Operator],
             Self::Close => &[Party::Erp, Party::Operator],
             Self::Cancel => &[Party::Channel, Party::Erp, Party::Operator],
-            Self::Retry | Self::Reject => &[Party::Operator],
+            Self::Retry | Self::Correct | Self::Reassign | Self::Reject => &[Party::Operator],
         }
     }
 }
@@ -250,6 +258,7 @@ pub const TRANSITIONS: &[Transition] = &[
             Status::Closed,
             Status::Cancelled,
             Status::Rejected,
+            Status::Pricing,
         ],
     ),
     row(Some(Status::Releasing), Cause::CancelAnswered, &[Status::Closed]),
@@ -267,6 +276,7 @@ pub const TRANSITIONS: &[Transition] = &[
             Status::Closed,
             Status::Cancelled,
             Status::Rejected,
+            Status::Pricing,
         ],
     ),
     row(
@@ -296,6 +306,13 @@ pub const TRANSITIONS: &[Transition] = &[
             Status::Releasing,
         ],
     ),
+    row(Some(Status::Exception), Cause::Alarm, &[Status::Exception]),
+    row(
+        Some(Status::Exception),
+        Cause::Correct,
+        &[Status::Pricing, Status::Releasing],
+    ),
+    row(Some(Status::Exception), Cause::Reassign, &[Status::Exception]),
     row(
         Some(Status::Exception),
         Cause::Reject,

@@ -20,9 +20,10 @@ pub(super) fn not_owner(write: &RefusedWrite) -> Problem {
 pub(super) fn order_refusal(refusal: &OrderRefusal) -> Problem {
     let status = match refusal {
         OrderRefusal::UnknownOrder => StatusCode::NOT_FOUND,
-        OrderRefusal::Conflict | OrderRefusal::NotNow { .. } | OrderRefusal::AlreadyShipped => {
-            StatusCode::CONFLICT
-        }
+        OrderRefusal::Conflict
+        | OrderRefusal::NotNow { .. }
+        | OrderRefusal::InErp
+        | OrderRefusal::AlreadyShipped => StatusCode::CONFLICT,
         OrderRefusal::Lines { .. }
         | OrderRefusal::RepeatedLine { .. }
         | OrderRefusal::TooMuch { .. }

@@ -78,6 +78,8 @@ fn of_order(command: &OrderCommand) -> Scope {
         | OrderCommand::Close
         | OrderCommand::Cancel { .. }
         | OrderCommand::Retry
+        | OrderCommand::Correct(_)
+        | OrderCommand::Reassign { .. }
         | OrderCommand::Reject { .. } => Scope::OrdersWrite,
         // Answers of partners, from within.
         OrderCommand::Priced(_)

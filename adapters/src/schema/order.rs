@@ -11,7 +11,8 @@ use lockstep_actors::ids::{
 };
 use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::money::Currency;
-use lockstep_actors::orders::command::{OrderCommand, OrderLine, OrderRequest, ShipLine};
+use lockstep_actors::orders::command::{Correction, OrderCommand, OrderLine, OrderRequest, ShipLine};
+use lockstep_actors::orders::desk::OwnerRole;
 use lockstep_actors::orders::sourcing::Sourcing;
 use lockstep_actors::orders::state::Policy;
 use lockstep_actors::pricing::contract::Customers;
@@ -61,7 +62,7 @@ pub struct OrderSubmit {
 }
 
 /// A line of an order or of a quote.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubmitLine {
     /// Its number, each once; its place in the list, from 1, if absent.
@@ -187,20 +188,10 @@ impl Body for OrderSubmit {
 impl Command for OrderSubmit {
     fn into_message(self, _source: &SystemName) -> Result<Message, DecodeError> {
         let key = self.key()?;
-        let lines = self
-            .lines
-            .into_inner()
-            .into_iter()
-            .enumerate()
-            .map(|(place, line)| OrderLine {
-                line: line.number(place),
-                sku: line.sku,
-                quantity: line.quantity,
-            });
         let request = OrderRequest {
             customer: self.customer,
             currency: self.currency,
-            lines: lines.collect(),
+            lines: order_lines(self.lines),
             warehouses: self.warehouses.into_inner(),
             sourcing: self.sourcing.into(),
             ship_to_region: self.ship_to_region,
@@ -261,6 +252,100 @@ pub enum Resolution {
         #[schemars(with = "Note")]
         reason: Reason,
     },
+    /// Take the order up anew with what is corrected: what is held is given back, then it is priced again. Not once the ERP
+    /// has it.
+    Correct(OrderCorrection),
+    /// Give the exception to another desk.
+    Reassign {
+        /// Whose it is.
+        to: Desk,
+    },
+}
+
+/// What is to be another way about an order; what is absent stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OrderCorrection {
+    /// Why.
+    #[schemars(with = "Note")]
+    pub reason: Reason,
+    /// All its lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<List<SubmitLine, 1, MAX_LINES>>,
+    /// Where it may be taken from, the preferred one first, each once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<List<Warehouse, 1, MAX_WAREHOUSES>>")]
+    pub warehouses: Option<List<WarehouseCode, 1, MAX_WAREHOUSES>>,
+    /// What if there is not enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<ShortagePolicy>,
+    /// Who is served first of those who wait for goods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Rank>")]
+    pub priority: Option<Priority>,
+}
+
+impl From<OrderCorrection> for Correction {
+    fn from(correction: OrderCorrection) -> Self {
+        Self {
+            reason: correction.reason,
+            lines: correction.lines.map(order_lines),
+            warehouses: correction.warehouses.map(List::into_inner),
+            policy: correction.policy.map(Into::into),
+            priority: correction.priority,
+        }
+    }
+}
+
+fn order_lines(lines: List<SubmitLine, 1, MAX_LINES>) -> Vec<OrderLine> {
+    let numbered = lines.into_inner().into_iter().enumerate();
+    numbered
+        .map(|(place, line)| OrderLine {
+            line: line.number(place),
+            sku: line.sku,
+            quantity: line.quantity,
+        })
+        .collect()
+}
+
+/// Whose an exception is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Desk {
+    /// Talks to the customer.
+    CustomerService,
+    /// Makes prices and contracts.
+    Pricing,
+    /// Gets goods.
+    Purchasing,
+    /// Has goods in hand.
+    Warehouse,
+    /// Keeps the systems running.
+    Operations,
+}
+
+impl From<Desk> for OwnerRole {
+    fn from(desk: Desk) -> Self {
+        match desk {
+            Desk::CustomerService => Self::CustomerService,
+            Desk::Pricing => Self::Pricing,
+            Desk::Purchasing => Self::Purchasing,
+            Desk::Warehouse => Self::Warehouse,
+            Desk::Operations => Self::Operations,
+        }
+    }
+}
+
+impl From<OwnerRole> for Desk {
+    fn from(owner: OwnerRole) -> Self {
+        match owner {
+            OwnerRole::CustomerService => Self::CustomerService,
+            OwnerRole::Pricing => Self::Pricing,
+            OwnerRole::Purchasing => Self::Purchasing,
+            OwnerRole::Warehouse => Self::Warehouse,
+            OwnerRole::Operations => Self::Operations,
+        }
+    }
 }
 
 impl From<Resolution> for OrderCommand {
@@ -268,6 +353,8 @@ impl From<Resolution> for OrderCommand {
         match resolution {
             Resolution::Retry {} => Self::Retry,
             Resolution::Reject { reason } => Self::Reject { reason },
+            Resolution::Correct(correction) => Self::Correct(Box::new(correction.into())),
+            Resolution::Reassign { to } => Self::Reassign { to: to.into() },
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use super::fields::{Amount, Code, CurrencyCode, ExactAmount, Moment, Note, SignedUnits, Units};
 use super::message::Body;
-use super::order::SourcingPolicy;
+use super::order::{Desk, SourcingPolicy};
 use super::stock::Warehouse;
 use lockstep_actors::domain::Reply;
 use lockstep_actors::governance::audit::AuditReply;
@@ -16,6 +16,7 @@ use lockstep_actors::inventory::command::StockReply;
 use lockstep_actors::inventory::numbering::ResyncWanted;
 use lockstep_actors::money::Currency;
 use lockstep_actors::orders::command::{LineSummary, OrderReply, OrderSummary};
+use lockstep_actors::orders::desk::{Case, DeskNote};
 use lockstep_actors::orders::effects::OrderStatus;
 use lockstep_actors::orders::sourcing::{Restriction, SourcingPlan};
 use lockstep_actors::orders::state::Status;
@@ -53,6 +54,9 @@ pub struct OrderStatusChange {
     /// For exceptions: what kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exception: Option<String>,
+    /// For exceptions: whose it is, and until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub case: Option<CaseView>,
     /// For exceptions, cancellations and rejections: why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -75,6 +79,7 @@ impl From<OrderStatus> for OrderStatusChange {
             at: Moment(status.at),
             erp_number: status.erp_number,
             exception: status.exception,
+            case: status.case.map(Into::into),
             reason: status.reason,
             lines: status.lines.into_iter().map(Into::into).collect(),
         }
@@ -172,6 +177,9 @@ pub struct OrderView {
     /// What a person must settle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exception: Option<ExceptionView>,
+    /// What was done about exceptions, the newest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<DeskNoteView>,
     /// Why it was cancelled or rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Note>")]
@@ -243,6 +251,60 @@ pub struct ExceptionView {
     pub reason: String,
     /// Since when.
     pub since: Moment,
+    /// Whose it is, and until when.
+    pub case: CaseView,
+    /// What usually helps.
+    pub suggestion: String,
+}
+
+/// Whose an exception is, and until when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CaseView {
+    /// Whose it is.
+    pub owner: Desk,
+    /// When it is escalated; absent once that was done often enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due: Option<Moment>,
+    /// How often it was escalated since nobody settled it in time.
+    pub escalated: u8,
+}
+
+impl From<Case> for CaseView {
+    fn from(case: Case) -> Self {
+        Self {
+            owner: case.owner.into(),
+            due: case.due.map(Moment),
+            escalated: case.escalated,
+        }
+    }
+}
+
+/// What somebody did about an exception.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DeskNoteView {
+    /// When.
+    pub at: Moment,
+    /// Which system, as its key says; `lockstep` for the clock.
+    pub by: String,
+    /// About what kind of exception.
+    pub exception: String,
+    /// What: retry, reject, cancel, correct, reassign, escalate.
+    pub act: String,
+    /// Why, or to whom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl From<DeskNote> for DeskNoteView {
+    fn from(note: DeskNote) -> Self {
+        Self {
+            at: Moment(note.at),
+            by: note.by.into(),
+            exception: note.exception.into(),
+            act: note.act.name().to_owned(),
+            detail: note.act.detail(),
+        }
+    }
 }
 
 /// A line of an order as it stands. What is reserved, shipped, backordered, pending and cancelled adds up to what was
@@ -305,11 +367,14 @@ impl OrderView {
             price: summary.quote.map(Into::into),
             erp_number: summary.erp_number,
             sourcing: summary.sourcing.map(|plan| (*plan).into()),
-            exception: summary.exception.map(|(exception, since)| ExceptionView {
-                kind: exception.name().to_owned(),
-                reason: exception.to_string(),
-                since: Moment(since),
+            exception: summary.exception.map(|open| ExceptionView {
+                kind: open.exception.name().to_owned(),
+                reason: open.exception.to_string(),
+                since: Moment(open.since),
+                case: open.case.into(),
+                suggestion: open.exception.suggestion().to_owned(),
             }),
+            notes: summary.notes.into_iter().map(Into::into).collect(),
             reason: summary.end_reason.map(|reason| reason.to_string()),
         }
     }

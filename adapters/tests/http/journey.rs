@@ -202,6 +202,25 @@ async fn an_exception_stands_with_its_reason_until_a_person_settles_it() {
         .until("/v1/orders/web/2", |answer| answer.body["status"] == "exception")
         .await;
     assert_eq!(raised.body["exception"]["kind"], "no-price");
+    assert_eq!(raised.body["exception"]["case"]["owner"], "pricing");
+    let other = json!({ "resolution": { "reassign": { "to": "customer-service" } } });
+    rig.post("/v1/orders/web/2/resolve", &other).await.ok();
+    let wrong = json!({ "resolution": { "correct": { "reason": "wrong article",
+        "lines": [{ "sku": "A-1", "quantity": 99 }] } } });
+    rig.post("/v1/orders/web/2/resolve", &wrong).await.ok();
+    let short = rig
+        .until("/v1/orders/web/2", |answer| {
+            answer.body["exception"]["kind"] == "shortage"
+        })
+        .await;
+    assert_eq!(short.body["lines"][0]["sku"], "A-1");
+    let acts: Vec<_> = short.body["notes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|note| &note["act"])
+        .collect();
+    assert_eq!(acts, ["reassign", "correct"]);
     let reject = json!({ "resolution": { "reject": { "reason": "not ours" } } });
     rig.post("/v1/orders/web/2/resolve", &reject).await.ok();
     rig.until("/v1/orders/web/2", |answer| answer.body["status"] == "rejected")

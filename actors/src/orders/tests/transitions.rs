@@ -31,7 +31,7 @@ fn pull_at_one_order(choices: Vec<u8>) -> World {
 }
 
 fn pull(world: &mut World, order: &OrderKey) {
-    match world.fate.next() % 22 {
+    match world.fate.next() % 24 {
         0..=5 if !world.mail.is_empty() => {
             let place = usize::from(world.fate.next()) % world.mail.len();
             let message = world.mail.remove(place);
@@ -60,8 +60,30 @@ fn pull(world: &mut World, order: &OrderKey) {
         // Goods that are held turn out to be missing: they cannot be shipped.
         19 => world.lose("A", "W1"),
         20 | 21 => world.deliver(),
+        22 => {
+            let correction = correct(world.fate.next());
+            drop(world.tell(order, correction));
+        }
+        23 => drop(world.tell(
+            order,
+            OrderCommand::Reassign {
+                to: OwnerRole::Warehouse,
+            },
+        )),
         _ => {}
     }
+}
+
+/// The unpriced line becomes another SKU, or the policy changes.
+fn correct(choice: u8) -> OrderCommand {
+    let wish = request(&[("A", 4), ("B", 2)], &["W1", "W2"], Policy::Partial);
+    OrderCommand::Correct(Box::new(Correction {
+        reason: Reason::new("wrong article").unwrap(),
+        lines: (choice.is_multiple_of(2)).then_some(wish.lines),
+        warehouses: None,
+        policy: (choice.is_multiple_of(3)).then_some(wish.policy),
+        priority: None,
+    }))
 }
 
 fn reject() -> OrderCommand {
@@ -193,6 +215,20 @@ fn shipped_while_cancelled(erp: u8) -> World {
     world
 }
 
+/// A part shipment that is answered too late, from a standing in the warehouse.
+fn part_shipped_too_late(steps: &[OrderCommand], stays: Status) -> World {
+    let mut world = six_held();
+    let order = booked(&mut world, Policy::ShipComplete);
+    for step in steps {
+        world.tell(&order, step.clone());
+    }
+    world.tell(&order, ship(&[(1, 2)]));
+    world.answer_too_late(&order, OrderCommand::Retry);
+    assert_eq!(world.status(&order), stays);
+    assert_eq!(world.lines(&order), [[4, 2, 0, 0, 0]]);
+    world
+}
+
 fn cancelled_while_the_erp_fails() -> World {
     let mut world = six_held();
     let order = key("1");
@@ -234,6 +270,10 @@ fn every_row_of_the_table_happens_and_nothing_else_does() {
         shipped_while_cancelled(0),
         served_by_nobody(),
     ];
+    let steps = [OrderCommand::ReleaseToWarehouse, OrderCommand::ConfirmPick];
+    for (done, stays) in [(0, Status::Booked), (1, Status::Released), (2, Status::Picked)] {
+        stories.push(part_shipped_too_late(&steps[..done], stays));
+    }
     for act in [OrderCommand::Retry, cancel(), reject()] {
         stories.extend(released_too_late(&act));
     }

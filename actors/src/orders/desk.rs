@@ -1,0 +1,318 @@
+//! The exception desk: whose an exception is, until when it is to be settled, what helps, and who did what about it.
+//!
+//! Invariants:
+//! - an order in exception has a case with an owner and a time; when that is over it is escalated, at most
+//!   [`MAX_ESCALATIONS`] times, each published;
+//! - what a person does about an exception is noted with their system and the moment, the last [`MAX_NOTES`] of an order;
+//! - an order is corrected only while it certainly does not stand in the ERP: what is held is given back first, then it
+//!   is priced anew.
+
+use super::command::{Correction, OrderCommand, OrderRefusal};
+use super::decide::check;
+use super::event::OrderEvent;
+use super::flow::Flow;
+use super::price::begin_pricing;
+use super::reserve::{begin_releasing, is_live};
+use super::state::{Afterwards, Exception, Status};
+use crate::ids::Reason;
+use compact_str::CompactString;
+use lockstep_runtime::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// How often an exception is escalated.
+pub const MAX_ESCALATIONS: u8 = 3;
+/// How many notes an order keeps; the oldest go first. The journal has them all.
+pub const MAX_NOTES: usize = 32;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// Whose an exception is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OwnerRole {
+    /// Talks to the customer.
+    CustomerService,
+    /// Makes prices and contracts.
+    Pricing,
+    /// Gets goods.
+    Purchasing,
+    /// Has goods in hand.
+    Warehouse,
+    /// Keeps the systems running.
+    Operations,
+}
+
+impl OwnerRole {
+    /// Its name, as in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CustomerService => "customer-service",
+            Self::Pricing => "pricing",
+            Self::Purchasing => "purchasing",
+            Self::Warehouse => "warehouse",
+            Self::Operations => "operations",
+        }
+    }
+}
+
+impl fmt::Display for OwnerRole {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl Exception {
+    /// Whose it is at first.
+    #[must_use]
+    pub const fn owner(&self) -> OwnerRole {
+        match self {
+            Self::NoPrice(_) => OwnerRole::Pricing,
+            Self::Shortage { .. } => OwnerRole::Purchasing,
+            Self::BookingRejected(_) | Self::NotServed { .. } => OwnerRole::CustomerService,
+            Self::NotShippable { .. } => OwnerRole::Warehouse,
+            Self::NoAnswer(_) | Self::BookingFailed(_) | Self::BookingUnknown(_) | Self::CancelUnknown(_) => {
+                OwnerRole::Operations
+            }
+        }
+    }
+
+    /// How long it may wait.
+    #[must_use]
+    pub const fn to_be_settled_within(&self) -> Duration {
+        match self {
+            Self::Shortage { .. } => HOUR.saturating_mul(8),
+            Self::NoPrice(_) | Self::BookingRejected(_) | Self::NotServed { .. } => HOUR.saturating_mul(4),
+            Self::NotShippable { .. } => HOUR.saturating_mul(2),
+            Self::NoAnswer(_) | Self::BookingFailed(_) | Self::BookingUnknown(_) | Self::CancelUnknown(_) => {
+                HOUR
+            }
+        }
+    }
+
+    /// What usually helps.
+    #[must_use]
+    pub const fn suggestion(&self) -> &'static str {
+        match self {
+            Self::NoPrice(_) => "set a price or correct the line, then retry; or reject",
+            Self::Shortage { .. } => {
+                "retry once goods are in; or correct it to the partial policy, so that the rest waits; or reject"
+            }
+            Self::NotServed { .. } => "correct it to warehouses that serve the channel and region; or reject",
+            Self::NoAnswer(_) => "retry",
+            Self::BookingRejected(_) => {
+                "settle with the ERP why it does not want it, then retry or correct; or reject"
+            }
+            Self::BookingFailed(_) => "retry once the ERP works",
+            Self::BookingUnknown(_) => {
+                "retry once the ERP answers: it is looked up there before it is booked again"
+            }
+            Self::CancelUnknown(_) => "retry once the ERP answers",
+            Self::NotShippable { .. } => "count the stock, then retry; or cancel the rest",
+        }
+    }
+}
+
+/// An exception on somebody's desk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Case {
+    /// Whose it is.
+    pub owner: OwnerRole,
+    /// When it is escalated; none once that was done often enough.
+    pub due: Option<Timestamp>,
+    /// How often it was escalated.
+    pub escalated: u8,
+}
+
+/// What somebody did about an exception.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeskNote {
+    /// When.
+    pub at: Timestamp,
+    /// Which system, as it has proved to be; `lockstep` for the clock.
+    pub by: CompactString,
+    /// The exception's name.
+    pub exception: CompactString,
+    /// What.
+    pub act: DeskAct,
+}
+
+/// What can be done about an exception.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeskAct {
+    /// The step that raised it is tried again.
+    Retry,
+    /// The order is given up.
+    Reject {
+        /// Why.
+        reason: Reason,
+    },
+    /// The order is cancelled.
+    Cancel {
+        /// Why.
+        reason: Reason,
+    },
+    /// The order is corrected and begins anew.
+    Correct {
+        /// Why.
+        reason: Reason,
+    },
+    /// It is somebody else's now.
+    Reassign {
+        /// Whose.
+        to: OwnerRole,
+    },
+    /// Nobody settled it in time.
+    Escalate,
+}
+
+impl DeskAct {
+    /// What a command does about an exception, if anything.
+    pub(super) fn of(command: &OrderCommand) -> Option<Self> {
+        match command {
+            OrderCommand::Retry => Some(Self::Retry),
+            OrderCommand::Reject { reason } => Some(Self::Reject {
+                reason: reason.clone(),
+            }),
+            OrderCommand::Cancel { reason } => Some(Self::Cancel {
+                reason: reason.clone(),
+            }),
+            OrderCommand::Correct(correction) => Some(Self::Correct {
+                reason: correction.reason.clone(),
+            }),
+            OrderCommand::Reassign { to } => Some(Self::Reassign { to: *to }),
+            OrderCommand::Submit(_)
+            | OrderCommand::Priced(_)
+            | OrderCommand::StockAnswered(_)
+            | OrderCommand::BookingAnswered(_)
+            | OrderCommand::CancelAnswered(_)
+            | OrderCommand::ReleaseToWarehouse
+            | OrderCommand::ConfirmPick
+            | OrderCommand::Ship { .. }
+            | OrderCommand::Close
+            | OrderCommand::Show => None,
+        }
+    }
+
+    /// Its name, as in messages.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Reject { .. } => "reject",
+            Self::Cancel { .. } => "cancel",
+            Self::Correct { .. } => "correct",
+            Self::Reassign { .. } => "reassign",
+            Self::Escalate => "escalate",
+        }
+    }
+
+    /// Why, or to whom.
+    #[must_use]
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Reject { reason } | Self::Cancel { reason } | Self::Correct { reason } => {
+                Some(reason.to_string())
+            }
+            Self::Reassign { to } => Some(to.to_string()),
+            Self::Retry | Self::Escalate => None,
+        }
+    }
+}
+
+/// The case that an exception opens.
+pub(super) fn open(exception: &Exception, now: Timestamp) -> Case {
+    Case {
+        owner: exception.owner(),
+        due: Some(now.after(exception.to_be_settled_within())),
+        escalated: 0,
+    }
+}
+
+/// Notes what is being done about the exception that the order stands in.
+pub(super) fn note(flow: &mut Flow<'_>, act: DeskAct) {
+    let Some(exception) = &flow.placed.exception else {
+        return;
+    };
+    let note = DeskNote {
+        at: flow.now,
+        by: match act {
+            DeskAct::Escalate => CompactString::const_new("lockstep"),
+            DeskAct::Retry
+            | DeskAct::Reject { .. }
+            | DeskAct::Cancel { .. }
+            | DeskAct::Correct { .. }
+            | DeskAct::Reassign { .. } => flow.by.into(),
+        },
+        exception: CompactString::const_new(exception.name()),
+        act,
+    };
+    flow.happens(OrderEvent::Noted { note });
+}
+
+/// Nobody settled the exception in time: says so, and gives the same time again.
+pub(super) fn escalate(flow: &mut Flow<'_>) {
+    let (Some(case), Some(exception)) = (flow.placed.case, &flow.placed.exception) else {
+        return flow.wait_no_more();
+    };
+    let escalated = case.escalated.saturating_add(1);
+    let again = flow.now.after(exception.to_be_settled_within());
+    let due = (escalated < MAX_ESCALATIONS).then_some(again);
+    note(flow, DeskAct::Escalate);
+    flow.happens(OrderEvent::Escalated { due });
+    flow.wait_until(due);
+    flow.become_status(Status::Exception);
+}
+
+/// Gives the exception to somebody else, who has the whole time for it.
+pub(super) fn reassign(flow: &mut Flow<'_>, to: OwnerRole) -> Result<(), OrderRefusal> {
+    let (Status::Exception, Some(exception)) = (flow.placed.status, &flow.placed.exception) else {
+        return Err(OrderRefusal::NotNow {
+            status: flow.placed.status,
+        });
+    };
+    let due = Some(flow.now.after(exception.to_be_settled_within()));
+    flow.happens(OrderEvent::Reassigned { to, due });
+    flow.wait_until(due);
+    flow.become_status(Status::Exception);
+    Ok(())
+}
+
+/// Takes the order up anew with what was corrected, once nothing is held any more.
+pub(super) fn correct(flow: &mut Flow<'_>, correction: &Correction) -> Result<(), OrderRefusal> {
+    let placed = &flow.placed;
+    if placed.status != Status::Exception {
+        return Err(OrderRefusal::NotNow {
+            status: placed.status,
+        });
+    }
+    if placed.erp.number.is_some() || placed.erp.uncertain {
+        return Err(OrderRefusal::InErp);
+    }
+    let mut request = placed.request.clone();
+    if let Some(lines) = &correction.lines {
+        request.lines.clone_from(lines);
+    }
+    if let Some(warehouses) = &correction.warehouses {
+        request.warehouses.clone_from(warehouses);
+    }
+    request.policy = correction.policy.unwrap_or(request.policy);
+    request.priority = correction.priority.unwrap_or(request.priority);
+    check(&request)?;
+    let request = Box::new(request);
+    if placed.allocations.iter().any(is_live) {
+        begin_releasing(flow, Afterwards::Corrected(request));
+    } else {
+        take_up(flow, request);
+    }
+    Ok(())
+}
+
+/// Begins anew with a corrected request.
+pub(super) fn take_up(flow: &mut Flow<'_>, request: Box<super::command::OrderRequest>) {
+    flow.happens(OrderEvent::Corrected { request });
+    begin_pricing(flow);
+}

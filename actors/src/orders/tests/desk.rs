@@ -1,0 +1,235 @@
+//! The exception desk: owners, times, escalation, corrections, and who did what.
+
+use super::*;
+
+fn correction() -> Correction {
+    Correction {
+        reason: Reason::new("typing error").unwrap(),
+        lines: None,
+        warehouses: None,
+        policy: None,
+        priority: None,
+    }
+}
+
+fn case(world: &World, order: &OrderKey) -> Case {
+    world.orders[order].placed().unwrap().open_case().unwrap().case
+}
+
+/// Who did what about which exception.
+fn notes(world: &World, order: &OrderKey) -> Vec<(String, String, &'static str)> {
+    let notes = &world.orders[order].placed().unwrap().notes;
+    notes
+        .iter()
+        .map(|note| (note.by.to_string(), note.exception.to_string(), note.act.name()))
+        .collect()
+}
+
+fn noted(by: &str, exception: &str, act: &'static str) -> (String, String, &'static str) {
+    (by.to_owned(), exception.to_owned(), act)
+}
+
+/// An order that is short: nobody acts on its alarm yet.
+fn short(world: &mut World) -> OrderKey {
+    let order = key("1");
+    let wish = request(&[("A", 9)], &["W1"], Policy::ShipComplete);
+    world.tell(&order, OrderCommand::Submit(wish));
+    world.deliver();
+    assert_eq!(world.status(&order), Status::Exception);
+    order
+}
+
+#[test]
+fn an_exception_has_an_owner_and_a_time_and_is_escalated_three_times() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 5);
+    let order = short(&mut world);
+    let raised = world.now;
+    let hours = |hours: u64| Some(raised.after(Duration::from_secs(3_600 * hours)));
+    let expected = |escalated, due| Case {
+        owner: OwnerRole::Purchasing,
+        due,
+        escalated,
+    };
+    assert_eq!(case(&world, &order), expected(0, hours(8)));
+    // Before its time nothing happens.
+    world.now = raised.after(Duration::from_secs(8 * 3_600 - 1));
+    world.wake(&order);
+    assert_eq!(case(&world, &order).escalated, 0);
+    for (escalated, due) in [(1, hours(16)), (2, hours(24)), (3, None)] {
+        world.now = super::super::Order::alarm(&world.orders[&order]).unwrap();
+        world.wake(&order);
+        assert_eq!(case(&world, &order), expected(escalated, due));
+        let said = world.statuses.last().unwrap();
+        assert_eq!(
+            (said.status, said.case),
+            (Status::Exception, Some(expected(escalated, due)))
+        );
+        // It stands since it was raised, however often it was escalated.
+        assert_eq!(said.at, raised);
+    }
+    assert_eq!(super::super::Order::alarm(&world.orders[&order]), None);
+    let escalated = noted("lockstep", "shortage", "escalate");
+    assert_eq!(notes(&world, &order), vec![escalated; 3]);
+    let numbers: Vec<u32> = world.statuses.iter().map(|status| status.sequence).collect();
+    assert_eq!(
+        numbers,
+        (1..=u32::try_from(numbers.len()).unwrap()).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn an_exception_given_to_another_desk_has_the_whole_time_again() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 5);
+    let order = short(&mut world);
+    world.now = world.now.after(Duration::from_secs(7 * 3_600));
+    world.speaker = "desk-anna";
+    let to = OwnerRole::CustomerService;
+    world.tell(&order, OrderCommand::Reassign { to });
+    let expected = Case {
+        owner: to,
+        due: Some(world.now.after(Duration::from_secs(8 * 3_600))),
+        escalated: 0,
+    };
+    assert_eq!(case(&world, &order), expected);
+    world.speaker = "desk-ben";
+    world.tell(&order, OrderCommand::Retry);
+    world.deliver();
+    // Raised again it is a new case of its first owner.
+    assert_eq!(case(&world, &order).owner, OwnerRole::Purchasing);
+    let reason = Reason::new("no longer made").unwrap();
+    world.tell(&order, OrderCommand::Reject { reason });
+    world.settle();
+    assert_eq!(world.status(&order), Status::Rejected);
+    let expected = [
+        noted("desk-anna", "shortage", "reassign"),
+        noted("desk-ben", "shortage", "retry"),
+        noted("desk-ben", "shortage", "reject"),
+    ];
+    assert_eq!(notes(&world, &order), expected);
+    // Without an exception there is nothing to give away.
+    let refused = OrderRefusal::NotNow {
+        status: Status::Rejected,
+    };
+    assert_eq!(
+        world.tell(&order, OrderCommand::Reassign { to }),
+        OrderReply::Refused(refused)
+    );
+}
+
+#[test]
+fn a_correction_begins_anew_and_the_order_as_it_came_in_is_still_known() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 5);
+    let order = key("1");
+    let wish = request(&[("UNPRICED", 2)], &["W1"], Policy::ShipComplete);
+    world.tell(&order, OrderCommand::Submit(wish.clone()));
+    world.deliver();
+    assert_eq!(case(&world, &order).owner, OwnerRole::Pricing);
+    // A line number twice is as wrong as in a new order.
+    let lines = request(&[("A", 9), ("B", 1)], &["W1"], Policy::ShipComplete).lines;
+    let twice = lines.iter().map(|line| OrderLine {
+        line: 1,
+        ..line.clone()
+    });
+    let wrong = Correction {
+        lines: Some(twice.collect()),
+        ..correction()
+    };
+    assert_eq!(
+        world.tell(&order, OrderCommand::Correct(Box::new(wrong))),
+        OrderReply::Refused(OrderRefusal::RepeatedLine { line: 1 })
+    );
+    assert_eq!(notes(&world, &order), []);
+
+    let right = Correction {
+        lines: Some(lines[..1].to_vec()),
+        ..correction()
+    };
+    world.tell(&order, OrderCommand::Correct(Box::new(right)));
+    world.deliver();
+    assert_eq!(
+        world.exception(&order),
+        Some(Exception::Shortage { line: 1, lines: 1 })
+    );
+    let partial = Correction {
+        policy: Some(Policy::Partial),
+        ..correction()
+    };
+    world.tell(&order, OrderCommand::Correct(Box::new(partial.clone())));
+    world.settle();
+    assert_eq!(world.status(&order), Status::Booked);
+    assert_eq!(world.lines(&order), [[5, 0, 4, 0, 0]]);
+    assert_eq!(world.booked[&order], 1);
+    // The channel sends it again, as it was: no conflict, and no second order.
+    assert!(matches!(
+        world.tell(&order, OrderCommand::Submit(wish)),
+        OrderReply::Accepted {
+            status: Status::Booked,
+            ..
+        }
+    ));
+    assert_eq!(
+        world.tell(&order, OrderCommand::Correct(Box::new(partial))),
+        OrderReply::Refused(OrderRefusal::NotNow {
+            status: Status::Booked
+        })
+    );
+}
+
+#[test]
+fn what_the_erp_rejected_is_given_back_before_the_corrected_order_is_taken_up() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 6).stock("B", "W1", 6);
+    let order = key("1");
+    let wish = request(&[("A", 6)], &["W1"], Policy::ShipComplete);
+    world.tell(&order, OrderCommand::Submit(wish));
+    while world.status(&order) != Status::Booking {
+        world.fate = Fate {
+            choices: vec![2],
+            used: 0,
+        };
+        let message = world.mail.remove(0);
+        world.take(message);
+    }
+    world.deliver();
+    assert!(matches!(
+        world.exception(&order),
+        Some(Exception::BookingRejected(_))
+    ));
+    assert_eq!(world.reserved(), 6);
+    let other = Correction {
+        lines: Some(request(&[("B", 2)], &["W1"], Policy::ShipComplete).lines),
+        ..correction()
+    };
+    world.tell(&order, OrderCommand::Correct(Box::new(other)));
+    world.settle();
+    assert_eq!(world.status(&order), Status::Booked);
+    assert_eq!(
+        (
+            world.available("A", "W1"),
+            world.available("B", "W1"),
+            world.reserved()
+        ),
+        (6, 4, 2)
+    );
+}
+
+#[test]
+fn an_order_that_the_erp_may_have_is_not_corrected() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 6);
+    let order = world.order("1", &[("A", 6)], &["W1"], Policy::ShipComplete);
+    world.tell(&order, ship(&[]));
+    world.mail.clear();
+    for _ in 0..20 {
+        if world.status(&order) == Status::Shipping {
+            world.now = super::super::Order::alarm(&world.orders[&order]).unwrap();
+            world.wake(&order);
+        }
+    }
+    assert_eq!(
+        world.exception(&order),
+        Some(Exception::NoAnswer(Status::Shipping))
+    );
+    assert_eq!(
+        world.tell(&order, OrderCommand::Correct(Box::new(correction()))),
+        OrderReply::Refused(OrderRefusal::InErp)
+    );
+}
