@@ -34,6 +34,9 @@ pub enum Attribute {
     /// What can be sold, as channels are told it.
     #[serde(rename = "stock.available")]
     StockAvailable,
+    /// What will be wanted by date.
+    #[serde(rename = "stock.demand")]
+    StockDemand,
     /// Purchase and transfer orders that are to come.
     #[serde(rename = "stock.expected")]
     StockExpected,
@@ -71,13 +74,14 @@ pub enum Attribute {
 
 impl Attribute {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::PriceBase,
         Self::PriceCatalogue,
         Self::PriceContract,
         Self::PriceRates,
         Self::StockAllocation,
         Self::StockAvailable,
+        Self::StockDemand,
         Self::StockExpected,
         Self::StockOnHand,
         Self::StockReservation,
@@ -101,6 +105,7 @@ impl Attribute {
             Self::PriceRates => "price.rates",
             Self::StockAllocation => "stock.allocation",
             Self::StockAvailable => "stock.available",
+            Self::StockDemand => "stock.demand",
             Self::StockExpected => "stock.expected",
             Self::StockOnHand => "stock.on_hand",
             Self::StockReservation => "stock.reservation",
@@ -119,9 +124,11 @@ impl Attribute {
     #[must_use]
     pub fn operations(self) -> &'static [Operation] {
         match self {
-            Self::PriceBase | Self::PriceCatalogue | Self::PriceContract | Self::StockExpected => {
-                &[Operation::Create, Operation::Update]
-            }
+            Self::PriceBase
+            | Self::PriceCatalogue
+            | Self::PriceContract
+            | Self::StockDemand
+            | Self::StockExpected => &[Operation::Create, Operation::Update],
             Self::PriceRates => &[Operation::Create],
             Self::StockAllocation
             | Self::StockOnHand
@@ -155,6 +162,7 @@ impl Attribute {
             | Self::PriceRates
             | Self::StockAllocation
             | Self::StockAvailable
+            | Self::StockDemand
             | Self::StockExpected
             | Self::StockOnHand
             | Self::StockSafety => false,
@@ -278,7 +286,7 @@ impl<'a> Demand<'a> {
 
 fn of_stock(command: &StockCommand) -> Demand<'_> {
     match command {
-        StockCommand::Show => Demand::Nothing,
+        StockCommand::Show | StockCommand::Promise(_) => Demand::Nothing,
         StockCommand::Hold(hold) => Demand::of_hold(&hold.id, RESERVE),
         StockCommand::HoldLines(lines) => Demand::about(Attribute::StockReservation, RESERVE, &lines.order),
         StockCommand::ChangeHold { id, change } => match change {
@@ -298,6 +306,8 @@ fn of_stock(command: &StockCommand) -> Demand<'_> {
         // Only what is on hand is numbered; anything else is refused by the stock.
         StockCommand::Numbered { .. } => Demand::write(Attribute::StockOnHand, UPDATE),
         StockCommand::SetChannelPolicy(_) => Demand::write(Attribute::StockAllocation, UPDATE),
+        StockCommand::Demand { .. } => Demand::write(Attribute::StockDemand, UPSERT),
+        StockCommand::NoDemand { .. } => Demand::write(Attribute::StockDemand, UPDATE),
         StockCommand::SetSafetyStock { .. } => Demand::write(Attribute::StockSafety, UPDATE),
     }
 }

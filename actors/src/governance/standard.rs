@@ -19,7 +19,7 @@ const ROLES: [(&str, &[&str]); 5] = [
 
 type Row = (Attribute, Operation, &'static [&'static str]);
 
-const OWNERS: [Row; 22] = [
+const OWNERS: [Row; 24] = [
     (
         Attribute::PriceBase,
         Operation::Create,
@@ -61,6 +61,8 @@ const OWNERS: [Row; 22] = [
         &["erp", "operator"],
     ),
     (Attribute::StockAvailable, Operation::Publish, &["lockstep"]),
+    (Attribute::StockDemand, Operation::Create, &["erp", "operator"]),
+    (Attribute::StockDemand, Operation::Update, &["erp", "operator"]),
     (
         Attribute::StockExpected,
         Operation::Create,

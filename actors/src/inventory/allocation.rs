@@ -136,6 +136,18 @@ impl ChannelPolicy {
 
     /// What the class at `place` may still take of what is available to all, when so much was `taken`.
     fn available_to(&self, taken: &[Quantity], available: Quantity, place: usize) -> Quantity {
+        let (kept, left) = self.kept_from(taken, available, place);
+        let free = available.minus(kept).at_least_zero();
+        left.map_or(free, |left| free.min(left))
+    }
+
+    /// What is kept for other classes than that at `place`, and what its cap still lets it take.
+    fn kept_from(
+        &self,
+        taken: &[Quantity],
+        available: Quantity,
+        place: usize,
+    ) -> (Quantity, Option<Quantity>) {
         let whole = taken.iter().fold(available, |sum, taken| sum.plus(*taken));
         let others = self.classes.iter().zip(taken).enumerate();
         let kept = others
@@ -145,15 +157,12 @@ impl ChannelPolicy {
                 Some(protected.minus(*taken).at_least_zero())
             })
             .fold(Quantity::ZERO, Quantity::plus);
-        let free = available.minus(kept).at_least_zero();
         let cap = self.classes.get(place).and_then(|class| class.cap);
-        match cap.zip(taken.get(place)) {
-            Some((cap, taken)) => {
-                let left = cap.of(whole, Rounding::Down).minus(*taken);
-                free.min(left.at_least_zero())
-            }
-            None => free,
-        }
+        let left = cap.zip(taken.get(place)).map(|(cap, taken)| {
+            let left = cap.of(whole, Rounding::Down).minus(*taken);
+            left.at_least_zero()
+        });
+        (kept, left)
     }
 
     fn flaw(&self) -> Option<PolicyFlaw> {
@@ -271,6 +280,14 @@ impl StockState {
         let available = self.available();
         self.channels().map_or(available, |book| {
             book.available_to(available, book.policy.place_of(channel))
+        })
+    }
+
+    /// What is kept for other classes than that of `channel`, and what its cap still lets it take.
+    pub(super) fn kept_from(&self, channel: &str) -> (Quantity, Option<Quantity>) {
+        self.channels().map_or((Quantity::ZERO, None), |book| {
+            let place = book.policy.place_of(channel);
+            book.policy.kept_from(&book.taken, self.available(), place)
         })
     }
 

@@ -6,7 +6,7 @@ use super::command::{Adjustment, Condition};
 use super::event::StockEvent;
 use super::numbering::{self, TOLD_KEPT};
 use super::state::{
-    Book, CLOSED_KEPT, ClosedHold, ExpectedReceipt, Hold, HoldEnd, MAX_CLOSED, Stage, StockState,
+    Book, CLOSED_KEPT, ClosedHold, DatedDemand, ExpectedReceipt, Hold, HoldEnd, MAX_CLOSED, Stage, StockState,
 };
 use crate::ids::{DocumentId, HoldId};
 use crate::quantity::{PositiveQuantity, Quantity};
@@ -68,6 +68,21 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             stage,
         } => expect(state, document, *quantity, *due, *stage),
         StockEvent::Unexpected { document } => drop_expected(state, document),
+        StockEvent::Demanded {
+            document,
+            quantity,
+            due,
+        } => {
+            let demand = DatedDemand {
+                quantity: *quantity,
+                due: *due,
+            };
+            book(state).demands.insert(document.clone(), demand);
+        }
+        StockEvent::NotDemanded { document } => {
+            book(state).demands.remove(document);
+            rest(state);
+        }
         StockEvent::Adjusted { change, quantity, .. } => adjust(state, *change, quantity.get()),
         StockEvent::Returned {
             quantity, condition, ..

@@ -368,6 +368,8 @@ fn ended(event: &StockEvent) -> Option<&HoldId> {
         | StockEvent::Received { .. }
         | StockEvent::Expected { .. }
         | StockEvent::Unexpected { .. }
+        | StockEvent::Demanded { .. }
+        | StockEvent::NotDemanded { .. }
         | StockEvent::Adjusted { .. }
         | StockEvent::Returned { .. }
         | StockEvent::Counted { .. }
@@ -407,6 +409,8 @@ fn gain(state: &StockState, event: &StockEvent) -> Quantity {
         | StockEvent::Picked { .. }
         | StockEvent::Expected { .. }
         | StockEvent::Unexpected { .. }
+        | StockEvent::Demanded { .. }
+        | StockEvent::NotDemanded { .. }
         | StockEvent::ChannelPolicySet { .. }
         | StockEvent::Told { .. }
         | StockEvent::NumbersMissing { .. }

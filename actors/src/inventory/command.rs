@@ -5,6 +5,7 @@ use super::backorder::Priority;
 use super::count::StockCount;
 use super::holds::{HoldChange, HoldLines};
 use super::numbering::ChangeNumber;
+use super::promise::{Promise, PromiseWish};
 use super::state::{HoldEnd, Stage};
 use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName};
 use crate::quantity::{PositiveQuantity, Quantity};
@@ -72,6 +73,20 @@ pub enum StockCommand {
         /// The purchase or transfer order.
         document: DocumentId,
     },
+    /// Something will be wanted. Replaces what was wanted under the document; lowers what is promised, not what is sold.
+    Demand {
+        /// For what: an order for a later date, a forecast.
+        document: DocumentId,
+        /// How much.
+        quantity: PositiveQuantity,
+        /// When.
+        due: Timestamp,
+    },
+    /// Nothing more will be wanted under the document.
+    NoDemand {
+        /// For what.
+        document: DocumentId,
+    },
     /// Corrects the books or moves goods between buckets.
     Adjust {
         /// What happens to the goods.
@@ -113,6 +128,8 @@ pub enum StockCommand {
     },
     /// Says which channels may take how much.
     SetChannelPolicy(ChannelPolicy),
+    /// Says what can be promised. Changes nothing.
+    Promise(PromiseWish),
     /// Says how things stand. Changes nothing.
     Show,
 }
@@ -241,6 +258,8 @@ pub enum StockReply {
         /// Held, but not there.
         shortfall: Quantity,
     },
+    /// What can be promised.
+    Promised(Promise),
     /// Nothing has changed.
     Refused(StockRefusal),
 }
@@ -366,6 +385,8 @@ pub enum Bucket {
     Expected,
     /// What is held.
     Reserved,
+    /// What will be wanted.
+    Demand,
 }
 
 /// Why a bucket would be out of range.
@@ -388,6 +409,8 @@ pub enum Limited {
     Receipts,
     /// Systems that count, or number their changes.
     TellingSystems,
+    /// Dated demands.
+    Demands,
     /// Lines held together.
     Lines,
     /// Classes of a channel policy.
@@ -408,10 +431,10 @@ macro_rules! spoken {
 
 spoken!(Bucket {
     OnHand => "on hand", Sellable => "sellable stock", Damaged => "damaged", Quarantined => "quarantined",
-    Safety => "safety stock", Expected => "expected", Reserved => "reserved",
+    Safety => "safety stock", Expected => "expected", Reserved => "reserved", Demand => "demand",
 });
 spoken!(RangeReason { Negative => "below zero", TooLarge => "above 10^12" });
 spoken!(Limited {
     Holds => "live holds", Receipts => "expected receipts", TellingSystems => "systems that count or number",
-    Lines => "lines held together", Classes => "classes in a channel policy", Channels => "channels in a class",
+    Demands => "dated demands", Lines => "lines held together", Classes => "classes in a channel policy", Channels => "channels in a class",
 });

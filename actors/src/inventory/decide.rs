@@ -12,6 +12,7 @@ use super::count;
 use super::event::StockEvent;
 use super::holds;
 use super::numbering;
+use super::promise;
 use super::state::{CLOSED_KEPT, Hold, HoldEnd, MAX_EXPECTED, MAX_HOLDS, MAX_TELLING_SYSTEMS, StockState};
 use crate::ids::{DocumentId, HoldId, OrderKey, StockId, SystemName};
 use crate::orders::command::{OrderCommand, StockAnswer, StockAnswered};
@@ -102,6 +103,12 @@ pub(super) fn decide_alone(
             *quantity,
         ),
         StockCommand::Unexpect { document } => unexpect(state, document),
+        StockCommand::Demand {
+            document,
+            quantity,
+            due,
+        } => promise::demand(state, document, *quantity, *due),
+        StockCommand::NoDemand { document } => promise::no_demand(state, document),
         StockCommand::Adjust {
             change,
             quantity,
@@ -139,6 +146,7 @@ pub(super) fn decide_alone(
         } => numbering::decide(id, state, source, *number, change, now),
         StockCommand::SetSafetyStock { quantity } => set_safety_stock(state, *quantity),
         StockCommand::SetChannelPolicy(policy) => allocation::decide(state, policy),
+        StockCommand::Promise(wish) => promise::answer(state, wish, now),
         StockCommand::Show => Decision::answer(level(state)),
     }
 }
@@ -218,6 +226,7 @@ pub(super) fn answering(
         StockReply::Picked
         | StockReply::Accepted { .. }
         | StockReply::Stale { .. }
+        | StockReply::Promised(_)
         | StockReply::Level { .. } => return decision,
     };
     let answered = StockAnswered {

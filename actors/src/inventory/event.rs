@@ -132,6 +132,20 @@ pub enum StockEvent {
         /// The purchase or transfer order.
         document: DocumentId,
     },
+    /// Something will be wanted.
+    Demanded {
+        /// For what.
+        document: DocumentId,
+        /// How much.
+        quantity: PositiveQuantity,
+        /// When.
+        due: Timestamp,
+    },
+    /// It will not.
+    NotDemanded {
+        /// For what.
+        document: DocumentId,
+    },
     /// The books were corrected, or goods moved between buckets.
     Adjusted {
         /// What happened to the goods.
@@ -235,6 +249,8 @@ impl StockEvent {
             | Self::Received { .. }
             | Self::Expected { .. }
             | Self::Unexpected { .. }
+            | Self::Demanded { .. }
+            | Self::NotDemanded { .. }
             | Self::Adjusted { .. }
             | Self::Returned { .. }
             | Self::Counted { .. }
@@ -274,6 +290,8 @@ impl StockEvent {
             | Self::HeldAgain { .. }
             | Self::Expected { .. }
             | Self::Unexpected { .. }
+            | Self::Demanded { .. }
+            | Self::NotDemanded { .. }
             | Self::SafetyStockSet { .. }
             | Self::ChannelPolicySet { .. }
             | Self::Told { .. }

@@ -21,6 +21,7 @@ mod decide;
 pub mod event;
 pub mod holds;
 pub mod numbering;
+pub mod promise;
 pub mod state;
 #[cfg(test)]
 mod tests;
@@ -52,7 +53,7 @@ impl Entity for SkuWarehouse {
     type Reply = StockReply;
 
     fn is_query(command: &StockCommand) -> bool {
-        matches!(command, StockCommand::Show)
+        matches!(command, StockCommand::Show | StockCommand::Promise(_))
     }
 
     fn decide(

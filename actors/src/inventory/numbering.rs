@@ -283,6 +283,9 @@ fn fact(id: &StockId, state: &StockState, change: &StockCommand, now: Timestamp)
         | StockCommand::ConfirmPick { .. }
         | StockCommand::Expect { .. }
         | StockCommand::Unexpect { .. }
+        | StockCommand::Demand { .. }
+        | StockCommand::NoDemand { .. }
+        | StockCommand::Promise(_)
         | StockCommand::Count(_)
         | StockCommand::Numbered { .. }
         | StockCommand::SetSafetyStock { .. }

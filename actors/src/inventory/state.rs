@@ -68,6 +68,9 @@ pub struct Book {
     /// Receipts that are expected, by document.
     #[serde(with = "pairs")]
     pub expected: BTreeMap<DocumentId, ExpectedReceipt>,
+    /// What will be wanted, by document.
+    #[serde(with = "pairs")]
+    pub demands: BTreeMap<DocumentId, DatedDemand>,
     /// How far each further system has told.
     #[serde(with = "pairs")]
     pub told: BTreeMap<SystemName, Told>,
@@ -86,6 +89,7 @@ impl Book {
         self.holds.is_empty()
             && self.closed.is_empty()
             && self.expected.is_empty()
+            && self.demands.is_empty()
             && self.told.is_empty()
             && self.backorders.is_none()
             && self.numbering.is_empty()
@@ -170,6 +174,15 @@ pub struct ExpectedReceipt {
     pub stage: Stage,
 }
 
+/// What will be wanted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DatedDemand {
+    /// How much.
+    pub quantity: PositiveQuantity,
+    /// When.
+    pub due: Timestamp,
+}
+
 /// How far an expected receipt is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -210,18 +223,6 @@ impl StockState {
     #[must_use]
     pub fn shortfall(&self) -> Quantity {
         self.reserved.minus(self.sellable()).at_least_zero()
-    }
-
-    /// Available to promise: what can be sold now, and what is due until `by`.
-    #[must_use]
-    pub fn available_to_promise(&self, by: Timestamp) -> Quantity {
-        let due = self
-            .receipts()
-            .filter(|(_, receipt)| receipt.due <= by)
-            .fold(Quantity::ZERO, |sum, (_, receipt)| {
-                sum.plus(receipt.quantity.get())
-            });
-        self.position().plus(due).at_least_zero()
     }
 
     /// What of `reserved` is held by holds that end by themselves.

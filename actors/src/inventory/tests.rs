@@ -16,6 +16,7 @@ mod allocation;
 mod count;
 mod holds;
 mod numbering;
+mod promise;
 
 struct Stock {
     state: StockState,
@@ -191,14 +192,8 @@ fn s23_available_to_sell_and_to_promise() {
         stage: Stage::InTransit,
     });
     assert_eq!(stock.available(), 243);
-    assert_eq!(stock.state.available_to_promise(due).units(), 443);
-    assert_eq!(
-        stock
-            .state
-            .available_to_promise(Timestamp::from_millis(due.as_millis() - 1))
-            .units(),
-        243
-    );
+    assert_eq!(stock.promisable(due), 443);
+    assert_eq!(stock.promisable(Timestamp::from_millis(due.as_millis() - 1)), 243);
 }
 
 #[test]

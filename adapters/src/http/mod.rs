@@ -32,6 +32,7 @@ mod operations;
 mod orders;
 mod prices;
 mod problem;
+mod promises;
 mod recent;
 mod refusal;
 mod routes;

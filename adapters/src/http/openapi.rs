@@ -4,6 +4,7 @@ use super::batch::{BatchResult, ItemResult};
 use super::operations::NodeStatus;
 use super::orders::{CancelOrder, OrderReceipt, ProgressOrder, ResolveOrder};
 use super::problem::{CONTENT, ProblemDetails};
+use super::promises::{PromiseAsk, Promises};
 use super::stock::{Availability, StockEventItem};
 use crate::identity::Scope;
 use crate::schema::agreement::{AgreementSet, ItemSet, RatesSet};
@@ -118,6 +119,15 @@ const OPERATIONS: &[Operation] = &[
         scope: Some(Scope::StockRead),
         body: None,
         answers: &[("200", "The levels.", Answer::Typed(of::<Availability>))],
+    },
+    Operation {
+        path: "/v1/promises",
+        method: "post",
+        id: "promise",
+        summary: "What can be promised for when, line by line, with date and source of all units. Nothing is held.",
+        scope: Some(Scope::StockRead),
+        body: Some(of::<PromiseAsk>),
+        answers: &[("200", "What can be promised.", Answer::Typed(of::<Promises>))],
     },
     Operation {
         path: "/v1/stock-events",
@@ -354,7 +364,7 @@ fn parameters(operation: &Operation) -> Value {
         "name": "X-Correlation-Id", "in": "header", "schema": id,
         "description": "The conversation; a new one if absent. Every response carries it.",
     })];
-    if operation.body.is_some() && operation.id != "quote" {
+    if operation.body.is_some() && !matches!(operation.id, "quote" | "promise") {
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "schema": id,
             "description": "The same for every repeat of a request: it takes effect once.",

@@ -33,7 +33,7 @@ impl Scope {
 
 fn of_stock(command: &StockCommand) -> Scope {
     match command {
-        StockCommand::Show => Scope::StockRead,
+        StockCommand::Show | StockCommand::Promise(_) => Scope::StockRead,
         StockCommand::Hold(_)
         | StockCommand::HoldLines(_)
         | StockCommand::ChangeHold { .. }
@@ -43,6 +43,8 @@ fn of_stock(command: &StockCommand) -> Scope {
         | StockCommand::Receive { .. }
         | StockCommand::Expect { .. }
         | StockCommand::Unexpect { .. }
+        | StockCommand::Demand { .. }
+        | StockCommand::NoDemand { .. }
         | StockCommand::Adjust { .. }
         | StockCommand::Return { .. }
         | StockCommand::Count(_)

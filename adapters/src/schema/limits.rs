@@ -24,6 +24,10 @@ pub const MAX_ENDINGS: usize = lockstep_actors::pricing::ending::MAX_ENDINGS;
 pub const MAX_RATES: usize = lockstep_actors::pricing::rates::MAX_CURRENCIES;
 /// The most channels whose orders a count has taken off.
 pub const MAX_WATERMARKS: usize = 16;
+/// The most lines in one request for promises.
+pub const MAX_PROMISED_LINES: usize = 500;
+/// The most SKUs in warehouses that the lines of one request for promises name.
+pub const MAX_PROMISED_PAIRS: usize = 2_000;
 /// The most SKUs in one availability request.
 pub const MAX_AVAILABILITY_SKUS: usize = 500;
 /// The longest SKU, warehouse, channel, customer or document code, in bytes.

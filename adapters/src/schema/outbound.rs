@@ -873,6 +873,10 @@ impl CommandResult {
                 available: Some(available),
                 ..Self::default()
             },
+            StockReply::Promised(promise) => Self {
+                quantity: Some(promise.quantity()),
+                ..Self::default()
+            },
             StockReply::Stale { known } => Self::stale(known),
             StockReply::Refused(refusal) => Self::failed(CommandOutcome::Refused, &refusal),
         }

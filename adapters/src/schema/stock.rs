@@ -190,6 +190,24 @@ pub enum StockChange {
         #[schemars(with = "Code")]
         document: DocumentId,
     },
+    /// Something will be wanted. Replaces what was wanted under the document. It lowers what is promised, not what is
+    /// sold.
+    Demand {
+        /// For what: an order for a later date, a forecast.
+        #[schemars(with = "Code")]
+        document: DocumentId,
+        /// How much.
+        #[schemars(with = "PositiveUnits")]
+        quantity: PositiveQuantity,
+        /// When.
+        due: Moment,
+    },
+    /// Nothing more will be wanted under the document.
+    NoDemand {
+        /// For what.
+        #[schemars(with = "Code")]
+        document: DocumentId,
+    },
     /// Which channels may take how much. Replaces the policy before.
     ChannelPolicy {
         /// The policy's version; an equal or older one changes nothing, a newer one begins to count anew.
@@ -459,6 +477,8 @@ impl StockChange {
             | Self::Expected { .. }
             | Self::Transit { .. }
             | Self::NotExpected { .. }
+            | Self::Demand { .. }
+            | Self::NoDemand { .. }
             | Self::ChannelPolicy { .. }
             | Self::SafetyStock { .. } => false,
         }
@@ -582,6 +602,16 @@ impl StockChange {
                 stage: Stage::InTransit,
             },
             Self::NotExpected { document } => StockCommand::Unexpect { document },
+            Self::Demand {
+                document,
+                quantity,
+                due,
+            } => StockCommand::Demand {
+                document,
+                quantity,
+                due: due.0,
+            },
+            Self::NoDemand { document } => StockCommand::NoDemand { document },
             Self::ChannelPolicy { version, classes } => StockCommand::SetChannelPolicy(ChannelPolicy {
                 version,
                 classes: classes.into_inner().into_iter().map(Into::into).collect(),

@@ -195,6 +195,13 @@ fn every_stock_change_becomes_its_command() {
             json!({ "transit": { "document": "PO", "quantity": 5, "due": due } }),
             |c| matches!(c, StockCommand::Expect { .. }),
         ),
+        (
+            json!({ "demand": { "document": "SO", "quantity": 5, "due": due } }),
+            |c| matches!(c, StockCommand::Demand { .. }),
+        ),
+        (json!({ "no-demand": { "document": "SO" } }), |c| {
+            matches!(c, StockCommand::NoDemand { .. })
+        }),
         (json!({ "not-expected": { "document": "PO" } }), |c| {
             matches!(c, StockCommand::Unexpect { .. })
         }),

@@ -168,3 +168,70 @@ async fn s23_s27_holds_are_taken_together_prolonged_reduced_and_given_away() {
     assert_eq!(level(&rig).await["on_hand"], 3);
     rig.stop().await;
 }
+
+#[actix_web::test]
+async fn s40_promises_name_dates_and_sources_for_many_lines() {
+    let rig = Rig::start().await;
+    let in_warehouse = |id: &str, warehouse: &str, change: Value| {
+        let mut event = event(id, &change);
+        event["warehouse"] = warehouse.into();
+        event
+    };
+    let due = |days: i64| (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days)).to_string();
+    let (soon, late) = (due(4), due(40));
+    let expected = |document: &str, quantity: u64, due: &str| json!({ "expected": { "document": document, "quantity": quantity, "due": due } });
+    let receipt =
+        |quantity: u64| json!({ "receipt": { "quantity": quantity, "document": format!("GR-{quantity}") } });
+    let events = json!([
+        in_warehouse("1", "W1", receipt(5)),
+        in_warehouse("2", "W1", expected("PO-1", 10, &soon)),
+        in_warehouse("3", "W1", expected("PO-2", 15, &late)),
+        in_warehouse("4", "W2", receipt(2)),
+        in_warehouse(
+            "5",
+            "W1",
+            json!({ "demand": { "document": "SO-1", "quantity": 1, "due": late } })
+        ),
+    ]);
+    rig.post("/v1/stock-events", &events).await.ok();
+    let line = |quantity: u64, warehouses: &[&str]| json!({ "sku": "A", "quantity": quantity, "warehouses": warehouses });
+    let ask = json!({ "lines": [line(12, &["W1"]), line(4, &["W1", "W2"]),
+        { "sku": "never seen", "quantity": 1, "warehouses": ["W1"] }] });
+    let lines = rig.post("/v1/promises", &ask).await.ok().body["lines"].clone();
+    let parts = |line: &Value| {
+        let parts = line["parts"].as_array().unwrap().iter();
+        parts
+            .map(|part| {
+                (
+                    part["warehouse"].as_str().unwrap().to_owned(),
+                    part["quantity"].as_i64().unwrap(),
+                    part["document"].as_str().unwrap_or("on hand").to_owned(),
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    let part = |warehouse: &str, quantity: i64, from: &str| (warehouse.to_owned(), quantity, from.to_owned());
+    assert_eq!(
+        parts(&lines[0]),
+        [part("W1", 5, "on hand"), part("W1", 7, "PO-1")]
+    );
+    assert_eq!(lines[0]["date"].as_str().unwrap()[..10], soon[..10]);
+    // What the first line takes is not promised twice.
+    assert_eq!(
+        parts(&lines[1]),
+        [part("W2", 2, "on hand"), part("W1", 2, "PO-1")]
+    );
+    assert_eq!((&lines[2]["short"], &lines[2]["date"]), (&1.into(), &Value::Null));
+    let short = json!({ "lines": [line(16, &["W1"])] });
+    let lines = rig.post("/v1/promises", &short).await.ok().body["lines"].clone();
+    assert_eq!((&lines[0]["short"], &lines[0]["date"]), (&1.into(), &Value::Null));
+    let longer = json!({ "lines": [line(16, &["W1"])], "until": due(45) });
+    let lines = rig.post("/v1/promises", &longer).await.ok().body["lines"].clone();
+    assert_eq!(lines[0]["date"].as_str().unwrap()[..10], late[..10]);
+    rig.post("/v1/promises", &json!({ "lines": [] }))
+        .await
+        .problem(422, "invalid-field");
+    // Nothing was held.
+    assert_eq!(level(&rig).await["available"], 5);
+    rig.stop().await;
+}
