@@ -4,6 +4,7 @@
 
 mod backorders;
 mod exceptions;
+mod ledger;
 mod render;
 
 use crate::error::Failure;
@@ -22,7 +23,7 @@ use lockstep_actors::pricing::{CatalogueItem, CustomerContract, ExchangeRates, L
 use lockstep_adapters::store::EmbeddedOpener;
 use lockstep_runtime::entity::{AddressedMessage, Entity, EntityId};
 use lockstep_runtime::history::{self, History};
-use lockstep_runtime::placement::PartitionCount;
+use lockstep_runtime::placement::{PartitionCount, PartitionId};
 use lockstep_runtime::rmp_serde;
 use lockstep_runtime::store::{DeadLetter, Store, StoreOpener, StoreReader};
 use serde_json::{Value, json};
@@ -39,7 +40,7 @@ pub(crate) enum Subject {
         /// Channel and number, as in web/4711.
         key: String,
     },
-    /// A SKU in a warehouse: buckets, holds, expected receipts and events.
+    /// A SKU in a warehouse: buckets, holds, expected receipts, the ledger that explains them, and events.
     #[command(after_help = "Example:\n  lockstep inspect stock A-100 W1")]
     Stock {
         /// The SKU.
@@ -143,7 +144,7 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Failure> {
         Subject::Stock { sku, warehouse } => {
             let (sku, warehouse) = (named(Sku::new(sku))?, named(WarehouseCode::new(warehouse))?);
             let name = format!("stock of {sku} in {warehouse}");
-            at_rest.entity::<SkuWarehouse>(&StockId { sku, warehouse }, &name)
+            at_rest.stock(&StockId { sku, warehouse }, &name)
         }
         Subject::Price { sku } => {
             let sku = named(Sku::new(sku))?;
@@ -180,18 +181,35 @@ fn named<T>(name: Result<T, InvalidName>) -> Result<T, Failure> {
 
 impl AtRest {
     fn entity<E: Entity<Domain = Distributor>>(&self, id: &E::Id, name: &str) -> Result<(), Failure> {
+        let (partition, found) = self.history::<E>(id, name)?;
+        self.show(name, &render::entity(E::NAME, name, partition, &found)?)
+    }
+
+    fn stock(&self, id: &StockId, name: &str) -> Result<(), Failure> {
+        let (partition, found) = self.history::<SkuWarehouse>(id, name)?;
+        let mut shown = render::entity(SkuWarehouse::NAME, name, partition, &found)?;
+        shown["ledger"] = ledger::of(&found)?;
+        self.show(name, &shown)
+    }
+
+    fn show(&self, name: &str, shown: &Value) -> Result<(), Failure> {
+        if self.json {
+            return print(shown);
+        }
+        print(&render::text(name, shown))
+    }
+
+    fn history<E: Entity<Domain = Distributor>>(
+        &self,
+        id: &E::Id,
+        name: &str,
+    ) -> Result<(PartitionId, History), Failure> {
         let mut encoded = Vec::new();
         id.encode(&mut encoded);
         let partition = self.partitions.partition_of(id.routing_key());
         let found = history::of_entity::<Distributor>(&*self.reader, partition, E::KIND, &encoded)?;
-        let Some(found) = found else {
-            return Err(Failure::Failed(format!("the store knows nothing of the {name}")));
-        };
-        let shown = render::entity(E::NAME, name, partition, &found)?;
-        if self.json {
-            return print(&shown);
-        }
-        print(&render::text(name, &shown))
+        let found = found.ok_or_else(|| Failure::Failed(format!("the store knows nothing of the {name}")))?;
+        Ok((partition, found))
     }
 
     fn every_order(&self, visit: &mut dyn FnMut(String, OrderState)) -> Result<(), Failure> {

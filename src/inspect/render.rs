@@ -80,6 +80,9 @@ pub(super) fn text(name: &str, shown: &Value) -> String {
         text.push_str("\nprice waterfall\n");
         lines.iter().for_each(|line| waterfall(&mut text, line));
     }
+    if shown["ledger"].is_object() {
+        super::ledger::text(&mut text, &shown["ledger"]);
+    }
     let entries = shown["entries"].as_array().map_or(&[][..], Vec::as_slice);
     let kept = format!("\nevents: {} entries kept in the journal", entries.len());
     text.push_str(&kept);
@@ -105,14 +108,14 @@ pub(super) fn text(name: &str, shown: &Value) -> String {
     text.trim_end().to_owned()
 }
 
-fn put(text: &mut String, line: std::fmt::Arguments<'_>) {
+pub(super) fn put(text: &mut String, line: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
     if writeln!(text, "{line}").is_err() {
         tracing::debug!("a line could not be formatted");
     }
 }
 
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 

@@ -59,19 +59,23 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             expected,
         } => {
             state.on_hand = state.on_hand.plus(quantity.get());
-            less_expected(state, document, *expected);
+            if let Some(came) = expected {
+                less_expected(state, document, came.quantity.get());
+            }
         }
         StockEvent::Expected {
             document,
             quantity,
             due,
             stage,
+            ..
         } => expect(state, document, *quantity, *due, *stage),
-        StockEvent::Unexpected { document } => drop_expected(state, document),
+        StockEvent::Unexpected { document, .. } => drop_expected(state, document),
         StockEvent::Demanded {
             document,
             quantity,
             due,
+            ..
         } => {
             let demand = DatedDemand {
                 quantity: *quantity,
@@ -79,7 +83,7 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             };
             book(state).demands.insert(document.clone(), demand);
         }
-        StockEvent::NotDemanded { document } => {
+        StockEvent::NotDemanded { document, .. } => {
             book(state).demands.remove(document);
             rest(state);
         }
@@ -98,7 +102,7 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             state.told_mut(source).counted = *version;
             numbering::counted_through(state, source, *through);
         }
-        StockEvent::SafetyStockSet { quantity } => state.safety = *quantity,
+        StockEvent::SafetyStockSet { quantity, .. } => state.safety = *quantity,
         StockEvent::ChannelPolicySet { policy } => allocation::set(book(state), policy),
         StockEvent::Told {
             source,
@@ -348,9 +352,6 @@ fn drop_expected(state: &mut StockState, document: &DocumentId) {
 }
 
 fn less_expected(state: &mut StockState, document: &DocumentId, quantity: Quantity) {
-    if quantity == Quantity::ZERO {
-        return;
-    }
     let Some(receipt) = book(state).expected.get_mut(document) else {
         return;
     };

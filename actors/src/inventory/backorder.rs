@@ -400,7 +400,7 @@ fn gain(state: &StockState, event: &StockEvent) -> Quantity {
             after.sellable().minus(state.sellable())
         }
         StockEvent::Counted { difference, .. } => *difference,
-        StockEvent::SafetyStockSet { quantity } => state.safety.minus(*quantity),
+        StockEvent::SafetyStockSet { quantity, before } => before.minus(*quantity),
         // What leaves the house was on hand and held.
         StockEvent::Shipped { .. }
         | StockEvent::Backordered { .. }

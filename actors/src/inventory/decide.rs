@@ -13,7 +13,9 @@ use super::event::StockEvent;
 use super::holds;
 use super::numbering;
 use super::promise;
-use super::state::{CLOSED_KEPT, Hold, HoldEnd, MAX_EXPECTED, MAX_HOLDS, MAX_TELLING_SYSTEMS, StockState};
+use super::state::{
+    CLOSED_KEPT, Coming, Hold, HoldEnd, MAX_EXPECTED, MAX_HOLDS, MAX_TELLING_SYSTEMS, StockState,
+};
 use crate::ids::{DocumentId, HoldId, OrderKey, StockId, SystemName};
 use crate::orders::command::{OrderCommand, StockAnswer, StockAnswered};
 use crate::quantity::{PositiveQuantity, Quantity, QuantityOutOfRange};
@@ -98,6 +100,7 @@ pub(super) fn decide_alone(
                 quantity: *quantity,
                 due: *due,
                 stage: *stage,
+                instead_of: state.coming(document),
             },
             document,
             *quantity,
@@ -450,11 +453,10 @@ fn receive(state: &StockState, quantity: PositiveQuantity, document: &DocumentId
     if let Err(error) = state.on_hand.add(quantity.get()) {
         return refuse(out_of_range(error, Bucket::OnHand));
     }
-    let expected = state
-        .book
-        .as_ref()
-        .and_then(|book| book.expected.get(document))
-        .map_or(Quantity::ZERO, |receipt| receipt.quantity.min(quantity).get());
+    let expected = state.coming(document).map(|coming| Coming {
+        quantity: coming.quantity.min(quantity),
+        ..coming
+    });
     accept(
         state,
         StockEvent::Received {
@@ -483,13 +485,14 @@ fn expect(
 }
 
 fn unexpect(state: &StockState, document: &DocumentId) -> StockDecision {
-    if !state.receipts().any(|(known, _)| known == document) {
+    let Some(was) = state.coming(document) else {
         return refuse(StockRefusal::UnknownDocument);
-    }
+    };
     accept(
         state,
         StockEvent::Unexpected {
             document: document.clone(),
+            was,
         },
     )
 }
@@ -534,8 +537,10 @@ fn set_safety_stock(state: &StockState, quantity: Quantity) -> StockDecision {
             shortfall: state.shortfall(),
         });
     }
-    within(Ok(quantity), Bucket::Safety)
-        .map_or_else(refuse, |_| accept(state, StockEvent::SafetyStockSet { quantity }))
+    within(Ok(quantity), Bucket::Safety).map_or_else(refuse, |_| {
+        let before = state.safety;
+        accept(state, StockEvent::SafetyStockSet { quantity, before })
+    })
 }
 
 pub(super) fn within(

@@ -4,7 +4,7 @@ use super::allocation::ChannelPolicy;
 use super::backorder::Priority;
 use super::command::{Adjustment, Condition};
 use super::numbering::{ChangeNumber, Resync};
-use super::state::{HoldEnd, Stage};
+use super::state::{Coming, HoldEnd, Stage};
 use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName};
 use crate::quantity::{PositiveQuantity, Quantity};
 use lockstep_runtime::time::Timestamp;
@@ -113,8 +113,8 @@ pub enum StockEvent {
         quantity: PositiveQuantity,
         /// The paper they came with.
         document: DocumentId,
-        /// How much of it had been expected under the paper.
-        expected: Quantity,
+        /// What of it had been expected under the paper.
+        expected: Option<Coming>,
     },
     /// Goods are expected.
     Expected {
@@ -126,11 +126,15 @@ pub enum StockEvent {
         due: Timestamp,
         /// How far it is.
         stage: Stage,
+        /// What had been expected under the document before.
+        instead_of: Option<Coming>,
     },
     /// Nothing more is expected under the document.
     Unexpected {
         /// The purchase or transfer order.
         document: DocumentId,
+        /// What had been expected under it.
+        was: Coming,
     },
     /// Something will be wanted.
     Demanded {
@@ -140,11 +144,15 @@ pub enum StockEvent {
         quantity: PositiveQuantity,
         /// When.
         due: Timestamp,
+        /// What had been wanted under the document before.
+        instead_of: Quantity,
     },
     /// It will not.
     NotDemanded {
         /// For what.
         document: DocumentId,
+        /// What had been wanted under it.
+        was: Quantity,
     },
     /// The books were corrected, or goods moved between buckets.
     Adjusted {
@@ -195,6 +203,8 @@ pub enum StockEvent {
     SafetyStockSet {
         /// How much.
         quantity: Quantity,
+        /// How much it was before.
+        before: Quantity,
     },
     /// From now on channels may take so much.
     ChannelPolicySet {

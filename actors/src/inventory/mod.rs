@@ -20,6 +20,7 @@ pub mod count;
 mod decide;
 pub mod event;
 pub mod holds;
+pub mod ledger;
 pub mod numbering;
 pub mod promise;
 pub mod state;

@@ -194,8 +194,7 @@ pub(super) fn demand(
     quantity: PositiveQuantity,
     due: Timestamp,
 ) -> StockDecision {
-    let known = state.demands().any(|(known, _)| known == document);
-    if !known && state.demands().count() >= MAX_DEMANDS {
+    if wanted(state, document).is_none() && state.demands().count() >= MAX_DEMANDS {
         return refuse(too_many(Limited::Demands, MAX_DEMANDS));
     }
     let all = state
@@ -208,20 +207,27 @@ pub(super) fn demand(
                 document: document.clone(),
                 quantity,
                 due,
+                instead_of: wanted(state, document).unwrap_or_default(),
             },
         )
     })
 }
 
+fn wanted(state: &StockState, document: &DocumentId) -> Option<Quantity> {
+    let demand = state.book.as_ref()?.demands.get(document)?;
+    Some(demand.quantity.get())
+}
+
 /// It will not.
 pub(super) fn no_demand(state: &StockState, document: &DocumentId) -> StockDecision {
-    if !state.demands().any(|(known, _)| known == document) {
+    let Some(was) = wanted(state, document) else {
         return refuse(StockRefusal::UnknownDocument);
-    }
+    };
     accept(
         state,
         StockEvent::NotDemanded {
             document: document.clone(),
+            was,
         },
     )
 }

@@ -174,6 +174,15 @@ pub struct ExpectedReceipt {
     pub stage: Stage,
 }
 
+/// What was to come under a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coming {
+    /// How much.
+    pub quantity: PositiveQuantity,
+    /// How far it was.
+    pub stage: Stage,
+}
+
 /// What will be wanted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DatedDemand {
@@ -239,6 +248,16 @@ impl StockState {
     /// The expected receipts.
     pub fn receipts(&self) -> impl Iterator<Item = (&DocumentId, &ExpectedReceipt)> {
         self.book.iter().flat_map(|book| book.expected.iter())
+    }
+
+    /// What is to come under a document.
+    #[must_use]
+    pub fn coming(&self, document: &DocumentId) -> Option<Coming> {
+        let receipt = self.book.as_ref()?.expected.get(document)?;
+        Some(Coming {
+            quantity: receipt.quantity,
+            stage: receipt.stage,
+        })
     }
 
     /// A live hold.

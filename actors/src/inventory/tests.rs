@@ -3,6 +3,7 @@ use super::backorder::{MAX_GRANTS, Priority};
 use super::command::*;
 use super::count::StockCount;
 use super::decide::{StockDecision, decide, wake};
+use super::ledger::Account;
 use super::numbering::ResyncWanted;
 use super::state::*;
 use crate::ids::*;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 mod allocation;
 mod count;
 mod holds;
+mod ledger;
 mod numbering;
 mod promise;
 
@@ -22,6 +24,7 @@ struct Stock {
     state: StockState,
     now: Timestamp,
     told: Vec<ResyncWanted>,
+    ledger: BTreeMap<Account, Quantity>,
 }
 
 fn stock_id() -> StockId {
@@ -132,6 +135,7 @@ impl Stock {
             state: StockState::default(),
             now: Timestamp::from_millis(1_000),
             told: Vec::new(),
+            ledger: BTreeMap::new(),
         };
         if on_hand > 0 {
             stock.run(&StockCommand::Receive {
@@ -157,6 +161,21 @@ impl Stock {
         for event in &decision.events {
             let written = rmp_serde::to_vec(event).unwrap();
             apply(&mut self.state, &rmp_serde::from_slice(&written).unwrap());
+            let moved = event.movement().map_or(Vec::new(), |movement| movement.moved);
+            for (account, quantity) in moved {
+                let sum = self.ledger.entry(account).or_default();
+                *sum = sum.plus(quantity);
+            }
+        }
+        // Whatever happens in any of these tests, every account is the sum of its movements.
+        for account in Account::ALL {
+            let sum = self.ledger.get(&account).copied().unwrap_or_default();
+            assert_eq!(
+                sum,
+                account.balance(&self.state),
+                "{account:?} {:?}",
+                decision.events
+            );
         }
         let told = decision.outbound.iter();
         self.told

@@ -105,6 +105,7 @@ fn s34_a_gap_older_than_30_seconds_asks_for_a_count_once() {
     // What was missing comes after all.
     let mut late = counted(100, 40);
     late.state.clone_from(&stock.state);
+    late.ledger.clone_from(&stock.ledger);
     late.at(700_000).run(&delta(41, 10));
     assert_eq!((late.available(), late.state.wants_resync()), (103, false));
 
