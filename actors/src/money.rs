@@ -182,13 +182,15 @@ impl TryFrom<Decimal> for Price {
 }
 
 /// A discount in percent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Decimal")]
 pub struct Percent(Decimal);
 
 impl Percent {
     /// The most decimals.
     pub const MAX_SCALE: u32 = 4;
+    /// Nothing.
+    pub const ZERO: Self = Self(Decimal::ZERO);
 
     /// Checks the bounds.
     ///

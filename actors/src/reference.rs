@@ -7,6 +7,7 @@
 use crate::domain::View;
 use crate::governance::ownership::Ownership;
 use crate::ids::{AgreementId, ChannelName, ClassName, RateSource, Sku, WarehouseCode};
+use crate::orders::checks::OrderRules;
 use crate::orders::sourcing::Network;
 use crate::pricing::agreement::Agreement;
 use crate::pricing::catalogue::Item;
@@ -197,6 +198,7 @@ impl LevelRow {
 pub struct Reference {
     ownership: Ownership,
     network: Network,
+    order_rules: OrderRules,
     refused_writes: AtomicU64,
     levels: DashMap<Sku, Vec<LevelRow>, RandomState>,
     prices: DashMap<Sku, (Sequence, Arc<[ListRow]>), RandomState>,
@@ -214,6 +216,18 @@ impl Reference {
             network,
             ..Self::default()
         }
+    }
+
+    /// The same, with rules by which orders are checked.
+    #[must_use]
+    pub fn checking(self, order_rules: OrderRules) -> Self {
+        Self { order_rules, ..self }
+    }
+
+    /// The rules by which orders are checked.
+    #[must_use]
+    pub fn order_rules(&self) -> &OrderRules {
+        &self.order_rules
     }
 
     /// Who may write what.

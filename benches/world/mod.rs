@@ -210,6 +210,7 @@ pub(crate) fn order(lines: u16) -> OrderRequest {
         currency: currency(),
         lines: (1..=lines)
             .map(|line| OrderLine {
+                channel_price: None,
                 line,
                 sku: sku(line),
                 quantity: quantity(2),

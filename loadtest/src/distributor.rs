@@ -256,7 +256,12 @@ impl Distributor {
         for line in 1..=random.random_range(1..=10_u16) {
             let sku = self.popular(&mut random)?;
             let quantity = PositiveQuantity::new(random.random_range(1..=6_i64))?;
-            lines.push(OrderLine { line, sku, quantity });
+            lines.push(OrderLine {
+                line,
+                sku,
+                quantity,
+                channel_price: None,
+            });
         }
         let first = random.random_range(0..self.warehouses.len());
         let count = self.warehouses.len();

@@ -5,6 +5,7 @@
 use compact_str::CompactString;
 use lockstep_actors::governance::ownership::{Owners, Ownership};
 use lockstep_actors::ids::SystemName;
+use lockstep_actors::orders::checks::OrderRules;
 use lockstep_actors::orders::sourcing::Network;
 use lockstep_actors::reference::Reference;
 use lockstep_adapters::amqp::AmqpConfig;
@@ -34,6 +35,8 @@ pub(crate) struct Config {
     ownership: Option<OwnershipSettings>,
     /// The house's warehouses, for sourcing.
     warehouses: Network,
+    /// What is checked about the orders of each channel.
+    orders: OrderRules,
 }
 
 /// Who may write what; what is left out is as in the standard table.
@@ -144,7 +147,7 @@ impl Config {
 
     /// Empty read models of the house that this describes.
     pub(crate) fn reference(&self) -> Reference {
-        Reference::of(self.ownership(), self.warehouses.clone())
+        Reference::of(self.ownership(), self.warehouses.clone()).checking(self.orders.clone())
     }
 
     fn errors(&self) -> Vec<InvalidSetting> {
@@ -242,6 +245,37 @@ mod tests {
                 .unwrap_err()
                 .contains("channels[1].name")
         );
+    }
+
+    #[test]
+    fn the_order_rules_of_the_documentation_can_be_used_and_wrong_ones_are_refused() {
+        let chapter = include_str!("../../docs/orders.md");
+        let (_, example) = chapter.split_once("```toml\n").unwrap();
+        let (example, _) = example.split_once("```").unwrap();
+        let rules = parse(example).unwrap().orders;
+        let percent = rules.of("web").price_tolerance.percent.get().to_string();
+        assert_eq!(
+            (percent.as_str(), rules.of("web").minimum_amount.len()),
+            ("1.5", 1)
+        );
+        assert!(rules.of("edi").minimum_amount.is_empty());
+        let cases: [(&str, &[&str]); 3] = [
+            (
+                "[orders.web]\nprice_tolerance = { percent = '101' }",
+                &["orders.web.price_tolerance.percent", "100"],
+            ),
+            (
+                "[orders.web]\nminimum_amount = { euro = '1' }",
+                &["orders.web.minimum_amount", "ISO 4217"],
+            ),
+            ("[orders.web]\nminimum = '1'", &["orders.web", "minimum_amount"]),
+        ];
+        for (text, parts) in cases {
+            let error = parse(text).unwrap_err();
+            for part in parts {
+                assert!(error.contains(part), "{text}: {error} lacks {part}");
+            }
+        }
     }
 
     #[test]

@@ -338,6 +338,7 @@ fn of_order<'a>(order: &'a OrderKey, command: &OrderCommand) -> Demand<'a> {
         OrderCommand::Retry
         | OrderCommand::Correct(_)
         | OrderCommand::Reassign { .. }
+        | OrderCommand::Approve { .. }
         | OrderCommand::Reject { .. } => Demand::about(Attribute::OrderException, APPROVE, order),
         OrderCommand::ReleaseToWarehouse | OrderCommand::ConfirmPick | OrderCommand::Ship { .. } => {
             Demand::about(Attribute::OrderFulfilment, UPDATE, order)

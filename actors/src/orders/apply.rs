@@ -21,6 +21,9 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
             sequence: 0,
             since: *at,
             quote: None,
+            agreed: Vec::new(),
+            passed: Vec::new(),
+            approved_by: Vec::new(),
             pricing_attempt: 0,
             reserving_attempt: 0,
             sourcing: None,
@@ -46,7 +49,20 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
     match event {
         OrderEvent::Placed { .. } => {}
         OrderEvent::PricingBegun { attempt } => placed.pricing_attempt = *attempt,
-        OrderEvent::Priced { quote } => placed.quote = Some(quote.clone()),
+        OrderEvent::Priced { quote } => {
+            placed.quote = Some(quote.clone());
+            placed.agreed.clear();
+            placed.passed.clear();
+            placed.approved_by.clear();
+        }
+        OrderEvent::PricesAgreed { agreed } => placed.agreed.clone_from(agreed),
+        OrderEvent::Approved { by, passes } => {
+            placed.approved_by.push(by.clone());
+            if let Some(check) = passes {
+                placed.passed.push(*check);
+                placed.approved_by.clear();
+            }
+        }
         OrderEvent::ReservingBegun { attempt } => {
             placed.reserving_attempt = *attempt;
             placed.allocations.clear();
@@ -129,6 +145,9 @@ fn correct(placed: &mut Placed, request: &OrderRequest) {
     let before = std::mem::replace(&mut placed.request, request.clone());
     placed.submitted.get_or_insert_with(|| Box::new(before));
     placed.quote = None;
+    placed.agreed.clear();
+    placed.passed.clear();
+    placed.approved_by.clear();
     placed.afterwards = None;
     placed.allocations.clear();
 }

@@ -1,12 +1,13 @@
 //! What someone may want of an order, what its partners answer it, and what it answers.
 
+use super::checks::AgreedPrice;
 use super::desk::{Case, DeskNote, OwnerRole};
 use super::sourcing::{Sourcing, SourcingPlan};
 use super::state::{Exception, Policy, Status};
 use crate::ids::{CustomerId, DocumentId, Reason, Region, Sku, WarehouseCode};
 use crate::inventory::backorder::Priority;
 use crate::inventory::command::StockRefusal;
-use crate::money::{Currency, Money};
+use crate::money::{Currency, Money, Price};
 use crate::pricing::contract::Customers;
 use crate::pricing::resolve::{Quote, QuoteRefusal};
 use crate::quantity::{PositiveQuantity, Quantity};
@@ -49,6 +50,11 @@ pub enum OrderCommand {
     Retry,
     /// Take it up anew with what is corrected; while it stands in exception and not in the ERP.
     Correct(Box<Correction>),
+    /// Let pass what failed a check, at the price it has now.
+    Approve {
+        /// Why.
+        reason: Reason,
+    },
     /// Give its exception to somebody else.
     Reassign {
         /// Whose it is.
@@ -112,6 +118,8 @@ pub struct OrderLine {
     pub sku: Sku,
     /// How much.
     pub quantity: PositiveQuantity,
+    /// What one base unit costs by what the channel says, if it does.
+    pub channel_price: Option<Price>,
 }
 
 /// How much of a line has left the house.
@@ -266,8 +274,10 @@ pub struct OrderSummary {
     pub correlation: String,
     /// Its lines.
     pub lines: Vec<LineSummary>,
-    /// Its price, once known.
+    /// What it comes to, once known.
     pub total: Option<Money>,
+    /// Prices of the channel that hold in place of ours.
+    pub agreed: Vec<AgreedPrice>,
     /// Its price explained, once known.
     pub quote: Option<Quote>,
     /// The ERP's number for it, once booked.
@@ -358,6 +368,12 @@ pub enum OrderRefusal {
         /// Where it stands.
         status: Status,
     },
+    /// It is not the kind of exception that is approved.
+    #[error("this exception cannot be approved; retry, correct or reject it")]
+    NotApprovable,
+    /// Who approves has approved already.
+    #[error("the amount is above what one person approves: somebody else has to approve it too")]
+    SecondPerson,
     /// The ERP has it, or may have it.
     #[error("the ERP has this order or may have it: cancel it and send the right one under a new number")]
     InErp,

@@ -5,6 +5,7 @@ use super::apply::apply;
 use super::book::{
     ask_to_cancel, begin_booking, begin_ending, booking_answered, cancel_answered, look_again,
 };
+use super::checks::approve;
 use super::command::{OrderCommand, OrderRefusal, OrderReply, OrderRequest, ShipLine};
 use super::desk::{DeskAct, correct, escalate, note, reassign};
 use super::event::OrderEvent;
@@ -55,6 +56,7 @@ pub(super) fn decide(
             | OrderCommand::Retry
             | OrderCommand::Correct(_)
             | OrderCommand::Reassign { .. }
+            | OrderCommand::Approve { .. }
             | OrderCommand::Reject { .. },
             Some(placed),
         ) => wanted(begin(order, placed, command, context), command),
@@ -98,6 +100,7 @@ fn answered(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
         | OrderCommand::Retry
         | OrderCommand::Correct(_)
         | OrderCommand::Reassign { .. }
+        | OrderCommand::Approve { .. }
         | OrderCommand::Reject { .. }
         | OrderCommand::Show => {}
     }
@@ -124,6 +127,7 @@ fn wanted(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
         OrderCommand::Reject { reason } => reject(&mut flow, reason),
         OrderCommand::Correct(correction) => correct(&mut flow, correction),
         OrderCommand::Reassign { to } => reassign(&mut flow, *to),
+        OrderCommand::Approve { .. } => approve(&mut flow),
         OrderCommand::Submit(_)
         | OrderCommand::Priced(_)
         | OrderCommand::StockAnswered(_)

@@ -69,9 +69,11 @@ impl Exception {
     #[must_use]
     pub const fn owner(&self) -> OwnerRole {
         match self {
-            Self::NoPrice(_) => OwnerRole::Pricing,
+            Self::NoPrice(_) | Self::PriceDiffers { .. } => OwnerRole::Pricing,
             Self::Shortage { .. } => OwnerRole::Purchasing,
-            Self::BookingRejected(_) | Self::NotServed { .. } => OwnerRole::CustomerService,
+            Self::BookingRejected(_) | Self::NotServed { .. } | Self::BelowMinimum { .. } => {
+                OwnerRole::CustomerService
+            }
             Self::NotShippable { .. } => OwnerRole::Warehouse,
             Self::NoAnswer(_) | Self::BookingFailed(_) | Self::BookingUnknown(_) | Self::CancelUnknown(_) => {
                 OwnerRole::Operations
@@ -84,7 +86,11 @@ impl Exception {
     pub const fn to_be_settled_within(&self) -> Duration {
         match self {
             Self::Shortage { .. } => HOUR.saturating_mul(8),
-            Self::NoPrice(_) | Self::BookingRejected(_) | Self::NotServed { .. } => HOUR.saturating_mul(4),
+            Self::NoPrice(_)
+            | Self::PriceDiffers { .. }
+            | Self::BelowMinimum { .. }
+            | Self::BookingRejected(_)
+            | Self::NotServed { .. } => HOUR.saturating_mul(4),
             Self::NotShippable { .. } => HOUR.saturating_mul(2),
             Self::NoAnswer(_) | Self::BookingFailed(_) | Self::BookingUnknown(_) | Self::CancelUnknown(_) => {
                 HOUR
@@ -101,6 +107,10 @@ impl Exception {
                 "retry once goods are in; or correct it to the partial policy, so that the rest waits; or reject"
             }
             Self::NotServed { .. } => "correct it to warehouses that serve the channel and region; or reject",
+            Self::PriceDiffers { .. } => {
+                "approve the channel's price; or set ours and retry; or correct the line; or reject"
+            }
+            Self::BelowMinimum { .. } => "approve it; or add to it with a correction; or reject",
             Self::NoAnswer(_) => "retry",
             Self::BookingRejected(_) => {
                 "settle with the ERP why it does not want it, then retry or correct; or reject"
@@ -160,6 +170,11 @@ pub enum DeskAct {
         /// Why.
         reason: Reason,
     },
+    /// What failed a check may pass.
+    Approve {
+        /// Why.
+        reason: Reason,
+    },
     /// It is somebody else's now.
     Reassign {
         /// Whose.
@@ -183,6 +198,9 @@ impl DeskAct {
             OrderCommand::Correct(correction) => Some(Self::Correct {
                 reason: correction.reason.clone(),
             }),
+            OrderCommand::Approve { reason } => Some(Self::Approve {
+                reason: reason.clone(),
+            }),
             OrderCommand::Reassign { to } => Some(Self::Reassign { to: *to }),
             OrderCommand::Submit(_)
             | OrderCommand::Priced(_)
@@ -205,6 +223,7 @@ impl DeskAct {
             Self::Reject { .. } => "reject",
             Self::Cancel { .. } => "cancel",
             Self::Correct { .. } => "correct",
+            Self::Approve { .. } => "approve",
             Self::Reassign { .. } => "reassign",
             Self::Escalate => "escalate",
         }
@@ -214,9 +233,10 @@ impl DeskAct {
     #[must_use]
     pub fn detail(&self) -> Option<String> {
         match self {
-            Self::Reject { reason } | Self::Cancel { reason } | Self::Correct { reason } => {
-                Some(reason.to_string())
-            }
+            Self::Reject { reason }
+            | Self::Cancel { reason }
+            | Self::Correct { reason }
+            | Self::Approve { reason } => Some(reason.to_string()),
             Self::Reassign { to } => Some(to.to_string()),
             Self::Retry | Self::Escalate => None,
         }
@@ -245,6 +265,7 @@ pub(super) fn note(flow: &mut Flow<'_>, act: DeskAct) {
             | DeskAct::Reject { .. }
             | DeskAct::Cancel { .. }
             | DeskAct::Correct { .. }
+            | DeskAct::Approve { .. }
             | DeskAct::Reassign { .. } => flow.by.into(),
         },
         exception: CompactString::const_new(exception.name()),

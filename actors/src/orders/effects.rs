@@ -177,8 +177,12 @@ pub(super) fn booking(order: &OrderKey, placed: &Placed) -> BookingRequest {
             sku: line.sku.clone(),
             quantity: line.quantity,
             backordered: line.quantity.get().minus(placed.held(line.line)),
-            unit_price: price.unit_price,
-            amount: price.amount,
+            unit_price: placed
+                .agreed(line.line)
+                .map_or(price.unit_price, |agreed| agreed.unit_price.amount()),
+            amount: placed
+                .agreed(line.line)
+                .map_or(price.amount, |agreed| agreed.amount),
             allocations: placed
                 .of_line(line.line)
                 .filter(|allocation| allocation.open() > Quantity::ZERO)
@@ -194,9 +198,6 @@ pub(super) fn booking(order: &OrderKey, placed: &Placed) -> BookingRequest {
         customer: placed.request.customer.clone(),
         currency,
         lines: lines.collect(),
-        total: placed
-            .quote
-            .as_ref()
-            .map_or(Money::zero(currency), |quote| quote.total),
+        total: placed.total().unwrap_or(Money::zero(currency)),
     }
 }

@@ -1,5 +1,6 @@
 //! What may happen to an order.
 
+use super::checks::{AgreedPrice, Check};
 use super::command::OrderRequest;
 use super::desk::{Case, DeskNote, OwnerRole};
 use super::sourcing::SourcingPlan;
@@ -31,6 +32,18 @@ pub enum OrderEvent {
     Priced {
         /// The price, explained.
         quote: Quote,
+    },
+    /// Prices of the channel hold in place of ours.
+    PricesAgreed {
+        /// Of which lines; those that are left out have ours.
+        agreed: Vec<AgreedPrice>,
+    },
+    /// Somebody approves what failed a check.
+    Approved {
+        /// Which system.
+        by: CompactString,
+        /// What passes with it; none if somebody else has to approve it too.
+        passes: Option<Check>,
     },
     /// Reserving begins, or begins again; the allocations of earlier attempts are settled.
     ReservingBegun {

@@ -13,6 +13,7 @@
 
 mod apply;
 mod book;
+pub mod checks;
 pub mod command;
 mod decide;
 pub mod desk;

@@ -1,9 +1,9 @@
 //! Asking the customer's contract for the price.
 
+use super::checks::check_and_go_on;
 use super::command::Priced;
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow};
-use super::reserve::begin_reserving;
 use super::state::{Exception, Status};
 use crate::pricing::contract::{ContractCommand, QuoteRequest};
 use crate::pricing::resolve::{Detail, QuoteLine};
@@ -47,7 +47,7 @@ pub(super) fn pricing_answered(flow: &mut Flow<'_>, priced: &Priced) {
     match &priced.result {
         Ok(quote) => {
             flow.happens(OrderEvent::Priced { quote: quote.clone() });
-            begin_reserving(flow);
+            check_and_go_on(flow);
         }
         Err(refusal) => flow.raise(Exception::NoPrice(refusal.clone()), Status::Pricing),
     }

@@ -1,14 +1,17 @@
 //! What is known of an order.
 
+use super::checks::{AgreedPrice, Check};
 use super::command::{LineSummary, OpenCase, OrderRequest, OrderSummary};
 use super::desk::{Case, DeskNote};
 use super::sourcing::SourcingPlan;
 use crate::ids::{DocumentId, Reason, WarehouseCode};
 use crate::inventory::command::{HoldMode, StockRefusal};
+use crate::money::{Money, Price};
 use crate::pricing::resolve::{Quote, QuoteRefusal};
 use crate::quantity::{PositiveQuantity, Quantity};
 use compact_str::CompactString;
 use lockstep_runtime::time::Timestamp;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -110,6 +113,26 @@ pub enum Exception {
     /// There is no price.
     #[error("no price: {0}")]
     NoPrice(QuoteRefusal),
+    /// The channel states another price than ours.
+    #[error("line {line}: the channel says {theirs}, ours is {ours}; {lines} line(s) outside of the tolerance", theirs = .theirs.amount())]
+    PriceDiffers {
+        /// The first line that differs too much.
+        line: u16,
+        /// How many lines do.
+        lines: u16,
+        /// Our price of one base unit.
+        ours: Decimal,
+        /// The channel's.
+        theirs: Price,
+    },
+    /// It comes to less than the channel's orders should.
+    #[error("the order comes to {total}, less than {minimum}")]
+    BelowMinimum {
+        /// What it should come to.
+        minimum: Money,
+        /// What it comes to.
+        total: Money,
+    },
     /// Not enough stock; nothing is held.
     #[error("not enough stock for {} line(s), the first is line {line}", .lines)]
     Shortage {
@@ -155,6 +178,8 @@ impl Exception {
     pub fn name(&self) -> &'static str {
         match self {
             Self::NoPrice(_) => "no-price",
+            Self::PriceDiffers { .. } => "price-differs",
+            Self::BelowMinimum { .. } => "below-minimum",
             Self::Shortage { .. } => "shortage",
             Self::NotServed { .. } => "not-served",
             Self::NoAnswer(_) => "no-answer",
@@ -315,6 +340,12 @@ pub struct Placed {
     pub since: Timestamp,
     /// Its price.
     pub quote: Option<Quote>,
+    /// Prices of the channel that hold in place of ours.
+    pub agreed: Vec<AgreedPrice>,
+    /// What was approved of this price.
+    pub passed: Vec<Check>,
+    /// Who has approved what the exception is about, and somebody else has to.
+    pub approved_by: Vec<CompactString>,
     /// The attempt at pricing.
     pub pricing_attempt: u16,
     /// The attempt at reserving.
@@ -429,7 +460,8 @@ impl Placed {
                 .iter()
                 .map(|line| self.line_summary(line))
                 .collect(),
-            total: self.quote.as_ref().map(|quote| quote.total),
+            total: self.total(),
+            agreed: self.agreed.clone(),
             quote: self.quote.clone(),
             erp_number: self.erp.number.clone(),
             sourcing: self.sourcing.clone(),

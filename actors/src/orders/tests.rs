@@ -1,12 +1,14 @@
 //! Orders, contract and stock driven together by a small message loop that repeats, reorders and delays.
 
+mod checks;
 mod desk;
 mod sourcing;
 mod transitions;
 
+use super::checks::{ChannelRules, OrderRules, PriceTolerance};
 use super::command::*;
 use super::desk::*;
-use super::effects::{ERP, EVENTS, ErpRequest, OrderStatus};
+use super::effects::{BookingRequest, ERP, EVENTS, ErpRequest, OrderStatus};
 use super::sourcing::{Network, Site, Sourcing};
 use super::state::*;
 use super::transitions::Cause;
@@ -17,7 +19,7 @@ use crate::inventory::SkuWarehouse;
 use crate::inventory::backorder::{Backorders, Priority};
 use crate::inventory::command::{Adjustment, StockCommand, StockReply};
 use crate::inventory::state::StockState;
-use crate::money::{Currency, Price};
+use crate::money::{Currency, Percent, Price};
 use crate::pricing::contract::{ContractState, CustomerContract, Customers};
 use crate::pricing::list::{Effective, ListPrice, ListPriceCommand, ListPriceState, ListRow};
 use crate::pricing::scale::Scale;
@@ -60,6 +62,7 @@ struct World {
     orders: BTreeMap<OrderKey, OrderState>,
     mail: Vec<Message>,
     booked: BTreeMap<OrderKey, u32>,
+    last_booking: Option<BookingRequest>,
     cancelled_in_erp: BTreeMap<OrderKey, u32>,
     statuses: Vec<OrderStatus>,
     transitions: BTreeSet<(Option<Status>, Cause, Status)>,
@@ -94,6 +97,7 @@ fn request(lines: &[(&str, i64)], warehouses: &[&str], policy: Policy) -> OrderR
         line,
         sku: sku(name),
         quantity: quantity(*units),
+        channel_price: None,
     });
     OrderRequest {
         customer: CustomerId::new("C1").unwrap(),
@@ -140,15 +144,22 @@ fn ship(lines: &[(u16, i64)]) -> OrderCommand {
 
 impl World {
     fn new(fate: Fate) -> Self {
+        Self::under(fate, ChannelRules::default())
+    }
+
+    /// With these rules for the channel of the tests.
+    fn under(fate: Fate, rules: ChannelRules) -> Self {
+        let rules = OrderRules([("web".into(), rules)].into());
         let mut world = Self {
             now: Timestamp::from_millis(1_000_000),
             sequence: 0,
-            reference: Reference::of(Ownership::standard(), house()),
+            reference: Reference::of(Ownership::standard(), house()).checking(rules),
             stocks: BTreeMap::new(),
             contracts: BTreeMap::new(),
             orders: BTreeMap::new(),
             mail: Vec::new(),
             booked: BTreeMap::new(),
+            last_booking: None,
             cancelled_in_erp: BTreeMap::new(),
             statuses: Vec::new(),
             transitions: BTreeSet::new(),
@@ -157,17 +168,22 @@ impl World {
             fate,
         };
         for name in ["A", "B", "C"] {
-            let row = ListRow {
-                list: ListId::new("standard").unwrap(),
-                currency: Currency::new("EUR").unwrap(),
-                effective: Effective::default(),
-                price: Scale::flat(Price::new("2.50".parse().unwrap()).unwrap()),
-                rule: RuleId::new("list").unwrap(),
-                version: 1,
-            };
-            world.take((sku(name), ListPriceCommand::Set(row)).into());
+            world.set_price(name, "2.50");
         }
         world
+    }
+
+    fn set_price(&mut self, name: &str, unit: &str) {
+        self.sequence += 1;
+        let row = ListRow {
+            list: ListId::new("standard").unwrap(),
+            currency: Currency::new("EUR").unwrap(),
+            effective: Effective::default(),
+            price: Scale::flat(Price::new(unit.parse().unwrap()).unwrap()),
+            rule: RuleId::new("list").unwrap(),
+            version: self.sequence,
+        };
+        self.take((sku(name), ListPriceCommand::Set(row)).into());
     }
 
     fn stock(mut self, name: &str, warehouse: &str, units: i64) -> Self {
@@ -293,6 +309,7 @@ impl World {
                     )
                 } else {
                     *self.booked.entry(order.clone()).or_default() += 1;
+                    self.last_booking = Some(booking);
                     if fate % 8 == 3 {
                         return;
                     }

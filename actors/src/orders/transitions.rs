@@ -35,6 +35,8 @@ pub enum Cause {
     Retry,
     /// An exception is corrected.
     Correct,
+    /// What failed a check is approved.
+    Approve,
     /// An exception is given to another desk.
     Reassign,
     /// An exception is given up.
@@ -104,6 +106,7 @@ impl Cause {
             OrderCommand::Cancel { .. } => Self::Cancel,
             OrderCommand::Retry => Self::Retry,
             OrderCommand::Correct(_) => Self::Correct,
+            OrderCommand::Approve { .. } => Self::Approve,
             OrderCommand::Reassign { .. } => Self::Reassign,
             OrderCommand::Reject { .. } => Self::Reject,
             OrderCommand::Show => return None,
@@ -127,6 +130,7 @@ impl Cause {
             Self::Cancel => "cancel",
             Self::Retry => "retry",
             Self::Correct => "correct",
+            Self::Approve => "approve",
             Self::Reassign => "reassign",
             Self::Reject => "reject",
         }
@@ -144,7 +148,7 @@ impl Cause {
             Self::Release | Self::Pick | Self::Ship => &[Party::Wms, Party::Operator],
             Self::Close => &[Party::Erp, Party::Operator],
             Self::Cancel => &[Party::Channel, Party::Erp, Party::Operator],
-            Self::Retry | Self::Correct | Self::Reassign | Self::Reject => &[Party::Operator],
+            Self::Retry | Self::Correct | Self::Approve | Self::Reassign | Self::Reject => &[Party::Operator],
         }
     }
 }
@@ -165,6 +169,7 @@ pub const TRANSITIONS: &[Transition] = &[
     row(Some(Status::Pricing), Cause::Alarm, &[Status::Exception]),
     row(Some(Status::Pricing), Cause::Cancel, &[Status::Releasing]),
     row(Some(Status::Reserving), Cause::Priced, &[Status::Exception]),
+    row(Some(Status::Reserving), Cause::Approve, &[Status::Exception]),
     row(
         Some(Status::Reserving),
         Cause::StockAnswered,
@@ -311,6 +316,11 @@ pub const TRANSITIONS: &[Transition] = &[
         Some(Status::Exception),
         Cause::Correct,
         &[Status::Pricing, Status::Releasing],
+    ),
+    row(
+        Some(Status::Exception),
+        Cause::Approve,
+        &[Status::Reserving, Status::Exception],
     ),
     row(Some(Status::Exception), Cause::Reassign, &[Status::Exception]),
     row(

@@ -97,7 +97,7 @@ const OPERATIONS: &[Operation] = &[
         path: "/v1/orders/{channel}/{number}/resolve",
         method: "post",
         id: "resolveOrder",
-        summary: "Settle an order's exception: try again, correct it, give it to another desk, or give the order up.",
+        summary: "Settle an order's exception: try again, correct it, approve it, give it to another desk, or give the order up.",
         scope: Some(Scope::OrdersWrite),
         body: Some(of::<ResolveOrder>),
         answers: RECEIPT,

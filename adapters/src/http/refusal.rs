@@ -23,6 +23,8 @@ pub(super) fn order_refusal(refusal: &OrderRefusal) -> Problem {
         OrderRefusal::Conflict
         | OrderRefusal::NotNow { .. }
         | OrderRefusal::InErp
+        | OrderRefusal::NotApprovable
+        | OrderRefusal::SecondPerson
         | OrderRefusal::AlreadyShipped => StatusCode::CONFLICT,
         OrderRefusal::Lines { .. }
         | OrderRefusal::RepeatedLine { .. }

@@ -82,6 +82,7 @@ fn of_order(command: &OrderCommand) -> Scope {
         | OrderCommand::Retry
         | OrderCommand::Correct(_)
         | OrderCommand::Reassign { .. }
+        | OrderCommand::Approve { .. }
         | OrderCommand::Reject { .. } => Scope::OrdersWrite,
         // Answers of partners, from within.
         OrderCommand::Priced(_)

@@ -370,6 +370,36 @@ impl JsonSchema for ExchangeRate {
     }
 }
 
+/// A unit price: an [`Amount`] within the bounds of prices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnitPrice(pub Price);
+
+impl Serialize for UnitPrice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0.amount())
+    }
+}
+
+impl<'de> Deserialize<'de> for UnitPrice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        price(deserializer).map(Self)
+    }
+}
+
+impl JsonSchema for UnitPrice {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "UnitPrice".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Amount::json_schema(generator)
+    }
+}
+
 /// Stands in the schemas for a [`Currency`](lockstep_actors::money::Currency).
 #[derive(Debug)]
 pub enum CurrencyCode {}

@@ -1,7 +1,7 @@
 //! Orders as channels send them, and what people and warehouses do with them.
 
 use super::error::DecodeError;
-use super::fields::{Code, CurrencyCode, List, Moment, Note, PositiveUnits, Rank, Text};
+use super::fields::{Code, CurrencyCode, List, Moment, Note, PositiveUnits, Rank, Text, UnitPrice};
 use super::limits::{MAX_LINES, MAX_WAREHOUSES};
 use super::message::{Body, Command};
 use super::stock::{Channel, OrderNumber, OrderReference, Warehouse};
@@ -35,7 +35,7 @@ pub struct OrderSubmit {
     #[schemars(with = "CurrencyCode")]
     pub currency: Currency,
     /// What is bought.
-    pub lines: List<SubmitLine, 1, MAX_LINES>,
+    pub lines: List<OrderedLine, 1, MAX_LINES>,
     /// Where it may be taken from, the preferred one first, each once.
     #[schemars(with = "List<Warehouse, 1, MAX_WAREHOUSES>")]
     pub warehouses: List<WarehouseCode, 1, MAX_WAREHOUSES>,
@@ -61,7 +61,26 @@ pub struct OrderSubmit {
     pub price_as_of: Option<Moment>,
 }
 
-/// A line of an order or of a quote.
+/// A line of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OrderedLine {
+    /// Its number, each once; its place in the list, from 1, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u16>,
+    /// What.
+    #[schemars(with = "Code")]
+    pub sku: Sku,
+    /// How much, in base units.
+    #[schemars(with = "PositiveUnits")]
+    pub quantity: PositiveQuantity,
+    /// What one base unit costs by what the channel has told its customer. Outside of the channel's tolerance a person is
+    /// asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit_price: Option<UnitPrice>,
+}
+
+/// A line of a quote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubmitLine {
@@ -80,10 +99,13 @@ impl SubmitLine {
     /// The line's number, given its place from 0.
     #[must_use]
     pub fn number(&self, place: usize) -> u16 {
-        // A list has at most 500 places.
-        self.line
-            .unwrap_or_else(|| u16::try_from(place + 1).unwrap_or(u16::MAX))
+        number(self.line, place)
     }
+}
+
+fn number(line: Option<u16>, place: usize) -> u16 {
+    // A list has at most 500 places.
+    line.unwrap_or_else(|| u16::try_from(place + 1).unwrap_or(u16::MAX))
 }
 
 /// How warehouses are chosen.
@@ -255,6 +277,12 @@ pub enum Resolution {
     /// Take the order up anew with what is corrected: what is held is given back, then it is priced again. Not once the ERP
     /// has it.
     Correct(OrderCorrection),
+    /// Let pass what failed a check, at the price it has now. Above the channel's limit somebody else has to do so too.
+    Approve {
+        /// Why.
+        #[schemars(with = "Note")]
+        reason: Reason,
+    },
     /// Give the exception to another desk.
     Reassign {
         /// Whose it is.
@@ -271,7 +299,7 @@ pub struct OrderCorrection {
     pub reason: Reason,
     /// All its lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lines: Option<List<SubmitLine, 1, MAX_LINES>>,
+    pub lines: Option<List<OrderedLine, 1, MAX_LINES>>,
     /// Where it may be taken from, the preferred one first, each once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<List<Warehouse, 1, MAX_WAREHOUSES>>")]
@@ -297,13 +325,14 @@ impl From<OrderCorrection> for Correction {
     }
 }
 
-fn order_lines(lines: List<SubmitLine, 1, MAX_LINES>) -> Vec<OrderLine> {
+fn order_lines(lines: List<OrderedLine, 1, MAX_LINES>) -> Vec<OrderLine> {
     let numbered = lines.into_inner().into_iter().enumerate();
     numbered
         .map(|(place, line)| OrderLine {
-            line: line.number(place),
+            line: number(line.line, place),
             sku: line.sku,
             quantity: line.quantity,
+            channel_price: line.unit_price.map(|price| price.0),
         })
         .collect()
 }
@@ -354,6 +383,7 @@ impl From<Resolution> for OrderCommand {
             Resolution::Retry {} => Self::Retry,
             Resolution::Reject { reason } => Self::Reject { reason },
             Resolution::Correct(correction) => Self::Correct(Box::new(correction.into())),
+            Resolution::Approve { reason } => Self::Approve { reason },
             Resolution::Reassign { to } => Self::Reassign { to: to.into() },
         }
     }

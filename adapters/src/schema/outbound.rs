@@ -15,6 +15,7 @@ use lockstep_actors::ids::{
 use lockstep_actors::inventory::command::StockReply;
 use lockstep_actors::inventory::numbering::ResyncWanted;
 use lockstep_actors::money::Currency;
+use lockstep_actors::orders::checks::AgreedPrice;
 use lockstep_actors::orders::command::{LineSummary, OrderReply, OrderSummary};
 use lockstep_actors::orders::desk::{Case, DeskNote};
 use lockstep_actors::orders::effects::OrderStatus;
@@ -167,6 +168,13 @@ pub struct OrderView {
     /// Its price with the waterfall, once known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price: Option<PriceQuote>,
+    /// What it comes to at the prices that hold, once known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Amount>")]
+    pub total: Option<Decimal>,
+    /// Prices of the channel that hold in place of ours, since they are within its tolerance or were approved.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub agreed_prices: Vec<AgreedPriceView>,
     /// The ERP's number for it, once booked.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
@@ -255,6 +263,33 @@ pub struct ExceptionView {
     pub case: CaseView,
     /// What usually helps.
     pub suggestion: String,
+}
+
+/// A price of the channel that holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct AgreedPriceView {
+    /// The order's line.
+    pub line: u16,
+    /// The channel's price of one base unit.
+    #[schemars(with = "Amount")]
+    pub unit_price: Decimal,
+    /// The line's amount at that price.
+    #[schemars(with = "Amount")]
+    pub amount: Decimal,
+    /// How much that is more than at ours.
+    #[schemars(with = "Amount")]
+    pub difference: Decimal,
+}
+
+impl From<AgreedPrice> for AgreedPriceView {
+    fn from(agreed: AgreedPrice) -> Self {
+        Self {
+            line: agreed.line,
+            unit_price: agreed.unit_price.amount(),
+            amount: agreed.amount,
+            difference: agreed.difference,
+        }
+    }
 }
 
 /// Whose an exception is, and until when.
@@ -365,6 +400,8 @@ impl OrderView {
             correlation_id: summary.correlation,
             lines: summary.lines.into_iter().map(Into::into).collect(),
             price: summary.quote.map(Into::into),
+            total: summary.total.map(|total| total.amount),
+            agreed_prices: summary.agreed.into_iter().map(Into::into).collect(),
             erp_number: summary.erp_number,
             sourcing: summary.sourcing.map(|plan| (*plan).into()),
             exception: summary.exception.map(|open| ExceptionView {

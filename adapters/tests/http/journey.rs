@@ -176,6 +176,33 @@ async fn s48_a_backorder_is_granted_by_a_receipt_and_the_rest_of_another_is_give
 }
 
 #[actix_web::test]
+async fn s17_a_price_of_the_channel_outside_of_the_tolerance_waits_for_approval() {
+    let rig = Rig::start().await;
+    set_up(&rig).await;
+    let mut dear = order("1", "A-1", 2);
+    dear["lines"][0]["unit_price"] = "9.99".into();
+    rig.post("/v1/orders", &dear).await.ok();
+    let raised = rig
+        .until("/v1/orders/web/1", |answer| answer.body["status"] == "exception")
+        .await;
+    assert_eq!(raised.body["exception"]["kind"], "price-differs");
+    let approve = json!({ "resolution": { "approve": { "reason": "as agreed by phone" } } });
+    rig.post("/v1/orders/web/1/resolve", &approve).await.ok();
+    let booked = rig
+        .until("/v1/orders/web/1", |answer| answer.body["status"] == "booked")
+        .await
+        .body;
+    assert_eq!(booked["agreed_prices"][0]["unit_price"], "9.99");
+    assert_eq!(booked["total"], "19.98");
+    assert_ne!(booked["price"]["total"], "19.98");
+    assert_eq!(booked["notes"][0]["act"], "approve");
+    rig.post("/v1/orders/web/1/resolve", &approve)
+        .await
+        .problem(409, "not-now");
+    rig.stop().await;
+}
+
+#[actix_web::test]
 async fn an_exception_stands_with_its_reason_until_a_person_settles_it() {
     let rig = Rig::start().await;
     rig.post("/v1/stock-events", &receipt("A-1", 5)).await.ok();

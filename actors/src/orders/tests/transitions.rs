@@ -7,16 +7,25 @@ use proptest::test_runner::TestRunner;
 
 /// One order that everybody pulls at, in an order and at moments that fate chooses.
 fn pull_at_one_order(choices: Vec<u8>) -> World {
-    let mut world = World::new(Fate { choices, used: 0 });
+    let mut fate = Fate { choices, used: 0 };
+    // One order in four is checked for its price and least amount.
+    let is_checked = fate.next().is_multiple_of(4);
+    let rules = if is_checked {
+        strict()
+    } else {
+        ChannelRules::default()
+    };
+    let mut world = World::under(fate, rules);
     let order = key("1");
     let policy = [Policy::ShipComplete, Policy::Partial][usize::from(world.fate.next() % 2)];
     let name = ["A", "A", "A", "UNPRICED"][usize::from(world.fate.next() % 4)];
     let lines = [(name, 6), ("B", 2)];
     let lines = &lines[..1 + usize::from(world.fate.next() % 2)];
-    world.tell(
-        &order,
-        OrderCommand::Submit(request(lines, &["W1", "W2"], policy)),
-    );
+    let mut wish = request(lines, &["W1", "W2"], policy);
+    if is_checked && world.fate.next().is_multiple_of(2) {
+        wish.lines[0].channel_price = Some(price("2.40"));
+    }
+    world.tell(&order, OrderCommand::Submit(wish));
     while world.fate.used < world.fate.choices.len() {
         pull(&mut world, &order);
         let lines = world.lines(&order);
@@ -31,7 +40,7 @@ fn pull_at_one_order(choices: Vec<u8>) -> World {
 }
 
 fn pull(world: &mut World, order: &OrderKey) {
-    match world.fate.next() % 24 {
+    match world.fate.next() % 26 {
         0..=5 if !world.mail.is_empty() => {
             let place = usize::from(world.fate.next()) % world.mail.len();
             let message = world.mail.remove(place);
@@ -64,6 +73,10 @@ fn pull(world: &mut World, order: &OrderKey) {
             let correction = correct(world.fate.next());
             drop(world.tell(order, correction));
         }
+        24 | 25 => {
+            world.speaker = ["desk-anna", "desk-ben"][usize::from(world.fate.next() % 2)];
+            drop(world.tell(order, approve()));
+        }
         23 => drop(world.tell(
             order,
             OrderCommand::Reassign {
@@ -84,6 +97,26 @@ fn correct(choice: u8) -> OrderCommand {
         policy: (choice.is_multiple_of(3)).then_some(wish.policy),
         priority: None,
     }))
+}
+
+fn price(amount: &str) -> Price {
+    Price::new(amount.parse().unwrap()).unwrap()
+}
+
+fn approve() -> OrderCommand {
+    OrderCommand::Approve {
+        reason: Reason::new("agreed").unwrap(),
+    }
+}
+
+/// 16.00 at least, and above 16.00 two have to approve.
+fn strict() -> ChannelRules {
+    let limit = || [(Currency::new("EUR").unwrap(), price("16.00"))].into();
+    ChannelRules {
+        minimum_amount: limit(),
+        approve_alone_up_to: limit(),
+        ..ChannelRules::default()
+    }
 }
 
 fn reject() -> OrderCommand {
@@ -245,6 +278,74 @@ fn cancelled_while_the_erp_fails() -> World {
     world
 }
 
+/// What is approved is served by no warehouse.
+fn approved_in_vain() -> World {
+    let mut world = World::under(Fate::kind(), strict());
+    let order = world.order("1", &[("A", 1)], &["EDI-ONLY"], Policy::ShipComplete);
+    world.tell(&order, approve());
+    assert_eq!(world.exception(&order).unwrap().name(), "not-served");
+    world
+}
+
+/// All that is held leaves, which is answered too late; the rest waits.
+fn rest_waits_after_a_late_answer() -> World {
+    let mut world = six_held();
+    let order = world.order("1", &[("A", 8)], &["W1"], Policy::Partial);
+    world.tell(&order, ship(&[]));
+    world.answer_too_late(&order, OrderCommand::Retry);
+    assert_eq!(world.status(&order), Status::Backordered);
+    world
+}
+
+/// Cancelled while it is booked, of which something is there or nothing.
+fn cancelled_while_booking(mut world: World) -> World {
+    let order = key("1");
+    world.tell(
+        &order,
+        OrderCommand::Submit(request(&[("A", 6)], &["W1"], Policy::Partial)),
+    );
+    while world.status(&order) != Status::Booking {
+        let message = world.mail.remove(0);
+        world.take(message);
+    }
+    world.tell(&order, cancel());
+    world.settle();
+    assert_eq!(world.status(&order), Status::Cancelled);
+    world
+}
+
+/// The stock answers too late, and has enough or not.
+fn reserved_too_late(units: i64) -> World {
+    let mut world = six_held();
+    let order = key("1");
+    let wish = request(&[("A", units)], &["W1"], Policy::ShipComplete);
+    world.tell(&order, OrderCommand::Submit(wish));
+    while world.status(&order) != Status::Reserving {
+        let message = world.mail.remove(0);
+        world.take(message);
+    }
+    world.answer_too_late(&order, OrderCommand::Retry);
+    world
+}
+
+/// What is held for an order that is corrected is given back too late.
+fn corrected_too_late() -> World {
+    let mut world = six_held();
+    let order = key("1");
+    let wish = request(&[("A", 6)], &["W1"], Policy::ShipComplete);
+    world.tell(&order, OrderCommand::Submit(wish));
+    while world.status(&order) != Status::Booking {
+        world.erp_will(ERP_REJECTS);
+        let message = world.mail.remove(0);
+        world.take(message);
+    }
+    world.deliver();
+    world.tell(&order, correct(0));
+    world.answer_too_late(&order, OrderCommand::Retry);
+    assert_eq!(world.status(&order), Status::Booked);
+    world
+}
+
 fn served_by_nobody() -> World {
     let mut world = six_held();
     let order = world.order("1", &[("A", 6)], &["EDI-ONLY"], Policy::ShipComplete);
@@ -269,6 +370,13 @@ fn every_row_of_the_table_happens_and_nothing_else_does() {
         shipped_while_cancelled(ERP_REFUSES_TO_CANCEL),
         shipped_while_cancelled(0),
         served_by_nobody(),
+        approved_in_vain(),
+        rest_waits_after_a_late_answer(),
+        cancelled_while_booking(World::new(Fate::kind())),
+        cancelled_while_booking(six_held()),
+        reserved_too_late(6),
+        reserved_too_late(9),
+        corrected_too_late(),
     ];
     let steps = [OrderCommand::ReleaseToWarehouse, OrderCommand::ConfirmPick];
     for (done, stays) in [(0, Status::Booked), (1, Status::Released), (2, Status::Picked)] {

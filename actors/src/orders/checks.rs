@@ -1,0 +1,295 @@
+//! What is checked about an order once its price is known, by rules of its channel.
+//!
+//! | check | passes | else |
+//! |---|---|---|
+//! | price | a line without a price of its channel, or with ours; within the tolerance the channel's price holds | `price-differs` |
+//! | least amount | the order's total is not below it | `below-minimum` |
+//!
+//! Invariants:
+//! - what fails a check stands in exception; an approval lets that check pass, for this price alone;
+//! - an approval above the limit needs two systems, each of which approves once;
+//! - the price that holds for a line is ours, or the channel's because it is within the tolerance or was approved: it is
+//!   kept beside ours, and the difference of the amounts is in the total.
+
+use super::command::{OrderLine, OrderRefusal};
+use super::event::OrderEvent;
+use super::flow::Flow;
+use super::reserve::begin_reserving;
+use super::state::{Exception, Placed, Status};
+use crate::money::{Currency, Money, Percent, Price, RoundingMode};
+use crate::pricing::resolve::PricedLine;
+use compact_str::CompactString;
+use rust_decimal::{Decimal, RoundingStrategy};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The rules of each channel; a channel that is not listed has the default ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRules(pub BTreeMap<CompactString, ChannelRules>);
+
+/// What is checked about a channel's orders.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChannelRules {
+    /// How far the channel's price of a line may be from ours. Not at all, unless something else is said.
+    pub price_tolerance: PriceTolerance,
+    /// What an order comes to at least, by currency. Anything, where nothing is said.
+    pub minimum_amount: BTreeMap<Currency, Price>,
+    /// Up to which total one person approves alone, by currency. Any, where nothing is said.
+    pub approve_alone_up_to: BTreeMap<Currency, Price>,
+}
+
+/// How far a channel's price may be from ours: within both bounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PriceTolerance {
+    /// In percent of our unit price.
+    pub percent: Percent,
+    /// In money, on the whole line.
+    pub amount: Option<Price>,
+}
+
+impl OrderRules {
+    /// The rules of a channel.
+    #[must_use]
+    pub fn of(&self, channel: &str) -> &ChannelRules {
+        static DEFAULT: ChannelRules = ChannelRules {
+            price_tolerance: PriceTolerance {
+                percent: Percent::ZERO,
+                amount: None,
+            },
+            minimum_amount: BTreeMap::new(),
+            approve_alone_up_to: BTreeMap::new(),
+        };
+        self.0.get(channel).unwrap_or(&DEFAULT)
+    }
+}
+
+/// What can be approved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    /// The channel's prices.
+    Price,
+    /// The least amount.
+    Minimum,
+}
+
+/// A price of the channel's that holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgreedPrice {
+    /// The order's line.
+    pub line: u16,
+    /// The channel's price of one base unit.
+    pub unit_price: Price,
+    /// The line's amount at that price.
+    pub amount: Decimal,
+    /// How much that is more than at ours.
+    pub difference: Decimal,
+}
+
+/// Two prices of a line.
+struct Compared<'a> {
+    priced: &'a PricedLine,
+    theirs: Price,
+    currency: Currency,
+}
+
+impl Compared<'_> {
+    /// Whether they say the same: the channel shows ours to so many decimals as it has.
+    fn is_equal(&self) -> bool {
+        let theirs = self.theirs.amount();
+        let shown = |strategy| {
+            self.priced
+                .unit_price
+                .round_dp_with_strategy(theirs.scale(), strategy)
+        };
+        shown(RoundingStrategy::MidpointAwayFromZero) == theirs
+            || shown(RoundingStrategy::MidpointNearestEven) == theirs
+    }
+
+    fn amount(&self) -> Option<Decimal> {
+        let units = Decimal::from(self.priced.quantity.units());
+        let amount = self.theirs.amount().checked_mul(units)?;
+        // How the customer's invoices are rounded is the contract's affair; what a channel states is rounded as usual.
+        Some(RoundingMode::HalfUp.round(amount, self.currency))
+    }
+
+    fn agreed(&self) -> Option<AgreedPrice> {
+        let amount = self.amount()?;
+        Some(AgreedPrice {
+            line: self.priced.line,
+            unit_price: self.theirs,
+            amount,
+            difference: amount.checked_sub(self.priced.amount)?,
+        })
+    }
+
+    fn is_tolerated(&self, tolerance: PriceTolerance) -> bool {
+        let (ours, theirs) = (self.priced.unit_price, self.theirs.amount());
+        let within = || {
+            let apart = theirs.checked_sub(ours)?.abs();
+            // One percent of 100 is exact: no division.
+            let percent =
+                apart.checked_mul(Decimal::ONE_HUNDRED)? <= tolerance.percent.get().checked_mul(ours)?;
+            let line = apart.checked_mul(Decimal::from(self.priced.quantity.units()))?;
+            Some(percent && tolerance.amount.is_none_or(|most| line <= most.amount()))
+        };
+        within().unwrap_or(false)
+    }
+}
+
+/// The lines of which the channel states another price than ours.
+fn differing(placed: &Placed) -> impl Iterator<Item = Compared<'_>> {
+    let priced = placed.quote.iter().flat_map(|quote| &quote.lines);
+    let currency = placed.request.currency;
+    let lines = placed.request.lines.iter().zip(priced);
+    lines
+        .filter_map(move |(line, priced): (&OrderLine, _)| {
+            let theirs = line.channel_price?;
+            Some(Compared {
+                priced,
+                theirs,
+                currency,
+            })
+        })
+        .filter(|compared| !compared.is_equal())
+}
+
+/// Checks what has not been approved, then reserves.
+pub(super) fn check_and_go_on(flow: &mut Flow<'_>) {
+    let rules = flow.reference.order_rules().of(flow.order.channel());
+    if !flow.placed.passed.contains(&Check::Price)
+        && let Some(exception) = price_exception(&flow.placed, rules.price_tolerance)
+    {
+        return flow.raise(exception, Status::Pricing);
+    }
+    agree(flow);
+    if !flow.placed.passed.contains(&Check::Minimum)
+        && let Some(exception) = below_minimum(&flow.placed, rules)
+    {
+        return flow.raise(exception, Status::Pricing);
+    }
+    begin_reserving(flow);
+}
+
+fn price_exception(placed: &Placed, tolerance: PriceTolerance) -> Option<Exception> {
+    let mut outside = differing(placed).filter(|compared| !compared.is_tolerated(tolerance));
+    let first = outside.next()?;
+    Some(Exception::PriceDiffers {
+        line: first.priced.line,
+        lines: u16::try_from(outside.count())
+            .unwrap_or(u16::MAX)
+            .saturating_add(1),
+        ours: first.priced.unit_price,
+        theirs: first.theirs,
+    })
+}
+
+/// The channel's prices hold: they are tolerated or approved by now.
+fn agree(flow: &mut Flow<'_>) {
+    let agreed: Vec<AgreedPrice> = differing(&flow.placed)
+        .filter_map(|compared| compared.agreed())
+        .collect();
+    if agreed != flow.placed.agreed {
+        flow.happens(OrderEvent::PricesAgreed { agreed });
+    }
+}
+
+fn below_minimum(placed: &Placed, rules: &ChannelRules) -> Option<Exception> {
+    let total = placed.total()?;
+    let minimum = rules.minimum_amount.get(&total.currency)?;
+    (total.amount < minimum.amount()).then(|| Exception::BelowMinimum {
+        minimum: Money {
+            amount: minimum.amount(),
+            currency: total.currency,
+        },
+        total,
+    })
+}
+
+/// Lets what failed a check pass. Above the limit a second system has to say the same.
+pub(super) fn approve(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
+    let placed = &flow.placed;
+    if placed.status != Status::Exception {
+        return Err(OrderRefusal::NotNow {
+            status: placed.status,
+        });
+    }
+    let check = placed.exception.as_ref().and_then(Exception::approvable);
+    let check = check.ok_or(OrderRefusal::NotApprovable)?;
+    if placed.approved_by.iter().any(|known| known == flow.by) {
+        return Err(OrderRefusal::SecondPerson);
+    }
+    let alone = may_approve_alone(flow);
+    let is_second = !placed.approved_by.is_empty();
+    flow.happens(OrderEvent::Approved {
+        by: flow.by.into(),
+        passes: (alone || is_second).then_some(check),
+    });
+    if alone || is_second {
+        check_and_go_on(flow);
+    } else {
+        flow.become_status(Status::Exception);
+    }
+    Ok(())
+}
+
+fn may_approve_alone(flow: &Flow<'_>) -> bool {
+    let rules = flow.reference.order_rules().of(flow.order.channel());
+    // At the dearer of both prices: nobody approves alone by what is being approved.
+    let dearest = flow.placed.quote.as_ref().map(|quote| {
+        let more = differing(&flow.placed).filter_map(|compared| compared.agreed());
+        let more = more.fold(Decimal::ZERO, |sum, agreed| {
+            sum.saturating_add(agreed.difference.max(Decimal::ZERO))
+        });
+        quote.total.amount.saturating_add(more)
+    });
+    let limit = rules.approve_alone_up_to.get(&flow.placed.request.currency);
+    match (dearest, limit) {
+        (_, None) => true,
+        (Some(total), Some(limit)) => total <= limit.amount(),
+        (None, Some(_)) => false,
+    }
+}
+
+impl Exception {
+    /// Which check an approval lets pass; none if it cannot be approved.
+    #[must_use]
+    pub const fn approvable(&self) -> Option<Check> {
+        match self {
+            Self::PriceDiffers { .. } => Some(Check::Price),
+            Self::BelowMinimum { .. } => Some(Check::Minimum),
+            Self::NoPrice(_)
+            | Self::Shortage { .. }
+            | Self::NotServed { .. }
+            | Self::NoAnswer(_)
+            | Self::BookingRejected(_)
+            | Self::BookingFailed(_)
+            | Self::BookingUnknown(_)
+            | Self::CancelUnknown(_)
+            | Self::NotShippable { .. } => None,
+        }
+    }
+}
+
+impl Placed {
+    /// What the order comes to, at the prices that hold.
+    #[must_use]
+    pub fn total(&self) -> Option<Money> {
+        let quote = self.quote.as_ref()?;
+        let amount = self.agreed.iter().fold(quote.total.amount, |sum, agreed| {
+            sum.saturating_add(agreed.difference)
+        });
+        Some(Money {
+            amount,
+            currency: quote.total.currency,
+        })
+    }
+
+    /// The channel's price of a line, if it holds.
+    #[must_use]
+    pub fn agreed(&self, line: u16) -> Option<&AgreedPrice> {
+        self.agreed.iter().find(|agreed| agreed.line == line)
+    }
+}
