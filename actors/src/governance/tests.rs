@@ -84,6 +84,7 @@ fn stock_answered(channel: &str) -> Message {
     order(
         channel,
         OrderCommand::StockAnswered(StockAnswered {
+            sku: Sku::new("A").unwrap(),
             line: 1,
             attempt: 1,
             warehouse: WarehouseCode::new("W1").unwrap(),

@@ -333,6 +333,7 @@ fn tell(
     decision: Decision<SkuWarehouse>,
 ) -> Decision<SkuWarehouse> {
     let answered = StockAnswered {
+        sku: stock.sku.clone(),
         line: id.line,
         attempt: id.attempt,
         warehouse: stock.warehouse,

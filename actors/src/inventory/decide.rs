@@ -233,6 +233,7 @@ pub(super) fn answering(
         | StockReply::Level { .. } => return decision,
     };
     let answered = StockAnswered {
+        sku: stock.sku.clone(),
         line: hold.line,
         attempt: hold.attempt,
         warehouse: stock.warehouse,

@@ -145,6 +145,8 @@ pub struct Priced {
 pub struct StockAnswered {
     /// The order's line.
     pub line: u16,
+    /// What the stock is of.
+    pub sku: Sku,
     /// The attempt at reserving.
     pub attempt: u16,
     /// Which warehouse.

@@ -191,19 +191,12 @@ impl<'a> Flow<'a> {
     /// Gives back a hold that nobody waits for.
     pub(super) fn release_stray(&mut self, answered: &StockAnswered) {
         let id = self.hold_id(answered.line, answered.attempt);
-        let line = self
-            .placed
-            .request
-            .lines
-            .iter()
-            .find(|line| line.line == answered.line);
-        if let Some(line) = line {
-            let stock = StockId {
-                sku: line.sku.clone(),
-                warehouse: answered.warehouse,
-            };
-            self.send((stock, StockCommand::Release { id, answer_to: None }));
-        }
+        // The line may be about something else by now: the stock says itself what it holds.
+        let stock = StockId {
+            sku: answered.sku.clone(),
+            warehouse: answered.warehouse,
+        };
+        self.send((stock, StockCommand::Release { id, answer_to: None }));
     }
 
     /// Asks once more every stock whose answer is missing.

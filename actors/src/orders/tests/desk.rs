@@ -233,3 +233,38 @@ fn an_order_that_the_erp_may_have_is_not_corrected() {
         OrderReply::Refused(OrderRefusal::InErp)
     );
 }
+
+#[test]
+fn a_hold_of_before_the_correction_is_given_back_where_it_was_made() {
+    let mut world = World::new(Fate::kind());
+    let order = key("1");
+    let wish = request(&[("A", 3)], &["W1"], Policy::ShipComplete);
+    world.tell(&order, OrderCommand::Submit(wish));
+    while world.status(&order) != Status::Reserving {
+        let message = world.mail.remove(0);
+        world.take(message);
+    }
+    // Asked twice, as after a silence; the second time comes after goods and a correction.
+    let again = world.mail[0].clone();
+    world.deliver();
+    assert_eq!(world.exception(&order).unwrap().name(), "shortage");
+    world.receive("A", "W1", 3);
+    world.receive("B", "W1", 3);
+    let other = Correction {
+        lines: Some(request(&[("B", 2)], &["W1"], Policy::ShipComplete).lines),
+        ..correction()
+    };
+    world.tell(&order, OrderCommand::Correct(Box::new(other)));
+    world.deliver();
+    world.take(again);
+    world.settle();
+    assert_eq!(world.lines(&order), [[2, 0, 0, 0, 0]]);
+    assert_eq!(
+        (
+            world.available("A", "W1"),
+            world.available("B", "W1"),
+            world.reserved()
+        ),
+        (3, 1, 2)
+    );
+}
