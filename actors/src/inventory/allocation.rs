@@ -271,7 +271,7 @@ impl StockState {
     /// The policy in force.
     #[must_use]
     pub fn channels(&self) -> Option<&ChannelBook> {
-        self.book.as_ref()?.channels.as_deref()
+        self.appendix()?.channels.as_ref()
     }
 
     /// What a new hold of an order of `channel` may take.
@@ -373,13 +373,14 @@ pub(super) fn decide(state: &StockState, policy: &ChannelPolicy) -> StockDecisio
     }
 }
 
-pub(super) fn set(book: &mut Book, policy: &ChannelPolicy) {
-    book.channels = Some(Box::new(ChannelBook::new(policy.clone())));
+pub(super) fn set(state: &mut StockState, policy: &ChannelPolicy) {
+    state.appendix_mut().channels = Some(ChannelBook::new(policy.clone()));
 }
 
 /// Counts what an event took, or gave back. After the event itself was applied.
 pub(super) fn keep_count(book: &mut Book, event: &StockEvent) {
-    let Some(channels) = &mut book.channels else {
+    let appendix = book.appendix.as_mut();
+    let Some(channels) = appendix.and_then(|appendix| appendix.channels.as_mut()) else {
         return;
     };
     let Some((hold, _)) = event.held_change() else {

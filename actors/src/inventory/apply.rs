@@ -81,10 +81,10 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
                 quantity: *quantity,
                 due: *due,
             };
-            book(state).demands.insert(document.clone(), demand);
+            state.appendix_mut().demands.insert(document.clone(), demand);
         }
         StockEvent::NotDemanded { document, .. } => {
-            book(state).demands.remove(document);
+            state.appendix_mut().demands.remove(document);
             rest(state);
         }
         StockEvent::Adjusted { change, quantity, .. } => adjust(state, *change, quantity.get()),
@@ -103,7 +103,7 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             numbering::counted_through(state, source, *through);
         }
         StockEvent::SafetyStockSet { quantity, .. } => state.safety = *quantity,
-        StockEvent::ChannelPolicySet { policy } => allocation::set(book(state), policy),
+        StockEvent::ChannelPolicySet { policy } => allocation::set(state, policy),
         StockEvent::Told {
             source,
             number,
@@ -138,10 +138,13 @@ fn book(state: &mut StockState) -> &mut Book {
 
 /// The earliest moment at which there is something to do, looked up where it may have become later.
 fn rest(state: &mut StockState) {
-    let Some(book) = &state.book else {
+    let Some(book) = &mut state.book else {
         state.alarm = 0;
         return;
     };
+    if book.appendix.as_ref().is_some_and(|appendix| appendix.is_empty()) {
+        book.appendix = None;
+    }
     if book.is_empty() {
         state.book = None;
         state.alarm = 0;
@@ -150,9 +153,8 @@ fn rest(state: &mut StockState) {
     let expiry = book.holds.values().filter_map(|hold| hold.expires).min();
     // Twice the time that is promised: so that one waking forgets many.
     let forget = book.closed.first().map(|closed| closed.at.after(CLOSED_KEPT * 2));
-    let numbers = book
-        .numbering
-        .iter()
+    let numbers = state
+        .numberings()
         .filter_map(|numbering| numbering.alarm(state.told(&numbering.source).through));
     state.alarm = expiry
         .into_iter()

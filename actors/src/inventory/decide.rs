@@ -569,7 +569,7 @@ pub(super) fn out_of_range(error: QuantityOutOfRange, bucket: Bucket) -> StockRe
 
 /// Refuses one system more than may count or number.
 pub(super) fn system_limit(state: &StockState, source: &SystemName) -> Result<(), StockRefusal> {
-    let further = state.book.as_ref().map(|book| &book.told);
+    let further = state.appendix().map(|appendix| &appendix.told);
     let is_known = state.told_by.is_empty()
         || state.told_by == source.as_str()
         || further.is_some_and(|told| told.contains_key(source));

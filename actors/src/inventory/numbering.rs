@@ -16,7 +16,7 @@ use super::decide::{
     StockDecision, adjusted, answering, decide_alone, leaving, out_of_range, refuse, shipped, system_limit,
 };
 use super::event::StockEvent;
-use super::state::{Book, StockState};
+use super::state::StockState;
 use crate::ids::{DocumentId, HoldId, StockId, SystemName};
 use crate::orders::effects::EVENTS;
 use crate::quantity::Quantity;
@@ -177,21 +177,19 @@ impl StockState {
     /// The numbers of a system that are remembered one by one.
     #[must_use]
     pub fn numbering(&self, source: &SystemName) -> Option<&Numbering> {
-        self.book
-            .as_ref()?
-            .numbering
-            .iter()
-            .find(|numbering| numbering.source == *source)
+        self.numberings().find(|numbering| numbering.source == *source)
+    }
+
+    pub(super) fn numberings(&self) -> impl Iterator<Item = &Numbering> {
+        let appendix = self.appendix().into_iter();
+        appendix.flat_map(|appendix| &appendix.numbering)
     }
 
     /// Whether a system was asked to count again and has not done so.
     #[must_use]
     pub fn wants_resync(&self) -> bool {
-        self.book.as_ref().is_some_and(|book| {
-            book.numbering
-                .iter()
-                .any(|numbering| numbering.resync != Resync::NotWanted)
-        })
+        self.numberings()
+            .any(|numbering| numbering.resync != Resync::NotWanted)
     }
 
     fn knows(&self, source: &SystemName, number: u64) -> bool {
@@ -328,8 +326,7 @@ pub(super) fn report_gaps(
     now: Timestamp,
     decision: StockDecision,
 ) -> StockDecision {
-    let every = state.book.iter().flat_map(|book| &book.numbering);
-    every.fold(decision, |decision, numbering| {
+    state.numberings().fold(decision, |decision, numbering| {
         let gap = numbering.gap(state.told(&numbering.source).through);
         let due = gap.filter(|gap| !numbering.asked_for(gap) && gap.since.after(GAP_PATIENCE) <= now);
         match due {
@@ -429,9 +426,7 @@ pub(super) fn missing(state: &mut StockState, source: &SystemName, resync: Resyn
 /// Forgets what came up to `until` and has nothing missing before it.
 pub(super) fn forget(state: &mut StockState, until: Timestamp) {
     let sources: Vec<SystemName> = state
-        .book
-        .iter()
-        .flat_map(|book| &book.numbering)
+        .numberings()
         .map(|numbering| numbering.source.clone())
         .collect();
     for source in sources {
@@ -451,20 +446,17 @@ pub(super) fn forget(state: &mut StockState, until: Timestamp) {
 }
 
 fn of_source<'s>(state: &'s mut StockState, source: &SystemName) -> &'s mut Numbering {
-    let book: &mut Book = state.book.get_or_insert_default();
-    let place = book
-        .numbering
-        .iter()
-        .position(|numbering| numbering.source == *source);
+    let known = &mut state.appendix_mut().numbering;
+    let place = known.iter().position(|numbering| numbering.source == *source);
     let place = place.unwrap_or_else(|| {
-        book.numbering.push(Numbering {
+        known.push(Numbering {
             source: source.clone(),
             recent: Vec::new(),
             resync: Resync::NotWanted,
         });
-        book.numbering.len() - 1
+        known.len() - 1
     });
-    &mut book.numbering[place]
+    &mut known[place]
 }
 
 fn raise_floor(state: &mut StockState, source: &SystemName, through: u64) {
@@ -481,8 +473,9 @@ fn settle(state: &mut StockState, source: &SystemName) {
     }
     let is_quiet = numbering.recent.is_empty() && numbering.resync == Resync::NotWanted;
     let alarm = numbering.alarm(floor);
-    if is_quiet && let Some(book) = &mut state.book {
-        book.numbering.retain(|numbering| numbering.source != *source);
+    if is_quiet {
+        let known = &mut state.appendix_mut().numbering;
+        known.retain(|numbering| numbering.source != *source);
     }
     if let Some(alarm) = alarm {
         super::apply::wake_by(state, alarm);

@@ -147,7 +147,8 @@ impl<'s> Outlook<'s> {
 impl StockState {
     /// The dated demands.
     pub fn demands(&self) -> impl Iterator<Item = (&DocumentId, &DatedDemand)> {
-        self.book.iter().flat_map(|book| book.demands.iter())
+        let appendix = self.appendix().into_iter();
+        appendix.flat_map(|appendix| appendix.demands.iter())
     }
 
     /// What can be promised.
@@ -214,7 +215,7 @@ pub(super) fn demand(
 }
 
 fn wanted(state: &StockState, document: &DocumentId) -> Option<Quantity> {
-    let demand = state.book.as_ref()?.demands.get(document)?;
+    let demand = state.appendix()?.demands.get(document)?;
     Some(demand.quantity.get())
 }
 

@@ -68,18 +68,28 @@ pub struct Book {
     /// Receipts that are expected, by document.
     #[serde(with = "pairs")]
     pub expected: BTreeMap<DocumentId, ExpectedReceipt>,
+    /// Holds that wait for goods or have waited; absent if there are none.
+    pub(crate) backorders: Option<Box<Backorders>>,
+    /// What few pairs have.
+    pub appendix: Option<Box<Appendix>>,
+}
+
+// Most pairs with a hold have one of these.
+const _: () = assert!(size_of::<Book>() <= 96);
+
+/// The part of a book that is absent for most pairs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Appendix {
     /// What will be wanted, by document.
     #[serde(with = "pairs")]
     pub demands: BTreeMap<DocumentId, DatedDemand>,
     /// How far each further system has told.
     #[serde(with = "pairs")]
     pub told: BTreeMap<SystemName, Told>,
-    /// Holds that wait for goods or have waited; absent if there are none.
-    pub(crate) backorders: Option<Box<Backorders>>,
     /// Changes by number that are remembered one by one.
     pub numbering: Vec<Numbering>,
     /// Which channels may take how much, and what they took; absent without such a policy.
-    pub channels: Option<Box<ChannelBook>>,
+    pub channels: Option<ChannelBook>,
 }
 
 impl Book {
@@ -89,9 +99,17 @@ impl Book {
         self.holds.is_empty()
             && self.closed.is_empty()
             && self.expected.is_empty()
-            && self.demands.is_empty()
-            && self.told.is_empty()
             && self.backorders.is_none()
+            && self.appendix.is_none()
+    }
+}
+
+impl Appendix {
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.demands.is_empty()
+            && self.told.is_empty()
             && self.numbering.is_empty()
             && self.channels.is_none()
     }
@@ -240,6 +258,17 @@ impl StockState {
         self.book.as_ref().map_or(Quantity::ZERO, |book| book.soft)
     }
 
+    /// What few pairs have.
+    #[must_use]
+    pub fn appendix(&self) -> Option<&Appendix> {
+        self.book.as_ref()?.appendix.as_deref()
+    }
+
+    pub(super) fn appendix_mut(&mut self) -> &mut Appendix {
+        let book = self.book.get_or_insert_default();
+        book.appendix.get_or_insert_default()
+    }
+
     /// The live holds.
     pub fn holds(&self) -> impl Iterator<Item = (&HoldId, &Hold)> {
         self.book.iter().flat_map(|book| book.holds.iter())
@@ -283,7 +312,7 @@ impl StockState {
         if self.told_by == by.as_str() {
             return self.told;
         }
-        let further = self.book.as_ref().and_then(|book| book.told.get(by));
+        let further = self.appendix().and_then(|appendix| appendix.told.get(by));
         further.copied().unwrap_or_default()
     }
 
@@ -295,11 +324,7 @@ impl StockState {
         if self.told_by == by.as_str() {
             return &mut self.told;
         }
-        self.book
-            .get_or_insert_default()
-            .told
-            .entry(by.clone())
-            .or_default()
+        self.appendix_mut().told.entry(by.clone()).or_default()
     }
 
     /// What is published of a pair only while there is something unusual to say.
