@@ -50,6 +50,8 @@ pub struct LevelDetail {
     pub shortfall: Quantity,
     /// Whether numbered changes are missing and a new count is asked for.
     pub wants_resync: bool,
+    /// How much more another system sees, where a person must settle it.
+    pub drift: Option<Quantity>,
     /// What can be sold by class of channels.
     pub classes: Vec<ClassLevel>,
     /// What channels in no class can sell, where there are classes.

@@ -300,7 +300,8 @@ fn of_stock(command: &StockCommand) -> Demand<'_> {
         | StockCommand::Receive { .. }
         | StockCommand::Adjust { .. }
         | StockCommand::Return { .. }
-        | StockCommand::Count(_) => Demand::write(Attribute::StockOnHand, UPDATE),
+        | StockCommand::Count(_)
+        | StockCommand::Reconcile(_) => Demand::write(Attribute::StockOnHand, UPDATE),
         StockCommand::Expect { .. } => Demand::write(Attribute::StockExpected, UPSERT),
         StockCommand::Unexpect { .. } => Demand::write(Attribute::StockExpected, UPDATE),
         // Only what is on hand is numbered; anything else is refused by the stock.

@@ -5,6 +5,7 @@ use super::backorder::{Backorder, FIRST_REVISION};
 use super::command::{Adjustment, Condition};
 use super::event::StockEvent;
 use super::numbering::{self, TOLD_KEPT};
+use super::reconcile;
 use super::state::{
     Book, CLOSED_KEPT, ClosedHold, DatedDemand, ExpectedReceipt, Hold, HoldEnd, MAX_CLOSED, Stage, StockState,
 };
@@ -104,6 +105,9 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
         }
         StockEvent::SafetyStockSet { quantity, .. } => state.safety = *quantity,
         StockEvent::ChannelPolicySet { policy } => allocation::set(state, policy),
+        StockEvent::DriftRaised { open } => state.appendix_mut().drift = Some(open.clone()),
+        // Settled below, with whatever else settles it.
+        StockEvent::DriftSettled { .. } => {}
         StockEvent::Told {
             source,
             number,
@@ -113,6 +117,7 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
         StockEvent::NumbersMissing { source, resync, .. } => numbering::missing(state, source, *resync),
         StockEvent::Forgotten { until } => forget(state, *until),
     }
+    reconcile::settle(state, event);
     if let Some(book) = &mut state.book {
         allocation::keep_count(book, event);
     }
@@ -137,7 +142,7 @@ fn book(state: &mut StockState) -> &mut Book {
 }
 
 /// The earliest moment at which there is something to do, looked up where it may have become later.
-fn rest(state: &mut StockState) {
+pub(super) fn rest(state: &mut StockState) {
     let Some(book) = &mut state.book else {
         state.alarm = 0;
         return;

@@ -376,6 +376,8 @@ fn ended(event: &StockEvent) -> Option<&HoldId> {
         | StockEvent::Counted { .. }
         | StockEvent::SafetyStockSet { .. }
         | StockEvent::ChannelPolicySet { .. }
+        | StockEvent::DriftRaised { .. }
+        | StockEvent::DriftSettled { .. }
         | StockEvent::Told { .. }
         | StockEvent::NumbersMissing { .. }
         | StockEvent::Forgotten { .. } => None,
@@ -413,6 +415,8 @@ fn gain(state: &StockState, event: &StockEvent) -> Quantity {
         | StockEvent::Demanded { .. }
         | StockEvent::NotDemanded { .. }
         | StockEvent::ChannelPolicySet { .. }
+        | StockEvent::DriftRaised { .. }
+        | StockEvent::DriftSettled { .. }
         | StockEvent::Told { .. }
         | StockEvent::NumbersMissing { .. }
         | StockEvent::Forgotten { .. } => Quantity::ZERO,

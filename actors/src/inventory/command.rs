@@ -6,6 +6,7 @@ use super::count::StockCount;
 use super::holds::{HoldChange, HoldLines};
 use super::numbering::ChangeNumber;
 use super::promise::{Promise, PromiseWish};
+use super::reconcile::{Snapshot, Verdict};
 use super::state::{HoldEnd, Stage};
 use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName};
 use crate::quantity::{PositiveQuantity, Quantity};
@@ -111,6 +112,8 @@ pub enum StockCommand {
     },
     /// An absolute count.
     Count(StockCount),
+    /// Compares the books with what another system sees.
+    Reconcile(Snapshot),
     /// A receipt, adjustment, return or shipment that its system numbers. It has happened, and is never refused for
     /// want of stock.
     Numbered {
@@ -257,6 +260,13 @@ pub enum StockReply {
         available: Quantity,
         /// Held, but not there.
         shortfall: Quantity,
+    },
+    /// What another system sees was compared with the books.
+    Reconciled {
+        /// How much more it sees; less is negative.
+        drift: Quantity,
+        /// What became of that.
+        verdict: Verdict,
     },
     /// What can be promised.
     Promised(Promise),

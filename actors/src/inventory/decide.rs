@@ -13,6 +13,7 @@ use super::event::StockEvent;
 use super::holds;
 use super::numbering;
 use super::promise;
+use super::reconcile;
 use super::state::{
     CLOSED_KEPT, Coming, Hold, HoldEnd, MAX_EXPECTED, MAX_HOLDS, MAX_TELLING_SYSTEMS, StockState,
 };
@@ -142,6 +143,7 @@ pub(super) fn decide_alone(
             Err(error) => refuse(out_of_range(error, Bucket::OnHand)),
         },
         StockCommand::Count(counted) => count::decide(state, counted),
+        StockCommand::Reconcile(snapshot) => reconcile::decide(state, snapshot, now),
         StockCommand::Numbered {
             source,
             number,
@@ -229,6 +231,7 @@ pub(super) fn answering(
         StockReply::Picked
         | StockReply::Accepted { .. }
         | StockReply::Stale { .. }
+        | StockReply::Reconciled { .. }
         | StockReply::Promised(_)
         | StockReply::Level { .. } => return decision,
     };

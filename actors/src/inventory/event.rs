@@ -4,6 +4,7 @@ use super::allocation::ChannelPolicy;
 use super::backorder::Priority;
 use super::command::{Adjustment, Condition};
 use super::numbering::{ChangeNumber, Resync};
+use super::reconcile::OpenDrift;
 use super::state::{Coming, HoldEnd, Stage};
 use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName};
 use crate::quantity::{PositiveQuantity, Quantity};
@@ -211,6 +212,16 @@ pub enum StockEvent {
         /// The policy.
         policy: ChannelPolicy,
     },
+    /// Another system sees so much more or less that a person must settle it.
+    DriftRaised {
+        /// The drift.
+        open: OpenDrift,
+    },
+    /// The other system sees what the books say.
+    DriftSettled {
+        /// The case.
+        case: DocumentId,
+    },
     /// The change before it has a number.
     Told {
         /// Whose number.
@@ -266,6 +277,8 @@ impl StockEvent {
             | Self::Counted { .. }
             | Self::SafetyStockSet { .. }
             | Self::ChannelPolicySet { .. }
+            | Self::DriftRaised { .. }
+            | Self::DriftSettled { .. }
             | Self::Told { .. }
             | Self::NumbersMissing { .. }
             | Self::Forgotten { .. } => None,
@@ -304,6 +317,8 @@ impl StockEvent {
             | Self::NotDemanded { .. }
             | Self::SafetyStockSet { .. }
             | Self::ChannelPolicySet { .. }
+            | Self::DriftRaised { .. }
+            | Self::DriftSettled { .. }
             | Self::Told { .. }
             | Self::NumbersMissing { .. }
             | Self::Forgotten { .. } => none,

@@ -228,6 +228,8 @@ impl StockEvent {
             | Self::Barred { .. }
             | Self::Picked { .. }
             | Self::ChannelPolicySet { .. }
+            | Self::DriftRaised { .. }
+            | Self::DriftSettled { .. }
             | Self::Told { .. }
             | Self::NumbersMissing { .. }
             | Self::Forgotten { .. } => None,

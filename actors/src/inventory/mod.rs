@@ -23,6 +23,7 @@ pub mod holds;
 pub mod ledger;
 pub mod numbering;
 pub mod promise;
+pub mod reconcile;
 pub mod state;
 #[cfg(test)]
 mod tests;

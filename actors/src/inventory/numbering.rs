@@ -185,6 +185,13 @@ impl StockState {
         appendix.flat_map(|appendix| &appendix.numbering)
     }
 
+    /// Whether a number of a system is missing that may still come.
+    pub(super) fn misses_numbers(&self, source: &SystemName) -> bool {
+        let floor = self.told(source).through;
+        self.numbering(source)
+            .is_some_and(|numbering| numbering.gap(floor).is_some())
+    }
+
     /// Whether a system was asked to count again and has not done so.
     #[must_use]
     pub fn wants_resync(&self) -> bool {
@@ -285,6 +292,7 @@ fn fact(id: &StockId, state: &StockState, change: &StockCommand, now: Timestamp)
         | StockCommand::NoDemand { .. }
         | StockCommand::Promise(_)
         | StockCommand::Count(_)
+        | StockCommand::Reconcile(_)
         | StockCommand::Numbered { .. }
         | StockCommand::SetSafetyStock { .. }
         | StockCommand::SetChannelPolicy(_)

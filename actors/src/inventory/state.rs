@@ -6,6 +6,7 @@
 use super::allocation::ChannelBook;
 use super::backorder::Backorders;
 use super::numbering::{Numbering, Told};
+use super::reconcile::OpenDrift;
 use crate::ids::{DocumentId, HoldId, SystemName};
 use crate::quantity::{PositiveQuantity, Quantity};
 use crate::reference::LevelDetail;
@@ -90,6 +91,8 @@ pub struct Appendix {
     pub numbering: Vec<Numbering>,
     /// Which channels may take how much, and what they took; absent without such a policy.
     pub channels: Option<ChannelBook>,
+    /// A drift that waits for a person.
+    pub drift: Option<OpenDrift>,
 }
 
 impl Book {
@@ -112,6 +115,7 @@ impl Appendix {
             && self.told.is_empty()
             && self.numbering.is_empty()
             && self.channels.is_none()
+            && self.drift.is_none()
     }
 }
 
@@ -334,6 +338,7 @@ impl StockState {
             soft: self.soft(),
             shortfall: self.shortfall(),
             wants_resync: self.wants_resync(),
+            drift: self.open_drift().map(|open| open.drift),
             classes: self.class_levels(),
             unclassed: self.unclassed_level(),
         };

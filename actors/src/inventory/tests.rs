@@ -19,6 +19,7 @@ mod holds;
 mod ledger;
 mod numbering;
 mod promise;
+mod reconcile;
 
 struct Stock {
     state: StockState,

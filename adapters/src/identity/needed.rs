@@ -48,6 +48,7 @@ fn of_stock(command: &StockCommand) -> Scope {
         | StockCommand::Adjust { .. }
         | StockCommand::Return { .. }
         | StockCommand::Count(_)
+        | StockCommand::Reconcile(_)
         | StockCommand::Numbered { .. }
         | StockCommand::SetSafetyStock { .. }
         | StockCommand::SetChannelPolicy(_) => Scope::StockWrite,

@@ -444,6 +444,10 @@ pub struct StockLevelView {
     /// Whether numbered changes are missing, so that the stock should be counted again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub resync_wanted: bool,
+    /// How much more another system sees, where a person must settle it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<SignedUnits>")]
+    pub drift: Option<Quantity>,
     /// What each class of channels is shown; absent where there are no classes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<ClassLevelView>,
@@ -499,6 +503,7 @@ impl From<StockLevel> for StockLevelView {
             soft: detail.soft,
             shortfall: detail.shortfall,
             resync_wanted: detail.wants_resync,
+            drift: detail.drift,
             classes: detail.classes.into_iter().map(Into::into).collect(),
             version: level.sequence.0,
         }
@@ -908,6 +913,10 @@ impl CommandResult {
             StockReply::Picked => Self::default(),
             StockReply::Accepted { available, .. } | StockReply::Level { available, .. } => Self {
                 available: Some(available),
+                ..Self::default()
+            },
+            StockReply::Reconciled { drift, verdict } => Self {
+                reason: Some(format!("drift {drift}, {verdict}")),
                 ..Self::default()
             },
             StockReply::Promised(promise) => Self {

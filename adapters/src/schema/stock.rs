@@ -15,8 +15,9 @@ use lockstep_actors::inventory::command::{
 use lockstep_actors::inventory::count::StockCount;
 use lockstep_actors::inventory::holds::{HoldChange, HoldLines, MAX_LINES as MAX_HELD_LINES};
 use lockstep_actors::inventory::numbering::ChangeNumber;
+use lockstep_actors::inventory::reconcile::Snapshot;
 use lockstep_actors::inventory::state::Stage;
-use lockstep_actors::money::Percent;
+use lockstep_actors::money::{Percent, Price};
 use lockstep_actors::quantity::{PositiveQuantity, Quantity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,7 +41,7 @@ pub struct StockEvent {
     pub warehouse: WarehouseCode,
     /// The sender's number of this receipt, adjustment, return or shipment of this SKU in this warehouse: one more than
     /// that of the one before. Such a change is taken once and in any order, whether the stock is known to be there or
-    /// not; missing numbers are reported. Of a count: the last number that it includes.
+    /// not; missing numbers are reported. Of a count or snapshot: the last number that it includes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<ChangeNumber>,
     /// What happened.
@@ -89,6 +90,19 @@ pub enum StockChange {
         /// orders up to it, what is reserved is added to the count. Runs of digits compare as numbers.
         #[serde(default, skip_serializing_if = "List::is_empty")]
         orders_through: List<OrderReference, 0, MAX_WATERMARKS>,
+    },
+    /// What another system sees is compared with the books: drift is tolerated, repaired, or raised to a person.
+    Snapshot {
+        /// The case, as the run of the reconciliation calls it.
+        #[schemars(with = "Code")]
+        case: DocumentId,
+        /// What is there, damaged and quarantined included.
+        #[serde(deserialize_with = "not_negative")]
+        #[schemars(with = "Units")]
+        on_hand: Quantity,
+        /// What a unit is worth, if that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unit_value: Option<Amount>,
     },
     /// Goods come back from a customer.
     Return {
@@ -447,7 +461,10 @@ impl Command for StockEvent {
             let reason = "only receipts, adjustments, returns, shipments and counts are numbered";
             return Err(DecodeError::field("body.sequence", reason));
         }
-        let counts = matches!(self.change, StockChange::Count { .. });
+        let counts = matches!(
+            self.change,
+            StockChange::Count { .. } | StockChange::Snapshot { .. }
+        );
         let command = self.change.into_command(source, self.sequence)?;
         let command = match self.sequence {
             Some(number) if !counts => StockCommand::Numbered {
@@ -467,6 +484,7 @@ impl StockChange {
             Self::Receipt { .. }
             | Self::Adjustment { .. }
             | Self::Count { .. }
+            | Self::Snapshot { .. }
             | Self::Return { .. }
             | Self::Ship { .. } => true,
             Self::Hold { .. }
@@ -517,6 +535,20 @@ impl StockChange {
                 })?,
                 through: sequence,
                 orders_through: watermarks(orders_through)?,
+            }),
+            Self::Snapshot {
+                case,
+                on_hand,
+                unit_value,
+            } => StockCommand::Reconcile(Snapshot {
+                case,
+                source: source.clone(),
+                on_hand,
+                through: sequence,
+                unit_value: unit_value
+                    .map(|value| Price::new(value.get()))
+                    .transpose()
+                    .map_err(|error| DecodeError::field("body.change.snapshot.unit_value", error))?,
             }),
             Self::Return {
                 quantity,

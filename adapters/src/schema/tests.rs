@@ -120,6 +120,10 @@ fn every_stock_change_becomes_its_command() {
             |c| matches!(c, StockCommand::Count(count) if count.orders_through[0].number() == "O-55"),
         ),
         (
+            json!({ "snapshot": { "case": "CASE-1", "on_hand": 240, "unit_value": "3.50" } }),
+            |c| matches!(c, StockCommand::Reconcile(snapshot) if snapshot.unit_value.is_some()),
+        ),
+        (
             json!({ "return": { "quantity": 1, "condition": "damaged", "document": "D",
             "order": { "channel": "shop", "number": "1" } } }),
             |c| matches!(c, StockCommand::Return { order: Some(_), .. }),

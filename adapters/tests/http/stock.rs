@@ -235,3 +235,25 @@ async fn s40_promises_name_dates_and_sources_for_many_lines() {
     assert_eq!(level(&rig).await["available"], 5);
     rig.stop().await;
 }
+
+#[actix_web::test]
+async fn s35_a_snapshot_is_compared_and_what_differs_is_repaired_or_raised() {
+    let rig = Rig::start().await;
+    let tell =
+        async |id: &str, change: Value| rig.post("/v1/stock-events", &event(id, &change)).await.ok().body;
+    tell("1", json!({ "receipt": { "quantity": 243, "document": "GR-1" } })).await;
+    let snapshot = |on_hand: u64| json!({ "snapshot": { "case": "CASE-1", "on_hand": on_hand } });
+    let repaired = tell("2", snapshot(240)).await;
+    assert_eq!(repaired["reason"], "drift -3, repaired: nothing here explains it");
+    let raised = tell("3", snapshot(200)).await;
+    assert_eq!(
+        raised["reason"],
+        "drift -40, raised to a person: nothing here explains it"
+    );
+    let now = level(&rig).await;
+    assert_eq!((&now["on_hand"], &now["drift"]), (&240.into(), &(-40).into()));
+    tell("4", json!({ "count": { "on_hand": 200, "version": 1 } })).await;
+    let now = level(&rig).await;
+    assert_eq!((&now["on_hand"], &now["drift"]), (&200.into(), &Value::Null));
+    rig.stop().await;
+}
