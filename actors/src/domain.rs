@@ -3,13 +3,16 @@
 use crate::governance::admit;
 use crate::governance::audit::SystemAudit;
 use crate::governance::record::OwnershipRecord;
-use crate::ids::{AgreementId, RateSource, Sku};
+use crate::ids::{AgreementId, Jurisdiction, RateSource, Sku};
 use crate::inventory::SkuWarehouse;
 use crate::orders::Order;
 use crate::pricing::agreement::Agreement;
 use crate::pricing::catalogue::Item;
 use crate::pricing::rates::RateTable;
-use crate::pricing::{CatalogueItem, CustomerContract, ExchangeRates, ListPrice, SharedAgreement};
+use crate::pricing::tax::TaxTable;
+use crate::pricing::{
+    CatalogueItem, CustomerContract, ExchangeRates, JurisdictionTaxes, ListPrice, SharedAgreement,
+};
 use crate::reference::{Published, PublishedPrices, Reference, StockLevel, publish_view};
 
 /// What readers outside the shards may see.
@@ -25,6 +28,8 @@ pub enum View {
     Agreement(Published<AgreementId, Agreement>),
     /// The exchange rates of a source.
     Rates(Published<RateSource, RateTable>),
+    /// What a jurisdiction takes.
+    Taxes(Published<Jurisdiction, TaxTable>),
 }
 
 lockstep_runtime::domain! {
@@ -36,6 +41,6 @@ lockstep_runtime::domain! {
     entities {
         Stock: SkuWarehouse, ListPrice: ListPrice, Contract: CustomerContract, Order: Order,
         Audit: SystemAudit, Ownership: OwnershipRecord,
-        Agreement: SharedAgreement, Item: CatalogueItem, Rates: ExchangeRates,
+        Agreement: SharedAgreement, Item: CatalogueItem, Rates: ExchangeRates, Taxes: JurisdictionTaxes,
     }
 }

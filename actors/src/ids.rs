@@ -135,6 +135,26 @@ text_name!(
     RateSource, "a source of exchange rates", 64
 );
 text_name!(
+    /// Who takes taxes: a state, a country.
+    Jurisdiction, "a tax jurisdiction", 64
+);
+text_name!(
+    /// Goods that are taxed alike.
+    TaxCategory, "a tax category", 64
+);
+text_name!(
+    /// Where freight costs the same.
+    FreightZone, "a freight zone", 64
+);
+text_name!(
+    /// What a customer shows to get a promotion.
+    CouponCode, "a coupon code", 64
+);
+text_name!(
+    /// Promotions of which a line gets only one.
+    ExclusiveGroup, "an exclusive group", 64
+);
+text_name!(
     /// A unit that goods are sold in besides their base unit, such as a case.
     UnitOfMeasure, "a unit of measure", 16
 );
@@ -186,7 +206,7 @@ macro_rules! named_entity {
 
 // The list prices of a SKU and its entry in the catalogue are an entity each, known by the SKU; so is the audit of a
 // system, known by the system.
-named_entity!(CustomerId, AgreementId, RateSource, Sku, SystemName);
+named_entity!(CustomerId, AgreementId, Jurisdiction, RateSource, Sku, SystemName);
 
 /// Decodes a name that is its own encoding; blanks around it would make two encodings of one name.
 fn exactly<T>(bytes: &[u8], new: impl Fn(&str) -> Result<T, InvalidName>) -> Option<T> {

@@ -144,7 +144,7 @@ impl fmt::Display for Money {
 }
 
 /// A unit price as a list or contract states it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Decimal")]
 pub struct Price(Decimal);
 

@@ -1,18 +1,20 @@
 //! The read models that everyone may look at without asking an entity: availability, list prices and catalogue by SKU,
-//! the agreements that stand behind contracts, and exchange rates.
+//! the agreements that stand behind contracts, exchange rates and
+//! taxes.
 //!
 //! Invariants: only [`publish_view`] writes, after the entry behind a view is durable; an older sequence never
 //! overwrites a newer one. 250,000 SKUs in 10 warehouses take about 130 MB.
 
 use crate::domain::View;
 use crate::governance::ownership::Ownership;
-use crate::ids::{AgreementId, ChannelName, ClassName, RateSource, Sku, WarehouseCode};
+use crate::ids::{AgreementId, ChannelName, ClassName, Jurisdiction, RateSource, Sku, WarehouseCode};
 use crate::orders::checks::OrderRules;
 use crate::orders::sourcing::Network;
 use crate::pricing::agreement::Agreement;
 use crate::pricing::catalogue::Item;
 use crate::pricing::list::ListRow;
 use crate::pricing::rates::RateTable;
+use crate::pricing::tax::TaxTable;
 use crate::quantity::Quantity;
 use dashmap::{DashMap, Entry};
 use foldhash::fast::RandomState;
@@ -207,6 +209,7 @@ pub struct Reference {
     items: Facts<Sku, Item>,
     agreements: Facts<AgreementId, Agreement>,
     rates: Facts<RateSource, RateTable>,
+    taxes: Facts<Jurisdiction, TaxTable>,
 }
 
 impl Reference {
@@ -299,6 +302,12 @@ impl Reference {
         self.rates.get(source).map(|entry| Arc::clone(&entry.1))
     }
 
+    /// What a jurisdiction takes.
+    #[must_use]
+    pub fn taxes(&self, jurisdiction: &Jurisdiction) -> Option<Arc<TaxTable>> {
+        self.taxes.get(jurisdiction).map(|entry| Arc::clone(&entry.1))
+    }
+
     /// Every SKU that has ever had stock, with the journal entry of its newest change. Takes a moment of each of the
     /// map's locks: for starts, not for every message.
     #[must_use]
@@ -343,6 +352,7 @@ pub fn publish_view(reference: &Reference, view: View) {
         View::Item(item) => put(&reference.items, item),
         View::Agreement(agreement) => put(&reference.agreements, agreement),
         View::Rates(rates) => put(&reference.rates, rates),
+        View::Taxes(taxes) => put(&reference.taxes, taxes),
     }
 }
 

@@ -11,7 +11,7 @@ use lockstep_actors::orders::command::{OrderLine, OrderRequest};
 use lockstep_actors::orders::sourcing::Sourcing;
 use lockstep_actors::orders::state::Policy;
 use lockstep_actors::pricing::ListPrice;
-use lockstep_actors::pricing::contract::{Contract, ContractState, Customers, QuoteRequest};
+use lockstep_actors::pricing::contract::{Contract, ContractState, Customers, QuoteRequest, Volume};
 use lockstep_actors::pricing::list::{Effective, ListPriceCommand, ListPriceState, ListRow};
 use lockstep_actors::pricing::resolve::{Detail, QuoteLine};
 use lockstep_actors::pricing::scale::{Break, Scale};
@@ -182,6 +182,7 @@ pub(crate) fn contract() -> (CustomerId, ContractState) {
     let state = ContractState {
         contract: Some(contract),
         version: 1,
+        volume: Volume::default(),
     };
     (CustomerId::new("C-1").unwrap(), state)
 }
@@ -190,6 +191,8 @@ pub(crate) fn quote(lines: u16) -> QuoteRequest {
     QuoteRequest {
         currency: currency(),
         rates: None,
+        coupons: Vec::new(),
+        zone: None,
         lines: (1..=lines)
             .map(|line| QuoteLine {
                 line,

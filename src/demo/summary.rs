@@ -108,7 +108,8 @@ async fn ask_orders(books: &Books, service: &Service) -> Result<Orders, Failure>
             | Reply::Ownership(_)
             | Reply::Agreement(_)
             | Reply::Item(_)
-            | Reply::Rates(_)) => {
+            | Reply::Rates(_)
+            | Reply::Taxes(_)) => {
                 return Err(failed(format!("order {key} answered {other:?}")));
             }
         }

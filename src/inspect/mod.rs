@@ -14,12 +14,14 @@ use lockstep_actors::domain::{Distributor, Message};
 use lockstep_actors::governance::audit::{AuditState, SystemAudit};
 use lockstep_actors::governance::record::{OwnershipRecord, TheRecord};
 use lockstep_actors::ids::{
-    AgreementId, CustomerId, InvalidName, OrderKey, RateSource, Sku, StockId, WarehouseCode,
+    AgreementId, CustomerId, InvalidName, Jurisdiction, OrderKey, RateSource, Sku, StockId, WarehouseCode,
 };
 use lockstep_actors::inventory::SkuWarehouse;
 use lockstep_actors::orders::Order;
 use lockstep_actors::orders::state::OrderState;
-use lockstep_actors::pricing::{CatalogueItem, CustomerContract, ExchangeRates, ListPrice, SharedAgreement};
+use lockstep_actors::pricing::{
+    CatalogueItem, CustomerContract, ExchangeRates, JurisdictionTaxes, ListPrice, SharedAgreement,
+};
 use lockstep_adapters::store::EmbeddedOpener;
 use lockstep_runtime::entity::{AddressedMessage, Entity, EntityId};
 use lockstep_runtime::history::{self, History};
@@ -77,6 +79,12 @@ pub(crate) enum Subject {
     Rates {
         /// Who publishes them.
         source: String,
+    },
+    /// What a jurisdiction takes, and its events.
+    #[command(after_help = "Example:\n  lockstep inspect taxes TX")]
+    Taxes {
+        /// Whose.
+        jurisdiction: String,
     },
     /// How many orders stand in which state.
     #[command(after_help = "Example:\n  lockstep inspect orders --json")]
@@ -165,6 +173,10 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Failure> {
         Subject::Rates { source } => {
             let source = named(RateSource::new(source))?;
             at_rest.entity::<ExchangeRates>(&source, &format!("exchange rates of {source}"))
+        }
+        Subject::Taxes { jurisdiction } => {
+            let jurisdiction = named(Jurisdiction::new(jurisdiction))?;
+            at_rest.entity::<JurisdictionTaxes>(&jurisdiction, &format!("taxes of {jurisdiction}"))
         }
         Subject::Orders => at_rest.orders(),
         Subject::Exceptions => exceptions::show(&at_rest),

@@ -291,6 +291,7 @@ fn refusal(reply: &Reply) -> Option<String> {
         | Reply::Ownership(_)
         | Reply::Agreement(_)
         | Reply::Item(_)
-        | Reply::Rates(_) => None,
+        | Reply::Rates(_)
+        | Reply::Taxes(_) => None,
     }
 }

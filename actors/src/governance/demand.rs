@@ -10,6 +10,7 @@ use crate::pricing::catalogue::ItemCommand;
 use crate::pricing::contract::ContractCommand;
 use crate::pricing::list::ListPriceCommand;
 use crate::pricing::rates::RateCommand;
+use crate::pricing::tax::TaxCommand;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -28,6 +29,12 @@ pub enum Attribute {
     /// Exchange rates.
     #[serde(rename = "price.rates")]
     PriceRates,
+    /// What jurisdictions take.
+    #[serde(rename = "price.tax")]
+    PriceTax,
+    /// What a customer has bought in the period of its rebates.
+    #[serde(rename = "price.volume")]
+    PriceVolume,
     /// Which channels may take how much.
     #[serde(rename = "stock.allocation")]
     StockAllocation,
@@ -74,11 +81,13 @@ pub enum Attribute {
 
 impl Attribute {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::PriceBase,
         Self::PriceCatalogue,
         Self::PriceContract,
         Self::PriceRates,
+        Self::PriceTax,
+        Self::PriceVolume,
         Self::StockAllocation,
         Self::StockAvailable,
         Self::StockDemand,
@@ -103,6 +112,8 @@ impl Attribute {
             Self::PriceCatalogue => "price.catalogue",
             Self::PriceContract => "price.contract",
             Self::PriceRates => "price.rates",
+            Self::PriceTax => "price.tax",
+            Self::PriceVolume => "price.volume",
             Self::StockAllocation => "stock.allocation",
             Self::StockAvailable => "stock.available",
             Self::StockDemand => "stock.demand",
@@ -127,10 +138,12 @@ impl Attribute {
             Self::PriceBase
             | Self::PriceCatalogue
             | Self::PriceContract
+            | Self::PriceTax
             | Self::StockDemand
             | Self::StockExpected => &[Operation::Create, Operation::Update],
             Self::PriceRates => &[Operation::Create],
-            Self::StockAllocation
+            Self::PriceVolume
+            | Self::StockAllocation
             | Self::StockOnHand
             | Self::StockSafety
             | Self::OrderBookingStatus
@@ -160,6 +173,8 @@ impl Attribute {
             | Self::PriceCatalogue
             | Self::PriceContract
             | Self::PriceRates
+            | Self::PriceTax
+            | Self::PriceVolume
             | Self::StockAllocation
             | Self::StockAvailable
             | Self::StockDemand
@@ -255,9 +270,11 @@ impl<'a> Demand<'a> {
             Message::Item(_, ItemCommand::Set { .. }) => Self::write(Attribute::PriceCatalogue, UPSERT),
             // A set of rates is written once.
             Message::Rates(_, RateCommand::Publish(_)) => Self::write(Attribute::PriceRates, CREATE),
+            Message::Taxes(_, TaxCommand::Set(_)) => Self::write(Attribute::PriceTax, UPSERT),
             Message::Agreement(_, AgreementCommand::Show)
             | Message::Item(_, ItemCommand::Show)
             | Message::Rates(_, RateCommand::Show)
+            | Message::Taxes(_, TaxCommand::Show)
             | Message::Audit(..)
             | Message::Ownership(..) => Self::Nothing,
         }
@@ -325,6 +342,7 @@ fn of_contract(command: &ContractCommand) -> Demand<'_> {
     match command {
         ContractCommand::Quote(_) | ContractCommand::Show => Demand::Nothing,
         ContractCommand::Upsert { .. } => Demand::write(Attribute::PriceContract, UPSERT),
+        ContractCommand::ReportVolume(_) => Demand::write(Attribute::PriceVolume, UPDATE),
         ContractCommand::PriceOrder { .. } => Demand::Inside {
             attribute: Attribute::OrderRequest,
         },

@@ -19,7 +19,7 @@ const ROLES: [(&str, &[&str]); 5] = [
 
 type Row = (Attribute, Operation, &'static [&'static str]);
 
-const OWNERS: [Row; 24] = [
+const OWNERS: [Row; 27] = [
     (
         Attribute::PriceBase,
         Operation::Create,
@@ -45,6 +45,17 @@ const OWNERS: [Row; 24] = [
         Operation::Create,
         &["erp", "operator", "pricing"],
     ),
+    (
+        Attribute::PriceTax,
+        Operation::Create,
+        &["erp", "operator", "pricing"],
+    ),
+    (
+        Attribute::PriceTax,
+        Operation::Update,
+        &["erp", "operator", "pricing"],
+    ),
+    (Attribute::PriceVolume, Operation::Update, &["erp", "operator"]),
     (
         Attribute::PriceContract,
         Operation::Create,

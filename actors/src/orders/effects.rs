@@ -59,7 +59,7 @@ pub struct BookingRequest {
     pub currency: Currency,
     /// What.
     pub lines: Vec<BookingLine>,
-    /// The sum of the lines as ordered.
+    /// What is to be paid: the lines as ordered, less the order's discount, with freight, surcharges and tax.
     pub total: Money,
 }
 

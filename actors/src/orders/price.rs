@@ -34,6 +34,8 @@ pub(super) fn ask_for_price(flow: &mut Flow<'_>) {
             customers: request.customers,
             detail: Detail::Waterfall,
             rates: None,
+            coupons: Vec::new(),
+            zone: None,
         },
     };
     let customer = request.customer.clone();

@@ -260,7 +260,7 @@ impl World {
                 self.contracts.insert(id, state);
                 reply.unwrap().into()
             }
-            Message::Agreement(..) | Message::Item(..) | Message::Rates(..) => {
+            Message::Agreement(..) | Message::Item(..) | Message::Rates(..) | Message::Taxes(..) => {
                 panic!("orders ask nothing of {message:?}")
             }
             Message::Order(id, command) => {

@@ -3,6 +3,7 @@
 //! A contract stands on an agreement, that on its parent, and so on; at the very back stands [`HOUSE`], for everyone.
 //! Invariant: a version is written once; an older or equal one is ignored.
 
+use super::charge::{self, Charge};
 use super::ending::{self, PriceEnding};
 use super::list::PriceRefusal;
 use super::term::{Precedence, Terms};
@@ -35,6 +36,8 @@ pub struct Agreement {
     pub terms: Terms,
     /// How unit prices end, each currency once; the nearest level that says so for a currency counts.
     pub endings: Vec<PriceEnding>,
+    /// Rules on orders as a whole. They count only in this currency.
+    pub charges: Vec<Charge>,
 }
 
 /// An agreement as the entity keeps it.
@@ -167,6 +170,7 @@ fn check(id: &AgreementId, agreement: &Agreement) -> Result<(), PriceRefusal> {
     }
     agreement.terms.check()?;
     ending::check(&agreement.endings)?;
+    charge::check(&agreement.charges)?;
     agreement
         .precedence
         .map_or(Ok(()), |precedence| precedence.check())

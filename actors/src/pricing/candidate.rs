@@ -102,6 +102,15 @@ impl Candidate<'_> {
         if let Some(minimum) = conditions.minimum.filter(|minimum| units < minimum.units()) {
             return Err(Missed::BelowMinimum { minimum });
         }
+        if let Some(coupon) = conditions
+            .coupon
+            .as_ref()
+            .filter(|coupon| !desk.coupons.contains(coupon))
+        {
+            return Err(Missed::NoCoupon {
+                coupon: coupon.clone(),
+            });
+        }
         match conditions.maximum {
             Some(Maximum::WholeLine(maximum)) if units > maximum.units() => {
                 Err(Missed::AboveMaximum { maximum })

@@ -4,7 +4,7 @@
 
 use super::list::PriceRefusal;
 use crate::domain::{Distributor, View};
-use crate::ids::{BrandId, CategoryId, ProductId, Sku, UnitOfMeasure};
+use crate::ids::{BrandId, CategoryId, ProductId, Sku, TaxCategory, UnitOfMeasure};
 use crate::money::{Currency, Price};
 use crate::quantity::PositiveQuantity;
 use crate::reference::Published;
@@ -30,6 +30,10 @@ pub struct Item {
     pub categories: SmallVec<[CategoryId; 1]>,
     /// What one base unit costs its distributor.
     pub cost: Option<Cost>,
+    /// What one base unit weighs, in grams.
+    pub grams: u32,
+    /// How it is taxed; none for the jurisdiction's standard.
+    pub tax: Option<TaxCategory>,
     /// The units it is sold in besides its base unit, and how many base units each is.
     pub units: SmallVec<[(UnitOfMeasure, PositiveQuantity); 1]>,
 }

@@ -4,20 +4,26 @@
 //! whoever asks demands a known customer.
 
 use super::agreement::HOUSE;
+use super::charge::{self, Charge};
 use super::ending::{self, PriceEnding};
+use super::exact::{LIMIT, PLACES};
 use super::list::PriceRefusal;
 use super::resolve::{Detail, PricedLine, Quote, QuoteLine, QuoteRefusal, resolve};
+use super::tax::TaxProfile;
 use super::term::{Precedence, Terms};
 use crate::domain::Distributor;
-use crate::ids::{AgreementId, CustomerId, ListId, OrderKey, RateSource, RuleId};
+use crate::ids::{AgreementId, CouponCode, CustomerId, FreightZone, ListId, OrderKey, RateSource, RuleId};
 use crate::money::{Currency, RoundingMode};
 use crate::orders::command::{OrderCommand, Priced};
 use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency};
 use lockstep_runtime::time::Timestamp;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 /// The list of customers without a contract.
 pub const DEFAULT_LIST: &str = "standard";
+/// How many coupons may be shown at once.
+pub const MAX_COUPONS: usize = 8;
 
 /// What is agreed with a customer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +42,12 @@ pub struct Contract {
     pub terms: Terms,
     /// How unit prices end, each currency once; the nearest level that says so for a currency counts.
     pub endings: Vec<PriceEnding>,
+    /// Rules on orders as a whole. They count only in this currency.
+    pub charges: Vec<Charge>,
+    /// How the customer is taxed; none for not at all.
+    pub tax: Option<TaxProfile>,
+    /// Where freight goes to, unless a request says otherwise.
+    pub zone: Option<FreightZone>,
     /// How it rounds.
     pub rounding: Rounding,
     /// Whether the customer may buy.
@@ -53,6 +65,9 @@ impl Contract {
             precedence: None,
             terms: Terms::default(),
             endings: Vec::new(),
+            charges: Vec::new(),
+            tax: None,
+            zone: None,
             rates: None,
             rounding: Rounding::default(),
             status: ContractStatus::Active,
@@ -97,6 +112,17 @@ pub struct ContractState {
     pub contract: Option<Contract>,
     /// Its version.
     pub version: u64,
+    /// What the customer has bought in the period of its rebates, as the ERP reports it.
+    pub volume: Volume,
+}
+
+/// What a customer has bought in the period of its rebates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// The value, in the contract's currency.
+    pub value: Decimal,
+    /// The report's version; 0 before the first.
+    pub version: u64,
 }
 
 /// What someone wants of a contract.
@@ -110,6 +136,8 @@ pub enum ContractCommand {
         /// Its version; an older or equal one is ignored.
         version: u64,
     },
+    /// The customer has bought so much in the period of its rebates; an older or equal version is ignored.
+    ReportVolume(Volume),
     /// What would this cost? Changes nothing.
     Quote(QuoteRequest),
     /// What does this order cost? The order is told.
@@ -134,6 +162,10 @@ pub struct QuoteRequest {
     pub rates: Option<RuleId>,
     /// What, at most [`crate::orders::state::MAX_LINES`].
     pub lines: Vec<QuoteLine>,
+    /// The coupons that are shown, at most [`MAX_COUPONS`].
+    pub coupons: Vec<CouponCode>,
+    /// Where it goes to; none for where the contract says.
+    pub zone: Option<FreightZone>,
     /// As of when; none for the moment of the decision.
     pub as_of: Option<Timestamp>,
     /// Whom it may be for.
@@ -159,10 +191,12 @@ pub enum ContractEvent {
     /// It was agreed or changed.
     Agreed {
         /// The whole contract.
-        contract: Contract,
+        contract: Box<Contract>,
         /// Its version.
         version: u64,
     },
+    /// How much was bought was reported.
+    VolumeReported(Volume),
 }
 
 /// What is answered.
@@ -214,6 +248,7 @@ impl Entity for CustomerContract {
     ) -> Decision<Self> {
         match command {
             ContractCommand::Upsert { contract, version } => upsert(state, contract, *version),
+            ContractCommand::ReportVolume(volume) => report_volume(state, *volume),
             ContractCommand::Quote(request) => Decision::answer(quote(id, state, request, context)),
             ContractCommand::PriceOrder {
                 order,
@@ -225,9 +260,13 @@ impl Entity for CustomerContract {
     }
 
     fn apply(state: &mut ContractState, event: &ContractEvent) {
-        let ContractEvent::Agreed { contract, version } = event;
-        state.contract = Some(contract.clone());
-        state.version = *version;
+        match event {
+            ContractEvent::Agreed { contract, version } => {
+                state.contract = Some((**contract).clone());
+                state.version = *version;
+            }
+            ContractEvent::VolumeReported(volume) => state.volume = *volume,
+        }
     }
 }
 
@@ -239,10 +278,21 @@ fn upsert(state: &ContractState, contract: &Contract, version: u64) -> Decision<
         return Decision::answer(ContractReply::Refused(refusal));
     }
     let agreed = ContractEvent::Agreed {
-        contract: contract.clone(),
+        contract: Box::new(contract.clone()),
         version,
     };
     Decision::event(agreed, ContractReply::Accepted)
+}
+
+fn report_volume(state: &ContractState, volume: Volume) -> Decision<CustomerContract> {
+    if volume.version <= state.volume.version {
+        let known = state.volume.version;
+        return Decision::answer(ContractReply::Stale { known });
+    }
+    if volume.value < Decimal::ZERO || volume.value > LIMIT || volume.value.scale() > PLACES {
+        return Decision::answer(ContractReply::Refused(PriceRefusal::VolumeOutOfRange));
+    }
+    Decision::event(ContractEvent::VolumeReported(volume), ContractReply::Accepted)
 }
 
 fn check(contract: &Contract) -> Result<(), PriceRefusal> {
@@ -255,6 +305,14 @@ fn check(contract: &Contract) -> Result<(), PriceRefusal> {
     }
     contract.terms.check()?;
     ending::check(&contract.endings)?;
+    charge::check(&contract.charges)?;
+    if let Some(TaxProfile {
+        exemption: Some(exemption),
+        ..
+    }) = &contract.tax
+    {
+        exemption.effective.check()?;
+    }
     contract
         .precedence
         .map_or(Ok(()), |precedence| precedence.check())

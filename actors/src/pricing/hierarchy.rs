@@ -1,6 +1,7 @@
 //! The levels that stand behind a customer: the contract itself, then agreement after agreement, at last the house.
 
 use super::agreement::{Agreement, HOUSE, MAX_LEVELS};
+use super::charge::Charge;
 use super::contract::{Contract, DEFAULT_LIST};
 use super::ending::PriceEnding;
 use super::resolve::QuoteRefusal;
@@ -19,6 +20,7 @@ pub(super) type Behind = SmallVec<[Arc<Agreement>; MAX_LEVELS + 1]>;
 pub(super) struct Level<'a> {
     pub(super) terms: &'a Terms,
     pub(super) currency: Currency,
+    pub(super) charges: &'a [Charge],
 }
 
 /// All that is agreed with a customer, the nearest level first.
@@ -66,10 +68,12 @@ impl<'a> Hierarchy<'a> {
         let own = Level {
             terms: &contract.terms,
             currency: contract.currency,
+            charges: &contract.charges,
         };
         let shared = behind.iter().map(|agreement| Level {
             terms: &agreement.terms,
             currency: agreement.currency,
+            charges: &agreement.charges,
         });
         let lists = behind.iter().map(|agreement| agreement.base_list.as_ref());
         let list = std::iter::once(contract.base_list.as_ref())

@@ -12,7 +12,7 @@ use super::rates::RateSet;
 use super::resolve::{Detail, MAX_LINE_QUANTITY, PricedLine, QuoteLine, QuoteRefusal, Step, StepKind};
 use super::stage::{Standing, choose, outcome};
 use super::term::{Inheritance, Stage, Term};
-use crate::ids::{RuleId, Sku};
+use crate::ids::{CouponCode, RuleId, Sku};
 use crate::money::{Currency, RoundingMode};
 use crate::quantity::PositiveQuantity;
 use lockstep_runtime::time::Timestamp;
@@ -28,6 +28,9 @@ pub(super) struct Desk<'a> {
     pub(super) currency: Currency,
     /// How currencies are converted, if they are.
     pub(super) rates: Option<&'a RateSet>,
+    /// What the customer has bought in the period of its rebates.
+    pub(super) volume: Decimal,
+    pub(super) coupons: &'a [CouponCode],
     pub(super) as_of: Timestamp,
     pub(super) detail: Detail,
 }
@@ -152,6 +155,8 @@ pub(super) fn price_line(
         unit_price: waterfall.steps.last().map_or(Decimal::ZERO, |step| step.unit),
         amount: waterfall.amount,
         waterfall: waterfall.steps,
+        order_discount: Decimal::ZERO,
+        tax: None,
         flags,
         near_misses: match desk.detail {
             Detail::Waterfall => Vec::new(),

@@ -226,6 +226,24 @@ pub enum PriceRefusal {
         super::catalogue::MAX_UNITS
     )]
     UnitsOfMeasure,
+    /// A volume that cannot be.
+    #[error("a volume must be between 0 and {}", super::exact::LIMIT)]
+    VolumeOutOfRange,
+    /// Too many rates.
+    #[error("at most {} tax rates in one jurisdiction", super::tax::MAX_RATES)]
+    TooManyTaxRates,
+    /// Too many rules on orders.
+    #[error("at most {} charges in one contract or agreement", super::charge::MAX_CHARGES)]
+    TooManyCharges,
+    /// Tiers that are not in order.
+    #[error(
+        "rule {rule}: tiers must start at zero and rise, at most {} of them",
+        super::rebate::MAX_TIERS
+    )]
+    RebateTiers {
+        /// Which.
+        rule: RuleId,
+    },
     /// Too many categories.
     #[error("at most {} categories for one SKU", super::catalogue::MAX_CATEGORIES)]
     TooManyCategories,

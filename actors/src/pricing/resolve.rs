@@ -14,12 +14,16 @@
 //! in which terms were loaded never matters.
 
 use super::bound::PriceFlag;
-use super::contract::{Contract, ContractState, ContractStatus, Customers, QuoteRequest};
+use super::contract::{Contract, ContractState, ContractStatus, Customers, MAX_COUPONS, QuoteRequest};
 use super::hierarchy::{Hierarchy, behind};
 use super::line::{Desk, price_line};
+use super::order_total::{Cargo, add_up};
 use super::rates::{RateSet, RateTable};
-use crate::ids::{AgreementId, CustomerId, RateSource, RuleId, Sku, UnitOfMeasure};
-use crate::money::{Currency, Money};
+use super::tax::TaxLevel;
+use crate::ids::{
+    AgreementId, CouponCode, CustomerId, DocumentId, Jurisdiction, RateSource, RuleId, Sku, UnitOfMeasure,
+};
+use crate::money::{Currency, Money, Percent};
 use crate::orders::state::MAX_LINES;
 use crate::quantity::PositiveQuantity;
 use crate::reference::Reference;
@@ -59,7 +63,17 @@ pub struct QuoteLine {
 pub struct Quote {
     /// The lines, as asked for.
     pub lines: Vec<PricedLine>,
-    /// Their sum.
+    /// From the sum of the lines' amounts to the total; each step begins where the one before ended, the first at zero.
+    pub order: Vec<OrderStep>,
+    /// What it is taxed; in gross prices this is told, and nothing comes on top.
+    pub taxes: Vec<TaxedAmount>,
+    /// The certificate that frees it from tax, if one does.
+    pub exemption: Option<DocumentId>,
+    /// How the customer is taxed, if at all.
+    pub tax_level: Option<TaxLevel>,
+    /// What accrues for the customer, not on the invoice.
+    pub rebates: Vec<Accrual>,
+    /// What is to be paid.
     pub total: Money,
     /// The contract's version; 0 for a customer without one.
     pub contract_version: u64,
@@ -67,6 +81,65 @@ pub struct Quote {
     pub as_of: Timestamp,
     /// How it came from the contract's currency into the one that was asked for; none if they are the same.
     pub conversion: Option<Conversion>,
+}
+
+/// A step from the lines to the total.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderStep {
+    /// What kind of step.
+    pub kind: OrderStepKind,
+    /// The rule that made it; none for the sum of the lines.
+    pub rule: Option<RuleId>,
+    /// The rule's version.
+    pub version: u64,
+    /// The order's amount before it.
+    pub before: Decimal,
+    /// The order's amount after it.
+    pub after: Decimal,
+}
+
+/// What kind of step from the lines to the total.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OrderStepKind {
+    /// The sum of the lines' amounts.
+    Goods,
+    /// The order's discount, spread over the lines.
+    Discount,
+    /// Freight.
+    Freight,
+    /// A surcharge.
+    Surcharge,
+    /// Tax.
+    Tax,
+}
+
+/// What is taxed alike, and how much.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaxedAmount {
+    /// The rate.
+    pub rule: RuleId,
+    /// The version of the table.
+    pub version: u64,
+    /// How much.
+    pub percent: Percent,
+    /// Of what.
+    pub base: Decimal,
+    /// The tax.
+    pub amount: Decimal,
+}
+
+/// A rebate that accrues.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accrual {
+    /// The rule.
+    pub rule: RuleId,
+    /// Its version.
+    pub version: u64,
+    /// Of which value of goods.
+    pub base: Decimal,
+    /// How much.
+    pub amount: Decimal,
 }
 
 /// How prices came from one currency into another.
@@ -97,6 +170,10 @@ pub struct PricedLine {
     pub amount: Decimal,
     /// How it came about; each step begins where the one before ended, the first at zero.
     pub waterfall: Vec<Step>,
+    /// Its share of the order's discount, not yet taken off the amount.
+    pub order_discount: Decimal,
+    /// The tax on it, or in it, if tax is rounded by line.
+    pub tax: Option<Decimal>,
     /// What someone should know about it.
     pub flags: Vec<PriceFlag>,
     /// Which rules nearly applied; empty unless asked for.
@@ -135,6 +212,12 @@ pub enum Missed {
     BelowMinimum {
         /// The smallest quantity.
         minimum: PositiveQuantity,
+    },
+    /// Its coupon was not shown.
+    #[error("it is for who shows coupon {coupon}")]
+    NoCoupon {
+        /// Which.
+        coupon: CouponCode,
     },
     /// The line is too large.
     #[error("it is for at most {maximum} units")]
@@ -182,6 +265,7 @@ impl Missed {
             Self::NotYet { .. } => "not-yet",
             Self::Over { .. } => "over",
             Self::BelowMinimum { .. } => "below-minimum",
+            Self::NoCoupon { .. } => "no-coupon",
             Self::AboveMaximum { .. } => "above-maximum",
             Self::OtherCurrency { .. } => "other-currency",
             Self::NoCost => "no-cost",
@@ -311,6 +395,17 @@ pub enum QuoteRefusal {
         /// Why.
         flag: PriceFlag,
     },
+    /// The customer's jurisdiction takes something, but nobody says how much.
+    #[error("no tax rate of {jurisdiction} for {category} goods")]
+    NoTaxRate {
+        /// Whose.
+        jurisdiction: Jurisdiction,
+        /// For which goods.
+        category: String,
+    },
+    /// Too many coupons.
+    #[error("at most {} coupons at once", super::contract::MAX_COUPONS)]
+    TooManyCoupons,
     /// Too many lines or none.
     #[error("between 1 and {MAX_LINES} lines, not {lines}")]
     Lines {
@@ -353,6 +448,9 @@ pub fn resolve(
             lines: request.lines.len() as u64,
         });
     }
+    if request.coupons.len() > MAX_COUPONS {
+        return Err(QuoteRefusal::TooManyCoupons);
+    }
     let fallback;
     let contract = match &state.contract {
         Some(contract) => contract,
@@ -374,28 +472,42 @@ pub fn resolve(
         hierarchy: Hierarchy::of(contract, &behind, request.currency),
         currency: request.currency,
         rates: rates(contract, request, table.as_deref(), as_of)?,
+        volume: state.volume.value,
+        coupons: &request.coupons,
         as_of,
         detail: request.detail,
     };
-    let lines = request
+    let mut cargo = Vec::with_capacity(request.lines.len());
+    let mut lines = request
         .lines
         .iter()
         .map(|line| {
             let prices = reference.list_prices(&line.sku);
             let item = reference.item(&line.sku);
+            cargo.push(Cargo {
+                grams: item.as_ref().map_or(0, |item| item.grams.into()),
+                tax: item.as_ref().and_then(|item| item.tax.clone()),
+            });
             let rows = prices.as_ref().map_or(&[][..], |prices| &prices.rows);
             price_line(&desk, line, rows, item.as_deref())
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let total = lines
-        .iter()
-        .try_fold(Decimal::ZERO, |sum, line| sum.checked_add(line.amount))
-        .filter(|total| *total <= super::exact::LIMIT)
-        .ok_or(QuoteRefusal::Overflow)?;
+    let zone = request.zone.as_ref().or(contract.zone.as_ref());
+    let order = add_up(&desk, zone, &mut lines, &cargo, reference)?;
+    let exemption = contract
+        .tax
+        .as_ref()
+        .and_then(|profile| profile.exemption.as_ref());
+    let exemption = exemption.filter(|exemption| exemption.effective.at(as_of));
     Ok(Quote {
         lines,
+        order: order.steps,
+        taxes: order.taxes,
+        exemption: exemption.map(|exemption| exemption.certificate.clone()),
+        tax_level: contract.tax.as_ref().map(|profile| profile.level),
+        rebates: order.rebates,
         total: Money {
-            amount: total,
+            amount: order.total,
             currency: request.currency,
         },
         contract_version: state.version,

@@ -110,7 +110,12 @@ pub(super) fn choose<'a>(
 ) -> Result<Chosen<'a>> {
     let mut able = Ranked::new();
     for candidate in ranked {
-        if is_able(candidate.term, standing)? {
+        let group = candidate.term.group();
+        let is_taken = group.is_some()
+            && able
+                .iter()
+                .any(|other: &Candidate<'_>| other.term.group() == group);
+        if !is_taken && is_able(candidate.term, standing)? {
             able.push(*candidate);
         }
     }

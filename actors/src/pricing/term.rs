@@ -5,7 +5,7 @@
 
 use super::list::{Effective, PriceRefusal};
 use super::scale::Scale;
-use crate::ids::{BrandId, CategoryId, ProductId, RuleId, Sku};
+use crate::ids::{BrandId, CategoryId, CouponCode, ExclusiveGroup, ProductId, RuleId, Sku};
 use crate::money::{Markup, Percent, Price};
 use crate::quantity::PositiveQuantity;
 use rust_decimal::Decimal;
@@ -109,7 +109,7 @@ pub enum Breach {
 }
 
 /// What few terms have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conditions {
     /// The higher comes first; 0 unless said.
     pub priority: u16,
@@ -119,6 +119,10 @@ pub struct Conditions {
     pub minimum: Option<PositiveQuantity>,
     /// The largest.
     pub maximum: Option<Maximum>,
+    /// The coupon that must be shown.
+    pub coupon: Option<CouponCode>,
+    /// Of the terms of a group, a stage applies only the first in rank that can be applied.
+    pub group: Option<ExclusiveGroup>,
 }
 
 /// The largest quantity that a term is for.
@@ -262,6 +266,12 @@ impl Term {
         self.conditions
             .as_ref()
             .map_or_else(Stacking::default, |conditions| conditions.stacking)
+    }
+
+    /// Of whose terms a stage applies only one.
+    #[must_use]
+    pub fn group(&self) -> Option<&ExclusiveGroup> {
+        self.conditions.as_ref()?.group.as_ref()
     }
 
     /// How many units of a line get it.

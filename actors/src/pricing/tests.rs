@@ -1,5 +1,7 @@
 //! The worked examples of `docs/pricing.md`, and what is refused.
 
+mod order;
+
 use super::agreement::{Agreement, HOUSE};
 use super::bound::PriceFlag;
 use super::catalogue::{Cost, Item};
@@ -91,6 +93,7 @@ impl Term {
 /// A customer, what stands behind it, and one SKU.
 struct Case {
     contract: Contract,
+    volume: Volume,
     reference: Reference,
 }
 
@@ -113,6 +116,7 @@ impl Case {
         publish_view(&reference, View::Prices(prices));
         Self {
             contract: Contract::none(currency("EUR")),
+            volume: Volume::default(),
             reference,
         }
     }
@@ -196,6 +200,7 @@ impl Case {
             precedence: None,
             terms: terms.into().into(),
             endings: Vec::new(),
+            charges: Vec::new(),
         };
         let published = Published {
             id: AgreementId::new(id).unwrap(),
@@ -232,6 +237,8 @@ impl Case {
         QuoteRequest {
             currency: self.contract.currency,
             rates: None,
+            coupons: Vec::new(),
+            zone: None,
             lines: vec![QuoteLine {
                 line: 1,
                 sku: sku(),
@@ -248,11 +255,12 @@ impl Case {
         let state = ContractState {
             contract: Some(self.contract.clone()),
             version: 1,
+            volume: self.volume,
         };
         let (customer, now) = (CustomerId::new("C").unwrap(), Timestamp::from_millis(at));
         let quote = resolve(&customer, &state, request, now, &self.reference)?;
-        assert!(adds_up(&quote.lines[0]), "{quote:?}");
-        assert_eq!(quote.total.amount, quote.lines[0].amount);
+        assert!(quote.lines.iter().all(adds_up), "{quote:?}");
+        assert!(order_adds_up(&quote), "{quote:?}");
         Ok(quote)
     }
 
@@ -282,6 +290,26 @@ fn adds_up(line: &PricedLine) -> bool {
         reached = step.after;
         joined
     }) && reached == line.amount
+}
+
+/// The steps of the order lead from nothing over the lines to the total, and each line's share is in them.
+fn order_adds_up(quote: &Quote) -> bool {
+    let mut reached = Decimal::ZERO;
+    let joined = quote.order.iter().all(|step| {
+        let joined = step.before == reached;
+        reached = step.after;
+        joined
+    });
+    let sum = |of: fn(&PricedLine) -> Decimal| quote.lines.iter().map(of).sum::<Decimal>();
+    let discount = quote
+        .order
+        .iter()
+        .find(|step| step.kind == OrderStepKind::Discount);
+    let taken = discount.map_or(Decimal::ZERO, |step| step.before - step.after);
+    joined
+        && reached == quote.total.amount
+        && quote.order[0].after == sum(|line| line.amount)
+        && taken == sum(|line| line.order_discount)
 }
 
 #[test]
@@ -550,6 +578,7 @@ fn s15_a_held_price_is_not_ordered() {
     let state = ContractState {
         contract: Some(case.contract.clone()),
         version: 1,
+        volume: Volume::default(),
     };
     let command = ContractCommand::PriceOrder {
         order: OrderKey::new("web", "1").unwrap(),

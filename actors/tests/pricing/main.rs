@@ -10,13 +10,18 @@
 )]
 
 mod oracle;
+mod order_oracle;
 mod tenants;
 mod world;
 
-use lockstep_actors::ids::CustomerId;
-use lockstep_actors::pricing::contract::{ContractState, Customers, QuoteRequest};
-use lockstep_actors::pricing::resolve::{Detail, QuoteLine, QuoteRefusal, resolve};
+use lockstep_actors::ids::{CustomerId, Sku};
+use lockstep_actors::pricing::contract::{ContractState, Customers, QuoteRequest, Volume};
+use lockstep_actors::pricing::resolve::{
+    Detail, OrderStepKind, Quote, QuoteLine, QuoteRefusal, TaxedAmount, resolve,
+};
 use lockstep_actors::quantity::PositiveQuantity;
+use lockstep_actors::reference::Reference;
+use order_oracle::{OracleLine, OracleOrder};
 use std::collections::BTreeMap;
 use world::{Random, World, skus};
 
@@ -29,41 +34,99 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
-/// Prices a line of every SKU in the world of a seed, both ways. Counts the steps seen.
+/// Prices a line of every SKU in the world of a seed, and all of them as one order, both ways. Counts the steps seen.
 fn compare(seed: u64, seen: &mut BTreeMap<&'static str, u64>) -> u64 {
     let mut random = Random(seed);
     let world = World::new(&mut random);
-    let reference = world.reference();
-    let state = ContractState {
-        contract: Some(world.contract.clone()),
-        version: 1,
-    };
+    let ask = Ask::of(&world);
+    let mut lines = Vec::new();
     for sku in skus() {
         let units = if random.chance(90) {
             random.units(20)
         } else {
             random.units(9_999)
         };
+        if let Some(amount) = ask.compare_line(seed, &sku, units, seen) {
+            lines.push(OracleLine { sku, units, amount });
+        }
+    }
+    if !lines.is_empty() {
+        ask.compare_order(seed, &lines, seen);
+    }
+    skus().len() as u64
+}
+
+/// A world, and how the resolver is asked about it.
+struct Ask<'a> {
+    world: &'a World,
+    reference: Reference,
+    state: ContractState,
+}
+
+impl<'a> Ask<'a> {
+    fn of(world: &'a World) -> Self {
+        let volume = Volume {
+            value: world.bought,
+            version: 1,
+        };
+        let state = ContractState {
+            contract: Some(world.contract.clone()),
+            version: 1,
+            volume,
+        };
+        Self {
+            world,
+            reference: world.reference(),
+            state,
+        }
+    }
+
+    fn resolve(&self, lines: &[(&Sku, i64)]) -> Result<Quote, QuoteRefusal> {
+        let line = |(number, (sku, units)): (u16, &(&Sku, i64))| QuoteLine {
+            line: number,
+            sku: (*sku).clone(),
+            quantity: PositiveQuantity::new(*units).unwrap(),
+            unit: None,
+        };
         let request = QuoteRequest {
-            currency: world.asked,
+            currency: self.world.asked,
             rates: None,
-            lines: vec![QuoteLine {
-                line: 1,
-                sku: sku.clone(),
-                quantity: PositiveQuantity::new(units).unwrap(),
-                unit: None,
-            }],
-            as_of: Some(world.at),
+            coupons: self.world.coupons.clone(),
+            zone: self.world.zone.clone(),
+            lines: (1..).zip(lines).map(line).collect(),
+            as_of: Some(self.world.at),
             customers: Customers::Known,
             detail: Detail::Waterfall,
         };
         let customer = CustomerId::new("C").unwrap();
-        let found = resolve(&customer, &state, &request, world.at, &reference);
-        match (oracle::steps(&world, &sku, units), found) {
+        resolve(&customer, &self.state, &request, self.world.at, &self.reference)
+    }
+
+    /// The line's amount, if it has a price that an order may have.
+    fn compare_line(
+        &self,
+        seed: u64,
+        sku: &Sku,
+        units: i64,
+        seen: &mut BTreeMap<&'static str, u64>,
+    ) -> Option<i128> {
+        let expected = oracle::steps(self.world, sku, units);
+        match (expected, self.resolve(&[(sku, units)])) {
             (None, Err(QuoteRefusal::OtherCurrency { .. } | QuoteRefusal::NoRates { .. })) => {
                 *seen.entry("no rate").or_default() += 1;
+                None
             }
-            (None, Err(QuoteRefusal::NoPrice { .. })) => *seen.entry("no price").or_default() += 1,
+            (None, Err(QuoteRefusal::NoPrice { .. })) => {
+                *seen.entry("no price").or_default() += 1;
+                None
+            }
+            // Rates and freight drawn at random make amounts that no line or order may have.
+            (Some(steps), Err(QuoteRefusal::Overflow)) if self.is_too_large(sku, units, &steps) => {
+                *seen.entry("too large").or_default() += 1;
+                None
+            }
+            // The line alone has no tax rate: the order says the same, if it is so.
+            (Some(steps), Err(QuoteRefusal::NoTaxRate { .. })) => steps.last().map(|step| step.after),
             (Some(expected), Ok(quote)) => {
                 let line = &quote.lines[0];
                 let steps: Vec<_> = line
@@ -84,21 +147,88 @@ fn compare(seed: u64, seen: &mut BTreeMap<&'static str, u64>) -> u64 {
                 assert_eq!(
                     steps, wanted,
                     "seed {seed}: {units} x {sku} of\n{:#?}",
-                    world.contract
+                    self.world.contract
                 );
-                assert_eq!(quote.total.amount, line.amount);
                 expected
                     .iter()
                     .for_each(|step| *seen.entry(step.kind).or_default() += 1);
-            }
-            // Rates drawn at random make amounts that no line may have.
-            (Some(steps), Err(QuoteRefusal::Overflow)) if steps.iter().any(|step| step.after > LIMIT) => {
-                *seen.entry("too large").or_default() += 1;
+                Some(in_ten_decimals(line.amount))
             }
             (expected, found) => panic!("seed {seed}: {units} x {sku}: {expected:?}, but found {found:?}"),
         }
     }
-    skus().len() as u64
+
+    fn is_too_large(&self, sku: &Sku, units: i64, steps: &[oracle::Step]) -> bool {
+        let amount = steps.last().map_or(0, |step| step.after);
+        let line = OracleLine {
+            sku: sku.clone(),
+            units,
+            amount,
+        };
+        let order = order_oracle::order(self.world, &[line]);
+        let order = order.iter().flat_map(|order| &order.steps).map(|step| step.2);
+        steps
+            .iter()
+            .map(|step| step.after)
+            .chain(order)
+            .any(|after| after > LIMIT)
+    }
+
+    fn compare_order(&self, seed: u64, lines: &[OracleLine], seen: &mut BTreeMap<&'static str, u64>) {
+        let asked: Vec<_> = lines.iter().map(|line| (&line.sku, line.units)).collect();
+        match (order_oracle::order(self.world, lines), self.resolve(&asked)) {
+            (None, Err(QuoteRefusal::NoTaxRate { .. })) => *seen.entry("no tax rate").or_default() += 1,
+            (Some(order), Err(QuoteRefusal::Overflow)) if order.steps.iter().any(|step| step.2 > LIMIT) => {
+                *seen.entry("too large").or_default() += 1;
+            }
+            (Some(expected), Ok(quote)) => {
+                let steps = quote.order.iter();
+                let discounts = quote
+                    .lines
+                    .iter()
+                    .map(|line| in_ten_decimals(line.order_discount));
+                let tax = |tax: &TaxedAmount| {
+                    (
+                        tax.rule.clone(),
+                        in_ten_decimals(tax.base),
+                        in_ten_decimals(tax.amount),
+                    )
+                };
+                let rebates = quote.rebates.iter();
+                let found = OracleOrder {
+                    steps: steps
+                        .map(|step| (name(step.kind), step.rule.clone(), in_ten_decimals(step.after)))
+                        .collect(),
+                    discounts: discounts.collect(),
+                    taxes: quote.taxes.iter().map(tax).collect(),
+                    rebates: rebates
+                        .map(|rebate| (rebate.rule.clone(), in_ten_decimals(rebate.amount)))
+                        .collect(),
+                };
+                assert_eq!(found, expected, "seed {seed}");
+                assert_eq!(
+                    Some(in_ten_decimals(quote.total.amount)),
+                    expected.steps.last().map(|step| step.2)
+                );
+                expected
+                    .steps
+                    .iter()
+                    .for_each(|(kind, ..)| *seen.entry(kind).or_default() += 1);
+                *seen.entry("Rebate").or_default() += expected.rebates.len() as u64;
+            }
+            (expected, found) => panic!("seed {seed}: {expected:?}, but found {found:?}"),
+        }
+    }
+}
+
+fn name(kind: OrderStepKind) -> &'static str {
+    match kind {
+        OrderStepKind::Goods => "Goods",
+        OrderStepKind::Discount => "Discount",
+        OrderStepKind::Freight => "Freight",
+        OrderStepKind::Surcharge => "Surcharge",
+        OrderStepKind::Tax => "Tax",
+    }
 }
 
 fn in_ten_decimals(amount: rust_decimal::Decimal) -> i128 {
@@ -132,6 +262,12 @@ fn every_price_is_that_of_the_slow_evaluator() {
         "Ceiling",
         "Floor",
         "Rounding",
+        "Goods",
+        "Discount",
+        "Freight",
+        "Surcharge",
+        "Tax",
+        "Rebate",
     ];
     for kind in kinds {
         assert!(

@@ -33,7 +33,7 @@ struct Ranked<'a> {
 }
 
 /// To the nearest whole; a half to the even neighbour, or away from zero.
-fn divided(numerator: i128, denominator: i128, mode: RoundingMode) -> i128 {
+pub(crate) fn divided(numerator: i128, denominator: i128, mode: RoundingMode) -> i128 {
     let (whole, rest) = (
         numerator.div_euclid(denominator),
         numerator.rem_euclid(denominator),
@@ -57,7 +57,7 @@ fn part(amount: i128, part: i64, whole: i64) -> i128 {
     )
 }
 
-fn times(price: Price, units: i64) -> i128 {
+pub(crate) fn times(price: Price, units: i64) -> i128 {
     let price = price.amount();
     price.mantissa() * 10_i128.pow(10 - price.scale()) * i128::from(units)
 }
@@ -244,6 +244,22 @@ fn combined<'a>(combination: Combination, terms: &[&'a Term], line: Line) -> Vec
         .copied()
         .filter(|term| can_be_applied(term, line))
         .collect();
+    // Of the terms of an exclusive group only the first in rank.
+    let group = |term: &Term| {
+        term.conditions
+            .as_ref()
+            .and_then(|conditions| conditions.group.clone())
+    };
+    let mut seen = Vec::new();
+    let able: Vec<&Term> = able
+        .into_iter()
+        .filter(|term| {
+            let Some(group) = group(term) else { return true };
+            let is_first = !seen.contains(&group);
+            seen.push(group);
+            is_first
+        })
+        .collect();
     match combination {
         Combination::FirstMatch => able.first().copied().into_iter().collect(),
         Combination::BestOf => best(&able, line).into_iter().collect(),
@@ -317,12 +333,16 @@ fn ranked<'a>(world: &'a World, sku: &Sku, units: i64) -> Vec<Ranked<'a>> {
             };
             let begun = term.effective.from.is_none_or(|from| world.at >= from);
             let ended = term.effective.until.is_some_and(|until| world.at >= until);
-            let conditions = term.conditions.as_deref().copied().unwrap_or_default();
+            let conditions = term.conditions.as_deref().cloned().unwrap_or_default();
             let enough = conditions.minimum.is_none_or(|minimum| units >= minimum.units());
             let few = match conditions.maximum {
                 Some(Maximum::WholeLine(most)) => units <= most.units(),
                 Some(Maximum::Capped(_)) | None => true,
             };
+            let shown = conditions
+                .coupon
+                .as_ref()
+                .is_none_or(|coupon| world.coupons.contains(coupon));
             let ours = match &term.effect {
                 Effect::Fixed(_) => currency == world.contract.currency,
                 Effect::Bound {
@@ -334,7 +354,7 @@ fn ranked<'a>(world: &'a World, sku: &Sku, units: i64) -> Vec<Ranked<'a>> {
                     at: Bound::Margin(_), ..
                 } => true,
             };
-            if begun && !ended && enough && few && ours {
+            if begun && !ended && enough && few && shown && ours {
                 found.push(Ranked { term, level, goods });
             }
         }
@@ -497,7 +517,7 @@ pub(crate) fn steps(world: &World, sku: &Sku, units: i64) -> Option<Vec<Step>> {
     Some(steps)
 }
 
-fn smallest(currency: Currency) -> i128 {
+pub(crate) fn smallest(currency: Currency) -> i128 {
     ONE / 10_i128.pow(currency.decimals())
 }
 

@@ -6,7 +6,7 @@ use lockstep_actors::domain::View;
 use lockstep_actors::ids::{AgreementId, CustomerId, RuleId};
 use lockstep_actors::money::{Currency, Price};
 use lockstep_actors::pricing::agreement::Agreement;
-use lockstep_actors::pricing::contract::{Contract, ContractState, Customers, QuoteRequest};
+use lockstep_actors::pricing::contract::{Contract, ContractState, Customers, QuoteRequest, Volume};
 use lockstep_actors::pricing::resolve::{Detail, QuoteLine, resolve};
 use lockstep_actors::pricing::scale::Scale;
 use lockstep_actors::pricing::term::{Combination, Effect, Precedence, Scope, StageMode, Term};
@@ -34,6 +34,7 @@ fn group(name: &str, unit: i64) -> View {
         )]
         .into(),
         endings: Vec::new(),
+        charges: Vec::new(),
     };
     View::Agreement(Published {
         id: AgreementId::new(name).unwrap(),
@@ -73,6 +74,8 @@ fn s21_a_buyer_of_one_group_never_sees_the_price_of_another() {
             let request = QuoteRequest {
                 currency: contract.currency,
                 rates: None,
+                coupons: Vec::new(),
+                zone: None,
                 lines: vec![QuoteLine {
                     line: 1,
                     sku: random.of(&skus()),
@@ -87,6 +90,7 @@ fn s21_a_buyer_of_one_group_never_sees_the_price_of_another() {
             let state = ContractState {
                 contract: Some(contract),
                 version: 1,
+                volume: Volume::default(),
             };
             let quote = resolve(&customer, &state, &request, world.at, &reference).unwrap();
             assert_eq!(quote.total.amount, Decimal::from(unit * units), "{quote:?}");

@@ -1,16 +1,22 @@
 //! Random price worlds: few goods, few dates and many rules, so that rules meet each other.
 
 use lockstep_actors::domain::View;
-use lockstep_actors::ids::{AgreementId, BrandId, CategoryId, ListId, ProductId, RateSource, RuleId, Sku};
+use lockstep_actors::ids::{
+    AgreementId, BrandId, CategoryId, CouponCode, DocumentId, ExclusiveGroup, FreightZone, Jurisdiction,
+    ListId, ProductId, RateSource, RuleId, Sku, TaxCategory,
+};
 use lockstep_actors::money::{Currency, Markup, Percent, Price, Rate, RoundingMode};
 use lockstep_actors::pricing::ExchangeRates;
 use lockstep_actors::pricing::agreement::{Agreement, HOUSE};
 use lockstep_actors::pricing::catalogue::{Cost, Item};
+use lockstep_actors::pricing::charge::{Charge, ChargeKind, Freight, Part};
 use lockstep_actors::pricing::contract::{Contract, Rounding, RoundingLevel};
 use lockstep_actors::pricing::ending::{PriceEnding, Toward};
 use lockstep_actors::pricing::list::{Effective, ListRow};
 use lockstep_actors::pricing::rates::{RateEvent, RateSet, RateState};
+use lockstep_actors::pricing::rebate::{Rebate, RebateMode, Tier};
 use lockstep_actors::pricing::scale::{Break, BreakMode, Scale};
+use lockstep_actors::pricing::tax::{Exemption, TaxBasis, TaxLevel, TaxProfile, TaxRate, TaxTable};
 use lockstep_actors::pricing::term::{
     Bound, Breach, Combination, Conditions, Effect, Inheritance, Maximum, Precedence, Scope, Stacking, Stage,
     StageMode, Term,
@@ -69,6 +75,14 @@ pub(crate) struct World {
     pub(crate) asked: Currency,
     /// The sets of the contract's source, if it has one.
     pub(crate) sets: Vec<RateSet>,
+    /// The coupons that are shown.
+    pub(crate) coupons: Vec<CouponCode>,
+    /// Where it goes to.
+    pub(crate) zone: Option<FreightZone>,
+    /// What the jurisdiction takes.
+    pub(crate) taxes: Option<TaxTable>,
+    /// What was bought in the period of the rebates.
+    pub(crate) bought: Decimal,
 }
 
 pub(crate) fn skus() -> [Sku; 3] {
@@ -217,6 +231,104 @@ fn conditions(random: &mut Random) -> Conditions {
         ]),
         minimum,
         maximum,
+        coupon: random.sometimes(15, |random| CouponCode::new(random.of(&["X", "Y"])).unwrap()),
+        group: random.sometimes(25, |random| ExclusiveGroup::new(random.of(&["g", "h"])).unwrap()),
+    }
+}
+
+fn fare(random: &mut Random) -> Price {
+    Price::new(Decimal::new(random.units(9_999), random.of(&[2, 3]))).unwrap()
+}
+
+fn part(random: &mut Random) -> Part {
+    if random.chance(60) {
+        Part::Percent(percent(random))
+    } else {
+        Part::Amount(price(random))
+    }
+}
+
+fn zone(random: &mut Random) -> FreightZone {
+    FreightZone::new(random.of(&["near", "far"])).unwrap()
+}
+
+fn rebate(random: &mut Random) -> Rebate {
+    let mut starts: Vec<i64> = (0..random.below(3)).map(|_| random.units(5_000)).collect();
+    starts.push(0);
+    starts.sort_unstable();
+    starts.dedup();
+    let tier = |from: i64| Tier {
+        from: Price::new(Decimal::from(from)).unwrap(),
+        percent: percent(random),
+    };
+    Rebate {
+        tiers: starts.into_iter().map(tier).collect(),
+        mode: random.of(&[RebateMode::Incremental, RebateMode::Retroactive]),
+    }
+}
+
+fn charge(random: &mut Random) -> Charge {
+    let kind = match random.below(4) {
+        0 => ChargeKind::Discount(part(random)),
+        1 => ChargeKind::Freight(Freight {
+            zone: random.sometimes(40, zone),
+            base: fare(random),
+            per_unit: fare(random),
+            per_kilogram: fare(random),
+            least: fare(random),
+            free_from: random.sometimes(30, price),
+        }),
+        2 => ChargeKind::Surcharge {
+            part: part(random),
+            below: random.sometimes(50, price),
+        },
+        _ => ChargeKind::Rebate(rebate(random)),
+    };
+    Charge {
+        rule: RuleId::new(&format!("c{}", random.below(1_000_000))).unwrap(),
+        version: random.below(3),
+        effective: effective(random),
+        priority: random.of(&[0, 0, 7]),
+        minimum: if random.chance(60) {
+            Price::default()
+        } else {
+            price(random)
+        },
+        kind,
+    }
+}
+
+fn charges(random: &mut Random) -> Vec<Charge> {
+    (0..random.below(5)).map(|_| charge(random)).collect()
+}
+
+fn taxes(random: &mut Random) -> TaxTable {
+    let mut rates: Vec<TaxRate> = Vec::new();
+    for number in 0..1 + random.below(5) {
+        let rate = TaxRate {
+            rule: RuleId::new(&format!("t{number}")).unwrap(),
+            category: random.sometimes(50, |_| TaxCategory::new("food").unwrap()),
+            percent: percent(random),
+            effective: effective(random),
+        };
+        let alike =
+            |other: &TaxRate| other.category == rate.category && other.effective.from == rate.effective.from;
+        if !rates.iter().any(alike) {
+            rates.push(rate);
+        }
+    }
+    TaxTable { rates, version: 1 }
+}
+
+fn tax_profile(random: &mut Random) -> TaxProfile {
+    TaxProfile {
+        jurisdiction: Jurisdiction::new("J").unwrap(),
+        level: random.of(&[TaxLevel::Line, TaxLevel::Order]),
+        basis: random.of(&[TaxBasis::Net, TaxBasis::Net, TaxBasis::Gross]),
+        exemption: random.sometimes(20, |random| Exemption {
+            certificate: DocumentId::new("EX").unwrap(),
+            effective: effective(random),
+        }),
     }
 }
 
@@ -284,6 +396,7 @@ fn agreement(random: &mut Random, parent: Option<AgreementId>) -> Agreement {
         precedence: random.sometimes(40, precedence),
         terms: terms(random).into(),
         endings: random.sometimes(20, ending).into_iter().collect(),
+        charges: charges(random),
     }
 }
 
@@ -319,7 +432,9 @@ fn item(random: &mut Random) -> Item {
             unit: price(random),
             currency: currency(random),
         }),
-        ..Item::default()
+        grams: u32::try_from(random.below(9_999)).unwrap(),
+        tax: random.sometimes(50, |_| TaxCategory::new("food").unwrap()),
+        units: Vec::new().into(),
     }
 }
 
@@ -341,6 +456,8 @@ impl World {
             precedence: random.sometimes(70, precedence),
             terms: terms(random).into(),
             endings: random.sometimes(20, ending).into_iter().collect(),
+            charges: charges(random),
+            tax: random.sometimes(60, tax_profile),
             rates: random.sometimes(85, |_| RateSource::new("bank").unwrap()),
             rounding: Rounding {
                 mode: random.of(&[RoundingMode::HalfUp, RoundingMode::HalfEven]),
@@ -370,6 +487,13 @@ impl World {
             rows: skus().into_iter().map(|sku| (sku, rows(random))).collect(),
             asked,
             sets,
+            coupons: random
+                .sometimes(50, |random| CouponCode::new(random.of(&["X", "Y"])).unwrap())
+                .into_iter()
+                .collect(),
+            zone: random.sometimes(60, zone),
+            taxes: random.sometimes(95, taxes),
+            bought: Decimal::new(random.units(9_999_999), 2),
             at: moment(random),
         }
     }
@@ -391,6 +515,11 @@ impl World {
             .chain(self.behind().filter_map(|agreement| agreement.base_list.as_ref()))
             .next();
         named.map_or_else(|| "standard".to_owned(), ToString::to_string)
+    }
+
+    /// What was bought in the period of the rebates, in 10^-10.
+    pub(crate) fn volume(&self) -> i128 {
+        self.bought.mantissa() * 10_i128.pow(10 - self.bought.scale())
     }
 
     /// The set that counts: the one that started last; of equal starts the greatest name.
@@ -436,6 +565,10 @@ impl World {
                     sequence,
                 }),
             );
+        }
+        if let Some(table) = &self.taxes {
+            let (id, value) = (Jurisdiction::new("J").unwrap(), Arc::new(table.clone()));
+            publish_view(&reference, View::Taxes(Published { id, value, sequence }));
         }
         let source = RateSource::new("bank").unwrap();
         let mut state = RateState::default();

@@ -21,6 +21,7 @@ use lockstep_actors::pricing::catalogue::ItemReply;
 use lockstep_actors::pricing::contract::ContractReply;
 use lockstep_actors::pricing::list::ListPriceReply;
 use lockstep_actors::pricing::rates::RateReply;
+use lockstep_actors::pricing::tax::TaxReply;
 use lockstep_runtime::message::{MessageId, Outcome};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -154,6 +155,7 @@ fn judge(outcome: &Outcome<Reply>) -> (StatusCode, Option<String>) {
             Reply::Audit(AuditReply::NotOwner(_)) => (StatusCode::FORBIDDEN, Some(NOT_OWNER.to_owned())),
             Reply::Agreement(AgreementReply::Refused(refusal)) => unprocessable(code(refusal)),
             Reply::Item(ItemReply::Refused(refusal)) => unprocessable(code(refusal)),
+            Reply::Taxes(TaxReply::Refused(refusal)) => unprocessable(code(refusal)),
             Reply::Rates(RateReply::Refused(refusal)) => unprocessable(code(refusal)),
             Reply::Stock(_)
             | Reply::ListPrice(_)
@@ -163,7 +165,8 @@ fn judge(outcome: &Outcome<Reply>) -> (StatusCode, Option<String>) {
             | Reply::Ownership(_)
             | Reply::Agreement(_)
             | Reply::Item(_)
-            | Reply::Rates(_) => (StatusCode::OK, None),
+            | Reply::Rates(_)
+            | Reply::Taxes(_) => (StatusCode::OK, None),
         },
         Outcome::Repeated => (StatusCode::OK, None),
         Outcome::DeadLettered { .. } => {

@@ -8,6 +8,7 @@ use super::promises::{PromiseAsk, Promises};
 use super::stock::{Availability, StockEventItem};
 use crate::identity::Scope;
 use crate::schema::agreement::{AgreementSet, ItemSet, RatesSet};
+use crate::schema::charge::{TaxesSet, VolumeSet};
 use crate::schema::limits::{MAX_AVAILABILITY_SKUS, MAX_BATCH, MAX_CODE_BYTES, MAX_ID_BYTES};
 use crate::schema::order::OrderSubmit;
 use crate::schema::outbound::{CommandResult, OrderView, PriceQuote};
@@ -226,6 +227,42 @@ const OPERATIONS: &[Operation] = &[
         summary: "The same as POST.",
         scope: Some(Scope::PricesWrite),
         body: Some(of::<RatesSet>),
+        answers: SET,
+    },
+    Operation {
+        path: "/v1/taxes",
+        method: "post",
+        id: "setTaxes",
+        summary: "Set what a jurisdiction takes, as a whole.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(of::<TaxesSet>),
+        answers: SET,
+    },
+    Operation {
+        path: "/v1/taxes",
+        method: "put",
+        id: "putTaxes",
+        summary: "The same as POST.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(of::<TaxesSet>),
+        answers: SET,
+    },
+    Operation {
+        path: "/v1/volumes",
+        method: "post",
+        id: "setVolume",
+        summary: "Report what a customer has bought in the period of its rebates.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(of::<VolumeSet>),
+        answers: SET,
+    },
+    Operation {
+        path: "/v1/volumes",
+        method: "put",
+        id: "putVolume",
+        summary: "The same as POST.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(of::<VolumeSet>),
         answers: SET,
     },
     Operation {

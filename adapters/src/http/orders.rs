@@ -104,7 +104,8 @@ async fn confirm_content(service: &Service, call: &Call, message: Message) -> Re
             | Reply::Ownership(_)
             | Reply::Agreement(_)
             | Reply::Item(_)
-            | Reply::Rates(_),
+            | Reply::Rates(_)
+            | Reply::Taxes(_),
         )
         | None => Ok(()),
     }
@@ -197,7 +198,8 @@ async fn summary(service: &Service, call: &Call, key: &OrderKey) -> Result<Order
             | Reply::Ownership(_)
             | Reply::Agreement(_)
             | Reply::Item(_)
-            | Reply::Rates(_),
+            | Reply::Rates(_)
+            | Reply::Taxes(_),
         )
         | None => Err(Problem::internal(&"an order answered a look with something else")),
     }
@@ -227,7 +229,8 @@ async fn receipt(
             | Reply::Ownership(_)
             | Reply::Agreement(_)
             | Reply::Item(_)
-            | Reply::Rates(_),
+            | Reply::Rates(_)
+            | Reply::Taxes(_),
         ) => {
             return Err(Problem::internal(
                 &"an order answered a command with something else",

@@ -1,4 +1,5 @@
-//! `/v1/prices`, `/v1/items`, `/v1/agreements`, `/v1/rates`, `/v1/contracts` and `/v1/quotes`.
+//! `/v1/prices`, `/v1/items`, `/v1/agreements`, `/v1/rates`, `/v1/taxes`, `/v1/volumes`,
+//! `/v1/contracts` and `/v1/quotes`.
 
 use super::batch::{self, BatchItem, Item};
 use super::exchange::{Received, answer};
@@ -7,6 +8,7 @@ use super::refusal::{price_refusal, quote_refusal};
 use super::service::{Call, Service};
 use crate::identity::Scope;
 use crate::schema::agreement::{AgreementSet, ItemSet, RatesSet};
+use crate::schema::charge::{TaxesSet, VolumeSet};
 use crate::schema::outbound::{CommandResult, PriceQuote};
 use crate::schema::price::{ContractSet, PriceSet, QuoteAsk};
 use crate::schema::{Command, DecodeError};
@@ -17,6 +19,7 @@ use lockstep_actors::ids::SystemName;
 use lockstep_actors::pricing::agreement::AgreementReply;
 use lockstep_actors::pricing::contract::ContractReply;
 use lockstep_actors::pricing::rates::RateReply;
+use lockstep_actors::pricing::tax::TaxReply;
 use lockstep_runtime::message::Outcome;
 
 impl BatchItem for PriceSet {
@@ -98,6 +101,28 @@ pub(super) async fn set_rates(
     set_whole(&request, &service, &call, rates).await
 }
 
+/// `POST` and `PUT /v1/taxes`
+pub(super) async fn set_taxes(
+    request: HttpRequest,
+    service: web::Data<Service>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let call = service.admit(&request, Scope::PricesWrite)?;
+    let taxes: TaxesSet = Received::of(&request, payload, service.timeout).await?.decode()?;
+    set_whole(&request, &service, &call, taxes).await
+}
+
+/// `POST` and `PUT /v1/volumes`
+pub(super) async fn set_volume(
+    request: HttpRequest,
+    service: web::Data<Service>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let call = service.admit(&request, Scope::PricesWrite)?;
+    let volume: VolumeSet = Received::of(&request, payload, service.timeout).await?.decode()?;
+    set_whole(&request, &service, &call, volume).await
+}
+
 async fn set_whole(
     request: &HttpRequest,
     service: &Service,
@@ -110,7 +135,8 @@ async fn set_whole(
         Some(
             Reply::Contract(ContractReply::Refused(refusal))
             | Reply::Agreement(AgreementReply::Refused(refusal))
-            | Reply::Rates(RateReply::Refused(refusal)),
+            | Reply::Rates(RateReply::Refused(refusal))
+            | Reply::Taxes(TaxReply::Refused(refusal)),
         ) => return Err(price_refusal(&refusal)),
         Some(reply) => Outcome::Done {
             reply,
@@ -150,7 +176,8 @@ pub(super) async fn quote(
             | Reply::Ownership(_)
             | Reply::Agreement(_)
             | Reply::Item(_)
-            | Reply::Rates(_),
+            | Reply::Rates(_)
+            | Reply::Taxes(_),
         )
         | None => Err(Problem::internal(
             &"a contract answered a question with something else",

@@ -45,6 +45,16 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
                 .route(web::put().to(prices::set_agreement)),
         )
         .service(
+            resource("/v1/taxes", "POST, PUT")
+                .route(web::post().to(prices::set_taxes))
+                .route(web::put().to(prices::set_taxes)),
+        )
+        .service(
+            resource("/v1/volumes", "POST, PUT")
+                .route(web::post().to(prices::set_volume))
+                .route(web::put().to(prices::set_volume)),
+        )
+        .service(
             resource("/v1/rates", "POST, PUT")
                 .route(web::post().to(prices::set_rates))
                 .route(web::put().to(prices::set_rates)),

@@ -9,6 +9,7 @@ use lockstep_actors::pricing::catalogue::ItemCommand;
 use lockstep_actors::pricing::contract::ContractCommand;
 use lockstep_actors::pricing::list::ListPriceCommand;
 use lockstep_actors::pricing::rates::RateCommand;
+use lockstep_actors::pricing::tax::TaxCommand;
 
 impl Scope {
     /// The scope that whoever sends `message` must have.
@@ -23,10 +24,12 @@ impl Scope {
             Message::Audit(..) | Message::Ownership(..) => Self::Admin,
             Message::Agreement(_, AgreementCommand::Show)
             | Message::Item(_, ItemCommand::Show)
-            | Message::Rates(_, RateCommand::Show) => Self::PricesRead,
+            | Message::Rates(_, RateCommand::Show)
+            | Message::Taxes(_, TaxCommand::Show) => Self::PricesRead,
             Message::Agreement(_, AgreementCommand::Upsert { .. })
             | Message::Item(_, ItemCommand::Set { .. })
-            | Message::Rates(_, RateCommand::Publish(_)) => Self::PricesWrite,
+            | Message::Rates(_, RateCommand::Publish(_))
+            | Message::Taxes(_, TaxCommand::Set(_)) => Self::PricesWrite,
         }
     }
 }
@@ -65,7 +68,7 @@ fn of_list_price(command: &ListPriceCommand) -> Scope {
 fn of_contract(command: &ContractCommand) -> Scope {
     match command {
         ContractCommand::Quote(_) | ContractCommand::Show => Scope::PricesRead,
-        ContractCommand::Upsert { .. } => Scope::PricesWrite,
+        ContractCommand::Upsert { .. } | ContractCommand::ReportVolume(_) => Scope::PricesWrite,
         // Only orders ask this, from within.
         ContractCommand::PriceOrder { .. } => Scope::Admin,
     }

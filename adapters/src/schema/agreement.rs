@@ -1,16 +1,17 @@
 //! What prices depend on besides lists and contracts, as its owners publish it: agreements that several customers share,
 //! the catalogue, exchange rates.
 
+use super::charge::OrderCharge;
 use super::error::DecodeError;
 use super::fields::{Amount, Code, CurrencyCode, ExchangeRate, List, Moment, PositiveUnits, Text, price};
-use super::limits::{MAX_CATEGORIES, MAX_ENDINGS, MAX_RATES, MAX_TERMS, MAX_UNITS};
+use super::limits::{MAX_CATEGORIES, MAX_CHARGES, MAX_ENDINGS, MAX_RATES, MAX_TERMS, MAX_UNITS};
 use super::message::{Body, Command};
 use super::term::{EndingRule, PriceTerm, StageRules, terms};
 use lockstep_actors::domain::Message;
-use lockstep_actors::ids::UnitOfMeasure;
 use lockstep_actors::ids::{
     AgreementId, BrandId, CategoryId, ListId, ProductId, RateSource, RuleId, Sku, SystemName,
 };
+use lockstep_actors::ids::{TaxCategory, UnitOfMeasure};
 use lockstep_actors::money::{Currency, Price};
 use lockstep_actors::pricing::agreement::{Agreement, AgreementCommand};
 use lockstep_actors::pricing::catalogue::{Cost, Item, ItemCommand};
@@ -51,6 +52,9 @@ pub struct AgreementSet {
     /// How unit prices end, each currency once.
     #[serde(default)]
     pub endings: List<EndingRule, 0, MAX_ENDINGS>,
+    /// Rules on orders as a whole.
+    #[serde(default)]
+    pub charges: List<OrderCharge, 0, MAX_CHARGES>,
 }
 
 impl Body for AgreementSet {
@@ -66,6 +70,7 @@ impl Command for AgreementSet {
             precedence: self.precedence.map(Into::into),
             terms: terms(self.terms.into_inner(), self.time_zone.as_ref().map(Code::as_str))?,
             endings: self.endings.into_inner().into_iter().map(Into::into).collect(),
+            charges: self.charges.into_inner().into_iter().map(Into::into).collect(),
         };
         let version = self.version;
         let command = AgreementCommand::Upsert { agreement, version };
@@ -97,6 +102,13 @@ pub struct ItemSet {
     /// What one base unit costs its distributor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<ItemCost>,
+    /// What one base unit weighs, in grams.
+    #[serde(default)]
+    pub grams: u32,
+    /// How it is taxed; as the jurisdiction's standard if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub tax: Option<TaxCategory>,
     /// The units it is sold in besides its base unit, each once.
     #[serde(default)]
     pub units: List<ItemUnit, 0, MAX_UNITS>,
@@ -142,6 +154,8 @@ impl Command for ItemSet {
                 unit: cost.unit,
                 currency: cost.currency,
             }),
+            grams: self.grams,
+            tax: self.tax,
             units: units.map(|unit| (unit.unit, unit.base_units)).collect(),
         };
         let version = self.version;

@@ -1,6 +1,7 @@
 //! The JSON Schemas of all canonical messages, generated from the types that read and write them.
 
 use super::agreement::{AgreementSet, ItemSet, RatesSet};
+use super::charge::{TaxesSet, VolumeSet};
 use super::limits::MAX_ID_BYTES;
 use super::message::{Body, VERSION};
 use super::order::{OrderCancel, OrderProgress, OrderResolve, OrderSubmit};
@@ -35,6 +36,8 @@ pub fn documents() -> Result<Vec<SchemaDocument>, serde_json::Error> {
         document::<AgreementSet>(),
         document::<ItemSet>(),
         document::<RatesSet>(),
+        document::<TaxesSet>(),
+        document::<VolumeSet>(),
         document::<QuoteAsk>(),
         document::<OrderStatusChange>(),
         document::<StockLevelView>(),

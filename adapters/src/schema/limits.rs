@@ -22,6 +22,14 @@ pub const MAX_UNITS: usize = lockstep_actors::pricing::catalogue::MAX_UNITS;
 pub const MAX_ENDINGS: usize = lockstep_actors::pricing::ending::MAX_ENDINGS;
 /// The most currencies in one set of exchange rates.
 pub const MAX_RATES: usize = lockstep_actors::pricing::rates::MAX_CURRENCIES;
+/// The most rules on orders as a whole of a contract or agreement.
+pub const MAX_CHARGES: usize = lockstep_actors::pricing::charge::MAX_CHARGES;
+/// The most tiers of a rebate.
+pub const MAX_TIERS: usize = lockstep_actors::pricing::rebate::MAX_TIERS;
+/// The most tax rates of a jurisdiction.
+pub const MAX_TAX_RATES: usize = lockstep_actors::pricing::tax::MAX_RATES;
+/// The most coupons of a quote.
+pub const MAX_COUPONS: usize = lockstep_actors::pricing::contract::MAX_COUPONS;
 /// The most channels whose orders a count has taken off.
 pub const MAX_WATERMARKS: usize = 16;
 /// The most lines in one request for promises.

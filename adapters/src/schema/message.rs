@@ -1,6 +1,7 @@
 //! The envelope around every canonical message, inbound and outbound.
 
 use super::agreement::{AgreementSet, ItemSet, RatesSet};
+use super::charge::{TaxesSet, VolumeSet};
 use super::error::{DecodeCode, DecodeError};
 use super::fields::Id;
 use super::head::peek;
@@ -70,7 +71,7 @@ pub fn decode(
 
 type Reader = fn(BodyFormat, &[u8], &SystemName) -> Result<Envelope<Distributor>, DecodeError>;
 
-const READERS: [(&str, Reader); 11] = [
+const READERS: [(&str, Reader); 13] = [
     entry::<StockEvent>(),
     entry::<OrderSubmit>(),
     entry::<OrderCancel>(),
@@ -81,6 +82,8 @@ const READERS: [(&str, Reader); 11] = [
     entry::<AgreementSet>(),
     entry::<ItemSet>(),
     entry::<RatesSet>(),
+    entry::<TaxesSet>(),
+    entry::<VolumeSet>(),
     entry::<QuoteAsk>(),
 ];
 

@@ -19,6 +19,7 @@
 //! ```
 
 pub mod agreement;
+pub mod charge;
 mod documents;
 mod error;
 pub mod fields;

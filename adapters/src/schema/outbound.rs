@@ -2,6 +2,7 @@
 //!
 //! These are forms of their own, not the domain's types: the domain may change its insides without breaking a reader.
 
+use super::charge::TaxRounding;
 use super::fields::{Amount, Code, CurrencyCode, ExactAmount, Moment, Note, SignedUnits, Units};
 use super::message::Body;
 use super::order::{Desk, SourcingPolicy};
@@ -27,7 +28,10 @@ use lockstep_actors::pricing::catalogue::ItemReply;
 use lockstep_actors::pricing::contract::ContractReply;
 use lockstep_actors::pricing::list::ListPriceReply;
 use lockstep_actors::pricing::rates::RateReply;
-use lockstep_actors::pricing::resolve::{Conversion, NearMiss, PricedLine, Quote, Step, StepKind};
+use lockstep_actors::pricing::resolve::{
+    Accrual, Conversion, NearMiss, OrderStep, OrderStepKind, PricedLine, Quote, Step, StepKind, TaxedAmount,
+};
+use lockstep_actors::pricing::tax::TaxReply;
 use lockstep_actors::quantity::Quantity;
 use lockstep_actors::reference::{ClassLevel, StockLevel};
 use lockstep_runtime::message::Outcome;
@@ -553,11 +557,26 @@ pub struct PriceQuote {
     /// In which currency.
     #[schemars(with = "CurrencyCode")]
     pub currency: Currency,
-    /// The sum of the lines.
+    /// What is to be paid.
     #[schemars(with = "Amount")]
     pub total: Decimal,
     /// The lines, as asked for.
     pub lines: Vec<QuotedLine>,
+    /// From the sum of the lines' amounts to the total: each step begins where the one before ended, the first at zero.
+    pub order: Vec<OrderStepView>,
+    /// What it is taxed; in gross prices this is told, and nothing comes on top.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub taxes: Vec<TaxView>,
+    /// What taxes are rounded for, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tax_rounded: Option<TaxRounding>,
+    /// The certificate that frees it from tax, if one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub exemption: Option<DocumentId>,
+    /// What accrues for the customer, not on the invoice.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rebates: Vec<RebateView>,
     /// The contract's version; 0 for a customer without one.
     pub contract_version: u64,
     /// As of when.
@@ -565,6 +584,117 @@ pub struct PriceQuote {
     /// How it came from the contract's currency into the one that was asked for, if they differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conversion: Option<ConversionView>,
+}
+
+/// A step from the lines to the total.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct OrderStepView {
+    /// What kind of step.
+    pub kind: OrderStepName,
+    /// The rule that made it; absent for the sum of the lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub rule: Option<RuleId>,
+    /// The rule's version.
+    pub version: u64,
+    /// The order's amount before it.
+    #[schemars(with = "Amount")]
+    pub before: Decimal,
+    /// The order's amount after it.
+    #[schemars(with = "Amount")]
+    pub after: Decimal,
+}
+
+/// What kind of step from the lines to the total.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OrderStepName {
+    /// The sum of the lines' amounts.
+    Goods,
+    /// The order's discount, spread over the lines.
+    Discount,
+    /// Freight.
+    Freight,
+    /// A surcharge.
+    Surcharge,
+    /// Tax.
+    Tax,
+}
+
+impl From<OrderStep> for OrderStepView {
+    fn from(step: OrderStep) -> Self {
+        Self {
+            kind: match step.kind {
+                OrderStepKind::Goods => OrderStepName::Goods,
+                OrderStepKind::Discount => OrderStepName::Discount,
+                OrderStepKind::Freight => OrderStepName::Freight,
+                OrderStepKind::Surcharge => OrderStepName::Surcharge,
+                OrderStepKind::Tax => OrderStepName::Tax,
+            },
+            rule: step.rule,
+            version: step.version,
+            before: step.before,
+            after: step.after,
+        }
+    }
+}
+
+/// What is taxed alike, and how much.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct TaxView {
+    /// The rate.
+    #[schemars(with = "Code")]
+    pub rule: RuleId,
+    /// The version of the table.
+    pub version: u64,
+    /// How much, in percent.
+    #[schemars(with = "Amount")]
+    pub percent: Decimal,
+    /// Of what.
+    #[schemars(with = "Amount")]
+    pub base: Decimal,
+    /// The tax.
+    #[schemars(with = "Amount")]
+    pub amount: Decimal,
+}
+
+impl From<TaxedAmount> for TaxView {
+    fn from(tax: TaxedAmount) -> Self {
+        Self {
+            rule: tax.rule,
+            version: tax.version,
+            percent: tax.percent.get(),
+            base: tax.base,
+            amount: tax.amount,
+        }
+    }
+}
+
+/// A rebate that accrues.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RebateView {
+    /// The rule.
+    #[schemars(with = "Code")]
+    pub rule: RuleId,
+    /// Its version.
+    pub version: u64,
+    /// Of which value of goods.
+    #[schemars(with = "Amount")]
+    pub base: Decimal,
+    /// How much.
+    #[schemars(with = "Amount")]
+    pub amount: Decimal,
+}
+
+impl From<Accrual> for RebateView {
+    fn from(accrual: Accrual) -> Self {
+        Self {
+            rule: accrual.rule,
+            version: accrual.version,
+            base: accrual.base,
+            amount: accrual.amount,
+        }
+    }
 }
 
 /// How prices came from one currency into another.
@@ -618,6 +748,13 @@ pub struct QuotedLine {
     pub amount: Decimal,
     /// How it came about: each step begins where the one before ended, the first at zero.
     pub waterfall: Vec<WaterfallStep>,
+    /// Its share of the order's discount, not yet taken off the amount.
+    #[schemars(with = "Amount")]
+    pub order_discount: Decimal,
+    /// The tax on it, or in it, if tax is rounded by line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Amount>")]
+    pub tax: Option<Decimal>,
     /// What someone should know about the price.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<FlagView>,
@@ -772,6 +909,8 @@ impl From<PricedLine> for QuotedLine {
             unit_price: trimmed(line.unit_price),
             amount: line.amount,
             waterfall: line.waterfall.into_iter().map(Into::into).collect(),
+            order_discount: line.order_discount,
+            tax: line.tax,
             flags: line.flags.into_iter().map(Into::into).collect(),
             near_misses: line.near_misses.into_iter().map(Into::into).collect(),
         }
@@ -784,6 +923,11 @@ impl From<Quote> for PriceQuote {
             currency: quote.total.currency,
             total: quote.total.amount,
             lines: quote.lines.into_iter().map(Into::into).collect(),
+            order: quote.order.into_iter().map(Into::into).collect(),
+            taxes: quote.taxes.into_iter().map(Into::into).collect(),
+            tax_rounded: quote.tax_level.map(Into::into),
+            exemption: quote.exemption,
+            rebates: quote.rebates.into_iter().map(Into::into).collect(),
             contract_version: quote.contract_version,
             as_of: Moment(quote.as_of),
             conversion: quote.conversion.map(Into::into),
@@ -880,6 +1024,9 @@ impl CommandResult {
             Reply::Agreement(reply) => Self::of_agreement(reply),
             Reply::Item(reply) => Self::of_item(reply),
             Reply::Rates(RateReply::Accepted | RateReply::Rates(_)) => Self::default(),
+            Reply::Taxes(TaxReply::Accepted | TaxReply::Taxes(_)) => Self::default(),
+            Reply::Taxes(TaxReply::Stale { known }) => Self::stale(known),
+            Reply::Taxes(TaxReply::Refused(refusal)) => Self::failed(CommandOutcome::Refused, &refusal),
             Reply::Rates(RateReply::Refused(refusal)) => Self::failed(CommandOutcome::Refused, &refusal),
         }
     }

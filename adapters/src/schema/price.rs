@@ -1,14 +1,15 @@
 //! List prices and contracts as their owner publishes them, and the question what something costs.
 
+use super::charge::{CustomerTax, OrderCharge};
 use super::error::DecodeError;
 use super::fields::{Amount, Code, CurrencyCode, List, Moment, PositiveUnits, Text, price};
-use super::limits::{MAX_BREAKS, MAX_ENDINGS, MAX_LINES, MAX_TERMS};
+use super::limits::{MAX_BREAKS, MAX_CHARGES, MAX_COUPONS, MAX_ENDINGS, MAX_LINES, MAX_TERMS};
 use super::message::{Body, Command};
 use super::order::Buyers;
 use super::term::{BreakUnits, EndingRule, PriceBreak, PriceTerm, StageRules, scale, terms};
 use lockstep_actors::domain::Message;
-use lockstep_actors::ids::UnitOfMeasure;
 use lockstep_actors::ids::{AgreementId, CustomerId, ListId, RateSource, RuleId, Sku, SystemName};
+use lockstep_actors::ids::{CouponCode, FreightZone, UnitOfMeasure};
 use lockstep_actors::money::{Currency, Price, RoundingMode};
 use lockstep_actors::pricing::contract::{
     Contract, ContractCommand, ContractStatus, QuoteRequest, Rounding, RoundingLevel,
@@ -130,6 +131,16 @@ pub struct ContractSet {
     /// How unit prices end, each currency once.
     #[serde(default)]
     pub endings: List<EndingRule, 0, MAX_ENDINGS>,
+    /// Rules on orders as a whole.
+    #[serde(default)]
+    pub charges: List<OrderCharge, 0, MAX_CHARGES>,
+    /// How the customer is taxed; not at all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax: Option<CustomerTax>,
+    /// Where freight goes to, unless a quote says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub zone: Option<FreightZone>,
     /// Whose exchange rates count when another currency is asked for; if absent, none is sold in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
@@ -199,6 +210,9 @@ impl Command for ContractSet {
             base_list: self.base_list,
             rates: self.rates,
             endings: self.endings.into_inner().into_iter().map(Into::into).collect(),
+            charges: self.charges.into_inner().into_iter().map(Into::into).collect(),
+            tax: self.tax.map(Into::into),
+            zone: self.zone,
             agreement: self.agreement,
             precedence: self.precedence.map(Into::into),
             terms: terms(self.terms.into_inner(), self.time_zone.as_ref().map(Code::as_str))?,
@@ -243,6 +257,14 @@ pub struct QuoteAsk {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
     pub rates: Option<RuleId>,
+    /// The coupons that are shown.
+    #[serde(default)]
+    #[schemars(with = "List<Code, 0, MAX_COUPONS>")]
+    pub coupons: List<CouponCode, 0, MAX_COUPONS>,
+    /// Where freight goes to; where the contract says if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub zone: Option<FreightZone>,
 }
 
 /// A line of a quote.
@@ -298,6 +320,8 @@ impl Command for QuoteAsk {
         let request = QuoteRequest {
             currency: self.currency,
             rates: self.rates,
+            coupons: self.coupons.into_inner(),
+            zone: self.zone,
             lines: lines.collect(),
             as_of: self.as_of.map(|moment| moment.0),
             customers: self.customers.into(),

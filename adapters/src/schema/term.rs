@@ -4,7 +4,7 @@ use super::error::DecodeError;
 use super::fields::{Amount, Code, CurrencyCode, Day, List, Moment, PositiveUnits, markup, percent, price};
 use super::limits::MAX_BREAKS;
 use jiff::tz::TimeZone;
-use lockstep_actors::ids::{BrandId, CategoryId, ProductId, RuleId, Sku};
+use lockstep_actors::ids::{BrandId, CategoryId, CouponCode, ExclusiveGroup, ProductId, RuleId, Sku};
 use lockstep_actors::money::{Currency, Markup, Percent, Price};
 use lockstep_actors::pricing::calendar;
 use lockstep_actors::pricing::ending::{PriceEnding, Toward};
@@ -132,6 +132,14 @@ pub struct PriceTerm {
     /// The largest quantity that it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maximum: Option<TermMaximum>,
+    /// The coupon that must be shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub coupon: Option<CouponCode>,
+    /// Of the terms of a group, a stage applies only the first in rank that can be applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub group: Option<ExclusiveGroup>,
 }
 
 /// When in the order of things a term comes.
@@ -519,6 +527,8 @@ impl PriceTerm {
                 TermStacking::BestPrice => Stacking::BestPrice,
                 TermStacking::Exclusive => Stacking::Exclusive,
             },
+            coupon: self.coupon.clone(),
+            group: self.group.clone(),
             minimum: self.minimum,
             maximum: self.maximum.map(|maximum| match maximum {
                 TermMaximum::Capped(most) => Maximum::Capped(most),

@@ -46,6 +46,18 @@ fn guarded() -> Vec<(Scope, Method, &'static str, Value)> {
         ),
         (Scope::PricesWrite, Method::POST, "/v1/rates", rates()),
         (
+            Scope::PricesWrite,
+            Method::POST,
+            "/v1/taxes",
+            json!({ "jurisdiction": "TX", "version": 1, "rates": [] }),
+        ),
+        (
+            Scope::PricesWrite,
+            Method::POST,
+            "/v1/volumes",
+            json!({ "customer": "C", "version": 1, "value": "1000.00" }),
+        ),
+        (
             Scope::StockWrite,
             Method::POST,
             "/v1/stock-events",

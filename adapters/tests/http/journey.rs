@@ -35,8 +35,9 @@ fn decimal(value: &Value) -> Decimal {
     value.as_str().unwrap().parse().unwrap()
 }
 
-/// Every step begins where the one before ended, the lines add up to the total, to the last minor unit.
-fn assert_explained(quote: &Value) {
+/// Every step begins where the one before ended, of the lines and of the order, whose first is the sum of the lines and
+/// whose last is the total, to the last minor unit.
+pub(crate) fn assert_explained(quote: &Value) {
     let mut total = Decimal::ZERO;
     for line in quote["lines"].as_array().unwrap() {
         let mut amount = Decimal::ZERO;
@@ -48,7 +49,14 @@ fn assert_explained(quote: &Value) {
         assert!(amount.scale() <= 2, "{line}");
         total += amount;
     }
-    assert_eq!(decimal(&quote["total"]), total);
+    let mut reached = Decimal::ZERO;
+    let order = quote["order"].as_array().unwrap();
+    for step in order {
+        assert_eq!(decimal(&step["before"]), reached, "{quote}");
+        reached = decimal(&step["after"]);
+    }
+    assert_eq!(decimal(&order[0]["after"]), total, "{quote}");
+    assert_eq!(decimal(&quote["total"]), reached, "{quote}");
 }
 
 #[actix_web::test]

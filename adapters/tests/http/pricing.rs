@@ -182,3 +182,56 @@ async fn s15_an_order_below_a_floor_that_holds_waits_for_a_person() {
     );
     rig.stop().await;
 }
+
+#[actix_web::test]
+async fn s01_an_order_with_freight_tax_and_a_rebate_beside_it() {
+    let rig = Rig::start().await;
+    set_up(&rig).await;
+    let taxes =
+        json!({ "jurisdiction": "TX", "version": 1, "rates": [{ "rule": "TX-SALES", "percent": "8.25" }] });
+    rig.post("/v1/taxes", &taxes).await.ok();
+    let mut contract = contract("2099-12-31");
+    contract["version"] = json!(18);
+    contract["tax"] = json!({ "jurisdiction": "TX", "rounded": "order" });
+    contract["charges"] = json!([
+        { "rule": "FREIGHT", "version": 2, "kind": { "freight": { "per_unit": "1.25" } } },
+        { "rule": "BONUS", "version": 1, "kind": { "rebate": { "tiers": [{ "from": "0", "percent": "4" }] } } },
+        { "rule": "SMALL", "version": 1, "kind": { "surcharge": { "part": { "amount": "15" }, "below": "100" } } }]);
+    rig.post("/v1/contracts", &contract).await.ok();
+    let volume = json!({ "customer": "C-1", "version": 1, "value": "49000" });
+    rig.post("/v1/volumes", &volume).await.ok();
+    let stale = rig.post("/v1/volumes", &volume).await.ok().body;
+    assert_eq!(stale["outcome"], "stale");
+    let quote = rig
+        .post("/v1/quotes", &ask("2026-07-01T03:30:00Z"))
+        .await
+        .ok()
+        .body;
+    crate::journey::assert_explained(&quote);
+    let order: Vec<_> = quote["order"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| (step["kind"].as_str().unwrap(), step["after"].as_str().unwrap()))
+        .collect();
+    let expected = [("goods", "9544.80"), ("freight", "9694.80"), ("tax", "10494.62")];
+    assert_eq!(order, expected, "{quote}");
+    assert_eq!(quote["rebates"][0]["amount"], "381.79", "{quote}");
+    assert_eq!(
+        (&quote["taxes"][0]["amount"], &quote["tax_rounded"]),
+        (&"799.82".into(), &"order".into())
+    );
+    // The ERP is asked to book what is to be paid.
+    rig.post("/v1/stock-events", &crate::journey::receipt("A-1", 200))
+        .await
+        .ok();
+    rig.post("/v1/orders", &crate::journey::order("120", "A-1", 120))
+        .await
+        .ok();
+    let booked = rig
+        .until("/v1/orders/web/120", |answer| answer.body["status"] == "booked")
+        .await
+        .body;
+    assert_eq!(booked["price"]["total"], "10494.62", "{booked}");
+    rig.stop().await;
+}

@@ -1,0 +1,106 @@
+//! Rules on an order as a whole: discounts, freight, surcharges, rebates.
+//!
+//! Invariant of rules that were checked: no two are alike in kind, minimum, start, version and rule.
+
+use super::list::{Effective, PriceRefusal};
+use super::rebate::Rebate;
+use crate::ids::{FreightZone, RuleId};
+use crate::money::{Percent, Price};
+use serde::{Deserialize, Serialize};
+
+/// How many such rules a contract or agreement may have.
+pub const MAX_CHARGES: usize = 64;
+
+/// A rule on an order as a whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Charge {
+    /// What explains it.
+    pub rule: RuleId,
+    /// The owner's version of the rule.
+    pub version: u64,
+    /// When it is in force.
+    pub effective: Effective,
+    /// The higher comes first.
+    pub priority: u16,
+    /// From which value of the goods on; zero for every order.
+    pub minimum: Price,
+    /// What it does.
+    pub kind: ChargeKind,
+}
+
+/// What a rule does to an order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChargeKind {
+    /// Off the goods, spread over the lines.
+    Discount(Part),
+    /// What it costs to bring it.
+    Freight(Freight),
+    /// On top, such as for small orders.
+    Surcharge {
+        /// How much.
+        part: Part,
+        /// Only for goods of less than this.
+        below: Option<Price>,
+    },
+    /// Accrued for the customer, not on the invoice.
+    Rebate(Rebate),
+}
+
+/// A part of the goods' value, or an amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// So much of it.
+    Percent(Percent),
+    /// This.
+    Amount(Price),
+}
+
+/// What it costs to bring an order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Freight {
+    /// Where to; none for everywhere.
+    pub zone: Option<FreightZone>,
+    /// For the order.
+    pub base: Price,
+    /// For each base unit.
+    pub per_unit: Price,
+    /// For each kilogram.
+    pub per_kilogram: Price,
+    /// At least this.
+    pub least: Price,
+    /// Nothing at all from this value of the goods on.
+    pub free_from: Option<Price>,
+}
+
+impl ChargeKind {
+    const fn place(&self) -> u8 {
+        match self {
+            Self::Discount(_) => 0,
+            Self::Freight(_) => 1,
+            Self::Surcharge { .. } => 2,
+            Self::Rebate(_) => 3,
+        }
+    }
+}
+
+pub(super) fn check(charges: &[Charge]) -> Result<(), PriceRefusal> {
+    if charges.len() > MAX_CHARGES {
+        return Err(PriceRefusal::TooManyCharges);
+    }
+    for (place, charge) in charges.iter().enumerate() {
+        charge.effective.check()?;
+        if let ChargeKind::Rebate(rebate) = &charge.kind {
+            rebate.check(&charge.rule)?;
+        }
+        let key = |of: &Charge| (of.kind.place(), of.minimum, of.effective.from, of.version);
+        let alike = |other: &Charge| key(other) == key(charge) && other.rule == charge.rule;
+        if charges[..place].iter().any(alike) {
+            return Err(PriceRefusal::SameTerm {
+                rule: charge.rule.clone(),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,337 @@
+//! From priced lines to an order's total: order discount, freight, surcharges, tax; and the rebates that accrue beside.
+
+use super::charge::{Charge, ChargeKind, Freight, Part};
+use super::exact::{LIMIT, share, times};
+use super::line::Desk;
+use super::resolve::{Accrual, OrderStep, OrderStepKind, PricedLine, QuoteRefusal, TaxedAmount};
+use super::split::split;
+use super::tax::{TaxBasis, TaxLevel, TaxProfile, TaxRate, TaxRates};
+use crate::ids::{FreightZone, RuleId, TaxCategory};
+use crate::money::Percent;
+use rust_decimal::Decimal;
+
+/// What an order as a whole comes to.
+#[derive(Debug)]
+pub(super) struct OrderTotal {
+    pub(super) steps: Vec<OrderStep>,
+    pub(super) taxes: Vec<TaxedAmount>,
+    pub(super) rebates: Vec<Accrual>,
+    pub(super) total: Decimal,
+}
+
+/// What of each line matters here besides its amount.
+#[derive(Clone, Debug)]
+pub(super) struct Cargo {
+    pub(super) grams: u64,
+    pub(super) tax: Option<TaxCategory>,
+}
+
+type Result<T> = std::result::Result<T, QuoteRefusal>;
+
+fn bounded(amount: Option<Decimal>) -> Result<Decimal> {
+    amount
+        .filter(|amount| amount.abs() <= LIMIT)
+        .ok_or(QuoteRefusal::Overflow)
+}
+
+/// The steps of an order, each built on the one before.
+struct Steps(Vec<OrderStep>);
+
+impl Steps {
+    fn reached(&self) -> Decimal {
+        self.0.last().map_or(Decimal::ZERO, |step| step.after)
+    }
+
+    fn add(&mut self, kind: OrderStepKind, rule: Option<(&RuleId, u64)>, by: Decimal) -> Result<()> {
+        let before = self.reached();
+        self.0.push(OrderStep {
+            kind,
+            rule: rule.map(|(rule, _)| rule.clone()),
+            version: rule.map_or(0, |(_, version)| version),
+            before,
+            after: bounded(before.checked_add(by))?,
+        });
+        Ok(())
+    }
+}
+
+/// Adds up an order. Spreads its discount over `lines`.
+pub(super) fn add_up(
+    desk: &Desk<'_>,
+    zone: Option<&FreightZone>,
+    lines: &mut [PricedLine],
+    cargo: &[Cargo],
+    rates: &impl TaxRates,
+) -> Result<OrderTotal> {
+    let sum = lines
+        .iter()
+        .try_fold(Decimal::ZERO, |sum, line| sum.checked_add(line.amount));
+    let goods = bounded(sum)?;
+    let mut steps = Steps(Vec::with_capacity(4));
+    steps.add(OrderStepKind::Goods, None, goods)?;
+    let charges = ranked(desk, goods);
+    discount(desk, &charges, &mut steps, lines)?;
+    let net = steps.reached();
+    let freight = freight(desk, &charges, zone, net, lines, cargo)?;
+    if let Some((charge, amount)) = freight {
+        steps.add(
+            OrderStepKind::Freight,
+            Some((&charge.rule, charge.version)),
+            amount,
+        )?;
+    }
+    for (charge, part) in surcharges(&charges, net) {
+        let amount = part_of(desk, part, net)?;
+        steps.add(
+            OrderStepKind::Surcharge,
+            Some((&charge.rule, charge.version)),
+            amount,
+        )?;
+    }
+    let on_top = bounded(steps.reached().checked_sub(net))?;
+    let taxes = match &desk.contract.tax {
+        Some(profile) => taxes(desk, profile, lines, cargo, on_top, rates)?,
+        None => Vec::new(),
+    };
+    if desk
+        .contract
+        .tax
+        .as_ref()
+        .is_some_and(|profile| profile.basis == TaxBasis::Net)
+    {
+        for tax in &taxes {
+            steps.add(OrderStepKind::Tax, Some((&tax.rule, tax.version)), tax.amount)?;
+        }
+    }
+    Ok(OrderTotal {
+        rebates: rebates(desk, &charges, net)?,
+        total: steps.reached(),
+        steps: steps.0,
+        taxes,
+    })
+}
+
+/// The charges that apply, in their rank: priority, nearness, minimum, start, version, rule.
+fn ranked<'a>(desk: &Desk<'a>, goods: Decimal) -> Vec<&'a Charge> {
+    let mut found: Vec<(usize, &Charge)> = Vec::new();
+    for (level, of) in desk.hierarchy.levels.iter().enumerate() {
+        // Amounts of money count only in their own currency.
+        if of.currency == desk.currency {
+            let applies =
+                |charge: &&Charge| charge.effective.at(desk.as_of) && charge.minimum.amount() <= goods;
+            found.extend(of.charges.iter().filter(applies).map(|charge| (level, charge)));
+        }
+    }
+    found.sort_by(|(level, one), (other_level, other)| {
+        let key = |charge: &Charge| (charge.minimum, charge.effective.from, charge.version);
+        other
+            .priority
+            .cmp(&one.priority)
+            .then_with(|| level.cmp(other_level))
+            .then_with(|| key(other).cmp(&key(one)))
+            .then_with(|| other.rule.cmp(&one.rule))
+    });
+    found.into_iter().map(|(_, charge)| charge).collect()
+}
+
+fn percent_of(amount: Decimal, percent: Percent) -> Option<Decimal> {
+    let mut factor = percent.get();
+    factor.set_scale(factor.scale() + 2).ok()?;
+    times(amount, factor)
+}
+
+/// Rounded to the currency's smallest unit.
+fn part_of(desk: &Desk<'_>, part: Part, of: Decimal) -> Result<Decimal> {
+    let exact = match part {
+        Part::Percent(percent) => bounded(percent_of(of, percent))?,
+        Part::Amount(amount) => amount.amount(),
+    };
+    Ok(desk.contract.rounding.mode.round(exact, desk.currency))
+}
+
+/// The first in rank, never more than the goods; each line gets its share.
+fn discount(desk: &Desk<'_>, charges: &[&Charge], steps: &mut Steps, lines: &mut [PricedLine]) -> Result<()> {
+    let found = charges.iter().find_map(|charge| match &charge.kind {
+        ChargeKind::Discount(part) => Some((*charge, *part)),
+        ChargeKind::Freight(_) | ChargeKind::Surcharge { .. } | ChargeKind::Rebate(_) => None,
+    });
+    let Some((charge, part)) = found else {
+        return Ok(());
+    };
+    let goods = steps.reached();
+    let amount = part_of(desk, part, goods)?.min(goods);
+    if amount == Decimal::ZERO {
+        return Ok(());
+    }
+    let weights: Vec<Decimal> = lines.iter().map(|line| line.amount).collect();
+    let parts = split(amount, &weights, desk.currency).ok_or(QuoteRefusal::Overflow)?;
+    for (line, part) in lines.iter_mut().zip(parts) {
+        line.order_discount = part;
+    }
+    steps.add(
+        OrderStepKind::Discount,
+        Some((&charge.rule, charge.version)),
+        -amount,
+    )
+}
+
+/// The first in rank that goes to the zone.
+fn freight<'a>(
+    desk: &Desk<'_>,
+    charges: &[&'a Charge],
+    zone: Option<&FreightZone>,
+    net: Decimal,
+    lines: &[PricedLine],
+    cargo: &[Cargo],
+) -> Result<Option<(&'a Charge, Decimal)>> {
+    let found = charges.iter().find_map(|charge| match &charge.kind {
+        ChargeKind::Freight(freight) if freight.zone.is_none() || freight.zone.as_ref() == zone => {
+            Some((*charge, freight))
+        }
+        ChargeKind::Freight(_)
+        | ChargeKind::Discount(_)
+        | ChargeKind::Surcharge { .. }
+        | ChargeKind::Rebate(_) => None,
+    });
+    let Some((charge, freight)) = found else {
+        return Ok(None);
+    };
+    if freight.free_from.is_some_and(|from| from.amount() <= net) {
+        return Ok(Some((charge, Decimal::ZERO)));
+    }
+    let exact = bounded(carried(freight, lines, cargo))?;
+    let amount = desk
+        .contract
+        .rounding
+        .mode
+        .round(exact.max(freight.least.amount()), desk.currency);
+    Ok(Some((charge, amount)))
+}
+
+fn carried(freight: &Freight, lines: &[PricedLine], cargo: &[Cargo]) -> Option<Decimal> {
+    let (mut units, mut grams) = (0_i64, 0_u64);
+    for (line, cargo) in lines.iter().zip(cargo) {
+        units = units.checked_add(line.quantity.units())?;
+        let weight = cargo.grams.checked_mul(line.quantity.units().unsigned_abs())?;
+        grams = grams.checked_add(weight)?;
+    }
+    let kilograms = Decimal::try_from_i128_with_scale(i128::from(grams), 3).ok()?;
+    freight
+        .base
+        .amount()
+        .checked_add(times(freight.per_unit.amount(), Decimal::from(units))?)?
+        .checked_add(times(freight.per_kilogram.amount(), kilograms)?)
+}
+
+/// All that apply, in their rank.
+fn surcharges<'a>(charges: &[&'a Charge], net: Decimal) -> Vec<(&'a Charge, Part)> {
+    let of = |charge: &&'a Charge| match &charge.kind {
+        ChargeKind::Surcharge { part, below } if below.is_none_or(|below| net < below.amount()) => {
+            Some((*charge, *part))
+        }
+        ChargeKind::Surcharge { .. }
+        | ChargeKind::Discount(_)
+        | ChargeKind::Freight(_)
+        | ChargeKind::Rebate(_) => None,
+    };
+    charges.iter().filter_map(of).collect()
+}
+
+/// What the goods are taxed, and what comes on top of them.
+fn taxes(
+    desk: &Desk<'_>,
+    profile: &TaxProfile,
+    lines: &mut [PricedLine],
+    cargo: &[Cargo],
+    on_top: Decimal,
+    rates: &impl TaxRates,
+) -> Result<Vec<TaxedAmount>> {
+    if let Some(exemption) = &profile.exemption
+        && exemption.effective.at(desk.as_of)
+    {
+        return Ok(Vec::new());
+    }
+    let mut groups: Vec<(TaxRate, u64, Decimal, Decimal)> = Vec::new();
+    let mut add = |category: Option<&TaxCategory>, amount: Decimal| -> Result<Decimal> {
+        let (rate, version) = rates
+            .rate(&profile.jurisdiction, category, desk.as_of)
+            .ok_or_else(|| QuoteRefusal::NoTaxRate {
+                jurisdiction: profile.jurisdiction.clone(),
+                category: category.map_or_else(|| "standard".to_owned(), ToString::to_string),
+            })?;
+        let exact = tax_of(amount, rate.percent, profile.basis)?;
+        let tax = desk.contract.rounding.mode.round(exact, desk.currency);
+        match groups
+            .iter_mut()
+            .find(|(other, ..)| other.rule == rate.rule && other.percent == rate.percent)
+        {
+            Some((_, _, base, sum)) => {
+                *base = bounded(base.checked_add(amount))?;
+                *sum = bounded(sum.checked_add(tax))?;
+            }
+            None => groups.push((rate, version, amount, tax)),
+        }
+        Ok(tax)
+    };
+    for (line, cargo) in lines.iter_mut().zip(cargo) {
+        let net = bounded(line.amount.checked_sub(line.order_discount))?;
+        let tax = add(cargo.tax.as_ref(), net)?;
+        if profile.level == TaxLevel::Line {
+            line.tax = Some(tax);
+        }
+    }
+    if on_top != Decimal::ZERO {
+        add(None, on_top)?;
+    }
+    let told = |(rate, version, base, by_line): (TaxRate, u64, Decimal, Decimal)| {
+        let amount = match profile.level {
+            TaxLevel::Line => by_line,
+            TaxLevel::Order => {
+                let exact = tax_of(base, rate.percent, profile.basis)?;
+                desk.contract.rounding.mode.round(exact, desk.currency)
+            }
+        };
+        Ok(TaxedAmount {
+            rule: rate.rule,
+            version,
+            percent: rate.percent,
+            base,
+            amount,
+        })
+    };
+    groups.into_iter().map(told).collect()
+}
+
+/// The tax on an amount, or in it, to ten decimals.
+fn tax_of(amount: Decimal, percent: Percent, basis: TaxBasis) -> Result<Decimal> {
+    let tax = match basis {
+        TaxBasis::Net => percent_of(amount, percent),
+        // rate ÷ (100 + rate), both in 10^-4 percent.
+        TaxBasis::Gross => {
+            let mut parts = percent.get();
+            parts.rescale(Percent::MAX_SCALE);
+            let parts = i64::try_from(parts.mantissa()).ok();
+            parts.and_then(|parts| share(amount, parts, 1_000_000 + parts))
+        }
+    };
+    bounded(tax)
+}
+
+/// What accrues of every rebate, rounded to the currency's smallest unit.
+fn rebates(desk: &Desk<'_>, charges: &[&Charge], net: Decimal) -> Result<Vec<Accrual>> {
+    let mut found = Vec::new();
+    for charge in charges {
+        let rebate = match &charge.kind {
+            ChargeKind::Rebate(rebate) => rebate,
+            ChargeKind::Discount(_) | ChargeKind::Freight(_) | ChargeKind::Surcharge { .. } => continue,
+        };
+        let exact = bounded(rebate.accrues(desk.volume, net))?;
+        found.push(Accrual {
+            rule: charge.rule.clone(),
+            version: charge.version,
+            base: net,
+            amount: desk.contract.rounding.mode.round(exact, desk.currency),
+        });
+    }
+    Ok(found)
+}

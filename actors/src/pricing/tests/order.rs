@@ -1,0 +1,365 @@
+//! Orders as a whole: discount, freight, surcharges, taxes, rebates; coupons and exclusive groups.
+
+use super::*;
+use crate::ids::{CouponCode, DocumentId, ExclusiveGroup, FreightZone, Jurisdiction, TaxCategory};
+use crate::pricing::JurisdictionTaxes;
+use crate::pricing::charge::{Charge, ChargeKind, Freight, Part};
+use crate::pricing::rebate::{Rebate, RebateMode, Tier};
+use crate::pricing::tax::{Exemption, TaxBasis, TaxEvent, TaxLevel, TaxProfile, TaxRate, TaxState, TaxTable};
+
+fn percent(text: &str) -> Percent {
+    Percent::new(decimal(text)).unwrap()
+}
+
+fn charge(rule: &str, minimum: &str, kind: ChargeKind) -> Charge {
+    Charge {
+        rule: RuleId::new(rule).unwrap(),
+        version: 5,
+        effective: Effective::default(),
+        priority: 0,
+        minimum: price(minimum),
+        kind,
+    }
+}
+
+fn freight() -> Freight {
+    Freight {
+        zone: None,
+        base: price("0"),
+        per_unit: price("0"),
+        per_kilogram: price("0"),
+        least: price("0"),
+        free_from: None,
+    }
+}
+
+fn tiers(mode: RebateMode, tiers: &[(&str, &str)]) -> ChargeKind {
+    let tiers = tiers.iter().map(|(from, share)| Tier {
+        from: price(from),
+        percent: percent(share),
+    });
+    ChargeKind::Rebate(Rebate {
+        tiers: tiers.collect(),
+        mode,
+    })
+}
+
+impl Case {
+    fn charged(mut self, charges: impl Into<Vec<Charge>>) -> Self {
+        self.contract.charges = charges.into();
+        self
+    }
+
+    fn taxed(mut self, level: TaxLevel, basis: TaxBasis, rates: &[(Option<&str>, &str)]) -> Self {
+        let jurisdiction = Jurisdiction::new("TX").unwrap();
+        let rates = rates.iter().map(|(category, share)| TaxRate {
+            rule: RuleId::new(&format!("TX/{}", category.unwrap_or("standard"))).unwrap(),
+            category: category.map(|category| TaxCategory::new(category).unwrap()),
+            percent: percent(share),
+            effective: Effective::default(),
+        });
+        let table = TaxTable {
+            rates: rates.collect(),
+            version: 9,
+        };
+        let mut state = TaxState::default();
+        JurisdictionTaxes::apply(&mut state, &TaxEvent::Set(table));
+        let view = JurisdictionTaxes::view(&jurisdiction, &state, Sequence(1)).unwrap();
+        publish_view(&self.reference, view);
+        self.contract.tax = Some(TaxProfile {
+            jurisdiction,
+            level,
+            basis,
+            exemption: None,
+        });
+        self
+    }
+
+    fn lines(&self, quantities: &[i64]) -> Result<Quote, QuoteRefusal> {
+        let mut request = self.ask(1);
+        let line = request.lines[0].clone();
+        let lines = quantities.iter().zip(1..).map(|(units, number)| QuoteLine {
+            line: number,
+            quantity: quantity(*units),
+            ..line.clone()
+        });
+        request.lines = lines.collect();
+        self.answer(&request, 0)
+    }
+}
+
+fn steps(quote: &Quote) -> Vec<(OrderStepKind, String)> {
+    let of = |step: &OrderStep| (step.kind, step.after.normalize().to_string());
+    quote.order.iter().map(of).collect()
+}
+
+#[test]
+fn s01_the_whole_way_from_list_to_total_with_the_rebate_beside_it() {
+    let case = Case::flat("100.00")
+        .agreement("group", None, [discount("group", Scope::Everything, "12")])
+        .on("group")
+        .terms([
+            fixed("contract", Scope::Sku(sku()), "84.50", &[(100, "82.00")]),
+            discount("promo", Scope::Everything, "3").at(Stage::Promotion),
+        ])
+        .charged([
+            charge(
+                "freight",
+                "0",
+                ChargeKind::Freight(Freight {
+                    per_unit: price("1.25"),
+                    ..freight()
+                }),
+            ),
+            charge("rebate", "0", tiers(RebateMode::Incremental, &[("0", "4")])),
+        ])
+        .taxed(TaxLevel::Order, TaxBasis::Net, &[(None, "8.25")]);
+    let quote = case.lines(&[120]).unwrap();
+    let expected = [
+        (OrderStepKind::Goods, "9544.8"),
+        (OrderStepKind::Freight, "9694.8"),
+        (OrderStepKind::Tax, "10494.62"),
+    ];
+    assert_eq!(
+        steps(&quote),
+        expected.map(|(kind, after)| (kind, after.to_owned()))
+    );
+    assert_eq!(quote.taxes[0].amount, decimal("799.82"));
+    assert_eq!(
+        (quote.taxes[0].rule.as_str(), quote.taxes[0].version),
+        ("TX/standard", 9)
+    );
+    assert_eq!(quote.rebates[0].amount, decimal("381.79"));
+    assert_eq!(quote.total.to_string(), "10494.62 EUR");
+}
+
+#[test]
+fn s10_tax_by_line_or_by_order() {
+    let total = |level| {
+        let quote = Case::flat("0.99")
+            .taxed(level, TaxBasis::Net, &[(None, "8.25")])
+            .lines(&[1, 1, 1])
+            .unwrap();
+        assert_eq!(quote.tax_level, Some(level), "echoed");
+        let lines: Vec<_> = quote.lines.iter().map(|line| line.tax).collect();
+        (quote.taxes[0].amount, lines, quote.total.amount)
+    };
+    let by_line = vec![Some(decimal("0.08")); 3];
+    assert_eq!(total(TaxLevel::Line), (decimal("0.24"), by_line, decimal("3.21")));
+    assert_eq!(
+        total(TaxLevel::Order),
+        (decimal("0.25"), vec![None; 3], decimal("3.22"))
+    );
+}
+
+#[test]
+fn gross_prices_contain_their_tax_and_categories_have_their_own_rates() {
+    let rates = [(None, "19"), (Some("books"), "7")];
+    let book = Item {
+        tax: Some(TaxCategory::new("books").unwrap()),
+        ..Item::default()
+    };
+    let gross = Case::flat("107")
+        .item(book.clone())
+        .taxed(TaxLevel::Line, TaxBasis::Gross, &rates);
+    let quote = gross.lines(&[1]).unwrap();
+    assert_eq!(
+        (quote.total.amount, quote.taxes[0].amount),
+        (decimal("107"), decimal("7.00"))
+    );
+    assert_eq!(quote.order.len(), 1, "nothing comes on top");
+    let flat_freight = charge(
+        "f",
+        "0",
+        ChargeKind::Freight(Freight {
+            base: price("10"),
+            ..freight()
+        }),
+    );
+    let net = Case::flat("100")
+        .item(book)
+        .taxed(TaxLevel::Line, TaxBasis::Net, &rates)
+        .charged([flat_freight]);
+    let quote = net.lines(&[1]).unwrap();
+    let taxes: Vec<_> = quote.taxes.iter().map(|tax| (tax.base, tax.amount)).collect();
+    assert_eq!(
+        taxes,
+        [(decimal("100"), decimal("7")), (decimal("10"), decimal("1.90"))]
+    );
+    assert_eq!(quote.total.amount, decimal("118.90"));
+}
+
+#[test]
+fn a_certificate_frees_from_tax_and_a_missing_rate_is_no_zero() {
+    let mut case = Case::flat("100").taxed(TaxLevel::Line, TaxBasis::Net, &[(None, "8.25")]);
+    let certificate = DocumentId::new("EX-7").unwrap();
+    let until = Some(Timestamp::from_millis(10));
+    case.contract.tax.as_mut().unwrap().exemption = Some(Exemption {
+        certificate: certificate.clone(),
+        effective: Effective { from: None, until },
+    });
+    let exempt = case.answer(&case.ask(1), 9).unwrap();
+    assert_eq!(
+        (exempt.total.amount, exempt.exemption),
+        (decimal("100"), Some(certificate))
+    );
+    let over = case.answer(&case.ask(1), 10).unwrap();
+    assert_eq!((over.total.amount, over.exemption), (decimal("108.25"), None));
+    let nothing = Case::flat("100").taxed(TaxLevel::Line, TaxBasis::Net, &[(Some("books"), "7")]);
+    let refusal = nothing.lines(&[1]).unwrap_err().to_string();
+    assert_eq!(refusal, "no tax rate of TX for standard goods");
+}
+
+#[test]
+fn s20_an_order_discount_is_spread_to_the_last_cent() {
+    let case = Case::flat("33.33")
+        .charged([charge(
+            "ten",
+            "0",
+            ChargeKind::Discount(Part::Amount(price("10"))),
+        )])
+        .taxed(TaxLevel::Line, TaxBasis::Net, &[(None, "10")]);
+    let quote = case.lines(&[1, 1, 1]).unwrap();
+    let parts: Vec<_> = quote
+        .lines
+        .iter()
+        .map(|line| line.order_discount.to_string())
+        .collect();
+    assert_eq!(parts, ["3.34", "3.33", "3.33"]);
+    // Tax is on what is left: 29.99 and 30.00 twice.
+    assert_eq!(quote.taxes[0].base, decimal("89.99"));
+    assert_eq!(quote.total.amount, decimal("98.99"));
+    // Never more than the goods.
+    let small = Case::flat("3").charged([charge(
+        "ten",
+        "0",
+        ChargeKind::Discount(Part::Amount(price("10"))),
+    )]);
+    assert_eq!(small.lines(&[1]).unwrap().total.amount, decimal("0"));
+}
+
+#[test]
+fn order_discounts_by_value_the_first_in_rank() {
+    let by_value =
+        |rule, minimum, share| charge(rule, minimum, ChargeKind::Discount(Part::Percent(percent(share))));
+    let case = Case::flat("100").charged([by_value("a", "500", "2"), by_value("b", "1000", "5")]);
+    for (units, total) in [(4, "400"), (5, "490"), (9, "882"), (10, "950")] {
+        assert_eq!(
+            case.lines(&[units]).unwrap().total.amount,
+            decimal(total),
+            "{units}"
+        );
+    }
+}
+
+#[test]
+fn freight_by_weight_and_zone_with_a_least_and_a_threshold() {
+    let item = Item {
+        grams: 1_500,
+        ..Item::default()
+    };
+    let to = |zone: Option<&str>, per_kilogram: &str| Freight {
+        zone: zone.map(|zone| FreightZone::new(zone).unwrap()),
+        base: price("4.90"),
+        per_kilogram: price(per_kilogram),
+        least: price("7.50"),
+        free_from: Some(price("1000")),
+        ..freight()
+    };
+    let mut island = charge("island", "0", ChargeKind::Freight(to(Some("ISL"), "3")));
+    island.priority = 1;
+    let case = Case::flat("10")
+        .item(item)
+        .charged([charge("land", "0", ChargeKind::Freight(to(None, "0.50"))), island]);
+    let paid = |units: i64, zone: Option<&str>| {
+        let mut request = case.ask(units);
+        request.zone = zone.map(|zone| FreightZone::new(zone).unwrap());
+        let quote = case.answer(&request, 0).unwrap();
+        let step = &quote.order[1];
+        (step.rule.as_ref().unwrap().to_string(), step.after - step.before)
+    };
+    // 1.5 kg: 4.90 + 0.75 is less than the least.
+    assert_eq!(paid(1, None), ("land".to_owned(), decimal("7.50")));
+    assert_eq!(paid(10, None), ("land".to_owned(), decimal("12.40")));
+    assert_eq!(paid(10, Some("ISL")), ("island".to_owned(), decimal("49.90")));
+    assert_eq!(
+        paid(100, None),
+        ("land".to_owned(), decimal("0")),
+        "free from 1,000 on"
+    );
+}
+
+#[test]
+fn surcharges_for_small_orders_and_for_all() {
+    let part = Part::Amount(price("15"));
+    let below = Some(price("100"));
+    let fuel = Part::Percent(percent("2.5"));
+    let case = Case::flat("10").charged([
+        charge("small", "0", ChargeKind::Surcharge { part, below }),
+        charge(
+            "fuel",
+            "0",
+            ChargeKind::Surcharge {
+                part: fuel,
+                below: None,
+            },
+        ),
+    ]);
+    assert_eq!(case.lines(&[9]).unwrap().total.amount, decimal("107.25"));
+    assert_eq!(case.lines(&[10]).unwrap().total.amount, decimal("102.50"));
+}
+
+#[test]
+fn s19_a_rebate_accrues_by_the_volume_so_far() {
+    let accrued = |mode| {
+        let rebate = charge("bonus", "0", tiers(mode, &[("0", "1"), ("50000", "2")]));
+        let mut case = Case::flat("1000").charged([rebate]);
+        case.volume = Volume {
+            value: decimal("49000"),
+            version: 1,
+        };
+        let quote = case.lines(&[3]).unwrap();
+        assert_eq!(quote.total.amount, decimal("3000"), "not on the invoice");
+        quote.rebates[0].amount
+    };
+    assert_eq!(accrued(RebateMode::Retroactive), decimal("550.00"));
+    assert_eq!(accrued(RebateMode::Incremental), decimal("50.00"));
+}
+
+#[test]
+fn a_coupon_must_be_shown_and_a_group_gives_one_of_its_promotions() {
+    let promotion = |rule: &str, share: &str, change: fn(&mut Conditions)| {
+        discount(rule, Scope::Everything, share)
+            .at(Stage::Promotion)
+            .with(change)
+    };
+    let spring = |conditions: &mut Conditions| {
+        conditions.group = Some(ExclusiveGroup::new("spring").unwrap());
+    };
+    let case = Case::flat("100")
+        .terms([
+            promotion("all", "5", |_| {}),
+            promotion("spring-a", "10", |conditions| {
+                conditions.group = Some(ExclusiveGroup::new("spring").unwrap());
+                conditions.coupon = Some(CouponCode::new("SPRING").unwrap());
+            }),
+            promotion("spring-0", "20", spring),
+        ])
+        .combined(Combination::CompoundWithin);
+    let total = |coupons: &[&str]| {
+        let mut request = case.ask(1);
+        request.coupons = coupons
+            .iter()
+            .map(|code| CouponCode::new(code).unwrap())
+            .collect();
+        case.answer(&request, 0).unwrap().total.amount
+    };
+    // Without the coupon: 5 % and 20 %. With it the group's first in rank is the one with the greater id.
+    assert_eq!(total(&[]), decimal("76.00"));
+    assert_eq!(total(&["OTHER", "SPRING"]), decimal("85.50"));
+    let coupon = CouponCode::new("SPRING").unwrap();
+    assert!(
+        case.misses(1)
+            .contains(&("spring-a".to_owned(), Missed::NoCoupon { coupon }))
+    );
+}

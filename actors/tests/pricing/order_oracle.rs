@@ -1,0 +1,272 @@
+//! The slow evaluator of an order as a whole, written from `docs/pricing.md` alone.
+
+use crate::oracle::{divided, smallest, times};
+use crate::world::World;
+use lockstep_actors::ids::{RuleId, Sku, TaxCategory};
+use lockstep_actors::money::{Percent, RoundingMode};
+use lockstep_actors::pricing::charge::{Charge, ChargeKind, Part};
+use lockstep_actors::pricing::rebate::{Rebate, RebateMode};
+use lockstep_actors::pricing::tax::{TaxBasis, TaxLevel, TaxRate};
+use std::cmp::Reverse;
+
+/// A priced line: what, how many, and its amount in 10^-10.
+pub(crate) struct OracleLine {
+    pub(crate) sku: Sku,
+    pub(crate) units: i64,
+    pub(crate) amount: i128,
+}
+
+/// What an order comes to; amounts in 10^-10.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct OracleOrder {
+    pub(crate) steps: Vec<(&'static str, Option<RuleId>, i128)>,
+    pub(crate) discounts: Vec<i128>,
+    pub(crate) taxes: Vec<(RuleId, i128, i128)>,
+    pub(crate) rebates: Vec<(RuleId, i128)>,
+}
+
+/// A share of an amount in percent, to ten decimals.
+fn percent_of(amount: i128, percent: Percent) -> i128 {
+    divided(amount * parts(percent), 1_000_000, RoundingMode::HalfEven)
+}
+
+/// In 10^-4 percent, of which a whole has a million.
+fn parts(percent: Percent) -> i128 {
+    percent.get().mantissa() * 10_i128.pow(4 - percent.get().scale())
+}
+
+fn rounded(world: &World, amount: i128) -> i128 {
+    let smallest = smallest(world.asked);
+    divided(amount, smallest, world.contract.rounding.mode) * smallest
+}
+
+fn part_of(world: &World, part: Part, of: i128) -> i128 {
+    rounded(
+        world,
+        match part {
+            Part::Percent(percent) => percent_of(of, percent),
+            Part::Amount(amount) => times(amount, 1),
+        },
+    )
+}
+
+/// The charges that apply, in their rank.
+fn ranked(world: &World, goods: i128) -> Vec<&Charge> {
+    let own = std::iter::once((&world.contract.charges, world.contract.currency));
+    let behind = world
+        .behind()
+        .map(|agreement| (&agreement.charges, agreement.currency));
+    let mut found = Vec::new();
+    for (level, (charges, currency)) in own.chain(behind).enumerate() {
+        for charge in charges.iter().filter(|_| currency == world.asked) {
+            let begun = charge.effective.from.is_none_or(|from| world.at >= from);
+            let ended = charge.effective.until.is_some_and(|until| world.at >= until);
+            if begun && !ended && times(charge.minimum, 1) <= goods {
+                let rank = (
+                    charge.minimum,
+                    charge.effective.from,
+                    charge.version,
+                    &charge.rule,
+                );
+                found.push(((Reverse(charge.priority), level, Reverse(rank)), charge));
+            }
+        }
+    }
+    found.sort_by_key(|(rank, _)| *rank);
+    found.into_iter().map(|(_, charge)| charge).collect()
+}
+
+/// By largest remainder: rounded down, then a unit each to those who lost most.
+fn spread(amount: i128, lines: &[OracleLine], smallest: i128) -> Vec<i128> {
+    let sum: i128 = lines.iter().map(|line| line.amount).sum();
+    let units = amount / smallest;
+    let mut shares: Vec<_> = lines
+        .iter()
+        .map(|line| (units * line.amount / sum, units * line.amount % sum))
+        .collect();
+    let mut left = units - shares.iter().map(|(share, _)| share).sum::<i128>();
+    while left > 0 {
+        let most = shares.iter().map(|(_, lost)| *lost).max().unwrap();
+        let first = shares.iter_mut().find(|(_, lost)| *lost == most).unwrap();
+        *first = (first.0 + 1, -1);
+        left -= 1;
+    }
+    shares.into_iter().map(|(share, _)| share * smallest).collect()
+}
+
+fn carried(world: &World, charge: &ChargeKind, lines: &[OracleLine]) -> Option<i128> {
+    let ChargeKind::Freight(freight) = charge else {
+        return None;
+    };
+    let grams = |line: &OracleLine| {
+        world
+            .items
+            .get(&line.sku)
+            .map_or(0, |item| i128::from(item.grams))
+    };
+    let weight: i128 = lines
+        .iter()
+        .map(|line| grams(line) * i128::from(line.units))
+        .sum();
+    let units: i64 = lines.iter().map(|line| line.units).sum();
+    let by_weight = divided(
+        times(freight.per_kilogram, 1) * weight,
+        1_000,
+        RoundingMode::HalfEven,
+    );
+    let exact = times(freight.base, 1) + times(freight.per_unit, units) + by_weight;
+    Some(rounded(world, exact.max(times(freight.least, 1))))
+}
+
+fn tax_rate<'a>(world: &'a World, category: Option<&TaxCategory>) -> Option<&'a TaxRate> {
+    let rates = &world.taxes.as_ref()?.rates;
+    let of = |category: Option<&TaxCategory>| {
+        rates
+            .iter()
+            .filter(|rate| rate.category.as_ref() == category)
+            .filter(|rate| rate.effective.from.is_none_or(|from| world.at >= from))
+            .filter(|rate| rate.effective.until.is_none_or(|until| world.at < until))
+            .max_by_key(|rate| rate.effective.from)
+    };
+    of(category).or_else(|| of(None))
+}
+
+fn tax_of(world: &World, amount: i128, percent: Percent, basis: TaxBasis) -> i128 {
+    let exact = match basis {
+        TaxBasis::Net => percent_of(amount, percent),
+        TaxBasis::Gross => divided(
+            amount * parts(percent),
+            1_000_000 + parts(percent),
+            RoundingMode::HalfEven,
+        ),
+    };
+    rounded(world, exact)
+}
+
+/// What each rate takes: rule, of what, how much; none if a rate is missing.
+fn taxes(world: &World, net: &[(Option<TaxCategory>, i128)]) -> Option<Vec<(RuleId, i128, i128)>> {
+    let Some(profile) = &world.contract.tax else {
+        return Some(Vec::new());
+    };
+    if let Some(exemption) = &profile.exemption {
+        let begun = exemption.effective.from.is_none_or(|from| world.at >= from);
+        if begun && exemption.effective.until.is_none_or(|until| world.at < until) {
+            return Some(Vec::new());
+        }
+    }
+    let mut found: Vec<(&TaxRate, i128, i128)> = Vec::new();
+    for (category, amount) in net {
+        let rate = tax_rate(world, category.as_ref())?;
+        let tax = tax_of(world, *amount, rate.percent, profile.basis);
+        match found.iter_mut().find(|(other, ..)| std::ptr::eq(*other, rate)) {
+            Some((_, base, sum)) => (*base, *sum) = (*base + amount, *sum + tax),
+            None => found.push((rate, *amount, tax)),
+        }
+    }
+    let told = |(rate, base, by_line): (&TaxRate, i128, i128)| {
+        let tax = match profile.level {
+            TaxLevel::Line => by_line,
+            TaxLevel::Order => tax_of(world, base, rate.percent, profile.basis),
+        };
+        (rate.rule.clone(), base, tax)
+    };
+    Some(found.into_iter().map(told).collect())
+}
+
+fn earned(rebate: &Rebate, volume: i128) -> i128 {
+    let mut sum = 0;
+    for (place, tier) in rebate.tiers.iter().enumerate() {
+        let from = times(tier.from, 1);
+        let next = rebate
+            .tiers
+            .get(place + 1)
+            .map_or(i128::MAX, |next| times(next.from, 1));
+        match rebate.mode {
+            RebateMode::Incremental if volume >= from => {
+                sum += percent_of(volume.min(next) - from, tier.percent);
+            }
+            RebateMode::Retroactive if volume >= from && volume < next => {
+                sum = percent_of(volume, tier.percent);
+            }
+            RebateMode::Incremental | RebateMode::Retroactive => {}
+        }
+    }
+    sum
+}
+
+/// The order's way from its lines to its total; none if a tax rate is missing.
+pub(crate) fn order(world: &World, lines: &[OracleLine]) -> Option<OracleOrder> {
+    let goods: i128 = lines.iter().map(|line| line.amount).sum();
+    let charges = ranked(world, goods);
+    let mut steps = vec![("Goods", None, goods)];
+    let mut reached = goods;
+    let mut discounts = vec![0; lines.len()];
+    let discount = charges.iter().find_map(|charge| match &charge.kind {
+        ChargeKind::Discount(part) => Some((charge, part_of(world, *part, goods).min(goods))),
+        ChargeKind::Freight(_) | ChargeKind::Surcharge { .. } | ChargeKind::Rebate(_) => None,
+    });
+    if let Some((charge, amount)) = discount.filter(|(_, amount)| *amount > 0) {
+        discounts = spread(amount, lines, smallest(world.asked));
+        reached -= amount;
+        steps.push(("Discount", Some(charge.rule.clone()), reached));
+    }
+    let net = reached;
+    let freight = charges.iter().find(|charge| match &charge.kind {
+        ChargeKind::Freight(freight) => freight.zone.is_none() || freight.zone == world.zone,
+        ChargeKind::Discount(_) | ChargeKind::Surcharge { .. } | ChargeKind::Rebate(_) => false,
+    });
+    if let Some(charge) = freight {
+        let ChargeKind::Freight(terms) = &charge.kind else {
+            return None;
+        };
+        let free = terms.free_from.is_some_and(|from| net >= times(from, 1));
+        reached += if free {
+            0
+        } else {
+            carried(world, &charge.kind, lines)?
+        };
+        steps.push(("Freight", Some(charge.rule.clone()), reached));
+    }
+    for charge in &charges {
+        if let ChargeKind::Surcharge { part, below } = &charge.kind
+            && below.is_none_or(|below| net < times(below, 1))
+        {
+            reached += part_of(world, *part, net);
+            steps.push(("Surcharge", Some(charge.rule.clone()), reached));
+        }
+    }
+    let category = |line: &OracleLine| world.items.get(&line.sku).and_then(|item| item.tax.clone());
+    let mut taxed: Vec<_> = lines
+        .iter()
+        .zip(&discounts)
+        .map(|(line, discount)| (category(line), line.amount - discount))
+        .collect();
+    if reached != net {
+        taxed.push((None, reached - net));
+    }
+    let taxes = taxes(world, &taxed)?;
+    if world
+        .contract
+        .tax
+        .as_ref()
+        .is_some_and(|profile| profile.basis == TaxBasis::Net)
+    {
+        for (rule, _, tax) in &taxes {
+            reached += tax;
+            steps.push(("Tax", Some(rule.clone()), reached));
+        }
+    }
+    let mut rebates = Vec::new();
+    for charge in &charges {
+        if let ChargeKind::Rebate(rebate) = &charge.kind {
+            let accrues = earned(rebate, world.volume() + net) - earned(rebate, world.volume());
+            rebates.push((charge.rule.clone(), rounded(world, accrues)));
+        }
+    }
+    Some(OracleOrder {
+        steps,
+        discounts,
+        taxes,
+        rebates,
+    })
+}
