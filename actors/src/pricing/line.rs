@@ -64,12 +64,10 @@ impl Waterfall {
         if after.abs() > LIMIT {
             return Err(QuoteRefusal::Overflow);
         }
-        let unit = each(after, self.units, PLACES, RoundingMode::HalfEven).ok_or(QuoteRefusal::Overflow)?;
         self.steps.push(Step {
             kind,
             rule: rule.map(|(rule, _)| rule.clone()),
             version: rule.map_or(0, |(_, version)| version),
-            unit,
             before: self.amount,
             after,
         });
@@ -152,7 +150,8 @@ pub(super) fn price_line(
         sku: line.sku.clone(),
         quantity,
         sold_as: line.unit.clone().map(|unit| (unit, line.quantity)),
-        unit_price: waterfall.steps.last().map_or(Decimal::ZERO, |step| step.unit),
+        unit_price: each(waterfall.amount, quantity.units(), PLACES, RoundingMode::HalfEven)
+            .ok_or(QuoteRefusal::Overflow)?,
         amount: waterfall.amount,
         waterfall: waterfall.steps,
         order_discount: Decimal::ZERO,
@@ -275,6 +274,13 @@ fn bound_steps<'a>(
     applied: &mut Applied<'a>,
 ) -> Result<Vec<PriceFlag>, QuoteRefusal> {
     let mut flags = Vec::new();
+    // Few lines have any.
+    if ranked
+        .iter()
+        .all(|candidate| candidate.term.stage < Stage::Ceiling)
+    {
+        return Ok(flags);
+    }
     let stages = [
         (Stage::Ceiling, StepKind::Ceiling),
         (Stage::Floor, StepKind::Floor),

@@ -287,8 +287,6 @@ pub struct Step {
     pub rule: Option<RuleId>,
     /// The rule's version; 0 for rounding.
     pub version: u64,
-    /// The unit price after it.
-    pub unit: Decimal,
     /// The line's amount before it.
     pub before: Decimal,
     /// The line's amount after it.

@@ -108,6 +108,9 @@ pub(super) fn choose<'a>(
     ranked: &Ranked<'a>,
     standing: Standing,
 ) -> Result<Chosen<'a>> {
+    if combination == Combination::FirstMatch {
+        return first_match(ranked, standing);
+    }
     let mut able = Ranked::new();
     for candidate in ranked {
         let group = candidate.term.group();
@@ -119,21 +122,57 @@ pub(super) fn choose<'a>(
             able.push(*candidate);
         }
     }
+    if let [only] = &able[..] {
+        return Ok(Chosen::from_slice(&[only.term]));
+    }
     match combination {
-        Combination::FirstMatch => Ok(able.iter().take(1).map(|candidate| candidate.term).collect()),
+        Combination::FirstMatch => first_match(&able, standing),
         Combination::BestOf => Ok(best(&able, standing)?.map(|(term, _)| term).into_iter().collect()),
         Combination::CompoundWithin => within(&able, standing),
         Combination::CompoundAcross => across(&able, standing),
     }
 }
 
+/// The first that can be applied; the others are not looked at.
+fn first_match<'a>(ranked: &Ranked<'a>, standing: Standing) -> Result<Chosen<'a>> {
+    for candidate in ranked {
+        if is_able(candidate.term, standing)? {
+            return Ok(Chosen::from_slice(&[candidate.term]));
+        }
+    }
+    Ok(Chosen::new())
+}
+
 /// Whether a term can be applied: a discount has something to be taken off, and a promotion lowers the amount.
 fn is_able(term: &Term, standing: Standing) -> Result<bool> {
+    if term.stage != Stage::Promotion {
+        return Ok(has_base(term, standing));
+    }
     Ok(match (after(term, standing)?, standing.amount) {
         (None, _) => false,
-        (Some(after), Some(before)) if term.stage == Stage::Promotion => after < before,
-        (Some(_), _) => true,
+        (Some(after), Some(before)) => after < before,
+        (Some(_), None) => true,
     })
+}
+
+/// Whether there is what a term reckons with: a price for a discount and for the units that it does not cover, a cost.
+fn has_base(term: &Term, standing: Standing) -> bool {
+    let Standing {
+        units,
+        list,
+        cost,
+        amount,
+    } = standing;
+    if term.covered(units) < units && amount.is_none() {
+        return false;
+    }
+    match &term.effect {
+        Effect::Fixed(_) => true,
+        Effect::CostPlus(_) => cost.is_some(),
+        Effect::Discount(_) if term.stage == Stage::Agreed => list.is_some(),
+        Effect::Discount(_) => amount.is_some(),
+        Effect::Bound { .. } => false,
+    }
 }
 
 /// The one that gives the lowest amount; of equal ones the first in rank.

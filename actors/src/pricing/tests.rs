@@ -326,12 +326,8 @@ fn s01_and_s02_the_waterfall_of_a_contract_with_a_break() {
         .waterfall
         .iter()
         .map(|step| {
-            (
-                step.kind,
-                step.unit,
-                step.rule.as_ref().unwrap().as_str(),
-                step.version,
-            )
+            let rule = step.rule.as_ref().unwrap().as_str();
+            (step.kind, step.after / decimal("120"), rule, step.version)
         })
         .collect();
     let expected = [

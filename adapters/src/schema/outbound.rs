@@ -15,7 +15,7 @@ use lockstep_actors::ids::{
 };
 use lockstep_actors::inventory::command::StockReply;
 use lockstep_actors::inventory::numbering::ResyncWanted;
-use lockstep_actors::money::Currency;
+use lockstep_actors::money::{Currency, RoundingMode};
 use lockstep_actors::orders::checks::AgreedPrice;
 use lockstep_actors::orders::command::{LineSummary, OrderReply, OrderSummary};
 use lockstep_actors::orders::desk::{Case, DeskNote};
@@ -26,6 +26,7 @@ use lockstep_actors::pricing::agreement::AgreementReply;
 use lockstep_actors::pricing::bound::PriceFlag;
 use lockstep_actors::pricing::catalogue::ItemReply;
 use lockstep_actors::pricing::contract::ContractReply;
+use lockstep_actors::pricing::exact::{PLACES, each};
 use lockstep_actors::pricing::list::ListPriceReply;
 use lockstep_actors::pricing::rates::RateReply;
 use lockstep_actors::pricing::resolve::{
@@ -886,13 +887,16 @@ fn trimmed(amount: Decimal) -> Decimal {
     shortest
 }
 
-impl From<Step> for WaterfallStep {
-    fn from(step: Step) -> Self {
+impl WaterfallStep {
+    /// A step of a line of so many base units.
+    fn of(step: Step, units: i64) -> Self {
+        let unit = each(step.after, units, PLACES, RoundingMode::HalfEven);
         Self {
             kind: step.kind.into(),
             rule: step.rule,
             version: step.version,
-            unit: trimmed(step.unit),
+            // What fits a step fits its part.
+            unit: trimmed(unit.unwrap_or(step.after)),
             before: trimmed(step.before),
             after: trimmed(step.after),
         }
@@ -908,7 +912,11 @@ impl From<PricedLine> for QuotedLine {
             unit: line.sold_as.map(|(unit, _)| unit),
             unit_price: trimmed(line.unit_price),
             amount: line.amount,
-            waterfall: line.waterfall.into_iter().map(Into::into).collect(),
+            waterfall: line
+                .waterfall
+                .into_iter()
+                .map(|step| WaterfallStep::of(step, line.quantity.units()))
+                .collect(),
             order_discount: line.order_discount,
             tax: line.tax,
             flags: line.flags.into_iter().map(Into::into).collect(),
