@@ -1,21 +1,30 @@
 //! Gives the room of trimmed blobs back to the disk.
 //!
 //! The engine drops a trimmed blob only when it rewrites the table that holds its key, and it moves tables that do not
-//! overlap without rewriting them: in a journal of large blobs, as good as all. So once enough has been trimmed, all of
-//! the journal's tables are rewritten, on a thread of their own. They hold keys and places alone: a few dozen bytes a blob.
+//! overlap without rewriting them: in a journal of large blobs, as good as all. So once enough has been trimmed and the
+//! journal has grown all the same, all of its tables are rewritten, on a thread of their own. They hold keys and places
+//! alone, a few dozen bytes a blob; but the syncs of new tables hold up the log's, so that it is not done where the
+//! engine's own compaction keeps up: over 125,000 reservations a second the 99th percentile of latency was 56 to 61 ms
+//! without it, 89 to 110 ms when it was done after every 64 MiB trimmed, whatever the journal took.
 
 use super::engine::Engine;
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use lockstep_runtime::store::StoreError;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 
-/// How much is trimmed before its room is given back.
-pub(super) const RECLAIM_AFTER_BYTES: u64 = 64 << 20;
+/// How much is trimmed before it is looked whether its room was given back.
+pub(super) const LOOK_AFTER_BYTES: u64 = 64 << 20;
+/// How much the journal may have grown by then.
+pub(super) const GROWN_BYTES: u64 = 64 << 20;
 
 pub(super) struct Reclaimer {
-    /// Trimmed since room was last given back.
+    engine: Arc<Engine>,
+    /// Trimmed since it was last looked.
     trimmed_bytes: u64,
+    /// The room that the journal took when it was least since room was last given back.
+    least: Arc<AtomicU64>,
     wake: Option<Sender<()>>,
     thread: Option<JoinHandle<Result<(), StoreError>>>,
 }
@@ -23,18 +32,22 @@ pub(super) struct Reclaimer {
 impl Reclaimer {
     pub(super) fn start(engine: &Arc<Engine>) -> Result<Self, StoreError> {
         let (wake, woken) = bounded::<()>(1);
-        let engine = Arc::clone(engine);
+        let least = Arc::new(AtomicU64::new(engine.journal.disk_space()));
+        let (rewritten, noted) = (Arc::clone(engine), Arc::clone(&least));
         let thread = thread::Builder::new()
             .name("store-reclaim".to_owned())
             .spawn(move || {
                 woken.iter().try_for_each(|()| {
-                    let done = engine.journal.major_compact();
-                    done.map_err(|error| engine.failed("giving back trimmed room", &error))
+                    let done = rewritten.journal.major_compact();
+                    noted.store(rewritten.journal.disk_space(), Relaxed);
+                    done.map_err(|error| rewritten.failed("giving back trimmed room", &error))
                 })
             })
             .map_err(|error| super::errors::io("starting the thread that gives back trimmed room", &error))?;
         Ok(Self {
+            engine: Arc::clone(engine),
             trimmed_bytes: 0,
+            least,
             wake: Some(wake),
             thread: Some(thread),
         })
@@ -46,16 +59,20 @@ impl Reclaimer {
     /// Whatever was in the way of giving back room earlier: the store is to be opened again.
     pub(super) fn note(&mut self, trimmed_bytes: u64) -> Result<(), StoreError> {
         self.trimmed_bytes = self.trimmed_bytes.saturating_add(trimmed_bytes);
-        if self.trimmed_bytes < RECLAIM_AFTER_BYTES {
+        if self.trimmed_bytes < LOOK_AFTER_BYTES {
+            return Ok(());
+        }
+        self.trimmed_bytes = 0;
+        let room = self.engine.journal.disk_space();
+        let least = self.least.fetch_min(room, Relaxed);
+        if room < least.saturating_add(GROWN_BYTES) {
             return Ok(());
         }
         match self.wake.as_ref().map(|wake| wake.try_send(())) {
-            Some(Ok(())) => self.trimmed_bytes = 0,
             // What it is about to do reaches what was trimmed now as well.
-            Some(Err(TrySendError::Full(()))) => {}
-            Some(Err(TrySendError::Disconnected(()))) | None => return self.end(),
+            Some(Ok(()) | Err(TrySendError::Full(()))) => Ok(()),
+            Some(Err(TrySendError::Disconnected(()))) | None => self.end(),
         }
-        Ok(())
     }
 
     fn end(&mut self) -> Result<(), StoreError> {
