@@ -11,7 +11,6 @@ mod engines;
 #[path = "../../../adapters/src/store/mod.rs"]
 mod store;
 
-use engines::Engine;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
