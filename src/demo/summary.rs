@@ -98,21 +98,11 @@ async fn ask_orders(books: &Books, service: &Service) -> Result<Orders, Failure>
     keys.sort_unstable_by_key(|key| key.as_str());
     for key in keys {
         let message = Message::Order(key.clone(), OrderCommand::Show);
-        match tell(&ingress, "show", message).await? {
-            Reply::Order(OrderReply::Order(summary)) => orders.add(key, &summary),
-            other @ (Reply::Order(_)
-            | Reply::Stock(_)
-            | Reply::ListPrice(_)
-            | Reply::Contract(_)
-            | Reply::Audit(_)
-            | Reply::Ownership(_)
-            | Reply::Agreement(_)
-            | Reply::Item(_)
-            | Reply::Rates(_)
-            | Reply::Taxes(_)) => {
-                return Err(failed(format!("order {key} answered {other:?}")));
-            }
-        }
+        let reply = tell(&ingress, "show", message).await?;
+        let Reply::Order(OrderReply::Order(summary)) = reply else {
+            return Err(failed(format!("order {key} answered {reply:?}")));
+        };
+        orders.add(key, &summary);
     }
     Ok(orders)
 }

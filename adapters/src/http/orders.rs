@@ -15,6 +15,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use lockstep_actors::domain::{Message, Reply};
 use lockstep_actors::ids::{OrderKey, Reason};
 use lockstep_actors::orders::command::{OrderCommand, OrderReply, OrderSummary};
+use lockstep_actors::orders::state::Status;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -93,22 +94,10 @@ fn place_of(key: &OrderKey) -> Option<HeaderValue> {
 /// before a restart are not remembered here, and an order must not be lost behind another's key.
 async fn confirm_content(service: &Service, call: &Call, message: Message) -> Result<(), Problem> {
     let decided = service.ask(call, Call::fresh_id(), message).await?;
-    match decided.reply {
-        Some(Reply::Order(OrderReply::Refused(refusal))) => Err(order_refusal(&refusal)),
-        Some(Reply::Order(OrderReply::Accepted { .. } | OrderReply::Ignored | OrderReply::Order(_)))
-        | Some(
-            Reply::Stock(_)
-            | Reply::ListPrice(_)
-            | Reply::Contract(_)
-            | Reply::Audit(_)
-            | Reply::Ownership(_)
-            | Reply::Agreement(_)
-            | Reply::Item(_)
-            | Reply::Rates(_)
-            | Reply::Taxes(_),
-        )
-        | None => Ok(()),
+    if let Some(Reply::Order(OrderReply::Refused(refusal))) = decided.reply {
+        return Err(order_refusal(&refusal));
     }
+    Ok(())
 }
 
 /// `POST /v1/orders/{channel}/{number}/cancel`
@@ -186,22 +175,27 @@ fn key((channel, number): &(String, String)) -> Result<OrderKey, Problem> {
 
 async fn summary(service: &Service, call: &Call, key: &OrderKey) -> Result<OrderSummary, Problem> {
     let show = Message::Order(key.clone(), OrderCommand::Show);
-    match service.look(call, show).await?.reply {
-        Some(Reply::Order(OrderReply::Order(summary))) => Ok(*summary),
-        Some(Reply::Order(OrderReply::Refused(refusal))) => Err(order_refusal(&refusal)),
-        Some(
-            Reply::Order(OrderReply::Accepted { .. } | OrderReply::Ignored)
-            | Reply::Stock(_)
-            | Reply::ListPrice(_)
-            | Reply::Contract(_)
-            | Reply::Audit(_)
-            | Reply::Ownership(_)
-            | Reply::Agreement(_)
-            | Reply::Item(_)
-            | Reply::Rates(_)
-            | Reply::Taxes(_),
-        )
-        | None => Err(Problem::internal(&"an order answered a look with something else")),
+    let something_else = || Problem::internal(&"an order answered a look with something else");
+    let Some(Reply::Order(reply)) = service.look(call, show).await?.reply else {
+        return Err(something_else());
+    };
+    match reply {
+        OrderReply::Order(summary) => Ok(*summary),
+        OrderReply::Refused(refusal) => Err(order_refusal(&refusal)),
+        OrderReply::Accepted { .. } | OrderReply::Ignored => Err(something_else()),
+    }
+}
+
+/// Where an order stood when it took a command.
+fn accepted(reply: Reply) -> Result<(Status, u32), Problem> {
+    let something_else = || Problem::internal(&"an order answered a command with something else");
+    let Reply::Order(reply) = reply else {
+        return Err(something_else());
+    };
+    match reply {
+        OrderReply::Accepted { status, sequence } => Ok((status, sequence)),
+        OrderReply::Refused(refusal) => Err(order_refusal(&refusal)),
+        OrderReply::Order(_) | OrderReply::Ignored => Err(something_else()),
     }
 }
 
@@ -213,28 +207,11 @@ async fn receipt(
     decided: Decided,
 ) -> Result<HttpResponse, Problem> {
     let standing = match decided.reply {
-        Some(Reply::Order(OrderReply::Accepted { status, sequence })) => (status, sequence),
-        Some(Reply::Order(OrderReply::Refused(refusal))) => return Err(order_refusal(&refusal)),
+        Some(reply) => accepted(reply)?,
         // The first answer was not kept: say where the order stands now.
         None => {
             let summary = summary(service, call, key).await?;
             (summary.status, summary.sequence)
-        }
-        Some(
-            Reply::Order(OrderReply::Order(_) | OrderReply::Ignored)
-            | Reply::Stock(_)
-            | Reply::ListPrice(_)
-            | Reply::Contract(_)
-            | Reply::Audit(_)
-            | Reply::Ownership(_)
-            | Reply::Agreement(_)
-            | Reply::Item(_)
-            | Reply::Rates(_)
-            | Reply::Taxes(_),
-        ) => {
-            return Err(Problem::internal(
-                &"an order answered a command with something else",
-            ));
         }
     };
     let receipt = OrderReceipt {

@@ -5,12 +5,11 @@ use super::batch::{self, BatchItem, Item};
 use super::exchange::{Received, answer};
 use super::problem::Problem;
 use super::refusal::{price_refusal, quote_refusal};
-use super::service::{Call, Service};
+use super::service::Service;
 use crate::identity::Scope;
-use crate::schema::agreement::{AgreementSet, ItemSet, RatesSet};
-use crate::schema::charge::{TaxesSet, VolumeSet};
+use crate::schema::agreement::ItemSet;
 use crate::schema::outbound::{CommandResult, PriceQuote};
-use crate::schema::price::{ContractSet, PriceSet, QuoteAsk};
+use crate::schema::price::{PriceSet, QuoteAsk};
 use crate::schema::{Command, DecodeError};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -68,69 +67,16 @@ pub(super) async fn set_prices(
     batch::serve::<PriceSet>(&request, &service, &call, &body).await
 }
 
-/// `POST` and `PUT /v1/contracts`
-pub(super) async fn set_contract(
+/// `POST` and `PUT` of what is set as a whole: `/v1/contracts`, `/v1/agreements`, `/v1/rates`, `/v1/taxes`, `/v1/volumes`.
+pub(super) async fn set_whole<T: Command>(
     request: HttpRequest,
     service: web::Data<Service>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let call = service.admit(&request, Scope::PricesWrite)?;
-    let contract: ContractSet = Received::of(&request, payload, service.timeout).await?.decode()?;
-    set_whole(&request, &service, &call, contract).await
-}
-
-/// `POST` and `PUT /v1/agreements`
-pub(super) async fn set_agreement(
-    request: HttpRequest,
-    service: web::Data<Service>,
-    payload: web::Payload,
-) -> Result<HttpResponse, Problem> {
-    let call = service.admit(&request, Scope::PricesWrite)?;
-    let agreement: AgreementSet = Received::of(&request, payload, service.timeout).await?.decode()?;
-    set_whole(&request, &service, &call, agreement).await
-}
-
-/// `POST` and `PUT /v1/rates`
-pub(super) async fn set_rates(
-    request: HttpRequest,
-    service: web::Data<Service>,
-    payload: web::Payload,
-) -> Result<HttpResponse, Problem> {
-    let call = service.admit(&request, Scope::PricesWrite)?;
-    let rates: RatesSet = Received::of(&request, payload, service.timeout).await?.decode()?;
-    set_whole(&request, &service, &call, rates).await
-}
-
-/// `POST` and `PUT /v1/taxes`
-pub(super) async fn set_taxes(
-    request: HttpRequest,
-    service: web::Data<Service>,
-    payload: web::Payload,
-) -> Result<HttpResponse, Problem> {
-    let call = service.admit(&request, Scope::PricesWrite)?;
-    let taxes: TaxesSet = Received::of(&request, payload, service.timeout).await?.decode()?;
-    set_whole(&request, &service, &call, taxes).await
-}
-
-/// `POST` and `PUT /v1/volumes`
-pub(super) async fn set_volume(
-    request: HttpRequest,
-    service: web::Data<Service>,
-    payload: web::Payload,
-) -> Result<HttpResponse, Problem> {
-    let call = service.admit(&request, Scope::PricesWrite)?;
-    let volume: VolumeSet = Received::of(&request, payload, service.timeout).await?.decode()?;
-    set_whole(&request, &service, &call, volume).await
-}
-
-async fn set_whole(
-    request: &HttpRequest,
-    service: &Service,
-    call: &Call,
-    whole: impl Command,
-) -> Result<HttpResponse, Problem> {
+    let whole: T = Received::of(&request, payload, service.timeout).await?.decode()?;
     let message = whole.into_message(&call.caller.system)?;
-    let decided = service.ask_once(call, message).await?;
+    let decided = service.ask_once(&call, message).await?;
     let outcome = match decided.reply {
         Some(
             Reply::Contract(ContractReply::Refused(refusal))
@@ -144,7 +90,7 @@ async fn set_whole(
         },
         None => Outcome::Repeated,
     };
-    answer(request, StatusCode::OK, &CommandResult::of(outcome))
+    answer(&request, StatusCode::OK, &CommandResult::of(outcome))
 }
 
 /// `POST /v1/quotes`
@@ -157,30 +103,14 @@ pub(super) async fn quote(
     let ask: QuoteAsk = Received::of(&request, payload, service.timeout).await?.decode()?;
     let message = ask.into_message(&call.caller.system)?;
     // A question changes nothing: asked again, it is answered anew.
-    match service.look(&call, message).await?.reply {
-        Some(Reply::Contract(ContractReply::Quoted(quote))) => {
-            answer(&request, StatusCode::OK, &PriceQuote::from(quote))
-        }
-        Some(Reply::Contract(ContractReply::NoQuote(refusal))) => Err(quote_refusal(&refusal)),
-        Some(
-            Reply::Contract(
-                ContractReply::Accepted
-                | ContractReply::Stale { .. }
-                | ContractReply::Contract(_)
-                | ContractReply::Refused(_),
-            )
-            | Reply::Stock(_)
-            | Reply::ListPrice(_)
-            | Reply::Order(_)
-            | Reply::Audit(_)
-            | Reply::Ownership(_)
-            | Reply::Agreement(_)
-            | Reply::Item(_)
-            | Reply::Rates(_)
-            | Reply::Taxes(_),
-        )
-        | None => Err(Problem::internal(
-            &"a contract answered a question with something else",
-        )),
+    let reply = service.look(&call, message).await?.reply;
+    if let Some(Reply::Contract(ContractReply::Quoted(quote))) = reply {
+        return answer(&request, StatusCode::OK, &PriceQuote::from(quote));
     }
+    if let Some(Reply::Contract(ContractReply::NoQuote(refusal))) = reply {
+        return Err(quote_refusal(&refusal));
+    }
+    Err(Problem::internal(
+        &"a contract answered a question with something else",
+    ))
 }

@@ -2,6 +2,9 @@
 
 use super::problem::Problem;
 use super::{operations, orders, prices, promises, stock};
+use crate::schema::agreement::{AgreementSet, RatesSet};
+use crate::schema::charge::{TaxesSet, VolumeSet};
+use crate::schema::price::ContractSet;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, Resource};
 
@@ -36,28 +39,28 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
         )
         .service(
             resource("/v1/contracts", "POST, PUT")
-                .route(web::post().to(prices::set_contract))
-                .route(web::put().to(prices::set_contract)),
+                .route(web::post().to(prices::set_whole::<ContractSet>))
+                .route(web::put().to(prices::set_whole::<ContractSet>)),
         )
         .service(
             resource("/v1/agreements", "POST, PUT")
-                .route(web::post().to(prices::set_agreement))
-                .route(web::put().to(prices::set_agreement)),
+                .route(web::post().to(prices::set_whole::<AgreementSet>))
+                .route(web::put().to(prices::set_whole::<AgreementSet>)),
         )
         .service(
             resource("/v1/taxes", "POST, PUT")
-                .route(web::post().to(prices::set_taxes))
-                .route(web::put().to(prices::set_taxes)),
+                .route(web::post().to(prices::set_whole::<TaxesSet>))
+                .route(web::put().to(prices::set_whole::<TaxesSet>)),
         )
         .service(
             resource("/v1/volumes", "POST, PUT")
-                .route(web::post().to(prices::set_volume))
-                .route(web::put().to(prices::set_volume)),
+                .route(web::post().to(prices::set_whole::<VolumeSet>))
+                .route(web::put().to(prices::set_whole::<VolumeSet>)),
         )
         .service(
             resource("/v1/rates", "POST, PUT")
-                .route(web::post().to(prices::set_rates))
-                .route(web::put().to(prices::set_rates)),
+                .route(web::post().to(prices::set_whole::<RatesSet>))
+                .route(web::put().to(prices::set_whole::<RatesSet>)),
         )
         .service(
             resource("/v1/items", "POST, PUT")
