@@ -6,6 +6,7 @@
 use compact_str::CompactString;
 use lockstep_runtime::entity::EntityId;
 use serde::{Deserialize, Serialize};
+use std::borrow::Borrow;
 use std::fmt;
 
 /// A text that is no valid name of its kind.
@@ -91,6 +92,12 @@ macro_rules! text_name {
             type Error = InvalidName;
             fn try_from(text: CompactString) -> Result<Self, InvalidName> {
                 Self::new(&text)
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
             }
         }
 

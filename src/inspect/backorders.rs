@@ -3,6 +3,7 @@
 use super::{AtRest, render};
 use crate::error::Failure;
 use crate::print::print;
+use lockstep_actors::orders::Order;
 use lockstep_actors::orders::state::Placed;
 use lockstep_actors::quantity::Quantity;
 use lockstep_runtime::time::{Clock, SystemClock, Timestamp};
@@ -22,7 +23,7 @@ struct Waiting {
 pub(super) fn show(at_rest: &AtRest) -> Result<(), Failure> {
     let now = SystemClock.now();
     let mut found = Vec::new();
-    at_rest.every_order(&mut |order, state| {
+    at_rest.every::<Order>(&mut |order, state| {
         found.extend(
             state
                 .placed()

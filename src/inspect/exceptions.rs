@@ -3,6 +3,7 @@
 use super::{AtRest, render};
 use crate::error::Failure;
 use crate::print::print;
+use lockstep_actors::orders::Order;
 use lockstep_actors::orders::command::OpenCase;
 use lockstep_actors::orders::state::Placed;
 use lockstep_runtime::time::{Clock, SystemClock, Timestamp};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 pub(super) fn show(at_rest: &AtRest) -> Result<(), Failure> {
     let now = SystemClock.now();
     let mut found = Vec::new();
-    at_rest.every_order(&mut |order, state| {
+    at_rest.every::<Order>(&mut |order, state| {
         if let Some(open) = state.placed().and_then(Placed::open_case) {
             found.push((order, open));
         }

@@ -18,7 +18,6 @@ use lockstep_actors::ids::{
 };
 use lockstep_actors::inventory::SkuWarehouse;
 use lockstep_actors::orders::Order;
-use lockstep_actors::orders::state::OrderState;
 use lockstep_actors::pricing::{
     CatalogueItem, CustomerContract, ExchangeRates, JurisdictionTaxes, ListPrice, SharedAgreement,
 };
@@ -224,23 +223,30 @@ impl AtRest {
         Ok((partition, found))
     }
 
-    fn every_order(&self, visit: &mut dyn FnMut(String, OrderState)) -> Result<(), Failure> {
+    /// Visits every entity of a kind: its id as text, and its state.
+    fn every<E: Entity<Domain = Distributor>>(
+        &self,
+        visit: &mut dyn FnMut(String, E::State),
+    ) -> Result<(), Failure> {
         let mut unreadable = None;
         for partition in self.partitions.all() {
             let mut take = |id: &[u8], found: History| match rmp_serde::from_slice(&found.state) {
                 Ok(state) => visit(String::from_utf8_lossy(id).into_owned(), state),
                 Err(error) => unreadable = Some(error.to_string()),
             };
-            history::of_kind::<Distributor>(&*self.reader, partition, Order::KIND, &mut take)?;
+            history::of_kind::<Distributor>(&*self.reader, partition, E::KIND, &mut take)?;
         }
         unreadable.map_or(Ok(()), |error| {
-            Err(Failure::Failed(format!("an order cannot be read: {error}")))
+            Err(Failure::Failed(format!(
+                "an entity of the kind {} cannot be read: {error}",
+                E::NAME
+            )))
         })
     }
 
     fn orders(&self) -> Result<(), Failure> {
         let mut by_state = std::collections::BTreeMap::<&'static str, u64>::new();
-        self.every_order(&mut |_, state| {
+        self.every::<Order>(&mut |_, state| {
             if let Some(placed) = state.placed() {
                 *by_state.entry(placed.status.name()).or_default() += 1;
             }
@@ -260,17 +266,7 @@ impl AtRest {
 
     fn refusals(&self) -> Result<(), Failure> {
         let mut audits = Vec::<(String, AuditState)>::new();
-        let mut unreadable = None;
-        for partition in self.partitions.all() {
-            let mut take = |id: &[u8], found: History| match rmp_serde::from_slice(&found.state) {
-                Ok(state) => audits.push((String::from_utf8_lossy(id).into_owned(), state)),
-                Err(error) => unreadable = Some(error.to_string()),
-            };
-            history::of_kind::<Distributor>(&*self.reader, partition, SystemAudit::KIND, &mut take)?;
-        }
-        if let Some(error) = unreadable {
-            return Err(Failure::Failed(format!("an audit cannot be read: {error}")));
-        }
+        self.every::<SystemAudit>(&mut |system, audit| audits.push((system, audit)))?;
         audits.sort_by(|(one, _), (other, _)| one.cmp(other));
         if self.json {
             return print(&render::refusals(&audits));

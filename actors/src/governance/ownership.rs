@@ -348,7 +348,7 @@ impl Ownership {
         system == channel
             || self
                 .channels
-                .iter()
-                .any(|(name, channels)| name.as_str() == system && channels.iter().any(|own| own == channel))
+                .get(system)
+                .is_some_and(|channels| channels.iter().any(|own| own == channel))
     }
 }

@@ -386,39 +386,20 @@ fn ended(event: &StockEvent) -> Option<&HoldId> {
 
 /// How much more can be sold after an event than before it; less is negative.
 fn gain(state: &StockState, event: &StockEvent) -> Quantity {
-    let less = |quantity: Quantity| Quantity::ZERO.minus(quantity);
-    match event {
-        StockEvent::Ended { quantity, .. } => *quantity,
-        StockEvent::Held { granted, .. } | StockEvent::HeldAgain { granted, .. } => less(granted.get()),
-        StockEvent::Granted { quantity, .. } => less(quantity.get()),
-        StockEvent::Reduced { quantity, .. } | StockEvent::Received { quantity, .. } => quantity.get(),
-        StockEvent::Adjusted { .. } | StockEvent::Returned { .. } => {
-            let mut after = StockState {
-                on_hand: state.on_hand,
-                damaged: state.damaged,
-                quarantined: state.quarantined,
-                ..StockState::default()
-            };
-            apply(&mut after, event);
-            after.sellable().minus(state.sellable())
-        }
-        StockEvent::Counted { difference, .. } => *difference,
-        StockEvent::SafetyStockSet { quantity, before } => before.minus(*quantity),
-        // What leaves the house was on hand and held.
-        StockEvent::Shipped { .. }
-        | StockEvent::Backordered { .. }
-        | StockEvent::ExpirySet { .. }
-        | StockEvent::Barred { .. }
-        | StockEvent::Picked { .. }
-        | StockEvent::Expected { .. }
-        | StockEvent::Unexpected { .. }
-        | StockEvent::Demanded { .. }
-        | StockEvent::NotDemanded { .. }
-        | StockEvent::ChannelPolicySet { .. }
-        | StockEvent::DriftRaised { .. }
-        | StockEvent::DriftSettled { .. }
-        | StockEvent::Told { .. }
-        | StockEvent::NumbersMissing { .. }
-        | StockEvent::Forgotten { .. } => Quantity::ZERO,
+    if let StockEvent::SafetyStockSet { quantity, before } = event {
+        return before.minus(*quantity);
     }
+    // These move goods that cannot be sold, too.
+    if let StockEvent::Adjusted { .. } | StockEvent::Returned { .. } = event {
+        let mut after = StockState {
+            on_hand: state.on_hand,
+            damaged: state.damaged,
+            quarantined: state.quarantined,
+            ..StockState::default()
+        };
+        apply(&mut after, event);
+        return after.sellable().minus(state.sellable());
+    }
+    let held = event.held_change().map_or(Quantity::ZERO, |(_, held)| held);
+    event.on_hand_change().minus(held)
 }
