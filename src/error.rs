@@ -1,5 +1,6 @@
 //! Why a command failed, and with which exit code.
 
+use crate::config::NoStore;
 use crate::replay::ReplayError;
 use crate::service::ServiceError;
 use lockstep_adapters::http::HttpError;
@@ -45,6 +46,16 @@ impl From<ReplayError> for Failure {
             return Self::Service(error);
         }
         Self::Replay(error)
+    }
+}
+
+impl From<NoStore> for Failure {
+    fn from(error: NoStore) -> Self {
+        match error {
+            NoStore::Store(error) => Self::Store(error),
+            NoStore::Partitions(error) => Self::Partitions(error),
+            NoStore::Url(error) => Self::Config(error.to_string()),
+        }
     }
 }
 

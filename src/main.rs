@@ -130,7 +130,7 @@ fn run(command: &Command) -> Result<(), Failure> {
     }
 }
 
-fn read_config(path: &std::path::Path) -> Result<config::Config, Failure> {
+pub(crate) fn read_config(path: &std::path::Path) -> Result<config::Config, Failure> {
     let text = std::fs::read_to_string(path).map_err(|cause| Failure::File {
         path: path.to_owned(),
         cause,

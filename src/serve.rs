@@ -10,7 +10,6 @@ use lockstep_actors::orders::effects;
 use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, AmqpSink, Broker};
 use lockstep_adapters::channels::{ChannelConfig, ChannelKind, HttpSink};
 use lockstep_adapters::http::{self, HttpParts, MetricSource, report_amqp, report_channel, report_erp};
-use lockstep_adapters::store::EmbeddedOpener;
 use lockstep_runtime::feed::FeedFilter;
 use lockstep_runtime::time::SystemClock;
 use std::sync::Arc;
@@ -34,7 +33,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     if broker.is_some() {
         consumers = consumers.and(amqp::CONSUMER);
     }
-    let opener = Arc::new(EmbeddedOpener::new(config.store.embedded()?));
+    let opener = config.store.opener()?;
     let clock = Arc::new(SystemClock);
     let reference = config.reference();
     let mut service = Service::start(

@@ -9,3 +9,4 @@ pub mod identity;
 pub mod online_retail;
 pub mod schema;
 pub mod store;
+pub mod url;

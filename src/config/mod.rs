@@ -13,12 +13,17 @@ use lockstep_adapters::channels::ChannelConfig;
 use lockstep_adapters::egress::InvalidSetting;
 use lockstep_adapters::erp::ErpConfig;
 use lockstep_adapters::http::HttpConfig;
-use lockstep_adapters::store::EmbeddedConfig;
+use lockstep_adapters::store::{
+    EmbeddedConfig, EmbeddedOpener, PostgresConfig, PostgresOpener, PostgresSettings,
+};
+use lockstep_adapters::url::UrlError;
 use lockstep_runtime::node::NodeConfig;
 use lockstep_runtime::placement::{InvalidPartitionCount, PartitionCount};
+use lockstep_runtime::store::{StoreError, StoreOpener};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Everything that can be set.
 #[derive(Debug, Default, Deserialize)]
@@ -77,21 +82,47 @@ impl Default for NodeSettings {
     }
 }
 
-/// The embedded store.
+/// Where everything is kept.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StoreSettings {
+    kind: StoreKind,
     directory: PathBuf,
     partitions: u16,
     cache_mib: u64,
+    postgres: Option<PostgresSettings>,
+}
+
+/// Which store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StoreKind {
+    /// A directory of this machine.
+    #[default]
+    Embedded,
+    /// One or several databases.
+    Postgres,
+}
+
+/// Why there is no store to open.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoStore {
+    #[error(transparent)]
+    Partitions(#[from] InvalidPartitionCount),
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl Default for StoreSettings {
     fn default() -> Self {
         Self {
+            kind: StoreKind::Embedded,
             directory: PathBuf::from("lockstep-data"),
             partitions: PartitionCount::DEFAULT.get(),
             cache_mib: 64,
+            postgres: None,
         }
     }
 }
@@ -108,13 +139,54 @@ impl NodeSettings {
 }
 
 impl StoreSettings {
-    /// The embedded store that these settings describe.
-    pub(crate) fn embedded(&self) -> Result<EmbeddedConfig, InvalidPartitionCount> {
-        Ok(EmbeddedConfig {
-            directory: self.directory.clone(),
-            partitions: PartitionCount::new(self.partitions)?,
+    /// What opens the store that these settings describe, and creates it if it is not there.
+    pub(crate) fn opener(&self) -> Result<Arc<dyn StoreOpener>, NoStore> {
+        let partitions = PartitionCount::new(self.partitions)?;
+        match self.kind {
+            StoreKind::Embedded => Ok(Arc::new(EmbeddedOpener::new(EmbeddedConfig {
+                directory: self.directory.clone(),
+                partitions,
+                cache_mib: self.cache_mib,
+            }))),
+            StoreKind::Postgres => Ok(Arc::new(PostgresOpener::new(self.postgres(partitions)?)?)),
+        }
+    }
+
+    /// What opens the store that these settings describe, for looking into it: it must be there.
+    pub(crate) fn existing(&self) -> Result<Box<dyn StoreOpener>, NoStore> {
+        match self.kind {
+            StoreKind::Embedded => Ok(Box::new(EmbeddedOpener::existing(&self.directory)?)),
+            StoreKind::Postgres => {
+                let config = self.postgres(PartitionCount::new(self.partitions)?)?;
+                Ok(Box::new(PostgresOpener::existing(config)?))
+            }
+        }
+    }
+
+    fn postgres(&self, partitions: PartitionCount) -> Result<PostgresConfig, NoStore> {
+        let settings = self.postgres.clone().unwrap_or_default();
+        let (databases, map) = settings.databases(partitions)?;
+        Ok(PostgresConfig {
+            databases,
+            map,
+            tls_roots: settings.tls_roots,
             cache_mib: self.cache_mib,
         })
+    }
+
+    fn postgres_error(&self) -> Option<InvalidSetting> {
+        match (self.kind, &self.postgres) {
+            (StoreKind::Postgres, settings) => {
+                let settings = settings.clone().unwrap_or_default();
+                settings.validate(self.partitions).err()
+            }
+            (StoreKind::Embedded, Some(_)) => Some(InvalidSetting {
+                key: "store.kind".to_owned(),
+                value: "embedded".to_owned(),
+                allowed: "\"postgres\" where there is a table [store.postgres]",
+            }),
+            (StoreKind::Embedded, None) => None,
+        }
     }
 }
 
@@ -190,6 +262,7 @@ impl Config {
                 allowed: "a directory",
             });
         }
+        errors.extend(self.store.postgres_error());
         errors.extend(self.http.validate().err());
         errors.extend(self.amqp.as_ref().and_then(|amqp| amqp.validate().err()));
         errors.extend(self.erp.validate().err());
@@ -216,7 +289,16 @@ mod tests {
 
     #[test]
     fn a_wrong_setting_is_refused_with_key_value_and_what_is_allowed() {
-        let cases: [(&str, &[&str]); 9] = [
+        let cases: [(&str, &[&str]); 12] = [
+            (
+                "[store]\nkind = 'postgres'",
+                &["store.postgres.url", "exactly one"],
+            ),
+            ("[store]\nkind = 'oracle'", &["store.kind", "oracle", "postgres"]),
+            (
+                "[store.postgres]\nurl_env = 'DATABASE_URL'",
+                &["store.kind", "embedded"],
+            ),
             ("[node]\nshards = 0", &["node.shards", "\"0\"", "1 to 256"]),
             ("[node]\nshards = 300", &["node.shards", "\"300\"", "1 to 256"]),
             ("[node]\nshards = 'two'", &["node.shards", "two", "usize"]),

@@ -120,6 +120,9 @@ pub(crate) struct InspectArguments {
         global = true
     )]
     store: PathBuf,
+    /// The configuration that says where the store is, in place of a directory.
+    #[arg(long, value_name = "FILE", global = true, conflicts_with = "store")]
+    config: Option<PathBuf>,
     /// Answer with JSON.
     #[arg(long, global = true)]
     json: bool,
@@ -136,7 +139,11 @@ struct AtRest {
 }
 
 pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Failure> {
-    let store = EmbeddedOpener::existing(&arguments.store)?.open()?;
+    let opener: Box<dyn StoreOpener> = match &arguments.config {
+        Some(file) => crate::read_config(file)?.store.existing()?,
+        None => Box::new(EmbeddedOpener::existing(&arguments.store)?),
+    };
+    let store = opener.open()?;
     let at_rest = AtRest {
         reader: store.reader(),
         partitions: store.partition_count(),

@@ -3,8 +3,11 @@
 use super::topology::Names;
 use crate::egress::{InvalidSetting, within};
 use crate::identity::AmqpUsers;
+use crate::url::{UrlError, UrlPlace};
 use serde::Deserialize;
 use std::path::PathBuf;
+
+const EXAMPLE: &str = "a URL like amqp://user:password@host:5672/%2f";
 
 /// How the broker is reached and who may write through it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -35,30 +38,6 @@ fn prefetch() -> u16 {
     4096
 }
 
-/// The broker's URL is not where the configuration says.
-#[derive(Debug, thiserror::Error)]
-pub enum UrlError {
-    /// The configuration names none or several.
-    #[error("set exactly one of amqp.url, amqp.url_env and amqp.url_file")]
-    Ambiguous,
-    /// No such variable.
-    #[error(
-        "amqp.url_env names the variable {0:?}, which is not set or no text; set it or use amqp.url_file"
-    )]
-    Environment(String),
-    /// No such file.
-    #[error("amqp.url_file {path} cannot be read: {cause}", path = path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        cause: std::io::Error,
-    },
-    /// Not a URL of a broker. The text is not repeated: it may hold a password.
-    #[error("the AMQP URL cannot be read ({0}); it looks like amqp://user:password@host:5672/%2f")]
-    Malformed(String),
-}
-
 impl AmqpConfig {
     /// Checks every setting.
     ///
@@ -74,26 +53,16 @@ impl AmqpConfig {
                 allowed: "1 to 64 of a-z, 0-9, '.', '_' and '-'",
             });
         }
-        let places = [
-            self.url.is_some(),
-            self.url_env.is_some(),
-            self.url_file.is_some(),
-        ];
-        if places.iter().filter(|given| **given).count() != 1 {
-            return Err(InvalidSetting {
-                key: "amqp.url".to_owned(),
-                value: String::new(),
-                allowed: "exactly one of url, url_env and url_file",
-            });
+        self.place().validate(EXAMPLE, |url| parse(url).is_ok())
+    }
+
+    fn place(&self) -> UrlPlace<'_> {
+        UrlPlace {
+            table: "amqp",
+            url: self.url.as_deref(),
+            env: self.url_env.as_deref(),
+            file: self.url_file.as_deref(),
         }
-        if let Some(url) = &self.url {
-            parse(url).map_err(|_| InvalidSetting {
-                key: "amqp.url".to_owned(),
-                value: "(not shown)".to_owned(),
-                allowed: "a URL like amqp://user:password@host:5672/%2f",
-            })?;
-        }
-        Ok(())
     }
 
     /// Reads the broker's URL from where the configuration says.
@@ -101,18 +70,12 @@ impl AmqpConfig {
     /// # Errors
     /// [`UrlError`] if it is not there or is no URL.
     pub fn uri(&self) -> Result<lapin::uri::AMQPUri, UrlError> {
-        let text = match (&self.url, &self.url_env, &self.url_file) {
-            (Some(url), None, None) => url.clone(),
-            (None, Some(name), None) => {
-                std::env::var(name).map_err(|_| UrlError::Environment(name.clone()))?
-            }
-            (None, None, Some(path)) => std::fs::read_to_string(path).map_err(|cause| UrlError::File {
-                path: path.clone(),
-                cause,
-            })?,
-            _ => return Err(UrlError::Ambiguous),
-        };
-        parse(text.trim()).map_err(UrlError::Malformed)
+        let place = self.place();
+        parse(&place.read()?).map_err(|reason| UrlError::Malformed {
+            table: place.table,
+            reason,
+            example: EXAMPLE,
+        })
     }
 
     /// The names of its exchanges and queues.

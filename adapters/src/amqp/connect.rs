@@ -1,7 +1,8 @@
 //! Connections that are made anew when they are lost.
 
-use super::config::{AmqpConfig, UrlError};
+use super::config::AmqpConfig;
 use super::topology::Names;
+use crate::url::UrlError;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::uri::AMQPUri;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, PublisherConfirm};

@@ -21,7 +21,7 @@ mod sink;
 mod topology;
 mod window;
 
-pub use config::{AmqpConfig, UrlError};
+pub use config::AmqpConfig;
 pub use connect::{Broker, Publisher};
 pub use counters::{AmqpCounters, AmqpMetrics};
 pub use events::{CONSUMER, publish_events};

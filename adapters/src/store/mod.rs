@@ -1,7 +1,35 @@
 //! Where the runtime keeps what must not be lost: adapters of the port in [`lockstep_runtime::store`].
 //!
-//! The embedded store is the default: one directory, no server, one sync for each commit.
+//! The embedded store is the default: one directory, no server, one sync for each commit. The store in PostgreSQL is for
+//! nodes without a disk of their own, and for several nodes.
 
 pub mod embedded;
+pub mod postgres;
+
+#[cfg(test)]
+mod conformance;
 
 pub use embedded::{EmbeddedConfig, EmbeddedOpener};
+pub use postgres::{PostgresConfig, PostgresOpener, PostgresSettings};
+
+use lockstep_runtime::message::Sequence;
+use lockstep_runtime::store::{PartitionBatch, StoreError};
+
+/// Sees that a part of a commit goes on where its partition ends, and says as many entries as it has bytes for.
+fn check_part(part: &PartitionBatch, expected: Sequence) -> Result<(), StoreError> {
+    let partition = part.partition.0;
+    if part.first_sequence != expected {
+        return Err(StoreError::Failed(format!(
+            "partition {partition} goes on at {}, not at {}; this is a defect of lockstep",
+            expected.0, part.first_sequence.0
+        )));
+    }
+    if (part.entries == 0) != part.journal.is_empty() {
+        return Err(StoreError::Failed(format!(
+            "partition {partition} was given {} entries in {} bytes; this is a defect of lockstep",
+            part.entries,
+            part.journal.len()
+        )));
+    }
+    Ok(())
+}

@@ -9,7 +9,9 @@ use lockstep_actors::ids::{DocumentId, HoldId, OrderKey, Sku, StockId, Warehouse
 use lockstep_actors::inventory::command::{HoldMode, HoldStock, StockCommand, StockReply};
 use lockstep_actors::quantity::PositiveQuantity;
 use lockstep_actors::reference::Reference;
-use lockstep_adapters::store::{EmbeddedConfig, EmbeddedOpener};
+use lockstep_adapters::store::{
+    EmbeddedConfig, EmbeddedOpener, PostgresConfig, PostgresOpener, PostgresSettings,
+};
 use lockstep_runtime::ingress::{Ingress, RejectCause};
 use lockstep_runtime::memory::MemoryDisk;
 use lockstep_runtime::message::{
@@ -32,6 +34,8 @@ pub(super) enum StoreKind {
     Memory,
     /// The embedded store: durable, one sync a batch.
     Embedded,
+    /// PostgreSQL: durable, one round trip a batch.
+    Postgres,
 }
 
 /// How to measure.
@@ -62,9 +66,28 @@ pub struct Options {
     /// Where the embedded store is put, for a disk of your choice; a temporary directory otherwise.
     #[arg(long)]
     directory: Option<PathBuf>,
+    /// The URL of an empty database, for the store in PostgreSQL; or in the environment.
+    #[arg(long, env = "LOCKSTEP_MEASURE_POSTGRES", hide_env_values = true)]
+    database: Option<String>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+}
+
+/// The store in the database of the options.
+fn postgres(options: &Options) -> Result<PostgresOpener, MeasureError> {
+    let settings = PostgresSettings {
+        url: options.database.clone(),
+        ..PostgresSettings::default()
+    };
+    let (databases, map) = settings.databases(PartitionCount::DEFAULT).map_err(unexpected)?;
+    let config = PostgresConfig {
+        databases,
+        map,
+        tls_roots: None,
+        cache_mib: 64,
+    };
+    PostgresOpener::new(config).map_err(unexpected)
 }
 
 pub(super) fn run(options: &Options) -> Result<(), MeasureError> {
@@ -77,6 +100,7 @@ pub(super) fn run(options: &Options) -> Result<(), MeasureError> {
             partitions: PartitionCount::DEFAULT,
             cache_mib: 64,
         })),
+        StoreKind::Postgres => Arc::new(postgres(options)?),
     };
     let config = NodeConfig {
         shards: options.shards,
@@ -170,7 +194,9 @@ impl Load {
         let commits = metrics.writer.commits - metrics_before.writer.commits;
         let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
         Ok(json!({
-            "store": match self.store { StoreKind::Memory => "memory", StoreKind::Embedded => "embedded" },
+            "store": match self.store {
+                StoreKind::Memory => "memory", StoreKind::Embedded => "embedded", StoreKind::Postgres => "postgres",
+            },
             "seconds": self.seconds,
             "commands": sent,
             "reservations": sent.div_ceil(2),
@@ -187,6 +213,7 @@ impl Load {
                 "system": per_command(after.system_us - before.system_us),
             },
             "commits": commits,
+            "commits_per_second": commits * 1_000 / millis,
             "commands_per_commit": sent / commits.max(1),
             "resident_mib": after.resident >> 20,
         }))
@@ -386,7 +413,7 @@ fn table(result: &Value) -> String {
         line("latency max", "/latency_us/max", "us"),
         line("CPU user a command", "/cpu_ns_per_command/user", "ns"),
         line("CPU system a command", "/cpu_ns_per_command/system", "ns"),
-        line("commits", "/commits", ""),
+        line("commits", "/commits_per_second", "/s"),
         line("commands a commit", "/commands_per_commit", ""),
         line("resident memory", "/resident_mib", "MiB"),
     ]

@@ -6,6 +6,7 @@ use super::identity::Lock;
 use super::layout::{self, BlobKey, PartitionRecord};
 use super::reader::EmbeddedReader;
 use super::reclaim::Reclaimer;
+use crate::store::check_part;
 use fjall::{OwnedWriteBatch, PersistMode, Slice};
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
@@ -330,24 +331,6 @@ fn items(batch: &CommitBatch) -> usize {
     let parts = batch.partitions.iter();
     let in_parts: usize = parts.map(|part| 3 + 2 * part.snapshots.len()).sum();
     in_parts + batch.cursors.len()
-}
-
-fn check_part(part: &PartitionBatch, expected: Sequence) -> Result<(), StoreError> {
-    let partition = part.partition.0;
-    if part.first_sequence != expected {
-        return Err(StoreError::Failed(format!(
-            "partition {partition} goes on at {}, not at {}; this is a defect of lockstep",
-            expected.0, part.first_sequence.0
-        )));
-    }
-    if (part.entries == 0) != part.journal.is_empty() {
-        return Err(StoreError::Failed(format!(
-            "partition {partition} was given {} entries in {} bytes; this is a defect of lockstep",
-            part.entries,
-            part.journal.len()
-        )));
-    }
-    Ok(())
 }
 
 impl Store for EmbeddedStore {

@@ -1,6 +1,5 @@
 //! The embedded store against the same suite as the store in memory, and against what disks do.
 
-mod conformance;
 mod crash;
 mod damage;
 mod full_disk;

@@ -1,6 +1,7 @@
-//! Random histories, applied to the store in memory and to the embedded one: what readers see must be the same, also
-//! after both were opened again.
+//! What every store must do. Random histories are applied to the store in memory and to another one: what readers see
+//! must be the same, also after both were opened again.
 
+use crate::store::postgres::scratch::Scratch;
 use crate::store::{EmbeddedConfig, EmbeddedOpener};
 use lockstep_runtime::entity::EntityKind;
 use lockstep_runtime::memory::MemoryDisk;
@@ -301,10 +302,25 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn readers_see_the_same_as_in_memory(mut steps in prop::collection::vec(step(), 1..24)) {
+    fn readers_of_the_embedded_store_see_the_same_as_in_memory(mut steps in prop::collection::vec(step(), 1..24)) {
         let directory = tempfile::tempdir().unwrap();
         steps.push(Step::Reopen);
         run(&steps, &MemoryDisk::new(partitions()), &embedded(directory.path()));
+    }
+}
+
+proptest! {
+    // A database for each.
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    #[test]
+    fn readers_of_the_store_in_postgres_see_the_same_as_in_memory(
+        mut steps in prop::collection::vec(step(), 1..24), split in any::<bool>(),
+    ) {
+        let databases = if split { vec![Scratch::new(), Scratch::new()] } else { vec![Scratch::new()] };
+        steps.push(Step::Reopen);
+        let opener = Scratch::opener(&databases, PARTITIONS);
+        run(&steps, &MemoryDisk::new(partitions()), &opener);
     }
 }
 
@@ -344,8 +360,10 @@ fn keeps_the_rules(opener: &dyn StoreOpener) {
 }
 
 #[test]
-fn both_stores_keep_the_rules() {
+fn every_store_keeps_the_rules() {
     keeps_the_rules(&MemoryDisk::new(partitions()));
     let directory = tempfile::tempdir().unwrap();
     keeps_the_rules(&embedded(directory.path()));
+    let databases = [Scratch::new()];
+    keeps_the_rules(&Scratch::opener(&databases, PARTITIONS));
 }

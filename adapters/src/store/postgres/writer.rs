@@ -1,0 +1,179 @@
+//! The writer's side: one connection to each database, one round trip a commit.
+
+use super::connect::{Connector, Session};
+use super::errors::damaged;
+use super::opener::Layout;
+use super::reader::PostgresReader;
+use super::rows::{COMMIT, Columns, columns, no_partition};
+use super::tail::{Blob, Tail};
+use futures_util::future::join_all;
+use lockstep_runtime::message::Sequence;
+use lockstep_runtime::placement::{PartitionCount, PartitionId};
+use lockstep_runtime::store::{CommitBatch, Epoch, PartitionState, Store, StoreError, StoreReader};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio_postgres::Row;
+
+/// Raising an epoch waits for a commit that is still running under the old one.
+const ACQUIRE: &str = "with held as materialized (\
+        select id from lockstep.partition where id = any($1) order by id for update) \
+    update lockstep.partition p set epoch = p.epoch + 1 from held where p.id = held.id \
+    returning p.id, p.epoch, p.next_sequence, p.header";
+
+pub(super) struct PostgresStore {
+    connector: Arc<Connector>,
+    layout: Arc<Layout>,
+    /// One for each database.
+    sessions: Vec<Session>,
+    tail: Arc<Tail>,
+    reader: Arc<PostgresReader>,
+    /// Under which each partition is held, as far as this store knows.
+    epochs: HashMap<PartitionId, Epoch>,
+    failed: bool,
+}
+
+impl PostgresStore {
+    pub(super) fn new(
+        connector: Arc<Connector>,
+        layout: Arc<Layout>,
+        sessions: Vec<Session>,
+        tail: Arc<Tail>,
+        reader: Arc<PostgresReader>,
+    ) -> Self {
+        Self {
+            connector,
+            layout,
+            sessions,
+            tail,
+            reader,
+            epochs: HashMap::new(),
+            failed: false,
+        }
+    }
+
+    fn check_usable(&self) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::Failed(
+                "used after a failure; open it again".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Any error but a fenced commit ends the use of this store.
+    fn judge<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error) = &result
+            && !matches!(error, StoreError::Fenced(_))
+        {
+            self.failed = true;
+        }
+        result
+    }
+
+    fn raise_epochs(&mut self, partitions: &[PartitionId]) -> Result<Vec<PartitionState>, StoreError> {
+        let mut found = HashMap::new();
+        for (number, session) in self.sessions.iter().enumerate() {
+            let here = |id: &&PartitionId| self.layout.map.get(usize::from(id.0)) == Some(&number);
+            let ids: Vec<i32> = partitions.iter().filter(here).map(|id| id.0.into()).collect();
+            if ids.is_empty() {
+                continue;
+            }
+            let raising = async {
+                let statement = session.prepared(ACQUIRE).await?;
+                session.client().query(&statement, &[&ids]).await
+            };
+            for row in self.connector.io().wait("taking partitions", raising)? {
+                let state = state(&row)?;
+                found.insert(state.partition, state);
+            }
+        }
+        let states = partitions
+            .iter()
+            .map(|id| found.remove(id).ok_or_else(|| no_partition(*id)));
+        let states: Vec<PartitionState> = states.collect::<Result<_, _>>()?;
+        for state in &states {
+            self.epochs.insert(state.partition, state.epoch);
+            self.tail.clear(state.partition);
+        }
+        Ok(states)
+    }
+
+    fn store(&self, batches: &[CommitBatch]) -> Result<(), StoreError> {
+        let columns = columns(&self.layout, batches, &self.epochs)?;
+        let given = self.sessions.iter().zip(&columns);
+        let commits = given
+            .filter(|(_, columns)| !columns.is_empty())
+            .map(|(session, columns)| commit(session, columns));
+        // Each database is told before any is waited for; the first error counts.
+        let all = async {
+            join_all(commits)
+                .await
+                .into_iter()
+                .collect::<Result<Vec<()>, _>>()
+        };
+        self.connector.io().wait("committing", all)?;
+        for part in batches.iter().flat_map(|batch| &batch.partitions) {
+            if part.entries > 0 {
+                let blob = Blob {
+                    first: part.first_sequence,
+                    end: Sequence(part.first_sequence.0 + u64::from(part.entries)),
+                    body: part.journal.as_slice().into(),
+                };
+                self.tail.push(part.partition, blob);
+            }
+            if let Some(before) = part.trim_before {
+                self.tail.trim(part.partition, before);
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn commit(session: &Session, columns: &Columns<'_>) -> Result<(), tokio_postgres::Error> {
+    let statement = session.prepared(COMMIT).await?;
+    session
+        .client()
+        .execute(&statement, &columns.parameters())
+        .await?;
+    Ok(())
+}
+
+fn state(row: &Row) -> Result<PartitionState, StoreError> {
+    let wrong = |_| damaged("a partition's numbers are out of range");
+    Ok(PartitionState {
+        partition: PartitionId(u16::try_from(row.get::<_, i32>(0)).map_err(wrong)?),
+        epoch: Epoch(u64::try_from(row.get::<_, i64>(1)).map_err(wrong)?),
+        next_sequence: Sequence(u64::try_from(row.get::<_, i64>(2)).map_err(wrong)?),
+        header: row.get(3),
+    })
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        if self.failed {
+            self.sessions.iter().for_each(Session::cut);
+        }
+    }
+}
+
+impl Store for PostgresStore {
+    fn partition_count(&self) -> PartitionCount {
+        self.layout.partitions
+    }
+
+    fn acquire(&mut self, partitions: &[PartitionId]) -> Result<Vec<PartitionState>, StoreError> {
+        self.check_usable()?;
+        let result = self.raise_epochs(partitions);
+        self.judge(result)
+    }
+
+    fn commit(&mut self, batches: &[CommitBatch]) -> Result<(), StoreError> {
+        self.check_usable()?;
+        let result = self.store(batches);
+        self.judge(result)
+    }
+
+    fn reader(&self) -> Arc<dyn StoreReader> {
+        Arc::clone(&self.reader) as _
+    }
+}
