@@ -67,7 +67,7 @@ fn prices(criterion: &mut Criterion) {
     let desk = Desk::with_prices(20);
     let (customer, state) = world::contract();
     for lines in [1, 20] {
-        let command = ContractCommand::Quote(quote(lines));
+        let command = ContractCommand::Quote(Box::new(quote(lines)));
         criterion.bench_function(
             &format!("contract: quote of {lines} lines, 6 steps each"),
             |bencher| {
@@ -86,7 +86,7 @@ fn prices(criterion: &mut Criterion) {
     criterion.bench_function("list price: set", |bencher| {
         bencher.iter(|| {
             version += 1;
-            let command = ListPriceCommand::Set(list_row(version));
+            let command = ListPriceCommand::Set(Box::new(list_row(version)));
             step::<ListPrice>(&sku, &mut list, &command, &desk.context())
         });
     });
@@ -95,7 +95,7 @@ fn prices(criterion: &mut Criterion) {
 fn orders(criterion: &mut Criterion) {
     let desk = Desk::with_prices(20);
     let key = OrderKey::new("web", "1001").unwrap();
-    let command = OrderCommand::Submit(order(20));
+    let command = OrderCommand::Submit(Box::new(order(20)));
     criterion.bench_function("order: submit 20 lines", |bencher| {
         bencher.iter_batched_ref(
             OrderState::default,

@@ -57,7 +57,7 @@ async fn declare_ownership(ingress: &Ingress<Distributor>) -> Result<(), Service
             correlation: id.into(),
             causation: None,
         },
-        message: (TheRecord, RecordCommand::Declare(table)).into(),
+        message: (TheRecord, RecordCommand::Declare(Box::new(table))).into(),
     };
     match ingress.ask(envelope).await {
         Ok(Outcome::Done {

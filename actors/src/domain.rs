@@ -44,3 +44,7 @@ lockstep_runtime::domain! {
         Agreement: SharedAgreement, Item: CatalogueItem, Rates: ExchangeRates, Taxes: JurisdictionTaxes,
     }
 }
+
+// Each message and reply is moved several times on its way: what is fat about prices and orders stands behind a box.
+const _: () = assert!(size_of::<Message>() <= 160);
+const _: () = assert!(size_of::<Reply>() <= 96);

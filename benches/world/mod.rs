@@ -53,7 +53,7 @@ impl Desk {
         for n in 1..=skus {
             let sku = sku(n);
             let mut state = ListPriceState::default();
-            let set = ListPriceCommand::Set(list_row(1));
+            let set = ListPriceCommand::Set(Box::new(list_row(1)));
             for event in &ListPrice::decide(&sku, &state, &set, &desk.context()).events {
                 ListPrice::apply(&mut state, event);
             }

@@ -137,7 +137,10 @@ impl Distributor {
                 rule: RuleId::new("list-2026")?,
                 version: 1,
             };
-            Ok(Message::ListPrice(Self::sku(number)?, ListPriceCommand::Set(row)))
+            Ok(Message::ListPrice(
+                Self::sku(number)?,
+                ListPriceCommand::Set(Box::new(row)),
+            ))
         })
     }
 
@@ -167,10 +170,10 @@ impl Distributor {
                     ));
                 }
             }
-            let contract = Contract {
+            let contract = Box::new(Contract {
                 terms: terms.into(),
                 ..Contract::none(self.currency)
-            };
+            });
             let command = ContractCommand::Upsert { contract, version: 1 };
             Ok(Message::Contract(Self::customer(number)?, command))
         })
@@ -293,7 +296,7 @@ impl Distributor {
     /// The message that submits an order.
     #[must_use]
     pub fn submission(key: OrderKey, request: OrderRequest) -> Message {
-        Message::Order(key, OrderCommand::Submit(request))
+        Message::Order(key, OrderCommand::Submit(Box::new(request)))
     }
 }
 

@@ -135,12 +135,12 @@ impl<'a> Run<'a> {
             let id = format!("price/{}/{sku}", row.list);
             (
                 id,
-                Message::ListPrice(sku.clone(), ListPriceCommand::Set(row.clone())),
+                Message::ListPrice(sku.clone(), ListPriceCommand::Set(Box::new(row.clone()))),
             )
         });
         let contracts = self.plan.contracts.iter().map(|(customer, contract)| {
             let command = ContractCommand::Upsert {
-                contract: contract.clone(),
+                contract: Box::new(contract.clone()),
                 version: 1,
             };
             (
@@ -222,7 +222,7 @@ impl<'a> Run<'a> {
         if self.standing.contains_key(&sale.order) {
             return Ok(());
         }
-        let command = OrderCommand::Submit(request(sale)?);
+        let command = OrderCommand::Submit(Box::new(request(sale)?));
         let started = Instant::now();
         let id = format!("order/{}", sale.order);
         let status = self.house.settle(id, &sale.order, command).await?;

@@ -56,7 +56,7 @@ pub struct RecordState {
 #[serde(rename_all = "kebab-case")]
 pub enum RecordCommand {
     /// From now on this holds. Sent by the service at its start.
-    Declare(Ownership),
+    Declare(Box<Ownership>),
     /// Says how things stand. Changes nothing.
     Show,
 }
@@ -75,7 +75,7 @@ pub enum RecordReply {
     /// It holds, now or already.
     Accepted,
     /// How things stand.
-    Record(RecordState),
+    Record(Box<RecordState>),
     /// Nothing has changed.
     Refused(RecordRefusal),
 }
@@ -132,7 +132,7 @@ impl Entity for OwnershipRecord {
         context: &Context<'_, Distributor>,
     ) -> Decision<Self> {
         match command {
-            RecordCommand::Show => Decision::answer(RecordReply::Record(state.clone())),
+            RecordCommand::Show => Decision::answer(RecordReply::Record(Box::new(state.clone()))),
             RecordCommand::Declare(table) => declare(state, table, context),
         }
     }

@@ -391,7 +391,7 @@ fn a_change_of_the_table_needs_a_higher_version() {
     let mut declare = |table: &Ownership| {
         let sent = envelope(
             "lockstep",
-            (TheRecord, RecordCommand::Declare(table.clone())).into(),
+            (TheRecord, RecordCommand::Declare(Box::new(table.clone()))).into(),
         );
         assert!(matches!(Demand::of(&sent.message), Demand::Nothing));
         let context = Context {
@@ -399,7 +399,7 @@ fn a_change_of_the_table_needs_a_higher_version() {
             provenance: &sent.provenance,
             reference: &reference,
         };
-        let command = RecordCommand::Declare(table.clone());
+        let command = RecordCommand::Declare(Box::new(table.clone()));
         let decision = OwnershipRecord::decide(&TheRecord, &state, &command, &context);
         let events = decision.events.len();
         decision

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 pub enum OrderCommand {
     /// Take this order.
-    Submit(OrderRequest),
+    Submit(Box<OrderRequest>),
     /// The contract's answer.
     Priced(Priced),
     /// The stock's answer.
@@ -137,7 +137,7 @@ pub struct Priced {
     /// The attempt that was asked for.
     pub attempt: u16,
     /// The price, or why there is none.
-    pub result: Result<Quote, QuoteRefusal>,
+    pub result: Result<Box<Quote>, QuoteRefusal>,
 }
 
 /// A stock's answer to an order.
@@ -281,7 +281,7 @@ pub struct OrderSummary {
     /// Prices of the channel that hold in place of ours.
     pub agreed: Vec<AgreedPrice>,
     /// Its price explained, once known.
-    pub quote: Option<Quote>,
+    pub quote: Option<Box<Quote>>,
     /// The ERP's number for it, once booked.
     pub erp_number: Option<DocumentId>,
     /// From which warehouses it is taken and why; none if they are asked as the order lists them.

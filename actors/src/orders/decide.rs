@@ -36,7 +36,7 @@ pub(super) fn decide(
 ) -> OrderDecision {
     match (command, state.placed()) {
         (OrderCommand::Submit(request), None) => submit(order, request, context),
-        (OrderCommand::Submit(request), Some(placed)) if placed.submitted() == request => standing(placed),
+        (OrderCommand::Submit(request), Some(placed)) if *placed.submitted() == **request => standing(placed),
         (OrderCommand::Submit(_), Some(_)) => refuse(OrderRefusal::Conflict),
         (_, None) => refuse(OrderRefusal::UnknownOrder),
         (OrderCommand::Show, Some(placed)) => Decision::answer(OrderReply::Order(Box::new(placed.summary()))),

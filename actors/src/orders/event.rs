@@ -31,7 +31,7 @@ pub enum OrderEvent {
     /// It has a price.
     Priced {
         /// The price, explained.
-        quote: Quote,
+        quote: Box<Quote>,
     },
     /// Prices of the channel hold in place of ours.
     PricesAgreed {

@@ -27,7 +27,7 @@ pub(super) fn ask_for_price(flow: &mut Flow<'_>) {
     let command = ContractCommand::PriceOrder {
         order: flow.order.clone(),
         attempt: flow.placed.pricing_attempt,
-        request: QuoteRequest {
+        request: Box::new(QuoteRequest {
             currency: request.currency,
             lines: lines.collect(),
             as_of: request.price_as_of,
@@ -36,7 +36,7 @@ pub(super) fn ask_for_price(flow: &mut Flow<'_>) {
             rates: None,
             coupons: Vec::new(),
             zone: None,
-        },
+        }),
     };
     let customer = request.customer.clone();
     flow.send((customer, command));

@@ -339,7 +339,7 @@ pub struct Placed {
     /// Since when it stands there.
     pub since: Timestamp,
     /// Its price.
-    pub quote: Option<Quote>,
+    pub quote: Option<Box<Quote>>,
     /// Prices of the channel that hold in place of ours.
     pub agreed: Vec<AgreedPrice>,
     /// What was approved of this price.

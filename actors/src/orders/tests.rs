@@ -183,7 +183,7 @@ impl World {
             rule: RuleId::new("list").unwrap(),
             version: self.sequence,
         };
-        self.take((sku(name), ListPriceCommand::Set(row)).into());
+        self.take((sku(name), ListPriceCommand::Set(Box::new(row))).into());
     }
 
     fn stock(mut self, name: &str, warehouse: &str, units: i64) -> Self {
@@ -457,7 +457,10 @@ impl World {
         policy: Policy,
     ) -> OrderKey {
         let order = key(number);
-        self.tell(&order, OrderCommand::Submit(request(lines, warehouses, policy)));
+        self.tell(
+            &order,
+            OrderCommand::Submit(Box::new(request(lines, warehouses, policy))),
+        );
         self.settle();
         order
     }
@@ -472,7 +475,7 @@ fn an_order_runs_from_intake_to_its_end() {
     let mut world = World::new(Fate::kind()).stock("A", "W1", 10);
     let order = key("1");
     let wish = request(&[("A", 4)], &["W1"], Policy::ShipComplete);
-    world.tell(&order, OrderCommand::Submit(wish.clone()));
+    world.tell(&order, OrderCommand::Submit(Box::new(wish.clone())));
     world.settle();
     assert_eq!(world.status(&order), Status::Booked);
     assert_eq!(
@@ -506,12 +509,12 @@ fn an_order_runs_from_intake_to_its_end() {
     assert!(world.statuses.iter().all(|status| status.correlation == "K"));
     // S45: the same again is the same answer; other content is a conflict.
     assert!(matches!(
-        world.tell(&order, OrderCommand::Submit(wish)),
+        world.tell(&order, OrderCommand::Submit(Box::new(wish))),
         OrderReply::Accepted { status: Closed, .. }
     ));
     let other = request(&[("A", 5)], &["W1"], Policy::ShipComplete);
     assert_eq!(
-        world.tell(&order, OrderCommand::Submit(other)),
+        world.tell(&order, OrderCommand::Submit(Box::new(other))),
         OrderReply::Refused(OrderRefusal::Conflict)
     );
 }
@@ -522,7 +525,11 @@ fn s27_two_lines_of_one_item_that_do_not_fit_hold_nothing() {
     let order = key("1");
     world.tell(
         &order,
-        OrderCommand::Submit(request(&[("A", 3), ("A", 3)], &["W1"], Policy::ShipComplete)),
+        OrderCommand::Submit(Box::new(request(
+            &[("A", 3), ("A", 3)],
+            &["W1"],
+            Policy::ShipComplete,
+        ))),
     );
     world.settle();
     assert_eq!(
@@ -543,7 +550,7 @@ fn s29_ten_ordered_seven_shipped_then_cancelled_releases_three() {
     let order = key("1");
     world.tell(
         &order,
-        OrderCommand::Submit(request(&[("A", 10)], &["W1"], Policy::ShipComplete)),
+        OrderCommand::Submit(Box::new(request(&[("A", 10)], &["W1"], Policy::ShipComplete))),
     );
     world.settle();
     world.tell(&order, ship(&[(1, 7)]));
@@ -561,13 +568,17 @@ fn s31_the_next_warehouse_gives_what_the_first_lacks() {
         let mut world = World::new(Fate::kind()).stock("A", "W1", 10).stock("A", "W2", 15);
         if already > 0 {
             let first = request(&[("A", already)], &["W1"], Policy::ShipComplete);
-            world.tell(&key("0"), OrderCommand::Submit(first));
+            world.tell(&key("0"), OrderCommand::Submit(Box::new(first)));
             world.settle();
         }
         let order = key("1");
         world.tell(
             &order,
-            OrderCommand::Submit(request(&[("A", 13)], &["W1", "W2"], Policy::ShipComplete)),
+            OrderCommand::Submit(Box::new(request(
+                &[("A", 13)],
+                &["W1", "W2"],
+                Policy::ShipComplete,
+            ))),
         );
         world.settle();
         assert_eq!(world.status(&order), Status::Booked);
@@ -583,7 +594,7 @@ fn s43_an_unknown_booking_is_looked_up_and_never_booked_twice() {
         let order = key("1");
         world.tell(
             &order,
-            OrderCommand::Submit(request(&[("A", 5)], &["W1"], Policy::ShipComplete)),
+            OrderCommand::Submit(Box::new(request(&[("A", 5)], &["W1"], Policy::ShipComplete))),
         );
         while world.status(&order) != Status::Booking {
             let message = world.mail.remove(0);
@@ -606,7 +617,11 @@ fn s47_the_third_line_is_short() {
         let order = key("1");
         world.tell(
             &order,
-            OrderCommand::Submit(request(&[("A", 2), ("B", 2), ("C", 2)], &["W1"], policy)),
+            OrderCommand::Submit(Box::new(request(
+                &[("A", 2), ("B", 2), ("C", 2)],
+                &["W1"],
+                policy,
+            ))),
         );
         world.settle();
         assert_eq!(world.reserved(), held);
@@ -685,7 +700,7 @@ fn s48_the_rest_waits_at_the_first_warehouse_and_is_served_by_priority_then_age(
         priority: Priority::new(1).unwrap(),
         ..request(&[("A", 2)], &["W1"], Policy::Partial)
     };
-    world.tell(&urgent, OrderCommand::Submit(wish));
+    world.tell(&urgent, OrderCommand::Submit(Box::new(wish)));
     world.settle();
     // Goods at the other warehouse are not for them; at theirs the urgent one is first, then the oldest.
     world.receive("A", "W2", 1);
@@ -794,7 +809,7 @@ fn s49_cancel_and_shipment_cross_and_one_wins() {
         let order = key("1");
         world.tell(
             &order,
-            OrderCommand::Submit(request(&[("A", 5)], &["W1"], Policy::ShipComplete)),
+            OrderCommand::Submit(Box::new(request(&[("A", 5)], &["W1"], Policy::ShipComplete))),
         );
         world.settle();
         let (first, second) = if ship_first {
@@ -823,7 +838,7 @@ fn a_hold_that_nobody_waits_for_is_given_back() {
     let order = key("1");
     world.tell(
         &order,
-        OrderCommand::Submit(request(&[("A", 5)], &["W1"], Policy::ShipComplete)),
+        OrderCommand::Submit(Box::new(request(&[("A", 5)], &["W1"], Policy::ShipComplete))),
     );
     world.tell(&order, cancel());
     world.settle();
@@ -869,7 +884,7 @@ proptest! {
             let lines: Vec<_> = lines.iter().map(|(name, units)| (NAMES[*name], *units)).collect();
             let policy = if *partial { Policy::Partial } else { Policy::ShipComplete };
             let wish = request(&lines, &["W1", "W2"], policy);
-            world.mail.push((key(&number.to_string()), OrderCommand::Submit(wish)).into());
+            world.mail.push((key(&number.to_string()), OrderCommand::Submit(Box::new(wish))).into());
         }
         // Some cancel while everything is under way.
         for (number, _) in wishes.iter().enumerate().filter(|(_, wish)| wish.2 == 1) {

@@ -57,7 +57,7 @@ pub enum AgreementCommand {
     /// This holds from now on.
     Upsert {
         /// The whole agreement.
-        agreement: Agreement,
+        agreement: Box<Agreement>,
         /// Its version; an older or equal one is ignored.
         version: u64,
     },

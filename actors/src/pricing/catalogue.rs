@@ -88,7 +88,7 @@ pub enum ItemCommand {
     /// This holds from now on.
     Set {
         /// The whole entry.
-        item: Item,
+        item: Box<Item>,
         /// Its version; an older or equal one is ignored.
         version: u64,
     },

@@ -132,14 +132,14 @@ pub enum ContractCommand {
     /// This holds from now on.
     Upsert {
         /// The whole contract.
-        contract: Contract,
+        contract: Box<Contract>,
         /// Its version; an older or equal one is ignored.
         version: u64,
     },
     /// The customer has bought so much in the period of its rebates; an older or equal version is ignored.
     ReportVolume(Volume),
     /// What would this cost? Changes nothing.
-    Quote(QuoteRequest),
+    Quote(Box<QuoteRequest>),
     /// What does this order cost? The order is told.
     PriceOrder {
         /// Which order.
@@ -147,7 +147,7 @@ pub enum ContractCommand {
         /// Its attempt at pricing.
         attempt: u16,
         /// What it wants.
-        request: QuoteRequest,
+        request: Box<QuoteRequest>,
     },
     /// Says how things stand. Changes nothing.
     Show,
@@ -211,11 +211,11 @@ pub enum ContractReply {
         known: u64,
     },
     /// The price, explained.
-    Quoted(Quote),
+    Quoted(Box<Quote>),
     /// There is no price.
     NoQuote(QuoteRefusal),
     /// How things stand.
-    Contract(ContractState),
+    Contract(Box<ContractState>),
     /// Nothing has changed.
     Refused(PriceRefusal),
 }
@@ -255,7 +255,7 @@ impl Entity for CustomerContract {
                 attempt,
                 request,
             } => price_order(id, state, (order, *attempt), request, context),
-            ContractCommand::Show => Decision::answer(ContractReply::Contract(state.clone())),
+            ContractCommand::Show => Decision::answer(ContractReply::Contract(Box::new(state.clone()))),
         }
     }
 
@@ -325,7 +325,7 @@ fn quote(
     context: &Context<'_, Distributor>,
 ) -> ContractReply {
     match resolve(id, state, request, context.now, context.reference) {
-        Ok(quote) => ContractReply::Quoted(quote),
+        Ok(quote) => ContractReply::Quoted(Box::new(quote)),
         Err(refusal) => ContractReply::NoQuote(refusal),
     }
 }
@@ -352,7 +352,9 @@ fn price_order(
     request: &QuoteRequest,
     context: &Context<'_, Distributor>,
 ) -> Decision<CustomerContract> {
-    let result = resolve(id, state, request, context.now, context.reference).and_then(orderable);
+    let result = resolve(id, state, request, context.now, context.reference)
+        .and_then(orderable)
+        .map(Box::new);
     let reply = match &result {
         Ok(quote) => ContractReply::Quoted(quote.clone()),
         Err(refusal) => ContractReply::NoQuote(refusal.clone()),

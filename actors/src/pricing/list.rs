@@ -111,9 +111,9 @@ impl ListPriceState {
 #[serde(rename_all = "kebab-case")]
 pub enum ListPriceCommand {
     /// This row holds, in place of the one with the same list, currency and start.
-    Set(ListRow),
+    Set(Box<ListRow>),
     /// This row no longer holds. Its version is that of the withdrawal.
-    Withdraw(ListRow),
+    Withdraw(Box<ListRow>),
     /// Says how things stand. Changes nothing.
     Show,
 }

@@ -579,7 +579,7 @@ fn s15_a_held_price_is_not_ordered() {
     let command = ContractCommand::PriceOrder {
         order: OrderKey::new("web", "1").unwrap(),
         attempt: 1,
-        request: case.ask(1),
+        request: Box::new(case.ask(1)),
     };
     let provenance = Provenance {
         source: "web".into(),

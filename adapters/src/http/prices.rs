@@ -105,7 +105,7 @@ pub(super) async fn quote(
     // A question changes nothing: asked again, it is answered anew.
     let reply = service.look(&call, message).await?.reply;
     if let Some(Reply::Contract(ContractReply::Quoted(quote))) = reply {
-        return answer(&request, StatusCode::OK, &PriceQuote::from(quote));
+        return answer(&request, StatusCode::OK, &PriceQuote::from(*quote));
     }
     if let Some(Reply::Contract(ContractReply::NoQuote(refusal))) = reply {
         return Err(quote_refusal(&refusal));

@@ -73,7 +73,10 @@ impl Command for AgreementSet {
             charges: self.charges.into_inner().into_iter().map(Into::into).collect(),
         };
         let version = self.version;
-        let command = AgreementCommand::Upsert { agreement, version };
+        let command = AgreementCommand::Upsert {
+            agreement: Box::new(agreement),
+            version,
+        };
         Ok(Message::Agreement(self.agreement, command))
     }
 }
@@ -159,7 +162,13 @@ impl Command for ItemSet {
             units: units.map(|unit| (unit.unit, unit.base_units)).collect(),
         };
         let version = self.version;
-        Ok(Message::Item(self.sku, ItemCommand::Set { item, version }))
+        Ok(Message::Item(
+            self.sku,
+            ItemCommand::Set {
+                item: Box::new(item),
+                version,
+            },
+        ))
     }
 }
 

@@ -222,7 +222,7 @@ impl Command for OrderSubmit {
             customers: self.customers.into(),
             price_as_of: self.price_as_of.map(|moment| moment.0),
         };
-        Ok(Message::Order(key, OrderCommand::Submit(request)))
+        Ok(Message::Order(key, OrderCommand::Submit(Box::new(request))))
     }
 }
 

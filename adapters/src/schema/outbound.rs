@@ -404,7 +404,7 @@ impl OrderView {
             received_at: Moment(summary.received_at),
             correlation_id: summary.correlation,
             lines: summary.lines.into_iter().map(Into::into).collect(),
-            price: summary.quote.map(Into::into),
+            price: summary.quote.map(|quote| (*quote).into()),
             total: summary.total.map(|total| total.amount),
             agreed_prices: summary.agreed.into_iter().map(Into::into).collect(),
             erp_number: summary.erp_number,
@@ -1096,7 +1096,7 @@ impl CommandResult {
             ContractReply::Accepted | ContractReply::Contract(_) => Self::default(),
             ContractReply::Stale { known } => Self::stale(known),
             ContractReply::Quoted(quote) => Self {
-                quote: Some(quote.into()),
+                quote: Some((*quote).into()),
                 ..Self::default()
             },
             ContractReply::NoQuote(refusal) => Self::failed(CommandOutcome::Refused, &refusal),

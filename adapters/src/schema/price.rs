@@ -83,14 +83,14 @@ impl Body for PriceSet {
 
 impl Command for PriceSet {
     fn into_message(self, _source: &SystemName) -> Result<Message, DecodeError> {
-        let row = ListRow {
+        let row = Box::new(ListRow {
             list: self.list,
             currency: self.currency,
             effective: effective(self.from, self.until),
             price: scale(self.unit, self.breaks, self.break_units),
             rule: self.rule,
             version: self.version,
-        };
+        });
         let command = match self.standing {
             PriceStanding::Valid => ListPriceCommand::Set(row),
             PriceStanding::Withdrawn => ListPriceCommand::Withdraw(row),
@@ -225,7 +225,7 @@ impl Command for ContractSet {
         Ok(Message::Contract(
             self.customer,
             ContractCommand::Upsert {
-                contract,
+                contract: Box::new(contract),
                 version: self.version,
             },
         ))
@@ -330,6 +330,9 @@ impl Command for QuoteAsk {
                 QuoteDetail::NearMisses => Detail::NearMisses,
             },
         };
-        Ok(Message::Contract(self.customer, ContractCommand::Quote(request)))
+        Ok(Message::Contract(
+            self.customer,
+            ContractCommand::Quote(Box::new(request)),
+        ))
     }
 }

@@ -33,7 +33,7 @@ fn sold_at(world: &mut World, theirs: &str) -> OrderKey {
     let order = key("1");
     let mut wish = request(&[("A", 120)], &["W1"], Policy::ShipComplete);
     wish.lines[0].channel_price = Some(price(theirs));
-    world.tell(&order, OrderCommand::Submit(wish));
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
     world.deliver();
     order
 }
@@ -91,7 +91,7 @@ fn a_channel_that_shows_our_price_rounded_has_our_price() {
     let order = key("1");
     let mut wish = request(&[("A", 50)], &["W1"], Policy::ShipComplete);
     wish.lines[0].channel_price = Some(price("229.76"));
-    world.tell(&order, OrderCommand::Submit(wish));
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
     world.settle();
     assert_eq!(world.status(&order), Status::Booked);
     // S8: the line is rounded, not the unit.
@@ -171,7 +171,7 @@ fn an_order_below_the_least_amount_is_approved_or_added_to() {
         let mut world = World::under(Fate::kind(), rules.clone()).stock("A", "W1", 100);
         let order = key("1");
         let wish = request(&[("A", 7)], &["W1"], Policy::ShipComplete);
-        world.tell(&order, OrderCommand::Submit(wish));
+        world.tell(&order, OrderCommand::Submit(Box::new(wish)));
         world.deliver();
         let raised = world.exception(&order).unwrap();
         assert_eq!(
@@ -206,7 +206,7 @@ fn what_fails_both_checks_is_approved_twice_and_a_shortage_not_at_all() {
     let order = key("1");
     let mut wish = request(&[("A", 2)], &["W1"], Policy::ShipComplete);
     wish.lines[0].channel_price = Some(price("2.00"));
-    world.tell(&order, OrderCommand::Submit(wish));
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
     world.deliver();
     let mut failed = Vec::new();
     for _ in 0..2 {

@@ -33,7 +33,7 @@ fn noted(by: &str, exception: &str, act: &'static str) -> (String, String, &'sta
 fn short(world: &mut World) -> OrderKey {
     let order = key("1");
     let wish = request(&[("A", 9)], &["W1"], Policy::ShipComplete);
-    world.tell(&order, OrderCommand::Submit(wish));
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
     world.deliver();
     assert_eq!(world.status(&order), Status::Exception);
     order
@@ -121,7 +121,7 @@ fn a_correction_begins_anew_and_the_order_as_it_came_in_is_still_known() {
     let mut world = World::new(Fate::kind()).stock("A", "W1", 5);
     let order = key("1");
     let wish = request(&[("UNPRICED", 2)], &["W1"], Policy::ShipComplete);
-    world.tell(&order, OrderCommand::Submit(wish.clone()));
+    world.tell(&order, OrderCommand::Submit(Box::new(wish.clone())));
     world.deliver();
     assert_eq!(case(&world, &order).owner, OwnerRole::Pricing);
     // A line number twice is as wrong as in a new order.
@@ -161,7 +161,7 @@ fn a_correction_begins_anew_and_the_order_as_it_came_in_is_still_known() {
     assert_eq!(world.booked[&order], 1);
     // The channel sends it again, as it was: no conflict, and no second order.
     assert!(matches!(
-        world.tell(&order, OrderCommand::Submit(wish)),
+        world.tell(&order, OrderCommand::Submit(Box::new(wish))),
         OrderReply::Accepted {
             status: Status::Booked,
             ..
@@ -180,7 +180,7 @@ fn what_the_erp_rejected_is_given_back_before_the_corrected_order_is_taken_up() 
     let mut world = World::new(Fate::kind()).stock("A", "W1", 6).stock("B", "W1", 6);
     let order = key("1");
     let wish = request(&[("A", 6)], &["W1"], Policy::ShipComplete);
-    world.tell(&order, OrderCommand::Submit(wish));
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
     while world.status(&order) != Status::Booking {
         world.fate = Fate {
             choices: vec![2],
@@ -239,7 +239,7 @@ fn a_hold_of_before_the_correction_is_given_back_where_it_was_made() {
     let mut world = World::new(Fate::kind());
     let order = key("1");
     let wish = request(&[("A", 3)], &["W1"], Policy::ShipComplete);
-    world.tell(&order, OrderCommand::Submit(wish));
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
     while world.status(&order) != Status::Reserving {
         let message = world.mail.remove(0);
         world.take(message);

@@ -180,7 +180,7 @@ fn an_order_is_taken_from_where_the_plan_says_and_the_plan_is_kept() {
         &["W1", "EDI-ONLY", "W2"],
         Sourcing::FewestSplits,
     );
-    world.tell(&placed, OrderCommand::Submit(wish));
+    world.tell(&placed, OrderCommand::Submit(Box::new(wish)));
     world.settle();
     assert_eq!(world.status(&placed), Status::Booked);
     assert_eq!((world.available("A", "W1"), world.available("A", "W2")), (4, 0));

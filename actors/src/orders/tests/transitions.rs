@@ -25,7 +25,7 @@ fn pull_at_one_order(choices: Vec<u8>) -> World {
     if is_checked && world.fate.next().is_multiple_of(2) {
         wish.lines[0].channel_price = Some(price("2.40"));
     }
-    world.tell(&order, OrderCommand::Submit(wish));
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
     while world.fate.used < world.fate.choices.len() {
         pull(&mut world, &order);
         let lines = world.lines(&order);
@@ -202,7 +202,7 @@ fn released_too_late(act: &OrderCommand) -> Vec<World> {
     let mut rejected = six_held();
     let order = key("1");
     let wish = request(&[("A", 6)], &["W1"], Policy::ShipComplete);
-    rejected.tell(&order, OrderCommand::Submit(wish));
+    rejected.tell(&order, OrderCommand::Submit(Box::new(wish)));
     while rejected.status(&order) != Status::Booking {
         rejected.erp_will(ERP_REJECTS);
         let message = rejected.mail.remove(0);
@@ -224,7 +224,7 @@ fn released_too_late(act: &OrderCommand) -> Vec<World> {
     let mut short = six_held();
     let order = key("1");
     let wish = request(&[("A", 6), ("B", 2)], &["W1"], Policy::ShipComplete);
-    short.tell(&order, OrderCommand::Submit(wish));
+    short.tell(&order, OrderCommand::Submit(Box::new(wish)));
     while short.status(&order) != Status::Releasing {
         let message = short.mail.remove(0);
         short.take(message);
@@ -266,7 +266,7 @@ fn cancelled_while_the_erp_fails() -> World {
     let mut world = six_held();
     let order = key("1");
     let wish = request(&[("A", 6)], &["W1"], Policy::ShipComplete);
-    world.tell(&order, OrderCommand::Submit(wish));
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
     while world.status(&order) != Status::Booking {
         world.erp_will(ERP_FAILS);
         let message = world.mail.remove(0);
@@ -302,7 +302,7 @@ fn cancelled_while_booking(mut world: World) -> World {
     let order = key("1");
     world.tell(
         &order,
-        OrderCommand::Submit(request(&[("A", 6)], &["W1"], Policy::Partial)),
+        OrderCommand::Submit(Box::new(request(&[("A", 6)], &["W1"], Policy::Partial))),
     );
     while world.status(&order) != Status::Booking {
         let message = world.mail.remove(0);
@@ -319,7 +319,7 @@ fn reserved_too_late(units: i64) -> World {
     let mut world = six_held();
     let order = key("1");
     let wish = request(&[("A", units)], &["W1"], Policy::ShipComplete);
-    world.tell(&order, OrderCommand::Submit(wish));
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
     while world.status(&order) != Status::Reserving {
         let message = world.mail.remove(0);
         world.take(message);
@@ -333,7 +333,7 @@ fn corrected_too_late() -> World {
     let mut world = six_held();
     let order = key("1");
     let wish = request(&[("A", 6)], &["W1"], Policy::ShipComplete);
-    world.tell(&order, OrderCommand::Submit(wish));
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
     while world.status(&order) != Status::Booking {
         world.erp_will(ERP_REJECTS);
         let message = world.mail.remove(0);
