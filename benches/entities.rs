@@ -63,6 +63,30 @@ fn stock(criterion: &mut Criterion) {
     assert!(state.holds().count() == 20, "each hold was taken and given back");
 }
 
+/// A pair with goods that a thousand who wait may not have, since their channel has taken all that it may.
+fn barred(criterion: &mut Criterion) {
+    let desk = Desk::default();
+    let id = stock_id("A-1", "W1");
+    let mut state = StockState::default();
+    for command in world::barred(1_000) {
+        step::<SkuWarehouse>(&id, &mut state, &command, &desk.context());
+    }
+    assert!(state.is_anyone_waiting() && state.available().units() > 0);
+    let pairs: Vec<_> = (100_000..101_024).map(|n| (hold(n), release(n))).collect();
+    let mut next = 0;
+    criterion.bench_function(
+        "stock: hold and release beside 1,000 that wait and are barred",
+        |bencher| {
+            bencher.iter(|| {
+                next = (next + 1) % pairs.len();
+                let (hold, release) = black_box(&pairs[next]);
+                step::<SkuWarehouse>(&id, &mut state, hold, &desk.context());
+                step::<SkuWarehouse>(&id, &mut state, release, &desk.context())
+            });
+        },
+    );
+}
+
 fn prices(criterion: &mut Criterion) {
     let desk = Desk::with_prices(20);
     let (customer, state) = world::contract();
@@ -105,5 +129,5 @@ fn orders(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, stock, prices, orders);
+criterion_group!(benches, stock, barred, prices, orders);
 criterion_main!(benches);

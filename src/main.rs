@@ -7,6 +7,7 @@ mod inspect;
 mod keys;
 mod ownership;
 mod print;
+mod reconcile;
 mod replay;
 mod schema;
 mod serve;
@@ -35,6 +36,7 @@ Examples:
   lockstep key create web-shop --scope orders:write --scope orders:read
   lockstep replay online_retail.csv --format online-retail
   lockstep inspect order web/4711
+  lockstep reconcile --file count.csv
   lockstep ownership --config lockstep.toml
   lockstep check-config --config lockstep.toml";
 
@@ -54,6 +56,8 @@ enum Command {
     Replay(replay::ReplayArguments),
     /// Run a generated distributor on the embedded store for a while, and sum it up.
     Demo(demo::DemoArguments),
+    /// Compare what another system sees with the books of a running service, for a whole warehouse or all of them.
+    Reconcile(reconcile::ReconcileArguments),
     /// Look at what a store at rest holds.
     Inspect(inspect::InspectArguments),
     /// Make, revoke and list the API keys of calling systems.
@@ -119,6 +123,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Serve(file) => serve::run(read_config(&file.config)?),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Reconcile(arguments) => reconcile::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Key(command) => keys::run(command),
         Command::Ownership(arguments) => ownership::run(arguments),

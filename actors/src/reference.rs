@@ -8,6 +8,7 @@
 use crate::domain::View;
 use crate::governance::ownership::Ownership;
 use crate::ids::{AgreementId, ChannelName, ClassName, Jurisdiction, RateSource, Sku, WarehouseCode};
+use crate::inventory::reconcile::ReconciliationRules;
 use crate::orders::checks::OrderRules;
 use crate::orders::sourcing::Network;
 use crate::pricing::agreement::Agreement;
@@ -20,6 +21,7 @@ use dashmap::{DashMap, Entry};
 use foldhash::fast::RandomState;
 use lockstep_runtime::message::Sequence;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -203,6 +205,7 @@ pub struct Reference {
     ownership: Ownership,
     network: Network,
     order_rules: OrderRules,
+    reconciliation: ReconciliationRules,
     refused_writes: AtomicU64,
     levels: DashMap<Sku, Vec<LevelRow>, RandomState>,
     prices: DashMap<Sku, (Sequence, Arc<[ListRow]>), RandomState>,
@@ -227,6 +230,21 @@ impl Reference {
     #[must_use]
     pub fn checking(self, order_rules: OrderRules) -> Self {
         Self { order_rules, ..self }
+    }
+
+    /// The same, with thresholds by which stock is reconciled.
+    #[must_use]
+    pub fn reconciling(self, reconciliation: ReconciliationRules) -> Self {
+        Self {
+            reconciliation,
+            ..self
+        }
+    }
+
+    /// The thresholds by which stock is reconciled.
+    #[must_use]
+    pub fn reconciliation(&self) -> &ReconciliationRules {
+        &self.reconciliation
     }
 
     /// The rules by which orders are checked.
@@ -272,6 +290,31 @@ impl Reference {
         let rows = self.levels.get(sku)?;
         let place = rows.binary_search_by_key(&warehouse, |row| row.warehouse).ok()?;
         rows.get(place).map(|row| row.level(sku))
+    }
+
+    /// Up to `limit` levels in a warehouse, by SKU, from the one behind `after` on. Looks at every SKU once.
+    #[must_use]
+    pub fn levels_in(&self, warehouse: WarehouseCode, after: Option<&Sku>, limit: usize) -> Vec<StockLevel> {
+        let mut first = BTreeMap::new();
+        for entry in &self.levels {
+            let sku = entry.key();
+            let is_full = first.len() >= limit;
+            let is_behind = is_full && first.last_key_value().is_some_and(|(last, _)| sku >= last);
+            if after.is_some_and(|after| sku <= after) || is_behind {
+                continue;
+            }
+            let place = entry
+                .value()
+                .binary_search_by_key(&warehouse, |row| row.warehouse);
+            let Some(row) = place.ok().and_then(|place| entry.value().get(place)) else {
+                continue;
+            };
+            first.insert(sku.clone(), row.level(sku));
+            if is_full {
+                first.pop_last();
+            }
+        }
+        first.into_values().collect()
     }
 
     /// A SKU's list prices.
@@ -385,5 +428,26 @@ mod tests {
             reference.stock_level(&Sku::new("A").unwrap(), warehouse),
             Some(level("W2", 5, 7))
         );
+    }
+
+    #[test]
+    fn a_warehouse_is_listed_page_by_page_by_sku() {
+        let reference = Reference::default();
+        for (place, sku) in ["C", "A", "E", "B", "D"].into_iter().enumerate() {
+            let mut level = level("W1", 1, place as u64 + 1);
+            level.sku = Sku::new(sku).unwrap();
+            publish_view(&reference, View::Stock(level.clone()));
+            level.warehouse = WarehouseCode::new("W2").unwrap();
+            publish_view(&reference, View::Stock(level));
+        }
+        let page = |after: Option<&str>| {
+            let after = after.map(|sku| Sku::new(sku).unwrap());
+            let warehouse = WarehouseCode::new("W2").unwrap();
+            let levels = reference.levels_in(warehouse, after.as_ref(), 2);
+            let skus = levels.iter().map(|level| level.sku.to_string());
+            skus.collect::<Vec<_>>().concat()
+        };
+        assert_eq!((page(None).as_str(), page(Some("B")).as_str()), ("AB", "CD"));
+        assert_eq!((page(Some("D")).as_str(), page(Some("E")).as_str()), ("E", ""));
     }
 }

@@ -7,6 +7,7 @@ pub mod erp;
 pub mod http;
 pub mod identity;
 pub mod online_retail;
+pub mod reconcile;
 pub mod schema;
 pub mod store;
 pub mod url;

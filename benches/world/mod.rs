@@ -3,7 +3,11 @@
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
 use lockstep_actors::domain::{Distributor, Message};
-use lockstep_actors::ids::{CustomerId, HoldId, ListId, OrderKey, RuleId, Sku, StockId, WarehouseCode};
+use lockstep_actors::ids::{
+    ChannelName, ClassName, CustomerId, DocumentId, HoldId, ListId, OrderKey, RuleId, Sku, StockId,
+    WarehouseCode,
+};
+use lockstep_actors::inventory::allocation::{ChannelClass, ChannelPolicy, Share};
 use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::inventory::command::{HoldMode, HoldStock, StockCommand};
 use lockstep_actors::money::{Currency, Percent, Price};
@@ -16,7 +20,7 @@ use lockstep_actors::pricing::list::{Effective, ListPriceCommand, ListPriceState
 use lockstep_actors::pricing::resolve::{Detail, QuoteLine};
 use lockstep_actors::pricing::scale::{Break, Scale};
 use lockstep_actors::pricing::term::{Effect, Scope, Stage, Term};
-use lockstep_actors::quantity::PositiveQuantity;
+use lockstep_actors::quantity::{PositiveQuantity, Quantity};
 use lockstep_actors::reference::{Reference, publish_view};
 use lockstep_runtime::entity::{Context, Entity};
 use lockstep_runtime::message::{Envelope, MessageId, Provenance, Sequence};
@@ -106,6 +110,7 @@ pub(crate) fn hold(n: u64) -> StockCommand {
         quantity: quantity(1),
         mode: HoldMode::All,
         expires: None,
+        priority: Priority::default(),
         answer_to: None,
     })
 }
@@ -227,4 +232,42 @@ pub(crate) fn order(lines: u16) -> OrderRequest {
         customers: Customers::Known,
         price_as_of: None,
     }
+}
+
+/// What makes a pair on which `waiting` orders of a marketplace wait that has taken all that it may.
+pub(crate) fn barred(waiting: u64) -> Vec<StockCommand> {
+    let class = ChannelClass {
+        name: ClassName::new("market").unwrap(),
+        channels: vec![ChannelName::new("market").unwrap()],
+        protected: None,
+        cap: Some(Share::Units(Quantity::new(1).unwrap())),
+        buffer: Quantity::ZERO,
+        show_at_most: None,
+    };
+    let policy = ChannelPolicy {
+        version: 1,
+        classes: vec![class],
+    };
+    let receipt = StockCommand::Receive {
+        quantity: quantity(1_000_000),
+        document: DocumentId::new("GR-1").unwrap(),
+    };
+    let wait = |n: u64| {
+        StockCommand::Hold(HoldStock {
+            id: HoldId {
+                order: OrderKey::new("market", &n.to_string()).unwrap(),
+                line: 1,
+                attempt: 1,
+            },
+            quantity: quantity(1),
+            mode: HoldMode::Backorder(Priority::default()),
+            expires: None,
+            priority: Priority::default(),
+            answer_to: None,
+        })
+    };
+    [receipt, StockCommand::SetChannelPolicy(policy)]
+        .into_iter()
+        .chain((0..=waiting).map(wait))
+        .collect()
 }

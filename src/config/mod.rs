@@ -5,6 +5,7 @@
 use compact_str::CompactString;
 use lockstep_actors::governance::ownership::{Owners, Ownership};
 use lockstep_actors::ids::SystemName;
+use lockstep_actors::inventory::reconcile::ReconciliationRules;
 use lockstep_actors::orders::checks::OrderRules;
 use lockstep_actors::orders::sourcing::Network;
 use lockstep_actors::reference::Reference;
@@ -42,6 +43,8 @@ pub(crate) struct Config {
     warehouses: Network,
     /// What is checked about the orders of each channel.
     orders: OrderRules,
+    /// When a drift of stock is let be, repaired, or raised.
+    reconciliation: ReconciliationRules,
 }
 
 /// Who may write what; what is left out is as in the standard table.
@@ -219,7 +222,9 @@ impl Config {
 
     /// Empty read models of the house that this describes.
     pub(crate) fn reference(&self) -> Reference {
-        Reference::of(self.ownership(), self.warehouses.clone()).checking(self.orders.clone())
+        Reference::of(self.ownership(), self.warehouses.clone())
+            .checking(self.orders.clone())
+            .reconciling(self.reconciliation.clone())
     }
 
     fn errors(&self) -> Vec<InvalidSetting> {
@@ -255,6 +260,13 @@ impl Config {
             1 << 20,
             "1 to 1048576",
         );
+        within(
+            "reconciliation.grace_seconds",
+            self.reconciliation.grace_seconds.into(),
+            0,
+            86_400,
+            "0 to 86400",
+        );
         if self.store.directory.as_os_str().is_empty() {
             errors.push(InvalidSetting {
                 key: "store.directory".to_owned(),
@@ -289,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_wrong_setting_is_refused_with_key_value_and_what_is_allowed() {
-        let cases: [(&str, &[&str]); 12] = [
+        let cases: [(&str, &[&str]); 14] = [
             (
                 "[store]\nkind = 'postgres'",
                 &["store.postgres.url", "exactly one"],
@@ -312,6 +324,14 @@ mod tests {
             (
                 "[node]\nshards = 0\n[store]\ncache_mib = 0\n[erp]\nconcurrency = 0",
                 &["node.shards", "store.cache_mib", "erp.concurrency"],
+            ),
+            (
+                "[reconciliation]\ngrace_seconds = 90000",
+                &["reconciliation.grace_seconds", "0 to 86400"],
+            ),
+            (
+                "[reconciliation]\nraised_percent = '101'",
+                &["reconciliation.raised_percent", "100"],
             ),
             ("[node", &["1"]),
         ];

@@ -157,6 +157,7 @@ mod tests {
             quantity: quantity(10),
             document: DocumentId::new("GR-7").unwrap(),
             expected: None,
+            at: Timestamp::default(),
         };
         let shipped = StockEvent::Shipped {
             id,

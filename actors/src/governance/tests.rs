@@ -63,6 +63,7 @@ fn hold(channel: &str) -> Message {
         quantity: units(1),
         mode: HoldMode::All,
         expires: None,
+        priority: crate::inventory::backorder::Priority::default(),
         answer_to: None,
     }))
 }

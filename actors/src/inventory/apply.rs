@@ -1,10 +1,11 @@
 //! What an event does to a pair's stock. Dull and total.
 
 use super::allocation;
-use super::backorder::{Backorder, FIRST_REVISION};
+use super::backorder::{Backorder, FIRST_REVISION, Priority};
 use super::command::{Adjustment, Condition};
 use super::event::StockEvent;
 use super::numbering::{self, TOLD_KEPT};
+use super::papers;
 use super::reconcile;
 use super::state::{
     Book, CLOSED_KEPT, ClosedHold, DatedDemand, ExpectedReceipt, Hold, HoldEnd, MAX_CLOSED, Stage, StockState,
@@ -20,7 +21,13 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             asked,
             granted,
             expires,
-        } => hold(state, id, *asked, *granted, *expires),
+            rank,
+            at,
+        } => {
+            let hold = held(*asked, *granted, *rank, *at);
+            let expires = *expires;
+            self::hold(state, id, Hold { expires, ..hold });
+        }
         StockEvent::Backordered {
             id,
             asked,
@@ -38,6 +45,7 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             book(state).backorders.get_or_insert_default().add(id, backorder);
         }
         StockEvent::Granted { id, quantity, .. } => grant(state, id, *quantity),
+        StockEvent::Withdrawn { id, quantity, .. } => withdraw(state, id, *quantity),
         StockEvent::Ended { id, end, at, .. } => end_hold(state, id, *end, *at),
         StockEvent::Barred { id, at } => remember(
             state,
@@ -58,6 +66,7 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             quantity,
             document,
             expected,
+            ..
         } => {
             state.on_hand = state.on_hand.plus(quantity.get());
             if let Some(came) = expected {
@@ -108,6 +117,7 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
         StockEvent::DriftRaised { open } => state.appendix_mut().drift = Some(open.clone()),
         // Settled below, with whatever else settles it.
         StockEvent::DriftSettled { .. } => {}
+        StockEvent::Included { source, through } => numbering::counted_through(state, source, *through),
         StockEvent::Told {
             source,
             number,
@@ -117,6 +127,7 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
         StockEvent::NumbersMissing { source, resync, .. } => numbering::missing(state, source, *resync),
         StockEvent::Forgotten { until } => forget(state, *until),
     }
+    papers::note(state, event);
     reconcile::settle(state, event);
     if let Some(book) = &mut state.book {
         allocation::keep_count(book, event);
@@ -177,21 +188,27 @@ pub(super) fn wake_by(state: &mut StockState, moment: Timestamp) {
     }
 }
 
-fn hold(
-    state: &mut StockState,
-    id: &HoldId,
+/// A hold that does not end by itself.
+fn held(
     asked: PositiveQuantity,
     granted: PositiveQuantity,
-    expires: Option<Timestamp>,
-) {
-    state.reserved = state.reserved.plus(granted.get());
-    let hold = Hold {
+    rank: Option<Priority>,
+    since: Timestamp,
+) -> Hold {
+    Hold {
         asked,
         granted,
         shipped: Quantity::ZERO,
-        expires,
+        expires: None,
         picked: None,
-    };
+        rank,
+        since,
+    }
+}
+
+fn hold(state: &mut StockState, id: &HoldId, hold: Hold) {
+    state.reserved = state.reserved.plus(hold.granted.get());
+    let expires = hold.expires;
     let book = book(state);
     book.soft = book.soft.plus(hold.soft());
     book.holds.insert(id.clone(), hold);
@@ -234,11 +251,12 @@ fn wait_no_more(book: &mut Book, id: &HoldId) -> Option<Backorder> {
 
 fn grant(state: &mut StockState, id: &HoldId, quantity: PositiveQuantity) {
     let backorders = book(state).backorders.as_mut();
-    let Some(asked) = backorders.and_then(|known| known.grant(id, quantity)) else {
+    let Some(waited) = backorders.and_then(|known| known.grant(id, quantity)) else {
         return;
     };
     let Some(hold) = book(state).holds.get_mut(id) else {
-        return self::hold(state, id, asked, quantity, None);
+        let hold = held(waited.asked, quantity, Some(waited.priority), waited.since);
+        return self::hold(state, id, hold);
     };
     hold.granted = hold
         .granted
@@ -247,6 +265,21 @@ fn grant(state: &mut StockState, id: &HoldId, quantity: PositiveQuantity) {
         .positive()
         .unwrap_or(quantity);
     state.reserved = state.reserved.plus(quantity.get());
+}
+
+/// Of a hold of which nothing is left, only what waits remains.
+fn withdraw(state: &mut StockState, id: &HoldId, quantity: PositiveQuantity) {
+    let book = book(state);
+    let Some(hold) = book.holds.get_mut(id) else {
+        return;
+    };
+    let backorders = book.backorders.get_or_insert_default();
+    backorders.withdraw(id, hold, quantity);
+    match hold.granted.get().minus(quantity.get()).positive() {
+        Some(left) => hold.granted = left,
+        None => drop(book.holds.remove(id)),
+    }
+    state.reserved = state.reserved.minus(quantity.get());
 }
 
 fn remember(state: &mut StockState, closed: ClosedHold) {
@@ -301,7 +334,7 @@ fn reduce(state: &mut StockState, id: &HoldId, less: PositiveQuantity, at: Times
 
 fn hold_again(state: &mut StockState, id: &HoldId, granted: PositiveQuantity, at: Timestamp) {
     book(state).closed.retain(|closed| closed.id != *id);
-    hold(state, id, granted, granted, None);
+    hold(state, id, held(granted, granted, None, at));
     pick(state, id, at);
 }
 

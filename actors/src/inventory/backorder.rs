@@ -12,7 +12,7 @@ use super::allocation::Rations;
 use super::apply::apply;
 use super::command::{HoldStock, Limited, StockRefusal, StockReply};
 use super::event::StockEvent;
-use super::state::{MAX_HOLDS, StockState, pairs};
+use super::state::{Hold, MAX_HOLDS, StockState, pairs};
 use crate::ids::{HoldId, StockId};
 use crate::orders::command::{OrderCommand, StockAnswer, StockAnswered};
 use crate::quantity::{PositiveQuantity, Quantity};
@@ -143,15 +143,34 @@ impl Backorders {
         self.holds.insert(id.clone(), backorder);
     }
 
-    /// Less of a hold waits; what it had asked for.
-    pub(super) fn grant(&mut self, id: &HoldId, quantity: PositiveQuantity) -> Option<PositiveQuantity> {
+    /// More of a hold waits, which is as old and urgent as it was.
+    pub(super) fn withdraw(&mut self, id: &HoldId, hold: &Hold, quantity: PositiveQuantity) {
+        let again = match self.remove(id) {
+            Some(known) => Backorder {
+                waiting: known.waiting.plus(quantity.get()),
+                revision: known.revision.saturating_add(1),
+                ..known
+            },
+            None => Backorder {
+                asked: hold.asked,
+                waiting: quantity.get(),
+                priority: hold.rank.unwrap_or_default(),
+                since: hold.since,
+                revision: FIRST_REVISION,
+            },
+        };
+        self.add(id, again);
+    }
+
+    /// Less of a hold waits; how it waited.
+    pub(super) fn grant(&mut self, id: &HoldId, quantity: PositiveQuantity) -> Option<Backorder> {
         let backorder = self.holds.get_mut(id)?;
         backorder.waiting = backorder.waiting.minus(quantity.get());
         backorder.revision = backorder.revision.saturating_add(1);
         if backorder.waiting <= Quantity::ZERO {
             self.queue.remove(&place(id, backorder));
         }
-        Some(backorder.asked)
+        Some(backorder.clone())
     }
 
     pub(super) fn remove(&mut self, id: &HoldId) -> Option<Backorder> {
@@ -263,6 +282,8 @@ pub(super) fn backorder(
             asked: wish.quantity,
             granted,
             expires: None,
+            rank: wish.rank(),
+            at: now,
         });
     }
     if let Some(waiting) = waiting {
@@ -326,7 +347,7 @@ pub(super) fn serve(
     decision
 }
 
-fn tell(
+pub(super) fn tell(
     stock: &StockId,
     id: &HoldId,
     answer: StockAnswer,
@@ -343,7 +364,7 @@ fn tell(
 }
 
 /// What can be sold after the decision is less by what was granted.
-fn correct_reply(state: &StockState, decision: &mut Decision<SkuWarehouse>) {
+pub(super) fn correct_reply(state: &StockState, decision: &mut Decision<SkuWarehouse>) {
     if let StockReply::Accepted { available, shortfall } = &mut decision.reply {
         let mut after = state.clone();
         for event in &decision.events {
@@ -360,6 +381,7 @@ fn ended(event: &StockEvent) -> Option<&HoldId> {
         StockEvent::Held { .. }
         | StockEvent::Backordered { .. }
         | StockEvent::Granted { .. }
+        | StockEvent::Withdrawn { .. }
         | StockEvent::Barred { .. }
         | StockEvent::Picked { .. }
         | StockEvent::ExpirySet { .. }
@@ -378,6 +400,7 @@ fn ended(event: &StockEvent) -> Option<&HoldId> {
         | StockEvent::ChannelPolicySet { .. }
         | StockEvent::DriftRaised { .. }
         | StockEvent::DriftSettled { .. }
+        | StockEvent::Included { .. }
         | StockEvent::Told { .. }
         | StockEvent::NumbersMissing { .. }
         | StockEvent::Forgotten { .. } => None,

@@ -148,8 +148,22 @@ pub struct HoldStock {
     pub mode: HoldMode,
     /// When it ends by itself, if it does.
     pub expires: Option<Timestamp>,
-    /// The order to tell.
+    /// How urgent it is, if goods turn out to be missing.
+    #[serde(default)]
+    pub priority: Priority,
+    /// The order to tell, now and whenever it stands otherwise.
     pub answer_to: Option<OrderKey>,
+}
+
+impl HoldStock {
+    /// How urgent the order is that is told what becomes of the hold; none without one.
+    #[must_use]
+    pub fn rank(&self) -> Option<Priority> {
+        match self.mode {
+            HoldMode::Backorder(priority) => Some(priority),
+            HoldMode::All | HoldMode::Partial => self.answer_to.as_ref().map(|_| self.priority),
+        }
+    }
 }
 
 /// Whether less than asked for is welcome.

@@ -12,6 +12,7 @@ use super::state::StockState;
 use crate::ids::{HoldId, OrderKey, SystemName};
 use crate::quantity::Quantity;
 use lockstep_runtime::entity::Decision;
+use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
@@ -31,7 +32,7 @@ pub struct StockCount {
     pub orders_through: Vec<OrderKey>,
 }
 
-pub(super) fn decide(state: &StockState, count: &StockCount) -> StockDecision {
+pub(super) fn decide(state: &StockState, count: &StockCount, now: Timestamp) -> StockDecision {
     if let Err(refusal) = within(Ok(count.on_hand), Bucket::OnHand) {
         return refuse(refusal);
     }
@@ -71,6 +72,7 @@ pub(super) fn decide(state: &StockState, count: &StockCount) -> StockDecision {
             orders,
             difference: on_hand.minus(state.on_hand),
             shortfall,
+            at: now,
         },
     )
 }

@@ -13,10 +13,11 @@ use super::event::StockEvent;
 use super::holds;
 use super::numbering;
 use super::promise;
-use super::reconcile;
+use super::reconcile::{self, ReconciliationRules};
 use super::state::{
     CLOSED_KEPT, Coming, Hold, HoldEnd, MAX_EXPECTED, MAX_HOLDS, MAX_TELLING_SYSTEMS, StockState,
 };
+use super::withdraw::withdraw;
 use crate::ids::{DocumentId, HoldId, OrderKey, StockId, SystemName};
 use crate::orders::command::{OrderCommand, StockAnswer, StockAnswered};
 use crate::quantity::{PositiveQuantity, Quantity, QuantityOutOfRange};
@@ -30,6 +31,7 @@ pub(super) fn decide(
     id: &StockId,
     state: &StockState,
     command: &StockCommand,
+    rules: &ReconciliationRules,
     now: Timestamp,
 ) -> StockDecision {
     // An alarm may be late; what is over at `now` is over for every command.
@@ -40,7 +42,7 @@ pub(super) fn decide(
         for event in &due.events {
             apply(&mut state, event);
         }
-        let decision = decide_now(id, &state, command, now);
+        let decision = decide_now(id, &state, command, rules, now);
         due.events.extend(decision.events);
         due.sends.extend(decision.sends);
         due.outbound.extend(decision.outbound);
@@ -51,19 +53,27 @@ pub(super) fn decide(
             ..decision
         };
     }
-    decide_now(id, state, command, now)
+    decide_now(id, state, command, rules, now)
 }
 
-fn decide_now(id: &StockId, state: &StockState, command: &StockCommand, now: Timestamp) -> StockDecision {
-    let decision = decide_alone(id, state, command, now);
+fn decide_now(
+    id: &StockId,
+    state: &StockState,
+    command: &StockCommand,
+    rules: &ReconciliationRules,
+    now: Timestamp,
+) -> StockDecision {
+    let decision = decide_alone(id, state, command, rules, now);
+    let decision = withdraw(id, state, decision, now);
     serve(id, state, decision, now)
 }
 
 /// Without what it frees for holds that wait.
-pub(super) fn decide_alone(
+fn decide_alone(
     id: &StockId,
     state: &StockState,
     command: &StockCommand,
+    rules: &ReconciliationRules,
     now: Timestamp,
 ) -> StockDecision {
     match command {
@@ -88,7 +98,7 @@ pub(super) fn decide_alone(
             let decision = ship(state, hold, *quantity, document.as_ref(), now);
             answering(id, hold, answer_to.as_ref(), decision)
         }
-        StockCommand::Receive { quantity, document } => receive(state, *quantity, document),
+        StockCommand::Receive { quantity, document } => receive(state, *quantity, document, now),
         StockCommand::Expect {
             document,
             quantity,
@@ -124,26 +134,25 @@ pub(super) fn decide_alone(
             reason: reason.clone(),
             document: document.clone(),
             shortfall,
+            at: now,
         }),
         StockCommand::Return {
             quantity,
             condition,
             order,
             document,
-        } => match state.on_hand.add(quantity.get()) {
-            Ok(_) => accept(
-                state,
-                StockEvent::Returned {
-                    quantity: *quantity,
-                    condition: *condition,
-                    order: order.clone(),
-                    document: document.clone(),
-                },
-            ),
-            Err(error) => refuse(out_of_range(error, Bucket::OnHand)),
-        },
-        StockCommand::Count(counted) => count::decide(state, counted),
-        StockCommand::Reconcile(snapshot) => reconcile::decide(state, snapshot, now),
+        } => returned(
+            state,
+            StockEvent::Returned {
+                quantity: *quantity,
+                condition: *condition,
+                order: order.clone(),
+                document: document.clone(),
+                at: now,
+            },
+        ),
+        StockCommand::Count(counted) => count::decide(state, counted, now),
+        StockCommand::Reconcile(snapshot) => reconcile::decide(state, snapshot, rules, now),
         StockCommand::Numbered {
             source,
             number,
@@ -302,6 +311,8 @@ pub(super) fn hold_stock(state: &StockState, wish: &HoldStock, now: Timestamp) -
             asked: wish.quantity,
             granted,
             expires: wish.expires,
+            rank: wish.rank(),
+            at: now,
         },
         StockReply::Held { quantity: granted },
     )
@@ -452,7 +463,20 @@ fn ship_without_hold(state: &StockState, id: &HoldId, quantity: ShipQuantity) ->
     })
 }
 
-fn receive(state: &StockState, quantity: PositiveQuantity, document: &DocumentId) -> StockDecision {
+/// Goods came back, as `event` says.
+pub(super) fn returned(state: &StockState, event: StockEvent) -> StockDecision {
+    match state.on_hand.add(event.on_hand_change()) {
+        Ok(_) => accept(state, event),
+        Err(error) => refuse(out_of_range(error, Bucket::OnHand)),
+    }
+}
+
+pub(super) fn receive(
+    state: &StockState,
+    quantity: PositiveQuantity,
+    document: &DocumentId,
+    now: Timestamp,
+) -> StockDecision {
     // Goods that come in mend books that stand below zero; they are never too few.
     if let Err(error) = state.on_hand.add(quantity.get()) {
         return refuse(out_of_range(error, Bucket::OnHand));
@@ -467,6 +491,7 @@ fn receive(state: &StockState, quantity: PositiveQuantity, document: &DocumentId
             quantity,
             document: document.clone(),
             expected,
+            at: now,
         },
     )
 }

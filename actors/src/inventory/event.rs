@@ -24,6 +24,12 @@ pub enum StockEvent {
         granted: PositiveQuantity,
         /// When it ends by itself.
         expires: Option<Timestamp>,
+        /// How urgent the order is that is told what becomes of it; none without one.
+        #[serde(default)]
+        rank: Option<Priority>,
+        /// When.
+        #[serde(default)]
+        at: Timestamp,
     },
     /// A part of a hold waits for goods.
     Backordered {
@@ -43,6 +49,15 @@ pub enum StockEvent {
         /// The hold.
         id: HoldId,
         /// How much, this time.
+        quantity: PositiveQuantity,
+        /// When.
+        at: Timestamp,
+    },
+    /// What was held for an order is not there: so much of it waits for goods again.
+    Withdrawn {
+        /// The hold.
+        id: HoldId,
+        /// How much.
         quantity: PositiveQuantity,
         /// When.
         at: Timestamp,
@@ -116,6 +131,9 @@ pub enum StockEvent {
         document: DocumentId,
         /// What of it had been expected under the paper.
         expected: Option<Coming>,
+        /// When.
+        #[serde(default)]
+        at: Timestamp,
     },
     /// Goods are expected.
     Expected {
@@ -167,6 +185,9 @@ pub enum StockEvent {
         document: Option<DocumentId>,
         /// How much of what is held is not there now.
         shortfall: Quantity,
+        /// When.
+        #[serde(default)]
+        at: Timestamp,
     },
     /// Goods came back.
     Returned {
@@ -178,6 +199,9 @@ pub enum StockEvent {
         order: Option<OrderKey>,
         /// The paper.
         document: DocumentId,
+        /// When.
+        #[serde(default)]
+        at: Timestamp,
     },
     /// An absolute count replaced what the books said.
     Counted {
@@ -199,6 +223,9 @@ pub enum StockEvent {
         difference: Quantity,
         /// How much of what is held is not there now.
         shortfall: Quantity,
+        /// When.
+        #[serde(default)]
+        at: Timestamp,
     },
     /// This much is kept back from sale.
     SafetyStockSet {
@@ -221,6 +248,13 @@ pub enum StockEvent {
     DriftSettled {
         /// The case.
         case: DocumentId,
+    },
+    /// The repair before it includes what a system has numbered: what of it is still missing comes too late.
+    Included {
+        /// Whose numbers.
+        source: SystemName,
+        /// The last of them; all that came, if absent.
+        through: Option<ChangeNumber>,
     },
     /// The change before it has a number.
     Told {
@@ -260,9 +294,9 @@ impl StockEvent {
             Self::Held { id, granted, .. } | Self::HeldAgain { id, granted, .. } => Some((id, granted.get())),
             Self::Granted { id, quantity, .. } => Some((id, quantity.get())),
             Self::Ended { id, quantity, .. } => Some((id, less(*quantity))),
-            Self::Reduced { id, quantity, .. } | Self::Shipped { id, quantity, .. } => {
-                Some((id, less(quantity.get())))
-            }
+            Self::Reduced { id, quantity, .. }
+            | Self::Withdrawn { id, quantity, .. }
+            | Self::Shipped { id, quantity, .. } => Some((id, less(quantity.get()))),
             Self::Backordered { .. }
             | Self::ExpirySet { .. }
             | Self::Barred { .. }
@@ -279,6 +313,7 @@ impl StockEvent {
             | Self::ChannelPolicySet { .. }
             | Self::DriftRaised { .. }
             | Self::DriftSettled { .. }
+            | Self::Included { .. }
             | Self::Told { .. }
             | Self::NumbersMissing { .. }
             | Self::Forgotten { .. } => None,
@@ -305,6 +340,7 @@ impl StockEvent {
             Self::Held { .. }
             | Self::Backordered { .. }
             | Self::Granted { .. }
+            | Self::Withdrawn { .. }
             | Self::ExpirySet { .. }
             | Self::Reduced { .. }
             | Self::Ended { .. }
@@ -319,6 +355,7 @@ impl StockEvent {
             | Self::ChannelPolicySet { .. }
             | Self::DriftRaised { .. }
             | Self::DriftSettled { .. }
+            | Self::Included { .. }
             | Self::Told { .. }
             | Self::NumbersMissing { .. }
             | Self::Forgotten { .. } => none,

@@ -8,6 +8,7 @@
 //! - what is given to another order was never free in between, and the other order's channel may take it.
 
 use super::allocation::Rations;
+use super::backorder::Priority;
 use super::command::{HoldMode, HoldStock, Limited, StockRefusal, StockReply};
 use super::decide::{StockDecision, hold_stock, refuse, too_many};
 use super::event::StockEvent;
@@ -71,6 +72,7 @@ pub(super) fn hold_lines(state: &StockState, wish: &HoldLines, now: Timestamp) -
             quantity: *quantity,
             mode: HoldMode::All,
             expires: wish.expires,
+            priority: Priority::default(),
             answer_to: None,
         };
         let held = hold_stock(&state, &one, now);
@@ -194,6 +196,9 @@ fn transfer(state: &StockState, id: &HoldId, hold: &Hold, to: &HoldId, now: Time
         asked: open,
         granted: open,
         expires: hold.expires,
+        // Whose it is now has not asked for it, and is not told.
+        rank: None,
+        at: now,
     };
     let reply = StockReply::Held { quantity: open };
     let decision = Decision::event(ended, reply).and(taken);

@@ -145,6 +145,7 @@ impl StockEvent {
         match self {
             Self::Held { .. } => held("held"),
             Self::Granted { .. } => held("granted to a hold that waited"),
+            Self::Withdrawn { .. } => held("withdrawn, not there"),
             Self::HeldAgain { .. } => held("held again"),
             Self::Reduced { .. } => held("hold reduced"),
             Self::Ended { end, .. } => held(ended(*end)),
@@ -166,6 +167,7 @@ impl StockEvent {
                 quantity,
                 document,
                 expected,
+                ..
             } => {
                 let mut moved = vec![(Account::OnHand, quantity.get())];
                 moved.extend(no_longer_coming(expected.as_ref()));
@@ -211,6 +213,7 @@ impl StockEvent {
                 condition,
                 order,
                 document,
+                ..
             } => Some(
                 returned(quantity.get(), *condition)
                     .by(Some(document))
@@ -230,6 +233,7 @@ impl StockEvent {
             | Self::ChannelPolicySet { .. }
             | Self::DriftRaised { .. }
             | Self::DriftSettled { .. }
+            | Self::Included { .. }
             | Self::Told { .. }
             | Self::NumbersMissing { .. }
             | Self::Forgotten { .. } => None,

@@ -4,7 +4,8 @@
 //! - `reserved` is the sum of what the live holds still hold;
 //! - a hold takes no more than the policy lets its channel's class take ([`allocation`]);
 //! - no hold, confirmation or shipment that we decide makes `reserved` exceed what can be sold; only facts from outside
-//!   (a count, a loss, damage) can, and then the event names the shortfall and the published availability is 0;
+//!   (a count, a loss, damage) can, and then the event names the shortfall, orders give it back ([`withdraw`]), and the
+//!   published availability is 0;
 //! - while a hold waits for goods that it may take nothing is free for others: see [`backorder`];
 //! - `on_hand` includes what is damaged or quarantined; no bucket is negative, but while a numbered change is missing
 //!   that a later one builds on ([`numbering`]);
@@ -22,11 +23,13 @@ pub mod event;
 pub mod holds;
 pub mod ledger;
 pub mod numbering;
+pub mod papers;
 pub mod promise;
 pub mod reconcile;
 pub mod state;
 #[cfg(test)]
 mod tests;
+pub mod withdraw;
 
 use crate::domain::{Distributor, View};
 use crate::ids::StockId;
@@ -64,7 +67,8 @@ impl Entity for SkuWarehouse {
         command: &StockCommand,
         context: &Context<'_, Distributor>,
     ) -> Decision<Self> {
-        decide::decide(id, state, command, context.now)
+        let rules = context.reference.reconciliation();
+        decide::decide(id, state, command, rules, context.now)
     }
 
     fn apply(state: &mut StockState, event: &StockEvent) {

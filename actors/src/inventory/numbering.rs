@@ -13,7 +13,8 @@
 use super::SkuWarehouse;
 use super::command::{Adjustment, Bucket, ShipQuantity, StockCommand, StockRefusal, StockReply};
 use super::decide::{
-    StockDecision, adjusted, answering, decide_alone, leaving, out_of_range, refuse, shipped, system_limit,
+    StockDecision, adjusted, answering, leaving, out_of_range, receive, refuse, returned, shipped,
+    system_limit,
 };
 use super::event::StockEvent;
 use super::state::StockState;
@@ -185,11 +186,29 @@ impl StockState {
         appendix.flat_map(|appendix| &appendix.numbering)
     }
 
-    /// Whether a number of a system is missing that may still come.
-    pub(super) fn misses_numbers(&self, source: &SystemName) -> bool {
+    /// Since when a number of a system is missing, up to `through`. Who saw `through` at `seen` knew all up to it then.
+    pub(super) fn missing_since(
+        &self,
+        source: &SystemName,
+        through: Option<ChangeNumber>,
+        seen: Timestamp,
+    ) -> Option<Timestamp> {
         let floor = self.told(source).through;
-        self.numbering(source)
-            .is_some_and(|numbering| numbering.gap(floor).is_some())
+        let numbering = self.numbering(source);
+        let gap = numbering.and_then(|numbering| numbering.gap(floor));
+        let within = |gap: &Gap| through.is_none_or(|through| *gap.missing.start() <= through.get());
+        if let Some(gap) = gap.filter(within) {
+            return Some(gap.since);
+        }
+        let last = numbering.and_then(|numbering| numbering.recent.last());
+        let last = last.map_or(floor, |change| change.number);
+        through.filter(|through| through.get() > last).map(|_| seen)
+    }
+
+    /// Whether a number of any system is missing that may still come.
+    pub(super) fn misses_any_number(&self) -> bool {
+        self.numberings()
+            .any(|numbering| numbering.gap(self.told(&numbering.source).through).is_some())
     }
 
     /// Whether a system was asked to count again and has not done so.
@@ -245,7 +264,22 @@ pub(super) fn decide(
 /// The change itself. What it says has happened: stock that the books do not have is no reason to refuse it.
 fn fact(id: &StockId, state: &StockState, change: &StockCommand, now: Timestamp) -> StockDecision {
     match change {
-        StockCommand::Receive { .. } | StockCommand::Return { .. } => decide_alone(id, state, change, now),
+        StockCommand::Receive { quantity, document } => receive(state, *quantity, document, now),
+        StockCommand::Return {
+            quantity,
+            condition,
+            order,
+            document,
+        } => returned(
+            state,
+            StockEvent::Returned {
+                quantity: *quantity,
+                condition: *condition,
+                order: order.clone(),
+                document: document.clone(),
+                at: now,
+            },
+        ),
         StockCommand::Adjust {
             change,
             quantity,
@@ -268,6 +302,7 @@ fn fact(id: &StockId, state: &StockState, change: &StockCommand, now: Timestamp)
                     reason: reason.clone(),
                     document: document.clone(),
                     shortfall,
+                    at: now,
                 }),
                 Err(error) => refuse(out_of_range(error, Bucket::OnHand)),
             }

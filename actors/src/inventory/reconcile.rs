@@ -1,14 +1,20 @@
 //! Reconciliation: what another system sees is compared with the books, and what differs is let be, repaired, or raised.
 //!
 //! Invariants:
-//! - what the other system cannot know yet is no drift: later numbered changes are added to what it sees, and goods that
-//!   were picked within [`GRACE`] may have left there before their shipment is told here; nothing is repaired while a
-//!   numbered change is missing that may still come;
+//! - what the other system cannot know yet is no drift: later numbered changes are added to what it sees; goods that were
+//!   picked within the grace may have left there before their shipment is told here; a system that does not number its
+//!   changes is not compared where stock has moved since its snapshot was taken;
+//! - a number that the snapshot includes and that has not come within the grace is given up: the repair includes it, and
+//!   it is ignored if it comes after all. Before that nothing is repaired;
 //! - a repair is an adjustment like any other, with the case as its document and the cause in its reason;
 //! - what is too much to repair unseen changes nothing, and stands in the level until it is settled.
 
+mod rules;
+
+pub use rules::ReconciliationRules;
+
 use super::command::{Adjustment, Bucket, StockReply};
-use super::decide::{StockDecision, adjusted, refuse, within};
+use super::decide::{StockDecision, adjusted, refuse, system_limit, within};
 use super::event::StockEvent;
 use super::numbering::{ChangeNumber, Resync};
 use super::state::StockState;
@@ -17,21 +23,9 @@ use crate::money::Price;
 use crate::quantity::Quantity;
 use lockstep_runtime::entity::Decision;
 use lockstep_runtime::time::Timestamp;
-use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
-
-/// How long a picked shipment may be under way from the other system to here.
-pub const GRACE: Duration = Duration::from_secs(300);
-/// A drift of so many units is let be, whatever the books say.
-pub const TOLERATED_UNITS: i64 = 1;
-/// A drift of at most one unit in so many is let be: 0.5 %.
-pub const TOLERATED_OF: i64 = 200;
-/// A drift of more than one unit in so many is a person's to settle: 5 %.
-pub const RAISED_OF: i64 = 20;
-/// A drift that is worth more is a person's to settle, in units of currency.
-pub const RAISED_VALUE: i64 = 1_000;
 
 /// What another system sees.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +40,9 @@ pub struct Snapshot {
     pub through: Option<ChangeNumber>,
     /// What a unit is worth, if that is known.
     pub unit_value: Option<Price>,
+    /// When it was taken; now, and with all that came, if it does not say.
+    #[serde(default)]
+    pub taken_at: Option<Timestamp>,
 }
 
 /// What becomes of a drift.
@@ -54,23 +51,43 @@ pub struct Snapshot {
 pub enum Verdict {
     /// It is small enough to be let be.
     Tolerated,
-    /// Shipments under way explain it, or numbered changes are missing that may still come; compare again then.
-    UnderWay(Timestamp),
+    /// What is under way may explain it; compare again then.
+    UnderWay {
+        /// What.
+        what: UnderWay,
+        /// Until when it may be.
+        until: Timestamp,
+    },
     /// The books were adjusted.
     Repaired(Cause),
     /// A person must settle it.
     Raised(Cause),
 }
 
+/// What may be under way between another system and here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnderWay {
+    /// Goods were picked, and may have left there already.
+    Shipments,
+    /// Numbered changes that it includes have not come.
+    Changes,
+    /// Stock has moved here since the snapshot was taken.
+    Movements,
+}
+
 /// What the drift seems to come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
-    /// Numbered changes of the system have not come, and no longer can.
+    /// Numbered changes of the system have not come.
     MissingChange,
-    /// It is what one recent change moved, the other way: that change was counted twice, or never was there.
+    /// It is as much as was told twice under one paper.
     DoubledChange,
-    /// Nothing here explains it: somebody changed the stock there by hand.
+    /// Every number of the system is here and none is here twice: somebody changed the stock there by hand.
+    ManualChange,
+    /// Nothing here explains it, and the system does not number its changes: one that is missing cannot be told from one
+    /// made by hand.
     Unexplained,
 }
 
@@ -91,8 +108,19 @@ impl fmt::Display for Cause {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::MissingChange => "numbered changes are missing",
-            Self::DoubledChange => "one recent change is in the books and not there",
+            Self::DoubledChange => "a paper was told twice",
+            Self::ManualChange => "changed there by hand",
             Self::Unexplained => "nothing here explains it",
+        })
+    }
+}
+
+impl fmt::Display for UnderWay {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Shipments => "shipments may be under way",
+            Self::Changes => "numbered changes may be under way",
+            Self::Movements => "stock has moved since the snapshot was taken",
         })
     }
 }
@@ -101,7 +129,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tolerated => formatter.write_str("tolerated"),
-            Self::UnderWay(_) => formatter.write_str("changes are under way; compare again in five minutes"),
+            Self::UnderWay { what, .. } => write!(formatter, "{what}; compare again later"),
             Self::Repaired(cause) => write!(formatter, "repaired: {cause}"),
             Self::Raised(cause) => write!(formatter, "raised to a person: {cause}"),
         }
@@ -109,7 +137,17 @@ impl fmt::Display for Verdict {
 }
 
 /// Compares.
-pub(super) fn decide(state: &StockState, snapshot: &Snapshot, now: Timestamp) -> StockDecision {
+pub(super) fn decide(
+    state: &StockState,
+    snapshot: &Snapshot,
+    rules: &ReconciliationRules,
+    now: Timestamp,
+) -> StockDecision {
+    let known = state.told(&snapshot.source).through;
+    if snapshot.through.is_some_and(|through| through.get() < known) {
+        // What came after it is no longer remembered one by one.
+        return Decision::answer(StockReply::Stale { known });
+    }
     let later = snapshot.through.zip(state.numbering(&snapshot.source));
     let later = later.map_or(Quantity::ZERO, |(through, numbering)| {
         numbering.moved_after(through.get())
@@ -119,72 +157,114 @@ pub(super) fn decide(state: &StockState, snapshot: &Snapshot, now: Timestamp) ->
         Err(refusal) => return refuse(refusal),
     };
     let drift = seen.minus(state.on_hand);
-    let units = drift.units().abs();
-    let books = state.on_hand.units().abs();
     let answer = |verdict| StockReply::Reconciled { drift, verdict };
-    if units <= (books / TOLERATED_OF).max(TOLERATED_UNITS) {
-        return settled(state, answer(Verdict::Tolerated));
+    if rules.tolerate(drift, state.on_hand) {
+        return settled(
+            state,
+            &snapshot.case,
+            Decision::answer(answer(Verdict::Tolerated)),
+        );
     }
-    let has_left = drift < Quantity::ZERO && units <= leaving(state, now).units();
-    // A change that is missing would count twice if it came after a repair.
-    if has_left || state.misses_numbers(&snapshot.source) {
-        return Decision::answer(answer(Verdict::UnderWay(now.after(GRACE))));
+    if let Some((what, until)) = under_way(state, snapshot, drift, rules.grace(), now) {
+        return Decision::answer(answer(Verdict::UnderWay { what, until }));
     }
-    let cause = cause(state, snapshot, drift);
-    let is_dear = snapshot.unit_value.is_some_and(|value| {
-        let value = value.amount().checked_mul(Decimal::from(units));
-        value.is_none_or(|value| value > Decimal::from(RAISED_VALUE))
-    });
-    if is_dear || units.saturating_mul(RAISED_OF) > books {
+    let cause = cause(state, snapshot, drift, now);
+    if rules.raise(drift, state.on_hand, snapshot.unit_value) {
         return raised(state, snapshot, drift, cause, now);
     }
     Decision {
         reply: answer(Verdict::Repaired(cause)),
-        ..repaired(state, snapshot, drift, cause)
+        ..repaired(state, snapshot, drift, cause, now)
     }
+}
+
+/// What may explain the drift, and until when.
+fn under_way(
+    state: &StockState,
+    snapshot: &Snapshot,
+    drift: Quantity,
+    grace: Duration,
+    now: Timestamp,
+) -> Option<(UnderWay, Timestamp)> {
+    if drift < Quantity::ZERO && Quantity::ZERO.minus(drift) <= leaving(state, grace, now) {
+        return Some((UnderWay::Shipments, now.after(grace)));
+    }
+    let seen_at = snapshot.taken_at.unwrap_or(now);
+    // A change that is missing would count twice if it came after a repair.
+    if let Some(since) = state.missing_since(&snapshot.source, snapshot.through, seen_at) {
+        let until = since.after(grace);
+        return (until > now).then_some((UnderWay::Changes, until));
+    }
+    let has_moved = snapshot.through.is_none() && snapshot.taken_at.is_some_and(|at| state.moved_since(at));
+    has_moved.then(|| (UnderWay::Movements, now.after(grace)))
 }
 
 /// What was picked a moment ago and may have left already.
-fn leaving(state: &StockState, now: Timestamp) -> Quantity {
+fn leaving(state: &StockState, grace: Duration, now: Timestamp) -> Quantity {
     state
         .holds()
-        .filter(|(_, hold)| hold.picked.is_some_and(|picked| picked.after(GRACE) > now))
+        .filter(|(_, hold)| hold.picked.is_some_and(|picked| picked.after(grace) > now))
         .fold(Quantity::ZERO, |sum, (_, hold)| sum.plus(hold.open()))
 }
 
-fn cause(state: &StockState, snapshot: &Snapshot, drift: Quantity) -> Cause {
-    let Some(numbering) = state.numbering(&snapshot.source) else {
-        return Cause::Unexplained;
-    };
-    if numbering.resync == Resync::GivenUp {
+fn cause(state: &StockState, snapshot: &Snapshot, drift: Quantity, now: Timestamp) -> Cause {
+    let seen_at = snapshot.taken_at.unwrap_or(now);
+    let is_missing = state
+        .missing_since(&snapshot.source, snapshot.through, seen_at)
+        .is_some();
+    let given_up = state
+        .numbering(&snapshot.source)
+        .is_some_and(|numbering| numbering.resync == Resync::GivenUp);
+    if is_missing || given_up {
         return Cause::MissingChange;
     }
     let undone = Quantity::ZERO.minus(drift);
-    let doubled = numbering.recent.iter().any(|change| change.moved == undone);
-    if doubled {
-        Cause::DoubledChange
-    } else {
-        Cause::Unexplained
+    let suspects = state.suspects().iter().map(|suspect| suspect.moved);
+    let together = suspects.clone().fold(Quantity::ZERO, Quantity::plus);
+    if suspects.clone().any(|moved| moved == undone) || together == undone {
+        return Cause::DoubledChange;
+    }
+    match snapshot.through {
+        Some(_) => Cause::ManualChange,
+        None => Cause::Unexplained,
     }
 }
 
-fn repaired(state: &StockState, snapshot: &Snapshot, drift: Quantity, cause: Cause) -> StockDecision {
+fn repaired(
+    state: &StockState,
+    snapshot: &Snapshot,
+    drift: Quantity,
+    cause: Cause,
+    now: Timestamp,
+) -> StockDecision {
+    if let Err(refusal) = system_limit(state, &snapshot.source) {
+        return refuse(refusal);
+    }
     let (change, quantity) = match drift.positive() {
         Some(more) => (Adjustment::Gain, Some(more)),
         None => (Adjustment::Loss, Quantity::ZERO.minus(drift).positive()),
     };
     // Never empty nor too long: a system's name has at most 64 bytes.
     let reason = Reason::new(&format!("reconciled with {}: {cause}", snapshot.source));
-    match quantity.zip(reason.ok()) {
-        Some((quantity, reason)) => adjusted(state, |shortfall| StockEvent::Adjusted {
-            change,
-            quantity,
-            reason: reason.clone(),
-            document: Some(snapshot.case.clone()),
-            shortfall,
+    let Some((quantity, reason)) = quantity.zip(reason.ok()) else {
+        return Decision::answer(super::decide::level(state));
+    };
+    let decision = adjusted(state, |shortfall| StockEvent::Adjusted {
+        change,
+        quantity,
+        reason: reason.clone(),
+        document: Some(snapshot.case.clone()),
+        shortfall,
+        at: now,
+    });
+    let decision = match cause {
+        Cause::MissingChange => decision.and(StockEvent::Included {
+            source: snapshot.source.clone(),
+            through: snapshot.through,
         }),
-        None => settled(state, super::decide::level(state)),
-    }
+        Cause::DoubledChange | Cause::ManualChange | Cause::Unexplained => decision,
+    };
+    settled(state, &snapshot.case, decision)
 }
 
 fn raised(
@@ -211,16 +291,14 @@ fn raised(
     Decision::event(StockEvent::DriftRaised { open }, reply)
 }
 
-fn settled(state: &StockState, reply: StockReply) -> StockDecision {
-    match state.open_drift() {
-        Some(open) => Decision::event(
-            StockEvent::DriftSettled {
-                case: open.case.clone(),
-            },
-            reply,
-        ),
-        None => Decision::answer(reply),
-    }
+/// The same decision, and what was open about the stock is settled.
+fn settled(state: &StockState, case: &DocumentId, decision: StockDecision) -> StockDecision {
+    let case = match state.open_drift() {
+        Some(open) => &open.case,
+        None if state.suspects().is_empty() => return decision,
+        None => case,
+    };
+    decision.and(StockEvent::DriftSettled { case: case.clone() })
 }
 
 impl StockState {
@@ -233,18 +311,21 @@ impl StockState {
 
 /// What settles a drift: a count, or an adjustment under its case.
 pub(super) fn settle(state: &mut StockState, event: &StockEvent) {
-    let Some(open) = state.open_drift() else {
+    let is_clear = state.open_drift().is_none() && state.suspects().is_empty();
+    if is_clear {
         return;
-    };
-    let by_case =
-        matches!(event, StockEvent::Adjusted { document: Some(document), .. } if *document == open.case);
+    }
+    let by_case = matches!((event, state.open_drift()),
+        (StockEvent::Adjusted { document: Some(document), .. }, Some(open)) if *document == open.case);
     let is_settled = by_case
         || matches!(
             event,
             StockEvent::Counted { .. } | StockEvent::DriftSettled { .. }
         );
     if is_settled {
-        state.appendix_mut().drift = None;
+        let appendix = state.appendix_mut();
+        appendix.drift = None;
+        appendix.suspects = Vec::new();
         super::apply::rest(state);
     }
 }

@@ -4,8 +4,9 @@
 //! or remembered.
 
 use super::allocation::ChannelBook;
-use super::backorder::Backorders;
+use super::backorder::{Backorders, Priority};
 use super::numbering::{Numbering, Told};
+use super::papers::{Papers, Suspect};
 use super::reconcile::OpenDrift;
 use crate::ids::{DocumentId, HoldId, SystemName};
 use crate::quantity::{PositiveQuantity, Quantity};
@@ -52,6 +53,9 @@ pub struct StockState {
     pub(crate) alarm: i64,
     /// What only some pairs have.
     pub(crate) book: Option<Box<Book>>,
+    /// The papers that moved it last.
+    #[serde(default)]
+    pub(crate) papers: Papers,
 }
 
 const _: () = assert!(size_of::<StockState>() <= 128);
@@ -93,6 +97,9 @@ pub struct Appendix {
     pub channels: Option<ChannelBook>,
     /// A drift that waits for a person.
     pub drift: Option<OpenDrift>,
+    /// Papers that were told twice.
+    #[serde(default)]
+    pub suspects: Vec<Suspect>,
 }
 
 impl Book {
@@ -116,6 +123,7 @@ impl Appendix {
             && self.numbering.is_empty()
             && self.channels.is_none()
             && self.drift.is_none()
+            && self.suspects.is_empty()
     }
 }
 
@@ -132,6 +140,12 @@ pub struct Hold {
     pub expires: Option<Timestamp>,
     /// Whether the warehouse has it in hand: then it no longer expires.
     pub picked: Option<Timestamp>,
+    /// How urgent the order is that is told what becomes of it; none for a hold that no order here waits for.
+    #[serde(default)]
+    pub rank: Option<Priority>,
+    /// Since when it is held.
+    #[serde(default)]
+    pub since: Timestamp,
 }
 
 impl Hold {

@@ -5,6 +5,7 @@ use super::count::StockCount;
 use super::decide::{StockDecision, decide, wake};
 use super::ledger::Account;
 use super::numbering::ResyncWanted;
+use super::reconcile::ReconciliationRules;
 use super::state::*;
 use crate::ids::*;
 use crate::quantity::{PositiveQuantity, Quantity};
@@ -20,10 +21,12 @@ mod ledger;
 mod numbering;
 mod promise;
 mod reconcile;
+mod withdraw;
 
 struct Stock {
     state: StockState,
     now: Timestamp,
+    rules: ReconciliationRules,
     told: Vec<ResyncWanted>,
     ledger: BTreeMap<Account, Quantity>,
 }
@@ -90,6 +93,7 @@ fn hold_until(order: &str, quantity: i64, mode: HoldMode, expires: Option<Timest
         quantity: positive(quantity),
         mode,
         expires,
+        priority: Priority::default(),
         answer_to: None,
     })
 }
@@ -135,6 +139,7 @@ impl Stock {
         let mut stock = Self {
             state: StockState::default(),
             now: Timestamp::from_millis(1_000),
+            rules: ReconciliationRules::default(),
             told: Vec::new(),
             ledger: BTreeMap::new(),
         };
@@ -148,7 +153,7 @@ impl Stock {
     }
 
     fn run(&mut self, command: &StockCommand) -> StockReply {
-        self.take(decide(&stock_id(), &self.state, command, self.now))
+        self.take(decide(&stock_id(), &self.state, command, &self.rules, self.now))
     }
 
     /// Lets the alarm go off, if it is time.
@@ -484,8 +489,10 @@ struct Model {
     on_hand: i64,
     damaged: i64,
     holds: BTreeMap<usize, (i64, i64)>,
-    /// Order, rank, how much it waits for; the oldest first.
-    waiting: Vec<(usize, u8, i64)>,
+    /// How much an order waits for.
+    waiting: BTreeMap<usize, i64>,
+    /// Rank and age of the orders that may wait; a higher number is younger.
+    orders: BTreeMap<usize, (u8, usize)>,
     ended: Vec<usize>,
 }
 
@@ -505,41 +512,58 @@ impl Model {
         }
     }
     fn is_new(&self, order: usize) -> bool {
-        let waits = self.waiting.iter().any(|(waiting, ..)| *waiting == order);
+        let waits = self.waiting.contains_key(&order);
         !self.holds.contains_key(&order) && !self.ended.contains(&order) && !waits
     }
     fn wait(&mut self, order: usize, rank: u8, quantity: i64) {
         if !self.is_new(order) {
             return;
         }
+        self.orders.insert(order, (rank, self.orders.len()));
         let granted = quantity.min(self.free());
         if granted > 0 {
             self.holds.insert(order, (granted, 0));
         }
         if granted < quantity {
-            self.waiting.push((order, rank, quantity - granted));
+            self.waiting.insert(order, quantity - granted);
         }
     }
-    /// Unit by unit to the first of the best rank.
+    /// Unit by unit to the oldest of the best rank.
     fn serve(&mut self) {
         while self.free() > 0
-            && let Some(best) = self.waiting.iter().map(|(_, rank, _)| *rank).min()
-        {
-            let place = self
+            && let Some(order) = self
                 .waiting
-                .iter()
-                .position(|(_, rank, _)| *rank == best)
-                .unwrap();
-            self.holds.entry(self.waiting[place].0).or_default().0 += 1;
-            self.waiting[place].2 -= 1;
-            if self.waiting[place].2 == 0 {
-                self.waiting.remove(place);
+                .keys()
+                .copied()
+                .min_by_key(|order| self.orders[order])
+        {
+            self.holds.entry(order).or_default().0 += 1;
+            let waiting = self.waiting.get_mut(&order).unwrap();
+            *waiting -= 1;
+            if *waiting == 0 {
+                self.waiting.remove(&order);
             }
+        }
+    }
+    /// Unit by unit from the youngest of the worst rank of which nothing has left.
+    fn withdraw(&mut self) {
+        while self.reserved() > self.on_hand - self.damaged {
+            let can_give = |order: &usize| self.orders.contains_key(order) && self.holds[order].1 == 0;
+            let orders = self.holds.keys().copied().filter(can_give);
+            let Some(order) = orders.max_by_key(|order| self.orders[order]) else {
+                return;
+            };
+            let granted = &mut self.holds.get_mut(&order).unwrap().0;
+            *granted -= 1;
+            if *granted == 0 {
+                self.holds.remove(&order);
+            }
+            *self.waiting.entry(order).or_default() += 1;
         }
     }
     fn release(&mut self, order: usize) {
         self.holds.remove(&order);
-        self.waiting.retain(|(waiting, ..)| *waiting != order);
+        self.waiting.remove(&order);
         if !self.ended.contains(&order) {
             self.ended.push(order);
         }
@@ -552,7 +576,7 @@ impl Model {
         if total <= *granted && total > *shipped && total - *shipped <= sellable {
             self.on_hand -= total - *shipped;
             *shipped = total;
-            if shipped == granted && !self.waiting.iter().any(|(waiting, ..)| *waiting == order) {
+            if shipped == granted && !self.waiting.contains_key(&order) {
                 self.release(order);
             }
         }
@@ -606,9 +630,10 @@ proptest! {
                     model.on_hand = quantity + 20;
                 }
             }
+            model.withdraw();
             model.serve();
             let state = &stock.state;
-            let waiting: i64 = model.waiting.iter().map(|(.., waiting)| waiting).sum();
+            let waiting: i64 = model.waiting.values().sum();
             prop_assert_eq!(state.waiting().units(), waiting);
             for (order, (granted, _)) in &model.holds {
                 let hold = state.hold(&hold_id(&order.to_string()));

@@ -262,6 +262,7 @@ impl Exception {
             Self::BelowMinimum { .. } => Some(Check::Minimum),
             Self::NoPrice(_)
             | Self::Shortage { .. }
+            | Self::Withdrawn { .. }
             | Self::NotServed { .. }
             | Self::NoAnswer(_)
             | Self::BookingRejected(_)

@@ -11,7 +11,9 @@ use super::desk::{DeskAct, correct, escalate, note, reassign};
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow, MAX_TRIES};
 use super::price::{ask_for_price, begin_pricing, pricing_answered};
-use super::reserve::{begin_releasing, has_shipped, resume_reserving, stock_answered};
+use super::reserve::{
+    begin_releasing, go_on_at_the_warehouse, has_shipped, resume_reserving, stock_answered,
+};
 use super::ship::{begin_shipping, resume_shipping};
 use super::state::{
     Afterwards, Allocation, AllocationStanding, Exception, MAX_LINES, MAX_WAREHOUSES, OrderState, Placed,
@@ -356,8 +358,9 @@ fn retry(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
             Some(afterwards) => begin_releasing(flow, afterwards),
             None => return Err(not_now(flow)),
         },
-        Status::Booked
-        | Status::Released
+        // Goods were withdrawn: it goes on with what is there.
+        Status::Booked => go_on_at_the_warehouse(flow),
+        Status::Released
         | Status::Picked
         | Status::Backordered
         | Status::Shipped

@@ -70,7 +70,7 @@ impl Exception {
     pub const fn owner(&self) -> OwnerRole {
         match self {
             Self::NoPrice(_) | Self::PriceDiffers { .. } => OwnerRole::Pricing,
-            Self::Shortage { .. } => OwnerRole::Purchasing,
+            Self::Shortage { .. } | Self::Withdrawn { .. } => OwnerRole::Purchasing,
             Self::BookingRejected(_) | Self::NotServed { .. } | Self::BelowMinimum { .. } => {
                 OwnerRole::CustomerService
             }
@@ -85,7 +85,7 @@ impl Exception {
     #[must_use]
     pub const fn to_be_settled_within(&self) -> Duration {
         match self {
-            Self::Shortage { .. } => HOUR.saturating_mul(8),
+            Self::Shortage { .. } | Self::Withdrawn { .. } => HOUR.saturating_mul(8),
             Self::NoPrice(_)
             | Self::PriceDiffers { .. }
             | Self::BelowMinimum { .. }
@@ -105,6 +105,9 @@ impl Exception {
             Self::NoPrice(_) => "set a price or correct the line, then retry; or reject",
             Self::Shortage { .. } => {
                 "retry once goods are in; or correct it to the partial policy, so that the rest waits; or reject"
+            }
+            Self::Withdrawn { .. } => {
+                "wait: it goes on by itself once goods are in; or retry to go on with what is there, the rest follows; or cancel"
             }
             Self::NotServed { .. } => "correct it to warehouses that serve the channel and region; or reject",
             Self::PriceDiffers { .. } => {

@@ -152,6 +152,7 @@ impl<'a> Flow<'a> {
                 quantity: allocation.asked,
                 mode: allocation.mode,
                 expires: None,
+                priority: self.placed.request.priority,
                 answer_to,
             }),
             AllocationStanding::Releasing => StockCommand::Release { id, answer_to },

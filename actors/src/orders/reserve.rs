@@ -176,7 +176,8 @@ fn note_standing(allocation: &mut Allocation, answer: &StockAnswer) -> bool {
     else {
         return false;
     };
-    if revision <= allocation.revision {
+    // What has left was held: the stock said so before it left.
+    if revision <= allocation.revision || held < allocation.shipped {
         return false;
     }
     allocation.held = held;
@@ -187,15 +188,50 @@ fn note_standing(allocation: &mut Allocation, answer: &StockAnswer) -> bool {
 
 /// Goods came for what waits: if nothing else was to be done for the order, the warehouse may go on with it.
 fn granted(flow: &mut Flow<'_>, place: usize, mut allocation: Allocation, answer: &StockAnswer) {
+    let before = allocation.held;
     if !note_standing(&mut allocation, answer) {
         return;
     }
+    if allocation.held < before {
+        return withdrawn(flow, place, allocation);
+    }
+    let waits_no_more = |placed: &Placed| {
+        let mut parts = placed.allocations.iter();
+        parts.all(|part| part.waiting() == Quantity::ZERO)
+    };
     flow.move_allocation(place, allocation);
-    if flow.placed.status == Status::Backordered {
-        let status = flow.placed.warehouse_status();
-        if status != Status::Backordered {
-            flow.become_status(status);
-        }
+    let goes_on = match (flow.placed.status, &flow.placed.exception) {
+        (Status::Backordered, _) => flow.placed.warehouse_status() != Status::Backordered,
+        (Status::Exception, Some(Exception::Withdrawn { .. })) => waits_no_more(&flow.placed),
+        (_, _) => false,
+    };
+    if goes_on {
+        go_on_at_the_warehouse(flow);
+    }
+}
+
+/// Goes on as far as the goods have come that are still in the house.
+pub(super) fn go_on_at_the_warehouse(flow: &mut Flow<'_>) {
+    let status = flow.placed.warehouse_status();
+    flow.become_status(status);
+    flow.wait_no_more();
+}
+
+/// What was held is not there after all, and waits for goods: then the rest goes on, or a person decides.
+fn withdrawn(flow: &mut Flow<'_>, place: usize, mut allocation: Allocation) {
+    let (line, quantity) = (allocation.line, allocation.waiting);
+    allocation.released = allocation.released.min(allocation.held);
+    allocation.picked = allocation.picked.min(allocation.held);
+    flow.move_allocation(place, allocation);
+    if !matches!(
+        flow.placed.status,
+        Status::Booked | Status::Released | Status::Picked
+    ) {
+        return;
+    }
+    match flow.placed.request.policy {
+        Policy::Partial => go_on_at_the_warehouse(flow),
+        Policy::ShipComplete => flow.raise(Exception::Withdrawn { line, quantity }, Status::Booked),
     }
 }
 
@@ -238,8 +274,12 @@ fn finish_reserving(flow: &mut Flow<'_>) {
         .lines
         .iter()
         .filter(|line| {
-            let settled = placed.held(line.line).plus(placed.waiting(line.line));
-            settled < line.quantity.get()
+            let waiting = match placed.request.policy {
+                Policy::Partial => placed.waiting(line.line),
+                // What was held and is not there after all.
+                Policy::ShipComplete => Quantity::ZERO,
+            };
+            placed.held(line.line).plus(waiting) < line.quantity.get()
         })
         .map(|line| line.line)
         .collect();
@@ -284,7 +324,7 @@ pub(super) fn begin_releasing(flow: &mut Flow<'_>, afterwards: Afterwards) {
 fn release_answered(flow: &mut Flow<'_>, place: usize, mut allocation: Allocation, answer: &StockAnswer) {
     match answer {
         StockAnswer::Released => allocation.standing = AllocationStanding::Released,
-        StockAnswer::Shipped(total) => allocation.shipped = *total,
+        StockAnswer::Shipped(total) => allocation.has_left(*total),
         // The release is on its way behind it.
         StockAnswer::Held(_) | StockAnswer::Standing { .. } | StockAnswer::Refused(_) => return,
     }

@@ -111,7 +111,7 @@ pub(super) fn shipment_answered(
             if *total < allocation.to_ship {
                 return;
             }
-            allocation.shipped = *total;
+            allocation.has_left(*total);
             allocation.released = allocation.released.max(*total);
             allocation.picked = allocation.picked.max(*total);
             let all = allocation.shipped >= allocation.held && allocation.waiting == Quantity::ZERO;

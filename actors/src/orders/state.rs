@@ -141,6 +141,14 @@ pub enum Exception {
         /// How many lines are short.
         lines: u16,
     },
+    /// What was held is not there after all, and waits for goods.
+    #[error("line {line}: {quantity} that were held are not there after all, and wait for goods")]
+    Withdrawn {
+        /// Which line.
+        line: u16,
+        /// How much waits.
+        quantity: Quantity,
+    },
     /// No warehouse that it names may serve it.
     #[error("none of the {warehouses} warehouses that the order names serves its channel and region")]
     NotServed {
@@ -181,6 +189,7 @@ impl Exception {
             Self::PriceDiffers { .. } => "price-differs",
             Self::BelowMinimum { .. } => "below-minimum",
             Self::Shortage { .. } => "shortage",
+            Self::Withdrawn { .. } => "withdrawn",
             Self::NotServed { .. } => "not-served",
             Self::NoAnswer(_) => "no-answer",
             Self::BookingRejected(_) => "booking-rejected",
@@ -257,6 +266,14 @@ impl Allocation {
             | AllocationStanding::Releasing
             | AllocationStanding::Released => Quantity::ZERO,
         }
+    }
+
+    /// So much has left the house, all shipments together. What has left was granted, whether that was told yet or not.
+    pub(super) fn has_left(&mut self, total: Quantity) {
+        self.shipped = total;
+        let untold = total.minus(self.held).at_least_zero();
+        self.held = self.held.plus(untold);
+        self.waiting = self.waiting.minus(untold).at_least_zero();
     }
 
     /// How much of it waits for goods.

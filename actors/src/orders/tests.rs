@@ -4,6 +4,7 @@ mod checks;
 mod desk;
 mod sourcing;
 mod transitions;
+mod withdrawn;
 
 use super::checks::{ChannelRules, OrderRules, PriceTolerance};
 use super::command::*;
@@ -852,6 +853,7 @@ fn a_hold_that_nobody_waits_for_is_given_back() {
         quantity: quantity(5),
         mode: crate::inventory::command::HoldMode::Partial,
         expires: None,
+        priority: Priority::default(),
         answer_to: Some(order.clone()),
     };
     let reply = world.take((stock_id("A", "W1"), StockCommand::Hold(late)).into());

@@ -25,6 +25,7 @@
 mod batch;
 mod config;
 mod exchange;
+mod levels;
 mod metrics;
 mod observe;
 mod openapi;

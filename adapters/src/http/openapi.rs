@@ -1,6 +1,7 @@
 //! The OpenAPI 3.1 document, generated from the types that are read and written.
 
 use super::batch::{BatchResult, ItemResult};
+use super::levels::StockLevels;
 use super::operations::NodeStatus;
 use super::orders::{CancelOrder, OrderReceipt, ProgressOrder, ResolveOrder};
 use super::problem::{CONTENT, ProblemDetails};
@@ -9,11 +10,11 @@ use super::stock::{Availability, StockEventItem};
 use crate::identity::Scope;
 use crate::schema::agreement::{AgreementSet, ItemSet, RatesSet};
 use crate::schema::charge::{TaxesSet, VolumeSet};
-use crate::schema::limits::{MAX_AVAILABILITY_SKUS, MAX_BATCH, MAX_CODE_BYTES, MAX_ID_BYTES};
+use crate::schema::limits::{MAX_AVAILABILITY_SKUS, MAX_BATCH, MAX_CODE_BYTES, MAX_ID_BYTES, MAX_LEVELS};
 use crate::schema::order::OrderSubmit;
 use crate::schema::outbound::{CommandResult, OrderView, PriceQuote};
 use crate::schema::price::{ContractSet, PriceSet, QuoteAsk};
-use lockstep_actors::ids::ChannelName;
+use lockstep_actors::ids::{ChannelName, WarehouseCode};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -120,6 +121,15 @@ const OPERATIONS: &[Operation] = &[
         scope: Some(Scope::StockRead),
         body: None,
         answers: &[("200", "The levels.", Answer::Typed(of::<Availability>))],
+    },
+    Operation {
+        path: "/v1/stock-levels",
+        method: "get",
+        id: "stockLevels",
+        summary: "Everything that stands in a warehouse, page by page, by SKU.",
+        scope: Some(Scope::StockRead),
+        body: None,
+        answers: &[("200", "A page.", Answer::Typed(of::<StockLevels>))],
     },
     Operation {
         path: "/v1/promises",
@@ -419,6 +429,21 @@ fn parameters(operation: &Operation) -> Value {
             "name": "channel", "in": "query",
             "schema": { "type": "string", "minLength": 1, "maxLength": ChannelName::MAX_BYTES },
             "description": "What this channel is shown; what all together can sell if absent.",
+        }));
+    }
+    if operation.id == "stockLevels" {
+        parameters.push(json!({
+            "name": "warehouse", "in": "query", "required": true,
+            "schema": { "type": "string", "minLength": 1, "maxLength": WarehouseCode::MAX_BYTES },
+        }));
+        parameters.push(json!({
+            "name": "after", "in": "query",
+            "schema": { "type": "string", "minLength": 1, "maxLength": MAX_CODE_BYTES },
+            "description": "Begins with the SKU after this one: `next` of the page before.",
+        }));
+        parameters.push(json!({
+            "name": "limit", "in": "query",
+            "schema": { "type": "integer", "minimum": 1, "maximum": MAX_LEVELS, "default": MAX_LEVELS },
         }));
     }
     Value::Array(parameters)

@@ -38,6 +38,8 @@ pub const MAX_PROMISED_LINES: usize = 500;
 pub const MAX_PROMISED_PAIRS: usize = 2_000;
 /// The most SKUs in one availability request.
 pub const MAX_AVAILABILITY_SKUS: usize = 500;
+/// The most stock levels in one answer that lists a warehouse.
+pub const MAX_LEVELS: usize = 5_000;
 /// The longest SKU, warehouse, channel, customer or document code, in bytes.
 pub const MAX_CODE_BYTES: usize = 64;
 /// The longest free text (a name, a street, a reason), in bytes.

@@ -15,6 +15,7 @@ use lockstep_actors::ids::{
 };
 use lockstep_actors::inventory::command::StockReply;
 use lockstep_actors::inventory::numbering::ResyncWanted;
+use lockstep_actors::inventory::reconcile::{Cause, UnderWay, Verdict};
 use lockstep_actors::money::{Currency, RoundingMode};
 use lockstep_actors::orders::checks::AgreedPrice;
 use lockstep_actors::orders::command::{LineSummary, OrderReply, OrderSummary};
@@ -38,7 +39,7 @@ use lockstep_actors::reference::{ClassLevel, StockLevel};
 use lockstep_runtime::message::Outcome;
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// `lockstep.order.status`: an order changed its status.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -973,6 +974,110 @@ pub struct CommandResult {
     /// For quote requests: the price.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quote: Option<PriceQuote>,
+    /// For snapshots: how they compare with the books.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconciliation: Option<ReconciliationView>,
+}
+
+/// How what another system sees compares with the books.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReconciliationView {
+    /// How much more it sees; less is negative.
+    #[schemars(with = "SignedUnits")]
+    pub drift: Quantity,
+    /// What became of that.
+    pub verdict: DriftVerdict,
+    /// What it seems to come from; absent where it is tolerated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<DriftCause>,
+    /// When to compare again, where something under way may explain it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again_at: Option<Moment>,
+}
+
+/// What became of a drift.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DriftVerdict {
+    /// It is small enough to be let be.
+    Tolerated,
+    /// What is under way may explain it; compare again.
+    UnderWay,
+    /// The books were adjusted.
+    Repaired,
+    /// A person must settle it.
+    Raised,
+}
+
+/// What a drift seems to come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DriftCause {
+    /// Numbered changes of the system have not come.
+    MissingChange,
+    /// A paper was told twice.
+    DoubledChange,
+    /// Somebody changed the stock there by hand.
+    ManualChange,
+    /// Nothing here explains it.
+    Unexplained,
+    /// Timing: goods were picked, and may have left there already.
+    ShipmentsUnderWay,
+    /// Timing: numbered changes that it includes may still come.
+    ChangesUnderWay,
+    /// Timing: stock has moved since the snapshot was taken.
+    MovedSince,
+}
+
+impl DriftCause {
+    /// Its name, as in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MissingChange => "missing-change",
+            Self::DoubledChange => "doubled-change",
+            Self::ManualChange => "manual-change",
+            Self::Unexplained => "unexplained",
+            Self::ShipmentsUnderWay => "shipments-under-way",
+            Self::ChangesUnderWay => "changes-under-way",
+            Self::MovedSince => "moved-since",
+        }
+    }
+}
+
+impl From<Cause> for DriftCause {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::MissingChange => Self::MissingChange,
+            Cause::DoubledChange => Self::DoubledChange,
+            Cause::ManualChange => Self::ManualChange,
+            Cause::Unexplained => Self::Unexplained,
+        }
+    }
+}
+
+impl ReconciliationView {
+    fn of(drift: Quantity, verdict: Verdict) -> Self {
+        let view = |verdict, cause, again_at| Self {
+            drift,
+            verdict,
+            cause,
+            again_at,
+        };
+        match verdict {
+            Verdict::Tolerated => view(DriftVerdict::Tolerated, None, None),
+            Verdict::UnderWay { what, until } => {
+                let cause = match what {
+                    UnderWay::Shipments => DriftCause::ShipmentsUnderWay,
+                    UnderWay::Changes => DriftCause::ChangesUnderWay,
+                    UnderWay::Movements => DriftCause::MovedSince,
+                };
+                view(DriftVerdict::UnderWay, Some(cause), Some(Moment(until)))
+            }
+            Verdict::Repaired(cause) => view(DriftVerdict::Repaired, Some(cause.into()), None),
+            Verdict::Raised(cause) => view(DriftVerdict::Raised, Some(cause.into()), None),
+        }
+    }
 }
 
 impl Body for CommandResult {
@@ -1072,6 +1177,7 @@ impl CommandResult {
             },
             StockReply::Reconciled { drift, verdict } => Self {
                 reason: Some(format!("drift {drift}, {verdict}")),
+                reconciliation: Some(ReconciliationView::of(drift, verdict)),
                 ..Self::default()
             },
             StockReply::Promised(promise) => Self {

@@ -9,6 +9,7 @@ use lockstep_actors::ids::{
     ChannelName, ClassName, DocumentId, HoldId, OrderKey, Reason, Sku, StockId, SystemName, WarehouseCode,
 };
 use lockstep_actors::inventory::allocation::{ChannelClass, ChannelPolicy, MAX_CHANNELS, MAX_CLASSES, Share};
+use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::inventory::command::{
     Adjustment, Condition, HoldMode, HoldStock, ShipQuantity, StockCommand,
 };
@@ -103,6 +104,9 @@ pub enum StockChange {
         /// What a unit is worth, if that is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unit_value: Option<Amount>,
+        /// When it was taken; now if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        taken_at: Option<Moment>,
     },
     /// Goods come back from a customer.
     Return {
@@ -540,6 +544,7 @@ impl StockChange {
                 case,
                 on_hand,
                 unit_value,
+                taken_at,
             } => StockCommand::Reconcile(Snapshot {
                 case,
                 source: source.clone(),
@@ -549,6 +554,7 @@ impl StockChange {
                     .map(|value| Price::new(value.get()))
                     .transpose()
                     .map_err(|error| DecodeError::field("body.change.snapshot.unit_value", error))?,
+                taken_at: taken_at.map(|moment| moment.0),
             }),
             Self::Return {
                 quantity,
@@ -572,6 +578,7 @@ impl StockChange {
                 mode: if partial { HoldMode::Partial } else { HoldMode::All },
                 expires: expires_at.map(|moment| moment.0),
                 // Whoever holds stock by message is answered by message; the order did not ask.
+                priority: Priority::default(),
                 answer_to: None,
             }),
             Self::HoldLines {

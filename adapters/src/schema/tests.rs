@@ -120,8 +120,8 @@ fn every_stock_change_becomes_its_command() {
             |c| matches!(c, StockCommand::Count(count) if count.orders_through[0].number() == "O-55"),
         ),
         (
-            json!({ "snapshot": { "case": "CASE-1", "on_hand": 240, "unit_value": "3.50" } }),
-            |c| matches!(c, StockCommand::Reconcile(snapshot) if snapshot.unit_value.is_some()),
+            json!({ "snapshot": { "case": "CASE-1", "on_hand": 240, "unit_value": "3.50", "taken_at": due } }),
+            |c| matches!(c, StockCommand::Reconcile(snapshot) if snapshot.unit_value.is_some() && snapshot.taken_at.is_some()),
         ),
         (
             json!({ "return": { "quantity": 1, "condition": "damaged", "document": "D",

@@ -1,6 +1,8 @@
 //! Stock over HTTP: numbered changes, counts and what they include.
 
 use crate::rig::Rig;
+use lockstep_actors::ids::DocumentId;
+use lockstep_adapters::reconcile::{Coverage, SweepOptions, SweepReport, read, sweep};
 use serde_json::{Value, json};
 
 fn event(id: &str, change: &Value) -> Value {
@@ -245,6 +247,10 @@ async fn s35_a_snapshot_is_compared_and_what_differs_is_repaired_or_raised() {
     let snapshot = |on_hand: u64| json!({ "snapshot": { "case": "CASE-1", "on_hand": on_hand } });
     let repaired = tell("2", snapshot(240)).await;
     assert_eq!(repaired["reason"], "drift -3, repaired: nothing here explains it");
+    assert_eq!(
+        repaired["reconciliation"],
+        json!({ "drift": -3, "verdict": "repaired", "cause": "unexplained" })
+    );
     let raised = tell("3", snapshot(200)).await;
     assert_eq!(
         raised["reason"],
@@ -255,5 +261,83 @@ async fn s35_a_snapshot_is_compared_and_what_differs_is_repaired_or_raised() {
     tell("4", json!({ "count": { "on_hand": 200, "version": 1 } })).await;
     let now = level(&rig).await;
     assert_eq!((&now["on_hand"], &now["drift"]), (&200.into(), &Value::Null));
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn s36_a_file_is_compared_with_the_books_and_a_whole_warehouse_also_with_what_it_leaves_out() {
+    let rig = Rig::start().await;
+    let stock = |sku: &str, warehouse: &str, on_hand: u64| {
+        json!({ "id": format!("{sku}{warehouse}"), "sku": sku, "warehouse": warehouse,
+            "change": { "count": { "on_hand": on_hand, "version": 1 } } })
+    };
+    let events = json!([
+        stock("A", "W1", 100),
+        stock("B", "W1", 100),
+        stock("C", "W1", 7),
+        stock("D", "W1", 0),
+        stock("C", "W2", 7),
+    ]);
+    rig.post("/v1/stock-events", &events).await.ok();
+    let text = "sku,warehouse,on_hand,unit_value\nA,W1,100,2.00\nB,W1,97,2.00\nE,W1,x,\n";
+    let compare = async |case: &str, coverage: Coverage| {
+        let options = SweepOptions {
+            url: rig.url(""),
+            key: Some(rig.key.clone()),
+            case: DocumentId::new(case).unwrap(),
+            taken_at: "\"2999-01-01T00:00:00Z\""
+                .parse::<Value>()
+                .map(serde_json::from_value)
+                .unwrap()
+                .unwrap(),
+            at_once: 2,
+            coverage,
+        };
+        let mut done = 0;
+        let report = sweep(&options, read(text.as_bytes()).unwrap(), |more| done += more).await;
+        assert_eq!(done, 3);
+        report.unwrap()
+    };
+    let report = compare("CASE-1", Coverage::Named).await;
+    let counts = |report: &SweepReport| (report.compared, report.equal, report.repaired, report.raised);
+    assert_eq!(counts(&report), (2, 1, 1, 0));
+    assert_eq!((report.not_compared, report.problems[0].line), (1, Some(4)));
+    assert!(report.problems[0].reason.contains("on_hand"), "{report:?}");
+    let sum = &report.causes["unexplained"];
+    assert_eq!(
+        (sum.pairs, sum.more, sum.less, sum.value.to_string()),
+        (1, 0, 3, "6.00".into())
+    );
+    let difference = serde_json::to_value(&report.differences).unwrap();
+    assert_eq!(
+        difference,
+        json!([{ "line": 3, "sku": "B", "warehouse": "W1", "seen": 97, "drift": -3, "verdict": "repaired",
+            "cause": "unexplained" }])
+    );
+    // Under the same case no pair is compared twice; another case finds everything in step.
+    assert_eq!(compare("CASE-1", Coverage::Named).await.repaired, 1);
+    assert_eq!(counts(&compare("CASE-2", Coverage::Named).await), (2, 2, 0, 0));
+    assert_eq!(
+        rig.get("/v1/availability?sku=B").await.ok().body["items"][0]["levels"][0]["on_hand"],
+        97
+    );
+    // Of what the file leaves out in W1, the books have 7 of C.
+    let whole = compare("CASE-3", Coverage::WholeWarehouses).await;
+    assert_eq!(counts(&whole), (3, 2, 0, 1));
+    let raised = &whole.differences[0];
+    assert_eq!(
+        (raised.line, raised.sku.as_str(), raised.found.drift.units()),
+        (None, "C", -7)
+    );
+    let levels = rig
+        .get("/v1/stock-levels?warehouse=W1&limit=2&after=A")
+        .await
+        .ok()
+        .body;
+    assert_eq!(
+        (&levels["levels"][0]["sku"], &levels["next"]),
+        (&"B".into(), &"C".into())
+    );
+    assert_eq!(levels["levels"][1]["drift"], -7);
     rig.stop().await;
 }

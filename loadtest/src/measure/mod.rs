@@ -6,6 +6,7 @@
 pub(crate) mod process;
 mod reserve;
 mod start;
+pub mod sweep;
 
 use clap::Subcommand;
 
@@ -25,6 +26,11 @@ pub enum Command {
         lockstep-loadtest measure start\n  \
         lockstep-loadtest measure start --skus 10000 --warehouses 5 --tail 100000 --json")]
     Start(start::Options),
+    /// What a reconciliation of many pairs finds among faults of every kind, how long it takes, and what it costs others.
+    #[command(after_help = "Examples:\n  \
+        lockstep-loadtest measure sweep\n  \
+        lockstep-loadtest measure sweep --pairs 20000 --faults 200 --json")]
+    Sweep(sweep::Options),
     /// Open the store that `measure start --keep` left behind; used by it in a fresh process.
     #[command(hide = true)]
     Open(start::OpenOptions),
@@ -39,6 +45,7 @@ impl Command {
         match self {
             Self::Reserve(options) => reserve::run(&options),
             Self::Start(options) => start::run(&options),
+            Self::Sweep(options) => sweep::run(&options),
             Self::Open(options) => start::open(&options),
         }
     }

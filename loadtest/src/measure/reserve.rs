@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use hdrhistogram::Histogram;
 use lockstep_actors::domain::{Distributor, Message, Reply};
 use lockstep_actors::ids::{DocumentId, HoldId, OrderKey, Sku, StockId, WarehouseCode};
+use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::inventory::command::{HoldMode, HoldStock, StockCommand, StockReply};
 use lockstep_actors::quantity::PositiveQuantity;
 use lockstep_actors::reference::Reference;
@@ -368,6 +369,7 @@ fn reserve_or_release(n: u64, live: u64, skus: u64, quantity: PositiveQuantity) 
             quantity,
             mode: HoldMode::All,
             expires: None,
+            priority: Priority::default(),
             answer_to: None,
         });
     }

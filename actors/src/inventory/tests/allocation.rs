@@ -52,6 +52,7 @@ fn sell(channel: &str, number: &str, quantity: i64, mode: HoldMode) -> StockComm
         quantity: positive(quantity),
         mode,
         expires: None,
+        priority: Priority::default(),
         answer_to: None,
     })
 }

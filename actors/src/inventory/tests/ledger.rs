@@ -5,7 +5,7 @@ use super::*;
 
 /// The lines that a command writes, as a person would.
 fn lines(stock: &mut Stock, command: &StockCommand) -> Vec<String> {
-    let decision = decide(&stock_id(), &stock.state, command, stock.now);
+    let decision = decide(&stock_id(), &stock.state, command, &stock.rules, stock.now);
     let written = |event: &StockEvent| {
         let movement = event.movement()?;
         let moved: Vec<_> = movement

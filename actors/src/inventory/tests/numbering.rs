@@ -242,7 +242,8 @@ proptest! {
         // All has come: nothing is missing, and in the end nothing is remembered.
         stock.at(10_000_000).wake();
         prop_assert!(!stock.state.wants_resync() && stock.told.is_empty());
-        prop_assert!(stock.state.book.is_none());
+        // But for papers that were told twice, which only a snapshot that agrees settles.
+        prop_assert!(stock.state.book.is_none() || !stock.state.suspects().is_empty());
         prop_assert_eq!(stock.state.told(&system("wms")).through, known);
     }
 }

@@ -13,7 +13,35 @@ fn snapshot(on_hand: i64, unit_value: Option<i64>) -> StockCommand {
         on_hand: units(on_hand),
         through: None,
         unit_value: unit_value.map(|value| Price::new(Decimal::from(value)).unwrap()),
+        taken_at: None,
     })
+}
+
+/// What a system sees that numbers its changes, and when it saw it.
+fn numbered_snapshot(on_hand: i64, through: u64, taken_at: Option<Timestamp>) -> StockCommand {
+    StockCommand::Reconcile(Snapshot {
+        case: paper(),
+        source: system("wms"),
+        on_hand: units(on_hand),
+        through: ChangeNumber::new(through),
+        unit_value: None,
+        taken_at,
+    })
+}
+
+fn numbered_receipt(number: u64, quantity: i64, document: &str) -> StockCommand {
+    StockCommand::Numbered {
+        source: system("wms"),
+        number: ChangeNumber::new(number).unwrap(),
+        change: Box::new(StockCommand::Receive {
+            quantity: positive(quantity),
+            document: DocumentId::new(document).unwrap(),
+        }),
+    }
+}
+
+fn under_way(drift: i64, what: UnderWay, until: Timestamp) -> StockReply {
+    reconciled(drift, Verdict::UnderWay { what, until })
 }
 
 fn reconciled(drift: i64, verdict: Verdict) -> StockReply {
@@ -56,9 +84,9 @@ fn s35_a_shipment_under_way_within_the_grace_is_no_drift() {
     let mut stock = Stock::with(243);
     stock.run(&hold("O", 3));
     stock.run(&StockCommand::ConfirmPick { id: hold_id("O") });
-    let until = stock.now.after(GRACE);
-    let under_way = reconciled(-3, Verdict::UnderWay(until));
-    assert_eq!(stock.run(&snapshot(240, None)), under_way);
+    let until = stock.now.after(stock.rules.grace());
+    let shipments = under_way(-3, UnderWay::Shipments, until);
+    assert_eq!(stock.run(&snapshot(240, None)), shipments);
     assert_eq!(stock.state.on_hand.units(), 243);
     // It is told in time: nothing is left to explain.
     let mut told = Stock::with(243);
@@ -73,40 +101,149 @@ fn s35_a_shipment_under_way_within_the_grace_is_no_drift() {
 }
 
 #[test]
-fn s35_the_cause_is_told_by_the_numbers() {
-    let number = |at: u64| ChangeNumber::new(at).unwrap();
-    let receipt = |at: u64, quantity: i64| StockCommand::Numbered {
-        source: system("wms"),
-        number: number(at),
-        change: Box::new(StockCommand::Receive {
-            quantity: positive(quantity),
-            document: paper(),
-        }),
+fn s35_the_cause_is_told_by_numbers_and_papers() {
+    let mut stock = Stock::with(200);
+    stock.run(&numbered_receipt(1, 7, "GR-1"));
+    stock.run(&numbered_receipt(2, 5, "GR-2"));
+    // Every number is here: what differs was changed by hand there, if only by as much as came last.
+    let manual = reconciled(-7, Verdict::Repaired(Cause::ManualChange));
+    assert_eq!(stock.run(&numbered_snapshot(205, 2, None)), manual);
+    // The same paper under another number.
+    stock.run(&numbered_receipt(3, 5, "GR-2"));
+    let doubled = reconciled(-5, Verdict::Repaired(Cause::DoubledChange));
+    assert_eq!(stock.run(&numbered_snapshot(205, 3, None)), doubled);
+    // It is settled: the same again is by hand.
+    assert_eq!(
+        stock.run(&numbered_snapshot(200, 3, None)),
+        reconciled(-5, Verdict::Repaired(Cause::ManualChange))
+    );
+    // Without numbers a change that is missing cannot be told from one by hand.
+    assert_eq!(
+        stock.run(&snapshot(205, None)),
+        reconciled(5, Verdict::Repaired(Cause::Unexplained))
+    );
+}
+
+#[test]
+fn s36_a_paper_told_twice_in_good_faith_is_no_drift_and_is_forgotten_once_both_agree() {
+    let mut stock = Stock::with(200);
+    for number in 1..=2 {
+        stock.run(&numbered_receipt(number, 10, "two equal pallets"));
+    }
+    assert_eq!(stock.state.suspects().len(), 1);
+    assert_eq!(
+        stock.run(&numbered_snapshot(220, 2, None)),
+        reconciled(0, Verdict::Tolerated)
+    );
+    assert!(stock.state.suspects().is_empty());
+}
+
+#[test]
+fn s36_a_number_that_has_not_come_is_under_way_for_a_while_then_missing_then_too_late() {
+    for (is_last, seen) in [(false, 204), (true, 203)] {
+        let mut stock = Stock::with(190);
+        stock.run(&numbered_receipt(1, 10, "GR-1"));
+        let told = stock.now;
+        if !is_last {
+            stock.run(&numbered_receipt(3, 1, "GR-3"));
+        }
+        let through = if is_last { 2 } else { 3 };
+        let until = told.after(stock.rules.grace());
+        let drift = seen - stock.state.on_hand.units();
+        let snapshot = numbered_snapshot(seen, through, Some(told));
+        assert_eq!(stock.run(&snapshot), under_way(drift, UnderWay::Changes, until));
+        stock.now = until;
+        let missing = reconciled(drift, Verdict::Repaired(Cause::MissingChange));
+        assert_eq!(stock.run(&snapshot), missing, "{through}");
+        assert_eq!(stock.state.on_hand.units(), seen);
+        // The repair includes it: coming after all, it changes nothing.
+        let late = stock.run(&numbered_receipt(2, 3, "GR-2"));
+        assert!(matches!(late, StockReply::Stale { .. }), "{late:?}");
+        assert!(!stock.state.wants_resync());
+        assert_eq!(stock.state.on_hand.units(), seen);
+    }
+}
+
+#[test]
+fn s36_more_numbers_than_are_remembered_after_one_that_never_came_are_missing_at_once() {
+    let mut stock = Stock::with(200);
+    stock.run(&numbered_receipt(1, 1, "GR"));
+    (3..=3 + MAX_TOLD as u64).for_each(|at| drop(stock.run(&numbered_receipt(at, 1, "GR"))));
+    let on_hand = stock.state.on_hand.units();
+    let last = 3 + MAX_TOLD as u64;
+    // A snapshot as of a number is followed by what came after it; one from before what is remembered is stale.
+    assert_eq!(
+        stock.run(&numbered_snapshot(on_hand - 2, last - 2, None)),
+        reconciled(0, Verdict::Tolerated)
+    );
+    let known = stock.state.told(&system("wms")).through;
+    assert_eq!(
+        stock.run(&numbered_snapshot(0, known - 1, None)),
+        StockReply::Stale { known }
+    );
+    let missing = reconciled(3, Verdict::Repaired(Cause::MissingChange));
+    assert_eq!(stock.run(&numbered_snapshot(on_hand + 3, last, None)), missing);
+}
+
+#[test]
+fn s36_what_has_moved_since_an_unnumbered_snapshot_was_taken_is_not_compared() {
+    let taken = Timestamp::from_millis(60_000);
+    let snapshot = |on_hand: i64| {
+        StockCommand::Reconcile(Snapshot {
+            case: paper(),
+            source: system("erp"),
+            on_hand: units(on_hand),
+            through: None,
+            unit_value: None,
+            taken_at: Some(taken),
+        })
     };
     let mut stock = Stock::with(200);
-    stock.run(&receipt(1, 7));
-    stock.run(&receipt(2, 5));
-    let doubled = reconciled(-7, Verdict::Repaired(Cause::DoubledChange));
-    assert_eq!(stock.run(&snapshot(205, None)), doubled);
-    stock.run(&receipt(4, 1));
-    let missing = reconciled(4, Verdict::UnderWay(stock.now.after(GRACE)));
-    assert_eq!(stock.run(&snapshot(210, None)), missing);
-    stock.run(&receipt(3, 4));
-    assert_eq!(stock.run(&snapshot(210, None)), reconciled(0, Verdict::Tolerated));
-    // More than are remembered have come after one that never did.
-    (6..=6 + MAX_TOLD as u64).for_each(|at| drop(stock.run(&receipt(at, 1))));
-    let on_hand = stock.state.on_hand.units();
-    let given_up = reconciled(3, Verdict::Repaired(Cause::MissingChange));
-    assert_eq!(stock.run(&snapshot(on_hand + 3, None)), given_up);
-    // A snapshot as of a number is followed by what came after it.
-    let as_of = StockCommand::Reconcile(Snapshot {
-        case: paper(),
-        source: system("wms"),
-        on_hand: units(on_hand + 3 - 2),
-        through: Some(number(4 + MAX_TOLD as u64)),
-        unit_value: None,
-    });
-    assert_eq!(stock.run(&as_of), reconciled(0, Verdict::Tolerated));
+    stock.at(59_000).run(&adjust(Adjustment::Loss, 4));
+    let repaired = reconciled(4, Verdict::Repaired(Cause::Unexplained));
+    assert_eq!(stock.at(61_000).run(&snapshot(200)), repaired);
+    stock.run(&adjust(Adjustment::Loss, 4));
+    let until = stock.now.after(stock.rules.grace());
+    assert_eq!(
+        stock.run(&snapshot(200)),
+        under_way(4, UnderWay::Movements, until)
+    );
+    assert_eq!(stock.run(&snapshot(196)), reconciled(0, Verdict::Tolerated));
+}
+
+#[test]
+fn s35_the_thresholds_are_the_house_s_own() {
+    let percent = |text: &str| crate::money::Percent::new(text.parse().unwrap()).unwrap();
+    let rules = ReconciliationRules {
+        tolerated_units: 2,
+        tolerated_percent: percent("1"),
+        raised_percent: percent("10"),
+        raised_value: Price::new(Decimal::from(50)).unwrap(),
+        grace_seconds: 60,
+    };
+    let repaired = || Verdict::Repaired(Cause::Unexplained);
+    let raised = || Verdict::Raised(Cause::Unexplained);
+    // On hand, what the other system sees, what a unit is worth.
+    let cases = [
+        (100, 98, None, Verdict::Tolerated),
+        (100, 97, None, repaired()),
+        (500, 495, None, Verdict::Tolerated),
+        (500, 494, None, repaired()),
+        (500, 450, None, repaired()),
+        (500, 449, None, raised()),
+        (500, 450, Some(1), repaired()),
+        (500, 449, Some(1), raised()),
+        (500, 490, Some(6), raised()),
+    ];
+    for (books, seen, value, verdict) in cases {
+        let mut stock = Stock::with(books);
+        stock.rules = rules.clone();
+        assert_eq!(
+            stock.run(&snapshot(seen, value)),
+            reconciled(seen - books, verdict),
+            "{seen}"
+        );
+    }
 }
 
 #[test]

@@ -346,6 +346,44 @@ fn corrected_too_late() -> World {
     world
 }
 
+/// What the warehouse was told to begin with is not there after all, but what came since.
+fn what_was_begun_is_lost(picked: bool) -> World {
+    let mut world = World::new(Fate::kind()).stock("A", "W2", 6);
+    let order = world.order("1", &[("A", 8)], &["W1", "W2"], Policy::Partial);
+    world.tell(&order, OrderCommand::ReleaseToWarehouse);
+    world.receive("A", "W1", 2);
+    world.settle();
+    if picked {
+        world.tell(&order, OrderCommand::ConfirmPick);
+    }
+    // Before the stock hears of the pick.
+    world.lose("A", "W2");
+    world.settle();
+    assert_eq!(world.status(&order), Status::Booked);
+    world
+}
+
+/// A line is lost while the other is with the warehouse; then its goods come, or a person lets the rest go on.
+fn a_line_is_lost(picked: bool, act: Option<OrderCommand>) -> World {
+    let mut world = six_held().stock("B", "W2", 2);
+    let order = world.order("1", &[("A", 6), ("B", 2)], &["W1", "W2"], Policy::ShipComplete);
+    world.tell(&order, OrderCommand::ReleaseToWarehouse);
+    if picked {
+        world.tell(&order, OrderCommand::ConfirmPick);
+    }
+    world.lose("A", "W1");
+    world.settle();
+    assert_eq!(world.exception(&order).unwrap().name(), "withdrawn");
+    match act {
+        Some(act) => drop(world.tell(&order, act)),
+        None => world.receive("A", "W1", 6),
+    }
+    world.settle();
+    let standing = if picked { Status::Picked } else { Status::Released };
+    assert_eq!(world.status(&order), standing);
+    world
+}
+
 fn served_by_nobody() -> World {
     let mut world = six_held();
     let order = world.order("1", &[("A", 6)], &["EDI-ONLY"], Policy::ShipComplete);
@@ -377,6 +415,11 @@ fn every_row_of_the_table_happens_and_nothing_else_does() {
         reserved_too_late(6),
         reserved_too_late(9),
         corrected_too_late(),
+        what_was_begun_is_lost(false),
+        what_was_begun_is_lost(true),
+        a_line_is_lost(false, None),
+        a_line_is_lost(true, None),
+        a_line_is_lost(true, Some(OrderCommand::Retry)),
     ];
     let steps = [OrderCommand::ReleaseToWarehouse, OrderCommand::ConfirmPick];
     for (done, stays) in [(0, Status::Booked), (1, Status::Released), (2, Status::Picked)] {
