@@ -16,6 +16,7 @@ use super::state::{Hold, MAX_HOLDS, StockState, pairs};
 use crate::ids::{HoldId, StockId};
 use crate::orders::command::{OrderCommand, StockAnswer, StockAnswered};
 use crate::quantity::{PositiveQuantity, Quantity};
+use compact_str::CompactString;
 use lockstep_runtime::entity::Decision;
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -104,12 +105,37 @@ struct Place {
 
 /// The backorders of a pair.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 pub struct Backorders {
     /// Every live hold of which a part waits or has waited.
     #[serde(with = "pairs")]
     holds: BTreeMap<HoldId, Backorder>,
     /// Those of which a part waits, the next one first.
     queue: BTreeSet<Place>,
+    /// How many of these each channel has: what a channel may take is reckoned once, not for each that waits.
+    #[serde(skip)]
+    channels: BTreeMap<CompactString, u32>,
+}
+
+/// The backorders as they are stored.
+#[derive(Deserialize)]
+struct Stored {
+    #[serde(with = "pairs")]
+    holds: BTreeMap<HoldId, Backorder>,
+    queue: BTreeSet<Place>,
+}
+
+impl From<Stored> for Backorders {
+    fn from(stored: Stored) -> Self {
+        let mut backorders = Self {
+            holds: stored.holds,
+            ..Self::default()
+        };
+        for place in stored.queue {
+            backorders.enqueue(place);
+        }
+        backorders
+    }
 }
 
 impl Backorders {
@@ -138,8 +164,34 @@ impl Backorders {
             .filter_map(|place| Some((&place.hold, self.holds.get(&place.hold)?)))
     }
 
+    /// The channels of the holds that wait.
+    fn channels(&self) -> impl Iterator<Item = &str> {
+        self.channels.keys().map(CompactString::as_str)
+    }
+
+    fn enqueue(&mut self, place: Place) {
+        let channel = CompactString::from(place.hold.order.channel());
+        if self.queue.insert(place) {
+            *self.channels.entry(channel).or_default() += 1;
+        }
+    }
+
+    fn dequeue(&mut self, place: &Place) {
+        if !self.queue.remove(place) {
+            return;
+        }
+        let channel = place.hold.order.channel();
+        let left = self.channels.get_mut(channel).map_or(0, |waiting| {
+            *waiting -= 1;
+            *waiting
+        });
+        if left == 0 {
+            self.channels.remove(channel);
+        }
+    }
+
     pub(super) fn add(&mut self, id: &HoldId, backorder: Backorder) {
-        self.queue.insert(place(id, &backorder));
+        self.enqueue(place(id, &backorder));
         self.holds.insert(id.clone(), backorder);
     }
 
@@ -167,15 +219,16 @@ impl Backorders {
         let backorder = self.holds.get_mut(id)?;
         backorder.waiting = backorder.waiting.minus(quantity.get());
         backorder.revision = backorder.revision.saturating_add(1);
+        let backorder = backorder.clone();
         if backorder.waiting <= Quantity::ZERO {
-            self.queue.remove(&place(id, backorder));
+            self.dequeue(&place(id, &backorder));
         }
-        Some(backorder.clone())
+        Some(backorder)
     }
 
     pub(super) fn remove(&mut self, id: &HoldId) -> Option<Backorder> {
         let backorder = self.holds.remove(id)?;
-        self.queue.remove(&place(id, &backorder));
+        self.dequeue(&place(id, &backorder));
         Some(backorder)
     }
 }
@@ -216,8 +269,8 @@ impl StockState {
         let rations = Rations::of(self);
         !rations.is_empty()
             && backorders
-                .waiting()
-                .any(|(id, _)| rations.for_channel(id.order.channel()) > Quantity::ZERO)
+                .channels()
+                .any(|channel| rations.for_channel(channel) > Quantity::ZERO)
     }
 
     /// What a newcomer of `channel` may take: nothing while others wait for it.
@@ -316,6 +369,14 @@ pub(super) fn serve(
         .iter()
         .fold(state.position(), |sum, event| sum.plus(gain(state, event)));
     let mut rations = Rations::after(state, &decision.events, position);
+    // Who may take nothing at first may not after others have taken.
+    let may_take: Vec<&str> = backorders
+        .channels()
+        .filter(|channel| rations.for_channel(channel) > Quantity::ZERO)
+        .collect();
+    if rations.is_empty() || may_take.is_empty() {
+        return decision;
+    }
     let mut granted = 0;
     let ended: Vec<HoldId> = decision.events.iter().filter_map(ended).cloned().collect();
     let still_waiting = backorders.waiting().filter(|(id, _)| !ended.contains(id));
@@ -324,6 +385,9 @@ pub(super) fn serve(
             break;
         }
         let channel = id.order.channel();
+        if !may_take.contains(&channel) {
+            continue;
+        }
         let Some(quantity) = backorder.waiting.min(rations.for_channel(channel)).positive() else {
             continue;
         };

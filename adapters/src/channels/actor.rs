@@ -347,6 +347,35 @@ mod tests {
         }
     }
 
+    #[test]
+    fn s32_what_one_channel_sells_of_a_shared_warehouse_the_other_no_longer_has() {
+        let reference = Arc::new(Reference::default());
+        let publish = |warehouse: &str, available: i64, sequence: u64| {
+            let level = StockLevel {
+                sku: Sku::new("A").unwrap(),
+                warehouse: WarehouseCode::new(warehouse).unwrap(),
+                available: Quantity::new(available).unwrap(),
+                on_hand: Quantity::new(available).unwrap(),
+                reserved: Quantity::ZERO,
+                detail: None,
+                sequence: Sequence(sequence),
+            };
+            publish_view(&reference, View::Stock(level));
+        };
+        let seen = |channel: &str, warehouses: &[&str]| {
+            let warehouses = warehouses.iter().map(|code| WarehouseCode::new(code).unwrap());
+            let levels = NewestLevels::new(Arc::clone(&reference), channel, warehouses.collect());
+            levels.newest(&Sku::new("A").unwrap()).available
+        };
+        publish("WH-X", 10, 1);
+        publish("WH-Y", 5, 2);
+        assert_eq!((seen("x", &["WH-X", "WH-Y"]), seen("y", &["WH-Y"])), (15, 5));
+        // X sells 15: each warehouse is one pair, whoever sells it.
+        publish("WH-X", 0, 3);
+        publish("WH-Y", 0, 4);
+        assert_eq!((seen("x", &["WH-X", "WH-Y"]), seen("y", &["WH-Y"])), (0, 0));
+    }
+
     #[tokio::test]
     async fn a_change_is_not_told_before_the_levels_show_it() {
         let id = StockId {

@@ -224,6 +224,8 @@ struct Shop {
     cap: [Option<i64>; 3],
     /// Class, order, taken, given back.
     sold: Vec<(usize, usize, i64, i64)>,
+    /// Rank, age, class, order, and how much it waits for.
+    waiting: Vec<(u8, usize, usize, usize, i64)>,
 }
 
 impl Shop {
@@ -244,6 +246,33 @@ impl Shop {
         let cap = self.cap[class].map_or(i64::MAX, |cap| cap - self.taken(class));
         most.min(cap).max(0)
     }
+    fn last(&mut self, class: usize, order: usize) -> &mut (usize, usize, i64, i64) {
+        let mut sold = self.sold.iter_mut().rev();
+        sold.find(|sold| (sold.0, sold.1) == (class, order)).unwrap()
+    }
+    fn waits(&self, class: usize, order: usize) -> bool {
+        self.waiting
+            .iter()
+            .any(|waits| (waits.2, waits.3) == (class, order))
+    }
+    fn give_up(&mut self, class: usize, order: usize) {
+        self.waiting.retain(|waits| (waits.2, waits.3) != (class, order));
+    }
+    /// Unit by unit to the first of those that may take one.
+    fn serve(&mut self, open: &mut BTreeMap<(usize, usize), (i64, i64)>) {
+        self.waiting.sort_unstable();
+        while let Some(place) =
+            (0..self.waiting.len()).find(|place| self.may_take(self.waiting[*place].2) > 0)
+        {
+            let (_, _, class, order, _) = self.waiting[place];
+            self.last(class, order).2 += 1;
+            open.get_mut(&(class, order)).unwrap().0 += 1;
+            self.waiting[place].4 -= 1;
+            if self.waiting[place].4 == 0 {
+                self.waiting.remove(place);
+            }
+        }
+    }
 }
 
 proptest! {
@@ -251,7 +280,7 @@ proptest! {
     fn no_class_takes_more_than_it_may_whatever_happens(
         protected in proptest::option::of(0_i64..60),
         cap in proptest::option::of(0_i64..60),
-        steps in proptest::collection::vec((0_u8..6, 0_usize..3, 0_usize..8, 1_i64..30), 1..120),
+        steps in proptest::collection::vec((0_u8..8, 0_usize..3, 0_usize..8, 1_i64..30), 1..120),
     ) {
         let mut stock = Stock::with(50);
         stock.run(&policy(1, b2b_and_market(protected.and_then(share), cap.and_then(share))));
@@ -260,10 +289,12 @@ proptest! {
             protected: [protected, None, None],
             cap: [None, None, cap],
             sold: Vec::new(),
+            waiting: Vec::new(),
         };
         let channels = ["sales", "web", "amazon"];
         let mut open: BTreeMap<(usize, usize), (i64, i64)> = BTreeMap::new();
         for (step, (kind, class, order, quantity)) in steps.into_iter().enumerate() {
+            stock.at(stock.now.as_millis() + 1);
             let channel = channels[class];
             // An order number is used again once its hold has ended, as another attempt would be.
             let number = format!("{order}-{}", shop.sold.iter().filter(|sold| sold.0 == class && sold.1 == order).count());
@@ -282,11 +313,11 @@ proptest! {
                 }
                 (3, Some((granted, shipped))) => {
                     stock.run(&StockCommand::Release { id: id_of(channel, &name(count)), answer_to: None });
-                    let last = shop.sold.iter_mut().rev().find(|sold| sold.0 == class && sold.1 == order).unwrap();
-                    last.3 = granted - shipped;
+                    shop.last(class, order).3 = granted - shipped;
+                    shop.give_up(class, order);
                     open.remove(&(class, order));
                 }
-                (4, Some((granted, shipped))) => {
+                (4, Some((granted, shipped))) if granted > shipped => {
                     let total = (shipped + quantity).min(granted);
                     stock.run(&StockCommand::Ship {
                         id: id_of(channel, &name(count)),
@@ -295,7 +326,7 @@ proptest! {
                         answer_to: None,
                     });
                     open.insert((class, order), (granted, total));
-                    if total == granted {
+                    if total == granted && !shop.waits(class, order) {
                         open.remove(&(class, order));
                     }
                 }
@@ -303,8 +334,26 @@ proptest! {
                     stock.run(&StockCommand::Receive { quantity: positive(quantity), document: paper() });
                     shop.received += quantity;
                 }
+                (6 | 7, None) => {
+                    let rank = 1 + u8::try_from(quantity % 3).unwrap();
+                    let granted = quantity.min(shop.may_take(class));
+                    stock.run(&wait_for(channel, &number, quantity, rank));
+                    shop.sold.push((class, order, granted, 0));
+                    open.insert((class, order), (granted, 0));
+                    if granted < quantity {
+                        shop.waiting.push((rank, step, class, order, quantity - granted));
+                    }
+                }
                 _ => {}
             }
+            shop.serve(&mut open);
+            for (&(class, order), &(granted, _)) in &open {
+                let count = shop.sold.iter().filter(|sold| (sold.0, sold.1) == (class, order)).count();
+                let hold = stock.state.hold(&id_of(channels[class], &format!("{order}-{}", count - 1)));
+                prop_assert_eq!(hold.map_or(0, |hold| hold.granted.units()), granted, "step {}", step);
+            }
+            let waiting: i64 = shop.waiting.iter().map(|waits| waits.4).sum();
+            prop_assert_eq!(stock.state.waiting().units(), waiting, "step {}", step);
             let expected = [0, 1, 2].map(|class| shop.may_take(class));
             prop_assert_eq!(stock.seen(), expected, "step {}", step);
             let written = rmp_serde::to_vec_named(&stock.state).unwrap();
