@@ -50,6 +50,8 @@ pub struct StockLevel {
 pub struct LevelDetail {
     /// What of `reserved` is held by holds that end by themselves.
     pub soft: Quantity,
+    /// What came back and was not yet inspected; part of what is on hand, and not for sale.
+    pub returned: Quantity,
     /// How much of what is held is not there.
     pub shortfall: Quantity,
     /// Whether numbered changes are missing and a new count is asked for.

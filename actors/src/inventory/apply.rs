@@ -418,10 +418,28 @@ fn adjust(state: &mut StockState, change: Adjustment, quantity: Quantity) {
         }
         Adjustment::Quarantine => state.quarantined = state.quarantined.plus(quantity),
         Adjustment::Clear => state.quarantined = state.quarantined.minus(quantity),
+        Adjustment::Restock => await_inspection(state, Quantity::ZERO.minus(quantity)),
+        Adjustment::RejectReturn => {
+            await_inspection(state, Quantity::ZERO.minus(quantity));
+            state.damaged = state.damaged.plus(quantity);
+        }
+        Adjustment::ScrapReturn => {
+            await_inspection(state, Quantity::ZERO.minus(quantity));
+            state.on_hand = state.on_hand.minus(quantity);
+        }
         Adjustment::Condemn => {
             state.quarantined = state.quarantined.minus(quantity);
             state.damaged = state.damaged.plus(quantity);
         }
+    }
+}
+
+/// So much more of what came back awaits inspection.
+fn await_inspection(state: &mut StockState, more: Quantity) {
+    let returned = &mut state.appendix_mut().returned;
+    *returned = returned.plus(more);
+    if *returned == Quantity::ZERO {
+        rest(state);
     }
 }
 
@@ -431,6 +449,7 @@ fn take_back(state: &mut StockState, quantity: Quantity, condition: Condition) {
         Condition::Sellable => {}
         Condition::Damaged => state.damaged = state.damaged.plus(quantity),
         Condition::Quarantined => state.quarantined = state.quarantined.plus(quantity),
+        Condition::ToInspect => await_inspection(state, quantity),
     }
 }
 

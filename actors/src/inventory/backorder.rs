@@ -478,12 +478,7 @@ fn gain(state: &StockState, event: &StockEvent) -> Quantity {
     }
     // These move goods that cannot be sold, too.
     if let StockEvent::Adjusted { .. } | StockEvent::Returned { .. } = event {
-        let mut after = StockState {
-            on_hand: state.on_hand,
-            damaged: state.damaged,
-            quarantined: state.quarantined,
-            ..StockState::default()
-        };
+        let mut after = state.clone();
         apply(&mut after, event);
         return after.sellable().minus(state.sellable());
     }

@@ -208,6 +208,12 @@ pub enum Adjustment {
     Clear,
     /// Withheld goods turn out broken.
     Condemn,
+    /// Goods that came back and were inspected may be sold.
+    Restock,
+    /// Goods that came back and were inspected are broken.
+    RejectReturn,
+    /// Goods that came back and were inspected are thrown away.
+    ScrapReturn,
 }
 
 /// In which state goods come back.
@@ -218,8 +224,10 @@ pub enum Condition {
     Sellable,
     /// Broken.
     Damaged,
-    /// To be looked at.
+    /// Withheld, whatever an inspection says.
     Quarantined,
+    /// To be inspected.
+    ToInspect,
 }
 
 /// What is answered.
@@ -403,6 +411,8 @@ pub enum Bucket {
     Damaged,
     /// What is withheld.
     Quarantined,
+    /// What came back and awaits inspection.
+    Returned,
     /// What is kept back.
     Safety,
     /// What is to come.
@@ -455,7 +465,7 @@ macro_rules! spoken {
 
 spoken!(Bucket {
     OnHand => "on hand", Sellable => "sellable stock", Damaged => "damaged", Quarantined => "quarantined",
-    Safety => "safety stock", Expected => "expected", Reserved => "reserved", Demand => "demand",
+    Returned => "returned and not inspected", Safety => "safety stock", Expected => "expected", Reserved => "reserved", Demand => "demand",
 });
 spoken!(RangeReason { Negative => "below zero", TooLarge => "above 10^12" });
 spoken!(Limited {

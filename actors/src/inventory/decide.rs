@@ -542,6 +542,9 @@ fn adjust(
             within(state.sellable().subtract(quantity), Bucket::Sellable)
         }
         Adjustment::Repair | Adjustment::Scrap => within(state.damaged.subtract(quantity), Bucket::Damaged),
+        Adjustment::Restock | Adjustment::RejectReturn | Adjustment::ScrapReturn => {
+            within(state.returned().subtract(quantity), Bucket::Returned)
+        }
         Adjustment::Clear | Adjustment::Condemn => {
             within(state.quarantined.subtract(quantity), Bucket::Quarantined)
         }

@@ -329,12 +329,14 @@ impl StockEvent {
             Self::Shipped { quantity, .. } => none.minus(quantity.get()),
             Self::Adjusted { change, quantity, .. } => match change {
                 Adjustment::Gain => quantity.get(),
-                Adjustment::Loss | Adjustment::Scrap => none.minus(quantity.get()),
+                Adjustment::Loss | Adjustment::Scrap | Adjustment::ScrapReturn => none.minus(quantity.get()),
                 Adjustment::Damage
                 | Adjustment::Repair
                 | Adjustment::Quarantine
                 | Adjustment::Clear
-                | Adjustment::Condemn => none,
+                | Adjustment::Condemn
+                | Adjustment::Restock
+                | Adjustment::RejectReturn => none,
             },
             Self::Counted { difference, .. } => *difference,
             Self::Held { .. }

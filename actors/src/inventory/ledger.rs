@@ -18,6 +18,8 @@ pub enum Account {
     Damaged,
     /// Of that, withheld.
     Quarantined,
+    /// Of that, returned and not yet inspected.
+    Returned,
     /// Held for orders.
     Reserved,
     /// Kept back from sale.
@@ -32,10 +34,11 @@ pub enum Account {
 
 impl Account {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::OnHand,
         Self::Damaged,
         Self::Quarantined,
+        Self::Returned,
         Self::Reserved,
         Self::Safety,
         Self::InTransit,
@@ -50,6 +53,7 @@ impl Account {
             Self::OnHand => "on_hand",
             Self::Damaged => "damaged",
             Self::Quarantined => "quarantined",
+            Self::Returned => "returned",
             Self::Reserved => "reserved",
             Self::Safety => "safety",
             Self::InTransit => "in_transit",
@@ -65,6 +69,7 @@ impl Account {
             Self::OnHand => state.on_hand,
             Self::Damaged => state.damaged,
             Self::Quarantined => state.quarantined,
+            Self::Returned => state.returned(),
             Self::Reserved => state.reserved,
             Self::Safety => state.safety,
             Self::InTransit => state.in_transit,
@@ -264,6 +269,15 @@ fn adjusted<'e>(change: Adjustment, quantity: PositiveQuantity) -> Movement<'e> 
         ),
         Adjustment::Quarantine => ("quarantined", vec![(Account::Quarantined, more)]),
         Adjustment::Clear => ("cleared", vec![(Account::Quarantined, less)]),
+        Adjustment::Restock => ("restocked", vec![(Account::Returned, less)]),
+        Adjustment::RejectReturn => (
+            "return rejected",
+            vec![(Account::Returned, less), (Account::Damaged, more)],
+        ),
+        Adjustment::ScrapReturn => (
+            "return scrapped",
+            vec![(Account::OnHand, less), (Account::Returned, less)],
+        ),
         Adjustment::Condemn => (
             "condemned",
             vec![(Account::Quarantined, less), (Account::Damaged, more)],
@@ -278,6 +292,7 @@ fn returned<'e>(quantity: Quantity, condition: Condition) -> Movement<'e> {
         Condition::Sellable => {}
         Condition::Damaged => moved.push((Account::Damaged, quantity)),
         Condition::Quarantined => moved.push((Account::Quarantined, quantity)),
+        Condition::ToInspect => moved.push((Account::Returned, quantity)),
     }
     Movement::new("returned", moved)
 }

@@ -287,13 +287,17 @@ fn fact(id: &StockId, state: &StockState, change: &StockCommand, now: Timestamp)
             document,
         } => {
             let after = match change {
-                Adjustment::Loss | Adjustment::Scrap => state.on_hand.subtract(quantity.get()),
+                Adjustment::Loss | Adjustment::Scrap | Adjustment::ScrapReturn => {
+                    state.on_hand.subtract(quantity.get())
+                }
                 Adjustment::Gain => state.on_hand.add(quantity.get()),
                 Adjustment::Damage
                 | Adjustment::Quarantine
                 | Adjustment::Repair
                 | Adjustment::Clear
-                | Adjustment::Condemn => Ok(state.on_hand),
+                | Adjustment::Condemn
+                | Adjustment::Restock
+                | Adjustment::RejectReturn => Ok(state.on_hand),
             };
             match after {
                 Ok(_) => adjusted(state, |shortfall| StockEvent::Adjusted {

@@ -101,6 +101,7 @@ fn paper(event: &StockEvent) -> Option<(Timestamp, Option<u32>)> {
                 Condition::Sellable => b's',
                 Condition::Damaged => b'd',
                 Condition::Quarantined => b'q',
+                Condition::ToInspect => b'i',
             };
             let order = order.as_ref().map_or("", |order| order.as_str());
             Some((*at, Some(mark(kind, quantity.get(), document, order.as_bytes()))))
@@ -159,6 +160,9 @@ fn kind(change: Adjustment) -> u8 {
         Adjustment::Quarantine => b'Q',
         Adjustment::Clear => b'C',
         Adjustment::Condemn => b'N',
+        Adjustment::Restock => b'K',
+        Adjustment::RejectReturn => b'J',
+        Adjustment::ScrapReturn => b'P',
     }
 }
 

@@ -97,6 +97,9 @@ pub struct Appendix {
     pub channels: Option<ChannelBook>,
     /// A drift that waits for a person.
     pub drift: Option<OpenDrift>,
+    /// On hand, but it came back and was not yet inspected.
+    #[serde(default)]
+    pub returned: Quantity,
     /// Papers that were told twice.
     #[serde(default)]
     pub suspects: Vec<Suspect>,
@@ -123,6 +126,7 @@ impl Appendix {
             && self.numbering.is_empty()
             && self.channels.is_none()
             && self.drift.is_none()
+            && self.returned == Quantity::ZERO
             && self.suspects.is_empty()
     }
 }
@@ -262,6 +266,14 @@ impl StockState {
         on_hand
             .minus(self.damaged.at_least_zero())
             .minus(self.quarantined.at_least_zero())
+            .minus(self.returned().at_least_zero())
+    }
+
+    /// On hand, but it came back and was not yet inspected.
+    #[must_use]
+    pub fn returned(&self) -> Quantity {
+        self.appendix()
+            .map_or(Quantity::ZERO, |appendix| appendix.returned)
     }
 
     /// How much of what is held is not there.
@@ -350,6 +362,7 @@ impl StockState {
     pub fn detail(&self) -> Option<Box<LevelDetail>> {
         let detail = LevelDetail {
             soft: self.soft(),
+            returned: self.returned().at_least_zero(),
             shortfall: self.shortfall(),
             wants_resync: self.wants_resync(),
             drift: self.open_drift().map(|open| open.drift),

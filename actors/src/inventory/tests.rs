@@ -651,3 +651,44 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_comes_back_is_inspected_then_restocked_rejected_or_scrapped() {
+    let returned = |quantity: i64| StockCommand::Return {
+        quantity: positive(quantity),
+        condition: Condition::ToInspect,
+        order: Some(hold_id("O-1").order),
+        document: paper(),
+    };
+    let mut stock = Stock::with(10);
+    stock.run(&returned(6));
+    let buckets = |stock: &Stock| {
+        let state = &stock.state;
+        let (on_hand, damaged) = (state.on_hand.units(), state.damaged.units());
+        [on_hand, state.returned().units(), damaged, stock.available()]
+    };
+    // It is on hand, and nobody may have it.
+    assert_eq!(buckets(&stock), [16, 6, 0, 10]);
+    assert_eq!(
+        stock.run(&hold("O-2", 11)),
+        StockReply::Refused(StockRefusal::Short {
+            asked: positive(11),
+            available: units(10),
+        })
+    );
+    let too_many = StockReply::Refused(StockRefusal::OutOfRange {
+        bucket: Bucket::Returned,
+        reason: RangeReason::Negative,
+    });
+    assert_eq!(stock.run(&adjust(Adjustment::Restock, 7)), too_many);
+    // What waits has what is restocked.
+    stock.run(&wait("O-3", 12, 50));
+    stock.run(&adjust(Adjustment::Restock, 3));
+    assert_eq!(buckets(&stock), [16, 3, 0, 1]);
+    assert_eq!(stock.state.reserved.units(), 12);
+    stock.run(&adjust(Adjustment::RejectReturn, 2));
+    assert_eq!(buckets(&stock), [16, 1, 2, 1]);
+    stock.run(&adjust(Adjustment::ScrapReturn, 1));
+    assert_eq!(buckets(&stock), [15, 0, 2, 1]);
+    assert!(stock.state.appendix().is_none());
+}

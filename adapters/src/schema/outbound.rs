@@ -447,6 +447,9 @@ pub struct StockLevelView {
     /// How much of what is held is not there.
     #[schemars(with = "Units")]
     pub shortfall: Quantity,
+    /// What came back and was not yet inspected: on hand, and not for sale.
+    #[schemars(with = "Units")]
+    pub returned: Quantity,
     /// Whether numbered changes are missing, so that the stock should be counted again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub resync_wanted: bool,
@@ -508,6 +511,7 @@ impl From<StockLevel> for StockLevelView {
             reserved: level.reserved,
             soft: detail.soft,
             shortfall: detail.shortfall,
+            returned: detail.returned,
             resync_wanted: detail.wants_resync,
             drift: detail.drift,
             classes: detail.classes.into_iter().map(Into::into).collect(),

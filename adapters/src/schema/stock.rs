@@ -328,6 +328,12 @@ pub enum AdjustmentKind {
     Clear,
     /// Withheld goods turn out broken.
     Condemn,
+    /// Goods that came back and were inspected may be sold.
+    Restock,
+    /// Goods that came back and were inspected are broken.
+    RejectReturn,
+    /// Goods that came back and were inspected are thrown away.
+    ScrapReturn,
 }
 
 impl From<AdjustmentKind> for Adjustment {
@@ -341,6 +347,9 @@ impl From<AdjustmentKind> for Adjustment {
             AdjustmentKind::Quarantine => Self::Quarantine,
             AdjustmentKind::Clear => Self::Clear,
             AdjustmentKind::Condemn => Self::Condemn,
+            AdjustmentKind::Restock => Self::Restock,
+            AdjustmentKind::RejectReturn => Self::RejectReturn,
+            AdjustmentKind::ScrapReturn => Self::ScrapReturn,
         }
     }
 }
@@ -353,8 +362,10 @@ pub enum ReturnCondition {
     Sellable,
     /// Broken.
     Damaged,
-    /// To be looked at.
+    /// Withheld, whatever an inspection says.
     Quarantined,
+    /// To be inspected: then restocked, rejected or scrapped.
+    ToInspect,
 }
 
 impl From<ReturnCondition> for Condition {
@@ -363,6 +374,7 @@ impl From<ReturnCondition> for Condition {
             ReturnCondition::Sellable => Self::Sellable,
             ReturnCondition::Damaged => Self::Damaged,
             ReturnCondition::Quarantined => Self::Quarantined,
+            ReturnCondition::ToInspect => Self::ToInspect,
         }
     }
 }
