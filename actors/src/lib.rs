@@ -19,3 +19,4 @@ pub mod orders;
 pub mod pricing;
 pub mod quantity;
 pub mod reference;
+pub mod units;

@@ -8,8 +8,9 @@ use super::numbering::ChangeNumber;
 use super::promise::{Promise, PromiseWish};
 use super::reconcile::{Snapshot, Verdict};
 use super::state::{HoldEnd, Stage};
-use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName};
+use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName, UnitOfMeasure};
 use crate::quantity::{PositiveQuantity, Quantity};
+use crate::units::UnitRefusal;
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -122,6 +123,13 @@ pub enum StockCommand {
         /// The number: one more than that of the system's change before. A repeat is ignored.
         number: ChangeNumber,
         /// What happened.
+        change: Box<StockCommand>,
+    },
+    /// Something whose quantities are in another unit than the base unit.
+    InUnit {
+        /// The unit; the catalogue says how many base units it is.
+        unit: UnitOfMeasure,
+        /// What, with quantities in that unit.
         change: Box<StockCommand>,
     },
     /// Keep this much back from sale.
@@ -383,6 +391,12 @@ pub enum StockRefusal {
     /// What carries a number is no change that is numbered.
     #[error("only receipts, adjustments, returns and shipments are numbered")]
     NotNumbered,
+    /// A quantity that is none in base units.
+    #[error("{0}")]
+    Unit(UnitRefusal),
+    /// A quantity in a unit of a quantity in a unit.
+    #[error("a quantity has one unit")]
+    OneUnit,
     /// A policy that is none.
     #[error("{0}")]
     Policy(PolicyFlaw),

@@ -158,6 +158,8 @@ fn decide_alone(
             number,
             change,
         } => numbering::decide(id, state, source, *number, change, now),
+        // A unit is converted before a command is decided.
+        StockCommand::InUnit { .. } => refuse(StockRefusal::OneUnit),
         StockCommand::SetSafetyStock { quantity } => set_safety_stock(state, *quantity),
         StockCommand::SetChannelPolicy(policy) => allocation::decide(state, policy),
         StockCommand::Promise(wish) => promise::answer(state, wish, now),

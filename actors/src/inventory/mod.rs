@@ -29,12 +29,13 @@ pub mod reconcile;
 pub mod state;
 #[cfg(test)]
 mod tests;
+mod units;
 pub mod withdraw;
 
 use crate::domain::{Distributor, View};
 use crate::ids::StockId;
 use crate::reference::StockLevel;
-use command::{StockCommand, StockReply};
+use command::{StockCommand, StockRefusal, StockReply};
 use event::StockEvent;
 use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency};
 use lockstep_runtime::message::Sequence;
@@ -68,7 +69,13 @@ impl Entity for SkuWarehouse {
         context: &Context<'_, Distributor>,
     ) -> Decision<Self> {
         let rules = context.reference.reconciliation();
-        decide::decide(id, state, command, rules, context.now)
+        let StockCommand::InUnit { unit, change } = command else {
+            return decide::decide(id, state, command, rules, context.now);
+        };
+        match units::convert(&id.sku, unit, change, context.reference) {
+            Ok(change) => decide::decide(id, state, &change, rules, context.now),
+            Err(refusal) => decide::refuse(StockRefusal::Unit(refusal)),
+        }
     }
 
     fn apply(state: &mut StockState, event: &StockEvent) {

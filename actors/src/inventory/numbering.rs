@@ -333,6 +333,7 @@ fn fact(id: &StockId, state: &StockState, change: &StockCommand, now: Timestamp)
         | StockCommand::Count(_)
         | StockCommand::Reconcile(_)
         | StockCommand::Numbered { .. }
+        | StockCommand::InUnit { .. }
         | StockCommand::SetSafetyStock { .. }
         | StockCommand::SetChannelPolicy(_)
         | StockCommand::Show => refuse(StockRefusal::NotNumbered),

@@ -6,8 +6,8 @@ use super::list::PriceRefusal;
 use crate::domain::{Distributor, View};
 use crate::ids::{BrandId, CategoryId, ProductId, Sku, TaxCategory, UnitOfMeasure};
 use crate::money::{Currency, Price};
-use crate::quantity::PositiveQuantity;
 use crate::reference::Published;
+use crate::units::UnitSize;
 use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency};
 use lockstep_runtime::message::Sequence;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 /// How many categories a SKU may be in.
 pub const MAX_CATEGORIES: usize = 8;
-/// How many units a SKU may be sold in besides its base unit.
+/// How many units a SKU may have besides its base unit.
 pub const MAX_UNITS: usize = 8;
 
 /// A SKU's entry in the catalogue.
@@ -34,8 +34,8 @@ pub struct Item {
     pub grams: u32,
     /// How it is taxed; none for the jurisdiction's standard.
     pub tax: Option<TaxCategory>,
-    /// The units it is sold in besides its base unit, and how many base units each is.
-    pub units: SmallVec<[(UnitOfMeasure, PositiveQuantity); 1]>,
+    /// The units it is bought, stocked and sold in besides its base unit, and how large each is.
+    pub units: SmallVec<[(UnitOfMeasure, UnitSize); 1]>,
 }
 
 /// What one base unit costs its distributor.
@@ -48,11 +48,11 @@ pub struct Cost {
 }
 
 impl Item {
-    /// How many base units a unit is.
+    /// How large a unit is.
     #[must_use]
-    pub fn base_units(&self, unit: &UnitOfMeasure) -> Option<PositiveQuantity> {
+    pub fn size_of(&self, unit: &UnitOfMeasure) -> Option<UnitSize> {
         let found = self.units.iter().find(|(of, _)| of == unit);
-        found.map(|(_, count)| *count)
+        found.map(|(_, size)| *size)
     }
 
     fn check(&self) -> Result<(), PriceRefusal> {

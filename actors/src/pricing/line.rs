@@ -15,6 +15,7 @@ use super::term::{Inheritance, Stage, Term};
 use crate::ids::{CouponCode, RuleId, Sku};
 use crate::money::{Currency, RoundingMode};
 use crate::quantity::PositiveQuantity;
+use crate::units::{SizedUnit, UnitRefusal};
 use lockstep_runtime::time::Timestamp;
 use rust_decimal::Decimal;
 use smallvec::SmallVec;
@@ -90,19 +91,23 @@ fn base_units(line: &QuoteLine, item: Option<&Item>) -> Result<PositiveQuantity,
     let Some(unit) = &line.unit else {
         return Ok(line.quantity);
     };
-    let each = item.and_then(|item| item.base_units(unit));
-    let each = each.ok_or_else(|| QuoteRefusal::UnknownUnit {
+    let size = item.and_then(|item| item.size_of(unit));
+    let size = size.ok_or_else(|| QuoteRefusal::UnknownUnit {
         line: line.line,
         sku: line.sku.clone(),
         unit: unit.clone(),
     })?;
-    let units = line.quantity.units().checked_mul(each.units());
-    units
-        .and_then(|units| PositiveQuantity::new(units).ok())
-        .ok_or(QuoteRefusal::TooMuch {
+    let units = SizedUnit { unit, size }.positive(line.quantity);
+    units.map_err(|refusal| match refusal {
+        UnitRefusal::TooMuch { .. } => QuoteRefusal::TooMuch {
             line: line.line,
             quantity: line.quantity,
-        })
+        },
+        UnitRefusal::Unknown(_) | UnitRefusal::NotWhole { .. } => QuoteRefusal::NotWhole {
+            line: line.line,
+            refusal,
+        },
+    })
 }
 
 /// Prices a line, given the list rows and the catalogue's entry of its SKU.

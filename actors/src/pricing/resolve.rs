@@ -27,6 +27,7 @@ use crate::money::{Currency, Money, Percent};
 use crate::orders::state::MAX_LINES;
 use crate::quantity::PositiveQuantity;
 use crate::reference::Reference;
+use crate::units::UnitRefusal;
 use lockstep_runtime::time::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -384,6 +385,14 @@ pub enum QuoteRefusal {
         sku: Sku,
         /// The unit asked for.
         unit: UnitOfMeasure,
+    },
+    /// A quantity in a unit that is no whole number of base units.
+    #[error("line {line}: {refusal}")]
+    NotWhole {
+        /// The line.
+        line: u16,
+        /// Why.
+        refusal: UnitRefusal,
     },
     /// A price that may not be ordered at.
     #[error("line {line}: price hold: {flag}")]

@@ -18,6 +18,7 @@ use crate::ids::{AgreementId, CategoryId, CustomerId, ListId, OrderKey, ProductI
 use crate::money::{Currency, Markup, Percent, Price, Rate, RoundingMode};
 use crate::quantity::PositiveQuantity;
 use crate::reference::{Published, PublishedPrices, Reference, publish_view};
+use crate::units::UnitSize;
 use lockstep_runtime::entity::{Context, Entity};
 use lockstep_runtime::message::{Provenance, Sequence};
 use lockstep_runtime::time::Timestamp;
@@ -659,8 +660,13 @@ fn cost_plus_is_agreed_upon_cost() {
 #[test]
 fn s18_a_case_costs_what_its_units_cost() {
     let unit = UnitOfMeasure::new("CASE").unwrap();
+    let pound = UnitOfMeasure::new("LB").unwrap();
+    let size = |base_units, of| UnitSize {
+        base_units: quantity(base_units),
+        of: quantity(of),
+    };
     let item = Item {
-        units: [(unit.clone(), quantity(24))].into(),
+        units: [(unit.clone(), size(24, 1)), (pound.clone(), size(5, 2))].into(),
         ..Item::default()
     };
     let case = Case::flat("2.4949").item(item);
@@ -669,6 +675,10 @@ fn s18_a_case_costs_what_its_units_cost() {
     let line = &case.answer(&request, 0).unwrap().lines[0];
     assert_eq!((line.amount, line.quantity), (decimal("59.88"), quantity(24)));
     assert_eq!(line.sold_as, Some((unit, quantity(1))));
+    // Two pounds are five base units; one is no whole number of them.
+    request.lines[0].unit = Some(pound);
+    let odd = case.answer(&request, 0).unwrap_err().to_string();
+    assert_eq!(odd, "line 1: quantity: 1 LB is no whole number of base units");
     request.lines[0].unit = Some(UnitOfMeasure::new("PALLET").unwrap());
     let unknown = case.answer(&request, 0).unwrap_err().to_string();
     assert_eq!(unknown, "line 1: A is not sold by the PALLET");

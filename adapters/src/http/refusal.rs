@@ -53,6 +53,8 @@ pub(super) fn stock_status(refusal: &StockRefusal) -> StatusCode {
         | StockRefusal::NotNumbered
         | StockRefusal::RepeatedLine { .. }
         | StockRefusal::Policy(_)
+        | StockRefusal::Unit(_)
+        | StockRefusal::OneUnit
         | StockRefusal::UnknownDocument
         | StockRefusal::BackorderExpires
         | StockRefusal::TooMany { .. } => StatusCode::UNPROCESSABLE_ENTITY,

@@ -5,14 +5,14 @@ use super::exchange::{Received, answer};
 use super::problem::Problem;
 use super::service::Service;
 use crate::identity::Scope;
-use crate::schema::fields::{Code, Id};
+use crate::schema::fields::{Code, Id, Text};
 use crate::schema::limits::MAX_AVAILABILITY_SKUS;
 use crate::schema::outbound::StockLevelView;
 use crate::schema::stock::{Channel, StockChange, StockEvent, Warehouse};
 use crate::schema::{Command, DecodeError};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use lockstep_actors::ids::{ChannelName, Sku, SystemName, WarehouseCode};
+use lockstep_actors::ids::{ChannelName, Sku, SystemName, UnitOfMeasure, WarehouseCode};
 use lockstep_actors::inventory::numbering::ChangeNumber;
 use lockstep_actors::reference::StockLevel;
 use schemars::JsonSchema;
@@ -34,6 +34,10 @@ pub(super) struct StockEventItem {
     /// The sender's number of it; [`StockEvent::sequence`] says more.
     #[serde(default)]
     sequence: Option<ChangeNumber>,
+    /// The unit that the quantities are in; [`StockEvent::unit`] says more.
+    #[serde(default)]
+    #[schemars(with = "Option<Text<16>>")]
+    unit: Option<UnitOfMeasure>,
     /// What happened.
     change: StockChange,
 }
@@ -46,6 +50,7 @@ impl BatchItem for StockEventItem {
             sku: self.sku,
             warehouse: self.warehouse,
             sequence: self.sequence,
+            unit: self.unit,
             change: self.change,
         };
         Ok(Item {

@@ -53,6 +53,7 @@ fn of_stock(command: &StockCommand) -> Scope {
         | StockCommand::Count(_)
         | StockCommand::Reconcile(_)
         | StockCommand::Numbered { .. }
+        | StockCommand::InUnit { .. }
         | StockCommand::SetSafetyStock { .. }
         | StockCommand::SetChannelPolicy(_) => Scope::StockWrite,
     }

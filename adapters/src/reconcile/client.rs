@@ -250,6 +250,7 @@ impl Door<'_> {
                 sku: sku.clone(),
                 warehouse: *warehouse,
                 sequence: *sequence,
+                unit: None,
                 change: StockChange::Snapshot {
                     case: case.clone(),
                     on_hand: *on_hand,

@@ -17,6 +17,7 @@ use lockstep_actors::pricing::agreement::{Agreement, AgreementCommand};
 use lockstep_actors::pricing::catalogue::{Cost, Item, ItemCommand};
 use lockstep_actors::pricing::rates::{RateCommand, RateSet};
 use lockstep_actors::quantity::PositiveQuantity;
+use lockstep_actors::units::UnitSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -112,7 +113,7 @@ pub struct ItemSet {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
     pub tax: Option<TaxCategory>,
-    /// The units it is sold in besides its base unit, each once.
+    /// The units it is bought, stocked and sold in besides its base unit, each once.
     #[serde(default)]
     pub units: List<ItemUnit, 0, MAX_UNITS>,
 }
@@ -130,16 +131,30 @@ pub struct ItemCost {
     pub currency: Currency,
 }
 
-/// A unit that a SKU is sold in, such as a case.
+/// A unit that a SKU is bought, stocked or sold in, such as a case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ItemUnit {
     /// Its name.
     #[schemars(with = "Text<16>")]
     pub unit: UnitOfMeasure,
-    /// How many base units it is.
+    /// How many base units it is, or `of` of it are.
     #[schemars(with = "PositiveUnits")]
     pub base_units: PositiveQuantity,
+    /// How many of it are that many base units; 1 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<PositiveUnits>")]
+    pub of: Option<PositiveQuantity>,
+}
+
+impl ItemUnit {
+    fn size(&self) -> Result<UnitSize, DecodeError> {
+        let one = || PositiveQuantity::new(1).map_err(|error| DecodeError::field("body.units", error));
+        Ok(UnitSize {
+            base_units: self.base_units,
+            of: self.of.map_or_else(one, Ok)?,
+        })
+    }
 }
 
 impl Body for ItemSet {
@@ -149,6 +164,8 @@ impl Body for ItemSet {
 impl Command for ItemSet {
     fn into_message(self, _source: &SystemName) -> Result<Message, DecodeError> {
         let units = self.units.into_inner().into_iter();
+        let units = units.map(|unit| unit.size().map(|size| (unit.unit, size)));
+        let units = units.collect::<Result<_, DecodeError>>()?;
         let item = Item {
             product: self.product,
             brand: self.brand,
@@ -159,7 +176,7 @@ impl Command for ItemSet {
             }),
             grams: self.grams,
             tax: self.tax,
-            units: units.map(|unit| (unit.unit, unit.base_units)).collect(),
+            units,
         };
         let version = self.version;
         Ok(Message::Item(

@@ -6,7 +6,8 @@ use super::limits::MAX_WATERMARKS;
 use super::message::{Body, Command};
 use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{
-    ChannelName, ClassName, DocumentId, HoldId, OrderKey, Reason, Sku, StockId, SystemName, WarehouseCode,
+    ChannelName, ClassName, DocumentId, HoldId, OrderKey, Reason, Sku, StockId, SystemName, UnitOfMeasure,
+    WarehouseCode,
 };
 use lockstep_actors::inventory::allocation::{ChannelClass, ChannelPolicy, MAX_CHANNELS, MAX_CLASSES, Share};
 use lockstep_actors::inventory::backorder::Priority;
@@ -45,6 +46,11 @@ pub struct StockEvent {
     /// not; missing numbers are reported. Of a count or snapshot: the last number that it includes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<ChangeNumber>,
+    /// The unit that the quantities are in, as the catalogue has it of the SKU; base units if absent. A quantity that is no
+    /// whole number of base units is refused. A channel policy is always in base units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<16>>")]
+    pub unit: Option<UnitOfMeasure>,
     /// What happened.
     pub change: StockChange,
 }
@@ -489,6 +495,13 @@ impl Command for StockEvent {
                 change: Box::new(command),
             },
             Some(_) | None => command,
+        };
+        let command = match self.unit {
+            Some(unit) => StockCommand::InUnit {
+                unit,
+                change: Box::new(command),
+            },
+            None => command,
         };
         Ok(Message::Stock(stock, command))
     }

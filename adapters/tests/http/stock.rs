@@ -341,3 +341,40 @@ async fn s36_a_file_is_compared_with_the_books_and_a_whole_warehouse_also_with_w
     assert_eq!(levels["levels"][1]["drift"], -7);
     rig.stop().await;
 }
+
+#[actix_web::test]
+async fn a_quantity_in_another_unit_is_converted_exactly_or_refused() {
+    let rig = Rig::start().await;
+    let item = json!({ "sku": "A", "version": 1, "units": [{ "unit": "CASE", "base_units": 24 },
+        { "unit": "LB", "base_units": 5, "of": 2 }] });
+    rig.post("/v1/items", &item).await.ok();
+    let tell = async |id: &str, unit: &str, change: Value| {
+        let mut event = event(id, &change);
+        event["unit"] = unit.into();
+        rig.post("/v1/stock-events", &event).await
+    };
+    let receipt =
+        |quantity: u64| json!({ "receipt": { "quantity": quantity, "document": format!("GR-{quantity}") } });
+    tell("1", "CASE", receipt(3)).await.ok();
+    assert_eq!(level(&rig).await["on_hand"], 72);
+    tell("2", "LB", receipt(4)).await.ok();
+    assert_eq!(level(&rig).await["on_hand"], 82);
+    let odd = tell("3", "LB", receipt(3)).await;
+    odd.problem(422, "unit");
+    assert_eq!(
+        odd.body["detail"],
+        "quantity: 3 LB is no whole number of base units"
+    );
+    tell("4", "PALLET", receipt(1)).await.problem(422, "unit");
+    // A count of whole cases, as of a number, and a hold by the case.
+    let mut count = event("5", &json!({ "count": { "on_hand": 2 } }));
+    (count["unit"], count["sequence"]) = ("CASE".into(), 7.into());
+    rig.post("/v1/stock-events", &count).await.ok();
+    let hold = json!({ "channel": "web", "number": "1", "line": 1 });
+    tell("6", "CASE", json!({ "hold": { "hold": hold, "quantity": 1 } }))
+        .await
+        .ok();
+    let now = level(&rig).await;
+    assert_eq!((&now["on_hand"], &now["reserved"]), (&48.into(), &24.into()));
+    rig.stop().await;
+}
