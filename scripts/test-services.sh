@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Installs (on Debian) and starts what the tests need: RabbitMQ on 127.0.0.1:5672 with guest/guest, PostgreSQL on
-# 127.0.0.1:5432 where the user postgres needs no password from this machine, and cargo-nextest.
+# 127.0.0.1:5432 where the user postgres needs no password from this machine, a Tryton server in target/tryton, and
+# cargo-nextest.
 # Harmless to run again: what is there and running is left alone.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
@@ -16,6 +18,7 @@ install_packages() {
   local missing=()
   [ -x /usr/sbin/rabbitmq-server ] || installed rabbitmq-server || missing+=(rabbitmq-server)
   ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing+=(postgresql)
+  python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)
   installed cc || missing+=(build-essential)
   installed cmake || missing+=(cmake)
   [ ${#missing[@]} -eq 0 ] && return
@@ -64,6 +67,7 @@ start_postgres() {
 install_packages
 start_rabbitmq
 start_postgres
+scripts/tryton.sh
 if ! installed cargo-nextest; then
   echo "installing cargo-nextest" >&2
   cargo install --locked cargo-nextest

@@ -14,9 +14,7 @@ use lockstep_actors::reference::Reference;
 use lockstep_adapters::channels::{
     ChannelActor, ChannelConfig, ChannelCounters, NewestLevels, Schedule, StockSink, drive,
 };
-use lockstep_adapters::erp::{
-    self, ConnectorError, Erp, ErpConfig, ErpCounters, ErpKind, ErpWorker, HttpErp, LocalErp,
-};
+use lockstep_adapters::erp::{self, ConnectorError, Erp, ErpConfig, ErpCounters, ErpWorker};
 use lockstep_runtime::entity::{Entity, EntityId};
 use lockstep_runtime::feed::{Feed, FeedFilter, UnknownConsumer};
 use lockstep_runtime::ingress::Ingress;
@@ -125,10 +123,7 @@ impl Service {
         opener: Arc<dyn StoreOpener>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ServiceError> {
-        let port = match erp.kind {
-            ErpKind::Local => Erp::Local(LocalErp),
-            ErpKind::Http => Erp::Http(HttpErp::new(erp)?),
-        };
+        let port = Erp::of(erp)?;
         let node = NodeConfig {
             consumers: consumers.names,
             ..node

@@ -52,6 +52,7 @@ fn booking(number: &str) -> BookingRequest {
             amount: 6.into(),
             allocations: Vec::new(),
         }],
+        charges: Vec::new(),
         total: Money::zero(currency),
     }
 }

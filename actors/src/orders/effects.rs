@@ -7,6 +7,7 @@ use super::desk::Case;
 use super::state::{Placed, Status};
 use crate::ids::{CustomerId, DocumentId, OrderKey, Sku, WarehouseCode};
 use crate::money::{Currency, Money};
+use crate::pricing::resolve::{OrderStep, OrderStepKind, Quote};
 use crate::quantity::{PositiveQuantity, Quantity};
 use lockstep_runtime::entity::{Outbound, PortId};
 use lockstep_runtime::rmp_serde;
@@ -59,8 +60,47 @@ pub struct BookingRequest {
     pub currency: Currency,
     /// What.
     pub lines: Vec<BookingLine>,
+    /// What comes on top of the lines before tax, or off them.
+    #[serde(default)]
+    pub charges: Vec<BookingCharge>,
     /// What is to be paid: the lines as ordered, less the order's discount, with freight, surcharges and tax.
     pub total: Money,
+}
+
+/// What the order costs beside its lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookingCharge {
+    /// What for.
+    pub kind: ChargeKind,
+    /// How much; negative for a discount.
+    pub amount: Decimal,
+}
+
+/// What an order costs something for beside its lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChargeKind {
+    /// The order's discount.
+    Discount,
+    /// Freight.
+    Freight,
+    /// A surcharge.
+    Surcharge,
+}
+
+impl ChargeKind {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::Discount, Self::Freight, Self::Surcharge];
+
+    /// As a configuration names it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Discount => "discount",
+            Self::Freight => "freight",
+            Self::Surcharge => "surcharge",
+        }
+    }
 }
 
 /// A line to be booked.
@@ -195,6 +235,22 @@ pub(super) fn booking(order: &OrderKey, placed: &Placed) -> BookingRequest {
         customer: placed.request.customer.clone(),
         currency,
         lines: lines.collect(),
+        charges: placed.quote.as_deref().map(charges).unwrap_or_default(),
         total: placed.total().unwrap_or(Money::zero(currency)),
     }
+}
+
+/// The steps between the goods and the tax.
+fn charges(quote: &Quote) -> Vec<BookingCharge> {
+    let charge = |step: &OrderStep| {
+        let kind = match step.kind {
+            OrderStepKind::Discount => ChargeKind::Discount,
+            OrderStepKind::Freight => ChargeKind::Freight,
+            OrderStepKind::Surcharge => ChargeKind::Surcharge,
+            OrderStepKind::Goods | OrderStepKind::Tax => return None,
+        };
+        let amount = step.after.checked_sub(step.before)?;
+        Some(BookingCharge { kind, amount }).filter(|charge| !charge.amount.is_zero())
+    };
+    quote.order.iter().filter_map(charge).collect()
 }

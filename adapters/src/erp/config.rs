@@ -1,7 +1,9 @@
 //! The `[erp]` table of the configuration. The token itself never stands in it.
 
 use crate::egress::{InvalidSetting, web_address, within};
+use lockstep_actors::orders::effects::ChargeKind;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ pub enum ErpKind {
     Local,
     /// An ERP behind HTTP/JSON.
     Http,
+    /// Tryton, over JSON-RPC.
+    Tryton,
 }
 
 /// How the ERP is reached.
@@ -22,12 +26,14 @@ pub enum ErpKind {
 pub struct ErpConfig {
     /// Which ERP.
     pub kind: ErpKind,
-    /// Its base URL, for `http`.
+    /// Its base URL, for `http` and `tryton`.
     pub url: Option<String>,
-    /// The environment variable that holds the bearer token.
+    /// The environment variable that holds the bearer token, or the password of Tryton's user.
     pub token_env: Option<String>,
-    /// The file that holds the bearer token.
+    /// The file that holds the same.
     pub token_file: Option<PathBuf>,
+    /// How Tryton is spoken to.
+    pub tryton: Option<TrytonConfig>,
     /// How long a call may take before its outcome counts as unknown: 10 to 300,000 ms.
     pub timeout_ms: u64,
     /// How many calls may be under way: 1 to 256.
@@ -40,6 +46,74 @@ pub struct ErpConfig {
     pub breaker_pause_ms: u64,
 }
 
+/// The `[erp.tryton]` table: the database, the user, and how our names become Tryton's.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrytonConfig {
+    /// The database.
+    pub database: String,
+    /// The user that sales are made by; its password is `erp.token_env` or `erp.token_file`, its company the seller.
+    pub user: String,
+    /// The field of a party that holds our customer id.
+    pub customer_field: String,
+    /// The field of a product that holds our SKU.
+    pub product_field: String,
+    /// How many decimals a unit price has there: `price_decimal` in Tryton's own configuration; 0 to 12.
+    pub price_decimals: u32,
+    /// The products as which `discount`, `freight` and `surcharge` are booked.
+    pub charges: BTreeMap<String, String>,
+}
+
+impl Default for TrytonConfig {
+    fn default() -> Self {
+        Self {
+            database: String::new(),
+            user: "lockstep".to_owned(),
+            customer_field: "code".to_owned(),
+            product_field: "code".to_owned(),
+            price_decimals: 4,
+            charges: BTreeMap::new(),
+        }
+    }
+}
+
+impl TrytonConfig {
+    fn validate(&self) -> Result<(), InvalidSetting> {
+        let name = |key: &str, value: &str| {
+            let is_name = value
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+            if !value.is_empty() && value.len() <= 64 && is_name {
+                return Ok(());
+            }
+            Err(InvalidSetting {
+                key: format!("erp.tryton.{key}"),
+                value: value.to_owned(),
+                allowed: "1 to 64 letters, digits, _, - and .",
+            })
+        };
+        name("database", &self.database)?;
+        name("customer_field", &self.customer_field)?;
+        name("product_field", &self.product_field)?;
+        within(
+            "erp.tryton.price_decimals",
+            self.price_decimals.into(),
+            0,
+            12,
+            "0 to 12",
+        )?;
+        let kinds = ChargeKind::ALL.map(ChargeKind::name);
+        match self.charges.keys().find(|kind| !kinds.contains(&kind.as_str())) {
+            None => Ok(()),
+            Some(kind) => Err(InvalidSetting {
+                key: "erp.tryton.charges".to_owned(),
+                value: kind.clone(),
+                allowed: "discount, freight and surcharge",
+            }),
+        }
+    }
+}
+
 impl Default for ErpConfig {
     fn default() -> Self {
         Self {
@@ -47,6 +121,7 @@ impl Default for ErpConfig {
             url: None,
             token_env: None,
             token_file: None,
+            tryton: None,
             timeout_ms: 10_000,
             concurrency: 16,
             lookup_first: false,
@@ -82,6 +157,10 @@ impl ErpConfig {
         match self.kind {
             ErpKind::Local => Ok(()),
             ErpKind::Http => self.base_url().map(drop),
+            ErpKind::Tryton => {
+                self.base_url()?;
+                self.tryton.clone().unwrap_or_default().validate()
+            }
         }
     }
 
@@ -143,6 +222,22 @@ mod tests {
             ("kind = 'http'", Some("erp.url")),
             ("kind = 'http'\nurl = 'erp.example'", Some("erp.url")),
             ("kind = 'http'\nurl = 'ftp://erp'", Some("erp.url")),
+            (
+                "kind = 'tryton'\nurl = 'http://erp:8000'",
+                Some("erp.tryton.database"),
+            ),
+            (
+                "kind = 'tryton'\nurl = 'http://erp:8000'\ntryton = { database = 'sales' }",
+                None,
+            ),
+            (
+                "kind = 'tryton'\nurl = 'http://erp:8000'\ntryton = { database = 'a/b' }",
+                Some("erp.tryton.database"),
+            ),
+            (
+                "kind = 'tryton'\nurl = 'http://e'\ntryton = { database = 's', charges = { tip = 'T' } }",
+                Some("erp.tryton.charges"),
+            ),
             ("timeout_ms = 0", Some("erp.timeout_ms")),
             ("concurrency = 1000", Some("erp.concurrency")),
             ("breaker_failures = 0", Some("erp.breaker_failures")),

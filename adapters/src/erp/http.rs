@@ -11,11 +11,11 @@
 //! | other 4xx, 3xx | refused |
 //! | other 5xx, no answer, an answer that cannot be read | unknown |
 
-use super::{ErpConfig, ErpError, ErpPort, TokenError};
+use super::{ErpConfig, ErpError, ErpPort, TokenError, does_not_stand};
 use crate::egress::InvalidSetting;
 use lockstep_actors::ids::{CustomerId, DocumentId, OrderKey};
 use lockstep_actors::money::{Currency, Money};
-use lockstep_actors::orders::effects::{BookingLine, BookingRequest, ErpReference};
+use lockstep_actors::orders::effects::{BookingCharge, BookingLine, BookingRequest, ErpReference};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,7 @@ struct BookingBody<'a> {
     currency: Currency,
     total: Money,
     lines: &'a [BookingLine],
+    charges: &'a [BookingCharge],
 }
 
 #[derive(Deserialize)]
@@ -124,6 +125,7 @@ impl HttpErp {
             currency: request.currency,
             total: request.total,
             lines: &request.lines,
+            charges: &request.charges,
         };
         let call = self
             .client
@@ -198,10 +200,6 @@ impl ErpPort for HttpErp {
     }
 }
 
-fn does_not_stand() -> ErpError {
-    ErpError::Rejected("the key is taken by a booking that does not stand".to_owned())
-}
-
 fn headers(config: &ErpConfig) -> Result<HeaderMap, ConnectorError> {
     let mut headers = HeaderMap::new();
     if let Some(token) = config.token()? {
@@ -214,7 +212,7 @@ fn headers(config: &ErpConfig) -> Result<HeaderMap, ConnectorError> {
 }
 
 /// Only a connection that was never made is sure to have carried nothing.
-fn not_answered(error: &reqwest::Error) -> ErpError {
+pub(super) fn not_answered(error: &reqwest::Error) -> ErpError {
     if error.is_builder() {
         ErpError::Rejected(format!("the request cannot be built: {error}"))
     } else if error.is_connect() {
@@ -228,7 +226,7 @@ fn not_answered(error: &reqwest::Error) -> ErpError {
 
 async fn refused(response: Response) -> ErpError {
     let status = response.status();
-    let body = match read(response).await {
+    let body = match read_bounded(response).await {
         Ok(bytes) => serde_json::from_slice::<RefusalBody>(&bytes).unwrap_or_default(),
         Err(_) => RefusalBody::default(),
     };
@@ -241,12 +239,13 @@ async fn refused(response: Response) -> ErpError {
 }
 
 async fn read_booking(response: Response) -> Result<BookingAnswerBody, ErpError> {
-    let bytes = read(response).await?;
+    let bytes = read_bounded(response).await?;
     serde_json::from_slice(&bytes)
         .map_err(|error| ErpError::Unknown(format!("an answer that is none: {error}")))
 }
 
-async fn read(mut response: Response) -> Result<Vec<u8>, ErpError> {
+/// Reads an answer's body, as far as it is bounded.
+pub(super) async fn read_bounded(mut response: Response) -> Result<Vec<u8>, ErpError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| not_answered(&error))? {
         bytes.extend_from_slice(&chunk);

@@ -10,12 +10,14 @@ mod config;
 mod http;
 mod local;
 mod progress;
+mod tryton;
 mod worker;
 
 pub use breaker::Breaker;
-pub use config::{ErpConfig, ErpKind, TokenError};
+pub use config::{ErpConfig, ErpKind, TokenError, TrytonConfig};
 pub use http::{ConnectorError, HttpErp};
 pub use local::LocalErp;
+pub use tryton::TrytonErp;
 pub use worker::{Answers, CONSUMER, ErpCounters, ErpMetrics, ErpWorker, Undeliverable};
 
 use lockstep_actors::ids::DocumentId;
@@ -54,7 +56,29 @@ pub enum Erp {
     /// Lockstep is the book of record.
     Local(LocalErp),
     /// An ERP behind HTTP/JSON.
-    Http(HttpErp),
+    Http(Box<HttpErp>),
+    /// Tryton.
+    Tryton(Box<TrytonErp>),
+}
+
+impl Erp {
+    /// The connector that the configuration asks for; connects with its first call.
+    ///
+    /// # Errors
+    /// [`ConnectorError`] if a setting or a secret cannot be used.
+    pub fn of(config: &ErpConfig) -> Result<Self, ConnectorError> {
+        Ok(match config.kind {
+            ErpKind::Local => Self::Local(LocalErp),
+            ErpKind::Http => Self::Http(Box::new(HttpErp::new(config)?)),
+            ErpKind::Tryton => Self::Tryton(Box::new(TrytonErp::new(config)?)),
+        })
+    }
+}
+
+/// The answer to a booking that was withdrawn: a request that is read again after a crash may meet its own cancellation,
+/// and is not booked anew.
+fn does_not_stand() -> ErpError {
+    ErpError::Rejected("the key is taken by a booking that does not stand".to_owned())
 }
 
 impl ErpPort for Erp {
@@ -62,6 +86,7 @@ impl ErpPort for Erp {
         match self {
             Self::Local(erp) => erp.book(request).await,
             Self::Http(erp) => erp.book(request).await,
+            Self::Tryton(erp) => erp.book(request).await,
         }
     }
 
@@ -69,6 +94,7 @@ impl ErpPort for Erp {
         match self {
             Self::Local(erp) => erp.cancel(order).await,
             Self::Http(erp) => erp.cancel(order).await,
+            Self::Tryton(erp) => erp.cancel(order).await,
         }
     }
 
@@ -76,6 +102,7 @@ impl ErpPort for Erp {
         match self {
             Self::Local(erp) => erp.lookup(order).await,
             Self::Http(erp) => erp.lookup(order).await,
+            Self::Tryton(erp) => erp.lookup(order).await,
         }
     }
 }
