@@ -666,7 +666,7 @@ fn s18_a_case_costs_what_its_units_cost() {
         of: quantity(of),
     };
     let item = Item {
-        units: [(unit.clone(), size(24, 1)), (pound.clone(), size(5, 2))].into(),
+        units: vec![(unit.clone(), size(24, 1)), (pound.clone(), size(5, 2))].into(),
         ..Item::default()
     };
     let case = Case::flat("2.4949").item(item);
