@@ -204,6 +204,7 @@ pub(crate) fn quote(lines: u16) -> QuoteRequest {
                 sku: sku(line),
                 quantity: quantity(120),
                 unit: None,
+                stated_price: None,
             })
             .collect(),
         as_of: None,

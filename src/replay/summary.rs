@@ -246,6 +246,7 @@ fn step_name(kind: StepKind) -> &'static str {
         StepKind::Ceiling => "ceiling",
         StepKind::Floor => "floor",
         StepKind::Rounding => "rounding",
+        StepKind::StatedPrice => "stated-price",
     }
 }
 

@@ -21,7 +21,6 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
             sequence: 0,
             since: *at,
             quote: None,
-            agreed: Vec::new(),
             passed: Vec::new(),
             approved_by: Vec::new(),
             pricing_attempt: 0,
@@ -51,11 +50,9 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
         OrderEvent::PricingBegun { attempt } => placed.pricing_attempt = *attempt,
         OrderEvent::Priced { quote } => {
             placed.quote = Some(quote.clone());
-            placed.agreed.clear();
             placed.passed.clear();
             placed.approved_by.clear();
         }
-        OrderEvent::PricesAgreed { agreed } => placed.agreed.clone_from(agreed),
         OrderEvent::Approved { by, passes } => {
             placed.approved_by.push(by.clone());
             if let Some(check) = passes {
@@ -145,7 +142,6 @@ fn correct(placed: &mut Placed, request: &OrderRequest) {
     let before = std::mem::replace(&mut placed.request, request.clone());
     placed.submitted.get_or_insert_with(|| Box::new(before));
     placed.quote = None;
-    placed.agreed.clear();
     placed.passed.clear();
     placed.approved_by.clear();
     placed.afterwards = None;

@@ -8,8 +8,8 @@
 //! Invariants:
 //! - what fails a check stands in exception; an approval lets that check pass, for this price alone;
 //! - an approval above the limit needs two systems, each of which approves once;
-//! - the price that holds for a line is ours, or the channel's because it is within the tolerance or was approved: it is
-//!   kept beside ours, and the difference of the amounts is in the total.
+//! - the price that holds for a line is ours, or the channel's because it is within the tolerance or was approved; the
+//!   contract reckons the whole order at it, with the step from ours to it, so that discount, tax and total follow from it.
 
 use super::command::{OrderLine, OrderRefusal};
 use super::event::OrderEvent;
@@ -19,7 +19,8 @@ use super::state::{Exception, Placed, Status};
 use crate::money::{Currency, Money, Percent, Price, RoundingMode};
 use crate::pricing::resolve::PricedLine;
 use compact_str::CompactString;
-use rust_decimal::{Decimal, RoundingStrategy};
+use crate::pricing::exact::{PLACES, each};
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -75,64 +76,43 @@ pub enum Check {
     Minimum,
 }
 
-/// A price of the channel's that holds.
+/// A line of which the channel states another price than ours, and which is reckoned at that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AgreedPrice {
+pub struct StatedPrice {
     /// The order's line.
     pub line: u16,
-    /// The channel's price of one base unit.
-    pub unit_price: Price,
-    /// The line's amount at that price.
+    /// Our price of one base unit.
+    pub ours: Decimal,
+    /// The channel's.
+    pub theirs: Decimal,
+    /// The line's amount at the channel's price.
     pub amount: Decimal,
     /// How much that is more than at ours.
     pub difference: Decimal,
+    units: i64,
 }
 
-/// Two prices of a line.
-struct Compared<'a> {
-    priced: &'a PricedLine,
-    theirs: Price,
-    currency: Currency,
-}
-
-impl Compared<'_> {
-    /// Whether they say the same: the channel shows ours to so many decimals as it has.
-    fn is_equal(&self) -> bool {
-        let theirs = self.theirs.amount();
-        let shown = |strategy| {
-            self.priced
-                .unit_price
-                .round_dp_with_strategy(theirs.scale(), strategy)
-        };
-        shown(RoundingStrategy::MidpointAwayFromZero) == theirs
-            || shown(RoundingStrategy::MidpointNearestEven) == theirs
-    }
-
-    fn amount(&self) -> Option<Decimal> {
-        let units = Decimal::from(self.priced.quantity.units());
-        let amount = self.theirs.amount().checked_mul(units)?;
-        // How the customer's invoices are rounded is the contract's affair; what a channel states is rounded as usual.
-        Some(RoundingMode::HalfUp.round(amount, self.currency))
-    }
-
-    fn agreed(&self) -> Option<AgreedPrice> {
-        let amount = self.amount()?;
-        Some(AgreedPrice {
-            line: self.priced.line,
-            unit_price: self.theirs,
-            amount,
-            difference: amount.checked_sub(self.priced.amount)?,
+impl StatedPrice {
+    fn of(line: &PricedLine) -> Option<Self> {
+        let step = line.stated()?;
+        let units = line.quantity.units();
+        Some(Self {
+            line: line.line,
+            ours: each(step.before, units, PLACES, RoundingMode::HalfEven)?.normalize(),
+            theirs: line.unit_price,
+            amount: step.after,
+            difference: step.after.checked_sub(step.before)?,
+            units,
         })
     }
 
     fn is_tolerated(&self, tolerance: PriceTolerance) -> bool {
-        let (ours, theirs) = (self.priced.unit_price, self.theirs.amount());
         let within = || {
-            let apart = theirs.checked_sub(ours)?.abs();
+            let apart = self.theirs.checked_sub(self.ours)?.abs();
             // One percent of 100 is exact: no division.
             let percent =
-                apart.checked_mul(Decimal::ONE_HUNDRED)? <= tolerance.percent.get().checked_mul(ours)?;
-            let line = apart.checked_mul(Decimal::from(self.priced.quantity.units()))?;
+                apart.checked_mul(Decimal::ONE_HUNDRED)? <= tolerance.percent.get().checked_mul(self.ours)?;
+            let line = apart.checked_mul(Decimal::from(self.units))?;
             Some(percent && tolerance.amount.is_none_or(|most| line <= most.amount()))
         };
         within().unwrap_or(false)
@@ -140,20 +120,9 @@ impl Compared<'_> {
 }
 
 /// The lines of which the channel states another price than ours.
-fn differing(placed: &Placed) -> impl Iterator<Item = Compared<'_>> {
-    let priced = placed.quote.iter().flat_map(|quote| &quote.lines);
-    let currency = placed.request.currency;
-    let lines = placed.request.lines.iter().zip(priced);
-    lines
-        .filter_map(move |(line, priced): (&OrderLine, _)| {
-            let theirs = line.channel_price?;
-            Some(Compared {
-                priced,
-                theirs,
-                currency,
-            })
-        })
-        .filter(|compared| !compared.is_equal())
+fn stated(placed: &Placed) -> impl Iterator<Item = StatedPrice> {
+    let lines = placed.quote.iter().flat_map(|quote| &quote.lines);
+    lines.filter_map(StatedPrice::of)
 }
 
 /// Checks what has not been approved, then reserves.
@@ -164,7 +133,6 @@ pub(super) fn check_and_go_on(flow: &mut Flow<'_>) {
     {
         return flow.raise(exception, Status::Pricing);
     }
-    agree(flow);
     if !flow.placed.passed.contains(&Check::Minimum)
         && let Some(exception) = below_minimum(&flow.placed, rules)
     {
@@ -174,26 +142,16 @@ pub(super) fn check_and_go_on(flow: &mut Flow<'_>) {
 }
 
 fn price_exception(placed: &Placed, tolerance: PriceTolerance) -> Option<Exception> {
-    let mut outside = differing(placed).filter(|compared| !compared.is_tolerated(tolerance));
+    let mut outside = stated(placed).filter(|stated| !stated.is_tolerated(tolerance));
     let first = outside.next()?;
     Some(Exception::PriceDiffers {
-        line: first.priced.line,
+        line: first.line,
         lines: u16::try_from(outside.count())
             .unwrap_or(u16::MAX)
             .saturating_add(1),
-        ours: first.priced.unit_price,
+        ours: first.ours,
         theirs: first.theirs,
     })
-}
-
-/// The channel's prices hold: they are tolerated or approved by now.
-fn agree(flow: &mut Flow<'_>) {
-    let agreed: Vec<AgreedPrice> = differing(&flow.placed)
-        .filter_map(|compared| compared.agreed())
-        .collect();
-    if agreed != flow.placed.agreed {
-        flow.happens(OrderEvent::PricesAgreed { agreed });
-    }
 }
 
 fn below_minimum(placed: &Placed, rules: &ChannelRules) -> Option<Exception> {
@@ -238,12 +196,10 @@ pub(super) fn approve(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
 fn may_approve_alone(flow: &Flow<'_>) -> bool {
     let rules = flow.reference.order_rules().of(flow.order.channel());
     // At the dearer of both prices: nobody approves alone by what is being approved.
-    let dearest = flow.placed.quote.as_ref().map(|quote| {
-        let more = differing(&flow.placed).filter_map(|compared| compared.agreed());
-        let more = more.fold(Decimal::ZERO, |sum, agreed| {
-            sum.saturating_add(agreed.difference.max(Decimal::ZERO))
-        });
-        quote.total.amount.saturating_add(more)
+    let dearest = flow.placed.total().map(|total| {
+        stated(&flow.placed).fold(total.amount, |sum, stated| {
+            sum.saturating_sub(stated.difference.min(Decimal::ZERO))
+        })
     });
     let limit = rules.approve_alone_up_to.get(&flow.placed.request.currency);
     match (dearest, limit) {
@@ -275,22 +231,18 @@ impl Exception {
 }
 
 impl Placed {
-    /// What the order comes to, at the prices that hold.
+    /// What the order comes to, at the prices that the channel states where it states any.
     #[must_use]
     pub fn total(&self) -> Option<Money> {
-        let quote = self.quote.as_ref()?;
-        let amount = self.agreed.iter().fold(quote.total.amount, |sum, agreed| {
-            sum.saturating_add(agreed.difference)
-        });
-        Some(Money {
-            amount,
-            currency: quote.total.currency,
-        })
+        self.quote.as_ref().map(|quote| quote.total)
     }
 
-    /// The channel's price of a line, if it holds.
+    /// Prices of the channel that hold in place of ours: none while a person is asked about them.
     #[must_use]
-    pub fn agreed(&self, line: u16) -> Option<&AgreedPrice> {
-        self.agreed.iter().find(|agreed| agreed.line == line)
+    pub fn agreed(&self) -> Vec<StatedPrice> {
+        match self.exception {
+            Some(Exception::PriceDiffers { .. }) => Vec::new(),
+            Some(_) | None => stated(self).collect(),
+        }
     }
 }

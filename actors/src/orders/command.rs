@@ -1,6 +1,6 @@
 //! What someone may want of an order, what its partners answer it, and what it answers.
 
-use super::checks::AgreedPrice;
+use super::checks::StatedPrice;
 use super::desk::{Case, DeskNote, OwnerRole};
 use super::sourcing::{Sourcing, SourcingPlan};
 use super::state::{Exception, Policy, Status};
@@ -279,7 +279,7 @@ pub struct OrderSummary {
     /// What it comes to, once known.
     pub total: Option<Money>,
     /// Prices of the channel that hold in place of ours.
-    pub agreed: Vec<AgreedPrice>,
+    pub agreed: Vec<StatedPrice>,
     /// Its price explained, once known.
     pub quote: Option<Box<Quote>>,
     /// The ERP's number for it, once booked.

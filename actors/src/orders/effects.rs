@@ -212,14 +212,13 @@ pub(super) fn booking(order: &OrderKey, placed: &Placed) -> BookingRequest {
         .lines
         .iter()
         .zip(priced)
-        .map(|(line, price)| (line, price, placed.agreed(line.line)))
-        .map(|(line, price, agreed)| BookingLine {
+        .map(|(line, price)| BookingLine {
             line: line.line,
             sku: line.sku.clone(),
             quantity: line.quantity,
             backordered: line.quantity.get().minus(placed.held(line.line)),
-            unit_price: agreed.map_or(price.unit_price, |agreed| agreed.unit_price.amount()),
-            amount: agreed.map_or(price.amount, |agreed| agreed.amount),
+            unit_price: price.unit_price,
+            amount: price.amount,
             allocations: placed
                 .of_line(line.line)
                 .filter(|allocation| allocation.open() > Quantity::ZERO)

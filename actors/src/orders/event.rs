@@ -1,6 +1,6 @@
 //! What may happen to an order.
 
-use super::checks::{AgreedPrice, Check};
+use super::checks::Check;
 use super::command::OrderRequest;
 use super::desk::{Case, DeskNote, OwnerRole};
 use super::sourcing::SourcingPlan;
@@ -32,11 +32,6 @@ pub enum OrderEvent {
     Priced {
         /// The price, explained.
         quote: Box<Quote>,
-    },
-    /// Prices of the channel hold in place of ours.
-    PricesAgreed {
-        /// Of which lines; those that are left out have ours.
-        agreed: Vec<AgreedPrice>,
     },
     /// Somebody approves what failed a check.
     Approved {

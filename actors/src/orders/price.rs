@@ -23,6 +23,7 @@ pub(super) fn ask_for_price(flow: &mut Flow<'_>) {
         sku: line.sku.clone(),
         quantity: line.quantity,
         unit: None,
+        stated_price: line.channel_price,
     });
     let command = ContractCommand::PriceOrder {
         order: flow.order.clone(),

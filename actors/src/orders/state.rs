@@ -1,12 +1,12 @@
 //! What is known of an order.
 
-use super::checks::{AgreedPrice, Check};
+use super::checks::Check;
 use super::command::{LineSummary, OpenCase, OrderRequest, OrderSummary};
 use super::desk::{Case, DeskNote};
 use super::sourcing::SourcingPlan;
 use crate::ids::{DocumentId, Reason, WarehouseCode};
 use crate::inventory::command::{HoldMode, StockRefusal};
-use crate::money::{Money, Price};
+use crate::money::Money;
 use crate::pricing::resolve::{Quote, QuoteRefusal};
 use crate::quantity::{PositiveQuantity, Quantity};
 use compact_str::CompactString;
@@ -114,7 +114,9 @@ pub enum Exception {
     #[error("no price: {0}")]
     NoPrice(QuoteRefusal),
     /// The channel states another price than ours.
-    #[error("line {line}: the channel says {theirs}, ours is {ours}; {lines} line(s) outside of the tolerance", theirs = .theirs.amount())]
+    #[error(
+        "line {line}: the channel says {theirs}, ours is {ours}; {lines} line(s) outside of the tolerance"
+    )]
     PriceDiffers {
         /// The first line that differs too much.
         line: u16,
@@ -123,7 +125,7 @@ pub enum Exception {
         /// Our price of one base unit.
         ours: Decimal,
         /// The channel's.
-        theirs: Price,
+        theirs: Decimal,
     },
     /// It comes to less than the channel's orders should.
     #[error("the order comes to {total}, less than {minimum}")]
@@ -357,8 +359,6 @@ pub struct Placed {
     pub since: Timestamp,
     /// Its price.
     pub quote: Option<Box<Quote>>,
-    /// Prices of the channel that hold in place of ours.
-    pub agreed: Vec<AgreedPrice>,
     /// What was approved of this price.
     pub passed: Vec<Check>,
     /// Who has approved what the exception is about, and somebody else has to.
@@ -478,7 +478,7 @@ impl Placed {
                 .map(|line| self.line_summary(line))
                 .collect(),
             total: self.total(),
-            agreed: self.agreed.clone(),
+            agreed: self.agreed(),
             quote: self.quote.clone(),
             erp_number: self.erp.number.clone(),
             sourcing: self.sourcing.clone(),

@@ -13,11 +13,11 @@ use super::resolve::{Detail, MAX_LINE_QUANTITY, PricedLine, QuoteLine, QuoteRefu
 use super::stage::{Standing, choose, outcome};
 use super::term::{Inheritance, Stage, Term};
 use crate::ids::{CouponCode, RuleId, Sku};
-use crate::money::{Currency, RoundingMode};
+use crate::money::{Currency, Price, RoundingMode};
 use crate::quantity::PositiveQuantity;
 use crate::units::{SizedUnit, UnitRefusal};
 use lockstep_runtime::time::Timestamp;
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 use smallvec::SmallVec;
 
 /// What all lines of a request share.
@@ -74,6 +74,10 @@ impl Waterfall {
         });
         self.amount = after;
         Ok(())
+    }
+
+    fn unit_price(&self) -> Result<Decimal, QuoteRefusal> {
+        each(self.amount, self.units, PLACES, RoundingMode::HalfEven).ok_or(QuoteRefusal::Overflow)
     }
 
     fn standing(&self, list: Option<Decimal>, cost: Option<Decimal>) -> Standing {
@@ -150,13 +154,16 @@ pub(super) fn price_line(
     ending_step(&mut waterfall, desk)?;
     let flags = bound_steps(&mut waterfall, desk, &ranked, item, &mut applied)?;
     rounding_step(&mut waterfall, desk)?;
+    let unit_price = match stated_step(&mut waterfall, desk, line.stated_price)? {
+        Some(stated) => stated,
+        None => waterfall.unit_price()?,
+    };
     Ok(PricedLine {
         line: line.line,
         sku: line.sku.clone(),
         quantity,
         sold_as: line.unit.clone().map(|unit| (unit, line.quantity)),
-        unit_price: each(waterfall.amount, quantity.units(), PLACES, RoundingMode::HalfEven)
-            .ok_or(QuoteRefusal::Overflow)?,
+        unit_price,
         amount: waterfall.amount,
         waterfall: waterfall.steps,
         order_discount: Decimal::ZERO,
@@ -318,4 +325,24 @@ fn rounding_step(waterfall: &mut Waterfall, desk: &Desk<'_>) -> Result<(), Quote
     // The same, without zeros beyond the smallest unit.
     waterfall.amount = rounded;
     Ok(())
+}
+
+/// What the asker states in place of ours, unless it is ours, shown to as many decimals as it has.
+fn stated_step(
+    waterfall: &mut Waterfall,
+    desk: &Desk<'_>,
+    stated: Option<Price>,
+) -> Result<Option<Decimal>, QuoteRefusal> {
+    let Some(stated) = stated.map(Price::amount) else {
+        return Ok(None);
+    };
+    let ours = waterfall.unit_price()?;
+    let shows = |strategy| ours.round_dp_with_strategy(stated.scale(), strategy) == stated;
+    if shows(RoundingStrategy::MidpointAwayFromZero) || shows(RoundingStrategy::MidpointNearestEven) {
+        return Ok(None);
+    }
+    let exact = times(stated, Decimal::from(waterfall.units)).ok_or(QuoteRefusal::Overflow)?;
+    let after = desk.contract.rounding.mode.round(exact, desk.currency);
+    waterfall.step(StepKind::StatedPrice, None, after)?;
+    Ok(Some(stated))
 }

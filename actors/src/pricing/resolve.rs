@@ -8,7 +8,8 @@
 //! 5. conversion into the currency that is asked for;
 //! 6. the price ending;
 //! 7. ceiling and floor;
-//! 8. rounding.
+//! 8. rounding;
+//! 9. the price that the asker states, in place of ours, if it states another.
 //!
 //! Which of several terms of a stage count is declared in the contract's precedence; their rank is total, so the order
 //! in which terms were loaded never matters.
@@ -23,7 +24,7 @@ use super::tax::TaxLevel;
 use crate::ids::{
     AgreementId, CouponCode, CustomerId, DocumentId, Jurisdiction, RateSource, RuleId, Sku, UnitOfMeasure,
 };
-use crate::money::{Currency, Money, Percent};
+use crate::money::{Currency, Money, Percent, Price};
 use crate::orders::state::MAX_LINES;
 use crate::quantity::PositiveQuantity;
 use crate::reference::Reference;
@@ -57,6 +58,9 @@ pub struct QuoteLine {
     pub quantity: PositiveQuantity,
     /// In which unit; none for base units.
     pub unit: Option<UnitOfMeasure>,
+    /// What one base unit costs by what the asker has told its customer: the line is reckoned at that, with the step from
+    /// our price to it. Whether it holds is for whoever takes the answer.
+    pub stated_price: Option<Price>,
 }
 
 /// A price, explained.
@@ -181,6 +185,16 @@ pub struct PricedLine {
     pub near_misses: Vec<NearMiss>,
 }
 
+impl PricedLine {
+    /// The step from our price to the one that the asker states, if the line is reckoned at that.
+    #[must_use]
+    pub fn stated(&self) -> Option<&Step> {
+        self.waterfall
+            .last()
+            .filter(|step| step.kind == StepKind::StatedPrice)
+    }
+}
+
 /// A rule that nearly applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NearMiss {
@@ -284,9 +298,9 @@ impl Missed {
 pub struct Step {
     /// What kind of step.
     pub kind: StepKind,
-    /// The rule that made it; none for rounding.
+    /// The rule that made it; none for rounding and for a stated price.
     pub rule: Option<RuleId>,
-    /// The rule's version; 0 for rounding.
+    /// The rule's version; 0 without one.
     pub version: u64,
     /// The line's amount before it.
     pub before: Decimal,
@@ -320,6 +334,8 @@ pub enum StepKind {
     Floor,
     /// Rounding to the currency's smallest unit.
     Rounding,
+    /// The price that the asker states, in place of ours.
+    StatedPrice,
 }
 
 /// Why there is no price.

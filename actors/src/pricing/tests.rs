@@ -245,6 +245,7 @@ impl Case {
                 sku: sku(),
                 quantity: quantity(units),
                 unit: None,
+                stated_price: None,
             }],
             as_of: None,
             customers: Customers::Known,

@@ -87,6 +87,7 @@ impl<'a> Ask<'a> {
             sku: (*sku).clone(),
             quantity: PositiveQuantity::new(*units).unwrap(),
             unit: None,
+            stated_price: None,
         };
         let request = QuoteRequest {
             currency: self.world.asked,

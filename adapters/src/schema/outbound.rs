@@ -17,7 +17,7 @@ use lockstep_actors::inventory::command::StockReply;
 use lockstep_actors::inventory::numbering::ResyncWanted;
 use lockstep_actors::inventory::reconcile::{Cause, UnderWay, Verdict};
 use lockstep_actors::money::{Currency, RoundingMode};
-use lockstep_actors::orders::checks::AgreedPrice;
+use lockstep_actors::orders::checks::StatedPrice;
 use lockstep_actors::orders::command::{LineSummary, OrderReply, OrderSummary};
 use lockstep_actors::orders::desk::{Case, DeskNote};
 use lockstep_actors::orders::effects::OrderStatus;
@@ -287,11 +287,11 @@ pub struct AgreedPriceView {
     pub difference: Decimal,
 }
 
-impl From<AgreedPrice> for AgreedPriceView {
-    fn from(agreed: AgreedPrice) -> Self {
+impl From<StatedPrice> for AgreedPriceView {
+    fn from(agreed: StatedPrice) -> Self {
         Self {
             line: agreed.line,
-            unit_price: agreed.unit_price.amount(),
+            unit_price: agreed.theirs,
             amount: agreed.amount,
             difference: agreed.difference,
         }
@@ -820,7 +820,7 @@ impl From<NearMiss> for NearMissView {
 pub struct WaterfallStep {
     /// What kind of step.
     pub kind: WaterfallKind,
-    /// The rule that made it; absent for rounding.
+    /// The rule that made it; absent for rounding and for a stated price.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
     pub rule: Option<RuleId>,
@@ -894,6 +894,8 @@ fn trimmed(amount: Decimal) -> Decimal {
 
 impl WaterfallStep {
     /// A step of a line of so many base units.
+    /// The price that the channel states, in place of ours.
+    StatedPrice,
     fn of(step: Step, units: i64) -> Self {
         let unit = each(step.after, units, PLACES, RoundingMode::HalfEven);
         Self {
@@ -910,6 +912,7 @@ impl WaterfallStep {
 
 impl From<PricedLine> for QuotedLine {
     fn from(line: PricedLine) -> Self {
+            StepKind::StatedPrice => Self::StatedPrice,
         Self {
             line: line.line,
             sku: line.sku,

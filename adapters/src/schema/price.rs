@@ -316,6 +316,7 @@ impl Command for QuoteAsk {
                 sku: line.sku,
                 quantity: line.quantity,
                 unit: line.unit,
+                stated_price: None,
             });
         let request = QuoteRequest {
             currency: self.currency,

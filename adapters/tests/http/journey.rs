@@ -202,7 +202,9 @@ async fn s17_a_price_of_the_channel_outside_of_the_tolerance_waits_for_approval(
         .body;
     assert_eq!(booked["agreed_prices"][0]["unit_price"], "9.99");
     assert_eq!(booked["total"], "19.98");
-    assert_ne!(booked["price"]["total"], "19.98");
+    assert_eq!(booked["price"]["total"], "19.98");
+    let waterfall = booked["price"]["lines"][0]["waterfall"].as_array().unwrap();
+    assert_eq!(waterfall.last().unwrap()["kind"], "stated-price");
     assert_eq!(booked["notes"][0]["act"], "approve");
     rig.post("/v1/orders/web/1/resolve", &approve)
         .await

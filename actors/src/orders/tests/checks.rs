@@ -1,6 +1,15 @@
 //! What is checked once the price is known: the channel's prices, least amounts, and who approves what fails.
 
 use super::*;
+use crate::ids::Jurisdiction;
+use crate::pricing::charge::{Charge, ChargeKind, Part};
+use crate::pricing::contract::{Contract, ContractCommand};
+use crate::pricing::rebate::{Rebate, RebateMode, Tier};
+use crate::pricing::resolve::Quote;
+use crate::pricing::tax::{TaxBasis, TaxLevel, TaxProfile, TaxRate, TaxTable};
+use crate::reference::Published;
+use rust_decimal::Decimal;
+use std::sync::Arc;
 
 fn price(amount: &str) -> Price {
     Price::new(amount.parse().unwrap()).unwrap()
@@ -43,7 +52,7 @@ fn differs(ours: &str, theirs: &str) -> Option<Exception> {
         line: 1,
         lines: 1,
         ours: ours.parse().unwrap(),
-        theirs: price(theirs),
+        theirs: theirs.parse().unwrap(),
     })
 }
 
@@ -107,8 +116,14 @@ fn an_approved_price_of_the_channel_holds_and_our_own_stays_beside_it() {
     assert_eq!(world.status(&order), Status::Booked);
     assert_eq!(booked_at(&world), ["75", "9000", "9000"]);
     let summary = world.orders[&order].placed().unwrap().summary();
-    assert_eq!(summary.quote.unwrap().total.amount.to_string(), "9840.00");
+    let line = &summary.quote.as_ref().unwrap().lines[0];
+    let step = line.stated().unwrap();
+    assert_eq!(
+        (step.before.to_string(), step.after.to_string()),
+        ("9840.00".to_owned(), "9000.00".to_owned())
+    );
     assert_eq!(summary.total.unwrap().amount.to_string(), "9000.00");
+    assert_eq!(summary.agreed[0].ours.to_string(), "82");
     assert_eq!(summary.agreed[0].difference.to_string(), "-840.00");
 }
 
@@ -220,4 +235,154 @@ fn what_fails_both_checks_is_approved_twice_and_a_shortage_not_at_all() {
         world.tell(&order, approve()),
         OrderReply::Refused(OrderRefusal::NotApprovable)
     );
+}
+
+fn percent(text: &str) -> Percent {
+    Percent::new(text.parse().unwrap()).unwrap()
+}
+
+/// The customer gets 5 % off the order, owes 8.25 % tax, and accrues 4 % rebate.
+fn discounted_and_taxed(world: &mut World, level: TaxLevel) {
+    let jurisdiction = Jurisdiction::new("TX").unwrap();
+    let rate = TaxRate {
+        rule: RuleId::new("TX").unwrap(),
+        category: None,
+        percent: percent("8.25"),
+        effective: Effective::default(),
+    };
+    let table = TaxTable {
+        rates: vec![rate],
+        version: 1,
+    };
+    publish_view(
+        &world.reference,
+        crate::domain::View::Taxes(Published {
+            id: jurisdiction.clone(),
+            value: Arc::new(table),
+            sequence: Sequence(1),
+        }),
+    );
+    let charge = |rule: &str, kind| Charge {
+        rule: RuleId::new(rule).unwrap(),
+        version: 1,
+        effective: Effective::default(),
+        priority: 0,
+        minimum: price("0"),
+        kind,
+    };
+    let rebate = Rebate {
+        tiers: vec![Tier {
+            from: price("0"),
+            percent: percent("4"),
+        }],
+        mode: RebateMode::Incremental,
+    };
+    let mut contract = Contract::none(Currency::new("EUR").unwrap());
+    contract.charges = vec![
+        charge("five-off", ChargeKind::Discount(Part::Percent(percent("5")))),
+        charge("rebate", ChargeKind::Rebate(rebate)),
+    ];
+    contract.tax = Some(TaxProfile {
+        jurisdiction,
+        level,
+        basis: TaxBasis::Net,
+        exemption: None,
+    });
+    let command = ContractCommand::Upsert { contract, version: 1 };
+    world.take((CustomerId::new("C1").unwrap(), command).into());
+}
+
+fn quote_of(world: &World, order: &OrderKey) -> Quote {
+    world.orders[order].placed().unwrap().quote.clone().unwrap()
+}
+
+/// From our price to the total each step begins where the one before ended.
+fn assert_one_waterfall(quote: &Quote) {
+    for line in &quote.lines {
+        let mut reached = Decimal::ZERO;
+        for step in &line.waterfall {
+            assert_eq!(step.before, reached);
+            reached = step.after;
+        }
+        assert_eq!(line.amount, reached);
+    }
+    let goods: Decimal = quote.lines.iter().map(|line| line.amount).sum();
+    assert_eq!(quote.order[0].after, goods);
+    let discounts: Decimal = quote.lines.iter().map(|line| line.order_discount).sum();
+    assert_eq!(quote.order[1].before - quote.order[1].after, discounts);
+    let mut reached = Decimal::ZERO;
+    for step in &quote.order {
+        assert_eq!(step.before, reached);
+        reached = step.after;
+    }
+    assert_eq!(quote.total.amount, reached);
+}
+
+#[test]
+fn s17_discount_tax_and_rebate_are_reckoned_on_the_price_that_holds() {
+    let mut world = World::under(Fate::kind(), tolerance("1.5", Some("150.00")));
+    discounted_and_taxed(&mut world, TaxLevel::Line);
+    world = world.stock("A", "W1", 1_000);
+    world.set_price("A", "82.00");
+    let order = key("1");
+    let mut wish = request(&[("A", 120)], &["W1"], Policy::ShipComplete);
+    wish.lines[0].channel_price = Some(price("81.00"));
+    world.tell(&order, OrderCommand::Submit(wish));
+    world.settle();
+    assert_eq!(world.status(&order), Status::Booked);
+    let quote = quote_of(&world, &order);
+    assert_one_waterfall(&quote);
+    let after: Vec<_> = quote.order.iter().map(|step| step.after.to_string()).collect();
+    // 120 at 81.00; less 5 %: 486.00; 8.25 % of 9,234.00: 761.81.
+    assert_eq!(after, ["9720.00", "9234.00", "9995.81"]);
+    assert_eq!(quote.taxes[0].amount.to_string(), "761.81");
+    assert_eq!(quote.rebates[0].amount.to_string(), "369.36");
+    assert_eq!(booked_at(&world), ["81", "9720", "9995.81"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    /// An order at the channel's prices costs what it would if those were the prices of the list.
+    #[test]
+    fn an_order_at_stated_prices_costs_what_it_would_if_they_were_ours(
+        lines in proptest::collection::vec((1_i64..300, 100_i64..100_000, proptest::option::of(-400_i64..400)), 1..4),
+        by_order in any::<bool>(),
+    ) {
+        let level = if by_order { TaxLevel::Order } else { TaxLevel::Line };
+        const NAMES: [&str; 3] = ["A", "B", "C"];
+        let mut quotes = Vec::new();
+        for stated in [true, false] {
+            let rules = tolerance("100", None);
+            let mut world = World::under(Fate::kind(), rules);
+            discounted_and_taxed(&mut world, level);
+            let wanted: Vec<_> = lines.iter().zip(NAMES).map(|((units, ..), name)| (name, *units)).collect();
+            let mut wish = request(&wanted, &["W1"], Policy::Partial);
+            for ((line, name), (_, cents, off)) in wish.lines.iter_mut().zip(NAMES).zip(&lines) {
+                let theirs = Decimal::new((cents + off.unwrap_or(0)).max(1), 2);
+                let ours = if stated { Decimal::new(*cents, 2) } else { theirs };
+                world.set_price(name, &ours.to_string());
+                if stated && off.is_some() {
+                    line.channel_price = Some(Price::new(theirs).unwrap());
+                }
+            }
+            let order = key("1");
+            world.tell(&order, OrderCommand::Submit(wish));
+            world.settle();
+            // More than twice or less than nothing of our price is out of any tolerance.
+            if world.status(&order) == Status::Exception {
+                world.tell(&order, approve());
+                world.settle();
+            }
+            let quote = quote_of(&world, &order);
+            assert_one_waterfall(&quote);
+            quotes.push(quote);
+        }
+        let [stated, listed] = &quotes[..] else { panic!() };
+        prop_assert_eq!(&stated.total, &listed.total);
+        prop_assert_eq!(&stated.taxes, &listed.taxes);
+        prop_assert_eq!(&stated.rebates, &listed.rebates);
+        for (one, other) in stated.lines.iter().zip(&listed.lines) {
+            prop_assert_eq!((one.amount, one.order_discount, one.tax), (other.amount, other.order_discount, other.tax));
+        }
+    }
 }
