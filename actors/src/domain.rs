@@ -1,5 +1,6 @@
 //! The kinds of entities, tied together.
 
+use crate::accounts::CustomerAccount;
 use crate::governance::admit;
 use crate::governance::audit::SystemAudit;
 use crate::governance::record::OwnershipRecord;
@@ -42,6 +43,7 @@ lockstep_runtime::domain! {
         Stock: SkuWarehouse, ListPrice: ListPrice, Contract: CustomerContract, Order: Order,
         Audit: SystemAudit, Ownership: OwnershipRecord,
         Agreement: SharedAgreement, Item: CatalogueItem, Rates: ExchangeRates, Taxes: JurisdictionTaxes,
+        Account: CustomerAccount,
     }
 }
 

@@ -5,11 +5,13 @@
 //!
 //! - [`inventory`]: the stock of a SKU in a warehouse;
 //! - [`pricing`]: list prices, customer contracts, and the resolver that explains every price;
+//! - [`accounts`]: what customers owe, and whether one more order may be booked on that;
 //! - [`orders`]: an order from intake to its end, as a saga over contracts, stock and the ERP;
 //! - [`governance`]: which system may write what, and what became of those that tried without;
 //! - [`reference`]: the read models, published once durable;
 //! - [`domain`]: the kinds of entities tied together.
 
+pub mod accounts;
 pub mod domain;
 pub mod governance;
 pub mod ids;

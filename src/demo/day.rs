@@ -343,6 +343,7 @@ fn next_step(status: Status) -> Option<OrderCommand> {
         Status::Shipped => Some(OrderCommand::Close),
         Status::Pricing
         | Status::Reserving
+        | Status::CreditCheck
         | Status::Booking
         | Status::Shipping
         | Status::Backordered

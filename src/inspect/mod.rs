@@ -10,6 +10,7 @@ mod render;
 use crate::error::Failure;
 use crate::print::print;
 use clap::Subcommand;
+use lockstep_actors::accounts::CustomerAccount;
 use lockstep_actors::domain::{Distributor, Message};
 use lockstep_actors::governance::audit::{AuditState, SystemAudit};
 use lockstep_actors::governance::record::{OwnershipRecord, TheRecord};
@@ -58,6 +59,12 @@ pub(crate) enum Subject {
     /// A customer's contract and its events.
     #[command(after_help = "Example:\n  lockstep inspect contract C-1001")]
     Contract {
+        /// The customer.
+        customer: String,
+    },
+    /// A customer's account: credit terms, what it owes and is going to owe, and its events.
+    #[command(after_help = "Example:\n  lockstep inspect account C-1001")]
+    Account {
         /// The customer.
         customer: String,
     },
@@ -167,6 +174,10 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Failure> {
         Subject::Contract { customer } => {
             let customer = named(CustomerId::new(customer))?;
             at_rest.entity::<CustomerContract>(&customer, &format!("contract of {customer}"))
+        }
+        Subject::Account { customer } => {
+            let customer = named(CustomerId::new(customer))?;
+            at_rest.entity::<CustomerAccount>(&customer, &format!("account of {customer}"))
         }
         Subject::Agreement { agreement } => {
             let agreement = named(AgreementId::new(agreement))?;

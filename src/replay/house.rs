@@ -258,6 +258,7 @@ fn stands(status: Status) -> bool {
     match status {
         Status::Pricing
         | Status::Reserving
+        | Status::CreditCheck
         | Status::Booking
         | Status::Shipping
         | Status::Cancelling
@@ -292,6 +293,7 @@ fn refusal(reply: &Reply) -> Option<String> {
         | Reply::Agreement(_)
         | Reply::Item(_)
         | Reply::Rates(_)
-        | Reply::Taxes(_) => None,
+        | Reply::Taxes(_)
+        | Reply::Account(_) => None,
     }
 }

@@ -352,6 +352,7 @@ async fn ship(
             Status::Shipped => ("close", OrderCommand::Close),
             Status::Pricing
             | Status::Reserving
+            | Status::CreditCheck
             | Status::Booking
             | Status::Shipping
             | Status::Backordered

@@ -280,6 +280,7 @@ impl Told {
             Status::Closed => Some(&mut self.look_at.orders_closed),
             Status::Pricing
             | Status::Reserving
+            | Status::CreditCheck
             | Status::Booking
             | Status::Booked
             | Status::Released

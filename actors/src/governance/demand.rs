@@ -1,5 +1,6 @@
 //! What a message from outside wants to write: which attribute, in which way, and of whose order.
 
+use crate::accounts::command::AccountCommand;
 use crate::domain::Message;
 use crate::ids::{HoldId, OrderKey};
 use crate::inventory::command::StockCommand;
@@ -17,6 +18,12 @@ use std::fmt;
 /// Something that a system may own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Attribute {
+    /// On which terms customers get credit.
+    #[serde(rename = "account.terms")]
+    AccountTerms,
+    /// What is posted to customers' accounts: invoices, payments, credit notes.
+    #[serde(rename = "account.document")]
+    AccountDocument,
     /// List prices.
     #[serde(rename = "price.base")]
     PriceBase,
@@ -81,7 +88,9 @@ pub enum Attribute {
 
 impl Attribute {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
+        Self::AccountTerms,
+        Self::AccountDocument,
         Self::PriceBase,
         Self::PriceCatalogue,
         Self::PriceContract,
@@ -108,6 +117,8 @@ impl Attribute {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::AccountTerms => "account.terms",
+            Self::AccountDocument => "account.document",
             Self::PriceBase => "price.base",
             Self::PriceCatalogue => "price.catalogue",
             Self::PriceContract => "price.contract",
@@ -135,13 +146,14 @@ impl Attribute {
     #[must_use]
     pub fn operations(self) -> &'static [Operation] {
         match self {
-            Self::PriceBase
+            Self::AccountTerms
+            | Self::PriceBase
             | Self::PriceCatalogue
             | Self::PriceContract
             | Self::PriceTax
             | Self::StockDemand
             | Self::StockExpected => &[Operation::Create, Operation::Update],
-            Self::PriceRates => &[Operation::Create],
+            Self::AccountDocument | Self::PriceRates => &[Operation::Create],
             Self::PriceVolume
             | Self::StockAllocation
             | Self::StockOnHand
@@ -169,7 +181,9 @@ impl Attribute {
             | Self::OrderInvoice
             | Self::OrderRequest
             | Self::OrderStatus => true,
-            Self::PriceBase
+            Self::AccountTerms
+            | Self::AccountDocument
+            | Self::PriceBase
             | Self::PriceCatalogue
             | Self::PriceContract
             | Self::PriceRates
@@ -270,6 +284,7 @@ impl<'a> Demand<'a> {
             Message::Item(_, ItemCommand::Set { .. }) => Self::write(Attribute::PriceCatalogue, UPSERT),
             // A set of rates is written once.
             Message::Rates(_, RateCommand::Publish(_)) => Self::write(Attribute::PriceRates, CREATE),
+            Message::Account(_, command) => of_account(command),
             Message::Taxes(_, TaxCommand::Set(_)) => Self::write(Attribute::PriceTax, UPSERT),
             Message::Agreement(_, AgreementCommand::Show)
             | Message::Item(_, ItemCommand::Show)
@@ -350,6 +365,17 @@ fn of_contract(command: &ContractCommand) -> Demand<'_> {
     }
 }
 
+fn of_account(command: &AccountCommand) -> Demand<'_> {
+    match command {
+        AccountCommand::Show => Demand::Nothing,
+        AccountCommand::Set { .. } => Demand::write(Attribute::AccountTerms, UPSERT),
+        AccountCommand::Post(_) => Demand::write(Attribute::AccountDocument, CREATE),
+        AccountCommand::Reserve(_) | AccountCommand::Release { .. } => Demand::Inside {
+            attribute: Attribute::AccountTerms,
+        },
+    }
+}
+
 fn of_order<'a>(order: &'a OrderKey, command: &OrderCommand) -> Demand<'a> {
     match command {
         OrderCommand::Show => Demand::Nothing,
@@ -367,8 +393,10 @@ fn of_order<'a>(order: &'a OrderKey, command: &OrderCommand) -> Demand<'a> {
         OrderCommand::BookingAnswered(_) | OrderCommand::CancelAnswered(_) => {
             Demand::about(Attribute::OrderBookingStatus, UPDATE, order)
         }
-        OrderCommand::Priced(_) | OrderCommand::StockAnswered(_) => Demand::Inside {
-            attribute: Attribute::OrderRequest,
-        },
+        OrderCommand::Priced(_) | OrderCommand::StockAnswered(_) | OrderCommand::CreditAnswered(_) => {
+            Demand::Inside {
+                attribute: Attribute::OrderRequest,
+            }
+        }
     }
 }

@@ -19,7 +19,14 @@ const ROLES: [(&str, &[&str]); 5] = [
 
 type Row = (Attribute, Operation, &'static [&'static str]);
 
-const OWNERS: [Row; 27] = [
+const OWNERS: [Row; 30] = [
+    (Attribute::AccountTerms, Operation::Create, &["erp", "operator"]),
+    (Attribute::AccountTerms, Operation::Update, &["erp", "operator"]),
+    (
+        Attribute::AccountDocument,
+        Operation::Create,
+        &["erp", "operator"],
+    ),
     (
         Attribute::PriceBase,
         Operation::Create,

@@ -5,12 +5,15 @@ use super::audit::{AuditCommand, AuditReply, AuditState, KEPT, SystemAudit};
 use super::demand::{Attribute, Demand, Operation};
 use super::ownership::{InvalidOwnership, Ownership, RefusedWrite};
 use super::record::{OwnershipRecord, RecordCommand, RecordRefusal, RecordReply, RecordState, TheRecord};
+use crate::accounts::command::AccountCommand;
+use crate::accounts::state::{AccountStatus, CreditTerms, Document, DocumentKind};
 use crate::domain::{Distributor, Message};
-use crate::ids::{DocumentId, HoldId, OrderKey, Reason, Sku, StockId, SystemName, WarehouseCode};
+use crate::ids::{CustomerId, DocumentId, HoldId, OrderKey, Reason, Sku, StockId, SystemName, WarehouseCode};
 use crate::inventory::allocation::ChannelPolicy;
 use crate::inventory::command::{HoldMode, HoldStock, StockCommand};
 use crate::inventory::count::StockCount;
 use crate::inventory::numbering::ChangeNumber;
+use crate::money::{Currency, Money};
 use crate::orders::command::{BookingAnswer, BookingAnswered, OrderCommand, StockAnswer, StockAnswered};
 use crate::orders::sourcing::Network;
 use crate::quantity::{PositiveQuantity, Quantity};
@@ -92,6 +95,42 @@ fn stock_answered(channel: &str) -> Message {
             answer: StockAnswer::Released,
         }),
     )
+}
+
+fn account(command: AccountCommand) -> Message {
+    Message::Account(CustomerId::new("C-1").unwrap(), command)
+}
+
+fn money() -> Money {
+    Money {
+        amount: 100.into(),
+        currency: Currency::new("EUR").unwrap(),
+    }
+}
+
+fn terms() -> Message {
+    let terms = CreditTerms {
+        status: AccountStatus::Active,
+        limit: money(),
+        grace_days: None,
+    };
+    account(AccountCommand::Set { terms, version: 1 })
+}
+
+fn payment() -> Message {
+    account(AccountCommand::Post(Document {
+        id: DocumentId::new("P-1").unwrap(),
+        kind: DocumentKind::Payment { invoice: None },
+        amount: money(),
+        dated: Timestamp::from_millis(0),
+    }))
+}
+
+fn credit() -> Message {
+    account(AccountCommand::Release {
+        order: OrderKey::new("web", "1").unwrap(),
+        attempt: 1,
+    })
 }
 
 fn table() -> Ownership {
@@ -206,6 +245,16 @@ fn s57_a_system_writes_what_it_owns_and_nothing_else() {
         ("a channel numbers changes", "web", numbered(), false),
         ("a WMS sets safety stock", "wms", safety(), false),
         ("the ERP sets safety stock", "erp", safety(), true),
+        ("a channel sets its customer's limit", "web", terms(), false),
+        ("the ERP sets a limit", "erp", terms(), true),
+        ("the ERP posts a payment", "erp", payment(), true),
+        ("a WMS posts a payment", "wms", payment(), false),
+        (
+            "the operator releases an order's credit",
+            "operator",
+            credit(),
+            false,
+        ),
         ("anybody looks", "stranger", stock(StockCommand::Show), true),
         (
             "anybody looks at an order",

@@ -3,7 +3,9 @@
 use super::command::OrderRequest;
 use super::desk::{Case, MAX_NOTES};
 use super::event::OrderEvent;
-use super::state::{Afterwards, Allocation, AllocationStanding, Erp, Exception, OrderState, Placed, Status};
+use super::state::{
+    Afterwards, Allocation, AllocationStanding, Credit, Erp, Exception, OrderState, Placed, Status,
+};
 use crate::ids::Reason;
 
 pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
@@ -28,6 +30,8 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
             sourcing: None,
             allocations: Vec::new(),
             erp: Erp::default(),
+            credit: Credit::default(),
+            keep_stock_until: None,
             tries: 0,
             alarm: None,
             afterwards: None,
@@ -84,6 +88,8 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
             }
         }
         OrderEvent::ErpMoved { erp } => placed.erp = erp.clone(),
+        OrderEvent::CreditMoved { credit } => placed.credit = *credit,
+        OrderEvent::StockKept { until } => placed.keep_stock_until = *until,
         OrderEvent::Waiting { until, tries } => {
             placed.alarm = *until;
             placed.tries = *tries;
@@ -99,6 +105,7 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
             if *status != Status::Exception {
                 placed.exception = None;
                 placed.case = None;
+                placed.keep_stock_until = None;
             }
         }
         OrderEvent::Releasing { afterwards } => placed.afterwards = Some(afterwards.clone()),

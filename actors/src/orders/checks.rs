@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | price | a line without a price of its channel, or with ours; within the tolerance the channel's price holds | `price-differs` |
 //! | least amount | the order's total is not below it | `below-minimum` |
+//! | credit | the customer's account bears it; once stock is held, see [`super::credit`] | `credit-hold` |
 //!
 //! Invariants:
 //! - what fails a check stands in exception; an approval lets that check pass, for this price alone;
@@ -11,15 +12,16 @@
 //! - the price that holds for a line is ours, or the channel's because it is within the tolerance or was approved; the
 //!   contract reckons the whole order at it, with the step from ours to it, so that discount, tax and total follow from it.
 
-use super::command::{OrderLine, OrderRefusal};
+use super::command::OrderRefusal;
+use super::credit::{CreditRule, go_on_from_hold};
 use super::event::OrderEvent;
 use super::flow::Flow;
 use super::reserve::begin_reserving;
 use super::state::{Exception, Placed, Status};
 use crate::money::{Currency, Money, Percent, Price, RoundingMode};
+use crate::pricing::exact::{PLACES, each};
 use crate::pricing::resolve::PricedLine;
 use compact_str::CompactString;
-use crate::pricing::exact::{PLACES, each};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,6 +40,8 @@ pub struct ChannelRules {
     pub minimum_amount: BTreeMap<Currency, Price>,
     /// Up to which total one person approves alone, by currency. Any, where nothing is said.
     pub approve_alone_up_to: BTreeMap<Currency, Price>,
+    /// Whether the customer's account has to bear an order. Not, where nothing is said.
+    pub credit: Option<CreditRule>,
 }
 
 /// How far a channel's price may be from ours: within both bounds.
@@ -61,6 +65,7 @@ impl OrderRules {
             },
             minimum_amount: BTreeMap::new(),
             approve_alone_up_to: BTreeMap::new(),
+            credit: None,
         };
         self.0.get(channel).unwrap_or(&DEFAULT)
     }
@@ -74,6 +79,8 @@ pub enum Check {
     Price,
     /// The least amount.
     Minimum,
+    /// What the customer's account has no room for.
+    Credit,
 }
 
 /// A line of which the channel states another price than ours, and which is reckoned at that.
@@ -127,7 +134,7 @@ fn stated(placed: &Placed) -> impl Iterator<Item = StatedPrice> {
 
 /// Checks what has not been approved, then reserves.
 pub(super) fn check_and_go_on(flow: &mut Flow<'_>) {
-    let rules = flow.reference.order_rules().of(flow.order.channel());
+    let rules = flow.rules();
     if !flow.placed.passed.contains(&Check::Price)
         && let Some(exception) = price_exception(&flow.placed, rules.price_tolerance)
     {
@@ -185,16 +192,16 @@ pub(super) fn approve(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
         by: flow.by.into(),
         passes: (alone || is_second).then_some(check),
     });
-    if alone || is_second {
-        check_and_go_on(flow);
-    } else {
-        flow.become_status(Status::Exception);
+    match check {
+        _ if !alone && !is_second => flow.become_status(Status::Exception),
+        Check::Price | Check::Minimum => check_and_go_on(flow),
+        Check::Credit => go_on_from_hold(flow),
     }
     Ok(())
 }
 
 fn may_approve_alone(flow: &Flow<'_>) -> bool {
-    let rules = flow.reference.order_rules().of(flow.order.channel());
+    let rules = flow.rules();
     // At the dearer of both prices: nobody approves alone by what is being approved.
     let dearest = flow.placed.total().map(|total| {
         stated(&flow.placed).fold(total.amount, |sum, stated| {
@@ -216,6 +223,7 @@ impl Exception {
         match self {
             Self::PriceDiffers { .. } => Some(Check::Price),
             Self::BelowMinimum { .. } => Some(Check::Minimum),
+            Self::CreditHold(_) => Some(Check::Credit),
             Self::NoPrice(_)
             | Self::Shortage { .. }
             | Self::Withdrawn { .. }

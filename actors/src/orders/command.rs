@@ -3,7 +3,8 @@
 use super::checks::StatedPrice;
 use super::desk::{Case, DeskNote, OwnerRole};
 use super::sourcing::{Sourcing, SourcingPlan};
-use super::state::{Exception, Policy, Status};
+use super::state::{CreditStanding, Exception, Policy, Status};
+use crate::accounts::command::CreditAnswer;
 use crate::ids::{CustomerId, DocumentId, Reason, Region, Sku, WarehouseCode};
 use crate::inventory::backorder::Priority;
 use crate::inventory::command::StockRefusal;
@@ -24,6 +25,8 @@ pub enum OrderCommand {
     Priced(Priced),
     /// The stock's answer.
     StockAnswered(StockAnswered),
+    /// The customer's account's answer.
+    CreditAnswered(CreditAnswered),
     /// The ERP's answer to a booking or a lookup.
     BookingAnswered(BookingAnswered),
     /// The ERP's answer to a cancellation.
@@ -138,6 +141,15 @@ pub struct Priced {
     pub attempt: u16,
     /// The price, or why there is none.
     pub result: Result<Box<Quote>, QuoteRefusal>,
+}
+
+/// An account's answer to an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditAnswered {
+    /// The attempt that was asked for.
+    pub attempt: u16,
+    /// The answer.
+    pub answer: CreditAnswer,
 }
 
 /// A stock's answer to an order.
@@ -282,6 +294,8 @@ pub struct OrderSummary {
     pub agreed: Vec<StatedPrice>,
     /// Its price explained, once known.
     pub quote: Option<Box<Quote>>,
+    /// How it stands with the customer's account.
+    pub credit: CreditStanding,
     /// The ERP's number for it, once booked.
     pub erp_number: Option<DocumentId>,
     /// From which warehouses it is taken and why; none if they are asked as the order lists them.

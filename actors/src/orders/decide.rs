@@ -7,6 +7,7 @@ use super::book::{
 };
 use super::checks::approve;
 use super::command::{OrderCommand, OrderRefusal, OrderReply, OrderRequest, ShipLine};
+use super::credit::{ask_for_credit, credit_answered, give_stock_back, go_on_from_hold};
 use super::desk::{DeskAct, correct, escalate, note, reassign};
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow, MAX_TRIES};
@@ -25,7 +26,7 @@ use crate::ids::{DocumentId, OrderKey, Reason};
 use crate::inventory::command::StockCommand;
 use crate::pricing::resolve::MAX_LINE_QUANTITY;
 use crate::quantity::Quantity;
-use lockstep_runtime::entity::{Context, Decision};
+use lockstep_runtime::entity::{Context, Decision, Entity};
 use std::collections::BTreeSet;
 
 type OrderDecision = Decision<Order>;
@@ -45,6 +46,7 @@ pub(super) fn decide(
         (
             OrderCommand::Priced(_)
             | OrderCommand::StockAnswered(_)
+            | OrderCommand::CreditAnswered(_)
             | OrderCommand::BookingAnswered(_)
             | OrderCommand::CancelAnswered(_),
             Some(placed),
@@ -91,6 +93,7 @@ fn answered(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
     match command {
         OrderCommand::Priced(priced) => pricing_answered(&mut flow, priced),
         OrderCommand::StockAnswered(answered) => stock_answered(&mut flow, answered),
+        OrderCommand::CreditAnswered(answered) => credit_answered(&mut flow, answered),
         OrderCommand::BookingAnswered(answered) => booking_answered(&mut flow, answered),
         OrderCommand::CancelAnswered(answered) => cancel_answered(&mut flow, answered),
         OrderCommand::Submit(_)
@@ -133,6 +136,7 @@ fn wanted(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
         OrderCommand::Submit(_)
         | OrderCommand::Priced(_)
         | OrderCommand::StockAnswered(_)
+        | OrderCommand::CreditAnswered(_)
         | OrderCommand::BookingAnswered(_)
         | OrderCommand::CancelAnswered(_)
         | OrderCommand::Show => Ok(()),
@@ -218,6 +222,7 @@ fn release_to_warehouse(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
         }
         Status::Pricing
         | Status::Reserving
+        | Status::CreditCheck
         | Status::Booking
         | Status::Picked
         | Status::Shipping
@@ -240,6 +245,7 @@ fn confirm_pick(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
         Status::Released => {}
         Status::Pricing
         | Status::Reserving
+        | Status::CreditCheck
         | Status::Booking
         | Status::Shipping
         | Status::Backordered
@@ -272,6 +278,7 @@ fn ship(flow: &mut Flow<'_>, lines: &[ShipLine], document: Option<&DocumentId>) 
         Status::Shipping | Status::Shipped if lines.is_empty() => Ok(()),
         Status::Pricing
         | Status::Reserving
+        | Status::CreditCheck
         | Status::Booking
         | Status::Shipping
         | Status::Shipped
@@ -293,6 +300,7 @@ fn cancel(flow: &mut Flow<'_>, reason: &Reason) -> Result<(), OrderRefusal> {
         Status::Rejected | Status::Releasing => Err(not_now(flow)),
         Status::Pricing
         | Status::Reserving
+        | Status::CreditCheck
         | Status::Booking
         | Status::Booked
         | Status::Released
@@ -330,6 +338,7 @@ fn reject(flow: &mut Flow<'_>, reason: &Reason) -> Result<(), OrderRefusal> {
         }
         Status::Pricing
         | Status::Reserving
+        | Status::CreditCheck
         | Status::Booking
         | Status::Booked
         | Status::Released
@@ -351,6 +360,7 @@ fn retry(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
     match flow.placed.resume {
         Status::Pricing => begin_pricing(flow),
         Status::Reserving => resume_reserving(flow),
+        Status::CreditCheck => go_on_from_hold(flow),
         Status::Booking => begin_booking(flow),
         Status::Shipping => resume_shipping(flow),
         Status::Cancelling => ask_to_cancel(flow),
@@ -379,11 +389,15 @@ pub(super) fn wake(
     context: &Context<'_, Distributor>,
 ) -> Option<OrderDecision> {
     let placed = state.placed()?;
-    placed.alarm.filter(|&alarm| alarm <= context.now)?;
+    Order::alarm(state).filter(|&alarm| alarm <= context.now)?;
+    let is_stock_kept = placed.keep_stock_until.is_none_or(|until| until > context.now);
     let mut flow = Flow::new(order, placed.clone(), Cause::Alarm, context);
     match placed.status {
         Status::Booking | Status::Cancelling => look_again(&mut flow),
-        Status::Pricing | Status::Reserving | Status::Shipping | Status::Releasing => ask_again(&mut flow),
+        Status::Pricing | Status::Reserving | Status::CreditCheck | Status::Shipping | Status::Releasing => {
+            ask_again(&mut flow);
+        }
+        Status::Exception if !is_stock_kept => give_stock_back(&mut flow),
         Status::Exception => escalate(&mut flow),
         Status::Booked
         | Status::Released
@@ -404,9 +418,22 @@ fn ask_again(flow: &mut Flow<'_>) {
         return flow.raise(Exception::NoAnswer(status), status);
     }
     flow.wait_try(ANSWER_WITHIN, tries);
-    if status == Status::Pricing {
-        ask_for_price(flow);
-    } else {
-        flow.ask_stocks_again();
+    match status {
+        Status::Pricing => ask_for_price(flow),
+        Status::CreditCheck => ask_for_credit(flow),
+        Status::Reserving
+        | Status::Booking
+        | Status::Booked
+        | Status::Released
+        | Status::Picked
+        | Status::Shipping
+        | Status::Backordered
+        | Status::Shipped
+        | Status::Cancelling
+        | Status::Releasing
+        | Status::Exception
+        | Status::Closed
+        | Status::Cancelled
+        | Status::Rejected => flow.ask_stocks_again(),
     }
 }

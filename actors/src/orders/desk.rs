@@ -42,6 +42,8 @@ pub enum OwnerRole {
     Warehouse,
     /// Keeps the systems running.
     Operations,
+    /// Judges what customers may owe.
+    Credit,
 }
 
 impl OwnerRole {
@@ -54,6 +56,7 @@ impl OwnerRole {
             Self::Purchasing => "purchasing",
             Self::Warehouse => "warehouse",
             Self::Operations => "operations",
+            Self::Credit => "credit",
         }
     }
 }
@@ -71,6 +74,7 @@ impl Exception {
         match self {
             Self::NoPrice(_) | Self::PriceDiffers { .. } => OwnerRole::Pricing,
             Self::Shortage { .. } | Self::Withdrawn { .. } => OwnerRole::Purchasing,
+            Self::CreditHold(_) => OwnerRole::Credit,
             Self::BookingRejected(_) | Self::NotServed { .. } | Self::BelowMinimum { .. } => {
                 OwnerRole::CustomerService
             }
@@ -89,6 +93,7 @@ impl Exception {
             Self::NoPrice(_)
             | Self::PriceDiffers { .. }
             | Self::BelowMinimum { .. }
+            | Self::CreditHold(_)
             | Self::BookingRejected(_)
             | Self::NotServed { .. } => HOUR.saturating_mul(4),
             Self::NotShippable { .. } => HOUR.saturating_mul(2),
@@ -108,6 +113,9 @@ impl Exception {
             }
             Self::Withdrawn { .. } => {
                 "wait: it goes on by itself once goods are in; or retry to go on with what is there, the rest follows; or cancel"
+            }
+            Self::CreditHold(_) => {
+                "wait: a payment or a higher limit lets it go on by itself; or approve it; or reject"
             }
             Self::NotServed { .. } => "correct it to warehouses that serve the channel and region; or reject",
             Self::PriceDiffers { .. } => {
@@ -208,6 +216,7 @@ impl DeskAct {
             OrderCommand::Submit(_)
             | OrderCommand::Priced(_)
             | OrderCommand::StockAnswered(_)
+            | OrderCommand::CreditAnswered(_)
             | OrderCommand::BookingAnswered(_)
             | OrderCommand::CancelAnswered(_)
             | OrderCommand::ReleaseToWarehouse

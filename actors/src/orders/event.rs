@@ -4,7 +4,7 @@ use super::checks::Check;
 use super::command::OrderRequest;
 use super::desk::{Case, DeskNote, OwnerRole};
 use super::sourcing::SourcingPlan;
-use super::state::{Afterwards, Allocation, Erp, Exception, Status};
+use super::state::{Afterwards, Allocation, Credit, Erp, Exception, Status};
 use crate::ids::Reason;
 use crate::pricing::resolve::Quote;
 use compact_str::CompactString;
@@ -70,6 +70,16 @@ pub enum OrderEvent {
     ErpMoved {
         /// The standing.
         erp: Erp,
+    },
+    /// How it stands with the customer's account.
+    CreditMoved {
+        /// The standing.
+        credit: Credit,
+    },
+    /// Its stock stays held while it waits for credit, or no longer.
+    StockKept {
+        /// Until when.
+        until: Option<Timestamp>,
     },
     /// It waits: for an answer, or for the time to try again.
     Waiting {

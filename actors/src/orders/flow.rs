@@ -2,7 +2,9 @@
 
 use super::Order;
 use super::apply::apply_placed;
+use super::checks::ChannelRules;
 use super::command::{OrderReply, StockAnswered};
+use super::credit::give_credit_back;
 use super::desk;
 use super::effects::status_event;
 use super::event::OrderEvent;
@@ -66,6 +68,11 @@ impl<'a> Flow<'a> {
         self
     }
 
+    /// The rules of the order's channel.
+    pub(super) fn rules(&self) -> &'a ChannelRules {
+        self.reference.order_rules().of(self.order.channel())
+    }
+
     pub(super) fn happens(&mut self, event: OrderEvent) {
         apply_placed(&mut self.placed, &event);
         self.events.push(event);
@@ -88,6 +95,9 @@ impl<'a> Flow<'a> {
         );
         self.happens(OrderEvent::Became { status, at: self.now });
         self.publish(status_event(self.order, &self.placed));
+        if self.placed.has_ended() {
+            give_credit_back(self);
+        }
     }
 
     /// Waits for an answer, from the first try.

@@ -9,12 +9,15 @@
 //!   holds nothing more for the order; and only once the ERP certainly does not have it, or has what was shipped;
 //! - reserved, shipped, backordered, pending and cancelled units of a line always add up to what was ordered;
 //! - units that wait for goods keep an order from being `shipped`;
+//! - an order whose channel is checked for credit is booked only once the customer's account bears it, and the account is
+//!   told when it has ended;
 //! - each change of status is published, numbered densely from 1.
 
 mod apply;
 mod book;
 pub mod checks;
 pub mod command;
+pub mod credit;
 mod decide;
 pub mod desk;
 pub mod effects;
@@ -71,7 +74,11 @@ impl Entity for Order {
     }
 
     fn alarm(state: &OrderState) -> Option<Timestamp> {
-        state.placed()?.alarm
+        let placed = state.placed()?;
+        [placed.alarm, placed.keep_stock_until]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn wake(id: &OrderKey, state: &OrderState, context: &Context<'_, Distributor>) -> Option<Decision<Self>> {

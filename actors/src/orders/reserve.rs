@@ -1,7 +1,7 @@
 //! Holding stock for an order, warehouse after warehouse, and giving it back.
 
-use super::book::begin_booking;
 use super::command::{OrderLine, StockAnswer, StockAnswered};
+use super::credit::{check_credit, hold_without_stock};
 use super::desk::take_up;
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow};
@@ -268,11 +268,19 @@ pub(super) fn resume_reserving(flow: &mut Flow<'_>) {
 }
 
 fn finish_reserving(flow: &mut Flow<'_>) {
-    let placed = &flow.placed;
-    let short: Vec<u16> = placed
-        .request
-        .lines
-        .iter()
+    let short = short_lines(&flow.placed).count();
+    let Some(line) = first_short(&flow.placed) else {
+        return check_credit(flow);
+    };
+    let lines = u16::try_from(short).unwrap_or(u16::MAX);
+    let shortage = Exception::Shortage { line, lines };
+    begin_releasing(flow, Afterwards::Exception(shortage));
+}
+
+/// The lines that are neither held in full nor have the rest waiting for goods.
+fn short_lines(placed: &Placed) -> impl Iterator<Item = u16> {
+    let lines = placed.request.lines.iter();
+    lines
         .filter(|line| {
             let waiting = match placed.request.policy {
                 Policy::Partial => placed.waiting(line.line),
@@ -282,13 +290,11 @@ fn finish_reserving(flow: &mut Flow<'_>) {
             placed.held(line.line).plus(waiting) < line.quantity.get()
         })
         .map(|line| line.line)
-        .collect();
-    let Some(&line) = short.first() else {
-        return begin_booking(flow);
-    };
-    let lines = u16::try_from(short.len()).unwrap_or(u16::MAX);
-    let shortage = Exception::Shortage { line, lines };
-    begin_releasing(flow, Afterwards::Exception(shortage));
+}
+
+/// The first of them; none for an order whose stock is settled.
+pub(super) fn first_short(placed: &Placed) -> Option<u16> {
+    short_lines(placed).next()
 }
 
 /// Whether a stock holds a part, or may.
@@ -355,6 +361,9 @@ pub(super) fn finish_releasing(flow: &mut Flow<'_>) {
         Afterwards::Cancelled(reason) => (Status::Cancelled, reason),
         Afterwards::Rejected(reason) => (Status::Rejected, reason),
         Afterwards::Closed(reason) => (Status::Closed, reason),
+        Afterwards::Exception(exception @ Exception::CreditHold(_)) => {
+            return hold_without_stock(flow, exception);
+        }
         Afterwards::Exception(exception) => return flow.raise(exception, Status::Reserving),
         Afterwards::Corrected(request) => return take_up(flow, request),
     };

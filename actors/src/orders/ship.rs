@@ -76,6 +76,7 @@ fn all_in_hand(placed: &Placed) -> Vec<(u16, Quantity)> {
             Status::Released => allocation.released,
             Status::Pricing
             | Status::Reserving
+            | Status::CreditCheck
             | Status::Booking
             | Status::Booked
             | Status::Shipping

@@ -4,6 +4,7 @@ use super::checks::Check;
 use super::command::{LineSummary, OpenCase, OrderRequest, OrderSummary};
 use super::desk::{Case, DeskNote};
 use super::sourcing::SourcingPlan;
+use crate::accounts::command::CreditRefusal;
 use crate::ids::{DocumentId, Reason, WarehouseCode};
 use crate::inventory::command::{HoldMode, StockRefusal};
 use crate::money::Money;
@@ -39,6 +40,8 @@ pub enum Status {
     Pricing,
     /// Warehouses are asked to hold stock.
     Reserving,
+    /// The customer's account is asked whether it bears it.
+    CreditCheck,
     /// The ERP is asked to book it.
     Booking,
     /// The ERP has it.
@@ -83,6 +86,7 @@ impl Status {
         match self {
             Self::Pricing => "pricing",
             Self::Reserving => "reserving",
+            Self::CreditCheck => "credit-check",
             Self::Booking => "booking",
             Self::Booked => "booked",
             Self::Released => "released",
@@ -135,6 +139,9 @@ pub enum Exception {
         /// What it comes to.
         total: Money,
     },
+    /// The customer's account does not bear it.
+    #[error("credit hold: {0}")]
+    CreditHold(CreditRefusal),
     /// Not enough stock; nothing is held.
     #[error("not enough stock for {} line(s), the first is line {line}", .lines)]
     Shortage {
@@ -190,6 +197,7 @@ impl Exception {
             Self::NoPrice(_) => "no-price",
             Self::PriceDiffers { .. } => "price-differs",
             Self::BelowMinimum { .. } => "below-minimum",
+            Self::CreditHold(_) => "credit-hold",
             Self::Shortage { .. } => "shortage",
             Self::Withdrawn { .. } => "withdrawn",
             Self::NotServed { .. } => "not-served",
@@ -320,6 +328,32 @@ pub struct Erp {
     pub number: Option<DocumentId>,
 }
 
+/// How the order stands with the customer's account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credit {
+    /// The number of the last request; answers to earlier ones do nothing.
+    pub attempt: u16,
+    /// What the account was asked to bear.
+    pub amount: Option<Money>,
+    /// What it says.
+    pub standing: CreditStanding,
+}
+
+/// What the customer's account says to an order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CreditStanding {
+    /// It was never asked.
+    #[default]
+    NotAsked,
+    /// It is asked.
+    Asked,
+    /// It bears the order.
+    Granted,
+    /// It bears the order as soon as there is room.
+    Waiting,
+}
+
 /// What follows once nothing is held any more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -373,6 +407,10 @@ pub struct Placed {
     pub allocations: Vec<Allocation>,
     /// How it stands with the ERP.
     pub erp: Erp,
+    /// How it stands with the customer's account.
+    pub credit: Credit,
+    /// Until when its stock stays held while it waits for credit.
+    pub keep_stock_until: Option<Timestamp>,
     /// How often the present step was tried again.
     pub tries: u8,
     /// When to look again.
@@ -446,6 +484,12 @@ impl Placed {
             .filter(move |allocation| allocation.line == line)
     }
 
+    /// Whether it is over: nothing leaves the house any more.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        matches!(self.status, Status::Closed | Status::Cancelled | Status::Rejected)
+    }
+
     /// As it came in.
     #[must_use]
     pub fn submitted(&self) -> &OrderRequest {
@@ -480,6 +524,7 @@ impl Placed {
             total: self.total(),
             agreed: self.agreed(),
             quote: self.quote.clone(),
+            credit: self.credit.standing,
             erp_number: self.erp.number.clone(),
             sourcing: self.sourcing.clone(),
             exception: self.open_case(),

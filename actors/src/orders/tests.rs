@@ -1,6 +1,7 @@
 //! Orders, contract and stock driven together by a small message loop that repeats, reorders and delays.
 
 mod checks;
+mod credit;
 mod desk;
 mod sourcing;
 mod transitions;
@@ -13,6 +14,8 @@ use super::effects::{BookingRequest, ERP, EVENTS, ErpRequest, OrderStatus};
 use super::sourcing::{Network, Site, Sourcing};
 use super::state::*;
 use super::transitions::Cause;
+use crate::accounts::CustomerAccount;
+use crate::accounts::state::AccountState;
 use crate::domain::{Distributor, Message, Reply};
 use crate::governance::ownership::Ownership;
 use crate::ids::*;
@@ -60,6 +63,7 @@ struct World {
     reference: Reference,
     stocks: BTreeMap<StockId, StockState>,
     contracts: BTreeMap<CustomerId, ContractState>,
+    accounts: BTreeMap<CustomerId, AccountState>,
     orders: BTreeMap<OrderKey, OrderState>,
     mail: Vec<Message>,
     booked: BTreeMap<OrderKey, u32>,
@@ -157,6 +161,7 @@ impl World {
             reference: Reference::of(Ownership::standard(), house()).checking(rules),
             stocks: BTreeMap::new(),
             contracts: BTreeMap::new(),
+            accounts: BTreeMap::new(),
             orders: BTreeMap::new(),
             mail: Vec::new(),
             booked: BTreeMap::new(),
@@ -259,6 +264,12 @@ impl World {
                 let mut state = self.contracts.remove(&id).unwrap_or_default();
                 let reply = self.run::<CustomerContract>(&id, &mut state, Some(&command));
                 self.contracts.insert(id, state);
+                reply.unwrap().into()
+            }
+            Message::Account(id, command) => {
+                let mut state = self.accounts.remove(&id).unwrap_or_default();
+                let reply = self.run::<CustomerAccount>(&id, &mut state, Some(&command));
+                self.accounts.insert(id, state);
                 reply.unwrap().into()
             }
             Message::Agreement(..) | Message::Item(..) | Message::Rates(..) | Message::Taxes(..) => {

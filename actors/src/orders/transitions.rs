@@ -15,6 +15,8 @@ pub enum Cause {
     Priced,
     /// A stock answers.
     StockAnswered,
+    /// The customer's account answers.
+    CreditAnswered,
     /// The ERP answers a booking or a lookup.
     BookingAnswered,
     /// The ERP answers a cancellation.
@@ -52,6 +54,8 @@ pub enum Party {
     Contract,
     /// A pair of SKU and warehouse, inside.
     Stock,
+    /// The customer's account, inside.
+    Account,
     /// The ERP.
     Erp,
     /// The warehouse's system.
@@ -70,6 +74,7 @@ impl Party {
             Self::Channel => "channel",
             Self::Contract => "contract (inside)",
             Self::Stock => "stock (inside)",
+            Self::Account => "account (inside)",
             Self::Erp => "ERP",
             Self::Wms => "WMS",
             Self::Operator => "operator",
@@ -97,6 +102,7 @@ impl Cause {
             OrderCommand::Submit(_) => Self::Submit,
             OrderCommand::Priced(_) => Self::Priced,
             OrderCommand::StockAnswered(_) => Self::StockAnswered,
+            OrderCommand::CreditAnswered(_) => Self::CreditAnswered,
             OrderCommand::BookingAnswered(_) => Self::BookingAnswered,
             OrderCommand::CancelAnswered(_) => Self::CancelAnswered,
             OrderCommand::ReleaseToWarehouse => Self::Release,
@@ -120,6 +126,7 @@ impl Cause {
             Self::Submit => "it comes in",
             Self::Priced => "the contract answers",
             Self::StockAnswered => "a stock answers",
+            Self::CreditAnswered => "the account answers",
             Self::BookingAnswered => "the ERP answers a booking or lookup",
             Self::CancelAnswered => "the ERP answers the cancellation",
             Self::Alarm => "nobody answers or acts in time",
@@ -143,6 +150,7 @@ impl Cause {
             Self::Submit => &[Party::Channel, Party::Operator],
             Self::Priced => &[Party::Contract],
             Self::StockAnswered => &[Party::Stock],
+            Self::CreditAnswered => &[Party::Account],
             Self::BookingAnswered | Self::CancelAnswered => &[Party::Erp],
             Self::Alarm => &[Party::Clock],
             Self::Release | Self::Pick | Self::Ship => &[Party::Wms, Party::Operator],
@@ -173,15 +181,37 @@ pub const TRANSITIONS: &[Transition] = &[
     row(
         Some(Status::Reserving),
         Cause::StockAnswered,
-        &[Status::Booking, Status::Releasing],
+        &[
+            Status::CreditCheck,
+            Status::Booking,
+            Status::Releasing,
+            Status::Exception,
+        ],
     ),
     row(Some(Status::Reserving), Cause::Alarm, &[Status::Exception]),
     row(Some(Status::Reserving), Cause::Cancel, &[Status::Releasing]),
     row(
         Some(Status::Reserving),
         Cause::Retry,
-        &[Status::Booking, Status::Releasing, Status::Exception],
+        &[
+            Status::CreditCheck,
+            Status::Booking,
+            Status::Releasing,
+            Status::Exception,
+        ],
     ),
+    row(
+        Some(Status::Reserving),
+        Cause::CreditAnswered,
+        &[Status::Exception],
+    ),
+    row(
+        Some(Status::CreditCheck),
+        Cause::CreditAnswered,
+        &[Status::Booking, Status::Exception],
+    ),
+    row(Some(Status::CreditCheck), Cause::Alarm, &[Status::Exception]),
+    row(Some(Status::CreditCheck), Cause::Cancel, &[Status::Releasing]),
     row(
         Some(Status::Booking),
         Cause::BookingAnswered,
@@ -289,6 +319,7 @@ pub const TRANSITIONS: &[Transition] = &[
             Status::Cancelled,
             Status::Rejected,
             Status::Pricing,
+            Status::Reserving,
         ],
     ),
     row(Some(Status::Releasing), Cause::CancelAnswered, &[Status::Closed]),
@@ -307,6 +338,7 @@ pub const TRANSITIONS: &[Transition] = &[
             Status::Cancelled,
             Status::Rejected,
             Status::Pricing,
+            Status::Reserving,
         ],
     ),
     row(
@@ -326,6 +358,11 @@ pub const TRANSITIONS: &[Transition] = &[
     ),
     row(
         Some(Status::Exception),
+        Cause::CreditAnswered,
+        &[Status::Reserving, Status::Booking],
+    ),
+    row(
+        Some(Status::Exception),
         Cause::Cancel,
         &[Status::Cancelling, Status::Releasing],
     ),
@@ -335,6 +372,7 @@ pub const TRANSITIONS: &[Transition] = &[
         &[
             Status::Pricing,
             Status::Reserving,
+            Status::CreditCheck,
             Status::Booking,
             Status::Booked,
             Status::Released,
@@ -345,7 +383,11 @@ pub const TRANSITIONS: &[Transition] = &[
             Status::Releasing,
         ],
     ),
-    row(Some(Status::Exception), Cause::Alarm, &[Status::Exception]),
+    row(
+        Some(Status::Exception),
+        Cause::Alarm,
+        &[Status::Exception, Status::Releasing],
+    ),
     row(
         Some(Status::Exception),
         Cause::Correct,
@@ -354,7 +396,7 @@ pub const TRANSITIONS: &[Transition] = &[
     row(
         Some(Status::Exception),
         Cause::Approve,
-        &[Status::Reserving, Status::Exception],
+        &[Status::Reserving, Status::CreditCheck, Status::Exception],
     ),
     row(Some(Status::Exception), Cause::Reassign, &[Status::Exception]),
     row(

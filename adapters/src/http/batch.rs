@@ -4,7 +4,7 @@
 
 use super::exchange::{Received, answer};
 use super::problem::{Problem, in_body};
-use super::refusal::{NOT_OWNER, code, stock_status};
+use super::refusal::{NOT_OWNER, account_status, code, stock_status};
 use super::service::{Call, Service};
 use crate::schema::fields::{Id, List};
 use crate::schema::limits::MAX_BATCH;
@@ -12,6 +12,7 @@ use crate::schema::outbound::{CommandOutcome, CommandResult};
 use crate::schema::{DecodeCode, DecodeError};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
+use lockstep_actors::accounts::command::AccountReply;
 use lockstep_actors::domain::{Message, Reply};
 use lockstep_actors::governance::audit::AuditReply;
 use lockstep_actors::ids::SystemName;
@@ -157,7 +158,9 @@ fn judge(outcome: &Outcome<Reply>) -> (StatusCode, Option<String>) {
             Reply::Item(ItemReply::Refused(refusal)) => unprocessable(code(refusal)),
             Reply::Taxes(TaxReply::Refused(refusal)) => unprocessable(code(refusal)),
             Reply::Rates(RateReply::Refused(refusal)) => unprocessable(code(refusal)),
-            Reply::Stock(_)
+            Reply::Account(AccountReply::Refused(refusal)) => (account_status(refusal), Some(code(refusal))),
+            Reply::Account(_)
+            | Reply::Stock(_)
             | Reply::ListPrice(_)
             | Reply::Contract(_)
             | Reply::Order(_)

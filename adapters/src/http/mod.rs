@@ -22,6 +22,7 @@
 //! # }
 //! ```
 
+mod accounts;
 mod batch;
 mod config;
 mod exchange;

@@ -8,6 +8,7 @@ use super::problem::{CONTENT, ProblemDetails};
 use super::promises::{PromiseAsk, Promises};
 use super::stock::{Availability, StockEventItem};
 use crate::identity::Scope;
+use crate::schema::account::{AccountDocument, AccountSet, AccountView};
 use crate::schema::agreement::{AgreementSet, ItemSet, RatesSet};
 use crate::schema::charge::{TaxesSet, VolumeSet};
 use crate::schema::limits::{MAX_AVAILABILITY_SKUS, MAX_BATCH, MAX_CODE_BYTES, MAX_ID_BYTES, MAX_LEVELS};
@@ -276,6 +277,42 @@ const OPERATIONS: &[Operation] = &[
         answers: SET,
     },
     Operation {
+        path: "/v1/accounts",
+        method: "post",
+        id: "setAccount",
+        summary: "Set on which terms a customer gets credit, as a whole.",
+        scope: Some(Scope::AccountsWrite),
+        body: Some(of::<AccountSet>),
+        answers: SET,
+    },
+    Operation {
+        path: "/v1/accounts",
+        method: "put",
+        id: "putAccount",
+        summary: "The same as POST.",
+        scope: Some(Scope::AccountsWrite),
+        body: Some(of::<AccountSet>),
+        answers: SET,
+    },
+    Operation {
+        path: "/v1/accounts/{customer}",
+        method: "get",
+        id: "showAccount",
+        summary: "What a customer owes and is going to owe, and on which terms.",
+        scope: Some(Scope::AccountsRead),
+        body: None,
+        answers: &[("200", "The account.", Answer::Typed(of::<AccountView>))],
+    },
+    Operation {
+        path: "/v1/account-documents",
+        method: "post",
+        id: "postToAccounts",
+        summary: "Post invoices, payments and credit notes to customers' accounts: one or an array of them, each with its own result.",
+        scope: Some(Scope::AccountsWrite),
+        body: Some(one_or_many::<AccountDocument>),
+        answers: BATCH,
+    },
+    Operation {
         path: "/v1/quotes",
         method: "post",
         id: "quote",
@@ -498,7 +535,8 @@ mod tests {
             let uri = operation
                 .path
                 .replace("{channel}", "web")
-                .replace("{number}", "1");
+                .replace("{number}", "1")
+                .replace("{customer}", "C-1");
             let request = TestRequest::with_uri(&uri).method(Method::TRACE).to_request();
             let refused = call_service(&app, request).await;
             assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED, "{uri}");

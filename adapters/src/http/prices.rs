@@ -4,7 +4,7 @@
 use super::batch::{self, BatchItem, Item};
 use super::exchange::{Received, answer};
 use super::problem::Problem;
-use super::refusal::{price_refusal, quote_refusal};
+use super::refusal::{account_refusal, price_refusal, quote_refusal};
 use super::service::Service;
 use crate::identity::Scope;
 use crate::schema::agreement::ItemSet;
@@ -13,6 +13,7 @@ use crate::schema::price::{PriceSet, QuoteAsk};
 use crate::schema::{Command, DecodeError};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use lockstep_actors::accounts::command::AccountReply;
 use lockstep_actors::domain::Reply;
 use lockstep_actors::ids::SystemName;
 use lockstep_actors::pricing::agreement::AgreementReply;
@@ -73,8 +74,18 @@ pub(super) async fn set_whole<T: Command>(
     service: web::Data<Service>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let call = service.admit(&request, Scope::PricesWrite)?;
-    let whole: T = Received::of(&request, payload, service.timeout).await?.decode()?;
+    set_whole_with::<T>(&request, &service, payload, Scope::PricesWrite).await
+}
+
+/// Sets something as a whole, for whoever has `scope`.
+pub(super) async fn set_whole_with<T: Command>(
+    request: &HttpRequest,
+    service: &Service,
+    payload: web::Payload,
+    scope: Scope,
+) -> Result<HttpResponse, Problem> {
+    let call = service.admit(request, scope)?;
+    let whole: T = Received::of(request, payload, service.timeout).await?.decode()?;
     let message = whole.into_message(&call.caller.system)?;
     let decided = service.ask_once(&call, message).await?;
     let outcome = match decided.reply {
@@ -84,13 +95,14 @@ pub(super) async fn set_whole<T: Command>(
             | Reply::Rates(RateReply::Refused(refusal))
             | Reply::Taxes(TaxReply::Refused(refusal)),
         ) => return Err(price_refusal(&refusal)),
+        Some(Reply::Account(AccountReply::Refused(refusal))) => return Err(account_refusal(&refusal)),
         Some(reply) => Outcome::Done {
             reply,
             repeated: decided.repeated,
         },
         None => Outcome::Repeated,
     };
-    answer(&request, StatusCode::OK, &CommandResult::of(outcome))
+    answer(request, StatusCode::OK, &CommandResult::of(outcome))
 }
 
 /// `POST /v1/quotes`

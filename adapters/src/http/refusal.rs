@@ -2,6 +2,7 @@
 
 use super::problem::Problem;
 use actix_web::http::StatusCode;
+use lockstep_actors::accounts::command::AccountRefusal;
 use lockstep_actors::governance::ownership::RefusedWrite;
 use lockstep_actors::inventory::command::StockRefusal;
 use lockstep_actors::orders::command::OrderRefusal;
@@ -63,6 +64,19 @@ pub(super) fn stock_status(refusal: &StockRefusal) -> StatusCode {
 
 pub(super) fn price_refusal(refusal: &PriceRefusal) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, &code(refusal), refusal)
+}
+
+pub(super) fn account_status(refusal: &AccountRefusal) -> StatusCode {
+    match refusal {
+        AccountRefusal::Conflict { .. } | AccountRefusal::TooOld { .. } => StatusCode::CONFLICT,
+        AccountRefusal::OtherCurrency { .. }
+        | AccountRefusal::Amount { .. }
+        | AccountRefusal::TooManyDocuments => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
+pub(super) fn account_refusal(refusal: &AccountRefusal) -> Problem {
+    Problem::new(account_status(refusal), &code(refusal), refusal)
 }
 
 pub(super) fn quote_refusal(refusal: &QuoteRefusal) -> Problem {

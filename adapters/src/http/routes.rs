@@ -1,7 +1,7 @@
 //! Which path leads where. What stands here is what the OpenAPI document describes; a test compares both.
 
 use super::problem::Problem;
-use super::{levels, operations, orders, prices, promises, stock};
+use super::{accounts, levels, operations, orders, prices, promises, stock};
 use crate::schema::agreement::{AgreementSet, RatesSet};
 use crate::schema::charge::{TaxesSet, VolumeSet};
 use crate::schema::price::ContractSet;
@@ -68,6 +68,13 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
                 .route(web::post().to(prices::set_items))
                 .route(web::put().to(prices::set_items)),
         )
+        .service(
+            resource("/v1/accounts", "POST, PUT")
+                .route(web::post().to(accounts::set))
+                .route(web::put().to(accounts::set)),
+        )
+        .service(resource("/v1/accounts/{customer}", "GET").route(web::get().to(accounts::show)))
+        .service(resource("/v1/account-documents", "POST").route(web::post().to(accounts::post)))
         .service(resource("/v1/quotes", "POST").route(web::post().to(prices::quote)))
         .service(resource("/v1/openapi.json", "GET").route(web::get().to(operations::openapi)))
         .service(

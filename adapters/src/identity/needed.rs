@@ -1,6 +1,7 @@
 //! Which scope a message takes, the same whichever way it came in.
 
 use super::scope::Scope;
+use lockstep_actors::accounts::command::AccountCommand;
 use lockstep_actors::domain::Message;
 use lockstep_actors::inventory::command::StockCommand;
 use lockstep_actors::orders::command::OrderCommand;
@@ -20,6 +21,7 @@ impl Scope {
             Message::ListPrice(_, command) => of_list_price(command),
             Message::Contract(_, command) => of_contract(command),
             Message::Order(_, command) => of_order(command),
+            Message::Account(_, command) => of_account(command),
             // Lockstep's own.
             Message::Audit(..) | Message::Ownership(..) => Self::Admin,
             Message::Agreement(_, AgreementCommand::Show)
@@ -75,6 +77,15 @@ fn of_contract(command: &ContractCommand) -> Scope {
     }
 }
 
+fn of_account(command: &AccountCommand) -> Scope {
+    match command {
+        AccountCommand::Show => Scope::AccountsRead,
+        AccountCommand::Set { .. } | AccountCommand::Post(_) => Scope::AccountsWrite,
+        // Only orders ask this, from within.
+        AccountCommand::Reserve(_) | AccountCommand::Release { .. } => Scope::Admin,
+    }
+}
+
 fn of_order(command: &OrderCommand) -> Scope {
     match command {
         OrderCommand::Show => Scope::OrdersRead,
@@ -92,6 +103,7 @@ fn of_order(command: &OrderCommand) -> Scope {
         // Answers of partners, from within.
         OrderCommand::Priced(_)
         | OrderCommand::StockAnswered(_)
+        | OrderCommand::CreditAnswered(_)
         | OrderCommand::BookingAnswered(_)
         | OrderCommand::CancelAnswered(_) => Scope::Admin,
     }

@@ -20,6 +20,10 @@ pub enum Scope {
     PricesWrite,
     /// Ask for prices.
     PricesRead,
+    /// Set credit terms, and post to customers' accounts.
+    AccountsWrite,
+    /// Read customers' accounts.
+    AccountsRead,
     /// Read metrics.
     MetricsRead,
     /// Everything.
@@ -28,13 +32,15 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::OrdersWrite,
         Self::OrdersRead,
         Self::StockWrite,
         Self::StockRead,
         Self::PricesWrite,
         Self::PricesRead,
+        Self::AccountsWrite,
+        Self::AccountsRead,
         Self::MetricsRead,
         Self::Admin,
     ];
@@ -49,12 +55,14 @@ impl Scope {
             Self::StockRead => "stock:read",
             Self::PricesWrite => "prices:write",
             Self::PricesRead => "prices:read",
+            Self::AccountsWrite => "accounts:write",
+            Self::AccountsRead => "accounts:read",
             Self::MetricsRead => "metrics:read",
             Self::Admin => "admin",
         }
     }
 
-    const fn bit(self) -> u8 {
+    const fn bit(self) -> u16 {
         1 << self as u8
     }
 }
@@ -82,11 +90,11 @@ impl FromStr for Scope {
 
 /// A set of scopes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Scopes(u8);
+pub struct Scopes(u16);
 
 impl Scopes {
     /// Every scope.
-    pub const ALL: Self = Self(u8::MAX);
+    pub const ALL: Self = Self(u16::MAX);
 
     /// Whether the set grants `scope`, which [`Scope::Admin`] does for every one.
     #[must_use]

@@ -1,5 +1,6 @@
 //! The JSON Schemas of all canonical messages, generated from the types that read and write them.
 
+use super::account::{AccountDocument, AccountSet};
 use super::agreement::{AgreementSet, ItemSet, RatesSet};
 use super::charge::{TaxesSet, VolumeSet};
 use super::limits::MAX_ID_BYTES;
@@ -39,6 +40,8 @@ pub fn documents() -> Result<Vec<SchemaDocument>, serde_json::Error> {
         document::<TaxesSet>(),
         document::<VolumeSet>(),
         document::<QuoteAsk>(),
+        document::<AccountSet>(),
+        document::<AccountDocument>(),
         document::<OrderStatusChange>(),
         document::<StockLevelView>(),
         document::<StockResync>(),

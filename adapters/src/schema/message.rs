@@ -1,5 +1,6 @@
 //! The envelope around every canonical message, inbound and outbound.
 
+use super::account::{AccountDocument, AccountSet};
 use super::agreement::{AgreementSet, ItemSet, RatesSet};
 use super::charge::{TaxesSet, VolumeSet};
 use super::error::{DecodeCode, DecodeError};
@@ -71,7 +72,7 @@ pub fn decode(
 
 type Reader = fn(BodyFormat, &[u8], &SystemName) -> Result<Envelope<Distributor>, DecodeError>;
 
-const READERS: [(&str, Reader); 13] = [
+const READERS: [(&str, Reader); 15] = [
     entry::<StockEvent>(),
     entry::<OrderSubmit>(),
     entry::<OrderCancel>(),
@@ -85,6 +86,8 @@ const READERS: [(&str, Reader); 13] = [
     entry::<TaxesSet>(),
     entry::<VolumeSet>(),
     entry::<QuoteAsk>(),
+    entry::<AccountSet>(),
+    entry::<AccountDocument>(),
 ];
 
 const fn entry<B: Command>() -> (&'static str, Reader) {

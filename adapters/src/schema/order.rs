@@ -351,6 +351,8 @@ pub enum Desk {
     Warehouse,
     /// Keeps the systems running.
     Operations,
+    /// Judges what customers may owe.
+    Credit,
 }
 
 impl From<Desk> for OwnerRole {
@@ -361,6 +363,7 @@ impl From<Desk> for OwnerRole {
             Desk::Purchasing => Self::Purchasing,
             Desk::Warehouse => Self::Warehouse,
             Desk::Operations => Self::Operations,
+            Desk::Credit => Self::Credit,
         }
     }
 }
@@ -373,6 +376,7 @@ impl From<OwnerRole> for Desk {
             OwnerRole::Purchasing => Self::Purchasing,
             OwnerRole::Warehouse => Self::Warehouse,
             OwnerRole::Operations => Self::Operations,
+            OwnerRole::Credit => Self::Credit,
         }
     }
 }

@@ -7,6 +7,7 @@ use super::fields::{Amount, Code, CurrencyCode, ExactAmount, Moment, Note, Signe
 use super::message::Body;
 use super::order::{Desk, SourcingPolicy};
 use super::stock::Warehouse;
+use lockstep_actors::accounts::command::{AccountReply, CreditAnswer};
 use lockstep_actors::domain::Reply;
 use lockstep_actors::governance::audit::AuditReply;
 use lockstep_actors::governance::record::RecordReply;
@@ -22,7 +23,7 @@ use lockstep_actors::orders::command::{LineSummary, OrderReply, OrderSummary};
 use lockstep_actors::orders::desk::{Case, DeskNote};
 use lockstep_actors::orders::effects::OrderStatus;
 use lockstep_actors::orders::sourcing::{Restriction, SourcingPlan};
-use lockstep_actors::orders::state::Status;
+use lockstep_actors::orders::state::{CreditStanding, Status};
 use lockstep_actors::pricing::agreement::AgreementReply;
 use lockstep_actors::pricing::bound::PriceFlag;
 use lockstep_actors::pricing::catalogue::ItemReply;
@@ -101,6 +102,8 @@ pub enum OrderStanding {
     Pricing,
     /// Warehouses are asked to hold stock.
     Reserving,
+    /// The customer's account is asked whether it bears it.
+    CreditCheck,
     /// The ERP is asked to book it.
     Booking,
     /// The ERP has it.
@@ -134,6 +137,7 @@ impl From<Status> for OrderStanding {
         match status {
             Status::Pricing => Self::Pricing,
             Status::Reserving => Self::Reserving,
+            Status::CreditCheck => Self::CreditCheck,
             Status::Booking => Self::Booking,
             Status::Booked => Self::Booked,
             Status::Released => Self::Released,
@@ -181,6 +185,9 @@ pub struct OrderView {
     /// Prices of the channel that hold in place of ours, since they are within its tolerance or were approved.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub agreed_prices: Vec<AgreedPriceView>,
+    /// What the customer's account says to it, once asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credit: Option<CreditView>,
     /// The ERP's number for it, once booked.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
@@ -198,6 +205,29 @@ pub struct OrderView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Note>")]
     pub reason: Option<String>,
+}
+
+/// What the customer's account says to an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CreditView {
+    /// It is asked.
+    Asked,
+    /// It bears the order.
+    Granted,
+    /// It bears the order as soon as there is room.
+    Waiting,
+}
+
+impl CreditView {
+    fn of(standing: CreditStanding) -> Option<Self> {
+        match standing {
+            CreditStanding::NotAsked => None,
+            CreditStanding::Asked => Some(Self::Asked),
+            CreditStanding::Granted => Some(Self::Granted),
+            CreditStanding::Waiting => Some(Self::Waiting),
+        }
+    }
 }
 
 /// From which warehouses an order is taken, and why.
@@ -408,6 +438,7 @@ impl OrderView {
             price: summary.quote.map(|quote| (*quote).into()),
             total: summary.total.map(|total| total.amount),
             agreed_prices: summary.agreed.into_iter().map(Into::into).collect(),
+            credit: CreditView::of(summary.credit),
             erp_number: summary.erp_number,
             sourcing: summary.sourcing.map(|plan| (*plan).into()),
             exception: summary.exception.map(|open| ExceptionView {
@@ -863,6 +894,8 @@ pub enum WaterfallKind {
     Floor,
     /// Rounding to the currency's smallest unit.
     Rounding,
+    /// The price that the channel states, in place of ours.
+    StatedPrice,
 }
 
 impl From<StepKind> for WaterfallKind {
@@ -879,6 +912,7 @@ impl From<StepKind> for WaterfallKind {
             StepKind::Ceiling => Self::Ceiling,
             StepKind::Floor => Self::Floor,
             StepKind::Rounding => Self::Rounding,
+            StepKind::StatedPrice => Self::StatedPrice,
         }
     }
 }
@@ -894,8 +928,6 @@ fn trimmed(amount: Decimal) -> Decimal {
 
 impl WaterfallStep {
     /// A step of a line of so many base units.
-    /// The price that the channel states, in place of ours.
-    StatedPrice,
     fn of(step: Step, units: i64) -> Self {
         let unit = each(step.after, units, PLACES, RoundingMode::HalfEven);
         Self {
@@ -912,7 +944,6 @@ impl WaterfallStep {
 
 impl From<PricedLine> for QuotedLine {
     fn from(line: PricedLine) -> Self {
-            StepKind::StatedPrice => Self::StatedPrice,
         Self {
             line: line.line,
             sku: line.sku,
@@ -1143,6 +1174,7 @@ impl CommandResult {
             | Reply::Ownership(RecordReply::Accepted | RecordReply::Record(_)) => Self::default(),
             Reply::Agreement(reply) => Self::of_agreement(reply),
             Reply::Item(reply) => Self::of_item(reply),
+            Reply::Account(reply) => Self::of_account(reply),
             Reply::Rates(RateReply::Accepted | RateReply::Rates(_)) => Self::default(),
             Reply::Taxes(TaxReply::Accepted | TaxReply::Taxes(_)) => Self::default(),
             Reply::Taxes(TaxReply::Stale { known }) => Self::stale(known),
@@ -1230,6 +1262,20 @@ impl CommandResult {
             ItemReply::Accepted | ItemReply::Item(_) => Self::default(),
             ItemReply::Stale { known } => Self::stale(known),
             ItemReply::Refused(refusal) => Self::failed(CommandOutcome::Refused, &refusal),
+        }
+    }
+
+    fn of_account(reply: AccountReply) -> Self {
+        match reply {
+            AccountReply::Accepted
+            | AccountReply::Ignored
+            | AccountReply::Account(_)
+            | AccountReply::Credit(CreditAnswer::Granted) => Self::default(),
+            AccountReply::Stale { known } => Self::stale(known),
+            AccountReply::Credit(CreditAnswer::Waiting(refusal)) => {
+                Self::failed(CommandOutcome::Refused, &refusal)
+            }
+            AccountReply::Refused(refusal) => Self::failed(CommandOutcome::Refused, &refusal),
         }
     }
 

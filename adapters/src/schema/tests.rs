@@ -2,6 +2,8 @@
 
 use super::limits::{MAX_BODY_BYTES, MAX_DEPTH, MAX_LINES};
 use super::*;
+use lockstep_actors::accounts::command::AccountCommand;
+use lockstep_actors::accounts::state::DocumentKind;
 use lockstep_actors::domain::{Distributor, Message};
 use lockstep_actors::ids::{StockId, SystemName, WarehouseCode};
 use lockstep_actors::inventory::command::StockCommand;
@@ -324,6 +326,56 @@ fn orders_and_prices_become_their_commands() {
         };
         assert_eq!(found, command);
     }
+}
+
+#[test]
+fn accounts_and_their_documents_become_their_commands() {
+    let body =
+        json!({ "customer": "C-1", "version": 1, "currency": "EUR", "limit": "50000.00", "grace_days": 5 });
+    let document = |kind: Value| {
+        json!({ "customer": "C-1", "document": "R-1", "currency": "EUR", "amount": "29.50",
+            "dated": "2026-03-01T12:00:00Z", "kind": kind })
+    };
+    for format in FORMATS {
+        let Message::Account(_, AccountCommand::Set { terms, version: 1 }) =
+            decoded(format, &message("lockstep.account.set", &body))
+                .unwrap()
+                .message
+        else {
+            panic!("no terms")
+        };
+        assert_eq!(
+            (terms.limit.to_string().as_str(), terms.grace_days),
+            ("50000.00 EUR", Some(5))
+        );
+        let invoice = json!({ "invoice": { "due": "2026-03-31T00:00:00Z",
+            "order": { "channel": "web", "number": "1" } } });
+        for kind in [
+            invoice,
+            json!({ "payment": {} }),
+            json!({ "credit-note": { "invoice": "R-1" } }),
+        ] {
+            let value = message("lockstep.account.document", &document(kind.clone()));
+            let Message::Account(_, AccountCommand::Post(posted)) = decoded(format, &value).unwrap().message
+            else {
+                panic!("no document")
+            };
+            let is_right = match posted.kind {
+                DocumentKind::Invoice { order, .. } => order.is_some_and(|order| order.as_str() == "web/1"),
+                DocumentKind::Payment { invoice } => invoice.is_none(),
+                DocumentKind::CreditNote { invoice } => invoice.is_some(),
+            };
+            assert!(is_right, "{kind}");
+        }
+    }
+    let slashed =
+        json!({ "invoice": { "due": "2026-03-31T00:00:00Z", "order": { "channel": "a/b", "number": "1" } } });
+    let error = decoded(
+        BodyFormat::Json,
+        &message("lockstep.account.document", &document(slashed)),
+    )
+    .unwrap_err();
+    assert!(error.field.starts_with("body.kind.invoice.order"), "{error:?}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod auth;
 mod batches;
+mod credit;
 mod journey;
 mod malformed;
 mod overload;

@@ -3,6 +3,7 @@
 use lockstep_actors::domain::Distributor;
 use lockstep_actors::ids::SystemName;
 use lockstep_actors::orders::effects::ERP;
+use lockstep_actors::reference::Reference;
 use lockstep_adapters::erp::{CONSUMER, ErpConfig, ErpWorker, LocalErp};
 use lockstep_adapters::http::{HttpConfig, HttpParts, HttpServerHandle, report_erp, start};
 use lockstep_adapters::identity::{KeyFile, KeyRing, Scope, Scopes};
@@ -39,6 +40,7 @@ pub(crate) struct Setup {
     pub(crate) mailbox: usize,
     pub(crate) limits: ShardLimits,
     pub(crate) config: HttpConfig,
+    pub(crate) reference: Reference,
 }
 
 impl Default for Setup {
@@ -46,6 +48,7 @@ impl Default for Setup {
         Self {
             mailbox: 1_024,
             limits: ShardLimits::default(),
+            reference: Reference::default(),
             config: HttpConfig {
                 listen: "127.0.0.1:0".parse().unwrap(),
                 workers: 1,
@@ -71,9 +74,10 @@ impl Rig {
             consumers: vec![CONSUMER.to_owned()],
             ..NodeConfig::default()
         };
-        let node: Node<Distributor> = Node::start(config, opener, Arc::new(SystemClock), Arc::default())
-            .await
-            .unwrap();
+        let node: Node<Distributor> =
+            Node::start(config, opener, Arc::new(SystemClock), Arc::new(setup.reference))
+                .await
+                .unwrap();
         let ingress = node.ingress();
         let worker = ErpWorker::new(LocalErp, ingress.clone(), &ErpConfig::default());
         let (counters, feed) = (

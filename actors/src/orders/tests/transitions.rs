@@ -1,6 +1,8 @@
 //! Every change of status: that each row of the table happens, that nothing else does, and that the book says the same.
 
 use super::*;
+use crate::accounts::state::AccountStatus;
+use crate::orders::credit::CreditRule;
 use crate::orders::transitions::TRANSITIONS;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -15,7 +17,13 @@ fn pull_at_one_order(choices: Vec<u8>) -> World {
     } else {
         ChannelRules::default()
     };
+    let has_credit = fate.next().is_multiple_of(3);
+    let rules = ChannelRules {
+        credit: has_credit.then(CreditRule::default),
+        ..rules
+    };
     let mut world = World::under(fate, rules);
+    world.limit("14.00", AccountStatus::Active);
     let order = key("1");
     let policy = [Policy::ShipComplete, Policy::Partial][usize::from(world.fate.next() % 2)];
     let name = ["A", "A", "A", "UNPRICED"][usize::from(world.fate.next() % 4)];
@@ -40,7 +48,7 @@ fn pull_at_one_order(choices: Vec<u8>) -> World {
 }
 
 fn pull(world: &mut World, order: &OrderKey) {
-    match world.fate.next() % 26 {
+    match world.fate.next() % 28 {
         0..=5 if !world.mail.is_empty() => {
             let place = usize::from(world.fate.next()) % world.mail.len();
             let message = world.mail.remove(place);
@@ -73,6 +81,8 @@ fn pull(world: &mut World, order: &OrderKey) {
             let correction = correct(world.fate.next());
             drop(world.tell(order, correction));
         }
+        26 => world.limit("100.00", AccountStatus::Active),
+        27 => world.limit("1.00", AccountStatus::OnHold),
         24 | 25 => {
             world.speaker = ["desk-anna", "desk-ben"][usize::from(world.fate.next() % 2)];
             drop(world.tell(order, approve()));
@@ -139,17 +149,32 @@ impl World {
 
     fn lose(&mut self, name: &str, warehouse: &str) {
         let id = stock_id(name, warehouse);
-        let sellable = self.stocks.get(&id).and_then(|stock| stock.sellable().positive());
-        if let Some(quantity) = sellable {
-            let command = StockCommand::Adjust {
-                change: Adjustment::Loss,
-                quantity,
-                reason: Reason::new("stolen").unwrap(),
-                document: None,
-            };
-            self.short = true;
-            self.take((id, command).into());
+        let sellable = self.stocks.get(&id).map(|stock| stock.sellable().units());
+        if let Some(units) = sellable.filter(|units| *units > 0) {
+            self.lose_units(name, warehouse, units);
         }
+    }
+
+    pub(super) fn lose_units(&mut self, name: &str, warehouse: &str, units: i64) {
+        let command = StockCommand::Adjust {
+            change: Adjustment::Loss,
+            quantity: quantity(units),
+            reason: Reason::new("stolen").unwrap(),
+            document: None,
+        };
+        self.short = true;
+        self.take((stock_id(name, warehouse), command).into());
+    }
+
+    /// Nobody serves the channel any more.
+    fn serve_nobody(&mut self) {
+        let rules = self.reference.order_rules().clone();
+        let site = || Site {
+            channels: vec!["edi".into()],
+            ..Site::default()
+        };
+        let network = ["W1", "W2"].map(|code| (WarehouseCode::new(code).unwrap(), site()));
+        self.reference = Reference::of(Ownership::standard(), Network(network.into())).checking(rules);
     }
 
     /// Delivers the mail between the order and its stocks alone.
@@ -384,6 +409,70 @@ fn a_line_is_lost(picked: bool, act: Option<OrderCommand>) -> World {
     world
 }
 
+/// Six of A at 2.50 for a customer who may owe 10.00.
+fn held_for_credit() -> (World, OrderKey) {
+    let mut world = World::under(Fate::kind(), super::credit::checked()).stock("A", "W1", 6);
+    world.limit("10.00", AccountStatus::Active);
+    let order = key("1");
+    let wish = request(&[("A", 6)], &["W1"], Policy::ShipComplete);
+    world.tell(&order, OrderCommand::Submit(wish));
+    world.deliver();
+    assert_eq!(world.exception(&order).unwrap().name(), "credit-hold");
+    (world, order)
+}
+
+/// The stock of a credit hold is being given back, and credit is granted meanwhile.
+fn granted_while_giving_back(late: bool, served: bool) -> World {
+    let (mut world, order) = held_for_credit();
+    let day = Duration::from_secs(86_400);
+    while world.status(&order) != Status::Releasing {
+        world.now = world.now.after(day);
+        world.wake(&order);
+    }
+    world.limit("100.00", AccountStatus::Active);
+    let granted = world.mail.pop().unwrap();
+    world.take(granted);
+    if !served {
+        world.serve_nobody();
+    }
+    if late {
+        world.answer_too_late(&order, OrderCommand::Retry);
+    } else {
+        world.deliver();
+    }
+    let status = if served { Status::Booked } else { Status::Exception };
+    assert_eq!(world.status(&order), status);
+    world
+}
+
+/// Credit is granted to who waits without stock, and nobody serves it any more.
+fn granted_in_vain() -> World {
+    let (mut world, order) = held_for_credit();
+    world.settle();
+    assert_eq!(world.reserved(), 0);
+    world.serve_nobody();
+    world.limit("100.00", AccountStatus::Active);
+    world.deliver();
+    assert_eq!(world.exception(&order).unwrap().name(), "not-served");
+    world
+}
+
+/// The stock answers too late, and the account is asked once a person tries again.
+fn reserved_too_late_on_credit() -> World {
+    let mut world = World::under(Fate::kind(), super::credit::checked()).stock("A", "W1", 6);
+    world.limit("100.00", AccountStatus::Active);
+    let order = key("1");
+    let wish = request(&[("A", 6)], &["W1"], Policy::ShipComplete);
+    world.tell(&order, OrderCommand::Submit(wish));
+    while world.status(&order) != Status::Reserving {
+        let message = world.mail.remove(0);
+        world.take(message);
+    }
+    world.answer_too_late(&order, OrderCommand::Retry);
+    assert_eq!(world.status(&order), Status::Booked);
+    world
+}
+
 fn served_by_nobody() -> World {
     let mut world = six_held();
     let order = world.order("1", &[("A", 6)], &["EDI-ONLY"], Policy::ShipComplete);
@@ -413,6 +502,11 @@ fn every_row_of_the_table_happens_and_nothing_else_does() {
         cancelled_while_booking(World::new(Fate::kind())),
         cancelled_while_booking(six_held()),
         reserved_too_late(6),
+        reserved_too_late_on_credit(),
+        granted_in_vain(),
+        granted_while_giving_back(true, true),
+        granted_while_giving_back(false, true),
+        granted_while_giving_back(false, false),
         reserved_too_late(9),
         corrected_too_late(),
         what_was_begun_is_lost(false),
