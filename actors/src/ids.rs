@@ -190,6 +190,18 @@ text_name!(
     Region, "a region", 32
 );
 text_name!(
+    /// A line of an address.
+    AddressText, "a line of an address", 128
+);
+text_name!(
+    /// Who brings goods.
+    CarrierCode, "a carrier code", 32
+);
+text_name!(
+    /// How goods are dangerous, as a UN number or a class.
+    HazardClass, "a hazard class", 16
+);
+text_name!(
     /// A reason in words, for a person.
     Reason, "a reason", 256
 );

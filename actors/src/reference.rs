@@ -335,6 +335,12 @@ impl Reference {
         self.items.get(sku).map(|entry| Arc::clone(&entry.1))
     }
 
+    /// Whether the catalogue says that a SKU is hazardous.
+    #[must_use]
+    pub fn is_hazardous(&self, sku: &Sku) -> bool {
+        self.items.get(sku).is_some_and(|entry| entry.1.hazard.is_some())
+    }
+
     /// An agreement that stands behind contracts.
     #[must_use]
     pub fn agreement(&self, id: &AgreementId) -> Option<Arc<Agreement>> {

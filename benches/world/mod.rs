@@ -12,6 +12,7 @@ use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::inventory::command::{HoldMode, HoldStock, StockCommand};
 use lockstep_actors::money::{Currency, Percent, Price};
 use lockstep_actors::orders::command::{OrderLine, OrderRequest};
+use lockstep_actors::orders::delivery::Delivery;
 use lockstep_actors::orders::sourcing::Sourcing;
 use lockstep_actors::orders::state::Policy;
 use lockstep_actors::pricing::ListPrice;
@@ -232,6 +233,9 @@ pub(crate) fn order(lines: u16) -> OrderRequest {
         priority: Priority::default(),
         customers: Customers::Known,
         price_as_of: None,
+        purchase_order: None,
+        coupons: Vec::new(),
+        delivery: Delivery::default(),
     }
 }
 

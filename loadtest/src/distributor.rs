@@ -10,6 +10,7 @@ use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::inventory::command::{Adjustment, StockCommand};
 use lockstep_actors::money::{Currency, MoneyError, Percent, Price};
 use lockstep_actors::orders::command::{OrderCommand, OrderLine, OrderRequest};
+use lockstep_actors::orders::delivery::Delivery;
 use lockstep_actors::orders::sourcing::Sourcing;
 use lockstep_actors::orders::state::Policy;
 use lockstep_actors::pricing::contract::{Contract, ContractCommand, Customers, DEFAULT_LIST};
@@ -289,6 +290,9 @@ impl Distributor {
             priority: Priority::default(),
             customers: Customers::Known,
             price_as_of: None,
+            purchase_order: None,
+            coupons: Vec::new(),
+            delivery: Delivery::default(),
         };
         Ok((OrderKey::new(channel, &format!("D{number:07}"))?, request))
     }

@@ -19,6 +19,7 @@ use lockstep_actors::inventory::command::{Condition, StockCommand};
 use lockstep_actors::inventory::count::StockCount;
 use lockstep_actors::money::Currency;
 use lockstep_actors::orders::command::{OrderCommand, OrderLine, OrderRequest};
+use lockstep_actors::orders::delivery::Delivery;
 use lockstep_actors::orders::sourcing::Sourcing;
 use lockstep_actors::orders::state::{Policy, Status};
 use lockstep_actors::pricing::contract::{ContractCommand, Customers};
@@ -388,6 +389,9 @@ fn request(sale: &Sale) -> Result<OrderRequest, ReplayError> {
         priority: Priority::default(),
         customers: Customers::Known,
         price_as_of: Some(sale.at),
+        purchase_order: None,
+        coupons: Vec::new(),
+        delivery: Delivery::default(),
     })
 }
 

@@ -5,6 +5,7 @@ use crate::ids::{DocumentId, OrderKey};
 use crate::money::{Currency, Money};
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What someone wants.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,8 +29,28 @@ pub enum AccountCommand {
         /// Up to which of its attempts.
         attempt: u16,
     },
+    /// An order comes in. It is told whether another one of late is like it.
+    Introduce(Introduction),
+    /// An order has come to nothing, and is like no other.
+    Withdraw {
+        /// Which.
+        order: OrderKey,
+    },
     /// Says how things stand. Changes nothing.
     Show,
+}
+
+/// An order that comes in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Introduction {
+    /// Which.
+    pub order: OrderKey,
+    /// Its attempt at pricing.
+    pub attempt: u16,
+    /// What it is about: the same for orders that are alike.
+    pub fingerprint: u64,
+    /// How long an order is remembered as like it, at most [`MAX_WINDOW`](super::state::MAX_WINDOW).
+    pub window: Duration,
 }
 
 /// An order that wants to be booked on credit.

@@ -3,14 +3,16 @@
 use super::CustomerAccount;
 use super::command::{
     AccountCommand, AccountRefusal, AccountReply, CreditAnswer, CreditGround, CreditRefusal, CreditRequest,
+    Introduction,
 };
 use super::event::AccountEvent;
 use super::state::{
-    AccountState, CreditTerms, Document, MAX_AMOUNT, MAX_AMOUNT_SCALE, MAX_DOCUMENTS, OpenOrder, OrderCredit,
+    AccountState, CreditTerms, Document, MAX_AMOUNT, MAX_AMOUNT_SCALE, MAX_DOCUMENTS, MAX_WINDOW, OpenOrder,
+    OrderCredit,
 };
 use crate::ids::OrderKey;
 use crate::money::{Currency, Money};
-use crate::orders::command::{CreditAnswered, OrderCommand};
+use crate::orders::command::{CreditAnswered, IntroductionAnswered, OrderCommand};
 use lockstep_runtime::entity::Decision;
 use lockstep_runtime::time::Timestamp;
 use rust_decimal::Decimal;
@@ -23,6 +25,8 @@ pub(super) fn decide(state: &AccountState, command: &AccountCommand, now: Timest
         AccountCommand::Post(document) => post(state, document, now),
         AccountCommand::Reserve(request) => reserve(state, request, now),
         AccountCommand::Release { order, attempt } => release(state, order, *attempt, now),
+        AccountCommand::Introduce(introduction) => introduce(state, introduction, now),
+        AccountCommand::Withdraw { order } => withdraw(state, order),
         AccountCommand::Show => Decision::answer(AccountReply::Account(Box::new(state.summary(now)))),
     }
 }
@@ -152,6 +156,36 @@ fn release(state: &AccountState, order: &OrderKey, attempt: u16, now: Timestamp)
     }
     let event = AccountEvent::Released { order: order.clone() };
     grant_who_waits(state, Decision::event(event, AccountReply::Accepted), now)
+}
+
+fn introduce(state: &AccountState, introduction: &Introduction, now: Timestamp) -> AccountDecision {
+    let Introduction {
+        order,
+        attempt,
+        fingerprint,
+        window,
+    } = introduction;
+    let window = i64::try_from((*window).min(MAX_WINDOW).as_millis()).unwrap_or(i64::MAX);
+    let since = Timestamp::from_millis(now.as_millis().saturating_sub(window));
+    let answered = IntroductionAnswered {
+        attempt: *attempt,
+        alike: state.alike(order, *fingerprint, since).cloned(),
+    };
+    let event = AccountEvent::Introduced {
+        order: order.clone(),
+        fingerprint: *fingerprint,
+        at: now,
+    };
+    Decision::event(event, AccountReply::Accepted)
+        .send((order.clone(), OrderCommand::IntroductionAnswered(answered)))
+}
+
+fn withdraw(state: &AccountState, order: &OrderKey) -> AccountDecision {
+    if !state.is_introduced(order) {
+        return Decision::answer(AccountReply::Ignored);
+    }
+    let event = AccountEvent::Withdrawn { order: order.clone() };
+    Decision::event(event, AccountReply::Accepted)
 }
 
 /// Grants what is possible after the decision's events to those who wait, the one that has waited longest first.

@@ -43,6 +43,20 @@ pub enum AccountEvent {
         /// Which.
         order: OrderKey,
     },
+    /// An order has come in.
+    Introduced {
+        /// Which.
+        order: OrderKey,
+        /// What it is about.
+        fingerprint: u64,
+        /// When.
+        at: Timestamp,
+    },
+    /// An order has come to nothing.
+    Withdrawn {
+        /// Which.
+        order: OrderKey,
+    },
     /// Settled documents that are older than this are no longer told apart.
     Forgotten {
         /// Than what.

@@ -18,6 +18,10 @@ use std::time::Duration;
 pub const MAX_DOCUMENTS: usize = 10_000;
 /// How many orders of a customer may be open, those that wait included.
 pub const MAX_OPEN_ORDERS: usize = 10_000;
+/// How many orders an account remembers to find like ones; the oldest go first.
+pub const MAX_INTRODUCED: usize = 10_000;
+/// How long it remembers them at most.
+pub const MAX_WINDOW: Duration = Duration::from_secs(90 * 86_400);
 /// The largest amount: 10^12.
 pub const MAX_AMOUNT: Decimal = LIMIT;
 /// The most decimals of an amount.
@@ -161,6 +165,9 @@ pub struct AccountState {
     /// The sum of what the orders add.
     reserved: Decimal,
     forgotten_before: Option<Timestamp>,
+    /// Orders of late: when each came in, and what it is about.
+    #[serde(default)]
+    introduced: BTreeMap<OrderKey, (Timestamp, u64)>,
 }
 
 impl AccountState {
@@ -170,6 +177,17 @@ impl AccountState {
 
     pub(super) fn currency(&self) -> Option<Currency> {
         self.currency
+    }
+
+    /// The earliest order since then, but this one, that is about the same.
+    pub(super) fn alike(&self, order: &OrderKey, fingerprint: u64, since: Timestamp) -> Option<&OrderKey> {
+        let others = self.introduced.iter().filter(|(key, _)| *key != order);
+        let alike = others.filter(|(_, (at, about))| *about == fingerprint && *at > since);
+        alike.min_by_key(|(key, (at, _))| (*at, *key)).map(|(key, _)| key)
+    }
+
+    pub(super) fn is_introduced(&self, order: &OrderKey) -> bool {
+        self.introduced.contains_key(order)
     }
 
     pub(super) fn order(&self, order: &OrderKey) -> Option<&OpenOrder> {
@@ -369,6 +387,12 @@ impl AccountState {
                     self.reserved -= order.counts();
                 }
             }
+            AccountEvent::Introduced {
+                order,
+                fingerprint,
+                at,
+            } => self.introduce(order, *fingerprint, *at),
+            AccountEvent::Withdrawn { order } => drop(self.introduced.remove(order)),
             AccountEvent::Forgotten { before } => self.forget(*before),
         }
     }
@@ -383,6 +407,22 @@ impl AccountState {
         };
         self.reserved += open.counts() - before.as_ref().map_or(Decimal::ZERO, OpenOrder::counts);
         self.orders.insert(order.clone(), open);
+    }
+
+    fn introduce(&mut self, order: &OrderKey, fingerprint: u64, at: Timestamp) {
+        let first = self.introduced.get(order).map_or(at, |(first, _)| *first);
+        self.introduced
+            .retain(|_, (came, _)| at.since(*came) <= MAX_WINDOW);
+        if self.introduced.len() >= MAX_INTRODUCED {
+            let oldest = self
+                .introduced
+                .iter()
+                .min_by_key(|(key, (came, _))| (*came, *key));
+            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
+                self.introduced.remove(&oldest);
+            }
+        }
+        self.introduced.insert(order.clone(), (first, fingerprint));
     }
 
     fn post(&mut self, document: &Document) {

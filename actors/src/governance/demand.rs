@@ -370,7 +370,10 @@ fn of_account(command: &AccountCommand) -> Demand<'_> {
         AccountCommand::Show => Demand::Nothing,
         AccountCommand::Set { .. } => Demand::write(Attribute::AccountTerms, UPSERT),
         AccountCommand::Post(_) => Demand::write(Attribute::AccountDocument, CREATE),
-        AccountCommand::Reserve(_) | AccountCommand::Release { .. } => Demand::Inside {
+        AccountCommand::Reserve(_)
+        | AccountCommand::Release { .. }
+        | AccountCommand::Introduce(_)
+        | AccountCommand::Withdraw { .. } => Demand::Inside {
             attribute: Attribute::AccountTerms,
         },
     }
@@ -385,6 +388,7 @@ fn of_order<'a>(order: &'a OrderKey, command: &OrderCommand) -> Demand<'a> {
         | OrderCommand::Correct(_)
         | OrderCommand::Reassign { .. }
         | OrderCommand::Approve { .. }
+        | OrderCommand::Dismiss { .. }
         | OrderCommand::Reject { .. } => Demand::about(Attribute::OrderException, APPROVE, order),
         OrderCommand::ReleaseToWarehouse | OrderCommand::ConfirmPick | OrderCommand::Ship { .. } => {
             Demand::about(Attribute::OrderFulfilment, UPDATE, order)
@@ -393,10 +397,11 @@ fn of_order<'a>(order: &'a OrderKey, command: &OrderCommand) -> Demand<'a> {
         OrderCommand::BookingAnswered(_) | OrderCommand::CancelAnswered(_) => {
             Demand::about(Attribute::OrderBookingStatus, UPDATE, order)
         }
-        OrderCommand::Priced(_) | OrderCommand::StockAnswered(_) | OrderCommand::CreditAnswered(_) => {
-            Demand::Inside {
-                attribute: Attribute::OrderRequest,
-            }
-        }
+        OrderCommand::Priced(_)
+        | OrderCommand::StockAnswered(_)
+        | OrderCommand::IntroductionAnswered(_)
+        | OrderCommand::CreditAnswered(_) => Demand::Inside {
+            attribute: Attribute::OrderRequest,
+        },
     }
 }

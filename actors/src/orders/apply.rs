@@ -4,7 +4,7 @@ use super::command::OrderRequest;
 use super::desk::{Case, MAX_NOTES};
 use super::event::OrderEvent;
 use super::state::{
-    Afterwards, Allocation, AllocationStanding, Credit, Erp, Exception, OrderState, Placed, Status,
+    Afterwards, Allocation, AllocationStanding, Credit, Erp, Exception, Likeness, OrderState, Placed, Status,
 };
 use crate::ids::Reason;
 
@@ -16,7 +16,7 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
     } = event
     {
         state.placed = Some(Box::new(Placed {
-            request: request.clone(),
+            request: (**request).clone(),
             correlation: correlation.clone(),
             received_at: *at,
             status: Status::Pricing,
@@ -30,6 +30,8 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
             sourcing: None,
             allocations: Vec::new(),
             erp: Erp::default(),
+            likeness: Likeness::default(),
+            contested: None,
             credit: Credit::default(),
             keep_stock_until: None,
             tries: 0,
@@ -51,7 +53,10 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
 pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
     match event {
         OrderEvent::Placed { .. } => {}
-        OrderEvent::PricingBegun { attempt } => placed.pricing_attempt = *attempt,
+        OrderEvent::PricingBegun { attempt } => {
+            placed.pricing_attempt = *attempt;
+            placed.likeness = Likeness::NotAsked;
+        }
         OrderEvent::Priced { quote } => {
             placed.quote = Some(quote.clone());
             placed.passed.clear();
@@ -89,6 +94,9 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
         }
         OrderEvent::ErpMoved { erp } => placed.erp = erp.clone(),
         OrderEvent::CreditMoved { credit } => placed.credit = *credit,
+        OrderEvent::Introduced { likeness } => placed.likeness.clone_from(likeness),
+        OrderEvent::Contested { contested } => placed.contested = Some(contested.clone()),
+        OrderEvent::ContestSettled => placed.contested = None,
         OrderEvent::StockKept { until } => placed.keep_stock_until = *until,
         OrderEvent::Waiting { until, tries } => {
             placed.alarm = *until;
@@ -151,6 +159,7 @@ fn correct(placed: &mut Placed, request: &OrderRequest) {
     placed.quote = None;
     placed.passed.clear();
     placed.approved_by.clear();
+    placed.contested = None;
     placed.afterwards = None;
     placed.allocations.clear();
 }

@@ -2,6 +2,9 @@
 //!
 //! | check | passes | else |
 //! |---|---|---|
+//! | likely duplicate | no order of the customer within the channel's window has the same purchase order and goods | `likely-duplicate` |
+//! | delivery | the address has what the channel asks for, the carrier may bring it, hazardous goods may go there | `undeliverable` |
+//! | packs | each line is a multiple of what its goods are packed in, where the channel holds to that | `pack-multiple` |
 //! | price | a line without a price of its channel, or with ours; within the tolerance the channel's price holds | `price-differs` |
 //! | least amount | the order's total is not below it | `below-minimum` |
 //! | credit | the customer's account bears it; once stock is held, see [`super::credit`] | `credit-hold` |
@@ -12,15 +15,19 @@
 //! - the price that holds for a line is ours, or the channel's because it is within the tolerance or was approved; the
 //!   contract reckons the whole order at it, with the step from ours to it, so that discount, tax and total follow from it.
 
-use super::command::OrderRefusal;
+use super::command::{OrderLine, OrderRefusal, OrderRequest};
 use super::credit::{CreditRule, go_on_from_hold};
+use super::delivery::DeliveryRules;
+use super::duplicate::is_being_introduced;
 use super::event::OrderEvent;
 use super::flow::Flow;
 use super::reserve::begin_reserving;
-use super::state::{Exception, Placed, Status};
+use super::state::{Exception, Likeness, Placed, Status};
 use crate::money::{Currency, Money, Percent, Price, RoundingMode};
 use crate::pricing::exact::{PLACES, each};
 use crate::pricing::resolve::PricedLine;
+use crate::quantity::PositiveQuantity;
+use crate::reference::Reference;
 use compact_str::CompactString;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -42,6 +49,25 @@ pub struct ChannelRules {
     pub approve_alone_up_to: BTreeMap<Currency, Price>,
     /// Whether the customer's account has to bear an order. Not, where nothing is said.
     pub credit: Option<CreditRule>,
+    /// Within how many hours a like order is looked for. Not at all, where nothing is said.
+    pub duplicate_window_hours: Option<u16>,
+    /// What becomes of lines that are no multiple of what their goods are packed in.
+    pub pack_multiples: PackRule,
+    /// How orders may be delivered.
+    pub delivery: DeliveryRules,
+}
+
+/// What becomes of a line that is no multiple of what its goods are packed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PackRule {
+    /// Nothing: packs are opened.
+    #[default]
+    Ignore,
+    /// A person is asked.
+    Hold,
+    /// The order is refused when it comes in.
+    Refuse,
 }
 
 /// How far a channel's price may be from ours: within both bounds.
@@ -66,6 +92,9 @@ impl OrderRules {
             minimum_amount: BTreeMap::new(),
             approve_alone_up_to: BTreeMap::new(),
             credit: None,
+            duplicate_window_hours: None,
+            pack_multiples: PackRule::Ignore,
+            delivery: DeliveryRules::NONE,
         };
         self.0.get(channel).unwrap_or(&DEFAULT)
     }
@@ -81,6 +110,10 @@ pub enum Check {
     Minimum,
     /// What the customer's account has no room for.
     Credit,
+    /// A like order of the customer.
+    Duplicate,
+    /// Lines that are no multiple of what their goods are packed in.
+    Pack,
 }
 
 /// A line of which the channel states another price than ours, and which is reckoned at that.
@@ -134,18 +167,93 @@ fn stated(placed: &Placed) -> impl Iterator<Item = StatedPrice> {
 
 /// Checks what has not been approved, then reserves.
 pub(super) fn check_and_go_on(flow: &mut Flow<'_>) {
-    let rules = flow.rules();
-    if !flow.placed.passed.contains(&Check::Price)
-        && let Some(exception) = price_exception(&flow.placed, rules.price_tolerance)
-    {
-        return flow.raise(exception, Status::Pricing);
+    if is_being_introduced(flow) {
+        return;
     }
-    if !flow.placed.passed.contains(&Check::Minimum)
-        && let Some(exception) = below_minimum(&flow.placed, rules)
-    {
-        return flow.raise(exception, Status::Pricing);
+    match failed(flow) {
+        Some(exception) => flow.raise(exception, Status::Pricing),
+        None => begin_reserving(flow),
     }
-    begin_reserving(flow);
+}
+
+/// What an order fails, if anything.
+type EntryCheck = fn(&Placed, &ChannelRules, &Reference) -> Option<Exception>;
+
+/// The first check that the order fails and that nobody has approved.
+fn failed(flow: &Flow<'_>) -> Option<Exception> {
+    let (placed, rules) = (&flow.placed, flow.rules());
+    let checks: [EntryCheck; 5] = [
+        likely_duplicate,
+        undeliverable,
+        no_pack_multiple,
+        |placed, rules, _| price_exception(placed, rules.price_tolerance),
+        |placed, rules, _| below_minimum(placed, rules),
+    ];
+    let is_approved = |exception: &Exception| {
+        let check = exception.approvable();
+        check.is_some_and(|check| placed.passed.contains(&check))
+    };
+    let mut found = checks
+        .into_iter()
+        .filter_map(|check| check(placed, rules, flow.reference));
+    found.find(|exception| !is_approved(exception))
+}
+
+fn likely_duplicate(placed: &Placed, _: &ChannelRules, _: &Reference) -> Option<Exception> {
+    match &placed.likeness {
+        Likeness::Like(of) => Some(Exception::LikelyDuplicate { of: of.clone() }),
+        Likeness::NotAsked | Likeness::Asked | Likeness::Unlike => None,
+    }
+}
+
+fn undeliverable(placed: &Placed, rules: &ChannelRules, reference: &Reference) -> Option<Exception> {
+    let fault = rules
+        .delivery
+        .fault(&placed.request, |sku| reference.is_hazardous(sku));
+    fault.map(Exception::Undeliverable)
+}
+
+fn no_pack_multiple(placed: &Placed, rules: &ChannelRules, reference: &Reference) -> Option<Exception> {
+    if rules.pack_multiples == PackRule::Ignore {
+        return None;
+    }
+    let mut odd = odd_lines(&placed.request, reference);
+    let (line, pack) = odd.next()?;
+    Some(Exception::PackMultiple {
+        line: line.line,
+        lines: u16::try_from(odd.count()).unwrap_or(u16::MAX).saturating_add(1),
+        pack,
+    })
+}
+
+/// The lines that are no multiple of what their goods are packed in.
+fn odd_lines<'a>(
+    request: &'a OrderRequest,
+    reference: &'a Reference,
+) -> impl Iterator<Item = (&'a OrderLine, PositiveQuantity)> {
+    request.lines.iter().filter_map(move |line| {
+        let pack = reference.item(&line.sku)?.pack?;
+        (line.quantity.units() % pack.units() != 0).then_some((line, pack))
+    })
+}
+
+/// Whether an order may come in at all.
+pub(super) fn check_packs(
+    request: &OrderRequest,
+    channel: &str,
+    reference: &Reference,
+) -> Result<(), OrderRefusal> {
+    if reference.order_rules().of(channel).pack_multiples != PackRule::Refuse {
+        return Ok(());
+    }
+    match odd_lines(request, reference).next() {
+        None => Ok(()),
+        Some((line, pack)) => Err(OrderRefusal::PackMultiple {
+            line: line.line,
+            sku: line.sku.clone(),
+            pack,
+        }),
+    }
 }
 
 fn price_exception(placed: &Placed, tolerance: PriceTolerance) -> Option<Exception> {
@@ -194,7 +302,7 @@ pub(super) fn approve(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
     });
     match check {
         _ if !alone && !is_second => flow.become_status(Status::Exception),
-        Check::Price | Check::Minimum => check_and_go_on(flow),
+        Check::Price | Check::Minimum | Check::Duplicate | Check::Pack => check_and_go_on(flow),
         Check::Credit => go_on_from_hold(flow),
     }
     Ok(())
@@ -224,7 +332,11 @@ impl Exception {
             Self::PriceDiffers { .. } => Some(Check::Price),
             Self::BelowMinimum { .. } => Some(Check::Minimum),
             Self::CreditHold(_) => Some(Check::Credit),
-            Self::NoPrice(_)
+            Self::LikelyDuplicate { .. } => Some(Check::Duplicate),
+            Self::PackMultiple { .. } => Some(Check::Pack),
+            Self::Duplicate
+            | Self::Undeliverable(_)
+            | Self::NoPrice(_)
             | Self::Shortage { .. }
             | Self::Withdrawn { .. }
             | Self::NotServed { .. }

@@ -1,11 +1,13 @@
 //! What someone may want of an order, what its partners answer it, and what it answers.
 
 use super::checks::StatedPrice;
+use super::delivery::Delivery;
 use super::desk::{Case, DeskNote, OwnerRole};
+use super::duplicate::Contested;
 use super::sourcing::{Sourcing, SourcingPlan};
 use super::state::{CreditStanding, Exception, Policy, Status};
 use crate::accounts::command::CreditAnswer;
-use crate::ids::{CustomerId, DocumentId, Reason, Region, Sku, WarehouseCode};
+use crate::ids::{CouponCode, CustomerId, DocumentId, OrderKey, Reason, Region, Sku, WarehouseCode};
 use crate::inventory::backorder::Priority;
 use crate::inventory::command::StockRefusal;
 use crate::money::{Currency, Money, Price};
@@ -23,6 +25,8 @@ pub enum OrderCommand {
     Submit(Box<OrderRequest>),
     /// The contract's answer.
     Priced(Priced),
+    /// The customer's account's answer: whether it knows a like order.
+    IntroductionAnswered(IntroductionAnswered),
     /// The stock's answer.
     StockAnswered(StockAnswered),
     /// The customer's account's answer.
@@ -63,6 +67,11 @@ pub enum OrderCommand {
         /// Whose it is.
         to: OwnerRole,
     },
+    /// What came under its number with another content means nothing.
+    Dismiss {
+        /// Why.
+        reason: Reason,
+    },
     /// Give up what raised the exception.
     Reject {
         /// Why.
@@ -95,6 +104,15 @@ pub struct OrderRequest {
     pub customers: Customers,
     /// Priced as of when; none for the moment of pricing.
     pub price_as_of: Option<Timestamp>,
+    /// The customer's own number for it.
+    #[serde(default)]
+    pub purchase_order: Option<DocumentId>,
+    /// The coupons that the customer shows, at most [`MAX_COUPONS`](crate::pricing::contract::MAX_COUPONS).
+    #[serde(default)]
+    pub coupons: Vec<CouponCode>,
+    /// Where it goes to, and who brings it.
+    #[serde(default)]
+    pub delivery: Delivery,
 }
 
 /// What is to be another way about an order; what is absent stays.
@@ -110,6 +128,8 @@ pub struct Correction {
     pub policy: Option<Policy>,
     /// Who is served first of those who wait for goods.
     pub priority: Option<Priority>,
+    /// Where it goes to, and who brings it.
+    pub delivery: Option<Delivery>,
 }
 
 /// A line of an order.
@@ -150,6 +170,15 @@ pub struct CreditAnswered {
     pub attempt: u16,
     /// The answer.
     pub answer: CreditAnswer,
+}
+
+/// An account's answer to an order: whether it knows a like one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntroductionAnswered {
+    /// The attempt at pricing that was asked for.
+    pub attempt: u16,
+    /// The earliest order within the window that is like it.
+    pub alike: Option<OrderKey>,
 }
 
 /// A stock's answer to an order.
@@ -302,6 +331,8 @@ pub struct OrderSummary {
     pub sourcing: Option<Box<SourcingPlan>>,
     /// What a person must settle.
     pub exception: Option<OpenCase>,
+    /// Another content that came under its number, for a person to look at.
+    pub contested: Option<Contested>,
     /// What people did about exceptions, the newest last.
     pub notes: Vec<DeskNote>,
     /// Why it was cancelled or rejected.
@@ -351,7 +382,7 @@ pub enum OrderRefusal {
     UnknownOrder,
     /// The same key, another content.
     #[error(
-        "this order number stands for an order with another content; use a new number or change the order"
+        "this order number stands for an order with another content, which stays as it is; a person will look at both"
     )]
     Conflict,
     /// Too many lines or none.
@@ -384,6 +415,22 @@ pub enum OrderRefusal {
         /// Where it stands.
         status: Status,
     },
+    /// A line that is no multiple of what its goods are packed in.
+    #[error("line {line}: {sku} is sold in multiples of {pack}")]
+    PackMultiple {
+        /// Which.
+        line: u16,
+        /// What.
+        sku: Sku,
+        /// What it should be a multiple of.
+        pack: PositiveQuantity,
+    },
+    /// Too many coupons.
+    #[error("at most {} coupons at once", crate::pricing::contract::MAX_COUPONS)]
+    TooManyCoupons,
+    /// No other content has come under its number.
+    #[error("no other content has come under this number")]
+    NothingToDismiss,
     /// It is not the kind of exception that is approved.
     #[error("this exception cannot be approved; retry, correct or reject it")]
     NotApprovable,

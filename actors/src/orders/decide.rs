@@ -5,10 +5,11 @@ use super::apply::apply;
 use super::book::{
     ask_to_cancel, begin_booking, begin_ending, booking_answered, cancel_answered, look_again,
 };
-use super::checks::approve;
+use super::checks::{approve, check_and_go_on, check_packs};
 use super::command::{OrderCommand, OrderRefusal, OrderReply, OrderRequest, ShipLine};
 use super::credit::{ask_for_credit, credit_answered, give_stock_back, go_on_from_hold};
 use super::desk::{DeskAct, correct, escalate, note, reassign};
+use super::duplicate::{contest, dismiss, introduce, introduction_answered};
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow, MAX_TRIES};
 use super::price::{ask_for_price, begin_pricing, pricing_answered};
@@ -17,13 +18,14 @@ use super::reserve::{
 };
 use super::ship::{begin_shipping, resume_shipping};
 use super::state::{
-    Afterwards, Allocation, AllocationStanding, Exception, MAX_LINES, MAX_WAREHOUSES, OrderState, Placed,
-    Status,
+    Afterwards, Allocation, AllocationStanding, Exception, Likeness, MAX_LINES, MAX_WAREHOUSES, OrderState,
+    Placed, Status,
 };
 use super::transitions::Cause;
 use crate::domain::Distributor;
 use crate::ids::{DocumentId, OrderKey, Reason};
 use crate::inventory::command::StockCommand;
+use crate::pricing::contract::MAX_COUPONS;
 use crate::pricing::resolve::MAX_LINE_QUANTITY;
 use crate::quantity::Quantity;
 use lockstep_runtime::entity::{Context, Decision, Entity};
@@ -40,11 +42,12 @@ pub(super) fn decide(
     match (command, state.placed()) {
         (OrderCommand::Submit(request), None) => submit(order, request, context),
         (OrderCommand::Submit(request), Some(placed)) if *placed.submitted() == **request => standing(placed),
-        (OrderCommand::Submit(_), Some(_)) => refuse(OrderRefusal::Conflict),
+        (OrderCommand::Submit(request), Some(placed)) => contest(placed, request, context),
         (_, None) => refuse(OrderRefusal::UnknownOrder),
         (OrderCommand::Show, Some(placed)) => Decision::answer(OrderReply::Order(Box::new(placed.summary()))),
         (
             OrderCommand::Priced(_)
+            | OrderCommand::IntroductionAnswered(_)
             | OrderCommand::StockAnswered(_)
             | OrderCommand::CreditAnswered(_)
             | OrderCommand::BookingAnswered(_)
@@ -61,6 +64,7 @@ pub(super) fn decide(
             | OrderCommand::Correct(_)
             | OrderCommand::Reassign { .. }
             | OrderCommand::Approve { .. }
+            | OrderCommand::Dismiss { .. }
             | OrderCommand::Reject { .. },
             Some(placed),
         ) => wanted(begin(order, placed, command, context), command),
@@ -94,6 +98,11 @@ fn answered(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
         OrderCommand::Priced(priced) => pricing_answered(&mut flow, priced),
         OrderCommand::StockAnswered(answered) => stock_answered(&mut flow, answered),
         OrderCommand::CreditAnswered(answered) => credit_answered(&mut flow, answered),
+        OrderCommand::IntroductionAnswered(answered) => {
+            if introduction_answered(&mut flow, answered) {
+                check_and_go_on(&mut flow);
+            }
+        }
         OrderCommand::BookingAnswered(answered) => booking_answered(&mut flow, answered),
         OrderCommand::CancelAnswered(answered) => cancel_answered(&mut flow, answered),
         OrderCommand::Submit(_)
@@ -106,6 +115,7 @@ fn answered(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
         | OrderCommand::Correct(_)
         | OrderCommand::Reassign { .. }
         | OrderCommand::Approve { .. }
+        | OrderCommand::Dismiss { .. }
         | OrderCommand::Reject { .. }
         | OrderCommand::Show => {}
     }
@@ -133,8 +143,10 @@ fn wanted(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
         OrderCommand::Correct(correction) => correct(&mut flow, correction),
         OrderCommand::Reassign { to } => reassign(&mut flow, *to),
         OrderCommand::Approve { .. } => approve(&mut flow),
+        OrderCommand::Dismiss { reason } => dismiss(&mut flow, reason),
         OrderCommand::Submit(_)
         | OrderCommand::Priced(_)
+        | OrderCommand::IntroductionAnswered(_)
         | OrderCommand::StockAnswered(_)
         | OrderCommand::CreditAnswered(_)
         | OrderCommand::BookingAnswered(_)
@@ -148,11 +160,12 @@ fn wanted(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
 }
 
 fn submit(order: &OrderKey, request: &OrderRequest, context: &Context<'_, Distributor>) -> OrderDecision {
-    if let Err(refusal) = check(request) {
+    let checked = check(request).and_then(|()| check_packs(request, order.channel(), context.reference));
+    if let Err(refusal) = checked {
         return refuse(refusal);
     }
     let event = OrderEvent::Placed {
-        request: request.clone(),
+        request: Box::new(request.clone()),
         correlation: context.provenance.correlation.clone(),
         at: context.now,
     };
@@ -183,6 +196,9 @@ pub(super) fn check(request: &OrderRequest) -> Result<(), OrderRefusal> {
     }
     let distinct: BTreeSet<_> = request.warehouses.iter().collect();
     let warehouses = request.warehouses.len();
+    if request.coupons.len() > MAX_COUPONS {
+        return Err(OrderRefusal::TooManyCoupons);
+    }
     if warehouses == 0 || warehouses > MAX_WAREHOUSES || distinct.len() != warehouses {
         return Err(OrderRefusal::Warehouses);
     }
@@ -419,6 +435,7 @@ fn ask_again(flow: &mut Flow<'_>) {
     }
     flow.wait_try(ANSWER_WITHIN, tries);
     match status {
+        Status::Pricing if flow.placed.likeness == Likeness::Asked => introduce(flow),
         Status::Pricing => ask_for_price(flow),
         Status::CreditCheck => ask_for_credit(flow),
         Status::Reserving

@@ -75,9 +75,13 @@ impl Exception {
             Self::NoPrice(_) | Self::PriceDiffers { .. } => OwnerRole::Pricing,
             Self::Shortage { .. } | Self::Withdrawn { .. } => OwnerRole::Purchasing,
             Self::CreditHold(_) => OwnerRole::Credit,
-            Self::BookingRejected(_) | Self::NotServed { .. } | Self::BelowMinimum { .. } => {
-                OwnerRole::CustomerService
-            }
+            Self::BookingRejected(_)
+            | Self::NotServed { .. }
+            | Self::BelowMinimum { .. }
+            | Self::Duplicate
+            | Self::LikelyDuplicate { .. }
+            | Self::Undeliverable(_)
+            | Self::PackMultiple { .. } => OwnerRole::CustomerService,
             Self::NotShippable { .. } => OwnerRole::Warehouse,
             Self::NoAnswer(_) | Self::BookingFailed(_) | Self::BookingUnknown(_) | Self::CancelUnknown(_) => {
                 OwnerRole::Operations
@@ -94,6 +98,10 @@ impl Exception {
             | Self::PriceDiffers { .. }
             | Self::BelowMinimum { .. }
             | Self::CreditHold(_)
+            | Self::Duplicate
+            | Self::LikelyDuplicate { .. }
+            | Self::Undeliverable(_)
+            | Self::PackMultiple { .. }
             | Self::BookingRejected(_)
             | Self::NotServed { .. } => HOUR.saturating_mul(4),
             Self::NotShippable { .. } => HOUR.saturating_mul(2),
@@ -116,6 +124,14 @@ impl Exception {
             }
             Self::CreditHold(_) => {
                 "wait: a payment or a higher limit lets it go on by itself; or approve it; or reject"
+            }
+            Self::Duplicate => {
+                "dismiss it; or correct the order; or cancel it and let it be sent under a new number"
+            }
+            Self::LikelyDuplicate { .. } => "approve it, if it is wanted twice; or reject it",
+            Self::Undeliverable(_) => "correct address, carrier or lines; or reject",
+            Self::PackMultiple { .. } => {
+                "correct it to whole packs; or approve that packs are opened; or reject"
             }
             Self::NotServed { .. } => "correct it to warehouses that serve the channel and region; or reject",
             Self::PriceDiffers { .. } => {
@@ -191,6 +207,11 @@ pub enum DeskAct {
         /// Whose.
         to: OwnerRole,
     },
+    /// What came under the order's number with another content means nothing.
+    Dismiss {
+        /// Why.
+        reason: Reason,
+    },
     /// Nobody settled it in time.
     Escalate,
 }
@@ -215,6 +236,8 @@ impl DeskAct {
             OrderCommand::Reassign { to } => Some(Self::Reassign { to: *to }),
             OrderCommand::Submit(_)
             | OrderCommand::Priced(_)
+            | OrderCommand::IntroductionAnswered(_)
+            | OrderCommand::Dismiss { .. }
             | OrderCommand::StockAnswered(_)
             | OrderCommand::CreditAnswered(_)
             | OrderCommand::BookingAnswered(_)
@@ -237,6 +260,7 @@ impl DeskAct {
             Self::Correct { .. } => "correct",
             Self::Approve { .. } => "approve",
             Self::Reassign { .. } => "reassign",
+            Self::Dismiss { .. } => "dismiss",
             Self::Escalate => "escalate",
         }
     }
@@ -248,6 +272,7 @@ impl DeskAct {
             Self::Reject { reason }
             | Self::Cancel { reason }
             | Self::Correct { reason }
+            | Self::Dismiss { reason }
             | Self::Approve { reason } => Some(reason.to_string()),
             Self::Reassign { to } => Some(to.to_string()),
             Self::Retry | Self::Escalate => None,
@@ -278,6 +303,7 @@ pub(super) fn note(flow: &mut Flow<'_>, act: DeskAct) {
             | DeskAct::Cancel { .. }
             | DeskAct::Correct { .. }
             | DeskAct::Approve { .. }
+            | DeskAct::Dismiss { .. }
             | DeskAct::Reassign { .. } => flow.by.into(),
         },
         exception: CompactString::const_new(exception.name()),
@@ -334,6 +360,9 @@ pub(super) fn correct(flow: &mut Flow<'_>, correction: &Correction) -> Result<()
     }
     request.policy = correction.policy.unwrap_or(request.policy);
     request.priority = correction.priority.unwrap_or(request.priority);
+    if let Some(delivery) = &correction.delivery {
+        request.delivery.clone_from(delivery);
+    }
     check(&request)?;
     let request = Box::new(request);
     if placed.allocations.iter().any(is_live) {

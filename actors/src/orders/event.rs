@@ -3,8 +3,9 @@
 use super::checks::Check;
 use super::command::OrderRequest;
 use super::desk::{Case, DeskNote, OwnerRole};
+use super::duplicate::Contested;
 use super::sourcing::SourcingPlan;
-use super::state::{Afterwards, Allocation, Credit, Erp, Exception, Status};
+use super::state::{Afterwards, Allocation, Credit, Erp, Exception, Likeness, Status};
 use crate::ids::Reason;
 use crate::pricing::resolve::Quote;
 use compact_str::CompactString;
@@ -17,7 +18,7 @@ pub enum OrderEvent {
     /// It came in.
     Placed {
         /// As it came in.
-        request: OrderRequest,
+        request: Box<OrderRequest>,
         /// The conversation it came in with.
         correlation: CompactString,
         /// When.
@@ -76,6 +77,18 @@ pub enum OrderEvent {
         /// The standing.
         credit: Credit,
     },
+    /// The customer's account is asked for like orders, or has answered.
+    Introduced {
+        /// How that stands.
+        likeness: Likeness,
+    },
+    /// Another content came under its number.
+    Contested {
+        /// Which.
+        contested: Contested,
+    },
+    /// A person has looked at that.
+    ContestSettled,
     /// Its stock stays held while it waits for credit, or no longer.
     StockKept {
         /// Until when.

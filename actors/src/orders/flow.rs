@@ -6,6 +6,7 @@ use super::checks::ChannelRules;
 use super::command::{OrderReply, StockAnswered};
 use super::credit::give_credit_back;
 use super::desk;
+use super::duplicate::withdraw_introduction;
 use super::effects::status_event;
 use super::event::OrderEvent;
 use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
@@ -97,6 +98,7 @@ impl<'a> Flow<'a> {
         self.publish(status_event(self.order, &self.placed));
         if self.placed.has_ended() {
             give_credit_back(self);
+            withdraw_introduction(self);
         }
     }
 

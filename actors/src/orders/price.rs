@@ -35,8 +35,8 @@ pub(super) fn ask_for_price(flow: &mut Flow<'_>) {
             customers: request.customers,
             detail: Detail::Waterfall,
             rates: None,
-            coupons: Vec::new(),
-            zone: None,
+            coupons: request.coupons.clone(),
+            zone: request.delivery.zone.clone(),
         }),
     };
     let customer = request.customer.clone();

@@ -6,7 +6,7 @@ use super::desk::take_up;
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow};
 use super::ship::shipment_answered;
-use super::sourcing::{self, Sourcing, SourcingPlan};
+use super::sourcing::{self, LineSources, Sourcing, SourcingPlan};
 use super::state::{Afterwards, Allocation, AllocationStanding, Exception, Placed, Policy, Status};
 use crate::ids::WarehouseCode;
 use crate::inventory::command::HoldMode;
@@ -46,11 +46,15 @@ fn source(flow: &Flow<'_>) -> Option<Box<SourcingPlan>> {
         request,
         reference.network(),
         |sku, warehouse| {
+            if reference.is_hazardous(sku) && !reference.network().handles_hazardous(warehouse) {
+                return None;
+            }
             let level = reference.stock_level(sku, warehouse);
-            level.map_or(Quantity::ZERO, |level| level.available)
+            Some(level.map_or(Quantity::ZERO, |level| level.available))
         },
     );
-    let as_listed = plan.policy == Sourcing::Listed && plan.excluded.is_empty();
+    let is_whole = |sources: &LineSources| sources.warehouses.len() == request.warehouses.len();
+    let as_listed = plan.policy == Sourcing::Listed && plan.lines.iter().all(is_whole);
     (!as_listed).then(|| Box::new(plan))
 }
 

@@ -4,7 +4,8 @@
 //! says itself, and what it lacks the next one is asked for, so that a plan that has aged costs a split, never a unit.
 //!
 //! Rules, the same for every order:
-//! 1. a warehouse that does not serve the order's channel or region is left out, and the plan says why;
+//! 1. a warehouse that does not serve the order's channel or region is left out, and the plan says why; one that does not
+//!    handle hazardous goods is left out of the lines that are;
 //! 2. of what is left, the policy chooses and orders ([`Sourcing`]);
 //! 3. those that were not chosen come last, as the order lists them;
 //! 4. ties go to the warehouse that the order lists first: the same order, network and stock give the same plan.
@@ -13,6 +14,7 @@
 //! leaves least uncovered.
 
 use super::command::{OrderLine, OrderRequest};
+use super::delivery::Hazardous;
 use crate::ids::{Region, Sku, WarehouseCode};
 use crate::quantity::Quantity;
 use compact_str::CompactString;
@@ -54,6 +56,8 @@ pub struct Site {
     pub shipment_cost: u32,
     /// What a unit from it costs more, in the house's smallest unit of money.
     pub unit_cost: u32,
+    /// Whether it handles hazardous goods.
+    pub hazardous: Hazardous,
     /// How far it is to a region, in whatever unit the house counts. A region that is not listed is farthest.
     pub distances: BTreeMap<Region, u32>,
 }
@@ -112,6 +116,13 @@ pub struct LineSources {
 }
 
 impl Network {
+    /// Whether a warehouse handles hazardous goods.
+    #[must_use]
+    pub fn handles_hazardous(&self, warehouse: WarehouseCode) -> bool {
+        let site = self.0.get(&warehouse);
+        site.is_none_or(|site| site.hazardous == Hazardous::Allowed)
+    }
+
     fn restriction(
         &self,
         channel: &str,
@@ -148,7 +159,10 @@ struct Candidate {
 struct Demand<'a> {
     sku: &'a Sku,
     wanted: Quantity,
+    /// Zero where it may not be taken from.
     available: Vec<Quantity>,
+    /// Whether it may be taken from there.
+    is_served: Vec<bool>,
 }
 
 /// What a set of candidates, by their places in rising order, comes to. Less is better.
@@ -158,13 +172,14 @@ struct Score {
     distance: u64,
 }
 
-/// Plans where an order is taken from. `available` says what can be sold of a SKU in a warehouse.
+/// Plans where an order is taken from. `available` says what can be sold of a SKU in a warehouse; none for a SKU that does
+/// not go from there.
 #[must_use]
 pub fn plan(
     channel: &str,
     request: &OrderRequest,
     network: &Network,
-    available: impl Fn(&Sku, WarehouseCode) -> Quantity,
+    available: impl Fn(&Sku, WarehouseCode) -> Option<Quantity>,
 ) -> SourcingPlan {
     let (mut excluded, mut candidates) = (Vec::new(), Vec::new());
     for &warehouse in &request.warehouses {
@@ -201,7 +216,7 @@ pub fn plan(
 fn demands<'a>(
     request: &'a OrderRequest,
     candidates: &[Candidate],
-    available: impl Fn(&Sku, WarehouseCode) -> Quantity,
+    available: impl Fn(&Sku, WarehouseCode) -> Option<Quantity>,
 ) -> Vec<Demand<'a>> {
     let mut wanted = BTreeMap::<&Sku, Quantity>::new();
     for line in &request.lines {
@@ -210,13 +225,20 @@ fn demands<'a>(
     }
     wanted
         .into_iter()
-        .map(|(sku, wanted)| Demand {
-            sku,
-            wanted,
-            available: candidates
-                .iter()
-                .map(|candidate| available(sku, candidate.warehouse).at_least_zero())
-                .collect(),
+        .map(|(sku, wanted)| {
+            let candidates = candidates.iter();
+            let found: Vec<_> = candidates
+                .map(|candidate| available(sku, candidate.warehouse))
+                .collect();
+            let there = found.iter();
+            Demand {
+                sku,
+                wanted,
+                available: there
+                    .map(|units| units.unwrap_or_default().at_least_zero())
+                    .collect(),
+                is_served: found.iter().map(Option::is_some).collect(),
+            }
         })
         .collect()
 }
@@ -327,6 +349,9 @@ impl Choice<'_> {
         let of_sku = self.demands.iter().find(|demand| *demand.sku == line.sku);
         let has = |place: usize| of_sku.map_or(Quantity::ZERO, |demand| demand.available[place]);
         let wanted = line.quantity.get();
+        if let Some(demand) = of_sku {
+            places.retain(|&place| demand.is_served[place]);
+        }
         places.sort_by_key(|&place| {
             let candidate = &self.candidates[place];
             let order = match self.request.sourcing {

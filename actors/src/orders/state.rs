@@ -2,10 +2,12 @@
 
 use super::checks::Check;
 use super::command::{LineSummary, OpenCase, OrderRequest, OrderSummary};
+use super::delivery::DeliveryFault;
 use super::desk::{Case, DeskNote};
+use super::duplicate::Contested;
 use super::sourcing::SourcingPlan;
 use crate::accounts::command::CreditRefusal;
-use crate::ids::{DocumentId, Reason, WarehouseCode};
+use crate::ids::{DocumentId, OrderKey, Reason, WarehouseCode};
 use crate::inventory::command::{HoldMode, StockRefusal};
 use crate::money::Money;
 use crate::pricing::resolve::{Quote, QuoteRefusal};
@@ -131,6 +133,28 @@ pub enum Exception {
         /// The channel's.
         theirs: Decimal,
     },
+    /// An order under the same number came with another content. Kept beside the order, never its own standing.
+    #[error("another content came under this number")]
+    Duplicate,
+    /// An order with the same content came under another number.
+    #[error("{of} has the same customer, purchase order and goods")]
+    LikelyDuplicate {
+        /// Which.
+        of: OrderKey,
+    },
+    /// It cannot be delivered.
+    #[error("{0}")]
+    Undeliverable(DeliveryFault),
+    /// A line that is no multiple of what its goods are packed in.
+    #[error("line {line} is no multiple of {pack}; {lines} line(s) are not")]
+    PackMultiple {
+        /// The first line.
+        line: u16,
+        /// How many lines.
+        lines: u16,
+        /// What it should be a multiple of.
+        pack: PositiveQuantity,
+    },
     /// It comes to less than the channel's orders should.
     #[error("the order comes to {total}, less than {minimum}")]
     BelowMinimum {
@@ -196,6 +220,10 @@ impl Exception {
         match self {
             Self::NoPrice(_) => "no-price",
             Self::PriceDiffers { .. } => "price-differs",
+            Self::Duplicate => "duplicate",
+            Self::LikelyDuplicate { .. } => "likely-duplicate",
+            Self::Undeliverable(_) => "undeliverable",
+            Self::PackMultiple { .. } => "pack-multiple",
             Self::BelowMinimum { .. } => "below-minimum",
             Self::CreditHold(_) => "credit-hold",
             Self::Shortage { .. } => "shortage",
@@ -328,6 +356,21 @@ pub struct Erp {
     pub number: Option<DocumentId>,
 }
 
+/// Whether the customer's account knows an order that is like it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Likeness {
+    /// It is not asked.
+    #[default]
+    NotAsked,
+    /// It is asked.
+    Asked,
+    /// It knows none.
+    Unlike,
+    /// It knows this one.
+    Like(OrderKey),
+}
+
 /// How the order stands with the customer's account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credit {
@@ -407,6 +450,10 @@ pub struct Placed {
     pub allocations: Vec<Allocation>,
     /// How it stands with the ERP.
     pub erp: Erp,
+    /// Whether it is like another order of the customer.
+    pub likeness: Likeness,
+    /// Another content that came under its number.
+    pub contested: Option<Contested>,
     /// How it stands with the customer's account.
     pub credit: Credit,
     /// Until when its stock stays held while it waits for credit.
@@ -506,6 +553,17 @@ impl Placed {
         })
     }
 
+    /// All that a person must settle about it.
+    #[must_use]
+    pub fn open_cases(&self) -> Vec<OpenCase> {
+        let contested = self.contested.as_ref().map(|contested| OpenCase {
+            exception: Exception::Duplicate,
+            since: contested.at,
+            case: contested.case,
+        });
+        self.open_case().into_iter().chain(contested).collect()
+    }
+
     /// How it stands, for readers.
     #[must_use]
     pub fn summary(&self) -> OrderSummary {
@@ -528,6 +586,7 @@ impl Placed {
             erp_number: self.erp.number.clone(),
             sourcing: self.sourcing.clone(),
             exception: self.open_case(),
+            contested: self.contested.clone(),
             notes: self.notes.clone(),
             end_reason: self.end_reason.clone(),
         }

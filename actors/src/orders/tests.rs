@@ -2,13 +2,16 @@
 
 mod checks;
 mod credit;
+mod delivery;
 mod desk;
+mod duplicates;
 mod sourcing;
 mod transitions;
 mod withdrawn;
 
 use super::checks::{ChannelRules, OrderRules, PriceTolerance};
 use super::command::*;
+use super::delivery::Delivery;
 use super::desk::*;
 use super::effects::{BookingRequest, ERP, EVENTS, ErpRequest, OrderStatus};
 use super::sourcing::{Network, Site, Sourcing};
@@ -24,6 +27,7 @@ use crate::inventory::backorder::{Backorders, Priority};
 use crate::inventory::command::{Adjustment, StockCommand, StockReply};
 use crate::inventory::state::StockState;
 use crate::money::{Currency, Percent, Price};
+use crate::pricing::catalogue::{CatalogueItem, Item, ItemCommand, ItemState};
 use crate::pricing::contract::{ContractState, CustomerContract, Customers};
 use crate::pricing::list::{Effective, ListPrice, ListPriceCommand, ListPriceState, ListRow};
 use crate::pricing::scale::Scale;
@@ -118,6 +122,9 @@ fn request(lines: &[(&str, i64)], warehouses: &[&str], policy: Policy) -> OrderR
         priority: Priority::default(),
         customers: Customers::Anybody,
         price_as_of: None,
+        purchase_order: None,
+        coupons: Vec::new(),
+        delivery: Delivery::default(),
     }
 }
 
@@ -190,6 +197,21 @@ impl World {
             version: self.sequence,
         };
         self.take((sku(name), ListPriceCommand::Set(Box::new(row))).into());
+    }
+
+    fn item(&mut self, name: &str, item: Item) {
+        self.sequence += 1;
+        let version = self.sequence;
+        self.take(
+            (
+                sku(name),
+                ItemCommand::Set {
+                    item: Box::new(item),
+                    version,
+                },
+            )
+                .into(),
+        );
     }
 
     fn stock(mut self, name: &str, warehouse: &str, units: i64) -> Self {
@@ -272,7 +294,13 @@ impl World {
                 self.accounts.insert(id, state);
                 reply.unwrap().into()
             }
-            Message::Agreement(..) | Message::Item(..) | Message::Rates(..) | Message::Taxes(..) => {
+            Message::Item(id, command) => {
+                let mut state = ItemState::default();
+                self.run::<CatalogueItem>(&id, &mut state, Some(&command))
+                    .unwrap()
+                    .into()
+            }
+            Message::Agreement(..) | Message::Rates(..) | Message::Taxes(..) => {
                 panic!("orders ask nothing of {message:?}")
             }
             Message::Order(id, command) => {

@@ -13,6 +13,8 @@ pub enum Cause {
     Submit,
     /// The contract answers.
     Priced,
+    /// The customer's account answers whether it knows a like order.
+    IntroductionAnswered,
     /// A stock answers.
     StockAnswered,
     /// The customer's account answers.
@@ -95,12 +97,13 @@ pub struct Transition {
 }
 
 impl Cause {
-    /// What a command causes; none for a question.
+    /// What a command causes; none for one that never changes a status.
     #[must_use]
     pub fn of(command: &OrderCommand) -> Option<Self> {
         Some(match command {
             OrderCommand::Submit(_) => Self::Submit,
             OrderCommand::Priced(_) => Self::Priced,
+            OrderCommand::IntroductionAnswered(_) => Self::IntroductionAnswered,
             OrderCommand::StockAnswered(_) => Self::StockAnswered,
             OrderCommand::CreditAnswered(_) => Self::CreditAnswered,
             OrderCommand::BookingAnswered(_) => Self::BookingAnswered,
@@ -115,7 +118,8 @@ impl Cause {
             OrderCommand::Approve { .. } => Self::Approve,
             OrderCommand::Reassign { .. } => Self::Reassign,
             OrderCommand::Reject { .. } => Self::Reject,
-            OrderCommand::Show => return None,
+            // What is dismissed changes nothing about the order.
+            OrderCommand::Dismiss { .. } | OrderCommand::Show => return None,
         })
     }
 
@@ -125,6 +129,7 @@ impl Cause {
         match self {
             Self::Submit => "it comes in",
             Self::Priced => "the contract answers",
+            Self::IntroductionAnswered => "the account names a like order, or none",
             Self::StockAnswered => "a stock answers",
             Self::CreditAnswered => "the account answers",
             Self::BookingAnswered => "the ERP answers a booking or lookup",
@@ -150,7 +155,7 @@ impl Cause {
             Self::Submit => &[Party::Channel, Party::Operator],
             Self::Priced => &[Party::Contract],
             Self::StockAnswered => &[Party::Stock],
-            Self::CreditAnswered => &[Party::Account],
+            Self::IntroductionAnswered | Self::CreditAnswered => &[Party::Account],
             Self::BookingAnswered | Self::CancelAnswered => &[Party::Erp],
             Self::Alarm => &[Party::Clock],
             Self::Release | Self::Pick | Self::Ship => &[Party::Wms, Party::Operator],
@@ -174,9 +179,19 @@ pub const TRANSITIONS: &[Transition] = &[
         Cause::Priced,
         &[Status::Reserving, Status::Exception],
     ),
+    row(
+        Some(Status::Pricing),
+        Cause::IntroductionAnswered,
+        &[Status::Reserving, Status::Exception],
+    ),
     row(Some(Status::Pricing), Cause::Alarm, &[Status::Exception]),
     row(Some(Status::Pricing), Cause::Cancel, &[Status::Releasing]),
     row(Some(Status::Reserving), Cause::Priced, &[Status::Exception]),
+    row(
+        Some(Status::Reserving),
+        Cause::IntroductionAnswered,
+        &[Status::Exception],
+    ),
     row(Some(Status::Reserving), Cause::Approve, &[Status::Exception]),
     row(
         Some(Status::Reserving),

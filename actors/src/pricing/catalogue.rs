@@ -1,10 +1,10 @@
-//! What the catalogue says of a SKU, as far as its price depends on it.
+//! What the catalogue says of a SKU, as far as its price and its orders depend on it.
 //!
 //! Invariant: a version is written once; an older or equal one is ignored.
 
 use super::list::PriceRefusal;
 use crate::domain::{Distributor, View};
-use crate::ids::{BrandId, CategoryId, ProductId, Sku, TaxCategory, UnitOfMeasure};
+use crate::ids::{BrandId, CategoryId, HazardClass, ProductId, Sku, TaxCategory, UnitOfMeasure};
 use crate::money::{Currency, Price};
 use crate::reference::Published;
 use crate::units::UnitSize;
@@ -36,6 +36,12 @@ pub struct Item {
     pub tax: Option<TaxCategory>,
     /// The units it is bought, stocked and sold in besides its base unit, and how large each is.
     pub units: SmallVec<[(UnitOfMeasure, UnitSize); 1]>,
+    /// Of how many base units an order's line should be a multiple.
+    #[serde(default)]
+    pub pack: Option<PositiveQuantity>,
+    /// How it is hazardous; none if it is not.
+    #[serde(default)]
+    pub hazard: Option<HazardClass>,
 }
 
 /// What one base unit costs its distributor.

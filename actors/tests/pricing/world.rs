@@ -435,6 +435,7 @@ fn item(random: &mut Random) -> Item {
         grams: u32::try_from(random.below(9_999)).unwrap(),
         tax: random.sometimes(50, |_| TaxCategory::new("food").unwrap()),
         units: Vec::new().into(),
+        ..Item::default()
     }
 }
 

@@ -26,10 +26,13 @@ pub(super) fn order_refusal(refusal: &OrderRefusal) -> Problem {
         | OrderRefusal::InErp
         | OrderRefusal::NotApprovable
         | OrderRefusal::SecondPerson
+        | OrderRefusal::NothingToDismiss
         | OrderRefusal::AlreadyShipped => StatusCode::CONFLICT,
         OrderRefusal::Lines { .. }
         | OrderRefusal::RepeatedLine { .. }
         | OrderRefusal::TooMuch { .. }
+        | OrderRefusal::PackMultiple { .. }
+        | OrderRefusal::TooManyCoupons
         | OrderRefusal::Warehouses
         | OrderRefusal::UnknownLine { .. }
         | OrderRefusal::MoreThanHeld { .. } => StatusCode::UNPROCESSABLE_ENTITY,

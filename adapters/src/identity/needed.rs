@@ -82,7 +82,10 @@ fn of_account(command: &AccountCommand) -> Scope {
         AccountCommand::Show => Scope::AccountsRead,
         AccountCommand::Set { .. } | AccountCommand::Post(_) => Scope::AccountsWrite,
         // Only orders ask this, from within.
-        AccountCommand::Reserve(_) | AccountCommand::Release { .. } => Scope::Admin,
+        AccountCommand::Reserve(_)
+        | AccountCommand::Release { .. }
+        | AccountCommand::Introduce(_)
+        | AccountCommand::Withdraw { .. } => Scope::Admin,
     }
 }
 
@@ -99,10 +102,12 @@ fn of_order(command: &OrderCommand) -> Scope {
         | OrderCommand::Correct(_)
         | OrderCommand::Reassign { .. }
         | OrderCommand::Approve { .. }
+        | OrderCommand::Dismiss { .. }
         | OrderCommand::Reject { .. } => Scope::OrdersWrite,
         // Answers of partners, from within.
         OrderCommand::Priced(_)
         | OrderCommand::StockAnswered(_)
+        | OrderCommand::IntroductionAnswered(_)
         | OrderCommand::CreditAnswered(_)
         | OrderCommand::BookingAnswered(_)
         | OrderCommand::CancelAnswered(_) => Scope::Admin,

@@ -9,7 +9,7 @@ use super::message::{Body, Command};
 use super::term::{EndingRule, PriceTerm, StageRules, terms};
 use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{
-    AgreementId, BrandId, CategoryId, ListId, ProductId, RateSource, RuleId, Sku, SystemName,
+    AgreementId, BrandId, CategoryId, HazardClass, ListId, ProductId, RateSource, RuleId, Sku, SystemName,
 };
 use lockstep_actors::ids::{TaxCategory, UnitOfMeasure};
 use lockstep_actors::money::{Currency, Price};
@@ -116,6 +116,14 @@ pub struct ItemSet {
     /// The units it is bought, stocked and sold in besides its base unit, each once.
     #[serde(default)]
     pub units: List<ItemUnit, 0, MAX_UNITS>,
+    /// Of how many base units an order's line should be a multiple.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<PositiveUnits>")]
+    pub pack: Option<PositiveQuantity>,
+    /// How it is hazardous, as a UN number or a class; absent if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<{ HazardClass::MAX_BYTES }>>")]
+    pub hazard: Option<HazardClass>,
 }
 
 /// What one base unit costs its distributor.
@@ -177,6 +185,8 @@ impl Command for ItemSet {
             grams: self.grams,
             tax: self.tax,
             units,
+            pack: self.pack,
+            hazard: self.hazard,
         };
         let version = self.version;
         Ok(Message::Item(

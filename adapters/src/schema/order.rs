@@ -2,16 +2,18 @@
 
 use super::error::DecodeError;
 use super::fields::{Code, CurrencyCode, List, Moment, Note, PositiveUnits, Rank, Text, UnitPrice};
-use super::limits::{MAX_LINES, MAX_WAREHOUSES};
+use super::limits::{MAX_COUPONS, MAX_LINES, MAX_WAREHOUSES};
 use super::message::{Body, Command};
 use super::stock::{Channel, OrderNumber, OrderReference, Warehouse};
 use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{
-    CustomerId, DocumentId, OrderKey, Reason, Region, Sku, SystemName, WarehouseCode,
+    AddressText, CarrierCode, CouponCode, CustomerId, DocumentId, FreightZone, OrderKey, Reason, Region, Sku,
+    SystemName, WarehouseCode,
 };
 use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::money::Currency;
 use lockstep_actors::orders::command::{Correction, OrderCommand, OrderLine, OrderRequest, ShipLine};
+use lockstep_actors::orders::delivery::{Address, Delivery};
 use lockstep_actors::orders::desk::OwnerRole;
 use lockstep_actors::orders::sourcing::Sourcing;
 use lockstep_actors::orders::state::Policy;
@@ -59,6 +61,90 @@ pub struct OrderSubmit {
     /// Priced as of this moment; as of its arrival if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_as_of: Option<Moment>,
+    /// The customer's own number for it. With it, a like order of late is found, where its channel looks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub purchase_order: Option<DocumentId>,
+    /// The coupons that the customer shows.
+    #[serde(default, skip_serializing_if = "List::is_empty")]
+    #[schemars(with = "List<Code, 0, MAX_COUPONS>")]
+    pub coupons: List<CouponCode, 0, MAX_COUPONS>,
+    /// To whom and where it goes.
+    #[serde(default)]
+    pub ship_to: ShipTo,
+    /// Who brings it; whom the house chooses if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<{ CarrierCode::MAX_BYTES }>>")]
+    pub carrier: Option<CarrierCode>,
+    /// Where freight is reckoned to; where the contract says if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub freight_zone: Option<FreightZone>,
+}
+
+/// To whom and where an order goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShipTo {
+    /// Who receives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<{ AddressText::MAX_BYTES }>>")]
+    pub name: Option<AddressText>,
+    /// Street and house.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<{ AddressText::MAX_BYTES }>>")]
+    pub street: Option<AddressText>,
+    /// Postal code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<{ AddressText::MAX_BYTES }>>")]
+    pub postal_code: Option<AddressText>,
+    /// City.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<{ AddressText::MAX_BYTES }>>")]
+    pub city: Option<AddressText>,
+    /// Country.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<{ AddressText::MAX_BYTES }>>")]
+    pub country: Option<AddressText>,
+}
+
+impl From<ShipTo> for Address {
+    fn from(to: ShipTo) -> Self {
+        Self {
+            name: to.name,
+            street: to.street,
+            postal_code: to.postal_code,
+            city: to.city,
+            country: to.country,
+        }
+    }
+}
+
+/// Where an order goes to and who brings it, as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeliveryCorrection {
+    /// To whom and where it goes.
+    #[serde(default)]
+    pub ship_to: ShipTo,
+    /// Who brings it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<{ CarrierCode::MAX_BYTES }>>")]
+    pub carrier: Option<CarrierCode>,
+    /// Where freight is reckoned to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub freight_zone: Option<FreightZone>,
+}
+
+impl From<DeliveryCorrection> for Delivery {
+    fn from(delivery: DeliveryCorrection) -> Self {
+        Self {
+            address: delivery.ship_to.into(),
+            carrier: delivery.carrier,
+            zone: delivery.freight_zone,
+        }
+    }
 }
 
 /// A line of an order.
@@ -221,6 +307,13 @@ impl Command for OrderSubmit {
             priority: self.priority,
             customers: self.customers.into(),
             price_as_of: self.price_as_of.map(|moment| moment.0),
+            purchase_order: self.purchase_order,
+            coupons: self.coupons.into_inner(),
+            delivery: Delivery {
+                address: self.ship_to.into(),
+                carrier: self.carrier,
+                zone: self.freight_zone,
+            },
         };
         Ok(Message::Order(key, OrderCommand::Submit(Box::new(request))))
     }
@@ -276,9 +369,15 @@ pub enum Resolution {
     },
     /// Take the order up anew with what is corrected: what is held is given back, then it is priced again. Not once the ERP
     /// has it.
-    Correct(OrderCorrection),
+    Correct(Box<OrderCorrection>),
     /// Let pass what failed a check, at the price it has now. Above the channel's limit somebody else has to do so too.
     Approve {
+        /// Why.
+        #[schemars(with = "Note")]
+        reason: Reason,
+    },
+    /// What came under the order's number with another content means nothing: the order stays as it is.
+    Dismiss {
         /// Why.
         #[schemars(with = "Note")]
         reason: Reason,
@@ -311,6 +410,9 @@ pub struct OrderCorrection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Rank>")]
     pub priority: Option<Priority>,
+    /// Where it goes to and who brings it, as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<DeliveryCorrection>,
 }
 
 impl From<OrderCorrection> for Correction {
@@ -321,6 +423,7 @@ impl From<OrderCorrection> for Correction {
             warehouses: correction.warehouses.map(List::into_inner),
             policy: correction.policy.map(Into::into),
             priority: correction.priority,
+            delivery: correction.delivery.map(Into::into),
         }
     }
 }
@@ -386,8 +489,9 @@ impl From<Resolution> for OrderCommand {
         match resolution {
             Resolution::Retry {} => Self::Retry,
             Resolution::Reject { reason } => Self::Reject { reason },
-            Resolution::Correct(correction) => Self::Correct(Box::new(correction.into())),
+            Resolution::Correct(correction) => Self::Correct(Box::new((*correction).into())),
             Resolution::Approve { reason } => Self::Approve { reason },
+            Resolution::Dismiss { reason } => Self::Dismiss { reason },
             Resolution::Reassign { to } => Self::Reassign { to: to.into() },
         }
     }

@@ -21,6 +21,7 @@ use lockstep_actors::money::{Currency, RoundingMode};
 use lockstep_actors::orders::checks::StatedPrice;
 use lockstep_actors::orders::command::{LineSummary, OrderReply, OrderSummary};
 use lockstep_actors::orders::desk::{Case, DeskNote};
+use lockstep_actors::orders::duplicate::Contested;
 use lockstep_actors::orders::effects::OrderStatus;
 use lockstep_actors::orders::sourcing::{Restriction, SourcingPlan};
 use lockstep_actors::orders::state::{CreditStanding, Status};
@@ -198,6 +199,9 @@ pub struct OrderView {
     /// What a person must settle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exception: Option<ExceptionView>,
+    /// Another content that came under its number, for a person to look at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contested: Option<ContestedView>,
     /// What was done about exceptions, the newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<DeskNoteView>,
@@ -301,6 +305,52 @@ pub struct ExceptionView {
     pub suggestion: String,
 }
 
+/// Another content that came under an order's number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ContestedView {
+    /// When.
+    pub at: Moment,
+    /// Which system sent it, as its key says.
+    pub by: String,
+    /// Whose it is, and until when.
+    pub case: CaseView,
+    /// Who buys by that.
+    #[schemars(with = "Code")]
+    pub customer: CustomerId,
+    /// What, by that.
+    pub lines: Vec<ContestedLine>,
+}
+
+/// A line of another content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ContestedLine {
+    /// Its number.
+    pub line: u16,
+    /// What.
+    #[schemars(with = "Code")]
+    pub sku: Sku,
+    /// How much.
+    #[schemars(with = "Units")]
+    pub quantity: Quantity,
+}
+
+impl From<Contested> for ContestedView {
+    fn from(contested: Contested) -> Self {
+        let lines = contested.request.lines.iter().map(|line| ContestedLine {
+            line: line.line,
+            sku: line.sku.clone(),
+            quantity: line.quantity.get(),
+        });
+        Self {
+            at: Moment(contested.at),
+            by: contested.by.to_string(),
+            case: contested.case.into(),
+            customer: contested.request.customer.clone(),
+            lines: lines.collect(),
+        }
+    }
+}
+
 /// A price of the channel that holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AgreedPriceView {
@@ -359,7 +409,7 @@ pub struct DeskNoteView {
     pub by: String,
     /// About what kind of exception.
     pub exception: String,
-    /// What: retry, reject, cancel, correct, reassign, escalate.
+    /// What: retry, reject, cancel, correct, approve, reassign, dismiss, escalate.
     pub act: String,
     /// Why, or to whom.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -448,6 +498,7 @@ impl OrderView {
                 case: open.case.into(),
                 suggestion: open.exception.suggestion().to_owned(),
             }),
+            contested: summary.contested.map(Into::into),
             notes: summary.notes.into_iter().map(Into::into).collect(),
             reason: summary.end_reason.map(|reason| reason.to_string()),
         }

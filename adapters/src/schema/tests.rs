@@ -9,6 +9,7 @@ use lockstep_actors::ids::{StockId, SystemName, WarehouseCode};
 use lockstep_actors::inventory::command::StockCommand;
 use lockstep_actors::inventory::holds::HoldChange;
 use lockstep_actors::orders::command::OrderCommand;
+use lockstep_actors::pricing::catalogue::ItemCommand;
 use lockstep_actors::pricing::list::ListPriceCommand;
 use lockstep_runtime::message::{Envelope, MessageId};
 use proptest::prelude::*;
@@ -326,6 +327,43 @@ fn orders_and_prices_become_their_commands() {
         };
         assert_eq!(found, command);
     }
+}
+
+#[test]
+fn an_order_says_where_it_goes_and_by_whom() {
+    let mut value = order();
+    for (field, content) in [
+        ("purchase_order", json!("PO-1")),
+        ("coupons", json!(["SPRING"])),
+        ("ship_to", json!({ "street": "Harbour 7", "city": "Rome" })),
+        ("carrier", json!("dhl")),
+        ("freight_zone", json!("isle")),
+    ] {
+        value["body"][field] = content;
+    }
+    for format in FORMATS {
+        let Message::Order(_, OrderCommand::Submit(request)) = decoded(format, &value).unwrap().message
+        else {
+            panic!("no order")
+        };
+        assert_eq!(request.purchase_order.unwrap().as_str(), "PO-1");
+        assert_eq!(request.coupons.len(), 1);
+        assert_eq!(request.delivery.address.city.unwrap().as_str(), "Rome");
+        assert_eq!(request.delivery.carrier.unwrap().as_str(), "dhl");
+        assert_eq!(request.delivery.zone.unwrap().as_str(), "isle");
+    }
+    let item = json!({ "sku": "A-1", "version": 1, "pack": 6, "hazard": "UN1950" });
+    let Message::Item(_, ItemCommand::Set { item, .. }) =
+        decoded(BodyFormat::Json, &message("lockstep.item.set", &item))
+            .unwrap()
+            .message
+    else {
+        panic!("no item")
+    };
+    assert_eq!(
+        (item.pack.unwrap().units(), item.hazard.unwrap().as_str()),
+        (6, "UN1950")
+    );
 }
 
 #[test]

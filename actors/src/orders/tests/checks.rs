@@ -202,6 +202,7 @@ fn an_order_below_the_least_amount_is_approved_or_added_to() {
                 warehouses: None,
                 policy: None,
                 priority: None,
+                delivery: None,
             };
             world.tell(&order, OrderCommand::Correct(Box::new(more)));
         }
@@ -288,12 +289,15 @@ fn discounted_and_taxed(world: &mut World, level: TaxLevel) {
         basis: TaxBasis::Net,
         exemption: None,
     });
-    let command = ContractCommand::Upsert { contract, version: 1 };
+    let command = ContractCommand::Upsert {
+        contract: Box::new(contract),
+        version: 1,
+    };
     world.take((CustomerId::new("C1").unwrap(), command).into());
 }
 
-fn quote_of(world: &World, order: &OrderKey) -> Quote {
-    world.orders[order].placed().unwrap().quote.clone().unwrap()
+pub(super) fn quote_of(world: &World, order: &OrderKey) -> Quote {
+    *world.orders[order].placed().unwrap().quote.clone().unwrap()
 }
 
 /// From our price to the total each step begins where the one before ended.
@@ -327,7 +331,7 @@ fn s17_discount_tax_and_rebate_are_reckoned_on_the_price_that_holds() {
     let order = key("1");
     let mut wish = request(&[("A", 120)], &["W1"], Policy::ShipComplete);
     wish.lines[0].channel_price = Some(price("81.00"));
-    world.tell(&order, OrderCommand::Submit(wish));
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
     world.settle();
     assert_eq!(world.status(&order), Status::Booked);
     let quote = quote_of(&world, &order);
@@ -366,7 +370,7 @@ proptest! {
                 }
             }
             let order = key("1");
-            world.tell(&order, OrderCommand::Submit(wish));
+            world.tell(&order, OrderCommand::Submit(Box::new(wish)));
             world.settle();
             // More than twice or less than nothing of our price is out of any tolerance.
             if world.status(&order) == Status::Exception {

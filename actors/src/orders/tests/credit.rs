@@ -95,7 +95,7 @@ fn held() -> (World, OrderKey) {
     world.invoice("R-1", "47200.00", None);
     let order = key("1");
     let wish = request(&[("A", 100)], &["W1"], Policy::ShipComplete);
-    world.tell(&order, OrderCommand::Submit(wish));
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
     world.deliver();
     (world, order)
 }
@@ -194,7 +194,7 @@ fn a_credit_hold_is_approved_by_two_above_the_limit_and_counts_then() {
     let order = key("1");
     world.tell(
         &order,
-        OrderCommand::Submit(request(&[("A", 10)], &["W1"], Policy::ShipComplete)),
+        OrderCommand::Submit(Box::new(request(&[("A", 10)], &["W1"], Policy::ShipComplete))),
     );
     world.deliver();
     for (speaker, status) in [("desk-anna", Status::Exception), ("desk-ben", Status::Booked)] {
@@ -222,6 +222,7 @@ fn a_corrected_order_counts_with_what_it_comes_to_now() {
         warehouses: None,
         policy: None,
         priority: None,
+        delivery: None,
     };
     world.tell(&order, OrderCommand::Correct(Box::new(smaller)));
     world.deliver();
@@ -243,7 +244,7 @@ proptest! {
         for (number, (units, act)) in wishes.iter().enumerate() {
             let order = key(&number.to_string());
             let wish = request(&[("A", *units)], &["W1"], Policy::ShipComplete);
-            world.mail.push((order.clone(), OrderCommand::Submit(wish)).into());
+            world.mail.push((order.clone(), OrderCommand::Submit(Box::new(wish))).into());
             if *act == 1 {
                 world.mail.push((order, cancel()).into());
             }

@@ -9,6 +9,7 @@ fn correction() -> Correction {
         warehouses: None,
         policy: None,
         priority: None,
+        delivery: None,
     }
 }
 

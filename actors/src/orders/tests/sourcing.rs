@@ -13,6 +13,7 @@ fn site(channels: &[&str], regions: &[&str], costs: (u32, u32), distances: &[(&s
         channels: channels.iter().map(|&name| name.into()).collect(),
         regions: regions.iter().map(|name| region(name)).collect(),
         shipment_cost: costs.0,
+        hazardous: crate::orders::delivery::Hazardous::Allowed,
         unit_cost: costs.1,
         distances: distances.iter().map(|&(name, far)| (region(name), far)).collect(),
     }
@@ -41,7 +42,7 @@ fn planned(order: &OrderRequest, network: &Network, stock: Stock<'_>) -> Sourcin
         let found = stock
             .iter()
             .find(|(known, place, _)| *known == sku.as_str() && *place == warehouse.as_str());
-        Quantity::new(found.map_or(0, |(_, _, units)| *units)).unwrap()
+        Some(Quantity::new(found.map_or(0, |(_, _, units)| *units)).unwrap())
     })
 }
 

@@ -20,6 +20,7 @@ fn pull_at_one_order(choices: Vec<u8>) -> World {
     let has_credit = fate.next().is_multiple_of(3);
     let rules = ChannelRules {
         credit: has_credit.then(CreditRule::default),
+        duplicate_window_hours: has_credit.then_some(24),
         ..rules
     };
     let mut world = World::under(fate, rules);
@@ -30,6 +31,7 @@ fn pull_at_one_order(choices: Vec<u8>) -> World {
     let lines = [(name, 6), ("B", 2)];
     let lines = &lines[..1 + usize::from(world.fate.next() % 2)];
     let mut wish = request(lines, &["W1", "W2"], policy);
+    wish.purchase_order = Some(DocumentId::new("PO-1").unwrap());
     if is_checked && world.fate.next().is_multiple_of(2) {
         wish.lines[0].channel_price = Some(price("2.40"));
     }
@@ -106,6 +108,7 @@ fn correct(choice: u8) -> OrderCommand {
         warehouses: None,
         policy: (choice.is_multiple_of(3)).then_some(wish.policy),
         priority: None,
+        delivery: None,
     }))
 }
 
@@ -415,7 +418,7 @@ fn held_for_credit() -> (World, OrderKey) {
     world.limit("10.00", AccountStatus::Active);
     let order = key("1");
     let wish = request(&[("A", 6)], &["W1"], Policy::ShipComplete);
-    world.tell(&order, OrderCommand::Submit(wish));
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
     world.deliver();
     assert_eq!(world.exception(&order).unwrap().name(), "credit-hold");
     (world, order)
@@ -463,13 +466,41 @@ fn reserved_too_late_on_credit() -> World {
     world.limit("100.00", AccountStatus::Active);
     let order = key("1");
     let wish = request(&[("A", 6)], &["W1"], Policy::ShipComplete);
-    world.tell(&order, OrderCommand::Submit(wish));
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
     while world.status(&order) != Status::Reserving {
         let message = world.mail.remove(0);
         world.take(message);
     }
     world.answer_too_late(&order, OrderCommand::Retry);
     assert_eq!(world.status(&order), Status::Booked);
+    world
+}
+
+/// The account knows no like order, but no warehouse serves it.
+fn introduced_in_vain() -> World {
+    let rules = ChannelRules {
+        duplicate_window_hours: Some(1),
+        ..ChannelRules::default()
+    };
+    let mut world = World::under(Fate::kind(), rules);
+    let order = key("1");
+    let wish = OrderRequest {
+        purchase_order: Some(DocumentId::new("PO-1").unwrap()),
+        ..request(&[("A", 1)], &["EDI-ONLY"], Policy::ShipComplete)
+    };
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
+    world.deliver();
+    assert_eq!(world.exception(&order).unwrap().name(), "not-served");
+    world
+}
+
+/// All of it leaves, which is answered too late.
+fn shipped_too_late() -> World {
+    let mut world = six_held();
+    let order = booked(&mut world, Policy::ShipComplete);
+    world.tell(&order, ship(&[]));
+    world.answer_too_late(&order, OrderCommand::Retry);
+    assert_eq!(world.status(&order), Status::Shipped);
     world
 }
 
@@ -501,9 +532,11 @@ fn every_row_of_the_table_happens_and_nothing_else_does() {
         rest_waits_after_a_late_answer(),
         cancelled_while_booking(World::new(Fate::kind())),
         cancelled_while_booking(six_held()),
+        shipped_too_late(),
         reserved_too_late(6),
         reserved_too_late_on_credit(),
         granted_in_vain(),
+        introduced_in_vain(),
         granted_while_giving_back(true, true),
         granted_while_giving_back(false, true),
         granted_while_giving_back(false, false),
