@@ -4,9 +4,10 @@ use crate::accounts::CustomerAccount;
 use crate::governance::admit;
 use crate::governance::audit::SystemAudit;
 use crate::governance::record::OwnershipRecord;
-use crate::ids::{AgreementId, Jurisdiction, RateSource, Sku};
+use crate::ids::{AgreementId, Jurisdiction, OrderKey, RateSource, Sku};
 use crate::inventory::SkuWarehouse;
 use crate::orders::Order;
+use crate::orders::desk_list::{DeskEntry, OpenCases};
 use crate::pricing::agreement::Agreement;
 use crate::pricing::catalogue::Item;
 use crate::pricing::rates::RateTable;
@@ -31,6 +32,8 @@ pub enum View {
     Rates(Published<RateSource, RateTable>),
     /// What a jurisdiction takes.
     Taxes(Published<Jurisdiction, TaxTable>),
+    /// What a person must settle about an order, if anything.
+    Desk(Published<OrderKey, Option<OpenCases>>),
 }
 
 lockstep_runtime::domain! {
@@ -43,7 +46,7 @@ lockstep_runtime::domain! {
         Stock: SkuWarehouse, ListPrice: ListPrice, Contract: CustomerContract, Order: Order,
         Audit: SystemAudit, Ownership: OwnershipRecord,
         Agreement: SharedAgreement, Item: CatalogueItem, Rates: ExchangeRates, Taxes: JurisdictionTaxes,
-        Account: CustomerAccount,
+        Account: CustomerAccount, Desk: DeskEntry,
     }
 }
 

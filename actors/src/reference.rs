@@ -7,9 +7,12 @@
 
 use crate::domain::View;
 use crate::governance::ownership::Ownership;
-use crate::ids::{AgreementId, ChannelName, ClassName, Jurisdiction, RateSource, Sku, WarehouseCode};
+use crate::ids::{
+    AgreementId, ChannelName, ClassName, Jurisdiction, OrderKey, RateSource, Sku, WarehouseCode,
+};
 use crate::inventory::reconcile::ReconciliationRules;
 use crate::orders::checks::OrderRules;
+use crate::orders::desk_list::OpenCases;
 use crate::orders::sourcing::Network;
 use crate::pricing::agreement::Agreement;
 use crate::pricing::catalogue::Item;
@@ -215,6 +218,7 @@ pub struct Reference {
     agreements: Facts<AgreementId, Agreement>,
     rates: Facts<RateSource, RateTable>,
     taxes: Facts<Jurisdiction, TaxTable>,
+    desk: Facts<OrderKey, Option<OpenCases>>,
 }
 
 impl Reference {
@@ -341,6 +345,15 @@ impl Reference {
         self.items.get(sku).is_some_and(|entry| entry.1.hazard.is_some())
     }
 
+    /// What a person must settle about which orders. Takes a moment of each of the map's locks.
+    #[must_use]
+    pub fn open_cases(&self) -> Vec<(OrderKey, Arc<Option<OpenCases>>)> {
+        let entries = self.desk.iter();
+        entries
+            .map(|entry| (entry.key().clone(), Arc::clone(&entry.value().1)))
+            .collect()
+    }
+
     /// An agreement that stands behind contracts.
     #[must_use]
     pub fn agreement(&self, id: &AgreementId) -> Option<Arc<Agreement>> {
@@ -404,6 +417,14 @@ pub fn publish_view(reference: &Reference, view: View) {
         View::Agreement(agreement) => put(&reference.agreements, agreement),
         View::Rates(rates) => put(&reference.rates, rates),
         View::Taxes(taxes) => put(&reference.taxes, taxes),
+        View::Desk(open) => {
+            // Views of an entity come in their order: nothing older follows.
+            if open.value.is_none() {
+                reference.desk.remove(&open.id);
+            } else {
+                put(&reference.desk, open);
+            }
+        }
     }
 }
 

@@ -13,9 +13,8 @@ pub(super) fn show(at_rest: &AtRest) -> Result<(), Failure> {
     let now = SystemClock.now();
     let mut found = Vec::new();
     at_rest.every::<Order>(&mut |order, state| {
-        if let Some(open) = state.placed().and_then(Placed::open_case) {
-            found.push((order, open));
-        }
+        let cases = state.placed().map(Placed::open_cases).unwrap_or_default();
+        found.extend(cases.into_iter().map(|open| (order.clone(), open)));
     })?;
     // What has been escalated to the end has no time left at all.
     found.sort_by(|(order, open), (other, next)| {
@@ -29,11 +28,11 @@ pub(super) fn show(at_rest: &AtRest) -> Result<(), Failure> {
         return print(&json!({ "exceptions": list }));
     }
     if found.is_empty() {
-        return print("no order waits for a person");
+        return print("nothing waits for a person");
     }
     let lines: Vec<_> = found.iter().map(|(order, open)| text(order, open, now)).collect();
     print(&format!(
-        "{}\n{} orders wait for a person",
+        "{}\n{} exceptions wait for a person",
         lines.join("\n"),
         found.len()
     ))

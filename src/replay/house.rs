@@ -294,6 +294,7 @@ fn refusal(reply: &Reply) -> Option<String> {
         | Reply::Item(_)
         | Reply::Rates(_)
         | Reply::Taxes(_)
-        | Reply::Account(_) => None,
+        | Reply::Account(_)
+        | Reply::Desk(_) => None,
     }
 }

@@ -6,6 +6,7 @@ use crate::ids::{HoldId, OrderKey};
 use crate::inventory::command::StockCommand;
 use crate::inventory::holds::HoldChange;
 use crate::orders::command::OrderCommand;
+use crate::orders::desk_list::EntryCommand;
 use crate::pricing::agreement::AgreementCommand;
 use crate::pricing::catalogue::ItemCommand;
 use crate::pricing::contract::ContractCommand;
@@ -285,11 +286,15 @@ impl<'a> Demand<'a> {
             // A set of rates is written once.
             Message::Rates(_, RateCommand::Publish(_)) => Self::write(Attribute::PriceRates, CREATE),
             Message::Account(_, command) => of_account(command),
+            Message::Desk(_, EntryCommand::Tell { .. }) => Self::Inside {
+                attribute: Attribute::OrderException,
+            },
             Message::Taxes(_, TaxCommand::Set(_)) => Self::write(Attribute::PriceTax, UPSERT),
             Message::Agreement(_, AgreementCommand::Show)
             | Message::Item(_, ItemCommand::Show)
             | Message::Rates(_, RateCommand::Show)
             | Message::Taxes(_, TaxCommand::Show)
+            | Message::Desk(_, EntryCommand::Show)
             | Message::Audit(..)
             | Message::Ownership(..) => Self::Nothing,
         }

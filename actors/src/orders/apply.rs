@@ -44,6 +44,7 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
             resume: Status::Pricing,
             cancel_wanted: None,
             end_reason: None,
+            tellings: 0,
         }));
     } else if let Some(placed) = &mut state.placed {
         apply_placed(placed, event);
@@ -143,6 +144,7 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
         }
         OrderEvent::Corrected { request } => correct(placed, request),
         OrderEvent::Ended { reason } => end(placed, reason),
+        OrderEvent::DeskTold => placed.tellings = placed.tellings.saturating_add(1),
     }
 }
 

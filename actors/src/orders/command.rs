@@ -339,6 +339,15 @@ pub struct OrderSummary {
     pub end_reason: Option<Reason>,
 }
 
+impl OrderSummary {
+    /// All that a person must settle about it.
+    #[must_use]
+    pub fn open_cases(&self) -> Vec<OpenCase> {
+        let contested = self.contested.as_ref().map(Contested::open_case);
+        self.exception.clone().into_iter().chain(contested).collect()
+    }
+}
+
 /// What a person must settle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OpenCase {

@@ -42,7 +42,9 @@ pub(super) fn decide(
     match (command, state.placed()) {
         (OrderCommand::Submit(request), None) => submit(order, request, context),
         (OrderCommand::Submit(request), Some(placed)) if *placed.submitted() == **request => standing(placed),
-        (OrderCommand::Submit(request), Some(placed)) => contest(placed, request, context),
+        (OrderCommand::Submit(request), Some(placed)) => {
+            contest(begin(order, placed, command, context), request)
+        }
         (_, None) => refuse(OrderRefusal::UnknownOrder),
         (OrderCommand::Show, Some(placed)) => Decision::answer(OrderReply::Order(Box::new(placed.summary()))),
         (

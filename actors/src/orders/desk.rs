@@ -111,6 +111,19 @@ impl Exception {
         }
     }
 
+    /// What a person can do about it, as in `resolve`; besides, the order can be cancelled.
+    #[must_use]
+    pub fn actions(&self) -> Vec<&'static str> {
+        if matches!(self, Self::Duplicate) {
+            return vec!["dismiss"];
+        }
+        let approve = self.approvable().map(|_| "approve");
+        ["retry", "correct", "reassign", "reject"]
+            .into_iter()
+            .chain(approve)
+            .collect()
+    }
+
     /// What usually helps.
     #[must_use]
     pub const fn suggestion(&self) -> &'static str {

@@ -4,16 +4,15 @@
 //! found by the customer's account, which knows what its orders of late were about.
 
 use super::Order;
-use super::command::{IntroductionAnswered, OrderRefusal, OrderReply, OrderRequest};
-use super::desk::{Case, DeskAct, DeskNote, OwnerRole};
+use super::command::{IntroductionAnswered, OpenCase, OrderRefusal, OrderReply, OrderRequest};
+use super::desk::{self, Case, DeskAct, DeskNote};
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow};
-use super::state::{Exception, Likeness, Placed, Status};
+use super::state::{Exception, Likeness, Status};
 use crate::accounts::command::{AccountCommand, Introduction};
-use crate::domain::Distributor;
 use crate::ids::Reason;
 use compact_str::CompactString;
-use lockstep_runtime::entity::{Context, Decision};
+use lockstep_runtime::entity::Decision;
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -32,28 +31,33 @@ pub struct Contested {
     pub case: Case,
 }
 
-/// The same number, another content: kept for a person, unless it is known or the order is over.
-pub(super) fn contest(
-    placed: &Placed,
-    request: &OrderRequest,
-    context: &Context<'_, Distributor>,
-) -> Decision<Order> {
-    let refused = OrderReply::Refused(OrderRefusal::Conflict);
-    let is_known = |known: &Contested| *known.request == *request;
-    if placed.has_ended() || placed.contested.as_ref().is_some_and(is_known) {
-        return Decision::answer(refused);
+impl Contested {
+    /// What a person must settle about it.
+    #[must_use]
+    pub fn open_case(&self) -> OpenCase {
+        OpenCase {
+            exception: Exception::Duplicate,
+            since: self.at,
+            case: self.case,
+        }
     }
-    let contested = Contested {
-        request: Box::new(request.clone()),
-        at: context.now,
-        by: context.provenance.source.clone(),
-        case: Case {
-            owner: OwnerRole::CustomerService,
-            due: Some(context.now.after(Exception::Duplicate.to_be_settled_within())),
-            escalated: 0,
-        },
-    };
-    Decision::event(OrderEvent::Contested { contested }, refused)
+}
+
+/// The same number, another content: kept for a person, unless it is known or the order is over.
+pub(super) fn contest(mut flow: Flow<'_>, request: &OrderRequest) -> Decision<Order> {
+    let is_known = |known: &Contested| *known.request == *request;
+    if !flow.placed.has_ended() && !flow.placed.contested.as_ref().is_some_and(is_known) {
+        let contested = Contested {
+            request: Box::new(request.clone()),
+            at: flow.now,
+            by: flow.by.into(),
+            case: desk::open(&Exception::Duplicate, flow.now),
+        };
+        flow.happens(OrderEvent::Contested { contested });
+    }
+    let mut decision = flow.accepted();
+    decision.reply = OrderReply::Refused(OrderRefusal::Conflict);
+    decision
 }
 
 /// A person has looked at it: the order stays as it is.

@@ -149,6 +149,8 @@ pub enum OrderEvent {
         /// What is wanted now.
         request: Box<OrderRequest>,
     },
+    /// The desk's list is told what is open.
+    DeskTold,
     /// It ended without all its goods.
     Ended {
         /// Why.

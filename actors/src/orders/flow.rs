@@ -3,9 +3,10 @@
 use super::Order;
 use super::apply::apply_placed;
 use super::checks::ChannelRules;
-use super::command::{OrderReply, StockAnswered};
+use super::command::{OpenCase, OrderReply, StockAnswered};
 use super::credit::give_credit_back;
 use super::desk;
+use super::desk_list::{EntryCommand, OpenCases};
 use super::duplicate::withdraw_introduction;
 use super::effects::status_event;
 use super::event::OrderEvent;
@@ -36,6 +37,8 @@ pub(super) struct Flow<'a> {
     pub(super) now: Timestamp,
     pub(super) reference: &'a Reference,
     cause: Cause,
+    /// What was open before the decision.
+    open_before: Vec<OpenCase>,
     /// Which system wants it.
     pub(super) by: &'a str,
     events: Vec<OrderEvent>,
@@ -52,6 +55,7 @@ impl<'a> Flow<'a> {
     ) -> Self {
         Self {
             order,
+            open_before: placed.open_cases(),
             placed,
             now: context.now,
             reference: context.reference,
@@ -234,7 +238,24 @@ impl<'a> Flow<'a> {
             .any(|allocation| allocation.standing == standing)
     }
 
-    pub(super) fn accepted(self) -> Decision<Order> {
+    /// Tells the desk's list what is open now, if that has changed.
+    fn tell_desk(&mut self) {
+        let cases = self.placed.open_cases();
+        if cases == self.open_before {
+            return;
+        }
+        self.happens(OrderEvent::DeskTold);
+        let open = OpenCases {
+            customer: self.placed.request.customer.clone(),
+            total: self.placed.total(),
+            cases,
+        };
+        let telling = self.placed.tellings;
+        self.send((self.order.clone(), EntryCommand::Tell { open, telling }));
+    }
+
+    pub(super) fn accepted(mut self) -> Decision<Order> {
+        self.tell_desk();
         let reply = OrderReply::Accepted {
             status: self.placed.status,
             sequence: self.placed.sequence,

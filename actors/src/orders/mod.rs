@@ -11,6 +11,7 @@
 //! - units that wait for goods keep an order from being `shipped`;
 //! - an order whose channel is checked for credit is booked only once the customer's account bears it, and the account is
 //!   told when it has ended;
+//! - whatever changes about what a person must settle is told to the desk's list;
 //! - each change of status is published, numbered densely from 1.
 
 mod apply;
@@ -21,6 +22,7 @@ pub mod credit;
 mod decide;
 pub mod delivery;
 pub mod desk;
+pub mod desk_list;
 pub mod duplicate;
 pub mod effects;
 pub mod event;

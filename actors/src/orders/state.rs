@@ -478,6 +478,8 @@ pub struct Placed {
     pub cancel_wanted: Option<Afterwards>,
     /// Why it was cancelled or rejected.
     pub end_reason: Option<Reason>,
+    /// How often the desk's list was told what is open.
+    pub tellings: u32,
 }
 
 impl OrderState {
@@ -556,11 +558,7 @@ impl Placed {
     /// All that a person must settle about it.
     #[must_use]
     pub fn open_cases(&self) -> Vec<OpenCase> {
-        let contested = self.contested.as_ref().map(|contested| OpenCase {
-            exception: Exception::Duplicate,
-            since: contested.at,
-            case: contested.case,
-        });
+        let contested = self.contested.as_ref().map(Contested::open_case);
         self.open_case().into_iter().chain(contested).collect()
     }
 

@@ -13,6 +13,7 @@ use super::checks::{ChannelRules, OrderRules, PriceTolerance};
 use super::command::*;
 use super::delivery::Delivery;
 use super::desk::*;
+use super::desk_list::{DeskEntry, EntryState};
 use super::effects::{BookingRequest, ERP, EVENTS, ErpRequest, OrderStatus};
 use super::sourcing::{Network, Site, Sourcing};
 use super::state::*;
@@ -69,6 +70,7 @@ struct World {
     contracts: BTreeMap<CustomerId, ContractState>,
     accounts: BTreeMap<CustomerId, AccountState>,
     orders: BTreeMap<OrderKey, OrderState>,
+    desk: BTreeMap<OrderKey, EntryState>,
     mail: Vec<Message>,
     booked: BTreeMap<OrderKey, u32>,
     last_booking: Option<BookingRequest>,
@@ -170,6 +172,7 @@ impl World {
             contracts: BTreeMap::new(),
             accounts: BTreeMap::new(),
             orders: BTreeMap::new(),
+            desk: BTreeMap::new(),
             mail: Vec::new(),
             booked: BTreeMap::new(),
             last_booking: None,
@@ -299,6 +302,12 @@ impl World {
                 self.run::<CatalogueItem>(&id, &mut state, Some(&command))
                     .unwrap()
                     .into()
+            }
+            Message::Desk(id, command) => {
+                let mut state = self.desk.remove(&id).unwrap_or_default();
+                let reply = self.run::<DeskEntry>(&id, &mut state, Some(&command));
+                self.desk.insert(id, state);
+                reply.unwrap().into()
             }
             Message::Agreement(..) | Message::Rates(..) | Message::Taxes(..) => {
                 panic!("orders ask nothing of {message:?}")
@@ -972,6 +981,13 @@ proptest! {
             if status.is_final() {
                 prop_assert_eq!(held + waiting, 0);
             }
+        }
+        // The desk's list says what the orders say.
+        let listed: BTreeMap<_, _> = world.reference.open_cases().into_iter().collect();
+        for (order, state) in &world.orders {
+            let cases = state.placed().unwrap().open_cases();
+            let found = listed.get(order).and_then(|open| (**open).clone());
+            prop_assert_eq!(found.map(|open| open.cases).unwrap_or_default(), cases, "{}", order);
         }
         for stock in world.stocks.values() {
             prop_assert!(!stock.is_anyone_waiting() || stock.available() == Quantity::ZERO);

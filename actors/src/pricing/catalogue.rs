@@ -6,6 +6,7 @@ use super::list::PriceRefusal;
 use crate::domain::{Distributor, View};
 use crate::ids::{BrandId, CategoryId, HazardClass, ProductId, Sku, TaxCategory, UnitOfMeasure};
 use crate::money::{Currency, Price};
+use crate::quantity::PositiveQuantity;
 use crate::reference::Published;
 use crate::units::UnitSize;
 use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency};

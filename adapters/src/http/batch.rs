@@ -160,6 +160,7 @@ fn judge(outcome: &Outcome<Reply>) -> (StatusCode, Option<String>) {
             Reply::Rates(RateReply::Refused(refusal)) => unprocessable(code(refusal)),
             Reply::Account(AccountReply::Refused(refusal)) => (account_status(refusal), Some(code(refusal))),
             Reply::Account(_)
+            | Reply::Desk(_)
             | Reply::Stock(_)
             | Reply::ListPrice(_)
             | Reply::Contract(_)

@@ -25,6 +25,7 @@
 mod accounts;
 mod batch;
 mod config;
+mod exceptions;
 mod exchange;
 mod levels;
 mod metrics;

@@ -1,6 +1,7 @@
 //! The OpenAPI 3.1 document, generated from the types that are read and written.
 
 use super::batch::{BatchResult, ItemResult};
+use super::exceptions::{MAX_LISTED, OpenExceptions, OrderExceptions};
 use super::levels::StockLevels;
 use super::operations::NodeStatus;
 use super::orders::{CancelOrder, OrderReceipt, ProgressOrder, ResolveOrder};
@@ -113,6 +114,24 @@ const OPERATIONS: &[Operation] = &[
         scope: Some(Scope::OrdersWrite),
         body: Some(of::<ProgressOrder>),
         answers: RECEIPT,
+    },
+    Operation {
+        path: "/v1/orders/{channel}/{number}/exceptions",
+        method: "get",
+        id: "showOrderExceptions",
+        summary: "What a person must settle about an order, and what was done about its exceptions.",
+        scope: Some(Scope::OrdersRead),
+        body: None,
+        answers: &[("200", "Its exceptions.", Answer::Typed(of::<OrderExceptions>))],
+    },
+    Operation {
+        path: "/v1/exceptions",
+        method: "get",
+        id: "exceptions",
+        summary: "What waits for a person, over all orders, the most pressing first.",
+        scope: Some(Scope::OrdersRead),
+        body: None,
+        answers: &[("200", "The exceptions.", Answer::Typed(of::<OpenExceptions>))],
     },
     Operation {
         path: "/v1/availability",
@@ -482,6 +501,31 @@ fn parameters(operation: &Operation) -> Value {
             "name": "limit", "in": "query",
             "schema": { "type": "integer", "minimum": 1, "maximum": MAX_LEVELS, "default": MAX_LEVELS },
         }));
+    }
+    if operation.id == "exceptions" {
+        let text = json!({ "type": "string" });
+        for (name, schema, description) in [
+            (
+                "owner",
+                &text,
+                "Whose: customer-service, pricing, purchasing, warehouse, operations, credit.",
+            ),
+            ("kind", &text, "Of which kind, such as credit-hold."),
+            ("channel", &text, "Of which channel's orders."),
+            (
+                "older_than_seconds",
+                &json!({ "type": "integer", "minimum": 0 }),
+                "That have stood so long.",
+            ),
+            (
+                "limit",
+                &json!({ "type": "integer", "minimum": 1, "maximum": MAX_LISTED }),
+                "How many; 100 if absent.",
+            ),
+        ] {
+            parameters
+                .push(json!({ "name": name, "in": "query", "schema": schema, "description": description }));
+        }
     }
     Value::Array(parameters)
 }

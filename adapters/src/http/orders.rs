@@ -169,11 +169,11 @@ pub(super) async fn show(
     answer(&request, StatusCode::OK, &view)
 }
 
-fn key((channel, number): &(String, String)) -> Result<OrderKey, Problem> {
+pub(super) fn key((channel, number): &(String, String)) -> Result<OrderKey, Problem> {
     OrderKey::new(channel, number).map_err(|error| DecodeError::field("path", error).into())
 }
 
-async fn summary(service: &Service, call: &Call, key: &OrderKey) -> Result<OrderSummary, Problem> {
+pub(super) async fn summary(service: &Service, call: &Call, key: &OrderKey) -> Result<OrderSummary, Problem> {
     let show = Message::Order(key.clone(), OrderCommand::Show);
     let something_else = || Problem::internal(&"an order answered a look with something else");
     let Some(Reply::Order(reply)) = service.look(call, show).await?.reply else {

@@ -1,7 +1,7 @@
 //! Which path leads where. What stands here is what the OpenAPI document describes; a test compares both.
 
 use super::problem::Problem;
-use super::{accounts, levels, operations, orders, prices, promises, stock};
+use super::{accounts, exceptions, levels, operations, orders, prices, promises, stock};
 use crate::schema::agreement::{AgreementSet, RatesSet};
 use crate::schema::charge::{TaxesSet, VolumeSet};
 use crate::schema::price::ContractSet;
@@ -29,6 +29,11 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
             resource("/v1/orders/{channel}/{number}/progress", "POST")
                 .route(web::post().to(orders::progress)),
         )
+        .service(
+            resource("/v1/orders/{channel}/{number}/exceptions", "GET")
+                .route(web::get().to(exceptions::of_order)),
+        )
+        .service(resource("/v1/exceptions", "GET").route(web::get().to(exceptions::list)))
         .service(resource("/v1/availability", "GET").route(web::get().to(stock::availability)))
         .service(resource("/v1/stock-levels", "GET").route(web::get().to(levels::levels)))
         .service(resource("/v1/promises", "POST").route(web::post().to(promises::promise)))

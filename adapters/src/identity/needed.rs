@@ -5,6 +5,7 @@ use lockstep_actors::accounts::command::AccountCommand;
 use lockstep_actors::domain::Message;
 use lockstep_actors::inventory::command::StockCommand;
 use lockstep_actors::orders::command::OrderCommand;
+use lockstep_actors::orders::desk_list::EntryCommand;
 use lockstep_actors::pricing::agreement::AgreementCommand;
 use lockstep_actors::pricing::catalogue::ItemCommand;
 use lockstep_actors::pricing::contract::ContractCommand;
@@ -22,7 +23,9 @@ impl Scope {
             Message::Contract(_, command) => of_contract(command),
             Message::Order(_, command) => of_order(command),
             Message::Account(_, command) => of_account(command),
+            Message::Desk(_, EntryCommand::Show) => Self::OrdersRead,
             // Lockstep's own.
+            Message::Desk(_, EntryCommand::Tell { .. }) => Self::Admin,
             Message::Audit(..) | Message::Ownership(..) => Self::Admin,
             Message::Agreement(_, AgreementCommand::Show)
             | Message::Item(_, ItemCommand::Show)

@@ -19,7 +19,7 @@ use lockstep_actors::inventory::numbering::ResyncWanted;
 use lockstep_actors::inventory::reconcile::{Cause, UnderWay, Verdict};
 use lockstep_actors::money::{Currency, RoundingMode};
 use lockstep_actors::orders::checks::StatedPrice;
-use lockstep_actors::orders::command::{LineSummary, OrderReply, OrderSummary};
+use lockstep_actors::orders::command::{LineSummary, OpenCase, OrderReply, OrderSummary};
 use lockstep_actors::orders::desk::{Case, DeskNote};
 use lockstep_actors::orders::duplicate::Contested;
 use lockstep_actors::orders::effects::OrderStatus;
@@ -303,6 +303,21 @@ pub struct ExceptionView {
     pub case: CaseView,
     /// What usually helps.
     pub suggestion: String,
+    /// Which resolutions there are for it.
+    pub actions: Vec<&'static str>,
+}
+
+impl From<OpenCase> for ExceptionView {
+    fn from(open: OpenCase) -> Self {
+        Self {
+            kind: open.exception.name().to_owned(),
+            reason: open.exception.to_string(),
+            since: Moment(open.since),
+            case: open.case.into(),
+            suggestion: open.exception.suggestion().to_owned(),
+            actions: open.exception.actions(),
+        }
+    }
 }
 
 /// Another content that came under an order's number.
@@ -491,13 +506,7 @@ impl OrderView {
             credit: CreditView::of(summary.credit),
             erp_number: summary.erp_number,
             sourcing: summary.sourcing.map(|plan| (*plan).into()),
-            exception: summary.exception.map(|open| ExceptionView {
-                kind: open.exception.name().to_owned(),
-                reason: open.exception.to_string(),
-                since: Moment(open.since),
-                case: open.case.into(),
-                suggestion: open.exception.suggestion().to_owned(),
-            }),
+            exception: summary.exception.map(Into::into),
             contested: summary.contested.map(Into::into),
             notes: summary.notes.into_iter().map(Into::into).collect(),
             reason: summary.end_reason.map(|reason| reason.to_string()),
@@ -1221,7 +1230,8 @@ impl CommandResult {
             Reply::Ownership(RecordReply::Refused(refusal)) => {
                 Self::failed(CommandOutcome::Refused, &refusal)
             }
-            Reply::Audit(AuditReply::Audit(_))
+            Reply::Desk(_)
+            | Reply::Audit(AuditReply::Audit(_))
             | Reply::Ownership(RecordReply::Accepted | RecordReply::Record(_)) => Self::default(),
             Reply::Agreement(reply) => Self::of_agreement(reply),
             Reply::Item(reply) => Self::of_item(reply),

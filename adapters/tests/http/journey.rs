@@ -445,3 +445,70 @@ async fn an_order_says_from_which_warehouses_it_is_taken_and_why() {
     order["sourcing"] = "closest".into();
     rig.post("/v1/orders", &order).await.problem(422, "invalid-field");
 }
+
+#[actix_web::test]
+async fn the_desk_lists_what_waits_and_survives_a_restart() {
+    let opener = Arc::new(disk());
+    let rig = Rig::on(opener.clone(), Setup::default()).await;
+    rig.post("/v1/stock-events", &receipt("A-1", 5)).await.ok();
+    rig.post("/v1/prices", &price("A-1", "10.49")).await.ok();
+    rig.post("/v1/orders", &order("1", "A-1", 9)).await.ok();
+    rig.post("/v1/orders", &order("2", "UNPRICED", 1)).await.ok();
+    rig.post("/v1/orders", &order("3", "A-1", 1)).await.ok();
+    rig.until("/v1/orders/web/3", |answer| answer.body["status"] == "booked")
+        .await;
+    rig.post("/v1/orders", &order("3", "A-1", 2))
+        .await
+        .problem(409, "conflict");
+    let all = rig
+        .until("/v1/exceptions", |answer| answer.body["total"] == 3)
+        .await;
+    let kinds = |answer: &Answer| -> Vec<String> {
+        let list = answer.body["exceptions"].as_array().unwrap();
+        list.iter()
+            .map(|one| one["kind"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    // By time left: 4 h, 4 h, 8 h.
+    assert_eq!(kinds(&all)[2], "shortage");
+    let first = &all.body["exceptions"][0];
+    assert_eq!(
+        (&first["number"], &first["case"]["owner"]),
+        (&"2".into(), &"pricing".into())
+    );
+    let restarted = {
+        rig.stop().await;
+        Rig::on(opener, Setup::default()).await
+    };
+    let rig = restarted;
+    for (query, expected) in [
+        ("", 3),
+        ("?owner=purchasing", 1),
+        ("?owner=pricing&kind=shortage", 0),
+        ("?kind=duplicate&channel=web", 1),
+        ("?channel=edi", 0),
+        ("?older_than_seconds=3600", 0),
+        ("?limit=1", 3),
+    ] {
+        let found = rig.get(&format!("/v1/exceptions{query}")).await.ok();
+        assert_eq!(found.body["total"], expected, "{query}");
+    }
+    for query in ["?limit=0", "?limit=1001", "?owner=nobody", "?age=1"] {
+        rig.get(&format!("/v1/exceptions{query}"))
+            .await
+            .problem(422, "invalid-field");
+    }
+    let one = rig.get("/v1/orders/web/3/exceptions").await.ok();
+    assert_eq!(one.body["open"][0]["actions"], json!(["dismiss"]));
+    let shown = rig.get("/v1/orders/web/3").await.ok();
+    assert_eq!(shown.body["contested"]["lines"][0]["quantity"], 2);
+    let dismiss = json!({ "resolution": { "dismiss": { "reason": "typed twice" } } });
+    rig.post("/v1/orders/web/3/resolve", &dismiss).await.ok();
+    let reject = json!({ "resolution": { "reject": { "reason": "no such article" } } });
+    rig.post("/v1/orders/web/2/resolve", &reject).await.ok();
+    rig.until("/v1/exceptions", |answer| answer.body["total"] == 1)
+        .await;
+    let one = rig.get("/v1/orders/web/3/exceptions").await.ok();
+    assert_eq!(one.body["notes"][0]["act"], "dismiss");
+    rig.stop().await;
+}
