@@ -221,6 +221,7 @@ pub(crate) fn order(lines: u16) -> OrderRequest {
         lines: (1..=lines)
             .map(|line| OrderLine {
                 channel_price: None,
+                substitutes: None,
                 line,
                 sku: sku(line),
                 quantity: quantity(2),

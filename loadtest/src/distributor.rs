@@ -265,6 +265,7 @@ impl Distributor {
                 sku,
                 quantity,
                 channel_price: None,
+                substitutes: None,
             });
         }
         let first = random.random_range(0..self.warehouses.len());

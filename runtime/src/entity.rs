@@ -62,6 +62,17 @@ pub struct Outbound {
     pub body: Vec<u8>,
 }
 
+/// A message that an entity kept and can do nothing with any more: a dead letter from now on.
+#[derive(Clone, Debug)]
+pub struct Expired<M> {
+    /// The message.
+    pub message: M,
+    /// Why, for a person.
+    pub reason: String,
+    /// Who sent it, and in which conversation.
+    pub provenance: Provenance,
+}
+
 /// What an entity decided.
 #[derive(Debug)]
 pub struct Decision<E: Entity> {
@@ -73,6 +84,8 @@ pub struct Decision<E: Entity> {
     pub sends: Vec<<E::Domain as Domain>::Message>,
     /// Effects on the world outside.
     pub outbound: Vec<Outbound>,
+    /// Messages that waited here in vain.
+    pub expired: Vec<Expired<<E::Domain as Domain>::Message>>,
 }
 
 impl<E: Entity> Decision<E> {
@@ -83,6 +96,7 @@ impl<E: Entity> Decision<E> {
             reply,
             sends: Vec::new(),
             outbound: Vec::new(),
+            expired: Vec::new(),
         }
     }
 

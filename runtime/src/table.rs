@@ -5,7 +5,7 @@
 //! - a slot's state includes exactly the journal up to `sequence` for that entity;
 //! - slots of passivated entities are reused; whoever keeps a slot number must check what it holds.
 
-use crate::entity::{Context, Decision, Domain, Entity, EntityId, EntityKind, Outbound, Residency};
+use crate::entity::{Context, Decision, Domain, Entity, EntityId, EntityKind, Expired, Outbound, Residency};
 use crate::journal::{EncodeError, EntryWriter};
 use crate::message::Sequence;
 use crate::placement::PartitionId;
@@ -43,6 +43,8 @@ pub struct Turn<D: Domain> {
     pub sends: Vec<D::Message>,
     /// Effects outside.
     pub outbound: Vec<Outbound>,
+    /// Messages that waited in vain.
+    pub expired: Vec<Expired<D::Message>>,
     /// What readers may see once the entry is durable.
     pub view: Option<D::View>,
     /// The alarm after the decision, if it is another than before.
@@ -60,6 +62,7 @@ impl<D: Domain> Default for Turn<D> {
         Self {
             sends: Vec::new(),
             outbound: Vec::new(),
+            expired: Vec::new(),
             view: None,
             alarm: None,
             changed: false,
@@ -452,6 +455,7 @@ impl<E: Entity> Table<E> {
         }
         turn.sends = decision.sends;
         turn.outbound = decision.outbound;
+        turn.expired = decision.expired;
         if !decision.events.is_empty() {
             let alarm_before = E::alarm(&row.state);
             turn.applying = true;

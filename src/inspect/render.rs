@@ -66,6 +66,7 @@ fn entry(entry: &HistoryEntry) -> Result<Value, Failure> {
         "at": moment(entry.at),
         "source": entry.provenance.source.as_str(),
         "correlation": entry.provenance.correlation.as_str(),
+        "causation": entry.provenance.causation.map(|cause| format!("{:032x}", cause.0)),
         "origin": origin,
         "dead_letter": entry.is_dead_letter,
         "events": events?,

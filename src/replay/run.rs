@@ -371,6 +371,7 @@ async fn ship(
 fn request(sale: &Sale) -> Result<OrderRequest, ReplayError> {
     let lines = sale.lines.iter().map(|line| OrderLine {
         channel_price: None,
+        substitutes: None,
         line: line.line,
         sku: line.sku.clone(),
         quantity: line.quantity,

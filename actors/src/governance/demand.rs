@@ -79,6 +79,9 @@ pub enum Attribute {
     /// That an order is invoiced and done.
     #[serde(rename = "order.invoice")]
     OrderInvoice,
+    /// What the customer has paid for an order.
+    #[serde(rename = "order.payment")]
+    OrderPayment,
     /// The order itself, as its channel took it.
     #[serde(rename = "order.request")]
     OrderRequest,
@@ -89,7 +92,7 @@ pub enum Attribute {
 
 impl Attribute {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::AccountTerms,
         Self::AccountDocument,
         Self::PriceBase,
@@ -110,6 +113,7 @@ impl Attribute {
         Self::OrderException,
         Self::OrderFulfilment,
         Self::OrderInvoice,
+        Self::OrderPayment,
         Self::OrderRequest,
         Self::OrderStatus,
     ];
@@ -138,6 +142,7 @@ impl Attribute {
             Self::OrderException => "order.exception",
             Self::OrderFulfilment => "order.fulfilment",
             Self::OrderInvoice => "order.invoice",
+            Self::OrderPayment => "order.payment",
             Self::OrderRequest => "order.request",
             Self::OrderStatus => "order.status",
         }
@@ -162,7 +167,8 @@ impl Attribute {
             | Self::OrderBookingStatus
             | Self::OrderCancellation
             | Self::OrderFulfilment
-            | Self::OrderInvoice => &[Operation::Update],
+            | Self::OrderInvoice
+            | Self::OrderPayment => &[Operation::Update],
             Self::StockReservation => &[Operation::Reserve, Operation::Update],
             Self::OrderException => &[Operation::Approve],
             Self::OrderRequest => &[Operation::Create],
@@ -180,6 +186,7 @@ impl Attribute {
             | Self::OrderException
             | Self::OrderFulfilment
             | Self::OrderInvoice
+            | Self::OrderPayment
             | Self::OrderRequest
             | Self::OrderStatus => true,
             Self::AccountTerms
@@ -395,17 +402,22 @@ fn of_order<'a>(order: &'a OrderKey, command: &OrderCommand) -> Demand<'a> {
         | OrderCommand::Approve { .. }
         | OrderCommand::Dismiss { .. }
         | OrderCommand::Reject { .. } => Demand::about(Attribute::OrderException, APPROVE, order),
-        OrderCommand::ReleaseToWarehouse | OrderCommand::ConfirmPick | OrderCommand::Ship { .. } => {
-            Demand::about(Attribute::OrderFulfilment, UPDATE, order)
+        OrderCommand::Pay(_) => Demand::about(Attribute::OrderPayment, UPDATE, order),
+        OrderCommand::ReleaseToWarehouse
+        | OrderCommand::ConfirmPick
+        | OrderCommand::Ship { .. }
+        | OrderCommand::Return(_) => Demand::about(Attribute::OrderFulfilment, UPDATE, order),
+        OrderCommand::Close | OrderCommand::Credit(_) => {
+            Demand::about(Attribute::OrderInvoice, UPDATE, order)
         }
-        OrderCommand::Close => Demand::about(Attribute::OrderInvoice, UPDATE, order),
         OrderCommand::BookingAnswered(_) | OrderCommand::CancelAnswered(_) => {
             Demand::about(Attribute::OrderBookingStatus, UPDATE, order)
         }
         OrderCommand::Priced(_)
         | OrderCommand::StockAnswered(_)
         | OrderCommand::IntroductionAnswered(_)
-        | OrderCommand::CreditAnswered(_) => Demand::Inside {
+        | OrderCommand::CreditAnswered(_)
+        | OrderCommand::TakeUp(_) => Demand::Inside {
             attribute: Attribute::OrderRequest,
         },
     }

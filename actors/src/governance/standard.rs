@@ -19,7 +19,7 @@ const ROLES: [(&str, &[&str]); 5] = [
 
 type Row = (Attribute, Operation, &'static [&'static str]);
 
-const OWNERS: [Row; 30] = [
+const OWNERS: [Row; 31] = [
     (Attribute::AccountTerms, Operation::Create, &["erp", "operator"]),
     (Attribute::AccountTerms, Operation::Update, &["erp", "operator"]),
     (
@@ -120,6 +120,11 @@ const OWNERS: [Row; 30] = [
         &["operator", "wms"],
     ),
     (Attribute::OrderInvoice, Operation::Update, &["erp", "operator"]),
+    (
+        Attribute::OrderPayment,
+        Operation::Update,
+        &[CHANNEL, "erp", "operator"],
+    ),
     (Attribute::OrderRequest, Operation::Create, &[CHANNEL, "operator"]),
     (Attribute::OrderStatus, Operation::Publish, &["lockstep"]),
 ];

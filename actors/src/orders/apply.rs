@@ -3,6 +3,7 @@
 use super::command::OrderRequest;
 use super::desk::{Case, MAX_NOTES};
 use super::event::OrderEvent;
+use super::parked::Parked;
 use super::state::{
     Afterwards, Allocation, AllocationStanding, Credit, Erp, Exception, Likeness, OrderState, Placed, Status,
 };
@@ -45,9 +46,15 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
             cancel_wanted: None,
             end_reason: None,
             tellings: 0,
+            parked: std::mem::take(&mut state.waiting),
+            payments: Vec::new(),
+            returns: Vec::new(),
+            credited: Vec::new(),
         }));
     } else if let Some(placed) = &mut state.placed {
         apply_placed(placed, event);
+    } else {
+        wait(&mut state.waiting, event);
     }
 }
 
@@ -144,7 +151,22 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
         }
         OrderEvent::Corrected { request } => correct(placed, request),
         OrderEvent::Ended { reason } => end(placed, reason),
+        OrderEvent::Parked { .. } | OrderEvent::Unparked { .. } => wait(&mut placed.parked, event),
+        OrderEvent::Paid { payment } => placed.payments.push(payment.clone()),
+        OrderEvent::Returned { returned } => placed.returns.push(returned.clone()),
+        OrderEvent::Credited { credited } => placed.credited.push(credited.clone()),
         OrderEvent::DeskTold => placed.tellings = placed.tellings.saturating_add(1),
+    }
+}
+
+/// What waits, with the order or for it.
+fn wait(waiting: &mut Vec<Parked>, event: &OrderEvent) {
+    if let OrderEvent::Parked { parked } = event {
+        waiting.push(parked.clone());
+    } else if let OrderEvent::Unparked { place } = event
+        && usize::from(*place) < waiting.len()
+    {
+        waiting.remove(usize::from(*place));
     }
 }
 

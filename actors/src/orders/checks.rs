@@ -55,6 +55,8 @@ pub struct ChannelRules {
     pub pack_multiples: PackRule,
     /// How orders may be delivered.
     pub delivery: DeliveryRules,
+    /// What the channel calls where an order stands. Nothing, where nothing is said.
+    pub vocabulary: BTreeMap<Status, CompactString>,
 }
 
 /// What becomes of a line that is no multiple of what its goods are packed in.
@@ -95,6 +97,7 @@ impl OrderRules {
             duplicate_window_hours: None,
             pack_multiples: PackRule::Ignore,
             delivery: DeliveryRules::NONE,
+            vocabulary: BTreeMap::new(),
         };
         self.0.get(channel).unwrap_or(&DEFAULT)
     }

@@ -1,9 +1,12 @@
 //! What someone may want of an order, what its partners answer it, and what it answers.
 
+use super::after_sales::{CreditedLine, Disposition, ReturnedLine};
 use super::checks::StatedPrice;
 use super::delivery::Delivery;
 use super::desk::{Case, DeskNote, OwnerRole};
 use super::duplicate::Contested;
+use super::parked::Parked;
+use super::payment::OrderPayment;
 use super::sourcing::{Sourcing, SourcingPlan};
 use super::state::{CreditStanding, Exception, Policy, Status};
 use crate::accounts::command::CreditAnswer;
@@ -46,6 +49,14 @@ pub enum OrderCommand {
         /// How much of which lines, all shipments together; empty for all that is held.
         lines: Vec<ShipLine>,
     },
+    /// The customer has paid something.
+    Pay(OrderPayment),
+    /// Goods came back.
+    Return(GoodsReturn),
+    /// Money is given back for goods that have left.
+    Credit(CreditWish),
+    /// What came before its time is taken up. Only the order itself says so.
+    TakeUp(Parked),
     /// It is invoiced and done.
     Close,
     /// It is no longer wanted.
@@ -143,6 +154,49 @@ pub struct OrderLine {
     pub quantity: PositiveQuantity,
     /// What one base unit costs by what the channel says, if it does.
     pub channel_price: Option<Price>,
+    /// The line in whose place it is taken, if it is a substitute.
+    #[serde(default)]
+    pub substitutes: Option<u16>,
+}
+
+/// Goods that come back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoodsReturn {
+    /// The paper; it counts once.
+    pub document: DocumentId,
+    /// How much of which lines; each line once.
+    pub lines: Vec<ReturnLine>,
+}
+
+/// Goods of a line that come back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnLine {
+    /// Which.
+    pub line: u16,
+    /// How much.
+    pub quantity: PositiveQuantity,
+    /// What becomes of it.
+    pub disposition: Disposition,
+    /// Where to; none for where it was shipped from first.
+    pub warehouse: Option<WarehouseCode>,
+}
+
+/// Money to be given back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditWish {
+    /// The paper; it counts once.
+    pub document: DocumentId,
+    /// For how much of which lines; each line once.
+    pub lines: Vec<CreditLine>,
+}
+
+/// How much of a line money is given back for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditLine {
+    /// Which.
+    pub line: u16,
+    /// How much.
+    pub quantity: PositiveQuantity,
 }
 
 /// How much of a line has left the house.
@@ -294,6 +348,11 @@ pub enum OrderReply {
         /// The number of its last change of status.
         sequence: u32,
     },
+    /// It came before its time, and waits with the order or for it.
+    Parked {
+        /// Until when; then it is a dead letter.
+        until: Timestamp,
+    },
     /// A partner's answer that nobody waits for any more.
     Ignored,
     /// How things stand.
@@ -333,6 +392,12 @@ pub struct OrderSummary {
     pub exception: Option<OpenCase>,
     /// Another content that came under its number, for a person to look at.
     pub contested: Option<Contested>,
+    /// What the customer has paid, as the channel says.
+    pub payments: Vec<OrderPayment>,
+    /// What came back.
+    pub returns: Vec<ReturnedLine>,
+    /// What was given back in money.
+    pub credits: Vec<CreditedLine>,
     /// What people did about exceptions, the newest last.
     pub notes: Vec<DeskNote>,
     /// Why it was cancelled or rejected.
@@ -359,7 +424,8 @@ pub struct OpenCase {
     pub case: Case,
 }
 
-/// How a line stands. `reserved`, `shipped`, `backordered`, `pending` and `cancelled` always add up to `ordered`.
+/// How a line stands. `reserved`, `shipped`, `backordered`, `pending`, `cancelled` and `substituted` always add up to
+/// `ordered`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineSummary {
     /// Its number.
@@ -367,7 +433,7 @@ pub struct LineSummary {
     /// What.
     pub sku: Sku,
     /// How much was ordered.
-    pub ordered: PositiveQuantity,
+    pub ordered: Quantity,
     /// How much of it is held and still in the house.
     pub reserved: Quantity,
     /// How much has left the house.
@@ -378,6 +444,16 @@ pub struct LineSummary {
     pub pending: Quantity,
     /// How much was given up.
     pub cancelled: Quantity,
+    /// How much is taken in other goods, as lines of their own.
+    pub substituted: Quantity,
+    /// The line in whose place it is taken, if it is a substitute.
+    pub substitutes: Option<u16>,
+    /// How much of what has left came back, and can be sold again.
+    pub restocked: Quantity,
+    /// How much of what has left came back, and was thrown away.
+    pub scrapped: Quantity,
+    /// For how much of what has left money was given back.
+    pub credited: Quantity,
     /// What has left the house, by warehouse.
     pub shipped_from: Vec<(WarehouseCode, Quantity)>,
 }
@@ -433,6 +509,32 @@ pub enum OrderRefusal {
         sku: Sku,
         /// What it should be a multiple of.
         pack: PositiveQuantity,
+    },
+    /// More than has left and is still out.
+    #[error("line {line}: only {left} have left the house and are not settled yet")]
+    MoreThanShipped {
+        /// Which.
+        line: u16,
+        /// How much is left.
+        left: Quantity,
+    },
+    /// The same paper with another content.
+    #[error("document {document} came with another content; use a new number")]
+    DocumentConflict {
+        /// Which.
+        document: DocumentId,
+    },
+    /// More papers than an order keeps.
+    #[error("the order has as many payments, returns or credits as are kept")]
+    TooManyDocuments,
+    /// A payment of nothing.
+    #[error("a payment is above 0")]
+    PaymentAmount,
+    /// A substitute of itself, or of a substitute.
+    #[error("line {line} cannot be a substitute of that line")]
+    Substitute {
+        /// Which.
+        line: u16,
     },
     /// Too many coupons.
     #[error("at most {} coupons at once", crate::pricing::contract::MAX_COUPONS)]

@@ -1,17 +1,23 @@
 //! The rule book of orders. Pure: the same state, command and time give the same decision.
 
 use super::Order;
+use super::after_sales::{credit_lines, take_back};
 use super::apply::apply;
 use super::book::{
     ask_to_cancel, begin_booking, begin_ending, booking_answered, cancel_answered, look_again,
 };
 use super::checks::{approve, check_and_go_on, check_packs};
-use super::command::{OrderCommand, OrderRefusal, OrderReply, OrderRequest, ShipLine};
+use super::command::{OrderCommand, OrderLine, OrderRefusal, OrderReply, OrderRequest, ShipLine};
 use super::credit::{ask_for_credit, credit_answered, give_stock_back, go_on_from_hold};
 use super::desk::{DeskAct, correct, escalate, note, reassign};
 use super::duplicate::{contest, dismiss, introduce, introduction_answered};
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow, MAX_TRIES};
+use super::parked::{
+    Parked, expire_with_order, expire_without_order, is_before_its_time, keep_for_later, keep_with_order,
+    or_dead_letter,
+};
+use super::payment::pay;
 use super::price::{ask_for_price, begin_pricing, pricing_answered};
 use super::reserve::{
     begin_releasing, go_on_at_the_warehouse, has_shipped, resume_reserving, stock_answered,
@@ -29,6 +35,7 @@ use crate::pricing::contract::MAX_COUPONS;
 use crate::pricing::resolve::MAX_LINE_QUANTITY;
 use crate::quantity::Quantity;
 use lockstep_runtime::entity::{Context, Decision, Entity};
+use lockstep_runtime::time::Timestamp;
 use std::collections::BTreeSet;
 
 type OrderDecision = Decision<Order>;
@@ -40,12 +47,16 @@ pub(super) fn decide(
     context: &Context<'_, Distributor>,
 ) -> OrderDecision {
     match (command, state.placed()) {
-        (OrderCommand::Submit(request), None) => submit(order, request, context),
+        (OrderCommand::Submit(request), None) => submit(order, state.parked(), request, context),
         (OrderCommand::Submit(request), Some(placed)) if *placed.submitted() == **request => standing(placed),
         (OrderCommand::Submit(request), Some(placed)) => {
             contest(begin(order, placed, command, context), request)
         }
-        (_, None) => refuse(OrderRefusal::UnknownOrder),
+        (OrderCommand::TakeUp(parked), Some(_)) => {
+            let decision = decide(order, state, &parked.command, context);
+            or_dead_letter(order, parked, decision)
+        }
+        (_, None) => keep_for_later(state, command, context),
         (OrderCommand::Show, Some(placed)) => Decision::answer(OrderReply::Order(Box::new(placed.summary()))),
         (
             OrderCommand::Priced(_)
@@ -60,6 +71,9 @@ pub(super) fn decide(
             OrderCommand::ReleaseToWarehouse
             | OrderCommand::ConfirmPick
             | OrderCommand::Ship { .. }
+            | OrderCommand::Pay(_)
+            | OrderCommand::Return(_)
+            | OrderCommand::Credit(_)
             | OrderCommand::Close
             | OrderCommand::Cancel { .. }
             | OrderCommand::Retry
@@ -111,6 +125,10 @@ fn answered(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
         | OrderCommand::ReleaseToWarehouse
         | OrderCommand::ConfirmPick
         | OrderCommand::Ship { .. }
+        | OrderCommand::Pay(_)
+        | OrderCommand::Return(_)
+        | OrderCommand::Credit(_)
+        | OrderCommand::TakeUp(_)
         | OrderCommand::Close
         | OrderCommand::Cancel { .. }
         | OrderCommand::Retry
@@ -129,6 +147,9 @@ fn answered(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
 }
 
 fn wanted(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
+    if is_before_its_time(flow.placed.status, command) {
+        return keep_with_order(flow, command);
+    }
     if flow.placed.status == Status::Exception
         && let Some(act) = DeskAct::of(command)
     {
@@ -138,6 +159,9 @@ fn wanted(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
         OrderCommand::ReleaseToWarehouse => release_to_warehouse(&mut flow),
         OrderCommand::ConfirmPick => confirm_pick(&mut flow),
         OrderCommand::Ship { lines, document } => ship(&mut flow, lines, document.as_ref()),
+        OrderCommand::Pay(payment) => pay(&mut flow, payment),
+        OrderCommand::Return(wish) => take_back(&mut flow, wish),
+        OrderCommand::Credit(wish) => credit_lines(&mut flow, wish),
         OrderCommand::Close => advance(&mut flow, &[Status::Shipped], Status::Closed),
         OrderCommand::Cancel { reason } => cancel(&mut flow, reason),
         OrderCommand::Retry => retry(&mut flow),
@@ -147,6 +171,7 @@ fn wanted(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
         OrderCommand::Approve { .. } => approve(&mut flow),
         OrderCommand::Dismiss { reason } => dismiss(&mut flow, reason),
         OrderCommand::Submit(_)
+        | OrderCommand::TakeUp(_)
         | OrderCommand::Priced(_)
         | OrderCommand::IntroductionAnswered(_)
         | OrderCommand::StockAnswered(_)
@@ -161,7 +186,12 @@ fn wanted(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
     }
 }
 
-fn submit(order: &OrderKey, request: &OrderRequest, context: &Context<'_, Distributor>) -> OrderDecision {
+fn submit(
+    order: &OrderKey,
+    waiting: &[Parked],
+    request: &OrderRequest,
+    context: &Context<'_, Distributor>,
+) -> OrderDecision {
     let checked = check(request).and_then(|()| check_packs(request, order.channel(), context.reference));
     if let Err(refusal) = checked {
         return refuse(refusal);
@@ -171,7 +201,10 @@ fn submit(order: &OrderKey, request: &OrderRequest, context: &Context<'_, Distri
         correlation: context.provenance.correlation.clone(),
         at: context.now,
     };
-    let mut state = OrderState::default();
+    let mut state = OrderState {
+        placed: None,
+        waiting: waiting.to_vec(),
+    };
     apply(&mut state, &event);
     let Some(placed) = state.placed else {
         return refuse(OrderRefusal::UnknownOrder);
@@ -191,6 +224,11 @@ pub(super) fn check(request: &OrderRequest) -> Result<(), OrderRefusal> {
     for line in &request.lines {
         if !numbers.insert(line.line) {
             return Err(OrderRefusal::RepeatedLine { line: line.line });
+        }
+        let substituted = line.substitutes;
+        let is_plain = |other: &&OrderLine| Some(other.line) == substituted && other.substitutes.is_some();
+        if substituted == Some(line.line) || request.lines.iter().any(|other| is_plain(&other)) {
+            return Err(OrderRefusal::Substitute { line: line.line });
         }
         if line.quantity.units() > MAX_LINE_QUANTITY {
             return Err(OrderRefusal::TooMuch { line: line.line });
@@ -406,10 +444,17 @@ pub(super) fn wake(
     state: &OrderState,
     context: &Context<'_, Distributor>,
 ) -> Option<OrderDecision> {
-    let placed = state.placed()?;
     Order::alarm(state).filter(|&alarm| alarm <= context.now)?;
-    let is_stock_kept = placed.keep_stock_until.is_none_or(|until| until > context.now);
+    let Some(placed) = state.placed() else {
+        return expire_without_order(order, state, context.now);
+    };
+    let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= context.now);
+    let is_stock_kept = !is_due(placed.keep_stock_until);
     let mut flow = Flow::new(order, placed.clone(), Cause::Alarm, context);
+    expire_with_order(&mut flow);
+    if is_stock_kept && !is_due(placed.alarm) {
+        return Some(flow.accepted());
+    }
     match placed.status {
         Status::Booking | Status::Cancelling => look_again(&mut flow),
         Status::Pricing | Status::Reserving | Status::CreditCheck | Status::Shipping | Status::Releasing => {

@@ -258,6 +258,10 @@ impl DeskAct {
             | OrderCommand::ReleaseToWarehouse
             | OrderCommand::ConfirmPick
             | OrderCommand::Ship { .. }
+            | OrderCommand::Pay(_)
+            | OrderCommand::Return(_)
+            | OrderCommand::Credit(_)
+            | OrderCommand::TakeUp(_)
             | OrderCommand::Close
             | OrderCommand::Show => None,
         }

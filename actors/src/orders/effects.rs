@@ -9,6 +9,7 @@ use crate::ids::{CustomerId, DocumentId, OrderKey, Sku, WarehouseCode};
 use crate::money::{Currency, Money};
 use crate::pricing::resolve::{OrderStep, OrderStepKind, Quote};
 use crate::quantity::{PositiveQuantity, Quantity};
+use compact_str::CompactString;
 use lockstep_runtime::entity::{Outbound, PortId};
 use lockstep_runtime::rmp_serde;
 use lockstep_runtime::time::Timestamp;
@@ -156,6 +157,9 @@ pub struct OrderStatus {
     pub case: Option<Case>,
     /// The lines of which a part waits for goods, or was given up after another part had left the house.
     pub lines: Vec<LineSummary>,
+    /// What the order's channel calls that, if it has a word for it.
+    #[serde(default)]
+    pub channel_status: Option<CompactString>,
 }
 
 #[expect(
@@ -173,7 +177,11 @@ pub(super) fn to_erp(request: &ErpRequest) -> Outbound {
     }
 }
 
-pub(super) fn status_event(order: &OrderKey, placed: &Placed) -> Outbound {
+pub(super) fn status_event(
+    order: &OrderKey,
+    placed: &Placed,
+    channel_status: Option<CompactString>,
+) -> Outbound {
     let exception = placed.exception.as_ref();
     let status = OrderStatus {
         form: FORM,
@@ -189,6 +197,7 @@ pub(super) fn status_event(order: &OrderKey, placed: &Placed) -> Outbound {
         exception: exception.map(|exception| exception.name().to_owned()),
         case: placed.case,
         lines: placed.lines_in_parts(),
+        channel_status,
     };
     Outbound {
         port: EVENTS,

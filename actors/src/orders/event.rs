@@ -1,9 +1,12 @@
 //! What may happen to an order.
 
+use super::after_sales::{CreditedLine, ReturnedLine};
 use super::checks::Check;
 use super::command::OrderRequest;
 use super::desk::{Case, DeskNote, OwnerRole};
 use super::duplicate::Contested;
+use super::parked::Parked;
+use super::payment::OrderPayment;
 use super::sourcing::SourcingPlan;
 use super::state::{Afterwards, Allocation, Credit, Erp, Exception, Likeness, Status};
 use crate::ids::Reason;
@@ -148,6 +151,31 @@ pub enum OrderEvent {
     Corrected {
         /// What is wanted now.
         request: Box<OrderRequest>,
+    },
+    /// Something came before its time, and waits.
+    Parked {
+        /// What.
+        parked: Parked,
+    },
+    /// It waits no longer.
+    Unparked {
+        /// Its place among those that wait.
+        place: u16,
+    },
+    /// The customer has paid something.
+    Paid {
+        /// What.
+        payment: OrderPayment,
+    },
+    /// Goods came back.
+    Returned {
+        /// Which.
+        returned: ReturnedLine,
+    },
+    /// Money was given back.
+    Credited {
+        /// How much.
+        credited: CreditedLine,
     },
     /// The desk's list is told what is open.
     DeskTold,

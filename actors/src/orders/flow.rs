@@ -10,13 +10,15 @@ use super::desk_list::{EntryCommand, OpenCases};
 use super::duplicate::withdraw_introduction;
 use super::effects::status_event;
 use super::event::OrderEvent;
+use super::parked::take_up_parked;
 use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
 use super::transitions::{Cause, is_allowed};
 use crate::domain::{Distributor, Message};
 use crate::ids::{HoldId, OrderKey, StockId};
 use crate::inventory::command::{HoldStock, ShipQuantity, StockCommand};
 use crate::reference::Reference;
-use lockstep_runtime::entity::{Context, Decision, Outbound};
+use lockstep_runtime::entity::{Context, Decision, Expired, Outbound};
+use lockstep_runtime::message::Provenance;
 use lockstep_runtime::time::Timestamp;
 use std::time::Duration;
 
@@ -41,9 +43,12 @@ pub(super) struct Flow<'a> {
     open_before: Vec<OpenCase>,
     /// Which system wants it.
     pub(super) by: &'a str,
+    pub(super) provenance: &'a Provenance,
     events: Vec<OrderEvent>,
     sends: Vec<Message>,
     outbound: Vec<Outbound>,
+    /// What waited in vain.
+    pub(super) expired: Vec<Expired<Message>>,
 }
 
 impl<'a> Flow<'a> {
@@ -61,9 +66,11 @@ impl<'a> Flow<'a> {
             reference: context.reference,
             cause,
             by: context.provenance.source.as_str(),
+            provenance: context.provenance,
             events: Vec::new(),
             sends: Vec::new(),
             outbound: Vec::new(),
+            expired: Vec::new(),
         }
     }
 
@@ -99,7 +106,8 @@ impl<'a> Flow<'a> {
             self.cause
         );
         self.happens(OrderEvent::Became { status, at: self.now });
-        self.publish(status_event(self.order, &self.placed));
+        let word = self.rules().vocabulary.get(&status).cloned();
+        self.publish(status_event(self.order, &self.placed, word));
         if self.placed.has_ended() {
             give_credit_back(self);
             withdraw_introduction(self);
@@ -255,6 +263,7 @@ impl<'a> Flow<'a> {
     }
 
     pub(super) fn accepted(mut self) -> Decision<Order> {
+        take_up_parked(&mut self);
         self.tell_desk();
         let reply = OrderReply::Accepted {
             status: self.placed.status,
@@ -265,6 +274,7 @@ impl<'a> Flow<'a> {
             reply,
             sends: self.sends,
             outbound: self.outbound,
+            expired: self.expired,
         }
     }
 }

@@ -14,6 +14,7 @@
 //! - whatever changes about what a person must settle is told to the desk's list;
 //! - each change of status is published, numbered densely from 1.
 
+pub mod after_sales;
 mod apply;
 mod book;
 pub mod checks;
@@ -27,6 +28,8 @@ pub mod duplicate;
 pub mod effects;
 pub mod event;
 mod flow;
+pub mod parked;
+pub mod payment;
 mod price;
 mod reserve;
 mod ship;
@@ -78,11 +81,15 @@ impl Entity for Order {
     }
 
     fn alarm(state: &OrderState) -> Option<Timestamp> {
-        let placed = state.placed()?;
-        [placed.alarm, placed.keep_stock_until]
-            .into_iter()
-            .flatten()
-            .min()
+        let parked = state
+            .parked()
+            .iter()
+            .map(|parked| parked.at.after(parked::KEPT_FOR))
+            .min();
+        let placed = state.placed();
+        let own = placed.and_then(|placed| placed.alarm);
+        let stock = placed.and_then(|placed| placed.keep_stock_until);
+        [own, stock, parked].into_iter().flatten().min()
     }
 
     fn wake(id: &OrderKey, state: &OrderState, context: &Context<'_, Distributor>) -> Option<Decision<Self>> {

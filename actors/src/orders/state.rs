@@ -1,10 +1,13 @@
 //! What is known of an order.
 
+use super::after_sales::{CreditedLine, Disposition, ReturnedLine};
 use super::checks::Check;
 use super::command::{LineSummary, OpenCase, OrderRequest, OrderSummary};
 use super::delivery::DeliveryFault;
 use super::desk::{Case, DeskNote};
 use super::duplicate::Contested;
+use super::parked::Parked;
+use super::payment::OrderPayment;
 use super::sourcing::SourcingPlan;
 use crate::accounts::command::CreditRefusal;
 use crate::ids::{DocumentId, OrderKey, Reason, WarehouseCode};
@@ -417,6 +420,9 @@ pub enum Afterwards {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct OrderState {
     pub(crate) placed: Option<Box<Placed>>,
+    /// What came before the order did.
+    #[serde(default)]
+    pub(super) waiting: Vec<Parked>,
 }
 
 /// An order that came in.
@@ -480,6 +486,14 @@ pub struct Placed {
     pub end_reason: Option<Reason>,
     /// How often the desk's list was told what is open.
     pub tellings: u32,
+    /// What came before its time.
+    pub parked: Vec<Parked>,
+    /// What the customer has paid, as the channel says.
+    pub payments: Vec<OrderPayment>,
+    /// What came back.
+    pub returns: Vec<ReturnedLine>,
+    /// What was given back in money.
+    pub credited: Vec<CreditedLine>,
 }
 
 impl OrderState {
@@ -487,6 +501,12 @@ impl OrderState {
     #[must_use]
     pub fn placed(&self) -> Option<&Placed> {
         self.placed.as_deref()
+    }
+
+    /// What waits for its time.
+    #[must_use]
+    pub fn parked(&self) -> &[Parked] {
+        self.placed().map_or(&self.waiting, |placed| &placed.parked)
     }
 }
 
@@ -585,6 +605,9 @@ impl Placed {
             sourcing: self.sourcing.clone(),
             exception: self.open_case(),
             contested: self.contested.clone(),
+            payments: self.payments.clone(),
+            returns: self.returns.clone(),
+            credits: self.credited.clone(),
             notes: self.notes.clone(),
             end_reason: self.end_reason.clone(),
         }
@@ -620,11 +643,23 @@ impl Placed {
             .collect()
     }
 
+    /// How much of a line is taken in other goods.
+    #[must_use]
+    pub fn substituted(&self, line: u16) -> Quantity {
+        let others = self
+            .request
+            .lines
+            .iter()
+            .filter(|other| other.substitutes == Some(line));
+        others.fold(Quantity::ZERO, |sum, other| sum.plus(other.quantity.get()))
+    }
+
     fn line_summary(&self, line: &super::command::OrderLine) -> LineSummary {
         let open = self
             .of_line(line.line)
             .fold(Quantity::ZERO, |sum, allocation| sum.plus(allocation.open()));
         let (shipped, backordered) = (self.shipped(line.line), self.waiting(line.line));
+        let substituted = self.substituted(line.line);
         let rest = line.quantity.get().minus(open).minus(shipped).minus(backordered);
         let (pending, cancelled) = if self.status.is_final() {
             (Quantity::ZERO, rest)
@@ -634,12 +669,17 @@ impl Placed {
         LineSummary {
             line: line.line,
             sku: line.sku.clone(),
-            ordered: line.quantity,
+            ordered: line.quantity.get().plus(substituted),
             reserved: open,
             shipped,
             backordered,
             pending,
             cancelled,
+            substituted,
+            substitutes: line.substitutes,
+            restocked: self.returned_as(line.line, Disposition::Restock),
+            scrapped: self.returned_as(line.line, Disposition::Scrap),
+            credited: self.credited(line.line),
             shipped_from: self
                 .of_line(line.line)
                 .filter(|allocation| allocation.shipped > Quantity::ZERO)

@@ -1,10 +1,12 @@
 //! Orders, contract and stock driven together by a small message loop that repeats, reorders and delays.
 
+mod after_sales;
 mod checks;
 mod credit;
 mod delivery;
 mod desk;
 mod duplicates;
+mod parked;
 mod sourcing;
 mod transitions;
 mod withdrawn;
@@ -76,6 +78,8 @@ struct World {
     last_booking: Option<BookingRequest>,
     cancelled_in_erp: BTreeMap<OrderKey, u32>,
     statuses: Vec<OrderStatus>,
+    /// Why messages that waited became dead letters.
+    dead: Vec<String>,
     transitions: BTreeSet<(Option<Status>, Cause, Status)>,
     /// Goods that were held were lost: no decision of ours oversold them.
     short: bool,
@@ -109,6 +113,7 @@ fn request(lines: &[(&str, i64)], warehouses: &[&str], policy: Policy) -> OrderR
         sku: sku(name),
         quantity: quantity(*units),
         channel_price: None,
+        substitutes: None,
     });
     OrderRequest {
         customer: CustomerId::new("C1").unwrap(),
@@ -178,6 +183,7 @@ impl World {
             last_booking: None,
             cancelled_in_erp: BTreeMap::new(),
             statuses: Vec::new(),
+            dead: Vec::new(),
             transitions: BTreeSet::new(),
             short: false,
             speaker: "test",
@@ -257,6 +263,8 @@ impl World {
             publish_view(&self.reference, view);
         }
         self.mail.extend(decision.sends);
+        let expired = decision.expired.into_iter();
+        self.dead.extend(expired.map(|expired| expired.reason));
         for outbound in decision.outbound {
             match outbound.port {
                 ERP => self.erp(rmp_serde::from_slice(&outbound.body).unwrap()),
@@ -487,7 +495,7 @@ impl World {
             ];
             let parts = parts.map(Quantity::units);
             assert_eq!(
-                parts.iter().sum::<i64>(),
+                parts.iter().sum::<i64>() + line.substituted.units(),
                 line.ordered.units(),
                 "{order} line {}",
                 line.line

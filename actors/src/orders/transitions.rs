@@ -118,8 +118,13 @@ impl Cause {
             OrderCommand::Approve { .. } => Self::Approve,
             OrderCommand::Reassign { .. } => Self::Reassign,
             OrderCommand::Reject { .. } => Self::Reject,
-            // What is dismissed changes nothing about the order.
-            OrderCommand::Dismiss { .. } | OrderCommand::Show => return None,
+            OrderCommand::TakeUp(parked) => return Self::of(&parked.command),
+            // These change nothing about where the order stands.
+            OrderCommand::Pay(_)
+            | OrderCommand::Return(_)
+            | OrderCommand::Credit(_)
+            | OrderCommand::Dismiss { .. }
+            | OrderCommand::Show => return None,
         })
     }
 

@@ -168,6 +168,7 @@ pub(super) fn price_line(
         waterfall: waterfall.steps,
         order_discount: Decimal::ZERO,
         tax: None,
+        tax_rule: None,
         flags,
         near_misses: match desk.detail {
             Detail::Waterfall => Vec::new(),

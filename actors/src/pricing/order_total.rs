@@ -252,7 +252,7 @@ fn taxes(
         return Ok(Vec::new());
     }
     let mut groups: Vec<(TaxRate, u64, Decimal, Decimal)> = Vec::new();
-    let mut add = |category: Option<&TaxCategory>, amount: Decimal| -> Result<Decimal> {
+    let mut add = |category: Option<&TaxCategory>, amount: Decimal| -> Result<(Decimal, RuleId)> {
         let (rate, version) = rates
             .rate(&profile.jurisdiction, category, desk.as_of)
             .ok_or_else(|| QuoteRefusal::NoTaxRate {
@@ -261,6 +261,7 @@ fn taxes(
             })?;
         let exact = tax_of(amount, rate.percent, profile.basis)?;
         let tax = desk.contract.rounding.mode.round(exact, desk.currency);
+        let rule = rate.rule.clone();
         match groups
             .iter_mut()
             .find(|(other, ..)| other.rule == rate.rule && other.percent == rate.percent)
@@ -271,11 +272,12 @@ fn taxes(
             }
             None => groups.push((rate, version, amount, tax)),
         }
-        Ok(tax)
+        Ok((tax, rule))
     };
     for (line, cargo) in lines.iter_mut().zip(cargo) {
         let net = bounded(line.amount.checked_sub(line.order_discount))?;
-        let tax = add(cargo.tax.as_ref(), net)?;
+        let (tax, rule) = add(cargo.tax.as_ref(), net)?;
+        line.tax_rule = Some(rule);
         if profile.level == TaxLevel::Line {
             line.tax = Some(tax);
         }

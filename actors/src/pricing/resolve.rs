@@ -179,6 +179,9 @@ pub struct PricedLine {
     pub order_discount: Decimal,
     /// The tax on it, or in it, if tax is rounded by line.
     pub tax: Option<Decimal>,
+    /// The rate that it is taxed at, if it is.
+    #[serde(default)]
+    pub tax_rule: Option<RuleId>,
     /// What someone should know about it.
     pub flags: Vec<PriceFlag>,
     /// Which rules nearly applied; empty unless asked for.

@@ -62,6 +62,14 @@ const BATCH: &[(&str, &str, Answer)] = &[
     ),
 ];
 const RECEIPT: &[(&str, &str, Answer)] = &[("200", "Decided, durably.", Answer::Typed(of::<OrderReceipt>))];
+const PROGRESS: &[(&str, &str, Answer)] = &[
+    ("200", "Decided, durably.", Answer::Typed(of::<OrderReceipt>)),
+    (
+        "202",
+        "It came before its time and waits, durably.",
+        Answer::Typed(of::<OrderReceipt>),
+    ),
+];
 const SET: &[(&str, &str, Answer)] = &[("200", "Decided, durably.", Answer::Typed(of::<CommandResult>))];
 const STATUS: &[(&str, &str, Answer)] = &[("200", "Yes.", Answer::Typed(of::<NodeStatus>))];
 
@@ -110,10 +118,10 @@ const OPERATIONS: &[Operation] = &[
         path: "/v1/orders/{channel}/{number}/progress",
         method: "post",
         id: "progressOrder",
-        summary: "Report that an order is released, picked, shipped or closed.",
+        summary: "Report that an order is paid, released, picked, shipped, returned, credited or closed.",
         scope: Some(Scope::OrdersWrite),
         body: Some(of::<ProgressOrder>),
-        answers: RECEIPT,
+        answers: PROGRESS,
     },
     Operation {
         path: "/v1/orders/{channel}/{number}/exceptions",

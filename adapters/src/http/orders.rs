@@ -5,7 +5,7 @@ use super::problem::Problem;
 use super::refusal::order_refusal;
 use super::service::{Call, Decided, Service};
 use crate::identity::Scope;
-use crate::schema::fields::Note;
+use crate::schema::fields::{Moment, Note};
 use crate::schema::order::{OrderSubmit, ProgressStep, Resolution};
 use crate::schema::outbound::{OrderStanding, OrderView};
 use crate::schema::{Command, DecodeError};
@@ -16,6 +16,7 @@ use lockstep_actors::domain::{Message, Reply};
 use lockstep_actors::ids::{OrderKey, Reason};
 use lockstep_actors::orders::command::{OrderCommand, OrderReply, OrderSummary};
 use lockstep_actors::orders::state::Status;
+use lockstep_runtime::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,10 +30,23 @@ pub(super) struct OrderReceipt {
     channel: String,
     /// Its number there.
     number: String,
-    /// Where it stood when the request was decided.
-    status: OrderStanding,
+    /// Where it stood when the request was decided; absent if it waits for its time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<OrderStanding>,
     /// The number of the last change of status.
-    sequence: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u32>,
+    /// It came before its time, and waits until then; after that it is a dead letter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_until: Option<Moment>,
+}
+
+/// What an order made of a command.
+enum Taken {
+    /// It stands so.
+    Now(Status, u32),
+    /// It waits for its time.
+    Later(Timestamp),
 }
 
 /// Why an order is no longer wanted.
@@ -182,18 +196,21 @@ pub(super) async fn summary(service: &Service, call: &Call, key: &OrderKey) -> R
     match reply {
         OrderReply::Order(summary) => Ok(*summary),
         OrderReply::Refused(refusal) => Err(order_refusal(&refusal)),
-        OrderReply::Accepted { .. } | OrderReply::Ignored => Err(something_else()),
+        OrderReply::Accepted { .. } | OrderReply::Parked { .. } | OrderReply::Ignored => {
+            Err(something_else())
+        }
     }
 }
 
 /// Where an order stood when it took a command.
-fn accepted(reply: Reply) -> Result<(Status, u32), Problem> {
+fn accepted(reply: Reply) -> Result<Taken, Problem> {
     let something_else = || Problem::internal(&"an order answered a command with something else");
     let Reply::Order(reply) = reply else {
         return Err(something_else());
     };
     match reply {
-        OrderReply::Accepted { status, sequence } => Ok((status, sequence)),
+        OrderReply::Accepted { status, sequence } => Ok(Taken::Now(status, sequence)),
+        OrderReply::Parked { until } => Ok(Taken::Later(until)),
         OrderReply::Refused(refusal) => Err(order_refusal(&refusal)),
         OrderReply::Order(_) | OrderReply::Ignored => Err(something_else()),
     }
@@ -211,16 +228,21 @@ async fn receipt(
         // The first answer was not kept: say where the order stands now.
         None => {
             let summary = summary(service, call, key).await?;
-            (summary.status, summary.sequence)
+            Taken::Now(summary.status, summary.sequence)
         }
+    };
+    let (code, standing, waits_until) = match standing {
+        Taken::Now(standing, sequence) => (status, Some((standing, sequence)), None),
+        Taken::Later(until) => (StatusCode::ACCEPTED, None, Some(Moment(until))),
     };
     let receipt = OrderReceipt {
         channel: key.channel().to_owned(),
         number: key.number().to_owned(),
-        status: standing.0.into(),
-        sequence: standing.1,
+        status: standing.map(|(status, _)| status.into()),
+        sequence: standing.map(|(_, sequence)| sequence),
+        waits_until,
     };
-    let mut response = answer(request, status, &receipt)?;
+    let mut response = answer(request, code, &receipt)?;
     if decided.repeated {
         response.headers_mut().insert(
             HeaderName::from_static(REPLAYED),

@@ -27,12 +27,17 @@ pub(super) fn order_refusal(refusal: &OrderRefusal) -> Problem {
         | OrderRefusal::NotApprovable
         | OrderRefusal::SecondPerson
         | OrderRefusal::NothingToDismiss
+        | OrderRefusal::DocumentConflict { .. }
+        | OrderRefusal::MoreThanShipped { .. }
         | OrderRefusal::AlreadyShipped => StatusCode::CONFLICT,
         OrderRefusal::Lines { .. }
         | OrderRefusal::RepeatedLine { .. }
         | OrderRefusal::TooMuch { .. }
         | OrderRefusal::PackMultiple { .. }
         | OrderRefusal::TooManyCoupons
+        | OrderRefusal::TooManyDocuments
+        | OrderRefusal::PaymentAmount
+        | OrderRefusal::Substitute { .. }
         | OrderRefusal::Warehouses
         | OrderRefusal::UnknownLine { .. }
         | OrderRefusal::MoreThanHeld { .. } => StatusCode::UNPROCESSABLE_ENTITY,

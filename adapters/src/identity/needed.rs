@@ -99,6 +99,9 @@ fn of_order(command: &OrderCommand) -> Scope {
         | OrderCommand::ReleaseToWarehouse
         | OrderCommand::ConfirmPick
         | OrderCommand::Ship { .. }
+        | OrderCommand::Pay(_)
+        | OrderCommand::Return(_)
+        | OrderCommand::Credit(_)
         | OrderCommand::Close
         | OrderCommand::Cancel { .. }
         | OrderCommand::Retry
@@ -111,6 +114,7 @@ fn of_order(command: &OrderCommand) -> Scope {
         OrderCommand::Priced(_)
         | OrderCommand::StockAnswered(_)
         | OrderCommand::IntroductionAnswered(_)
+        | OrderCommand::TakeUp(_)
         | OrderCommand::CreditAnswered(_)
         | OrderCommand::BookingAnswered(_)
         | OrderCommand::CancelAnswered(_) => Scope::Admin,

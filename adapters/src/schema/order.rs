@@ -1,7 +1,7 @@
 //! Orders as channels send them, and what people and warehouses do with them.
 
 use super::error::DecodeError;
-use super::fields::{Code, CurrencyCode, List, Moment, Note, PositiveUnits, Rank, Text, UnitPrice};
+use super::fields::{Amount, Code, CurrencyCode, List, Moment, Note, PositiveUnits, Rank, Text, UnitPrice};
 use super::limits::{MAX_COUPONS, MAX_LINES, MAX_WAREHOUSES};
 use super::message::{Body, Command};
 use super::stock::{Channel, OrderNumber, OrderReference, Warehouse};
@@ -11,10 +11,15 @@ use lockstep_actors::ids::{
     SystemName, WarehouseCode,
 };
 use lockstep_actors::inventory::backorder::Priority;
-use lockstep_actors::money::Currency;
-use lockstep_actors::orders::command::{Correction, OrderCommand, OrderLine, OrderRequest, ShipLine};
+use lockstep_actors::money::{Currency, Money};
+use lockstep_actors::orders::after_sales::Disposition;
+use lockstep_actors::orders::command::{
+    Correction, CreditLine, CreditWish, GoodsReturn, OrderCommand, OrderLine, OrderRequest, ReturnLine,
+    ShipLine,
+};
 use lockstep_actors::orders::delivery::{Address, Delivery};
 use lockstep_actors::orders::desk::OwnerRole;
+use lockstep_actors::orders::payment::OrderPayment;
 use lockstep_actors::orders::sourcing::Sourcing;
 use lockstep_actors::orders::state::Policy;
 use lockstep_actors::pricing::contract::Customers;
@@ -164,6 +169,9 @@ pub struct OrderedLine {
     /// asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_price: Option<UnitPrice>,
+    /// The line in whose place it is taken, if it is a substitute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub substitutes: Option<u16>,
 }
 
 /// A line of a quote.
@@ -436,6 +444,7 @@ fn order_lines(lines: List<OrderedLine, 1, MAX_LINES>) -> Vec<OrderLine> {
             sku: line.sku,
             quantity: line.quantity,
             channel_price: line.unit_price.map(|price| price.0),
+            substitutes: line.substitutes,
         })
         .collect()
 }
@@ -510,7 +519,8 @@ impl Command for OrderResolve {
     }
 }
 
-/// `lockstep.order.progress`: how far the warehouse or the invoicing is with an order.
+/// `lockstep.order.progress`: how far the warehouse or the invoicing is with an order. What comes before its time waits for ten
+/// minutes, whether the order has come or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OrderProgress {
@@ -540,8 +550,91 @@ pub enum ProgressStep {
         #[serde(default)]
         lines: List<ShippedLine, 0, MAX_LINES>,
     },
+    /// The customer has paid something.
+    Pay {
+        /// The channel's number for it; it counts once.
+        #[schemars(with = "Code")]
+        document: DocumentId,
+        /// In which currency.
+        #[schemars(with = "CurrencyCode")]
+        currency: Currency,
+        /// How much; above 0.
+        amount: Amount,
+    },
+    /// Goods that have left came back.
+    Return {
+        /// The paper; it counts once.
+        #[schemars(with = "Code")]
+        document: DocumentId,
+        /// How much of which lines.
+        lines: List<ReturnedGoods, 1, MAX_LINES>,
+    },
+    /// Money is given back for goods that have left.
+    Credit {
+        /// The paper; it counts once.
+        #[schemars(with = "Code")]
+        document: DocumentId,
+        /// For how much of which lines.
+        lines: List<CreditedGoods, 1, MAX_LINES>,
+    },
     /// It is invoiced and done.
     Close {},
+}
+
+/// Goods of a line that came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReturnedGoods {
+    /// Which line.
+    pub line: u16,
+    /// How much.
+    #[schemars(with = "PositiveUnits")]
+    pub quantity: PositiveQuantity,
+    /// What becomes of it.
+    pub disposition: GoodsBack,
+    /// Where to; where it was shipped from first if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Warehouse>")]
+    pub warehouse: Option<WarehouseCode>,
+}
+
+/// What becomes of goods that come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum GoodsBack {
+    /// They can be sold again.
+    Restock,
+    /// They are thrown away.
+    Scrap,
+}
+
+impl From<GoodsBack> for Disposition {
+    fn from(back: GoodsBack) -> Self {
+        match back {
+            GoodsBack::Restock => Self::Restock,
+            GoodsBack::Scrap => Self::Scrap,
+        }
+    }
+}
+
+impl From<Disposition> for GoodsBack {
+    fn from(disposition: Disposition) -> Self {
+        match disposition {
+            Disposition::Restock => Self::Restock,
+            Disposition::Scrap => Self::Scrap,
+        }
+    }
+}
+
+/// How much of a line money is given back for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreditedGoods {
+    /// Which line.
+    pub line: u16,
+    /// How much.
+    #[schemars(with = "PositiveUnits")]
+    pub quantity: PositiveQuantity,
 }
 
 /// How much of a line has left the house.
@@ -571,6 +664,39 @@ impl From<ProgressStep> for OrderCommand {
                     })
                     .collect(),
             },
+            ProgressStep::Pay {
+                document,
+                currency,
+                amount,
+            } => Self::Pay(OrderPayment {
+                document,
+                amount: Money {
+                    amount: amount.get(),
+                    currency,
+                },
+            }),
+            ProgressStep::Return { document, lines } => {
+                let lines = lines.into_inner().into_iter().map(|back| ReturnLine {
+                    line: back.line,
+                    quantity: back.quantity,
+                    disposition: back.disposition.into(),
+                    warehouse: back.warehouse,
+                });
+                Self::Return(GoodsReturn {
+                    document,
+                    lines: lines.collect(),
+                })
+            }
+            ProgressStep::Credit { document, lines } => {
+                let lines = lines.into_inner().into_iter().map(|credited| CreditLine {
+                    line: credited.line,
+                    quantity: credited.quantity,
+                });
+                Self::Credit(CreditWish {
+                    document,
+                    lines: lines.collect(),
+                })
+            }
             ProgressStep::Close {} => Self::Close,
         }
     }

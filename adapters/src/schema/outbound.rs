@@ -5,7 +5,7 @@
 use super::charge::TaxRounding;
 use super::fields::{Amount, Code, CurrencyCode, ExactAmount, Moment, Note, SignedUnits, Units};
 use super::message::Body;
-use super::order::{Desk, SourcingPolicy};
+use super::order::{Desk, GoodsBack, SourcingPolicy};
 use super::stock::Warehouse;
 use lockstep_actors::accounts::command::{AccountReply, CreditAnswer};
 use lockstep_actors::domain::Reply;
@@ -18,11 +18,14 @@ use lockstep_actors::inventory::command::StockReply;
 use lockstep_actors::inventory::numbering::ResyncWanted;
 use lockstep_actors::inventory::reconcile::{Cause, UnderWay, Verdict};
 use lockstep_actors::money::{Currency, RoundingMode};
+use lockstep_actors::orders::after_sales::{CreditedLine, ReturnedLine};
 use lockstep_actors::orders::checks::StatedPrice;
 use lockstep_actors::orders::command::{LineSummary, OpenCase, OrderReply, OrderSummary};
 use lockstep_actors::orders::desk::{Case, DeskNote};
 use lockstep_actors::orders::duplicate::Contested;
 use lockstep_actors::orders::effects::OrderStatus;
+use lockstep_actors::orders::parked::KEPT_FOR;
+use lockstep_actors::orders::payment::OrderPayment;
 use lockstep_actors::orders::sourcing::{Restriction, SourcingPlan};
 use lockstep_actors::orders::state::{CreditStanding, Status};
 use lockstep_actors::pricing::agreement::AgreementReply;
@@ -54,6 +57,9 @@ pub struct OrderStatusChange {
     pub sequence: u32,
     /// Where it stands.
     pub status: OrderStanding,
+    /// What the order's channel calls that, if it has a word for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel_status: Option<String>,
     /// Since when.
     pub at: Moment,
     /// The ERP's number for it, once booked.
@@ -85,6 +91,7 @@ impl From<OrderStatus> for OrderStatusChange {
             number: status.order.number().to_owned(),
             sequence: status.sequence,
             status: status.status.into(),
+            channel_status: status.channel_status.map(Into::into),
             at: Moment(status.at),
             erp_number: status.erp_number,
             exception: status.exception,
@@ -202,6 +209,15 @@ pub struct OrderView {
     /// Another content that came under its number, for a person to look at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contested: Option<ContestedView>,
+    /// What the customer has paid, as the channel says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub payments: Vec<PaymentView>,
+    /// What came back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub returns: Vec<ReturnView>,
+    /// What was given back in money.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub credits: Vec<CreditedView>,
     /// What was done about exceptions, the newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<DeskNoteView>,
@@ -393,6 +409,101 @@ impl From<StatedPrice> for AgreedPriceView {
     }
 }
 
+/// A payment for an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PaymentView {
+    /// The channel's number for it.
+    #[schemars(with = "Code")]
+    pub document: DocumentId,
+    /// In which currency.
+    #[schemars(with = "CurrencyCode")]
+    pub currency: Currency,
+    /// How much.
+    #[schemars(with = "Amount")]
+    pub amount: Decimal,
+}
+
+impl From<OrderPayment> for PaymentView {
+    fn from(payment: OrderPayment) -> Self {
+        Self {
+            document: payment.document,
+            currency: payment.amount.currency,
+            amount: payment.amount.amount,
+        }
+    }
+}
+
+/// Goods that came back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ReturnView {
+    /// By which paper.
+    #[schemars(with = "Code")]
+    pub document: DocumentId,
+    /// Of which line.
+    pub line: u16,
+    /// How much.
+    #[schemars(with = "Units")]
+    pub quantity: Quantity,
+    /// What became of it.
+    pub disposition: GoodsBack,
+    /// Where.
+    #[schemars(with = "Warehouse")]
+    pub warehouse: WarehouseCode,
+    /// When.
+    pub at: Moment,
+}
+
+impl From<ReturnedLine> for ReturnView {
+    fn from(back: ReturnedLine) -> Self {
+        Self {
+            document: back.document,
+            line: back.line,
+            quantity: back.quantity.get(),
+            disposition: back.disposition.into(),
+            warehouse: back.warehouse,
+            at: Moment(back.at),
+        }
+    }
+}
+
+/// Money that was given back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CreditedView {
+    /// By which paper.
+    #[schemars(with = "Code")]
+    pub document: DocumentId,
+    /// Of which line.
+    pub line: u16,
+    /// For how much of it.
+    #[schemars(with = "Units")]
+    pub quantity: Quantity,
+    /// Of its price, less its share of the order's discount.
+    #[schemars(with = "Amount")]
+    pub amount: Decimal,
+    /// Of its tax: on top of that, or in it where prices contain it.
+    #[schemars(with = "Amount")]
+    pub tax: Decimal,
+    /// What the customer gets.
+    #[schemars(with = "Amount")]
+    pub total: Decimal,
+    /// When.
+    pub at: Moment,
+}
+
+impl From<CreditedLine> for CreditedView {
+    fn from(credited: CreditedLine) -> Self {
+        Self {
+            document: credited.document,
+            line: credited.line,
+            quantity: credited.quantity.get(),
+            amount: credited.amount,
+            tax: credited.tax,
+            total: credited.total,
+            at: Moment(credited.at),
+        }
+    }
+}
+
 /// Whose an exception is, and until when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CaseView {
@@ -443,8 +554,8 @@ impl From<DeskNote> for DeskNoteView {
     }
 }
 
-/// A line of an order as it stands. What is reserved, shipped, backordered, pending and cancelled adds up to what was
-/// ordered.
+/// A line of an order as it stands. What is reserved, shipped, backordered, pending, cancelled and substituted adds up to what
+/// was ordered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OrderLineView {
     /// Its number.
@@ -470,6 +581,21 @@ pub struct OrderLineView {
     /// How much was given up.
     #[schemars(with = "Units")]
     pub cancelled: Quantity,
+    /// How much is taken in other goods, as lines of their own.
+    #[schemars(with = "Units")]
+    pub substituted: Quantity,
+    /// The line in whose place it is taken, if it is a substitute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub substitutes: Option<u16>,
+    /// How much of what has left came back, and can be sold again.
+    #[schemars(with = "Units")]
+    pub restocked: Quantity,
+    /// How much of what has left came back, and was thrown away.
+    #[schemars(with = "Units")]
+    pub scrapped: Quantity,
+    /// For how much of what has left money was given back.
+    #[schemars(with = "Units")]
+    pub credited: Quantity,
 }
 
 impl From<LineSummary> for OrderLineView {
@@ -477,12 +603,17 @@ impl From<LineSummary> for OrderLineView {
         Self {
             line: line.line,
             sku: line.sku,
-            ordered: line.ordered.get(),
+            ordered: line.ordered,
             reserved: line.reserved,
             shipped: line.shipped,
             backordered: line.backordered,
             pending: line.pending,
             cancelled: line.cancelled,
+            substituted: line.substituted,
+            substitutes: line.substitutes,
+            restocked: line.restocked,
+            scrapped: line.scrapped,
+            credited: line.credited,
         }
     }
 }
@@ -508,6 +639,9 @@ impl OrderView {
             sourcing: summary.sourcing.map(|plan| (*plan).into()),
             exception: summary.exception.map(Into::into),
             contested: summary.contested.map(Into::into),
+            payments: summary.payments.into_iter().map(Into::into).collect(),
+            returns: summary.returns.into_iter().map(Into::into).collect(),
+            credits: summary.credits.into_iter().map(Into::into).collect(),
             notes: summary.notes.into_iter().map(Into::into).collect(),
             reason: summary.end_reason.map(|reason| reason.to_string()),
         }
@@ -1350,6 +1484,13 @@ impl CommandResult {
             OrderReply::Accepted { status, sequence } => standing(status, sequence),
             OrderReply::Order(summary) => standing(summary.status, summary.sequence),
             OrderReply::Ignored => Self::default(),
+            OrderReply::Parked { .. } => Self {
+                reason: Some(format!(
+                    "it came before its time, and waits for {} s at most",
+                    KEPT_FOR.as_secs()
+                )),
+                ..Self::default()
+            },
             OrderReply::Refused(refusal) => Self::failed(CommandOutcome::Refused, &refusal),
         }
     }

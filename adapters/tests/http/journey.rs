@@ -1,9 +1,10 @@
 //! An order's whole way over HTTP, and every endpoint's good case.
 
-use crate::rig::{Answer, Rig};
+use crate::rig::{Answer, Rig, Setup, disk};
 use reqwest::Method;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 pub(crate) fn receipt(sku: &str, quantity: u64) -> Value {
     json!({ "id": format!("receipt-{sku}"), "sku": sku, "warehouse": "W1",
@@ -510,5 +511,44 @@ async fn the_desk_lists_what_waits_and_survives_a_restart() {
         .await;
     let one = rig.get("/v1/orders/web/3/exceptions").await.ok();
     assert_eq!(one.body["notes"][0]["act"], "dismiss");
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn s44_steps_before_their_order_wait_for_it_and_what_left_comes_back() {
+    let rig = Rig::start().await;
+    set_up(&rig).await;
+    let pay = json!({ "step": { "pay": { "document": "P-1", "currency": "EUR", "amount": "20.29" } } });
+    for step in [
+        json!({ "step": { "close": {} } }),
+        json!({ "step": { "ship": {} } }),
+        pay,
+    ] {
+        let waits = rig.post("/v1/orders/web/1/progress", &step).await.ok();
+        assert_eq!(waits.status, 202, "{waits:?}");
+        assert!(waits.body["waits_until"].is_string() && waits.body["status"].is_null());
+    }
+    rig.post("/v1/orders", &order("1", "A-1", 2)).await.ok();
+    let closed = rig
+        .until("/v1/orders/web/1", |answer| answer.body["status"] == "closed")
+        .await;
+    assert_eq!(closed.body["payments"][0]["document"], "P-1");
+    let back = json!({ "step": { "return": { "document": "RT-1",
+        "lines": [{ "line": 1, "quantity": 1, "disposition": "restock" }] } } });
+    rig.post("/v1/orders/web/1/progress", &back).await.ok();
+    let credit = |document: &str, quantity: u64| {
+        json!({ "step": { "credit": { "document": document,
+            "lines": [{ "line": 1, "quantity": quantity }] } } })
+    };
+    rig.post("/v1/orders/web/1/progress", &credit("CR-1", 2))
+        .await
+        .ok();
+    let shown = rig.get("/v1/orders/web/1").await.ok().body;
+    assert_eq!(shown["lines"][0]["restocked"], 1);
+    assert_eq!(shown["returns"][0]["disposition"], "restock");
+    assert_eq!(shown["credits"][0]["total"], shown["total"], "{shown}");
+    rig.post("/v1/orders/web/1/progress", &credit("CR-2", 1))
+        .await
+        .problem(409, "more-than-shipped");
     rig.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use super::Shard;
 use super::batch::Answer;
-use crate::entity::{AddressedMessage, Domain, MAX_ENTITY_ID_BYTES};
+use crate::entity::{AddressedMessage, Domain, Expired, MAX_ENTITY_ID_BYTES};
 use crate::journal::{EntryHead, EntryWriter};
 use crate::message::{
     Envelope, MAX_CORRELATION_BYTES, MAX_SOURCE_BYTES, Origin, Outcome, Provenance, Responder,
@@ -21,25 +21,17 @@ impl<D: Domain> Shard<D> {
         reason: String,
         now: Timestamp,
     ) {
-        let mut entity = Vec::new();
-        envelope.message.encode_id(&mut entity);
-        let mut command = Vec::new();
-        if let Err(error) = envelope.message.encode_command(&mut command) {
-            tracing::error!(%error, "a dead letter's command cannot be serialised");
-        }
-        let letter = DeadLetter {
-            at: now,
-            reason: reason.clone(),
-            source: envelope.provenance.source.to_string(),
-            correlation: envelope.provenance.correlation.to_string(),
-            kind: envelope.message.kind(),
-            entity,
-            command,
-        };
+        let letter = letter(&envelope.message, &envelope.provenance, reason.clone(), now);
         self.record_dead_letter(partition, origin, &envelope.provenance, letter);
         self.open
             .answers
             .push((responder, Answer::Ready(Outcome::DeadLettered { reason })));
+    }
+
+    /// A message that an entity kept in vain. Its stream has gone on long ago: the entry is one of its own.
+    pub(super) fn expire(&mut self, partition: usize, expired: &Expired<D::Message>, now: Timestamp) {
+        let letter = letter(&expired.message, &expired.provenance, expired.reason.clone(), now);
+        self.record_dead_letter(partition, Origin::Alarm, &expired.provenance, letter);
     }
 
     pub(super) fn record_dead_letter(
@@ -81,6 +73,29 @@ impl<D: Domain> Shard<D> {
         }
         let sequence = self.advance(partition, origin);
         self.open.parts[part].dead_letters.push((sequence, letter));
+    }
+}
+
+fn letter<M: AddressedMessage>(
+    message: &M,
+    provenance: &Provenance,
+    reason: String,
+    now: Timestamp,
+) -> DeadLetter {
+    let mut entity = Vec::new();
+    message.encode_id(&mut entity);
+    let mut command = Vec::new();
+    if let Err(error) = message.encode_command(&mut command) {
+        tracing::error!(%error, "a dead letter's command cannot be serialised");
+    }
+    DeadLetter {
+        at: now,
+        reason,
+        source: provenance.source.to_string(),
+        correlation: provenance.correlation.to_string(),
+        kind: message.kind(),
+        entity,
+        command,
     }
 }
 

@@ -212,6 +212,9 @@ impl<D: Domain> Shard<D> {
         }
         self.open.views.extend(turn.view);
         count(&self.wiring.counters.decided, 1);
+        for expired in &turn.expired {
+            self.expire(partition, expired, head.at);
+        }
     }
 
     /// Counts an entry that has just been written.

@@ -243,7 +243,7 @@ fn percent(text: &str) -> Percent {
 }
 
 /// The customer gets 5 % off the order, owes 8.25 % tax, and accrues 4 % rebate.
-fn discounted_and_taxed(world: &mut World, level: TaxLevel) {
+pub(super) fn discounted_and_taxed(world: &mut World, level: TaxLevel) {
     let jurisdiction = Jurisdiction::new("TX").unwrap();
     let rate = TaxRate {
         rule: RuleId::new("TX").unwrap(),

@@ -412,6 +412,19 @@ fn a_line_is_lost(picked: bool, act: Option<OrderCommand>) -> World {
     world
 }
 
+/// What a booked order holds is lost, and its goods come.
+fn a_booked_line_is_lost() -> World {
+    let mut world = six_held();
+    let order = booked(&mut world, Policy::ShipComplete);
+    world.lose("A", "W1");
+    world.settle();
+    assert_eq!(world.exception(&order).unwrap().name(), "withdrawn");
+    world.receive("A", "W1", 6);
+    world.settle();
+    assert_eq!(world.status(&order), Status::Booked);
+    world
+}
+
 /// Six of A at 2.50 for a customer who may owe 10.00.
 fn held_for_credit() -> (World, OrderKey) {
     let mut world = World::under(Fate::kind(), super::credit::checked()).stock("A", "W1", 6);
@@ -544,6 +557,8 @@ fn every_row_of_the_table_happens_and_nothing_else_does() {
         corrected_too_late(),
         what_was_begun_is_lost(false),
         what_was_begun_is_lost(true),
+        a_booked_line_is_lost(),
+        a_line_is_lost(false, Some(OrderCommand::Retry)),
         a_line_is_lost(false, None),
         a_line_is_lost(true, None),
         a_line_is_lost(true, Some(OrderCommand::Retry)),

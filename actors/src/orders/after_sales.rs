@@ -1,0 +1,297 @@
+//! What comes back after goods have left, and what of their price is given back.
+//!
+//! Invariants:
+//! - no more of a line is returned than has left, and no more credited than has left;
+//! - each paper counts once, whatever it is repeated;
+//! - what is credited of a line, part by part, adds up to its amount less its share of the order's discount, and to its tax, to the
+//!   last smallest unit: each credit is what is due for all units so far less what was credited before.
+
+use super::command::{CreditWish, GoodsReturn, OrderRefusal};
+use super::event::OrderEvent;
+use super::flow::Flow;
+use super::state::Placed;
+use crate::ids::{DocumentId, StockId, WarehouseCode};
+use crate::inventory::command::{Condition, StockCommand};
+use crate::money::{Currency, RoundingMode};
+use crate::pricing::exact::share;
+use crate::pricing::resolve::{OrderStepKind, PricedLine, Quote};
+use crate::pricing::split::split;
+use crate::quantity::{PositiveQuantity, Quantity};
+use lockstep_runtime::time::Timestamp;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+/// How many lines of returns, and how many of credits, an order may have.
+pub const MAX_LINES_BACK: usize = 1_000;
+
+/// What becomes of goods that come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Disposition {
+    /// They can be sold again.
+    Restock,
+    /// They are thrown away.
+    Scrap,
+}
+
+/// Goods of a line that came back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnedLine {
+    /// By which paper.
+    pub document: DocumentId,
+    /// Of which line.
+    pub line: u16,
+    /// How much.
+    pub quantity: PositiveQuantity,
+    /// What became of it.
+    pub disposition: Disposition,
+    /// Where.
+    pub warehouse: WarehouseCode,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What of a line was given back in money.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditedLine {
+    /// By which paper.
+    pub document: DocumentId,
+    /// Of which line.
+    pub line: u16,
+    /// For how much of it.
+    pub quantity: PositiveQuantity,
+    /// Of its price, less its share of the order's discount.
+    pub amount: Decimal,
+    /// Of its tax: on top of that, or in it where prices contain it.
+    pub tax: Decimal,
+    /// What the customer gets.
+    pub total: Decimal,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Goods come back.
+pub(super) fn take_back(flow: &mut Flow<'_>, wish: &GoodsReturn) -> Result<(), OrderRefusal> {
+    let known: Vec<_> = flow
+        .placed
+        .returns
+        .iter()
+        .filter(|known| known.document == wish.document)
+        .collect();
+    if !known.is_empty() {
+        let is_same = known.len() == wish.lines.len()
+            && wish.lines.iter().zip(&known).all(|(line, known)| {
+                (line.line, line.quantity, line.disposition)
+                    == (known.line, known.quantity, known.disposition)
+            });
+        return same_or_conflict(is_same, &wish.document);
+    }
+    if flow.placed.returns.len() + wish.lines.len() > MAX_LINES_BACK {
+        return Err(OrderRefusal::TooManyDocuments);
+    }
+    let mut back = Vec::with_capacity(wish.lines.len());
+    for (place, line) in wish.lines.iter().enumerate() {
+        once(wish.lines[..place].iter().map(|other| other.line), line.line)?;
+        let left = flow
+            .placed
+            .shipped(line.line)
+            .minus(flow.placed.returned(line.line));
+        if line.quantity.get() > left {
+            return Err(OrderRefusal::MoreThanShipped {
+                line: line.line,
+                left,
+            });
+        }
+        let shipped_from = flow
+            .placed
+            .of_line(line.line)
+            .find(|part| part.shipped > Quantity::ZERO);
+        let warehouse = line.warehouse.or(shipped_from.map(|part| part.warehouse));
+        back.push(ReturnedLine {
+            document: wish.document.clone(),
+            line: line.line,
+            quantity: line.quantity,
+            disposition: line.disposition,
+            warehouse: warehouse.ok_or(OrderRefusal::UnknownLine { line: line.line })?,
+            at: flow.now,
+        });
+    }
+    for returned in back {
+        restock(flow, &returned);
+        flow.happens(OrderEvent::Returned { returned });
+    }
+    Ok(())
+}
+
+/// What can be sold again is stock again; what is thrown away has left already.
+fn restock(flow: &mut Flow<'_>, returned: &ReturnedLine) {
+    let line = flow
+        .placed
+        .request
+        .lines
+        .iter()
+        .find(|line| line.line == returned.line);
+    let (Disposition::Restock, Some(line)) = (returned.disposition, line) else {
+        return;
+    };
+    let stock = StockId {
+        sku: line.sku.clone(),
+        warehouse: returned.warehouse,
+    };
+    let command = StockCommand::Return {
+        quantity: returned.quantity,
+        condition: Condition::Sellable,
+        order: Some(flow.order.clone()),
+        document: returned.document.clone(),
+    };
+    flow.send((stock, command));
+}
+
+/// Money is given back for a part of lines.
+pub(super) fn credit_lines(flow: &mut Flow<'_>, wish: &CreditWish) -> Result<(), OrderRefusal> {
+    let known: Vec<_> = flow
+        .placed
+        .credited
+        .iter()
+        .filter(|known| known.document == wish.document)
+        .collect();
+    if !known.is_empty() {
+        let is_same = known.len() == wish.lines.len()
+            && wish
+                .lines
+                .iter()
+                .zip(&known)
+                .all(|(line, known)| (line.line, line.quantity) == (known.line, known.quantity));
+        return same_or_conflict(is_same, &wish.document);
+    }
+    if flow.placed.credited.len() + wish.lines.len() > MAX_LINES_BACK {
+        return Err(OrderRefusal::TooManyDocuments);
+    }
+    let mut back = Vec::with_capacity(wish.lines.len());
+    for (place, line) in wish.lines.iter().enumerate() {
+        once(wish.lines[..place].iter().map(|other| other.line), line.line)?;
+        let left = flow
+            .placed
+            .shipped(line.line)
+            .minus(flow.placed.credited(line.line));
+        if line.quantity.get() > left {
+            return Err(OrderRefusal::MoreThanShipped {
+                line: line.line,
+                left,
+            });
+        }
+        let due = due(&flow.placed, line.line, line.quantity);
+        let (amount, tax, total) = due.ok_or(OrderRefusal::UnknownLine { line: line.line })?;
+        back.push(CreditedLine {
+            document: wish.document.clone(),
+            line: line.line,
+            quantity: line.quantity,
+            amount,
+            tax,
+            total,
+            at: flow.now,
+        });
+    }
+    for credited in back {
+        flow.happens(OrderEvent::Credited { credited });
+    }
+    Ok(())
+}
+
+fn once(mut before: impl Iterator<Item = u16>, line: u16) -> Result<(), OrderRefusal> {
+    if before.any(|other| other == line) {
+        return Err(OrderRefusal::RepeatedLine { line });
+    }
+    Ok(())
+}
+
+fn same_or_conflict(is_same: bool, document: &DocumentId) -> Result<(), OrderRefusal> {
+    let document = document.clone();
+    if is_same {
+        Ok(())
+    } else {
+        Err(OrderRefusal::DocumentConflict { document })
+    }
+}
+
+/// What is due for so many units more of a line: amount, tax, and what the customer gets.
+fn due(placed: &Placed, line: u16, more: PositiveQuantity) -> Option<(Decimal, Decimal, Decimal)> {
+    let quote = placed.quote.as_ref()?;
+    let priced = quote.lines.iter().find(|priced| priced.line == line)?;
+    let currency = quote.total.currency;
+    let units = priced.quantity.units();
+    let before = placed.credited(line).units();
+    let after = before.checked_add(more.units())?;
+    let net = priced.amount.checked_sub(priced.order_discount)?;
+    let tax = line_tax(quote, priced)?;
+    let amount = so_far(net, after, units, currency)?.checked_sub(so_far(net, before, units, currency)?)?;
+    let tax = so_far(tax, after, units, currency)?.checked_sub(so_far(tax, before, units, currency)?)?;
+    let is_on_top = quote.order.iter().any(|step| step.kind == OrderStepKind::Tax);
+    let total = if is_on_top {
+        amount.checked_add(tax)?
+    } else {
+        amount
+    };
+    Some((amount, tax, total))
+}
+
+/// What is due for the first units of a line.
+fn so_far(of: Decimal, units: i64, all: i64, currency: Currency) -> Option<Decimal> {
+    let exact = share(of, units, all)?;
+    Some(RoundingMode::HalfUp.round(exact, currency))
+}
+
+/// The tax of a line: its own, or its share of what the order is taxed, by largest remainder.
+fn line_tax(quote: &Quote, line: &PricedLine) -> Option<Decimal> {
+    if let Some(tax) = line.tax {
+        return Some(tax);
+    }
+    let Some(rule) = &line.tax_rule else {
+        return Some(Decimal::ZERO);
+    };
+    let taxed = quote.taxes.iter().find(|tax| tax.rule == *rule)?;
+    let alike: Vec<&PricedLine> = quote
+        .lines
+        .iter()
+        .filter(|other| other.tax_rule.as_ref() == Some(rule))
+        .collect();
+    let mut weights = Vec::with_capacity(alike.len() + 1);
+    for other in &alike {
+        weights.push(other.amount.checked_sub(other.order_discount)?);
+    }
+    let goods = weights
+        .iter()
+        .try_fold(Decimal::ZERO, |sum, weight| sum.checked_add(*weight))?;
+    // Freight and surcharges that are taxed alike.
+    weights.push(taxed.base.checked_sub(goods)?.max(Decimal::ZERO));
+    if weights.iter().all(|weight| *weight == Decimal::ZERO) {
+        return Some(Decimal::ZERO);
+    }
+    let parts = split(taxed.amount, &weights, quote.total.currency)?;
+    let place = alike.iter().position(|other| other.line == line.line)?;
+    parts.get(place).copied()
+}
+
+impl Placed {
+    /// How much of a line has come back.
+    #[must_use]
+    pub fn returned(&self, line: u16) -> Quantity {
+        self.returned_as(line, Disposition::Restock)
+            .plus(self.returned_as(line, Disposition::Scrap))
+    }
+
+    /// How much of a line has come back to this end.
+    #[must_use]
+    pub fn returned_as(&self, line: u16, disposition: Disposition) -> Quantity {
+        let back = self.returns.iter();
+        back.filter(|back| back.line == line && back.disposition == disposition)
+            .fold(Quantity::ZERO, |sum, back| sum.plus(back.quantity.get()))
+    }
+
+    /// For how much of a line money was given back.
+    #[must_use]
+    pub fn credited(&self, line: u16) -> Quantity {
+        let credited = self.credited.iter().filter(|credited| credited.line == line);
+        credited.fold(Quantity::ZERO, |sum, credited| sum.plus(credited.quantity.get()))
+    }
+}
