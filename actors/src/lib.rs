@@ -7,11 +7,13 @@
 //! - [`pricing`]: list prices, customer contracts, and the resolver that explains every price;
 //! - [`accounts`]: what customers owe, and whether one more order may be booked on that;
 //! - [`orders`]: an order from intake to its end, as a saga over contracts, stock and the ERP;
+//! - [`channels`]: what a sales channel is told next, and when, within its limits;
 //! - [`governance`]: which system may write what, and what became of those that tried without;
 //! - [`reference`]: the read models, published once durable;
 //! - [`domain`]: the kinds of entities tied together.
 
 pub mod accounts;
+pub mod channels;
 pub mod domain;
 pub mod governance;
 pub mod ids;

@@ -383,6 +383,13 @@ impl Reference {
             .collect()
     }
 
+    /// Every SKU that has ever had list prices, with the journal entry of its newest change. For starts as well.
+    #[must_use]
+    pub fn newest_price_changes(&self) -> Vec<(Sku, Sequence)> {
+        let newest = self.prices.iter().map(|entry| (entry.key().clone(), entry.0));
+        newest.collect()
+    }
+
     /// How many SKUs have ever had stock.
     #[must_use]
     pub fn sku_count(&self) -> usize {

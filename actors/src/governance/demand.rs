@@ -152,8 +152,8 @@ impl Attribute {
     #[must_use]
     pub fn operations(self) -> &'static [Operation] {
         match self {
+            Self::PriceBase => &[Operation::Create, Operation::Update, Operation::Publish],
             Self::AccountTerms
-            | Self::PriceBase
             | Self::PriceCatalogue
             | Self::PriceContract
             | Self::PriceTax

@@ -19,7 +19,7 @@ const ROLES: [(&str, &[&str]); 5] = [
 
 type Row = (Attribute, Operation, &'static [&'static str]);
 
-const OWNERS: [Row; 31] = [
+const OWNERS: [Row; 32] = [
     (Attribute::AccountTerms, Operation::Create, &["erp", "operator"]),
     (Attribute::AccountTerms, Operation::Update, &["erp", "operator"]),
     (
@@ -37,6 +37,7 @@ const OWNERS: [Row; 31] = [
         Operation::Update,
         &["erp", "operator", "pricing"],
     ),
+    (Attribute::PriceBase, Operation::Publish, &["lockstep"]),
     (
         Attribute::PriceCatalogue,
         Operation::Create,

@@ -1,0 +1,551 @@
+//! What a platform answers, and what follows for each item of the request.
+
+use super::content::{Key, Measure};
+use super::engine::{Engine, RequestId};
+use super::lane::{Attempt, Class, Held, Lane, Shows, Waiting};
+use super::limit::{Observation, Reserved};
+use super::operation::OperationId;
+use super::retry::{LONGEST_ASKED, back_off};
+use super::{Guard, Moment};
+use compact_str::CompactString;
+use std::time::Duration;
+
+/// After how many failures of its own an item stands among the exceptions.
+pub const MAX_FAILURES: u32 = 10;
+
+/// What became of one item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ItemVerdict {
+    /// The channel shows it.
+    Taken,
+    /// The channel shows a newer version.
+    Newer,
+    /// The channel shows something else than was expected, and kept it.
+    Conflict,
+    /// The channel will not have it; why, in its words.
+    Refused(String),
+    /// The channel failed with it and may take it the next time; why, in its words.
+    Failed(String),
+    /// Not looked at, because of others in the same request.
+    Untouched,
+}
+
+/// Whether a request that failed may have had an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certainty {
+    /// It certainly had none.
+    NotTaken,
+    /// It may have had, or may still.
+    Unknown,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was looked at; one verdict an item, in their order.
+    Items(Vec<ItemVerdict>),
+    /// What the channel shows, in the order asked for; none where it knows nothing of the key.
+    Values(Vec<Option<Measure>>),
+    /// It was accepted and will be worked on; under which name to ask, and when.
+    Accepted {
+        /// The platform's name for it.
+        handle: CompactString,
+        /// When to ask.
+        ask_in: Duration,
+    },
+    /// What was accepted is still worked on; when to ask again.
+    Pending {
+        /// When.
+        ask_in: Duration,
+    },
+    /// Too much at once; when to come back, if the platform says so.
+    Throttled {
+        /// How long.
+        pause: Option<Duration>,
+    },
+    /// The platform has trouble, or could not be reached.
+    Failed {
+        /// Why.
+        reason: String,
+        /// When to come back, if the platform says so.
+        pause: Option<Duration>,
+        /// Whether it may have had an effect.
+        certainty: Certainty,
+    },
+    /// The request as a whole is refused, without a word on the items. It is halved until the item is found.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// An answer, with what the platform says about its limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What became of the request.
+    pub verdict: Verdict,
+    /// About limits.
+    pub observations: Vec<Observation>,
+}
+
+impl From<Verdict> for Answer {
+    fn from(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            observations: Vec::new(),
+        }
+    }
+}
+
+/// An item that is under way.
+pub(super) type Flown = (Key, Waiting, u64, Measure);
+
+enum Carries {
+    Write(Vec<Flown>),
+    Read(Vec<(Key, Option<Waiting>)>),
+    Poll(RequestId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Sent,
+    Accepted {
+        ask_at: Moment,
+        until: Moment,
+    },
+    /// A question about it is under way.
+    Asking {
+        until: Moment,
+    },
+}
+
+/// A request under way, or accepted.
+pub(super) struct Flight {
+    pub(super) lane: usize,
+    operation: OperationId,
+    drawn: Vec<Reserved>,
+    carries: Carries,
+    handle: CompactString,
+    stage: Stage,
+}
+
+impl Flight {
+    fn new(lane: usize, carries: Carries) -> Self {
+        Self {
+            lane,
+            operation: OperationId(0),
+            drawn: Vec::new(),
+            carries,
+            handle: CompactString::default(),
+            stage: Stage::Sent,
+        }
+    }
+
+    pub(super) fn writing(lane: usize, items: Vec<Flown>) -> Self {
+        Self::new(lane, Carries::Write(items))
+    }
+
+    pub(super) fn reading(lane: usize, keys: Vec<(Key, Option<Waiting>)>) -> Self {
+        Self::new(lane, Carries::Read(keys))
+    }
+
+    pub(super) fn polling(lane: usize, about: RequestId) -> Self {
+        Self::new(lane, Carries::Poll(about))
+    }
+
+    pub(super) fn leaves(self, operation: OperationId, drawn: Vec<Reserved>) -> Self {
+        Self {
+            operation,
+            drawn,
+            ..self
+        }
+    }
+
+    /// How many items it carries.
+    pub(super) fn len(&self) -> usize {
+        match &self.carries {
+            Carries::Write(items) => items.len(),
+            Carries::Read(keys) => keys.len(),
+            Carries::Poll(_) => 1,
+        }
+    }
+
+    /// When to ask what became of it.
+    pub(super) fn poll_at(&self) -> Option<Moment> {
+        match self.stage {
+            Stage::Accepted { ask_at, .. } => Some(ask_at),
+            Stage::Sent | Stage::Asking { .. } => None,
+        }
+    }
+
+    /// When it is given up without a final word.
+    pub(super) fn silent_at(&self) -> Option<Moment> {
+        match self.stage {
+            Stage::Accepted { until, .. } | Stage::Asking { until } => Some(until),
+            Stage::Sent => None,
+        }
+    }
+
+    /// Its name and keys, for a question about it that leaves now.
+    pub(super) fn ask(&mut self) -> Option<(CompactString, Vec<Key>)> {
+        let Stage::Accepted { until, .. } = self.stage else {
+            return None;
+        };
+        self.stage = Stage::Asking { until };
+        let Carries::Write(items) = &self.carries else {
+            return None;
+        };
+        let keys = items.iter().map(|(key, ..)| key.clone()).collect();
+        Some((self.handle.clone(), keys))
+    }
+
+    fn ask_again(&mut self, at: Moment) {
+        if let Stage::Accepted { until, .. } | Stage::Asking { until } = self.stage {
+            self.stage = Stage::Accepted { ask_at: at, until };
+        }
+    }
+
+    /// Since when the oldest of what it carries has waited.
+    pub(super) fn oldest(&self) -> Option<Moment> {
+        match &self.carries {
+            Carries::Write(items) => {
+                let live = items
+                    .iter()
+                    .filter(|(_, waiting, ..)| waiting.class == Class::Live);
+                live.map(|(_, waiting, ..)| waiting.since).min()
+            }
+            Carries::Read(keys) => {
+                let waiting = keys.iter().filter_map(|(_, waiting)| waiting.as_ref());
+                waiting.map(|waiting| waiting.since).min()
+            }
+            Carries::Poll(_) => None,
+        }
+    }
+}
+
+/// What befell a request that none of its items is to blame for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mishap {
+    Throttled,
+    NotTaken,
+    Unknown,
+}
+
+impl Engine {
+    /// A request was answered, or given up. `jitter` is any number; it spreads accounts that failed together.
+    pub fn answer(&mut self, id: RequestId, answer: &Answer, jitter: u32, now: Moment) {
+        let Some(flight) = self.flights.remove(&id) else {
+            return;
+        };
+        let operation = flight.operation;
+        self.judge_operation(operation, &answer.verdict, jitter, now);
+        self.account
+            .count(operation, flight.len(), &flight.drawn, &answer.observations, now);
+        let lane = flight.lane;
+        match (flight.carries, &answer.verdict) {
+            (Carries::Write(items), Verdict::Items(verdicts)) if items.len() == verdicts.len() => {
+                self.land_all(lane, items, verdicts, jitter, now);
+            }
+            (Carries::Write(items), Verdict::Accepted { handle, ask_in }) => {
+                let until = now.saturating_add(self.lanes[lane].final_word_within);
+                let stage = Stage::Accepted {
+                    ask_at: now.saturating_add(*ask_in),
+                    until,
+                };
+                let mut accepted = Flight::writing(lane, items);
+                (accepted.handle, accepted.stage) = (handle.clone(), stage);
+                self.flights.insert(id, accepted);
+            }
+            (Carries::Write(items), Verdict::Refused { reason }) => self.halve(lane, items, reason, now),
+            (Carries::Write(items), verdict) => self.fly_again(lane, items, mishap(verdict), now),
+            (Carries::Read(keys), Verdict::Values(values)) if keys.len() == values.len() => {
+                self.compare(lane, keys, values, now);
+            }
+            (Carries::Read(keys), _) => self.read_again(lane, keys, now),
+            (Carries::Poll(about), verdict) => self.hear_of(about, verdict, jitter, now),
+        }
+    }
+
+    /// What the answer says about the platform rather than about the items.
+    fn judge_operation(&mut self, operation: OperationId, verdict: &Verdict, jitter: u32, now: Moment) {
+        let breaker = &mut self.breakers[operation.0];
+        match verdict {
+            Verdict::Throttled { pause } => {
+                let pause = pause.unwrap_or_else(|| back_off(4, jitter)).min(LONGEST_ASKED);
+                let until = now.saturating_add(pause);
+                self.throttled[operation.0] = self.throttled[operation.0].saturating_add(1);
+                breaker.throttled(until);
+                self.account.throttled(operation, until, now);
+            }
+            Verdict::Failed { pause, .. } => {
+                self.failed[operation.0] = self.failed[operation.0].saturating_add(1);
+                breaker.failed(*pause, jitter, now);
+            }
+            Verdict::Items(_)
+            | Verdict::Values(_)
+            | Verdict::Accepted { .. }
+            | Verdict::Pending { .. }
+            | Verdict::Refused { .. } => breaker.answered(),
+        }
+    }
+
+    fn land_all(
+        &mut self,
+        place: usize,
+        items: Vec<Flown>,
+        verdicts: &[ItemVerdict],
+        jitter: u32,
+        now: Moment,
+    ) {
+        let kind = self.lanes[place].kind;
+        for (item, verdict) in items.into_iter().zip(verdicts) {
+            let key = item.0.clone();
+            self.lanes[place].land(item, verdict, jitter, now);
+            self.place(kind, &key, now);
+        }
+    }
+
+    /// All items of a request wait again.
+    fn fly_again(&mut self, place: usize, items: Vec<Flown>, mishap: Mishap, now: Moment) {
+        let kind = self.lanes[place].kind;
+        for (key, mut waiting, ..) in items {
+            let lane = &mut self.lanes[place];
+            lane.flying.remove(&key);
+            match mishap {
+                Mishap::Throttled => {}
+                Mishap::NotTaken => waiting.attempt = Attempt::Again,
+                Mishap::Unknown => {
+                    waiting.attempt = Attempt::Again;
+                    lane.doubt(&key, now);
+                }
+            }
+            if mishap != Mishap::Throttled {
+                lane.counts.retried = lane.counts.retried.saturating_add(1);
+            }
+            lane.wait_again(&key, waiting);
+            self.place(kind, &key, now);
+        }
+    }
+
+    /// A request that is refused as a whole goes again in halves.
+    fn halve(&mut self, place: usize, items: Vec<Flown>, reason: &str, now: Moment) {
+        let half = items.len() / 2;
+        if half == 0 {
+            let verdicts = vec![ItemVerdict::Refused(reason.to_owned()); items.len()];
+            return self.land_all(place, items, &verdicts, 0, now);
+        }
+        let kind = self.lanes[place].kind;
+        for (key, mut waiting, ..) in items {
+            waiting.together = waiting.together.min(half);
+            self.lanes[place].flying.remove(&key);
+            self.lanes[place].wait_again(&key, waiting);
+            self.place(kind, &key, now);
+        }
+    }
+
+    /// What the channel shows ends a doubt, or tells whether it has drifted.
+    fn compare(
+        &mut self,
+        place: usize,
+        keys: Vec<(Key, Option<Waiting>)>,
+        values: &[Option<Measure>],
+        now: Moment,
+    ) {
+        let kind = self.lanes[place].kind;
+        for ((key, waiting), value) in keys.into_iter().zip(values) {
+            let lane = &mut self.lanes[place];
+            lane.flying.remove(&key);
+            match waiting {
+                Some(waiting) => {
+                    lane.now_shows(&key, *value);
+                    lane.wait_again(&key, waiting);
+                }
+                None => lane.look_for_drift(&key, *value, now),
+            }
+            self.place(kind, &key, now);
+        }
+    }
+
+    fn read_again(&mut self, place: usize, keys: Vec<(Key, Option<Waiting>)>, now: Moment) {
+        let kind = self.lanes[place].kind;
+        for (key, waiting) in keys {
+            let lane = &mut self.lanes[place];
+            lane.flying.remove(&key);
+            if let Some(waiting) = waiting {
+                lane.wait_again(&key, waiting);
+            }
+            self.place(kind, &key, now);
+        }
+    }
+
+    /// What became of a request that was accepted.
+    fn hear_of(&mut self, about: RequestId, verdict: &Verdict, jitter: u32, now: Moment) {
+        let Some(mut flight) = self.flights.remove(&about) else {
+            // It was given up while the question was under way.
+            return;
+        };
+        let ask_in = match verdict {
+            Verdict::Pending { ask_in } => *ask_in,
+            Verdict::Throttled { .. } | Verdict::Failed { .. } => back_off(5, jitter),
+            Verdict::Items(_) | Verdict::Values(_) | Verdict::Accepted { .. } | Verdict::Refused { .. } => {
+                let Carries::Write(items) = flight.carries else {
+                    return;
+                };
+                return match verdict {
+                    Verdict::Items(verdicts) if verdicts.len() == items.len() => {
+                        self.land_all(flight.lane, items, verdicts, jitter, now);
+                    }
+                    Verdict::Refused { reason } => self.halve(flight.lane, items, reason, now),
+                    Verdict::Items(_)
+                    | Verdict::Values(_)
+                    | Verdict::Accepted { .. }
+                    | Verdict::Pending { .. }
+                    | Verdict::Throttled { .. }
+                    | Verdict::Failed { .. } => self.fly_again(flight.lane, items, Mishap::Unknown, now),
+                };
+            }
+        };
+        flight.ask_again(now.saturating_add(ask_in));
+        self.flights.insert(about, flight);
+    }
+
+    /// What was accepted and got no final word in time is sent again.
+    pub(super) fn give_up_silent(&mut self, now: Moment) {
+        let silent = |flight: &Flight| flight.silent_at().is_some_and(|until| until <= now);
+        let given_up: Vec<RequestId> = self
+            .flights
+            .iter()
+            .filter(|(_, flight)| silent(flight))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in given_up {
+            if let Some(flight) = self.flights.remove(&id)
+                && let Carries::Write(items) = flight.carries
+            {
+                self.fly_again(flight.lane, items, Mishap::Unknown, now);
+            }
+        }
+    }
+}
+
+fn mishap(verdict: &Verdict) -> Mishap {
+    match verdict {
+        Verdict::Throttled { .. } => Mishap::Throttled,
+        Verdict::Failed {
+            certainty: Certainty::NotTaken,
+            ..
+        } => Mishap::NotTaken,
+        // An answer that does not fit the request says nothing about it.
+        Verdict::Failed { .. }
+        | Verdict::Items(_)
+        | Verdict::Values(_)
+        | Verdict::Accepted { .. }
+        | Verdict::Pending { .. }
+        | Verdict::Refused { .. } => Mishap::Unknown,
+    }
+}
+
+impl Lane {
+    /// It is not known what the channel shows of a key: a request with it may have come through, or may yet.
+    fn doubt(&mut self, key: &Key, now: Moment) {
+        self.counts.doubted = self.counts.doubted.saturating_add(1);
+        self.unknown(key);
+        match self.guard {
+            Guard::Version => {}
+            Guard::CompareAndSet { quiet } | Guard::Rewrite { quiet } => {
+                self.late.insert(key.clone(), now.saturating_add(quiet));
+            }
+        }
+    }
+
+    fn unknown(&mut self, key: &Key) {
+        let version = self.held.get(key).map_or(0, |held| held.version);
+        let shows = Shows::Doubt;
+        self.held.insert(key.clone(), Held { version, shows });
+    }
+
+    fn now_shows(&mut self, key: &Key, value: Option<Measure>) {
+        let version = self.held.get(key).map_or(0, |held| held.version);
+        let shows = value.map_or(Shows::Unknown, Shows::This);
+        // A doubt that is not ended by a number ends all the same: it is written without comparing.
+        self.held.insert(key.clone(), Held { version, shows });
+    }
+
+    fn look_for_drift(&mut self, key: &Key, value: Option<Measure>, now: Moment) {
+        self.counts.sampled = self.counts.sampled.saturating_add(1);
+        let told = self.held.get(key).map(|held| held.shows);
+        // Else there is nothing to compare with.
+        let Some(Shows::This(told)) = told else { return };
+        if value != Some(told) && !self.pending(key) {
+            self.counts.drifted = self.counts.drifted.saturating_add(1);
+            self.now_shows(key, value);
+            self.mark(key, None, Some(told), now);
+        }
+    }
+
+    /// One item has its verdict.
+    fn land(&mut self, item: Flown, verdict: &ItemVerdict, jitter: u32, now: Moment) {
+        let (key, mut waiting, version, measure) = item;
+        self.flying.remove(&key);
+        let counts = &mut self.counts;
+        match verdict {
+            ItemVerdict::Taken => {
+                counts.taken = counts.taken.saturating_add(1);
+                self.taken(&key, waiting, version, Shows::This(measure), now);
+            }
+            ItemVerdict::Newer => self.taken(&key, waiting, version, Shows::Unknown, now),
+            ItemVerdict::Conflict => {
+                counts.conflicts = counts.conflicts.saturating_add(1);
+                waiting.failures = waiting.failures.saturating_add(1);
+                if waiting.failures >= MAX_FAILURES {
+                    let reason = "what the channel shows keeps changing between reading and writing";
+                    return self.refuse(&key, &waiting, version, reason, now);
+                }
+                // The first time at once: what was expected was simply old.
+                if waiting.failures > 1 {
+                    waiting.not_before = now.saturating_add(back_off(waiting.failures, jitter));
+                }
+                self.unknown(&key);
+                self.wait_again(&key, waiting);
+            }
+            ItemVerdict::Refused(reason) => self.refuse(&key, &waiting, version, reason, now),
+            ItemVerdict::Failed(reason) => {
+                counts.retried = counts.retried.saturating_add(1);
+                waiting.failures = waiting.failures.saturating_add(1);
+                if waiting.failures >= MAX_FAILURES {
+                    let reason = format!("given up after {MAX_FAILURES} attempts: {reason}");
+                    return self.refuse(&key, &waiting, version, &reason, now);
+                }
+                waiting.attempt = Attempt::Again;
+                waiting.not_before = now.saturating_add(back_off(waiting.failures, jitter));
+                self.wait_again(&key, waiting);
+            }
+            ItemVerdict::Untouched => self.wait_again(&key, waiting),
+        }
+    }
+
+    fn taken(&mut self, key: &Key, mut waiting: Waiting, version: u64, shows: Shows, now: Moment) {
+        self.exceptions.taken(key);
+        self.held.insert(key.clone(), Held { version, shows });
+        if waiting.class == Class::Live && waiting.attempt != Attempt::Confirming {
+            self.ages.record(now.saturating_sub(waiting.since));
+        }
+        match self.late.get(key) {
+            Some(until) if *until > now => {
+                waiting.attempt = Attempt::Confirming;
+                waiting.not_before = *until;
+                self.wait_again(key, waiting);
+            }
+            Some(_) | None => {
+                self.late.remove(key);
+                self.settle(key, &waiting);
+            }
+        }
+    }
+
+    fn refuse(&mut self, key: &Key, waiting: &Waiting, version: u64, reason: &str, now: Moment) {
+        self.counts.refused = self.counts.refused.saturating_add(1);
+        self.exceptions.refuse(key, version, reason, now);
+        self.settle(key, waiting);
+    }
+}
