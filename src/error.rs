@@ -79,7 +79,11 @@ impl Failure {
             | Self::Service(ServiceError::Node(StartError::Store(_) | StartError::Recovery(_)))
             | Self::Replay(ReplayError::Progress { .. }) => ExitCode::from(3),
             Self::Service(
-                ServiceError::Erp(_) | ServiceError::Ownership(_) | ServiceError::Publishing(_),
+                ServiceError::Erp(_)
+                | ServiceError::Ownership(_)
+                | ServiceError::Publishing(_)
+                | ServiceError::Allowance(_)
+                | ServiceError::Setting(_),
             ) => ExitCode::from(2),
             Self::Replay(error) if error.is_usage() => ExitCode::from(2),
             Self::Service(

@@ -8,7 +8,7 @@ use crate::service::{Consumers, Service, ServiceError};
 use lockstep_actors::governance::demand::Attribute;
 use lockstep_actors::orders::effects;
 use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, AmqpSink, Broker};
-use lockstep_adapters::channels::{ChannelConfig, ChannelKind, HttpSink};
+use lockstep_adapters::channels::{ChannelConfig, ChannelKind, PlatformError, Shopify, Webhook};
 use lockstep_adapters::http::{self, HttpParts, MetricSource, report_amqp, report_channel, report_erp};
 use lockstep_runtime::feed::FeedFilter;
 use lockstep_runtime::time::SystemClock;
@@ -68,16 +68,16 @@ fn add_channel(
     channel: &ChannelConfig,
     broker: Option<&Broker>,
 ) -> Result<(), Failure> {
-    let added = match (channel.kind, broker, &channel.exchange) {
-        (ChannelKind::Http, ..) => {
-            let sink = HttpSink::new(channel).map_err(|error| Failure::Config(error.to_string()))?;
+    let config = |error: PlatformError| Failure::Config(error.to_string());
+    let added = match (channel.kind, broker) {
+        (ChannelKind::Http, _) => service.add_channel(channel, Webhook::new(channel).map_err(config)?),
+        (ChannelKind::Amqp, Some(broker)) => {
+            let timeout = Duration::from_millis(channel.timeout_ms);
+            let sink = AmqpSink::new(broker.clone(), &channel.name, channel.exchanges(), timeout);
             service.add_channel(channel, sink)
         }
-        (ChannelKind::Amqp, Some(broker), Some(exchange)) => {
-            let timeout = Duration::from_millis(channel.timeout_ms);
-            service.add_channel(channel, AmqpSink::new(broker.clone(), exchange, timeout))
-        }
-        (ChannelKind::Amqp, ..) => {
+        (ChannelKind::Shopify, _) => service.add_channel(channel, Shopify::new(channel).map_err(config)?),
+        (ChannelKind::Amqp, None) => {
             return Err(Failure::Config(format!(
                 "channel {} is reached by AMQP, but there is no [amqp] table",
                 channel.name
@@ -125,6 +125,11 @@ impl Doors {
                 ingress,
                 keys,
                 metrics,
+                channels: service
+                    .channels()
+                    .iter()
+                    .map(|channel| channel.handle.clone())
+                    .collect(),
             },
         )?;
         tracing::info!(address = %http.address(), "listening");
@@ -145,9 +150,11 @@ fn metrics_of(service: &Service) -> Vec<MetricSource> {
     let erp = service.erp_counters();
     let mut metrics: Vec<MetricSource> = vec![Box::new(move |text| report_erp(&erp.read(), text))];
     for channel in service.channels() {
-        let (name, counters) = (channel.name.clone(), Arc::clone(&channel.counters));
+        let handle = channel.handle.clone();
         metrics.push(Box::new(move |text| {
-            report_channel(&name, &counters.read(), text);
+            if let Some(report) = handle.status.read() {
+                report_channel(&handle.name, &report, text);
+            }
         }));
     }
     metrics

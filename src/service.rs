@@ -3,6 +3,7 @@
 //! `serve`, `replay` and `demo` all run on this, so that each of them is the real path. What else comes in (HTTP, AMQP) is
 //! put before it and stopped first.
 
+use lockstep_actors::channels::{AllowanceError, Engine, Key, Kind, Mark};
 use lockstep_actors::domain::{Distributor, Reply};
 use lockstep_actors::governance::LOCKSTEP;
 use lockstep_actors::governance::demand::Attribute;
@@ -10,16 +11,20 @@ use lockstep_actors::governance::ownership::RefusedWrite;
 use lockstep_actors::governance::record::{RecordCommand, RecordRefusal, RecordReply, TheRecord};
 use lockstep_actors::inventory::SkuWarehouse;
 use lockstep_actors::orders::effects;
+use lockstep_actors::pricing::ListPrice;
 use lockstep_actors::reference::Reference;
 use lockstep_adapters::channels::{
-    ChannelActor, ChannelConfig, ChannelCounters, NewestLevels, Schedule, StockSink, drive,
+    ChannelActor, ChannelConfig, ChannelHandle, Contents, KindFeed, Platform, ReadModel, channel_handle,
+    drive,
 };
+use lockstep_adapters::egress::InvalidSetting;
 use lockstep_adapters::erp::{self, ConnectorError, Erp, ErpConfig, ErpCounters, ErpWorker};
 use lockstep_runtime::entity::{Entity, EntityId};
 use lockstep_runtime::feed::{Feed, FeedFilter, UnknownConsumer};
 use lockstep_runtime::ingress::Ingress;
-use lockstep_runtime::message::{Envelope, MessageId, Outcome, Provenance};
+use lockstep_runtime::message::{Envelope, MessageId, Outcome, Provenance, Sequence};
 use lockstep_runtime::node::{Node, NodeConfig, StartError};
+use lockstep_runtime::placement::PartitionCount;
 use lockstep_runtime::store::StoreOpener;
 use lockstep_runtime::time::Clock;
 use std::sync::Arc;
@@ -40,6 +45,10 @@ pub(crate) enum ServiceError {
     Ownership(#[from] RecordRefusal),
     #[error(transparent)]
     Publishing(#[from] RefusedWrite),
+    #[error(transparent)]
+    Allowance(#[from] AllowanceError),
+    #[error(transparent)]
+    Setting(#[from] InvalidSetting),
     #[error("the ownership table could not be noted in the store: {0}")]
     Undeclared(String),
 }
@@ -79,7 +88,9 @@ pub(crate) struct Consumers {
 impl Consumers {
     /// The ERP worker and the channels; others are added by name.
     pub(crate) fn of(channels: &[ChannelConfig]) -> Self {
-        let channels = channels.iter().map(ChannelConfig::consumer);
+        let channels = channels.iter();
+        let channels =
+            channels.flat_map(|channel| channel.kinds().into_iter().map(|kind| channel.consumer(kind)));
         let names = std::iter::once(erp::CONSUMER.to_owned()).chain(channels);
         Self {
             names: names.collect(),
@@ -95,9 +106,29 @@ impl Consumers {
 
 /// A channel that runs.
 pub(crate) struct RunningChannel {
-    pub(crate) name: String,
-    pub(crate) counters: Arc<ChannelCounters>,
+    pub(crate) handle: ChannelHandle,
     ended: oneshot::Receiver<()>,
+}
+
+/// Has a new channel told what happened before it was there, from the read model.
+fn introduce(
+    engine: &mut Engine,
+    kind: Kind,
+    changes: Vec<(Key, Sequence)>,
+    feed: &mut Feed,
+    partitions: PartitionCount,
+) {
+    if changes.is_empty() {
+        return;
+    }
+    feed.hold();
+    let mark = |(key, sequence): &(Key, Sequence)| Mark {
+        partition: partitions.partition_of(key.0.as_bytes()),
+        sequence: *sequence,
+    };
+    let seen: Vec<Mark> = changes.iter().map(mark).collect();
+    let keys = changes.into_iter().map(|(key, _)| key).collect();
+    engine.introduce(kind, keys, &seen);
 }
 
 /// The running service.
@@ -169,43 +200,56 @@ impl Service {
         self.stop.subscribe()
     }
 
-    /// Begins to tell a channel the newest levels.
+    /// Begins to tell a channel what is newest.
     ///
     /// # Errors
-    /// [`ServiceError`] if the channel was not among the consumers at the start, or if Lockstep may not publish stock.
+    /// [`ServiceError`] if the channel was not among the consumers at the start, if Lockstep may not publish what it is to
+    /// be told, or if its limits and operations do not fit.
     pub(crate) fn add_channel(
         &mut self,
         config: &ChannelConfig,
-        sink: impl StockSink,
+        platform: impl Platform,
     ) -> Result<(), ServiceError> {
         let ingress = self.node.ingress();
-        let ownership = ingress.reference().ownership();
-        ownership.judge_publishing(Attribute::StockAvailable)?;
-        let mut feed: Feed = ingress.feed(&config.consumer(), FeedFilter::Kind(SkuWarehouse::KIND))?;
-        let levels = NewestLevels::new(
+        let prices = config
+            .price_list
+            .as_ref()
+            .map(|prices| (prices.list.clone(), prices.currency));
+        let contents = ReadModel::new(
             Arc::clone(ingress.reference()),
             &config.name,
             config.warehouses.clone(),
+            prices,
         );
-        let counters = Arc::<ChannelCounters>::default();
-        let mut schedule = Schedule::new(config.limits());
-        if feed.is_new() {
-            // What happened before the channel was there is told from the read model.
-            let changes = ingress.reference().newest_changes();
-            if !changes.is_empty() {
-                feed.hold();
+        let plan = config.plan()?;
+        let mut engine = Engine::new(&plan.allowance, &plan.lanes, Duration::ZERO)?;
+        let mut feeds = Vec::new();
+        for kind in config.kinds() {
+            let (attribute, filter) = match kind {
+                Kind::Stock => (Attribute::StockAvailable, SkuWarehouse::KIND),
+                Kind::Price => (Attribute::PriceBase, ListPrice::KIND),
+            };
+            ingress.reference().ownership().judge_publishing(attribute)?;
+            let mut feed: Feed = ingress.feed(&config.consumer(kind), FeedFilter::Kind(filter))?;
+            if feed.is_new() {
+                introduce(
+                    &mut engine,
+                    kind,
+                    contents.keys(kind),
+                    &mut feed,
+                    ingress.partitions(),
+                );
             }
-            for (sku, sequence) in changes {
-                let partition = ingress.partitions().partition_of(sku.routing_key());
-                schedule.introduce(sku, partition, sequence, Duration::ZERO);
-            }
+            feeds.push(KindFeed { kind, feed });
         }
+        let (handle, control) = channel_handle(&config.name);
         let driving = drive(
-            feed,
-            levels,
-            sink,
-            schedule,
-            Arc::clone(&counters),
+            feeds,
+            contents,
+            platform,
+            engine,
+            config.samples_per_minute,
+            control,
             self.stop.subscribe(),
         );
         let (ending, ended) = oneshot::channel();
@@ -215,11 +259,7 @@ impl Service {
         });
         // The actor lives in its own context until its drive ends.
         drop(actix::Actor::start(actor));
-        self.channels.push(RunningChannel {
-            name: config.name.clone(),
-            counters,
-            ended,
-        });
+        self.channels.push(RunningChannel { handle, ended });
         Ok(())
     }
 

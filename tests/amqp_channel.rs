@@ -51,7 +51,8 @@ impl Shelf {
 fn channel(exchange: &str) -> String {
     format!(
         "[[channels]]\nname = \"marketplace\"\nkind = \"amqp\"\nexchange = {exchange:?}\n\
-         burst = 50\nrefill = 50\nper_ms = 1000\nbatch = 3\n"
+         limits.requests = {{ bucket = {{ burst = 50, refill = 50, per_ms = 1000 }} }}\n\
+         operations.set-stock = {{ max_items = 3 }}\n"
     )
 }
 

@@ -2,138 +2,61 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
 
-use lockstep_actors::ids::{Sku, StockId, WarehouseCode};
-use lockstep_adapters::channels::{ChannelConfig, ChannelCounters, HttpSink, Level, Levels, Schedule, drive};
-use lockstep_adapters::egress::Entries;
-use lockstep_loadtest::emulate::channel::{Channel, Options};
+mod support;
+
+use lockstep_actors::channels::{Kind, Report};
+use lockstep_adapters::channels::{ChannelCommand, ChannelConfig, Webhook};
+use lockstep_loadtest::emulate::channel::Options;
 use lockstep_loadtest::emulate::{Emulator, Probability, channel};
-use lockstep_runtime::entity::{EntityId, EntityKind};
-use lockstep_runtime::feed::{FeedClosed, FeedEntry};
-use lockstep_runtime::message::{Provenance, Sequence};
-use lockstep_runtime::placement::{PartitionCount, PartitionId};
-use lockstep_runtime::time::Timestamp;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
-use tokio::sync::{mpsc, watch};
+use std::collections::BTreeMap;
+use support::Channel;
 
-/// The stock as committed: the newest level of each SKU, and the journals' lengths.
-#[derive(Clone, Default)]
-struct Stock(Arc<Mutex<Committed>>);
-
-#[derive(Default)]
-struct Committed {
-    levels: BTreeMap<String, (i64, u64)>,
-    ends: HashMap<PartitionId, u64>,
-}
-
-impl Stock {
-    fn change(&self, name: &str, available: i64) -> FeedEntry {
-        let id = StockId {
-            sku: Sku::new(name).unwrap(),
-            warehouse: WarehouseCode::new("W1").unwrap(),
-        };
-        let partition = PartitionCount::new(4).unwrap().partition_of(id.routing_key());
-        let mut committed = self.0.lock().unwrap();
-        let end = committed.ends.entry(partition).or_default();
-        *end += 1;
-        let sequence = *end;
-        committed.levels.insert(name.to_owned(), (available, sequence));
-        let mut entity = Vec::new();
-        id.encode(&mut entity);
-        FeedEntry {
-            partition,
-            sequence: Sequence(sequence),
-            at: Timestamp::from_millis(0),
-            kind: EntityKind(1),
-            entity: entity.into(),
-            provenance: Provenance {
-                source: "wms".into(),
-                correlation: "c".into(),
-                causation: None,
-            },
-            message: None,
-            outbound: Vec::new(),
-        }
-    }
-
-    fn held(&self) -> BTreeMap<String, (i64, u64)> {
-        self.0.lock().unwrap().levels.clone()
-    }
-}
-
-impl Levels for Stock {
-    fn newest(&self, sku: &Sku) -> Level {
-        let (available, version) = self.0.lock().unwrap().levels[sku.as_str()];
-        Level {
-            sku: sku.as_str().to_owned(),
-            available,
-            by_warehouse: BTreeMap::new(),
-            version,
-        }
-    }
-}
-
-struct Changes {
-    entries: mpsc::Receiver<FeedEntry>,
-    saved: watch::Sender<HashMap<PartitionId, u64>>,
-}
-
-impl Entries for Changes {
-    async fn next(&mut self, _limit: usize) -> Result<Vec<FeedEntry>, FeedClosed> {
-        Ok(vec![self.entries.recv().await.ok_or(FeedClosed)?])
-    }
-
-    fn save(&mut self, partition: PartitionId, sequence: Sequence) {
-        self.saved
-            .send_if_modified(|saved| saved.insert(partition, sequence.0) != Some(sequence.0));
-    }
-}
-
-fn config(emulator: &Emulator<Channel>, burst: u32) -> ChannelConfig {
+fn config(emulator: &Emulator<channel::Channel>, burst: u32) -> ChannelConfig {
     let url = emulator.url();
     serde_json::from_value(serde_json::json!({
-        "name": "shop", "kind": "http", "url": format!("{url}/levels"),
-        "burst": burst, "refill": 200, "per_ms": 1_000, "batch": 20,
+        "name": "shop", "kind": "http", "url": format!("{url}/levels"), "prices_url": format!("{url}/prices"),
+        "publishes": ["stock", "price"], "price_list": { "list": "L", "currency": "EUR" },
+        "limits": { "requests": { "bucket": { "burst": burst, "refill": 200, "per_ms": 1_000 } } },
+        "operations": { "set-stock": { "max_items": 20 }, "set-prices": { "max_items": 20 } },
     }))
     .unwrap()
 }
 
-/// Changes 100 SKUs 20 times over and waits until the channel's cursors stand at the ends.
-async fn converge(options: Options, burst: u32) -> (Emulator<Channel>, Stock, Arc<ChannelCounters>) {
+/// Changes 100 SKUs 20 times over, a price with every fifth, and waits until the channel's cursors stand at the ends.
+async fn converge(options: Options, burst: u32) -> (Emulator<channel::Channel>, Report) {
     let emulator = channel::start(options).unwrap();
     let config = config(&emulator, burst);
-    let (stock, counters) = (Stock::default(), Arc::<ChannelCounters>::default());
-    let (sender, entries) = mpsc::channel(8);
-    let (saved, mut progress) = watch::channel(HashMap::new());
-    let (stop, stopped) = watch::channel(false);
-    let driving = tokio::spawn(drive(
-        Changes { entries, saved },
-        stock.clone(),
-        HttpSink::new(&config).unwrap(),
-        Schedule::new(config.limits()),
-        Arc::clone(&counters),
-        stopped,
-    ));
+    let mut shop = Channel::start(&config, Webhook::new(&config).unwrap());
     for round in 0..20 {
         for sku in 0..100 {
-            sender
-                .send(stock.change(&format!("S{sku}"), round * 100 + sku))
-                .await
-                .unwrap();
+            let kind = if sku % 5 == 0 { Kind::Price } else { Kind::Stock };
+            shop.change(kind, &format!("S{}", sku / 2), round * 100 + sku)
+                .await;
         }
     }
-    let ends = stock.0.lock().unwrap().ends.clone();
-    progress.wait_for(|saved| *saved == ends).await.unwrap();
-    stop.send(true).unwrap();
-    driving.await.unwrap();
-    (emulator, stock, counters)
+    shop.converged().await;
+    let report = shop.handle.ask(ChannelCommand::Show).await.unwrap().report;
+    let levels = emulator.state().levels().into_iter();
+    let levels: BTreeMap<_, _> = levels
+        .map(|(sku, held)| (sku, (held.available, held.version)))
+        .collect();
+    assert_eq!(levels, shop.books.held(Kind::Stock));
+    let prices = emulator.state().prices().into_iter();
+    let cents = |amount: &str| amount.replace('.', "").parse().unwrap();
+    let prices: BTreeMap<_, _> = prices
+        .map(|(sku, held)| (sku, (cents(&held.amount), held.version)))
+        .collect();
+    assert_eq!(prices, shop.books.held(Kind::Price));
+    shop.stop().await;
+    (emulator, report)
 }
 
-fn held_by(emulator: &Emulator<Channel>) -> BTreeMap<String, (i64, u64)> {
-    let levels = emulator.state().levels().into_iter();
-    levels
-        .map(|(sku, held)| (sku, (held.available, held.version)))
-        .collect()
+fn throttled(report: &Report) -> u64 {
+    report
+        .operations
+        .iter()
+        .map(|operation| operation.throttled)
+        .sum()
 }
 
 #[tokio::test]
@@ -146,19 +69,15 @@ async fn a_channel_in_trouble_converges_and_never_goes_back() {
         fail_item: Probability::per_million(50_000),
         ..Options::default()
     };
-    let (emulator, stock, counters) = converge(options, 50).await;
-    assert_eq!(held_by(&emulator), stock.held());
+    let (emulator, report) = converge(options, 50).await;
     let stats = emulator.state().stats();
     assert_eq!(stats.stale_writes, 0);
     assert!(
         stats.failed_items > 0 && stats.storms > 0 && stats.failed > 0,
         "{stats:?}"
     );
-    let metrics = counters.read();
-    assert!(
-        metrics.throttled > 0 && metrics.retried > 0 && metrics.failed_items > 0,
-        "{metrics:?}"
-    );
+    let retried: u64 = report.lanes.iter().map(|lane| lane.counts.retried).sum();
+    assert!(throttled(&report) > 0 && retried > 0, "{report:?}");
     emulator.stop().await.unwrap();
 }
 
@@ -169,8 +88,7 @@ async fn the_limit_of_the_channel_is_never_exceeded() {
         burst: 3.try_into().unwrap(),
         ..Options::default()
     };
-    let (emulator, stock, _) = converge(options, 3).await;
-    assert_eq!(held_by(&emulator), stock.held());
+    let (emulator, _) = converge(options, 3).await;
     let stats = emulator.state().stats();
     assert_eq!(
         (stats.throttled, stats.oversized, stats.stale_writes),
@@ -191,8 +109,7 @@ async fn an_account_that_asks_too_much_is_throttled_and_converges() {
         burst: 2.try_into().unwrap(),
         ..Options::default()
     };
-    let (emulator, stock, counters) = converge(options, 1_000).await;
-    assert_eq!(held_by(&emulator), stock.held());
-    assert!(counters.read().throttled > 0);
+    let (emulator, report) = converge(options, 1_000).await;
+    assert!(throttled(&report) > 0);
     emulator.stop().await.unwrap();
 }

@@ -229,7 +229,9 @@ impl Day {
             let dirty: u64 = service
                 .channels()
                 .iter()
-                .map(|channel| channel.counters.read().dirty)
+                .filter_map(|channel| channel.handle.status.read())
+                .flat_map(|report| report.lanes)
+                .map(|lane| lane.untold as u64)
                 .sum();
             if (open == 0 && dirty == 0) || Instant::now() > deadline {
                 break;

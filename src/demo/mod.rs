@@ -12,7 +12,7 @@ use crate::service::{Consumers, Service, ServiceError};
 use day::Day;
 use lockstep_actors::orders::effects;
 use lockstep_actors::reference::Reference;
-use lockstep_adapters::channels::{ChannelConfig, HttpSink};
+use lockstep_adapters::channels::{ChannelConfig, Webhook};
 use lockstep_adapters::erp::ErpConfig;
 use lockstep_adapters::store::{EmbeddedConfig, EmbeddedOpener};
 use lockstep_loadtest::distributor::{Distributor, Size};
@@ -113,8 +113,8 @@ async fn demonstrate(arguments: &DemoArguments) -> Result<(), Failure> {
     )
     .await?;
     for (config, _) in &platforms {
-        let sink = HttpSink::new(config).map_err(failed)?;
-        service.add_channel(config, sink)?;
+        let webhook = Webhook::new(config).map_err(failed)?;
+        service.add_channel(config, webhook)?;
     }
     let feed = service
         .ingress()
@@ -155,7 +155,8 @@ fn platform(
     let emulator = channel::start(options).map_err(failed)?;
     let config = serde_json::from_value(serde_json::json!({
         "name": name, "kind": "http", "url": format!("{}/levels", emulator.url()),
-        "burst": burst, "refill": rate, "per_ms": 1_000, "batch": batch,
+        "limits": { "requests": { "bucket": { "burst": burst, "refill": rate, "per_ms": 1_000 } } },
+        "operations": { "set-stock": { "max_items": batch } },
     }))
     .map_err(failed)?;
     Ok((config, emulator))

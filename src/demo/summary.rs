@@ -5,10 +5,11 @@ use super::failed;
 use crate::error::Failure;
 use crate::service::Service;
 use hdrhistogram::Histogram;
+use lockstep_actors::channels::Measure;
 use lockstep_actors::domain::{Message, Reply};
 use lockstep_actors::ids::{OrderKey, Sku};
 use lockstep_actors::orders::command::{OrderCommand, OrderReply, OrderSummary};
-use lockstep_adapters::channels::{ChannelConfig, Levels, NewestLevels};
+use lockstep_adapters::channels::{ChannelConfig, ReadModel};
 use lockstep_loadtest::emulate::{Emulator, channel::Channel};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -182,29 +183,34 @@ fn check_channel(
     books: &Books,
     service: &Service,
 ) -> Value {
-    let newest = NewestLevels::new(
+    let newest = ReadModel::new(
         Arc::clone(service.ingress().reference()),
         &config.name,
         Vec::new(),
+        None,
     );
     let held = platform.state().levels();
     let differs = |sku: &&Sku| {
-        held.get(sku.as_str()).map(|level| level.available) != Some(newest.newest(sku).available)
+        let shown = held
+            .get(sku.as_str())
+            .map(|level| Measure::Units(level.available));
+        shown != newest.level(sku).map(|newest| newest.content.measure())
     };
     let stats = platform.state().stats();
-    let counters = service
-        .channels()
+    let mut running = service.channels().iter();
+    let running = running.find(|channel| channel.handle.name == config.name);
+    let report = running.and_then(|channel| channel.handle.status.read());
+    let taken: u64 = report
         .iter()
-        .find(|channel| channel.name == config.name);
-    let metrics = counters
-        .map(|channel| channel.counters.read())
-        .unwrap_or_default();
+        .flat_map(|report| &report.lanes)
+        .map(|lane| lane.counts.taken)
+        .sum();
     json!({
         "name": config.name,
         "skus": held.len(),
         "not_converged": books.moved.keys().filter(differs).count(),
         "requests": stats.requests,
-        "levels_sent": metrics.sent,
+        "levels_sent": taken,
         "throttled": stats.throttled,
         "stale_writes": stats.stale_writes,
     })

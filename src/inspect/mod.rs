@@ -3,6 +3,7 @@
 //! It opens the store directly, so that no server need run; one that runs has the store for itself and is asked over HTTP.
 
 mod backorders;
+mod channels;
 mod exceptions;
 mod ledger;
 mod render;
@@ -107,6 +108,13 @@ pub(crate) enum Subject {
     /// Every line of which a part waits for goods, with where and how urgent, the one that waits longest first.
     #[command(after_help = "Example:\n  lockstep inspect backorders")]
     Backorders,
+    /// What channels have not been told, by their names.
+    #[command(after_help = "Example:\n  lockstep inspect channels web-shop marketplace")]
+    Channels {
+        /// The channels.
+        #[arg(required = true, value_name = "CHANNEL")]
+        names: Vec<String>,
+    },
     /// Every message that no entity could digest, with its reason.
     #[command(after_help = "Example:\n  lockstep inspect dead-letters")]
     DeadLetters,
@@ -200,6 +208,7 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Failure> {
         Subject::Refusals => at_rest.refusals(),
         Subject::Ownership => at_rest.entity::<OwnershipRecord>(&TheRecord, "ownership table"),
         Subject::Backorders => backorders::show(&at_rest),
+        Subject::Channels { names } => channels::show(&at_rest, names),
         Subject::DeadLetters => at_rest.dead_letters(),
     }
 }

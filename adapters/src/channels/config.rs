@@ -1,61 +1,107 @@
 //! The `[[channels]]` tables of the configuration.
 
-use super::schedule::Limits;
+use super::limits::{self, OperationConfig, RuleConfig};
+use super::platform::{self, Plan};
+use super::secret::SecretSource;
+use super::shopify::{self, ShopifyConfig};
 use crate::egress::{InvalidSetting, web_address, within};
-use lockstep_actors::ids::WarehouseCode;
+use compact_str::CompactString;
+use lockstep_actors::channels::Kind;
+use lockstep_actors::ids::{ListId, WarehouseCode};
+use lockstep_actors::money::Currency;
 use serde::Deserialize;
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 /// How a channel is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChannelKind {
-    /// By JSON to an HTTP endpoint.
+    /// By JSON to HTTP endpoints, signed if there is a secret.
     Http,
-    /// Through an AMQP exchange.
+    /// Through AMQP exchanges.
     Amqp,
+    /// By the GraphQL Admin API of a Shopify shop.
+    Shopify,
+}
+
+/// What a channel is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PublishedKind {
+    /// Stock levels.
+    Stock,
+    /// List prices.
+    Price,
+}
+
+impl PublishedKind {
+    /// The engine's kind.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Stock => Kind::Stock,
+            Self::Price => Kind::Price,
+        }
+    }
+}
+
+/// Which prices a channel is told.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriceListConfig {
+    /// Of which list.
+    pub list: ListId,
+    /// In which currency.
+    pub currency: Currency,
 }
 
 /// A channel's account.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChannelConfig {
-    /// Its name: 1 to 32 of `a-z`, `0-9` and `-`. Its consumer is called `channel/<name>`.
+    /// Its name: 1 to 32 of `a-z`, `0-9` and `-`. Its consumers are called `channel/<name>` and `channel/<name>/price`.
     pub name: String,
     /// How it is reached.
     pub kind: ChannelKind,
-    /// The endpoint, for `http`.
+    /// What it is told; stock levels if absent.
+    #[serde(default = "stock")]
+    pub publishes: Vec<PublishedKind>,
+    /// Which prices it is told.
+    pub price_list: Option<PriceListConfig>,
+    /// The endpoint for stock levels, for `http`; the shop's address, for `shopify`.
     pub url: Option<String>,
-    /// The exchange, for `amqp`.
+    /// The endpoint for prices, for `http`.
+    pub prices_url: Option<String>,
+    /// What signs requests of `http`: `{ env = "NAME" }` or `{ file = "path" }`; unsigned if absent.
+    pub signing_secret: Option<SecretSource>,
+    /// The exchange for stock levels, for `amqp`.
     pub exchange: Option<String>,
-    /// How many requests it takes at once after a rest: 1 to 100,000.
-    #[serde(default = "ten")]
-    pub burst: u32,
-    /// How many requests it takes in each period: 1 to 100,000.
-    #[serde(default = "ten")]
-    pub refill: u32,
-    /// The period: 1 to 86,400,000 ms.
-    #[serde(default = "second")]
-    pub per_ms: u64,
-    /// How many SKUs a request carries at most: 1 to 10,000.
-    #[serde(default = "hundred")]
-    pub batch: u32,
+    /// The exchange for prices, for `amqp`.
+    pub prices_exchange: Option<String>,
+    /// The shop, for `shopify`.
+    pub shopify: Option<ShopifyConfig>,
+    /// Limits in the place of the platform's.
+    #[serde(default)]
+    pub limits: BTreeMap<CompactString, RuleConfig>,
+    /// What is different about operations.
+    #[serde(default)]
+    pub operations: BTreeMap<CompactString, OperationConfig>,
     /// How long a request may take: 10 to 300,000 ms.
     #[serde(default = "ten_seconds")]
     pub timeout_ms: u64,
+    /// How many SKUs are looked at every minute for whether the channel shows what it was told: up to 10,000.
+    #[serde(default = "ten")]
+    pub samples_per_minute: u32,
     /// Only these warehouses count; all if empty.
     #[serde(default)]
     pub warehouses: Vec<WarehouseCode>,
 }
 
+fn stock() -> Vec<PublishedKind> {
+    vec![PublishedKind::Stock]
+}
 fn ten() -> u32 {
     10
-}
-fn hundred() -> u32 {
-    100
-}
-fn second() -> u64 {
-    1_000
 }
 fn ten_seconds() -> u64 {
     10_000
@@ -67,7 +113,6 @@ impl ChannelConfig {
     /// # Errors
     /// [`InvalidSetting`] names the first that cannot be used.
     pub fn validate(&self) -> Result<(), InvalidSetting> {
-        let of = |key: &str| format!("channels.{}.{key}", self.name);
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if self.name.is_empty() || self.name.len() > 32 || !self.name.chars().all(allowed) {
             let (key, value) = ("channels.name".to_owned(), self.name.clone());
@@ -77,36 +122,122 @@ impl ChannelConfig {
                 allowed: "1 to 32 of a-z, 0-9 and -",
             });
         }
-        within(&of("burst"), self.burst.into(), 1, 100_000, "1 to 100000")?;
-        within(&of("refill"), self.refill.into(), 1, 100_000, "1 to 100000")?;
-        within(&of("per_ms"), self.per_ms, 1, 86_400_000, "1 to 86400000")?;
-        within(&of("batch"), self.batch.into(), 1, 10_000, "1 to 10000")?;
-        within(&of("timeout_ms"), self.timeout_ms, 10, 300_000, "10 to 300000")?;
-        match self.kind {
-            ChannelKind::Http => web_address(&of("url"), self.url.as_deref()).map(drop),
-            ChannelKind::Amqp if self.exchange.as_deref().is_some_and(|name| !name.is_empty()) => Ok(()),
-            ChannelKind::Amqp => Err(InvalidSetting {
-                key: of("exchange"),
-                value: String::new(),
-                allowed: "the name of an exchange",
-            }),
+        within(
+            &self.key("timeout_ms"),
+            self.timeout_ms,
+            10,
+            300_000,
+            "10 to 300000",
+        )?;
+        let samples = u64::from(self.samples_per_minute);
+        within(&self.key("samples_per_minute"), samples, 0, 10_000, "0 to 10000")?;
+        let kinds = self.kinds();
+        if kinds.is_empty() || kinds.len() != self.publishes.len() {
+            return Err(self.missing(
+                "publishes",
+                "each of \"stock\" and \"price\" once, and at least one",
+            ));
+        }
+        if self.tells(Kind::Price) && self.price_list.is_none() {
+            return Err(self.missing("price_list", "a list and a currency, to publish prices"));
+        }
+        self.validate_ways()?;
+        self.plan().map(drop)
+    }
+
+    fn validate_ways(&self) -> Result<(), InvalidSetting> {
+        for kind in self.kinds() {
+            let (url_key, url, exchange_key, exchange) = match kind {
+                Kind::Stock => ("url", &self.url, "exchange", &self.exchange),
+                Kind::Price => (
+                    "prices_url",
+                    &self.prices_url,
+                    "prices_exchange",
+                    &self.prices_exchange,
+                ),
+            };
+            match self.kind {
+                ChannelKind::Shopify => {
+                    web_address(&self.key("url"), self.url.as_deref()).map(drop)?;
+                    let shop = self
+                        .shopify
+                        .as_ref()
+                        .ok_or_else(|| self.missing("shopify", "a table"))?;
+                    shop.validate(self, kind)?;
+                }
+                ChannelKind::Http => web_address(&self.key(url_key), url.as_deref()).map(drop)?,
+                ChannelKind::Amqp if exchange.as_deref().is_some_and(|name| !name.is_empty()) => {}
+                ChannelKind::Amqp => return Err(self.missing(exchange_key, "the name of an exchange")),
+            }
+        }
+        Ok(())
+    }
+
+    /// The full name of a setting.
+    pub(super) fn key(&self, key: &str) -> String {
+        format!("channels.{}.{key}", self.name)
+    }
+
+    pub(super) fn missing(&self, key: &str, allowed: &'static str) -> InvalidSetting {
+        InvalidSetting {
+            key: self.key(key),
+            value: String::new(),
+            allowed,
         }
     }
 
-    /// The name under which it reads the journals.
+    /// The kinds that it is told, each once.
     #[must_use]
-    pub fn consumer(&self) -> String {
-        format!("channel/{}", self.name)
+    pub fn kinds(&self) -> Vec<Kind> {
+        let mut kinds: Vec<Kind> = self.publishes.iter().map(|published| published.kind()).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
     }
 
-    /// Its limits.
+    /// Whether it is told this kind.
     #[must_use]
-    pub fn limits(&self) -> Limits {
-        Limits {
-            interval: Duration::from_millis(self.per_ms) / self.refill.max(1),
-            burst: self.burst.max(1),
-            batch: usize::try_from(self.batch.max(1)).unwrap_or(usize::MAX),
-        }
+    pub fn tells(&self, kind: Kind) -> bool {
+        self.publishes.iter().any(|published| published.kind() == kind)
+    }
+
+    /// The exchanges of what it is told, for `amqp`.
+    #[must_use]
+    pub fn exchanges(&self) -> BTreeMap<Kind, String> {
+        let exchange = |kind| match kind {
+            Kind::Stock => self.exchange.clone(),
+            Kind::Price => self.prices_exchange.clone(),
+        };
+        let kinds = self.kinds().into_iter();
+        kinds.filter_map(|kind| Some((kind, exchange(kind)?))).collect()
+    }
+
+    /// The name under which it reads the journals for a kind.
+    #[must_use]
+    pub fn consumer(&self, kind: Kind) -> String {
+        consumer(&self.name, kind)
+    }
+
+    /// What it allows: the platform's limits and operations, and in their place what is configured.
+    ///
+    /// # Errors
+    /// [`InvalidSetting`] names the first limit or operation that cannot be used.
+    pub fn plan(&self) -> Result<Plan, InvalidSetting> {
+        let mut plan = match self.kind {
+            ChannelKind::Http | ChannelKind::Amqp => platform::generic(&self.kinds()),
+            ChannelKind::Shopify => shopify::plan(&self.kinds(), self.timeout_ms),
+        };
+        limits::apply(&self.name, &self.limits, &self.operations, &mut plan)?;
+        Ok(plan)
+    }
+}
+
+/// The name under which the channel `name` reads the journals for a kind.
+#[must_use]
+pub fn consumer(name: &str, kind: Kind) -> String {
+    match kind {
+        Kind::Stock => format!("channel/{name}"),
+        Kind::Price => format!("channel/{name}/price"),
     }
 }
 
@@ -117,23 +248,49 @@ mod tests {
     #[test]
     fn a_wrong_setting_is_refused_with_its_name() {
         let http = "name = 'shop'\nkind = 'http'\nurl = 'http://shop/levels'\n";
+        let amqp = "name = 'shop'\nkind = 'amqp'\n";
         let cases = [
             (http.to_owned(), None),
-            (format!("{http}batch = 0"), Some("channels.shop.batch")),
-            (format!("{http}burst = 0"), Some("channels.shop.burst")),
-            (format!("{http}per_ms = 0"), Some("channels.shop.per_ms")),
+            (format!("{http}timeout_ms = 1"), Some("channels.shop.timeout_ms")),
+            (format!("{http}publishes = []"), Some("channels.shop.publishes")),
+            (
+                format!("{http}publishes = ['stock', 'stock']"),
+                Some("channels.shop.publishes"),
+            ),
+            (
+                format!("{http}publishes = ['price']"),
+                Some("channels.shop.price_list"),
+            ),
+            (
+                format!("{http}publishes = ['price']\nprice_list = {{ list = 'L', currency = 'EUR' }}"),
+                Some("channels.shop.prices_url"),
+            ),
+            (
+                format!("{http}limits.requests = {{ bucket = {{ burst = 0, refill = 1, per_ms = 1 }} }}"),
+                Some("channels.shop.limits.requests"),
+            ),
+            (
+                format!("{http}limits.daily = {{ window = {{ units = 5, per_ms = 86400000, urgent = 5 }} }}"),
+                Some("channels.shop.limits.daily"),
+            ),
+            (
+                format!("{http}operations.set-stock = {{ max_items = 0 }}"),
+                Some("channels.shop.operations.set-stock.max_items"),
+            ),
+            (
+                format!("{http}operations.set-prices = {{ max_items = 5 }}"),
+                Some("channels.shop.operations.set-prices"),
+            ),
+            (
+                format!("{http}operations.set-stock = {{ draws = {{ points = {{ per_request = 10 }} }} }}"),
+                Some("channels.shop.operations.set-stock.draws"),
+            ),
             (
                 "name = 'shop'\nkind = 'http'".to_owned(),
                 Some("channels.shop.url"),
             ),
-            (
-                "name = 'shop'\nkind = 'amqp'".to_owned(),
-                Some("channels.shop.exchange"),
-            ),
-            (
-                "name = 'shop'\nkind = 'amqp'\nexchange = 'stock'".to_owned(),
-                None,
-            ),
+            (amqp.to_owned(), Some("channels.shop.exchange")),
+            (format!("{amqp}exchange = 'stock'"), None),
             (
                 "name = 'Shop 1'\nkind = 'amqp'\nexchange = 'stock'".to_owned(),
                 Some("channels.name"),
@@ -141,11 +298,27 @@ mod tests {
         ];
         for (text, key) in cases {
             let config: ChannelConfig = toml::from_str(&text).unwrap();
-            assert_eq!(
-                config.validate().err().map(|error| error.key).as_deref(),
-                key,
-                "{text}"
-            );
+            let refused = config.validate().err().map(|error| error.key);
+            assert_eq!(refused.as_deref(), key, "{text}");
         }
+        assert!(toml::from_str::<ChannelConfig>(&format!("{http}signing_secret = 's3cret'")).is_err());
+    }
+
+    #[test]
+    fn configured_limits_stand_in_the_place_of_the_platforms() {
+        let text = "name = 'shop'\nkind = 'http'\nurl = 'http://shop/levels'\n\
+            limits.daily = { window = { units = 1000, per_ms = 86400000, urgent = 100 } }\n\
+            operations.set-stock = { draws = { requests = { per_request = 1 }, daily = { per_request = 1 } }, max_items = 7 }";
+        let config: ChannelConfig = toml::from_str(text).unwrap();
+        let plan = config.plan().unwrap();
+        let names: Vec<_> = plan
+            .allowance
+            .limits
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(names, ["requests", "connections", "daily"]);
+        let operation = &plan.allowance.operations[0];
+        assert_eq!((operation.max_items, operation.draws.len()), (7, 2));
     }
 }

@@ -1,16 +1,33 @@
-//! The way to sales channels: one actor an account tells it the newest stock levels within its limits.
+//! The way to sales channels: one actor an account tells it the newest stock levels and prices within its limits.
+//!
+//! What leaves next is decided by the engine in [`lockstep_actors::channels`]; here it is driven: changes are read from the
+//! journals, contents from the read models, requests are carried to a [`Platform`], cursors are saved.
 //!
 //! Invariants:
-//! - one request an account is under way, so that an older level never overtakes a newer one;
-//! - levels are read when they are sent, so that what waits longest is never old;
-//! - a cursor moves past a change only when the channel has taken it or a later value of the same SKU.
+//! - contents are read when a request leaves, so that what waits longest is never old;
+//! - a cursor moves past a change only when the engine says that it is safe;
+//! - credentials come from the environment or a file, and appear neither in the configuration nor in a log.
 
 mod actor;
 mod config;
-mod schedule;
-mod sink;
+mod contents;
+mod drive;
+mod limits;
+mod platform;
+mod secret;
+mod shopify;
+mod status;
+mod web;
+mod webhook;
 
-pub use actor::{ChannelActor, ChannelCounters, ChannelMetrics, Levels, NewestLevels, drive};
-pub use config::{ChannelConfig, ChannelKind};
-pub use schedule::{Limits, Next, Schedule};
-pub use sink::{Answer, HttpSink, ItemAnswer, Level, SinkError, StockSink};
+pub use actor::ChannelActor;
+pub use config::{ChannelConfig, ChannelKind, PriceListConfig, PublishedKind, consumer};
+pub use contents::{Contents, ReadModel};
+pub use drive::{KindFeed, drive};
+pub use limits::{DrawConfig, OperationConfig, RuleConfig};
+pub use platform::{Plan, Platform, PlatformError, SET_PRICES, SET_STOCK};
+pub use secret::{SecretError, SecretSource};
+pub use shopify::{Shopify, ShopifyConfig};
+pub use status::{ChannelCommand, ChannelHandle, ChannelStatus, ChannelView, Control, channel_handle};
+pub(crate) use webhook::{ItemBody, unsupported};
+pub use webhook::{PriceBody, StockBody, Webhook};

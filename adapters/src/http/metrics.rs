@@ -1,7 +1,6 @@
 //! Metrics in Prometheus' text format. Sources of numbers are registered at the start and read at each scrape.
 
 use crate::amqp::AmqpMetrics;
-use crate::channels::ChannelMetrics;
 use crate::erp::ErpMetrics;
 use lockstep_runtime::ingress::RuntimeMetrics;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
@@ -230,44 +229,6 @@ pub fn report_amqp(metrics: &AmqpMetrics, text: &mut MetricsText) {
     );
 }
 
-/// Adds what the channel `name` was told.
-pub fn report_channel(name: &str, metrics: &ChannelMetrics, text: &mut MetricsText) {
-    let labels = [("channel", name)];
-    let counters = [
-        ("sent", "Levels that the channel has taken.", metrics.sent),
-        (
-            "throttled",
-            "Requests that were too much at once.",
-            metrics.throttled,
-        ),
-        (
-            "retried",
-            "Requests that failed and are sent again.",
-            metrics.retried,
-        ),
-        (
-            "failed_items",
-            "Levels that the channel refused.",
-            metrics.failed_items,
-        ),
-    ];
-    for (counter, help, value) in counters {
-        text.counter(&format!("lockstep_channel_{counter}_total"), help, &labels, value);
-    }
-    text.gauge(
-        "lockstep_channel_dirty_skus",
-        "SKUs that the channel has not been told.",
-        &labels,
-        metrics.dirty,
-    );
-    text.gauge(
-        "lockstep_channel_stale_milliseconds",
-        "How long the oldest of them has waited.",
-        &labels,
-        metrics.stale_ms,
-    );
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,16 +236,10 @@ mod tests {
     #[test]
     fn samples_of_one_name_stand_together_under_one_help_and_labels_are_escaped() {
         let mut text = MetricsText::default();
-        report_channel("web", &ChannelMetrics::default(), &mut text);
+        let help = "Levels that the channel has taken.";
+        text.counter("lockstep_channel_sent_total", help, &[("channel", "web")], 0);
         text.gauge("lockstep_other", "Other.", &[], 3);
-        report_channel(
-            "a\"b",
-            &ChannelMetrics {
-                sent: 7,
-                ..Default::default()
-            },
-            &mut text,
-        );
+        text.counter("lockstep_channel_sent_total", help, &[("channel", "a\"b")], 7);
         let text = String::from_utf8(text.encode().unwrap()).unwrap();
         assert!(
             text.contains(

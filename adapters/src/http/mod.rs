@@ -15,7 +15,7 @@
 //!
 //! let config = HttpConfig::default();
 //! let keys = std::sync::Arc::new(config.open_keys()?);
-//! let server = start(&config, HttpParts { ingress, keys, metrics: Vec::new() })?;
+//! let server = start(&config, HttpParts { ingress, keys, metrics: Vec::new(), channels: Vec::new() })?;
 //! println!("listening on {}", server.address());
 //! server.stop().await?;
 //! # Ok(())
@@ -24,6 +24,8 @@
 
 mod accounts;
 mod batch;
+mod channel_metrics;
+mod channels;
 mod config;
 mod exceptions;
 mod exchange;
@@ -43,6 +45,7 @@ mod server;
 mod service;
 mod stock;
 
+pub use channel_metrics::report_channel;
 pub use config::HttpConfig;
-pub use metrics::{MetricSource, MetricsText, report_amqp, report_channel, report_erp};
+pub use metrics::{MetricSource, MetricsText, report_amqp, report_erp};
 pub use server::{HttpError, HttpParts, HttpServerHandle, start};

@@ -1,6 +1,7 @@
 //! The OpenAPI 3.1 document, generated from the types that are read and written.
 
 use super::batch::{BatchResult, ItemResult};
+use super::channels::{ChannelAsk, ChannelState, Channels};
 use super::exceptions::{MAX_LISTED, OpenExceptions, OrderExceptions};
 use super::levels::StockLevels;
 use super::operations::NodeStatus;
@@ -71,6 +72,7 @@ const PROGRESS: &[(&str, &str, Answer)] = &[
     ),
 ];
 const SET: &[(&str, &str, Answer)] = &[("200", "Decided, durably.", Answer::Typed(of::<CommandResult>))];
+const CHANNEL: &[(&str, &str, Answer)] = &[("200", "How it stands.", Answer::Typed(of::<ChannelState>))];
 const STATUS: &[(&str, &str, Answer)] = &[("200", "Yes.", Answer::Typed(of::<NodeStatus>))];
 
 const OPERATIONS: &[Operation] = &[
@@ -374,6 +376,33 @@ const OPERATIONS: &[Operation] = &[
         scope: Some(Scope::MetricsRead),
         body: None,
         answers: &[("200", "The metrics.", Answer::Other("text/plain"))],
+    },
+    Operation {
+        path: "/v1/channels",
+        method: "get",
+        id: "listChannels",
+        summary: "How the channels stand: what waits, how old it is, how much of their limits is used.",
+        scope: Some(Scope::MetricsRead),
+        body: None,
+        answers: &[("200", "The channels.", Answer::Typed(of::<Channels>))],
+    },
+    Operation {
+        path: "/v1/channels/{channel}",
+        method: "get",
+        id: "showChannel",
+        summary: "How a channel stands, and what it would not take, in its words.",
+        scope: Some(Scope::MetricsRead),
+        body: None,
+        answers: CHANNEL,
+    },
+    Operation {
+        path: "/v1/channels/{channel}",
+        method: "post",
+        id: "askChannel",
+        summary: "Pause a channel, resume it, or have it told everything again.",
+        scope: Some(Scope::Admin),
+        body: Some(of::<ChannelAsk>),
+        answers: CHANNEL,
     },
     Operation {
         path: "/v1/openapi.json",

@@ -1,7 +1,7 @@
 //! Which path leads where. What stands here is what the OpenAPI document describes; a test compares both.
 
 use super::problem::Problem;
-use super::{accounts, exceptions, levels, operations, orders, prices, promises, stock};
+use super::{accounts, channels, exceptions, levels, operations, orders, prices, promises, stock};
 use crate::schema::agreement::{AgreementSet, RatesSet};
 use crate::schema::charge::{TaxesSet, VolumeSet};
 use crate::schema::price::ContractSet;
@@ -81,6 +81,12 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
         .service(resource("/v1/accounts/{customer}", "GET").route(web::get().to(accounts::show)))
         .service(resource("/v1/account-documents", "POST").route(web::post().to(accounts::post)))
         .service(resource("/v1/quotes", "POST").route(web::post().to(prices::quote)))
+        .service(resource("/v1/channels", "GET").route(web::get().to(channels::list)))
+        .service(
+            resource("/v1/channels/{channel}", "GET, POST")
+                .route(web::get().to(channels::show))
+                .route(web::post().to(channels::change)),
+        )
         .service(resource("/v1/openapi.json", "GET").route(web::get().to(operations::openapi)))
         .service(
             resource("/v1/health", "GET, HEAD")

@@ -6,6 +6,7 @@ use super::observe::{HttpCounters, observe};
 use super::recent::RecentKeys;
 use super::service::Service;
 use super::{openapi, routes};
+use crate::channels::ChannelHandle;
 use crate::identity::KeyRing;
 use actix_web::dev::ServerHandle;
 use actix_web::http::KeepAlive;
@@ -30,6 +31,8 @@ pub struct HttpParts {
     pub keys: Arc<KeyRing>,
     /// Numbers of other parts for `/metrics`; those of the runtime and of the service itself are there anyway.
     pub metrics: Vec<MetricSource>,
+    /// The channels that run.
+    pub channels: Vec<ChannelHandle>,
 }
 
 /// Why the service does not run.
@@ -108,6 +111,7 @@ pub fn start(config: &HttpConfig, parts: HttpParts) -> Result<HttpServerHandle, 
         bound: address.ip(),
         timeout: config.request_timeout(),
         sources: parts.metrics,
+        channels: parts.channels,
         counters: HttpCounters::new()?,
         recent: RecentKeys::default(),
         openapi: openapi::document().to_string().into(),

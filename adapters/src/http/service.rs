@@ -5,6 +5,7 @@ use super::observe::{Correlation, HttpCounters};
 use super::problem::Problem;
 use super::recent::{Fingerprint, RecentKeys};
 use super::refusal::not_owner;
+use crate::channels::ChannelHandle;
 use crate::identity::{Anonymous, Caller, KeyRing, Scope};
 use crate::schema::DecodeError;
 use crate::schema::fields::Id;
@@ -30,6 +31,7 @@ pub(super) struct Service {
     pub(super) bound: IpAddr,
     pub(super) timeout: Duration,
     pub(super) sources: Vec<MetricSource>,
+    pub(super) channels: Vec<ChannelHandle>,
     pub(super) counters: HttpCounters,
     pub(super) recent: RecentKeys,
     pub(super) openapi: web::Bytes,

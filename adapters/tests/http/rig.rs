@@ -94,6 +94,7 @@ impl Rig {
             ingress,
             keys,
             metrics: vec![Box::new(move |text| report_erp(&counters.read(), text))],
+            channels: Vec::new(),
         };
         let server = start(&setup.config, parts).unwrap();
         Self {

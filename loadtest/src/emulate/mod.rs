@@ -10,6 +10,7 @@ pub mod channel;
 pub mod erp;
 mod fault;
 mod server;
+pub mod shopify;
 
 pub use fault::{InvalidProbability, Probability};
 pub use server::Emulator;
@@ -30,6 +31,10 @@ pub enum Command {
     ///
     /// Example: lockstep-loadtest emulate channel --rate 100/s --burst 50 --batch 250 --fail 0.01 --seed 7
     Channel(channel::Options),
+    /// A Shopify shop: its GraphQL Admin API as far as inventory and price lists go, points and comparing included.
+    ///
+    /// Example: lockstep-loadtest emulate shopify --restore 100/s --bucket 2000 --storm 0.01 --seed 7
+    Shopify(shopify::Options),
 }
 
 impl Command {
@@ -46,6 +51,7 @@ impl Command {
             match self {
                 Self::Erp(options) => server::run_as_process("erp", erp::start(options)?).await,
                 Self::Channel(options) => server::run_as_process("channel", channel::start(options)?).await,
+                Self::Shopify(options) => server::run_as_process("shopify", shopify::start(options)?).await,
             }
         })
     }

@@ -29,8 +29,13 @@ impl Rate {
     }
 
     /// The time between two requests at this rate.
-    fn interval(self) -> Duration {
+    pub(in crate::emulate) fn interval(self) -> Duration {
         self.per / self.requests.get()
+    }
+
+    /// How many in a whole second, rounded down.
+    pub(in crate::emulate) fn per_whole_second(self) -> u64 {
+        u64::from(self.requests.get()) / self.per.as_secs().max(1)
     }
 }
 

@@ -3,15 +3,16 @@
 //! - `POST /levels` takes a JSON array of `{sku, available, by_warehouse, version}` and answers 200 with one result an
 //!   item, in the order of the request: `{"results":[{"sku":"A","status":"ok"}, ..]}`; status `stale` for a version older
 //!   than the one held, `failed` with a `reason` for an item it would not take.
+//! - `POST /prices` takes `{sku, amount, currency, version}` in the same way.
 //! - A request takes one token of a bucket of `--burst` that refills at `--rate`; without one it is answered 429 with
 //!   `Retry-After` and `Retry-After-Ms`. An array longer than `--batch` is answered 413.
-//! - `GET /levels` tells what it holds, `GET /stats` the counts.
+//! - `GET /levels` and `GET /prices` tell what it holds, `GET /stats` the counts.
 
 mod limit;
 mod shelf;
 
 pub use limit::{InvalidRate, Rate};
-pub use shelf::{ChannelStats, HeldLevel, ItemResult, ItemStatus, Level};
+pub use shelf::{ChannelStats, ItemResult, ItemStatus, Level, Price};
 
 use super::fault::FaultTable;
 use super::{Emulator, EmulatorError, Probability, parse_duration};
@@ -19,7 +20,7 @@ use actix_web::http::StatusCode;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use limit::Bucket;
 use serde_json::json;
-use shelf::Shelf;
+use shelf::{Shelf, Versioned};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -99,7 +100,9 @@ pub struct Channel {
 #[derive(Debug)]
 struct Counter {
     bucket: Bucket,
-    shelf: Shelf,
+    stats: ChannelStats,
+    levels: Shelf<Level>,
+    prices: Shelf<Price>,
 }
 
 impl Channel {
@@ -114,7 +117,9 @@ impl Channel {
             FaultTable::new(options.seed, &[(options.fail_item, ())]).ok_or(EmulatorError::Probabilities)?;
         let counter = Counter {
             bucket: Bucket::new(options.rate, options.burst),
-            shelf: Shelf::default(),
+            stats: ChannelStats::default(),
+            levels: Shelf::default(),
+            prices: Shelf::default(),
         };
         Ok(Self {
             options,
@@ -132,47 +137,70 @@ impl Channel {
     /// The counts so far.
     #[must_use]
     pub fn stats(&self) -> ChannelStats {
-        self.counter().shelf.stats()
+        self.counter().stats
     }
 
-    /// What it holds, by SKU.
+    /// The levels that it holds, by SKU.
     #[must_use]
-    pub fn levels(&self) -> BTreeMap<String, HeldLevel> {
-        self.counter().shelf.levels().clone()
+    pub fn levels(&self) -> BTreeMap<String, Level> {
+        self.counter().levels.held().clone()
     }
 
-    fn take(&self, levels: &[Level]) -> HttpResponse {
+    /// The prices that it holds, by SKU.
+    #[must_use]
+    pub fn prices(&self) -> BTreeMap<String, Price> {
+        self.counter().prices.held().clone()
+    }
+
+    async fn answer(&self, response: HttpResponse) -> HttpResponse {
+        if !self.options.latency.is_zero() {
+            tokio::time::sleep(self.options.latency).await;
+        }
+        response
+    }
+
+    fn take<T: Versioned>(
+        &self,
+        items: &[T],
+        shelf: impl FnOnce(&mut Counter) -> &mut Shelf<T>,
+    ) -> HttpResponse {
         let mut counter = self.counter();
-        let Counter { bucket, shelf } = &mut *counter;
-        let request = shelf.count(|stats| &mut stats.requests);
-        if let Err(wait) = bucket.take(self.started.elapsed()) {
-            shelf.count(|stats| &mut stats.throttled);
+        let request = counter.stats.count(|stats| &mut stats.requests);
+        if let Err(wait) = counter.bucket.take(self.started.elapsed()) {
+            counter.stats.count(|stats| &mut stats.throttled);
             return too_many(wait);
         }
-        if levels.len() > self.options.batch {
-            shelf.count(|stats| &mut stats.oversized);
+        if items.len() > self.options.batch {
+            counter.stats.count(|stats| &mut stats.oversized);
             let allowed = self.options.batch;
             let detail = format!(
                 "{} items in one request; at most {allowed} are allowed",
-                levels.len()
+                items.len()
             );
             return HttpResponse::PayloadTooLarge().json(json!({ "code": "batch", "detail": detail }));
         }
-        match self.faults.draw("request", request) {
+        let fault = self.faults.draw("request", request);
+        let put = |counter: &mut Counter| {
+            let mut stats = counter.stats;
+            let results = shelf(counter).put_all(items, &self.item_faults, &mut stats);
+            counter.stats = stats;
+            results
+        };
+        match fault {
+            None => HttpResponse::Ok().json(json!({ "results": put(&mut counter) })),
             Some(Fault::Storm) => {
-                shelf.count(|stats| &mut stats.storms);
+                counter.stats.count(|stats| &mut stats.storms);
                 too_many(Duration::from_millis(20))
             }
             Some(Fault::Unavailable) => {
-                shelf.count(|stats| &mut stats.failed);
+                counter.stats.count(|stats| &mut stats.failed);
                 failure(StatusCode::SERVICE_UNAVAILABLE)
             }
             Some(Fault::ErrorAfterCommit) => {
-                shelf.put_all(levels, &self.item_faults);
-                shelf.count(|stats| &mut stats.failed);
+                put(&mut counter);
+                counter.stats.count(|stats| &mut stats.failed);
                 failure(StatusCode::INTERNAL_SERVER_ERROR)
             }
-            None => HttpResponse::Ok().json(json!({ "results": shelf.put_all(levels, &self.item_faults) })),
         }
     }
 }
@@ -203,7 +231,9 @@ pub fn start(options: Options) -> Result<Emulator<Channel>, EmulatorError> {
     let server = HttpServer::new(move || {
         App::new()
             .app_data(shared.clone())
-            .route("/levels", web::post().to(put))
+            .route("/levels", web::post().to(put_levels))
+            .route("/prices", web::post().to(put_prices))
+            .route("/prices", web::get().to(prices))
             .route("/levels", web::get().to(levels))
             .route("/stats", web::get().to(stats))
     })
@@ -215,12 +245,20 @@ pub fn start(options: Options) -> Result<Emulator<Channel>, EmulatorError> {
     Ok(Emulator::spawn(bound, channel, server.run()))
 }
 
-async fn put(channel: web::Data<Channel>, items: web::Json<Vec<Level>>) -> HttpResponse {
-    let response = channel.take(&items);
-    if !channel.options.latency.is_zero() {
-        tokio::time::sleep(channel.options.latency).await;
-    }
-    response
+async fn put_levels(channel: web::Data<Channel>, items: web::Json<Vec<Level>>) -> HttpResponse {
+    channel
+        .answer(channel.take(&items, |counter| &mut counter.levels))
+        .await
+}
+
+async fn put_prices(channel: web::Data<Channel>, items: web::Json<Vec<Price>>) -> HttpResponse {
+    channel
+        .answer(channel.take(&items, |counter| &mut counter.prices))
+        .await
+}
+
+async fn prices(channel: web::Data<Channel>) -> HttpResponse {
+    HttpResponse::Ok().json(channel.prices())
 }
 
 async fn levels(channel: web::Data<Channel>) -> HttpResponse {

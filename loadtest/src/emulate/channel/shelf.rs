@@ -20,15 +20,43 @@ pub struct Level {
     pub version: u64,
 }
 
-/// A stock level as the channel holds it.
+/// A price as it is sent to the channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldLevel {
-    /// How many can be sold.
-    pub available: i64,
-    /// The same by warehouse.
-    pub by_warehouse: BTreeMap<String, i64>,
-    /// The newest version that was sent.
+pub struct Price {
+    /// Of which article.
+    pub sku: String,
+    /// As a decimal.
+    pub amount: String,
+    /// In which currency.
+    pub currency: String,
+    /// Grows with every change of this article's price.
     pub version: u64,
+}
+
+/// What stands on a shelf.
+pub(super) trait Versioned: Clone {
+    fn sku(&self) -> &str;
+    fn version(&self) -> u64;
+}
+
+impl Versioned for Level {
+    fn sku(&self) -> &str {
+        &self.sku
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+}
+
+impl Versioned for Price {
+    fn sku(&self) -> &str {
+        &self.sku
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
 }
 
 /// What became of an item.
@@ -74,77 +102,82 @@ pub struct ChannelStats {
     pub updated: u64,
     /// Items that brought the version that is held.
     pub repeated: u64,
-    /// Items older than what is held: refused, and a defect of the sender.
+    /// Items older than what is held: refused.
     pub stale_writes: u64,
     /// Items not taken by a drawn fault.
     pub failed_items: u64,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Shelf {
-    levels: BTreeMap<String, HeldLevel>,
-    stats: ChannelStats,
-}
-
-impl Shelf {
+impl ChannelStats {
     /// Counts one more; how many there were before.
-    pub(super) fn count(&mut self, counter: impl FnOnce(&mut ChannelStats) -> &mut u64) -> u64 {
-        let counter = counter(&mut self.stats);
+    pub(super) fn count(&mut self, counter: impl FnOnce(&mut Self) -> &mut u64) -> u64 {
+        let counter = counter(self);
         *counter += 1;
         *counter - 1
     }
+}
 
-    pub(super) fn put_all(&mut self, levels: &[Level], faults: &FaultTable<()>) -> Vec<ItemResult> {
-        levels
+#[derive(Debug)]
+pub(super) struct Shelf<T> {
+    held: BTreeMap<String, T>,
+}
+
+impl<T> Default for Shelf<T> {
+    fn default() -> Self {
+        Self {
+            held: BTreeMap::new(),
+        }
+    }
+}
+
+impl<T: Versioned> Shelf<T> {
+    pub(super) fn put_all(
+        &mut self,
+        items: &[T],
+        faults: &FaultTable<()>,
+        stats: &mut ChannelStats,
+    ) -> Vec<ItemResult> {
+        items
             .iter()
-            .map(|level| self.put_or_fail(level, faults))
+            .map(|item| self.put_or_fail(item, faults, stats))
             .collect()
     }
 
-    fn put_or_fail(&mut self, level: &Level, faults: &FaultTable<()>) -> ItemResult {
-        let item = self.count(|stats| &mut stats.items);
-        let (status, reason) = if faults.draw(&level.sku, item).is_some() {
-            self.count(|stats| &mut stats.failed_items);
+    fn put_or_fail(&mut self, item: &T, faults: &FaultTable<()>, stats: &mut ChannelStats) -> ItemResult {
+        let number = stats.count(|stats| &mut stats.items);
+        let (status, reason) = if faults.draw(item.sku(), number).is_some() {
+            stats.count(|stats| &mut stats.failed_items);
             (
                 ItemStatus::Failed,
                 Some("the listing is locked, try again".to_owned()),
             )
         } else {
-            (self.put(level), None)
+            (self.put(item, stats), None)
         };
         ItemResult {
-            sku: level.sku.clone(),
+            sku: item.sku().to_owned(),
             status,
             reason,
         }
     }
 
-    fn put(&mut self, level: &Level) -> ItemStatus {
-        let held = self.levels.get(&level.sku).map(|held| held.version);
-        if held > Some(level.version) {
-            self.count(|stats| &mut stats.stale_writes);
+    fn put(&mut self, item: &T, stats: &mut ChannelStats) -> ItemStatus {
+        let held = self.held.get(item.sku()).map(Versioned::version);
+        if held > Some(item.version()) {
+            stats.count(|stats| &mut stats.stale_writes);
             return ItemStatus::Stale;
         }
-        if held == Some(level.version) {
-            self.count(|stats| &mut stats.repeated);
+        if held == Some(item.version()) {
+            stats.count(|stats| &mut stats.repeated);
         } else {
-            self.count(|stats| &mut stats.updated);
+            stats.count(|stats| &mut stats.updated);
         }
-        let held = HeldLevel {
-            available: level.available,
-            by_warehouse: level.by_warehouse.clone(),
-            version: level.version,
-        };
-        self.levels.insert(level.sku.clone(), held);
+        self.held.insert(item.sku().to_owned(), item.clone());
         ItemStatus::Ok
     }
 
-    pub(super) fn levels(&self) -> &BTreeMap<String, HeldLevel> {
-        &self.levels
-    }
-
-    pub(super) fn stats(&self) -> ChannelStats {
-        self.stats
+    pub(super) fn held(&self) -> &BTreeMap<String, T> {
+        &self.held
     }
 }
 
@@ -156,7 +189,7 @@ mod tests {
     #[test]
     fn an_older_version_is_refused_and_counted() {
         let faults = FaultTable::new(1, &[(Probability::NEVER, ())]).unwrap();
-        let mut shelf = Shelf::default();
+        let (mut shelf, mut stats) = (Shelf::default(), ChannelStats::default());
         // (version, available, answer, then held)
         let history = [
             (1, 10, ItemStatus::Ok, 10),
@@ -173,13 +206,12 @@ mod tests {
                 version,
             };
             assert_eq!(
-                shelf.put_all(&[level], &faults)[0].status,
+                shelf.put_all(&[level], &faults, &mut stats)[0].status,
                 status,
                 "version {version}"
             );
-            assert_eq!(shelf.levels()["A"].available, held);
+            assert_eq!(shelf.held()["A"].available, held);
         }
-        let stats = shelf.stats();
         assert_eq!(
             (stats.items, stats.updated, stats.repeated, stats.stale_writes),
             (5, 3, 1, 1)
@@ -189,7 +221,7 @@ mod tests {
     #[test]
     fn a_failed_item_is_not_taken_and_its_neighbours_are() {
         let faults = FaultTable::new(3, &[(Probability::per_million(500_000), ())]).unwrap();
-        let mut shelf = Shelf::default();
+        let (mut shelf, mut stats) = (Shelf::default(), ChannelStats::default());
         let level = |n: u32| Level {
             sku: n.to_string(),
             available: 1,
@@ -197,13 +229,13 @@ mod tests {
             version: 1,
         };
         let levels: Vec<_> = (0..100).map(level).collect();
-        let results = shelf.put_all(&levels, &faults);
+        let results = shelf.put_all(&levels, &faults, &mut stats);
         let taken = results
             .iter()
             .filter(|result| result.status == ItemStatus::Ok)
             .count();
-        assert_eq!(taken, shelf.levels().len());
+        assert_eq!(taken, shelf.held().len());
         assert!((1..100).contains(&taken));
-        assert_eq!(shelf.stats().failed_items, 100 - u64::try_from(taken).unwrap());
+        assert_eq!(stats.failed_items, 100 - u64::try_from(taken).unwrap());
     }
 }

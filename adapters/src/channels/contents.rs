@@ -1,0 +1,238 @@
+//! What channels are told, read from the read models.
+//!
+//! Invariant: two reads of a key give versions that never fall. A stock level's version is the newest journal entry of its
+//! warehouses, all in one partition. A price changes without an entry when a row comes into force or ends, so its version
+//! is the entry's sequence and, below it, how many beginnings and ends of rows have passed.
+
+use lockstep_actors::channels::{Content, Key, Kind, Measure, Newest, PriceShown, Source, StockShown};
+use lockstep_actors::ids::{ListId, Sku, StockId, WarehouseCode};
+use lockstep_actors::money::Currency;
+use lockstep_actors::pricing::list::ListRow;
+use lockstep_actors::quantity::Quantity;
+use lockstep_actors::reference::{PublishedPrices, Reference};
+use lockstep_runtime::entity::EntityId;
+use lockstep_runtime::feed::FeedEntry;
+use lockstep_runtime::message::Sequence;
+use lockstep_runtime::time::{Clock, SystemClock, Timestamp};
+use std::sync::Arc;
+
+/// What a driver reads, beside the newest contents.
+pub trait Contents: Source + Send + Sync + 'static {
+    /// The key that an entry of a kind's feed changed.
+    fn key(&self, kind: Kind, entry: &FeedEntry) -> Option<Key>;
+
+    /// Whether the newest content already shows what an entry changed. An entry can be read from the journal a moment
+    /// before its shard has published what it means.
+    fn shows(&self, kind: Kind, entry: &FeedEntry) -> bool;
+
+    /// All keys of a kind, with the journal entry of their newest change.
+    fn keys(&self, kind: Kind) -> Vec<(Key, Sequence)>;
+
+    /// When the content of a key next changes by itself.
+    fn changes_at(&self, kind: Kind, key: &Key) -> Option<Timestamp>;
+}
+
+/// The domain's read model as a channel is shown it.
+#[derive(Clone, Debug)]
+pub struct ReadModel {
+    reference: Arc<Reference>,
+    channel: String,
+    warehouses: Vec<WarehouseCode>,
+    prices: Option<(ListId, Currency)>,
+}
+
+impl ReadModel {
+    /// Levels of `warehouses`, of all if that is empty, as the orders' channel `channel` is shown them; and the prices of
+    /// a list.
+    #[must_use]
+    pub fn new(
+        reference: Arc<Reference>,
+        channel: &str,
+        warehouses: Vec<WarehouseCode>,
+        prices: Option<(ListId, Currency)>,
+    ) -> Self {
+        Self {
+            reference,
+            channel: channel.to_owned(),
+            warehouses,
+            prices,
+        }
+    }
+
+    /// The newest level of a SKU; none if it never had stock where it counts.
+    #[must_use]
+    pub fn level(&self, sku: &Sku) -> Option<Newest> {
+        let (mut units, mut version, mut by_warehouse) = (0_i64, 0, Vec::new());
+        for row in self.reference.availability(sku) {
+            if self.warehouses.is_empty() || self.warehouses.contains(&row.warehouse) {
+                let available = row.available_to(&self.channel);
+                units = units.saturating_add(available.units());
+                version = version.max(row.sequence.0);
+                by_warehouse.push((row.warehouse, available));
+            }
+        }
+        if by_warehouse.is_empty() {
+            return None;
+        }
+        let content = Content::Stock(StockShown {
+            available: Quantity::new(units.min(Quantity::LIMIT)).unwrap_or_default(),
+            by_warehouse,
+        });
+        Some(Newest { version, content })
+    }
+
+    /// The list price of a SKU at a moment; none if there is none.
+    #[must_use]
+    pub fn price(&self, sku: &Sku, now: Timestamp) -> Option<Newest> {
+        let published = self.reference.list_prices(sku)?;
+        let passed = self.moments(&published).filter(|moment| *moment <= now).count();
+        let in_force = self.rows(&published).filter(|row| row.effective.at(now));
+        let row = in_force.max_by_key(|row| row.effective.from)?;
+        let content = Content::Price(PriceShown {
+            amount: row.price.base.amount(),
+            currency: row.currency,
+        });
+        let passed = u64::try_from(passed).unwrap_or(u64::MAX).min(255);
+        let version = published.sequence.0.saturating_mul(256).saturating_add(passed);
+        Some(Newest { version, content })
+    }
+
+    fn rows<'p>(&'p self, published: &'p PublishedPrices) -> impl Iterator<Item = &'p ListRow> {
+        let wanted = self.prices.as_ref();
+        let ours = move |row: &&ListRow| {
+            wanted.is_some_and(|(list, currency)| row.list == *list && row.currency == *currency)
+        };
+        published.rows.iter().filter(ours)
+    }
+
+    /// When rows begin or end.
+    fn moments<'p>(&'p self, published: &'p PublishedPrices) -> impl Iterator<Item = Timestamp> {
+        self.rows(published)
+            .flat_map(|row| row.effective.from.into_iter().chain(row.effective.until))
+    }
+}
+
+impl Source for ReadModel {
+    fn newest(&self, kind: Kind, key: &Key) -> Option<Newest> {
+        let sku = Sku::new(&key.0).ok()?;
+        match kind {
+            Kind::Stock => self.level(&sku),
+            Kind::Price => self.price(&sku, SystemClock.now()),
+        }
+    }
+}
+
+impl Contents for ReadModel {
+    fn key(&self, kind: Kind, entry: &FeedEntry) -> Option<Key> {
+        let sku = match kind {
+            Kind::Stock => StockId::decode(&entry.entity).map(|id| id.sku),
+            Kind::Price => Sku::decode(&entry.entity),
+        };
+        sku.map(|sku| Key(sku.as_str().into()))
+    }
+
+    fn shows(&self, kind: Kind, entry: &FeedEntry) -> bool {
+        let published = match kind {
+            Kind::Stock => StockId::decode(&entry.entity).map(|id| {
+                let level = self.reference.stock_level(&id.sku, id.warehouse);
+                level.is_some_and(|level| level.sequence >= entry.sequence)
+            }),
+            Kind::Price => Sku::decode(&entry.entity).map(|sku| {
+                let prices = self.reference.list_prices(&sku);
+                prices.is_some_and(|prices| prices.sequence >= entry.sequence)
+            }),
+        };
+        // What cannot be read is not waited for.
+        published.unwrap_or(true)
+    }
+
+    fn keys(&self, kind: Kind) -> Vec<(Key, Sequence)> {
+        let changes = match kind {
+            Kind::Stock => self.reference.newest_changes(),
+            Kind::Price => self.reference.newest_price_changes(),
+        };
+        let key = |(sku, sequence): (Sku, Sequence)| (Key(sku.as_str().into()), sequence);
+        changes.into_iter().map(key).collect()
+    }
+
+    fn changes_at(&self, kind: Kind, key: &Key) -> Option<Timestamp> {
+        match kind {
+            Kind::Stock => None,
+            Kind::Price => {
+                let published = self.reference.list_prices(&Sku::new(&key.0).ok()?)?;
+                let now = SystemClock.now();
+                self.moments(&published).filter(|moment| *moment > now).min()
+            }
+        }
+    }
+}
+
+/// The number that an update is ordered by.
+pub(super) fn measure(contents: &impl Contents, kind: Kind, key: &Key) -> Option<Measure> {
+    contents.newest(kind, key).map(|newest| newest.content.measure())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockstep_actors::domain::View;
+    use lockstep_actors::ids::{ChannelName, ClassName};
+    use lockstep_actors::reference::{ClassLevel, LevelDetail, StockLevel, publish_view};
+
+    fn level(warehouse: &str, available: i64, sequence: u64) -> StockLevel {
+        StockLevel {
+            sku: Sku::new("A").unwrap(),
+            warehouse: WarehouseCode::new(warehouse).unwrap(),
+            available: Quantity::new(available).unwrap(),
+            on_hand: Quantity::new(available).unwrap(),
+            reserved: Quantity::ZERO,
+            detail: None,
+            sequence: Sequence(sequence),
+        }
+    }
+
+    /// What a channel is shown of SKU A.
+    fn shown(reference: &Arc<Reference>, channel: &str, warehouses: &[&str]) -> i64 {
+        let warehouses = warehouses.iter().map(|code| WarehouseCode::new(code).unwrap());
+        let model = ReadModel::new(Arc::clone(reference), channel, warehouses.collect(), None);
+        match model.level(&Sku::new("A").unwrap()).unwrap().content {
+            Content::Stock(stock) => stock.available.units(),
+            Content::Price(price) => panic!("{price:?}"),
+        }
+    }
+
+    #[test]
+    fn s25_a_channel_is_told_what_it_is_shown() {
+        let reference = Arc::new(Reference::default());
+        let detail = LevelDetail {
+            classes: vec![ClassLevel {
+                name: ClassName::new("market").unwrap(),
+                channels: vec![ChannelName::new("amazon").unwrap()],
+                available: Quantity::new(30).unwrap(),
+            }],
+            unclassed: Some(Quantity::new(50).unwrap()),
+            ..LevelDetail::default()
+        };
+        let classed = StockLevel {
+            detail: Some(Box::new(detail)),
+            ..level("W1", 90, 1)
+        };
+        publish_view(&reference, View::Stock(classed));
+        publish_view(&reference, View::Stock(level("W2", 90, 2)));
+        assert_eq!(shown(&reference, "amazon", &[]), 30 + 90);
+        assert_eq!(shown(&reference, "web", &[]), 50 + 90);
+    }
+
+    #[test]
+    fn s32_what_one_channel_sells_of_a_shared_warehouse_the_other_no_longer_has() {
+        let reference = Arc::new(Reference::default());
+        let both = || (shown(&reference, "x", &["WH-X", "WH-Y"]), shown(&reference, "y", &["WH-Y"]));
+        publish_view(&reference, View::Stock(level("WH-X", 10, 1)));
+        publish_view(&reference, View::Stock(level("WH-Y", 5, 2)));
+        assert_eq!(both(), (15, 5));
+        // X sells 15: each warehouse is one pair, whoever sells it.
+        publish_view(&reference, View::Stock(level("WH-X", 0, 3)));
+        publish_view(&reference, View::Stock(level("WH-Y", 0, 4)));
+        assert_eq!(both(), (0, 0));
+    }
+}

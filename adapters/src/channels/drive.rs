@@ -1,0 +1,262 @@
+//! Runs the engine of one account: reads what changed, sends what the engine says, hands back what came of it.
+
+use super::contents::{Contents, measure};
+use super::platform::Platform;
+use super::status::{ChannelCommand, ChannelView, Control};
+use crate::egress::Entries;
+use futures_util::StreamExt;
+use futures_util::future::select_all;
+use futures_util::stream::FuturesUnordered;
+use lockstep_actors::channels::{Answer, Engine, Key, Kind, Mark, Next, RequestId};
+use lockstep_runtime::feed::FeedEntry;
+use lockstep_runtime::time::{Clock, SystemClock, Timestamp};
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+
+/// How many entries are read at once.
+const READ_AT_ONCE: usize = 1_024;
+/// How often cursors are saved at most, and the report brought up to date.
+const SAVE_EVERY: Duration = Duration::from_millis(100);
+/// How long a shard is given to publish what it has made durable before it is looked at again.
+const PUBLISHING: Duration = Duration::from_millis(1);
+/// How many requests may be under way, whatever the limits say.
+const MAX_IN_FLIGHT: usize = 256;
+/// How long requests under way are waited for at the end. What is not answered by then is sent again after the start.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// The changes of a kind.
+pub struct KindFeed<F> {
+    /// Which.
+    pub kind: Kind,
+    /// Where they are read.
+    pub feed: F,
+}
+
+/// The requests under way, each with its answer.
+type UnderWay = FuturesUnordered<Pin<Box<dyn Future<Output = (RequestId, Answer)> + Send>>>;
+
+struct Driver<C> {
+    engine: Engine,
+    contents: C,
+    started: Instant,
+    /// Contents that will change by themselves.
+    upcoming: BTreeSet<(Timestamp, Kind, Key)>,
+    samples_per_minute: u32,
+    sampled: Instant,
+}
+
+/// Tells one account of every change until `stop` turns true, its sender is gone, or the node ends. What was not told
+/// by then is told after the next start.
+pub async fn drive<F: Entries, P: Platform>(
+    mut feeds: Vec<KindFeed<F>>,
+    contents: impl Contents,
+    platform: P,
+    engine: Engine,
+    samples_per_minute: u32,
+    mut control: Control,
+    mut stop: watch::Receiver<bool>,
+) {
+    let started = Instant::now();
+    let mut driver = Driver {
+        engine,
+        contents,
+        started,
+        upcoming: BTreeSet::new(),
+        samples_per_minute,
+        sampled: started,
+    };
+    driver.look_ahead();
+    let mut stopping = stop.clone();
+    let mut saving = tokio::time::interval(SAVE_EVERY);
+    saving.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut in_flight = UnderWay::new();
+    let platform = Arc::new(platform);
+    loop {
+        let wait_until = driver
+            .send_all(&platform, &in_flight)
+            .map(|moment| started + moment);
+        tokio::select! {
+            Some((id, answer)) = in_flight.next(), if !in_flight.is_empty() => driver.answered(id, &answer),
+            () = tokio::time::sleep_until(wait_until.unwrap_or(started)), if wait_until.is_some() => {}
+            (kind, entries) = read(&mut feeds) => match entries {
+                Some(entries) => tokio::select! {
+                    () = driver.until_shown(kind, &entries) => driver.mark_all(kind, &entries),
+                    // What is not marked is read again after the next start.
+                    () = told(&mut stopping) => break,
+                },
+                None => return,
+            },
+            Some((command, answer)) = control.asked.recv() => driver.obey(&command, answer),
+            _ = saving.tick() => {
+                driver.tick();
+                driver.save(&mut feeds);
+                control.status.write(driver.engine.report(driver.now()));
+            }
+            () = told(&mut stop) => break,
+        }
+    }
+    let last = async {
+        while let Some((id, answer)) = in_flight.next().await {
+            driver.answered(id, &answer);
+        }
+    };
+    if tokio::time::timeout(LAST_ANSWERS, last).await.is_err() {
+        tracing::warn!("requests to a channel were not answered in time; what they carried is sent again");
+    }
+    driver.save(&mut feeds);
+}
+
+/// The next entries of any kind; none when the node has ended.
+async fn read<F: Entries>(feeds: &mut [KindFeed<F>]) -> (Kind, Option<Vec<FeedEntry>>) {
+    let reads = feeds
+        .iter_mut()
+        .map(|KindFeed { kind, feed }| Box::pin(async { (*kind, feed.next(READ_AT_ONCE).await.ok()) }));
+    select_all(reads).await.0
+}
+
+/// Waits until `stop` turns true or its sender is gone.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    // What is returned borrows the channel's lock, which must not be kept.
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+impl<C: Contents> Driver<C> {
+    /// Sends what may be sent now; until when to wait for more.
+    fn send_all<P: Platform>(&mut self, platform: &Arc<P>, in_flight: &UnderWay) -> Option<Duration> {
+        while in_flight.len() < MAX_IN_FLIGHT {
+            let now = self.now();
+            match self.engine.next(now, &self.contents) {
+                Next::Send(request) => {
+                    let platform = Arc::clone(platform);
+                    in_flight.push(Box::pin(async move {
+                        let answer = platform.send(&request).await;
+                        (request.id, answer)
+                    }));
+                }
+                Next::WaitUntil(moment) => return Some(moment),
+                Next::Rest => return None,
+            }
+        }
+        None
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn answered(&mut self, id: RequestId, answer: &Answer) {
+        let now = self.now();
+        self.engine.answer(id, answer, rand::random(), now);
+    }
+
+    /// Waits until the contents show what the entries changed: one that was read too early would be taken for the newest,
+    /// and the channel would keep it until the next change.
+    async fn until_shown(&self, kind: Kind, entries: &[FeedEntry]) {
+        for entry in entries {
+            while !self.contents.shows(kind, entry) {
+                tokio::time::sleep(PUBLISHING).await;
+            }
+        }
+    }
+
+    fn mark_all(&mut self, kind: Kind, entries: &[FeedEntry]) {
+        for entry in entries {
+            let Some(key) = self.contents.key(kind, entry) else {
+                tracing::error!(
+                    partition = entry.partition.0,
+                    sequence = entry.sequence.0,
+                    "an entry of a stock or price whose id cannot be read"
+                );
+                continue;
+            };
+            let mark = Mark {
+                partition: entry.partition,
+                sequence: entry.sequence,
+            };
+            let measure = measure(&self.contents, kind, &key);
+            let now = self.now();
+            self.engine.mark(kind, &key, Some(mark), measure, now);
+            self.watch(kind, key);
+        }
+    }
+
+    /// Remembers when a content changes by itself.
+    fn watch(&mut self, kind: Kind, key: Key) {
+        if let Some(moment) = self.contents.changes_at(kind, &key) {
+            self.upcoming.insert((moment, kind, key));
+        }
+    }
+
+    fn look_ahead(&mut self) {
+        for (key, _) in self.contents.keys(Kind::Price) {
+            self.watch(Kind::Price, key);
+        }
+    }
+
+    /// Marks what has changed by itself, and samples.
+    fn tick(&mut self) {
+        let clock = SystemClock.now();
+        while let Some((moment, kind, key)) = self.upcoming.pop_first() {
+            if moment > clock {
+                self.upcoming.insert((moment, kind, key));
+                break;
+            }
+            let measure = measure(&self.contents, kind, &key);
+            let now = self.now();
+            self.engine.mark(kind, &key, None, measure, now);
+            self.watch(kind, key);
+        }
+        if self.samples_per_minute > 0 && self.sampled.elapsed() >= Duration::from_secs(60) {
+            self.sampled = Instant::now();
+            self.sample();
+        }
+    }
+
+    fn sample(&mut self) {
+        for kind in Kind::ALL {
+            if !self.engine.can_audit(kind) {
+                continue;
+            }
+            let keys = self.contents.keys(kind);
+            if keys.is_empty() {
+                continue;
+            }
+            let samples = (0..self.samples_per_minute).filter_map(|_| {
+                let place = rand::random_range(0..keys.len());
+                keys.get(place).map(|(key, _)| key.clone())
+            });
+            self.engine.audit(kind, samples);
+        }
+    }
+
+    fn obey(&mut self, command: &ChannelCommand, answer: oneshot::Sender<ChannelView>) {
+        match command {
+            ChannelCommand::Show => {}
+            ChannelCommand::Pause => self.engine.pause(true),
+            ChannelCommand::Resume => self.engine.pause(false),
+            ChannelCommand::Resync => {
+                for kind in Kind::ALL {
+                    let keys = self.contents.keys(kind).into_iter().map(|(key, _)| key);
+                    self.engine.resync(kind, keys.collect());
+                }
+            }
+            ChannelCommand::PauseResync => self.engine.pause_resync(true),
+            ChannelCommand::ResumeResync => self.engine.pause_resync(false),
+        }
+        if answer.send(ChannelView::of(&self.engine, self.now())).is_err() {
+            tracing::debug!("who asked about a channel has gone");
+        }
+    }
+
+    fn save<F: Entries>(&mut self, feeds: &mut [KindFeed<F>]) {
+        for KindFeed { kind, feed } in feeds {
+            for mark in self.engine.safe(*kind) {
+                feed.save(mark.partition, mark.sequence);
+            }
+        }
+    }
+}

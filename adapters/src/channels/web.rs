@@ -1,0 +1,71 @@
+//! What platforms behind HTTP share: a client, and what its failures mean.
+
+use super::platform::PlatformError;
+use lockstep_actors::channels::{Certainty, Verdict};
+use reqwest::header::HeaderMap;
+use reqwest::{Client, StatusCode};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How many bytes of an answer's words are kept.
+const WORDS: usize = 500;
+
+/// A client that neither follows redirects nor repeats a request by itself.
+pub(super) fn client(timeout: Duration, headers: HeaderMap) -> Result<Client, PlatformError> {
+    Client::builder()
+        .default_headers(headers)
+        .timeout(timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .build()
+        .map_err(PlatformError::Client)
+}
+
+/// When to come back, by `Retry-After-Ms` or `Retry-After` in seconds
+/// (<https://www.rfc-editor.org/rfc/rfc9110#field.retry-after>); a date is not read.
+pub(super) fn pause(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| Decimal::from_str(headers.get(name)?.to_str().ok()?.trim()).ok();
+    let in_seconds = || number("retry-after")?.checked_mul(Decimal::ONE_THOUSAND);
+    let milliseconds = number("retry-after-ms").or_else(in_seconds)?;
+    milliseconds.ceil().to_u64().map(Duration::from_millis)
+}
+
+/// A request that had no answer.
+pub(super) fn unanswered(error: reqwest::Error) -> Verdict {
+    let certainty = if error.is_connect() || error.is_builder() {
+        Certainty::NotTaken
+    } else {
+        Certainty::Unknown
+    };
+    Verdict::Failed {
+        reason: error.without_url().to_string(),
+        pause: None,
+        certainty,
+    }
+}
+
+/// An answer that is no success.
+pub(super) fn unsuccessful(status: StatusCode, headers: &HeaderMap, body: &str) -> Verdict {
+    let words: String = body.chars().take(WORDS).collect();
+    let reason = format!("the channel answers {status}: {words}");
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => Verdict::Throttled {
+            pause: pause(headers),
+        },
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
+            Verdict::Refused { reason }
+        }
+        status => Verdict::Failed {
+            reason,
+            pause: pause(headers),
+            // A refusal by the door has no effect; what fails behind it may have had one.
+            certainty: if status.is_client_error() || status == StatusCode::SERVICE_UNAVAILABLE {
+                Certainty::NotTaken
+            } else {
+                Certainty::Unknown
+            },
+        },
+    }
+}

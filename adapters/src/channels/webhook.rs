@@ -1,0 +1,235 @@
+//! A consumer of our own making behind HTTP: arrays of levels or prices by POST, signed if there is a secret.
+//!
+//! An item carries a version; the consumer passes over one that is older than what it has, so that sending again is
+//! harmless. It answers 200 with one result an item, in their order: `{"results":[{"sku":"A","status":"ok"}]}`; status
+//! `stale` for an older version, `failed` with a `reason` if it may be taken later, `refused` with a `reason` if not.
+//!
+//! The signature is `Lockstep-Signature: t=<seconds>,v1=<hex of HMAC-SHA256(secret, "<seconds>.<body>")>`.
+
+use super::config::ChannelConfig;
+use super::platform::{Platform, PlatformError};
+use super::secret::Secret;
+use super::web::{client, unanswered, unsuccessful};
+use crate::egress::web_address;
+use hmac::{Hmac, Mac};
+use lockstep_actors::channels::{
+    Answer, Certainty, Content, Item, ItemVerdict, Kind, Request, Verdict, Work,
+};
+use lockstep_runtime::time::{Clock, SystemClock, Timestamp};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Client, Url};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A SKU's stock as a consumer is told it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockBody {
+    /// What.
+    pub sku: String,
+    /// How many can be sold, in all warehouses that count.
+    pub available: i64,
+    /// The same by warehouse.
+    pub by_warehouse: BTreeMap<String, i64>,
+    /// Grows with every change of this SKU.
+    pub version: u64,
+}
+
+/// A SKU's list price as a consumer is told it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceBody {
+    /// What.
+    pub sku: String,
+    /// The price of a base unit, as a decimal.
+    pub amount: String,
+    /// In which currency.
+    pub currency: String,
+    /// Grows with every change of this price.
+    pub version: u64,
+}
+
+/// The body of an item.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum ItemBody {
+    Stock(StockBody),
+    Price(PriceBody),
+}
+
+impl ItemBody {
+    pub(crate) fn of(item: &Item) -> Self {
+        let (sku, version) = (item.key.to_string(), item.version);
+        match &item.content {
+            Content::Stock(stock) => {
+                let by_warehouse = stock.by_warehouse.iter();
+                let units = by_warehouse
+                    .map(|(warehouse, quantity)| (warehouse.as_str().to_owned(), quantity.units()));
+                Self::Stock(StockBody {
+                    sku,
+                    available: stock.available.units(),
+                    by_warehouse: units.collect(),
+                    version,
+                })
+            }
+            Content::Price(price) => Self::Price(PriceBody {
+                sku,
+                amount: price.amount.to_string(),
+                currency: price.currency.to_string(),
+                version,
+            }),
+        }
+    }
+}
+
+/// Sends JSON arrays by POST.
+#[derive(Debug)]
+pub struct Webhook {
+    client: Client,
+    urls: BTreeMap<Kind, Url>,
+    secret: Option<Secret>,
+}
+
+#[derive(Deserialize)]
+struct Results {
+    results: Vec<ItemResult>,
+}
+
+#[derive(Deserialize)]
+struct ItemResult {
+    sku: String,
+    status: String,
+    #[serde(default)]
+    reason: String,
+}
+
+impl Webhook {
+    /// Connects with its first batch.
+    ///
+    /// # Errors
+    /// [`PlatformError`] if a URL or the secret cannot be used or the client cannot start.
+    pub fn new(config: &ChannelConfig) -> Result<Self, PlatformError> {
+        let mut urls = BTreeMap::new();
+        for kind in config.kinds() {
+            let (key, url) = match kind {
+                Kind::Stock => ("url", &config.url),
+                Kind::Price => ("prices_url", &config.prices_url),
+            };
+            urls.insert(kind, web_address(&config.key(key), url.as_deref())?);
+        }
+        let secret = config.signing_secret.as_ref().map(|source| {
+            source.read().map_err(|cause| PlatformError::Secret {
+                channel: config.name.clone(),
+                key: "signing_secret",
+                cause,
+            })
+        });
+        Ok(Self {
+            client: client(Duration::from_millis(config.timeout_ms), HeaderMap::new())?,
+            urls,
+            secret: secret.transpose()?,
+        })
+    }
+
+    async fn write(&self, kind: Kind, items: &[Item]) -> Verdict {
+        let bodies: Vec<ItemBody> = items.iter().map(ItemBody::of).collect();
+        let (Some(url), Ok(body)) = (self.urls.get(&kind), serde_json::to_vec(&bodies)) else {
+            let reason = "the items cannot be written as JSON".to_owned();
+            return Verdict::Refused { reason };
+        };
+        let mut request = self
+            .client
+            .post(url.clone())
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(secret) = &self.secret {
+            request = request.header("lockstep-signature", signature(secret, SystemClock.now(), &body));
+        }
+        let response = match request.body(body).send().await {
+            Ok(response) => response,
+            Err(error) => return unanswered(error),
+        };
+        let (status, headers) = (response.status(), response.headers().clone());
+        match response.text().await {
+            Ok(text) if status.is_success() => read_results(&text, items),
+            Ok(text) => unsuccessful(status, &headers, &text),
+            Err(error) => unanswered(error),
+        }
+    }
+}
+
+impl Platform for Webhook {
+    async fn send(&self, request: &Request) -> Answer {
+        match &request.work {
+            Work::Write(kind, items) => self.write(*kind, items).await.into(),
+            Work::Read(..) | Work::Poll(..) => unsupported(),
+        }
+    }
+}
+
+/// The plan has no such operation, so that the engine never asks for it.
+pub(crate) fn unsupported() -> Answer {
+    let failed = Verdict::Failed {
+        reason: "this kind of channel has no such operation".to_owned(),
+        pause: None,
+        certainty: Certainty::NotTaken,
+    };
+    failed.into()
+}
+
+/// The signature of a body at a moment.
+fn signature(secret: &Secret, now: Timestamp, body: &[u8]) -> String {
+    let seconds = (now.as_millis() / 1_000).to_string();
+    // A key of any length will do.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.reveal().as_bytes()) else {
+        return String::new();
+    };
+    mac.update(seconds.as_bytes());
+    mac.update(b".");
+    mac.update(body);
+    let digits = mac.finalize().into_bytes();
+    let hex: String = digits.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("t={seconds},v1={hex}")
+}
+
+fn read_results(text: &str, items: &[Item]) -> Verdict {
+    let unknown = |reason: String| Verdict::Failed {
+        reason,
+        pause: None,
+        certainty: Certainty::Unknown,
+    };
+    let results = match serde_json::from_str::<Results>(text) {
+        Ok(answer) => answer.results,
+        Err(error) => return unknown(error.to_string()),
+    };
+    let mut pairs = results.iter().zip(items);
+    if results.len() != items.len() || !pairs.all(|(result, item)| *result.sku == *item.key.0) {
+        return unknown("the results do not fit the items that were sent".to_owned());
+    }
+    let verdict = |result: ItemResult| match result.status.as_str() {
+        "ok" => ItemVerdict::Taken,
+        "stale" => ItemVerdict::Newer,
+        "refused" => ItemVerdict::Refused(result.reason),
+        status => ItemVerdict::Failed(format!("{status} {}", result.reason)),
+    };
+    Verdict::Items(results.into_iter().map(verdict).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::secret::SecretSource;
+    use super::*;
+
+    /// Worked with `printf '1700000000.[]' | openssl dgst -sha256 -hmac s3cret`.
+    #[test]
+    fn a_body_is_signed_with_its_moment() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        std::fs::write(&path, "s3cret\n").unwrap();
+        let secret = SecretSource::File(path).read().unwrap();
+        let signed = signature(&secret, Timestamp::from_millis(1_700_000_000_123), b"[]");
+        assert_eq!(
+            signed,
+            "t=1700000000,v1=512e49db73a127cba8a4f4b6ef10cb123f09ca2f7a456f76681f1ee914c4a30c"
+        );
+    }
+}

@@ -1,0 +1,273 @@
+//! `/v1/channels`: how the channels stand, and what may be asked of one.
+
+use super::exchange::{Received, answer};
+use super::problem::Problem;
+use super::service::Service;
+use crate::channels::{ChannelCommand, ChannelHandle, ChannelView};
+use crate::identity::Scope;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use lockstep_actors::channels::{BreakerState, LaneReport};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What may be asked of a channel.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChannelAsk {
+    /// What.
+    ask: Ask,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Ask {
+    /// Send nothing until it is resumed; what changes meanwhile waits.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Tell the channel everything again, in the background.
+    Resync,
+    /// Let that rest.
+    PauseResync,
+    /// Go on with that.
+    ResumeResync,
+}
+
+impl From<Ask> for ChannelCommand {
+    fn from(ask: Ask) -> Self {
+        match ask {
+            Ask::Pause => Self::Pause,
+            Ask::Resume => Self::Resume,
+            Ask::Resync => Self::Resync,
+            Ask::PauseResync => Self::PauseResync,
+            Ask::ResumeResync => Self::ResumeResync,
+        }
+    }
+}
+
+/// The channels.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct Channels {
+    channels: Vec<ChannelState>,
+}
+
+/// How a channel stands.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct ChannelState {
+    name: String,
+    /// Whether nothing is sent until it is resumed.
+    paused: bool,
+    kinds: Vec<KindState>,
+    limits: Vec<LimitState>,
+    operations: Vec<OperationState>,
+    /// What it would not take: of each kind the first thousand by SKU.
+    refused: Vec<Refused>,
+}
+
+/// How a kind of update stands.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct KindState {
+    kind: &'static str,
+    /// SKUs that the channel has not been told, or has not said its final word on.
+    untold: u64,
+    /// How long the oldest of them has waited, without those told again in the background.
+    oldest_ms: u64,
+    /// How old values were when the channel took them: half of them at most so old.
+    age_p50_ms: u64,
+    /// 99 of a hundred at most so old.
+    age_p99_ms: u64,
+    /// Items that the channel took.
+    taken: u64,
+    /// Items that failed and were sent again.
+    retried: u64,
+    /// Items that the channel refused.
+    refused: u64,
+    /// Items of which the channel showed something else than expected.
+    conflicts: u64,
+    /// SKUs looked at by sampling.
+    sampled: u64,
+    /// Of these, SKUs of which the channel showed something else than it was told.
+    drifted: u64,
+    /// Telling everything again, while that is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resync: Option<Resync>,
+}
+
+/// How far telling everything again has come.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+struct Resync {
+    total: u64,
+    left: u64,
+    paused: bool,
+}
+
+/// How much of a limit is used.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct LimitState {
+    name: String,
+    /// Units drawn or under way.
+    drawn: u64,
+    /// Of how many.
+    of: u64,
+}
+
+/// What an operation was used for.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct OperationState {
+    name: String,
+    requests: u64,
+    /// Requests that were too much at once.
+    throttled: u64,
+    /// Requests that failed.
+    failed: u64,
+    /// `closed`: requests go out; `open`: the channel is left alone; `half-open`: one request decides.
+    breaker: &'static str,
+}
+
+/// An item that the channel would not take.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct Refused {
+    kind: &'static str,
+    sku: String,
+    /// In the channel's words.
+    reason: String,
+    for_ms: u64,
+    times: u64,
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// A breaker's state in a word.
+pub(super) fn breaker(state: BreakerState) -> &'static str {
+    match state {
+        BreakerState::Closed => "closed",
+        BreakerState::Open(_) => "open",
+        BreakerState::HalfOpen => "half-open",
+    }
+}
+
+impl From<&LaneReport> for KindState {
+    fn from(lane: &LaneReport) -> Self {
+        Self {
+            kind: lane.kind.name(),
+            untold: count(lane.untold),
+            oldest_ms: millis(lane.oldest),
+            age_p50_ms: millis(lane.ages.percentile(500)),
+            age_p99_ms: millis(lane.ages.percentile(990)),
+            taken: lane.counts.taken,
+            retried: lane.counts.retried,
+            refused: lane.counts.refused,
+            conflicts: lane.counts.conflicts,
+            sampled: lane.counts.sampled,
+            drifted: lane.counts.drifted,
+            resync: lane.resync.map(|resync| Resync {
+                total: count(resync.total),
+                left: count(resync.left),
+                paused: resync.paused,
+            }),
+        }
+    }
+}
+
+impl ChannelState {
+    fn of(name: &str, view: ChannelView) -> Self {
+        let ChannelView { report, refused } = view;
+        let limits = report.limits.into_iter().map(|limit| LimitState {
+            name: limit.name.to_string(),
+            drawn: limit.drawn,
+            of: limit.of,
+        });
+        let operations = report.operations.into_iter().map(|operation| OperationState {
+            name: operation.name.to_string(),
+            requests: operation.requests,
+            throttled: operation.throttled,
+            failed: operation.failed,
+            breaker: breaker(operation.breaker),
+        });
+        let refused = refused.into_iter().map(|item| Refused {
+            kind: item.kind.name(),
+            sku: item.key,
+            reason: item.reason,
+            for_ms: item.for_ms,
+            times: item.times,
+        });
+        Self {
+            name: name.to_owned(),
+            paused: report.paused,
+            kinds: report.lanes.iter().map(KindState::from).collect(),
+            limits: limits.collect(),
+            operations: operations.collect(),
+            refused: refused.collect(),
+        }
+    }
+}
+
+async fn ask(
+    service: &Service,
+    channel: &ChannelHandle,
+    command: ChannelCommand,
+) -> Result<ChannelState, Problem> {
+    let view = tokio::time::timeout(service.timeout, channel.ask(command)).await;
+    let view = view.ok().flatten().ok_or_else(Problem::unavailable)?;
+    Ok(ChannelState::of(&channel.name, view))
+}
+
+fn named<'s>(service: &'s Service, name: &str) -> Result<&'s ChannelHandle, Problem> {
+    let found = service.channels.iter().find(|channel| channel.name == name);
+    found.ok_or_else(|| {
+        let known: Vec<_> = service
+            .channels
+            .iter()
+            .map(|channel| channel.name.as_str())
+            .collect();
+        let detail = format!("there is no channel {name:?}; there are {known:?}");
+        Problem::new(StatusCode::NOT_FOUND, "no-such-channel", detail)
+    })
+}
+
+/// `GET /v1/channels`
+pub(super) async fn list(request: HttpRequest, service: web::Data<Service>) -> Result<HttpResponse, Problem> {
+    service.admit(&request, Scope::MetricsRead)?;
+    let mut channels = Vec::new();
+    for channel in &service.channels {
+        let mut state = ask(&service, channel, ChannelCommand::Show).await?;
+        state.refused.clear();
+        channels.push(state);
+    }
+    answer(&request, StatusCode::OK, &Channels { channels })
+}
+
+/// `GET /v1/channels/{channel}`
+pub(super) async fn show(
+    request: HttpRequest,
+    service: web::Data<Service>,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    service.admit(&request, Scope::MetricsRead)?;
+    let channel = named(&service, &path)?;
+    let state = ask(&service, channel, ChannelCommand::Show).await?;
+    answer(&request, StatusCode::OK, &state)
+}
+
+/// `POST /v1/channels/{channel}`
+pub(super) async fn change(
+    request: HttpRequest,
+    service: web::Data<Service>,
+    path: web::Path<String>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    service.admit(&request, Scope::Admin)?;
+    let body = Received::of(&request, payload, service.timeout).await?;
+    let asked: ChannelAsk = body.decode()?;
+    let channel = named(&service, &path)?;
+    let state = ask(&service, channel, asked.ask.into()).await?;
+    answer(&request, StatusCode::OK, &state)
+}

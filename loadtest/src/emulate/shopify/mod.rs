@@ -1,0 +1,345 @@
+//! A shop behind Shopify's GraphQL Admin API, as far as inventory and price lists go, as strict as the documentation.
+//!
+//! - `POST /admin/api/<version>/graphql.json` takes `inventorySetQuantities`, `priceListFixedPricesAdd` and a query of
+//!   `nodes` with their variables; which of them is told by the name in the query. Without `X-Shopify-Access-Token` it
+//!   answers 401.
+//! - Points: a bucket of `--bucket` that leaks `--restore` a second. A mutation costs 10, a query 1 and 3 for each node.
+//!   What is asked for must be there; else the answer is 200 with the error `THROTTLED`. A query of more than 1,000 points
+//!   is refused. Each answer says what it cost and how full the bucket is
+//!   (<https://shopify.dev/docs/apps/build/apis/graphql-admin/rate-limits>).
+//! - At most 250 elements in an array (<https://shopify.dev/docs/api/usage/limits>).
+//! - `inventorySetQuantities` needs `@idempotent` with a key, and `changeFromQuantity` with each quantity, `null` to
+//!   compare nothing (<https://shopify.dev/docs/api/admin-graphql/latest/mutations/inventorySetQuantities>). One element
+//!   that cannot be set, and nothing is. A key that comes again gets the first answer
+//!   (<https://shopify.dev/docs/api/usage/implementing-idempotency>).
+//! - The inventory items `gid://shopify/InventoryItem/1` to `--items`, and the variants of the same numbers, are there.
+
+mod shop;
+
+pub use shop::ShopStats;
+
+use super::channel::Rate;
+use super::fault::FaultTable;
+use super::{Emulator, EmulatorError, Probability, parse_duration};
+use actix_web::http::StatusCode;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use shop::{Outcome, Shop};
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How the shop behaves.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Where to listen; port 0 takes any free port.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// How many points come back in the long run.
+    #[arg(long, default_value = "100/s")]
+    pub restore: Rate,
+    /// How many points there are at most.
+    #[arg(long, default_value = "2000")]
+    pub bucket: NonZeroU32,
+    /// How many inventory items and variants there are.
+    #[arg(long, default_value = "250000")]
+    pub items: u64,
+    /// How long each answer takes.
+    #[arg(long, default_value = "0ms", value_parser = parse_duration)]
+    pub latency: Duration,
+    /// How often a request fails with 503 and nothing is done.
+    #[arg(long, default_value = "0")]
+    pub fail: Probability,
+    /// How often a request is carried out but answered with 500.
+    #[arg(long, default_value = "0")]
+    pub fail_after_commit: Probability,
+    /// How often a request is answered 429 although there are points.
+    #[arg(long, default_value = "0")]
+    pub storm: Probability,
+    /// How often a query is answered from a copy that is one change behind.
+    #[arg(long, default_value = "0")]
+    pub stale_read: Probability,
+    /// From which faults are drawn.
+    #[arg(long, default_value = "1")]
+    pub seed: u64,
+}
+
+impl Default for Options {
+    /// A standard plan without faults, on any port of the loopback interface.
+    fn default() -> Self {
+        let whole = |number: u32| NonZeroU32::MIN.saturating_add(number - 1);
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            restore: Rate::per_second(whole(100)),
+            bucket: whole(2_000),
+            items: 250_000,
+            latency: Duration::ZERO,
+            fail: Probability::NEVER,
+            fail_after_commit: Probability::NEVER,
+            storm: Probability::NEVER,
+            stale_read: Probability::NEVER,
+            seed: 1,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Unavailable,
+    ErrorAfterCommit,
+    Storm,
+    StaleRead,
+}
+
+#[derive(Debug, Deserialize)]
+struct Call {
+    query: String,
+    #[serde(default)]
+    variables: Value,
+}
+
+/// A shop that can be asked and looked at.
+#[derive(Debug)]
+pub struct Shopify {
+    options: Options,
+    started: Instant,
+    faults: FaultTable<Fault>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    shop: Shop,
+    points: Points,
+    /// By idempotency key: the first answer.
+    answered: HashMap<String, Value>,
+}
+
+/// The bucket, in points times nanoseconds of what comes back.
+#[derive(Debug)]
+struct Points {
+    interval: Duration,
+    burst: u32,
+    full_at: Duration,
+}
+
+impl Points {
+    fn available(&self, now: Duration) -> u64 {
+        let drawn = self
+            .full_at
+            .saturating_sub(now)
+            .as_nanos()
+            .div_ceil(self.interval.as_nanos().max(1));
+        u64::from(self.burst).saturating_sub(u64::try_from(drawn).unwrap_or(u64::MAX))
+    }
+
+    fn take(&mut self, points: u64, now: Duration) -> bool {
+        if self.available(now) < points {
+            return false;
+        }
+        let span = self
+            .interval
+            .saturating_mul(u32::try_from(points).unwrap_or(u32::MAX));
+        self.full_at = self.full_at.max(now) + span;
+        true
+    }
+}
+
+impl Shopify {
+    fn new(options: Options) -> Result<Self, EmulatorError> {
+        let faults = [
+            (options.fail, Fault::Unavailable),
+            (options.fail_after_commit, Fault::ErrorAfterCommit),
+            (options.storm, Fault::Storm),
+            (options.stale_read, Fault::StaleRead),
+        ];
+        let faults = FaultTable::new(options.seed, &faults).ok_or(EmulatorError::Probabilities)?;
+        let points = Points {
+            interval: options.restore.interval(),
+            burst: options.bucket.get(),
+            full_at: Duration::ZERO,
+        };
+        Ok(Self {
+            started: Instant::now(),
+            faults,
+            state: Mutex::new(State {
+                shop: Shop::new(options.items),
+                points,
+                answered: HashMap::new(),
+            }),
+            options,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The counts so far.
+    #[must_use]
+    pub fn stats(&self) -> ShopStats {
+        self.state().shop.stats()
+    }
+
+    /// The quantity of each inventory item that was ever set.
+    #[must_use]
+    pub fn quantities(&self) -> BTreeMap<u64, i64> {
+        self.state().shop.quantities()
+    }
+
+    /// The amount of each variant's price that was ever set.
+    #[must_use]
+    pub fn prices(&self) -> BTreeMap<u64, String> {
+        self.state().shop.prices()
+    }
+
+    /// A customer of the shop buys: its quantity falls without us.
+    pub fn sell(&self, item: u64, units: i64) {
+        self.state().shop.sell(item, units);
+    }
+
+    fn answer(&self, call: &Call) -> HttpResponse {
+        let now = self.started.elapsed();
+        let mut state = self.state();
+        let request = state.shop.count(|stats| &mut stats.requests);
+        let fault = self.faults.draw("request", request);
+        match fault {
+            Some(Fault::Storm) => {
+                state.shop.count(|stats| &mut stats.storms);
+                return HttpResponse::TooManyRequests()
+                    .insert_header(("retry-after", "1.0"))
+                    .finish();
+            }
+            Some(Fault::Unavailable) => {
+                state.shop.count(|stats| &mut stats.failed);
+                return HttpResponse::ServiceUnavailable().finish();
+            }
+            Some(Fault::ErrorAfterCommit | Fault::StaleRead) | None => {}
+        }
+        let requested = cost(call);
+        if requested > 1_000 {
+            let message =
+                format!("Query cost is {requested}, which exceeds the single query max cost limit (1000).");
+            let extensions = json!({ "code": "MAX_COST_EXCEEDED", "cost": requested, "maxCost": 1000 });
+            return HttpResponse::Ok()
+                .json(json!({ "errors": [{ "message": message, "extensions": extensions }] }));
+        }
+        if !state.points.take(requested, now) {
+            state.shop.count(|stats| &mut stats.throttled);
+            let errors = json!([{ "message": "Throttled", "extensions": { "code": "THROTTLED" } }]);
+            let cost = self.cost(&state, requested, None, now);
+            return HttpResponse::Ok().json(json!({ "errors": errors, "extensions": { "cost": cost } }));
+        }
+        state.shop.add_points(requested);
+        let outcome = carry_out(&mut state, call, matches!(fault, Some(Fault::StaleRead)));
+        if matches!(fault, Some(Fault::ErrorAfterCommit)) {
+            state.shop.count(|stats| &mut stats.failed);
+            return HttpResponse::build(StatusCode::INTERNAL_SERVER_ERROR).finish();
+        }
+        let cost = self.cost(&state, requested, Some(requested), now);
+        HttpResponse::Ok().json(match outcome {
+            Outcome::Data(data) => json!({ "data": data, "extensions": { "cost": cost } }),
+            Outcome::Error(message) => {
+                json!({ "errors": [{ "message": message, "extensions": { "code": "BAD_REQUEST" } }],
+                    "extensions": { "cost": cost } })
+            }
+        })
+    }
+
+    fn cost(&self, state: &State, requested: u64, actual: Option<u64>, now: Duration) -> Value {
+        json!({
+            "requestedQueryCost": requested,
+            "actualQueryCost": actual,
+            "throttleStatus": {
+                "maximumAvailable": self.options.bucket.get(),
+                "currentlyAvailable": state.points.available(now),
+                "restoreRate": self.options.restore.per_whole_second(),
+            },
+        })
+    }
+}
+
+fn cost(call: &Call) -> u64 {
+    let nodes = call.variables["ids"].as_array().map_or(0, Vec::len);
+    if call.query.trim_start().starts_with("mutation") {
+        10
+    } else {
+        1 + 3 * u64::try_from(nodes).unwrap_or(u64::MAX / 4)
+    }
+}
+
+fn carry_out(state: &mut State, call: &Call, behind: bool) -> Outcome {
+    let too_long = |array: &Value| array.as_array().is_some_and(|array| array.len() > 250);
+    let variables = &call.variables;
+    let arrays = [
+        &variables["ids"],
+        &variables["prices"],
+        &variables["input"]["quantities"],
+    ];
+    if arrays.into_iter().any(too_long) {
+        state.shop.count(|stats| &mut stats.oversized);
+        return Outcome::Error("The input array size is greater than the maximum allowed of 250.".to_owned());
+    }
+    if call.query.contains("priceListFixedPricesAdd") {
+        return state.shop.add_prices(&variables["prices"]);
+    }
+    if !call.query.contains("inventorySetQuantities") {
+        return state.shop.read(&variables["ids"], behind);
+    }
+    let Some(key) = variables["key"]
+        .as_str()
+        .filter(|_| call.query.contains("@idempotent(key: $key)"))
+    else {
+        return Outcome::Error("The @idempotent directive is required for this mutation.".to_owned());
+    };
+    if let Some(first) = state.answered.get(key) {
+        return Outcome::Data(first.clone());
+    }
+    let outcome = state.shop.set_quantities(&variables["input"]["quantities"]);
+    if let Outcome::Data(data) = &outcome {
+        state.answered.insert(key.to_owned(), data.clone());
+    }
+    outcome
+}
+
+/// Starts the shop on the current tokio event loop.
+///
+/// # Errors
+/// [`EmulatorError`] if the options contradict each other or the address is taken.
+pub fn start(options: Options) -> Result<Emulator<Shopify>, EmulatorError> {
+    let address = options.listen;
+    let shop = Arc::new(Shopify::new(options)?);
+    let shared = web::Data::from(Arc::clone(&shop));
+    let listen = |cause| EmulatorError::Listen { address, cause };
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(shared.clone())
+            .route("/admin/api/{version}/graphql.json", web::post().to(graphql))
+            .route("/stats", web::get().to(stats))
+    })
+    .workers(1)
+    .disable_signals()
+    .bind(address)
+    .map_err(listen)?;
+    let bound = server.addrs().first().copied().unwrap_or(address);
+    Ok(Emulator::spawn(bound, shop, server.run()))
+}
+
+async fn graphql(request: HttpRequest, shop: web::Data<Shopify>, call: web::Json<Call>) -> HttpResponse {
+    if !request.headers().contains_key("x-shopify-access-token") {
+        return HttpResponse::Unauthorized()
+            .json(json!({ "errors": "[API] Invalid API key or access token" }));
+    }
+    let response = shop.answer(&call);
+    if !shop.options.latency.is_zero() {
+        tokio::time::sleep(shop.options.latency).await;
+    }
+    response
+}
+
+async fn stats(shop: web::Data<Shopify>) -> HttpResponse {
+    HttpResponse::Ok().json(shop.stats())
+}

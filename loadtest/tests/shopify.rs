@@ -1,0 +1,180 @@
+//! Egress to a Shopify shop that enforces what the documentation says: points, arrays of 250, comparing.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+
+mod support;
+
+use lockstep_actors::channels::Kind;
+use lockstep_adapters::channels::{ChannelConfig, Shopify};
+use lockstep_loadtest::emulate::shopify::{self, Options};
+use lockstep_loadtest::emulate::{Emulator, Probability};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use support::Channel;
+
+struct Shop {
+    emulator: Emulator<shopify::Shopify>,
+    channel: Channel,
+    _files: tempfile::TempDir,
+}
+
+impl Shop {
+    /// A shop with the SKUs S1 to S1000, and one more that it does not know.
+    fn open(options: Options) -> Self {
+        let emulator = shopify::start(options).unwrap();
+        let files = tempfile::tempdir().unwrap();
+        let mut rows = String::from("sku,inventory_item,variant\nGONE,999999999,999999999\n");
+        for number in 1..=1_000 {
+            writeln!(rows, "S{number},{number},{number}").unwrap();
+        }
+        let items = files.path().join("items.csv");
+        std::fs::write(&items, rows).unwrap();
+        let token = files.path().join("token");
+        std::fs::write(&token, "shpat_test\n").unwrap();
+        let config: ChannelConfig = serde_json::from_value(serde_json::json!({
+            "name": "shop", "kind": "shopify", "url": emulator.url(), "timeout_ms": 1_000,
+            "publishes": ["stock", "price"], "price_list": { "list": "L", "currency": "EUR" },
+            "shopify": {
+                "access_token": { "file": token }, "items": items,
+                "location": "gid://shopify/Location/1", "price_list": "gid://shopify/PriceList/1",
+            },
+        }))
+        .unwrap();
+        let channel = Channel::start(&config, Shopify::new(&config).unwrap());
+        Self {
+            emulator,
+            channel,
+            _files: files,
+        }
+    }
+
+    fn number(sku: &str) -> u64 {
+        sku.trim_start_matches('S').parse().unwrap()
+    }
+
+    fn assert_converged(&self) {
+        let expected = |kind| {
+            self.channel
+                .books
+                .held(kind)
+                .into_iter()
+                .filter(|(sku, _)| sku != "GONE")
+        };
+        let stock: BTreeMap<u64, i64> = expected(Kind::Stock)
+            .map(|(sku, (units, _))| (Self::number(&sku), units))
+            .collect();
+        assert_eq!(self.emulator.state().quantities(), stock);
+        let prices = expected(Kind::Price).map(|(sku, (cents, _))| (Self::number(&sku), cents));
+        let shown = self.emulator.state().prices().into_iter();
+        let shown: BTreeMap<u64, i64> = shown
+            .map(|(variant, amount)| (variant, amount.replace('.', "").parse().unwrap()))
+            .collect();
+        assert_eq!(shown, prices.collect());
+    }
+}
+
+/// 100 points a second are 10 mutations a second: 1,000 SKUs in 4 full requests, then what changes.
+#[tokio::test]
+async fn s52_a_standard_shop_is_never_asked_too_much() {
+    let mut shop = Shop::open(Options::default());
+    for round in 1..=5 {
+        for number in 1..=1_000 {
+            shop.channel
+                .change(Kind::Stock, &format!("S{number}"), round * 1_000 + number)
+                .await;
+            if number % 10 == 0 {
+                shop.channel
+                    .change(Kind::Price, &format!("S{number}"), round * 10_000 + number)
+                    .await;
+            }
+        }
+    }
+    shop.channel.converged().await;
+    shop.assert_converged();
+    let stats = shop.emulator.state().stats();
+    assert_eq!(
+        (stats.throttled, stats.oversized, stats.stale),
+        (0, 0, 0),
+        "{stats:?}"
+    );
+    assert!(
+        stats.quantities_set < 5_000,
+        "changes of one SKU are sent as one: {stats:?}"
+    );
+    shop.channel.stop().await;
+}
+
+/// The shop sells by itself: what it shows is not what it was told, and it is found out by comparing.
+#[tokio::test]
+async fn an_order_in_the_shop_is_noticed_by_comparing() {
+    let mut shop = Shop::open(Options::default());
+    shop.channel.change(Kind::Stock, "S1", 100).await;
+    shop.channel.change(Kind::Stock, "S2", 100).await;
+    shop.channel.converged().await;
+    shop.emulator.state().sell(1, 3);
+    shop.channel.change(Kind::Stock, "S1", 80).await;
+    shop.channel.change(Kind::Stock, "S2", 70).await;
+    shop.channel.converged().await;
+    shop.assert_converged();
+    let stats = shop.emulator.state().stats();
+    assert_eq!((stats.stale, stats.read), (1, 1), "{stats:?}");
+    shop.channel.stop().await;
+}
+
+#[tokio::test]
+async fn s54_what_the_shop_does_not_know_is_an_exception_in_its_words_and_the_rest_goes() {
+    let mut shop = Shop::open(Options::default());
+    for name in ["S1", "GONE", "UNLISTED", "S2"] {
+        shop.channel.change(Kind::Stock, name, 50).await;
+    }
+    shop.channel.converged().await;
+    let view = shop
+        .channel
+        .handle
+        .ask(lockstep_adapters::channels::ChannelCommand::Show)
+        .await
+        .unwrap();
+    let refused: Vec<_> = view
+        .refused
+        .iter()
+        .map(|item| (item.key.as_str(), item.reason.as_str()))
+        .collect();
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    assert!(
+        refused[0]
+            .1
+            .contains("The specified inventory item could not be found."),
+        "{refused:?}"
+    );
+    assert_eq!(refused[1].0, "UNLISTED");
+    assert_eq!(
+        shop.emulator.state().quantities(),
+        BTreeMap::from([(1, 50), (2, 50)])
+    );
+    shop.channel.stop().await;
+}
+
+#[tokio::test]
+async fn a_shop_in_trouble_converges() {
+    let options = Options {
+        restore: "1000/s".parse().unwrap(),
+        fail: Probability::per_million(50_000),
+        fail_after_commit: Probability::per_million(100_000),
+        storm: Probability::per_million(50_000),
+        stale_read: Probability::per_million(100_000),
+        ..Options::default()
+    };
+    let mut shop = Shop::open(options);
+    for round in 1..=10 {
+        for number in 1..=200 {
+            shop.channel
+                .change(Kind::Stock, &format!("S{number}"), round * 1_000 + number)
+                .await;
+        }
+    }
+    shop.channel.converged().await;
+    shop.assert_converged();
+    let stats = shop.emulator.state().stats();
+    assert!(stats.failed > 0 || stats.storms > 0, "{stats:?}");
+    shop.channel.stop().await;
+}

@@ -1,0 +1,182 @@
+//! A journal and read model of a test's own, and a drive over them.
+
+use lockstep_actors::channels::{Content, Engine, Key, Kind, Newest, PriceShown, Source, StockShown};
+use lockstep_actors::ids::{Sku, StockId, WarehouseCode};
+use lockstep_actors::money::Currency;
+use lockstep_actors::quantity::Quantity;
+use lockstep_adapters::channels::{
+    ChannelConfig, ChannelHandle, Contents, KindFeed, Platform, channel_handle, drive,
+};
+use lockstep_adapters::egress::Entries;
+use lockstep_runtime::entity::{EntityId, EntityKind};
+use lockstep_runtime::feed::{FeedClosed, FeedEntry};
+use lockstep_runtime::message::{Provenance, Sequence};
+use lockstep_runtime::placement::{PartitionCount, PartitionId};
+use lockstep_runtime::time::Timestamp;
+use rust_decimal::Decimal;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// What is committed: the newest number of each kind and SKU, and the journals' lengths.
+#[derive(Clone, Default)]
+pub(crate) struct Books(Arc<Mutex<Committed>>);
+
+#[derive(Default)]
+struct Committed {
+    newest: BTreeMap<(Kind, String), (i64, u64)>,
+    ends: HashMap<PartitionId, u64>,
+}
+
+impl Books {
+    pub(crate) fn change(&self, kind: Kind, name: &str, number: i64) -> FeedEntry {
+        let id = StockId {
+            sku: Sku::new(name).unwrap(),
+            warehouse: WarehouseCode::new("W1").unwrap(),
+        };
+        let partition = PartitionCount::new(4).unwrap().partition_of(id.routing_key());
+        let mut committed = self.0.lock().unwrap();
+        let end = committed.ends.entry(partition).or_default();
+        *end += 1;
+        let sequence = *end;
+        committed
+            .newest
+            .insert((kind, name.to_owned()), (number, sequence));
+        let mut entity = Vec::new();
+        id.encode(&mut entity);
+        FeedEntry {
+            partition,
+            sequence: Sequence(sequence),
+            at: Timestamp::from_millis(0),
+            kind: EntityKind(1),
+            entity: entity.into(),
+            provenance: Provenance {
+                source: "wms".into(),
+                correlation: "c".into(),
+                causation: None,
+            },
+            message: None,
+            outbound: Vec::new(),
+        }
+    }
+
+    pub(crate) fn held(&self, kind: Kind) -> BTreeMap<String, (i64, u64)> {
+        let committed = self.0.lock().unwrap();
+        let newest = committed.newest.iter().filter(|((other, _), _)| *other == kind);
+        newest.map(|((_, sku), number)| (sku.clone(), *number)).collect()
+    }
+}
+
+impl Source for Books {
+    fn newest(&self, kind: Kind, key: &Key) -> Option<Newest> {
+        let place = (kind, key.to_string());
+        let (number, version) = *self.0.lock().unwrap().newest.get(&place)?;
+        let content = match kind {
+            Kind::Stock => Content::Stock(StockShown {
+                available: Quantity::new(number).unwrap(),
+                by_warehouse: Vec::new(),
+            }),
+            Kind::Price => Content::Price(PriceShown {
+                amount: Decimal::new(number, 2),
+                currency: Currency::new("EUR").unwrap(),
+            }),
+        };
+        Some(Newest { version, content })
+    }
+}
+
+impl Contents for Books {
+    fn key(&self, _kind: Kind, entry: &FeedEntry) -> Option<Key> {
+        StockId::decode(&entry.entity).map(|id| Key(id.sku.as_str().into()))
+    }
+
+    fn shows(&self, _kind: Kind, _entry: &FeedEntry) -> bool {
+        true
+    }
+
+    fn keys(&self, _kind: Kind) -> Vec<(Key, Sequence)> {
+        Vec::new()
+    }
+
+    fn changes_at(&self, _kind: Kind, _key: &Key) -> Option<Timestamp> {
+        None
+    }
+}
+
+struct Changes {
+    entries: mpsc::Receiver<FeedEntry>,
+    kind: Kind,
+    saved: Arc<watch::Sender<HashMap<(Kind, PartitionId), u64>>>,
+}
+
+impl Entries for Changes {
+    async fn next(&mut self, _limit: usize) -> Result<Vec<FeedEntry>, FeedClosed> {
+        Ok(vec![self.entries.recv().await.ok_or(FeedClosed)?])
+    }
+
+    fn save(&mut self, partition: PartitionId, sequence: Sequence) {
+        let place = (self.kind, partition);
+        self.saved
+            .send_if_modified(|saved| saved.insert(place, sequence.0) != Some(sequence.0));
+    }
+}
+
+/// A drive over books, until it is stopped.
+pub(crate) struct Channel {
+    pub(crate) books: Books,
+    pub(crate) handle: ChannelHandle,
+    senders: HashMap<Kind, mpsc::Sender<FeedEntry>>,
+    progress: watch::Receiver<HashMap<(Kind, PartitionId), u64>>,
+    ends: HashMap<(Kind, PartitionId), u64>,
+    stop: watch::Sender<bool>,
+    driving: JoinHandle<()>,
+}
+
+impl Channel {
+    pub(crate) fn start(config: &ChannelConfig, platform: impl Platform) -> Self {
+        config.validate().unwrap();
+        let books = Books::default();
+        let (saved, progress) = watch::channel(HashMap::new());
+        let saved = Arc::new(saved);
+        let (mut senders, mut feeds) = (HashMap::new(), Vec::new());
+        for kind in config.kinds() {
+            let (sender, entries) = mpsc::channel(8);
+            senders.insert(kind, sender);
+            let saved = Arc::clone(&saved);
+            let feed = Changes { entries, kind, saved };
+            feeds.push(KindFeed { kind, feed });
+        }
+        let (stop, stopped) = watch::channel(false);
+        let (handle, control) = channel_handle(&config.name);
+        let plan = config.plan().unwrap();
+        let engine = Engine::new(&plan.allowance, &plan.lanes, Duration::ZERO).unwrap();
+        let driving = tokio::spawn(drive(feeds, books.clone(), platform, engine, 0, control, stopped));
+        Self {
+            books,
+            handle,
+            senders,
+            progress,
+            ends: HashMap::new(),
+            stop,
+            driving,
+        }
+    }
+
+    pub(crate) async fn change(&mut self, kind: Kind, name: &str, number: i64) {
+        let entry = self.books.change(kind, name, number);
+        self.ends.insert((kind, entry.partition), entry.sequence.0);
+        self.senders[&kind].send(entry).await.unwrap();
+    }
+
+    /// Waits until the cursors stand at the ends.
+    pub(crate) async fn converged(&mut self) {
+        self.progress.wait_for(|saved| *saved == self.ends).await.unwrap();
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.send(true).unwrap();
+        self.driving.await.unwrap();
+    }
+}
