@@ -1,7 +1,7 @@
 //! Sends what another system sees to a running service, in batches, a bounded number of them at a time.
 
 use super::file::{BadRow, SeenRow};
-use super::report::SweepReport;
+use super::report::{MAX_LISTED, SweepReport};
 use crate::schema::fields::Moment;
 use crate::schema::limits::{MAX_BATCH, MAX_LEVELS};
 use crate::schema::outbound::ReconciliationView;
@@ -138,7 +138,7 @@ pub async fn sweep(
         ..SweepReport::default()
     };
     let mut seen = BTreeMap::<WarehouseCode, HashSet<Sku>>::new();
-    let mut unreadable = Vec::new();
+    let (mut unreadable, mut listed) = (0_u64, Vec::new());
     let asked = rows.filter_map(|row| match row {
         Ok((line, row)) => {
             if options.coverage == Coverage::WholeWarehouses {
@@ -148,15 +148,16 @@ pub async fn sweep(
             Some(Asked { line, row })
         }
         Err(bad) => {
-            unreadable.push(bad);
+            unreadable += 1;
+            if listed.len() < MAX_LISTED {
+                listed.push(bad);
+            }
             None
         }
     });
     door.compare(Batches(asked), &mut report, &mut progress).await?;
-    for bad in unreadable {
-        progress(1);
-        report.unreadable(bad);
-    }
+    progress(unreadable);
+    report.unreadable(unreadable, listed);
     for (warehouse, skus) in seen {
         let left_out = door.left_out(warehouse, &skus).await?;
         door.compare(Batches(left_out.into_iter()), &mut report, &mut |_| {})

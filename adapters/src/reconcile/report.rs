@@ -1,6 +1,7 @@
 //! What became of a sweep, for a person and for a program.
 
 use super::file::{BadRow, SeenRow};
+use crate::schema::fields::Amount;
 use crate::schema::outbound::{DriftVerdict, ReconciliationView};
 use lockstep_actors::ids::{Sku, WarehouseCode};
 use lockstep_actors::quantity::Quantity;
@@ -85,8 +86,15 @@ pub struct Problem {
 }
 
 impl SweepReport {
-    pub(super) fn unreadable(&mut self, bad: BadRow) {
-        self.not_compared(Some(bad.line), bad.reason);
+    /// So many rows could not be read, of which these are listed.
+    pub(super) fn unreadable(&mut self, rows: u64, listed: Vec<BadRow>) {
+        self.not_compared += rows;
+        let room = MAX_LISTED.saturating_sub(self.problems.len());
+        let problems = listed.into_iter().take(room).map(|bad| Problem {
+            line: Some(bad.line),
+            reason: bad.reason,
+        });
+        self.problems.extend(problems);
     }
 
     pub(super) fn not_compared(&mut self, line: Option<u64>, reason: String) {
@@ -111,7 +119,7 @@ impl SweepReport {
         sum.pairs += 1;
         sum.more += units.max(0);
         sum.less += (-units).max(0);
-        let value = row.unit_value.map(super::super::schema::fields::Amount::get);
+        let value = row.unit_value.map(Amount::get);
         let value = value.and_then(|value| value.checked_mul(Decimal::from(units.abs())));
         sum.value = sum
             .value
