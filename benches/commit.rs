@@ -14,7 +14,7 @@ use lockstep_runtime::entity::EntityKind;
 use lockstep_runtime::journal::{EntryHead, EntryWriter, begin_blob};
 use lockstep_runtime::message::{MessageId, Origin, Provenance, Sequence};
 use lockstep_runtime::placement::PartitionCount;
-use lockstep_runtime::store::{CommitBatch, PartitionBatch, PartitionState, StoreOpener};
+use lockstep_runtime::store::{Claim, CommitBatch, PartitionBatch, PartitionState, StoreOpener};
 use lockstep_runtime::time::Timestamp;
 
 const ENTRY_BYTES: usize = 200;
@@ -73,7 +73,7 @@ fn commit(criterion: &mut Criterion) {
         cache_mib: 64,
     });
     let mut store = opener.open().unwrap();
-    let all: Vec<_> = PartitionCount::DEFAULT.all().collect();
+    let all: Vec<_> = PartitionCount::DEFAULT.all().map(Claim::alone).collect();
     let mut states = store.acquire(&all).unwrap();
     let mut group = criterion.benchmark_group("commit to the embedded store");
     for entries in [1, 64, 1_024] {

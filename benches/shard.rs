@@ -18,7 +18,7 @@ use lockstep_runtime::message::{Delivery, OutcomeStream, Outcomes, Responder, Se
 use lockstep_runtime::metrics::ShardCounters;
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
 use lockstep_runtime::shard::{ConsumerProgress, Shard, ShardLimits, ShardWiring};
-use lockstep_runtime::store::{Store, StoreOpener};
+use lockstep_runtime::store::{Claim, Store, StoreOpener};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use world::{envelope, hold, now, quantity, release, stock_id};
@@ -48,7 +48,7 @@ impl Desk {
     fn open() -> Self {
         let disk = MemoryDisk::new(PartitionCount::DEFAULT);
         let mut store = disk.open().unwrap();
-        let all: Vec<_> = PartitionCount::DEFAULT.all().collect();
+        let all: Vec<_> = PartitionCount::DEFAULT.all().map(Claim::alone).collect();
         let states = store.acquire(&all).unwrap();
         let wiring = ShardWiring {
             partition_count: PartitionCount::DEFAULT,

@@ -3,6 +3,7 @@
 use crate::config::NoStore;
 use crate::replay::ReplayError;
 use crate::service::ServiceError;
+use lockstep_adapters::cluster::ClusterError;
 use lockstep_adapters::http::HttpError;
 use lockstep_adapters::identity::KeyFileError;
 use lockstep_runtime::history::HistoryError;
@@ -34,6 +35,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
     Replay(ReplayError),
     #[error("cannot write the result: {0}")]
     Output(std::io::Error),
@@ -54,7 +57,7 @@ impl From<NoStore> for Failure {
         match error {
             NoStore::Store(error) => Self::Store(error),
             NoStore::Partitions(error) => Self::Partitions(error),
-            NoStore::Url(error) => Self::Config(error.to_string()),
+            error @ (NoStore::Url(_) | NoStore::NotShared) => Self::Config(error.to_string()),
         }
     }
 }
@@ -87,12 +90,16 @@ impl Failure {
             ) => ExitCode::from(2),
             Self::Replay(error) if error.is_usage() => ExitCode::from(2),
             Self::Service(
-                ServiceError::Node(_) | ServiceError::Consumer(_) | ServiceError::Undeclared(_),
+                ServiceError::Node(_)
+                | ServiceError::Consumer(_)
+                | ServiceError::Cluster(_)
+                | ServiceError::Undeclared(_),
             )
             | Self::Keys(_)
             | Self::Replay(_)
             | Self::Failed(_)
             | Self::Http(_)
+            | Self::Cluster(_)
             | Self::Output(_) => ExitCode::FAILURE,
         }
     }

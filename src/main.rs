@@ -1,5 +1,6 @@
 //! Lockstep, the binary: command line, configuration, wiring; no logic of its own.
 
+mod cluster;
 mod config;
 mod demo;
 mod error;
@@ -33,6 +34,7 @@ Logs go to stderr; RUST_LOG sets their level, as in RUST_LOG=info or RUST_LOG=lo
 Examples:
   lockstep demo
   lockstep serve --config lockstep.toml
+  lockstep cluster status --config lockstep.toml
   lockstep key create web-shop --scope orders:write --scope orders:read
   lockstep replay online_retail.csv --format online-retail
   lockstep inspect order web/4711
@@ -43,10 +45,12 @@ Examples:
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the service until SIGTERM or SIGINT.
-    #[command(
-        after_help = "Examples:\n  lockstep serve\n  RUST_LOG=info lockstep serve --config lockstep.toml"
-    )]
-    Serve(ConfigFile),
+    #[command(after_help = "Examples:\n  lockstep serve\n  \
+        RUST_LOG=info lockstep serve --config lockstep.toml\n  \
+        lockstep serve --cluster --config node-1.toml")]
+    Serve(serve::ServeArguments),
+    /// Look at the nodes that share a store, and move partitions between them.
+    Cluster(cluster::ClusterArguments),
     /// Run a file of past trade through the whole path and say what came of it.
     ///
     /// Killed at any moment and started again with the same command, it goes on and ends in the same summary.
@@ -84,7 +88,7 @@ enum Command {
 
 /// Which configuration.
 #[derive(Debug, clap::Args)]
-struct ConfigFile {
+pub(crate) struct ConfigFile {
     /// The configuration file.
     #[arg(
         long,
@@ -92,7 +96,7 @@ struct ConfigFile {
         default_value = "lockstep.toml",
         env = "LOCKSTEP_CONFIG"
     )]
-    config: std::path::PathBuf,
+    pub(crate) config: std::path::PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -120,7 +124,8 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<(), Failure> {
     match command {
-        Command::Serve(file) => serve::run(read_config(&file.config)?),
+        Command::Serve(arguments) => serve::run(arguments),
+        Command::Cluster(arguments) => cluster::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Reconcile(arguments) => reconcile::run(arguments),

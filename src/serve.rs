@@ -5,11 +5,13 @@
 use crate::config::Config;
 use crate::error::Failure;
 use crate::service::{Consumers, Service, ServiceError};
+use crate::{ConfigFile, read_config};
 use lockstep_actors::governance::demand::Attribute;
 use lockstep_actors::orders::effects;
 use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, AmqpSink, Broker};
 use lockstep_adapters::channels::{ChannelConfig, ChannelKind, PlatformError, Shopify, Webhook};
 use lockstep_adapters::http::{self, HttpParts, MetricSource, report_amqp, report_channel, report_erp};
+use lockstep_adapters::store::Sharing;
 use lockstep_runtime::feed::FeedFilter;
 use lockstep_runtime::time::SystemClock;
 use std::sync::Arc;
@@ -18,11 +20,27 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub(crate) fn run(config: Config) -> Result<(), Failure> {
-    actix::System::new().block_on(serve(config))
+/// How to serve.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeArguments {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Share the store and the work with other nodes; see the table [cluster].
+    #[arg(long)]
+    cluster: bool,
 }
 
-async fn serve(config: Config) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
+    let config = read_config(&arguments.file.config)?;
+    let sharing = if arguments.cluster {
+        Sharing::Shared
+    } else {
+        Sharing::Alone
+    };
+    actix::System::new().block_on(serve(config, sharing))
+}
+
+async fn serve(config: Config, sharing: Sharing) -> Result<(), Failure> {
     let (mut terminate, mut interrupt) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
     let broker = config
         .amqp
@@ -33,18 +51,20 @@ async fn serve(config: Config) -> Result<(), Failure> {
     if broker.is_some() {
         consumers = consumers.and(amqp::CONSUMER);
     }
-    let opener = config.store.opener()?;
     let clock = Arc::new(SystemClock);
     let reference = config.reference();
-    let mut service = Service::start(
-        config.node.node(),
-        consumers,
-        &config.erp,
-        reference,
-        opener,
-        clock,
-    )
-    .await?;
+    let node = config.node.node();
+    let mut service = match sharing {
+        Sharing::Alone => {
+            let opener = config.store.opener()?;
+            Service::start(node, consumers, &config.erp, reference, opener, clock).await?
+        }
+        Sharing::Shared => {
+            let opener = config.store.shared()?;
+            let cluster = &config.cluster;
+            Service::join(node, consumers, &config.erp, reference, opener, clock, cluster).await?
+        }
+    };
     for channel in &config.channels {
         add_channel(&mut service, channel, broker.as_ref())?;
     }

@@ -17,13 +17,15 @@ use lockstep_adapters::channels::{
     ChannelActor, ChannelConfig, ChannelHandle, Contents, KindFeed, Platform, ReadModel, channel_handle,
     drive,
 };
+use lockstep_adapters::cluster::{Cluster, ClusterConfig, ClusterError};
 use lockstep_adapters::egress::InvalidSetting;
 use lockstep_adapters::erp::{self, ConnectorError, Erp, ErpConfig, ErpCounters, ErpWorker};
+use lockstep_adapters::store::PostgresOpener;
 use lockstep_runtime::entity::{Entity, EntityId};
 use lockstep_runtime::feed::{Feed, FeedFilter, UnknownConsumer};
 use lockstep_runtime::ingress::Ingress;
 use lockstep_runtime::message::{Envelope, MessageId, Outcome, Provenance, Sequence};
-use lockstep_runtime::node::{Node, NodeConfig, StartError};
+use lockstep_runtime::node::{Holding, Node, NodeConfig, StartError};
 use lockstep_runtime::placement::PartitionCount;
 use lockstep_runtime::store::StoreOpener;
 use lockstep_runtime::time::Clock;
@@ -49,6 +51,8 @@ pub(crate) enum ServiceError {
     Allowance(#[from] AllowanceError),
     #[error(transparent)]
     Setting(#[from] InvalidSetting),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     #[error("the ownership table could not be noted in the store: {0}")]
     Undeclared(String),
 }
@@ -79,6 +83,24 @@ async fn declare_ownership(ingress: &Ingress<Distributor>) -> Result<(), Service
         Err(rejected) => Err(ServiceError::Undeclared(rejected.cause.to_string())),
     }
 }
+
+/// The same in a cluster, where the node that keeps the record may yet have to be found.
+async fn declare_in_cluster(ingress: &Ingress<Distributor>) -> Result<(), ServiceError> {
+    let deadline = tokio::time::Instant::now() + DECLARATION_TIMEOUT;
+    loop {
+        match declare_ownership(ingress).await {
+            Err(ServiceError::Undeclared(reason)) if tokio::time::Instant::now() < deadline => {
+                tracing::debug!(reason, "the ownership table could not be noted yet");
+                tokio::time::sleep(DECLARATION_PAUSE).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// How long a node of a cluster tries to note its table of owners: longer than any lease should be.
+const DECLARATION_TIMEOUT: Duration = Duration::from_secs(60);
+const DECLARATION_PAUSE: Duration = Duration::from_millis(100);
 
 /// Who reads the journals of a service.
 pub(crate) struct Consumers {
@@ -134,6 +156,7 @@ fn introduce(
 /// The running service.
 pub(crate) struct Service {
     node: Node<Distributor>,
+    cluster: Option<Cluster>,
     erp: JoinHandle<()>,
     erp_counters: Arc<ErpCounters>,
     channels: Vec<RunningChannel>,
@@ -160,8 +183,43 @@ impl Service {
             ..node
         };
         let node = Node::<Distributor>::start(node, opener, clock, Arc::new(reference)).await?;
+        declare_ownership(&node.ingress()).await?;
+        Self::begin(node, None, port, erp)
+    }
+
+    /// The same as a node of a cluster: with those partitions that are its share.
+    ///
+    /// # Errors
+    /// [`ServiceError`] that says what a person should do.
+    pub(crate) async fn join(
+        node: NodeConfig,
+        consumers: Consumers,
+        erp: &ErpConfig,
+        reference: Reference,
+        opener: Arc<PostgresOpener>,
+        clock: Arc<dyn Clock>,
+        cluster: &ClusterConfig,
+    ) -> Result<Self, ServiceError> {
+        let port = Erp::of(erp)?;
+        let node = NodeConfig {
+            consumers: consumers.names,
+            holding: Holding::Granted,
+            ..node
+        };
+        let store = Arc::clone(&opener) as Arc<dyn StoreOpener>;
+        let node = Node::<Distributor>::start(node, store, clock, Arc::new(reference)).await?;
+        let cluster = Cluster::join(cluster, &opener, &node).await?;
+        declare_in_cluster(&node.ingress()).await?;
+        Self::begin(node, Some(cluster), port, erp)
+    }
+
+    fn begin(
+        node: Node<Distributor>,
+        cluster: Option<Cluster>,
+        port: Erp,
+        erp: &ErpConfig,
+    ) -> Result<Self, ServiceError> {
         let ingress = node.ingress();
-        declare_ownership(&ingress).await?;
         let feed = ingress.feed(erp::CONSUMER, FeedFilter::Port(effects::ERP))?;
         let worker = ErpWorker::new(port, ingress, erp);
         let erp_counters = worker.counters();
@@ -173,6 +231,7 @@ impl Service {
         });
         Ok(Self {
             node,
+            cluster,
             erp,
             erp_counters,
             channels: Vec::new(),
@@ -272,6 +331,9 @@ impl Service {
         for channel in self.channels {
             // The sender is only ever dropped: the channel has saved its cursors.
             drop(channel.ended.await);
+        }
+        if let Some(cluster) = self.cluster {
+            cluster.leave().await;
         }
         self.node.shutdown().await;
     }

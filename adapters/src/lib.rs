@@ -2,6 +2,7 @@
 
 pub mod amqp;
 pub mod channels;
+pub mod cluster;
 pub mod egress;
 pub mod erp;
 pub mod http;

@@ -8,7 +8,7 @@ use crate::journal::{Blob, Entry};
 use crate::message::{MessageId, Origin, Provenance, Sequence};
 use crate::placement::{PartitionCount, PartitionId};
 use crate::shard::ConsumerProgress;
-use crate::store::{Cursor, StoreError, StoreReader};
+use crate::store::{Cursor, PartitionState, StoreError, StoreReader};
 use crate::time::Timestamp;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -65,8 +65,10 @@ struct Consumer {
 /// Where journal writer, shards and consumers meet.
 pub(crate) struct FeedBoard {
     consumers: Vec<Consumer>,
-    /// By partition: the sequence after the last durable entry.
+    /// By partition: the sequence after the last durable entry; 0 while another node has it.
     committed: Vec<AtomicU64>,
+    /// By partition: how often this node has taken it up.
+    taken_up: Vec<AtomicU64>,
     reader: RwLock<Option<Arc<dyn StoreReader>>>,
     commits: watch::Sender<u64>,
     closed: AtomicBool,
@@ -86,6 +88,7 @@ impl FeedBoard {
         Self {
             consumers,
             committed: numbers(),
+            taken_up: numbers(),
             reader: RwLock::new(None),
             commits: watch::Sender::new(0),
             closed: AtomicBool::new(false),
@@ -107,21 +110,44 @@ impl FeedBoard {
         self.reader.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads every consumer's cursor from a store that has just been opened.
-    pub(crate) fn load_cursors(&self, reader: &dyn StoreReader) -> Result<(), StoreError> {
+    /// Reads every consumer's cursor of partitions that have just been acquired.
+    pub(crate) fn load_cursors(
+        &self,
+        reader: &dyn StoreReader,
+        states: &[PartitionState],
+    ) -> Result<(), StoreError> {
         for consumer in &self.consumers {
-            for (partition, done) in (0..).map(PartitionId).zip(&consumer.done) {
+            for partition in states.iter().map(|state| state.partition) {
                 let cursor = reader.cursor(&consumer.name, partition)?;
-                done.fetch_max(cursor.0, Ordering::AcqRel);
+                if let Some(done) = consumer.done.get(usize::from(partition.0)) {
+                    done.fetch_max(cursor.0, Ordering::AcqRel);
+                }
             }
         }
         Ok(())
+    }
+
+    /// A partition that was elsewhere is here: its consumers go on where the last ones stopped.
+    pub(crate) fn take_up(&self, partition: PartitionId) {
+        if let Some(count) = self.taken_up.get(usize::from(partition.0)) {
+            count.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Somebody else has the partition: its entries are theirs to deliver.
+    pub(crate) fn give_up(&self, partition: PartitionId) {
+        self.committed(partition, Sequence(0));
     }
 
     pub(crate) fn committed(&self, partition: PartitionId, next: Sequence) {
         if let Some(committed) = self.committed.get(usize::from(partition.0)) {
             committed.store(next.0, Ordering::Release);
         }
+    }
+
+    fn is_here(&self, partition: PartitionId) -> bool {
+        let committed = self.committed.get(usize::from(partition.0));
+        committed.is_some_and(|committed| committed.load(Ordering::Acquire) > 0)
     }
 
     pub(crate) fn announce(&self) {
@@ -138,7 +164,7 @@ impl FeedBoard {
         {
             for (partition, done) in (0..).map(PartitionId).zip(&consumer.done) {
                 let sequence = Sequence(done.load(Ordering::Acquire));
-                if sequence > Sequence(0) {
+                if sequence > Sequence(0) && self.is_here(partition) {
                     cursors.push(Cursor {
                         consumer: consumer.name.clone(),
                         partition,
@@ -181,6 +207,11 @@ impl FeedBoard {
             scanned: done.clone(),
             delivered: done.clone(),
             saved: done,
+            seen: self
+                .taken_up
+                .iter()
+                .map(|count| count.load(Ordering::Acquire))
+                .collect(),
             first: 0,
             held: false,
         })
@@ -214,6 +245,8 @@ pub struct Feed {
     scanned: Vec<u64>,
     delivered: Vec<u64>,
     saved: Vec<u64>,
+    /// By partition: how often it had been taken up when it was last looked at.
+    seen: Vec<u64>,
     first: usize,
     held: bool,
 }
@@ -265,6 +298,7 @@ impl Feed {
                 return entries;
             }
             let committed = self.board.committed[place].load(Ordering::Acquire);
+            self.begin_again_if_taken_up(place);
             if self.scanned[place] + 1 < committed
                 && let Err(error) = self.scan(&*reader, place, committed, limit, &mut entries)
             {
@@ -273,6 +307,18 @@ impl Feed {
             }
         }
         entries
+    }
+
+    /// Meanwhile others have read on.
+    fn begin_again_if_taken_up(&mut self, place: usize) {
+        let taken_up = self.board.taken_up[place].load(Ordering::Acquire);
+        if self.seen[place] != taken_up {
+            let done = self.board.consumers[self.index].done[place].load(Ordering::Acquire);
+            self.seen[place] = taken_up;
+            for position in [&mut self.scanned, &mut self.delivered, &mut self.saved] {
+                position[place] = done;
+            }
+        }
     }
 
     fn scan(

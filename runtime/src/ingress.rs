@@ -4,12 +4,14 @@
 //!
 //! Nothing from outside reaches a shard but through here, and nothing passes here that the domain has not admitted.
 
+use crate::elsewhere::Between;
 use crate::entity::{AddressedMessage, Domain};
 use crate::feed::{Feed, FeedBoard, FeedFilter, UnknownConsumer};
 use crate::health::{Health, HealthBoard};
 use crate::message::{Delivery, Envelope, Outcome, Responder};
 use crate::metrics::{ShardCounters, ShardMetrics, WriterCounters, WriterMetrics};
-use crate::placement::PartitionCount;
+use crate::node::{Internal, Peer};
+use crate::placement::{PartitionCount, PartitionId, Place, Places};
 use crossbeam_channel::{Sender, TrySendError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -79,12 +81,29 @@ impl Drop for Waiting<'_> {
 pub(crate) struct Shared<D: Domain> {
     pub(crate) partitions: PartitionCount,
     pub(crate) mailboxes: Vec<Mailbox<D>>,
+    /// For partitions of other nodes.
+    pub(crate) away: Mailbox<D>,
+    pub(crate) places: Arc<Places>,
+    pub(crate) peers: Arc<Vec<Peer>>,
     pub(crate) reference: Arc<D::Reference>,
     pub(crate) health: Arc<HealthBoard>,
     pub(crate) feeds: Arc<FeedBoard>,
     pub(crate) shard_counters: Vec<Arc<ShardCounters>>,
     pub(crate) writer_counters: Arc<WriterCounters>,
     pub(crate) closed: AtomicBool,
+}
+
+impl<D: Domain> Shared<D> {
+    /// Where a delivery has to go in.
+    fn mailbox(&self, delivery: &Delivery<D>) -> &Mailbox<D> {
+        let key = delivery.envelope.message.routing_key();
+        let partition = self.partitions.partition_of(key);
+        if self.places.is_here(partition) {
+            &self.mailboxes[usize::from(partition.0) % self.mailboxes.len()]
+        } else {
+            &self.away
+        }
+    }
 }
 
 /// What the node has done, for reports.
@@ -134,11 +153,7 @@ impl<D: Domain> Ingress<D> {
     }
 
     fn push(&self, delivery: Delivery<D>) -> Result<(), Rejected<D>> {
-        let shared = &*self.0;
-        let partition = shared
-            .partitions
-            .partition_of(delivery.envelope.message.routing_key());
-        let mailbox = &shared.mailboxes[usize::from(partition.0) % shared.mailboxes.len()];
+        let mailbox = self.0.mailbox(&delivery);
         match mailbox.deliveries.try_send(delivery) {
             Ok(()) => {
                 mailbox.wake.notify_one();
@@ -191,11 +206,7 @@ impl<D: Domain> Ingress<D> {
     }
 
     async fn wait_for_room(&self, delivery: Delivery<D>) -> Result<(), Rejected<D>> {
-        let shared = &*self.0;
-        let partition = shared
-            .partitions
-            .partition_of(delivery.envelope.message.routing_key());
-        let room = &shared.mailboxes[usize::from(partition.0) % shared.mailboxes.len()].room;
+        let room = &self.0.mailbox(&delivery).room;
         let _waiting = Waiting::begin(room);
         let mut notified = std::pin::pin!(room.notify.notified());
         notified.as_mut().enable();
@@ -212,7 +223,7 @@ impl<D: Domain> Ingress<D> {
     pub(crate) fn close(&self) {
         self.0.closed.store(true, Ordering::Release);
         self.0.health.draining();
-        for mailbox in &self.0.mailboxes {
+        for mailbox in self.0.mailboxes.iter().chain([&self.0.away]) {
             mailbox.room.notify.notify_waiters();
         }
     }
@@ -228,6 +239,47 @@ impl<D: Domain> Ingress<D> {
             responder: Responder::once(sender),
         })?;
         Ok(receiver.await.unwrap_or(Outcome::Unavailable))
+    }
+
+    /// Which partitions this node has.
+    #[must_use]
+    pub fn places(&self) -> &Arc<Places> {
+        &self.0.places
+    }
+
+    /// Hands a delivery that another node has taken in to its shard. It has been admitted there.
+    ///
+    /// # Errors
+    /// [`Rejected`] gives the delivery back, also when its partition is not here.
+    pub fn take_in(&self, delivery: Delivery<D>) -> Result<(), Rejected<D>> {
+        let key = delivery.envelope.message.routing_key();
+        let is_here = self.0.places.is_here(self.0.partitions.partition_of(key));
+        if !is_here || !self.0.health.is_ready() {
+            let cause = RejectCause::NotReady;
+            return Err(Rejected { delivery, cause });
+        }
+        self.push(delivery)
+    }
+
+    /// Hands what an entity of another node has sent to its shard. What is not taken comes again.
+    pub fn take_between(&self, between: Between) {
+        let of = |partition: PartitionId| {
+            let shared = &*self.0;
+            let is_here = shared.places.of(partition) == Place::Here;
+            is_here.then(|| &shared.peers[usize::from(partition.0) % shared.peers.len()])
+        };
+        let (peer, internal) = match between {
+            Between::Message(message) => (of(message.to), Internal::Message(message)),
+            Between::Acknowledged(acknowledgement) => {
+                (of(acknowledgement.from), Internal::Acknowledged(acknowledgement))
+            }
+        };
+        if let Some(peer) = peer {
+            if peer.internal.try_send(internal).is_err() {
+                tracing::debug!("a shard's queue is full; the sender sends again");
+            }
+            peer.wake.notify_one();
+        }
     }
 
     /// The shared read models.

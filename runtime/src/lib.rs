@@ -4,8 +4,10 @@
 //! orders, never opens a socket or a file, and never reads a clock except through [`time::Clock`].
 
 mod domain;
+pub mod elsewhere;
 pub mod entity;
 pub mod feed;
+pub mod follow;
 pub mod health;
 pub mod history;
 mod inbox;

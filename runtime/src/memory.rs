@@ -7,8 +7,8 @@ use crate::entity::EntityKind;
 use crate::message::Sequence;
 use crate::placement::{PartitionCount, PartitionId};
 use crate::store::{
-    AlarmVisitor, CommitBatch, DeadLetter, Epoch, PartitionBatch, PartitionState, SnapshotRecord,
-    SnapshotRef, Store, StoreError, StoreOpener, StoreReader,
+    AlarmVisitor, Claim, CommitBatch, DeadLetter, Epoch, PartitionBatch, PartitionState, SnapshotRecord,
+    SnapshotRef, Store, StoreError, StoreOpener, StoreReader, Tenure,
 };
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -28,6 +28,7 @@ pub enum Fault {
 
 #[derive(Debug, Default)]
 struct Partition {
+    tenure: Tenure,
     epoch: Epoch,
     next: Sequence,
     header: Option<Vec<u8>>,
@@ -56,6 +57,8 @@ struct Content {
     commits: u64,
     held: bool,
     waiting: usize,
+    /// Whether several stores may be open at a time, as on a server.
+    shared: bool,
 }
 
 /// What stores in memory are opened on. Cheap to clone; clones are the same disk.
@@ -113,6 +116,11 @@ impl MemoryDisk {
                 *snapshot = Arc::new(spoilt);
             }
         }
+    }
+
+    /// Lets several stores be open at a time, as a server does.
+    pub fn share(&self) {
+        self.lock().shared = true;
     }
 
     /// How many commits have succeeded.
@@ -195,7 +203,7 @@ impl MemoryStore {
                 "used after a failure; open it again".to_owned(),
             ));
         }
-        if content.opened != self.generation {
+        if content.opened != self.generation && !content.shared {
             return Err(StoreError::InUse("memory".to_owned()));
         }
         Ok(())
@@ -207,25 +215,29 @@ impl Store for MemoryStore {
         self.disk.partitions
     }
 
-    fn acquire(&mut self, partitions: &[PartitionId]) -> Result<Vec<PartitionState>, StoreError> {
+    fn acquire(&mut self, claims: &[Claim]) -> Result<Vec<PartitionState>, StoreError> {
         let mut content = self.disk.lock();
         self.check(&content)?;
-        partitions
-            .iter()
-            .map(|&id| {
-                let partition = content
-                    .partitions
-                    .get_mut(usize::from(id.0))
-                    .ok_or_else(|| StoreError::Failed(format!("there is no partition {}", id.0)))?;
-                partition.epoch = Epoch(partition.epoch.0 + 1);
-                Ok(PartitionState {
-                    partition: id,
-                    epoch: partition.epoch,
-                    next_sequence: partition.next,
-                    header: partition.header.clone(),
-                })
-            })
-            .collect()
+        let mut states = Vec::with_capacity(claims.len());
+        for claim in claims {
+            let id = claim.partition;
+            let partition = content
+                .partitions
+                .get_mut(usize::from(id.0))
+                .ok_or_else(|| StoreError::Failed(format!("there is no partition {}", id.0)))?;
+            if partition.tenure > claim.tenure {
+                continue;
+            }
+            partition.tenure = claim.tenure;
+            partition.epoch = Epoch(partition.epoch.0 + 1);
+            states.push(PartitionState {
+                partition: id,
+                epoch: partition.epoch,
+                next_sequence: partition.next,
+                header: partition.header.clone(),
+            });
+        }
+        Ok(states)
     }
 
     fn commit(&mut self, batches: &[CommitBatch]) -> Result<(), StoreError> {

@@ -172,6 +172,11 @@ impl<R> Responder<R> {
         }))
     }
 
+    /// Tells whoever waits. One who has gone is nobody's loss: the decision stands, and a repeat is answered alike.
+    pub fn tell(self, outcome: Outcome<R>) {
+        Teller::default().tell(self, outcome);
+    }
+
     /// Whether anybody waits.
     #[must_use]
     pub fn is_awaited(&self) -> bool {
@@ -246,7 +251,7 @@ pub struct Delivery<D: Domain> {
 }
 
 /// A message from one partition's outbox to another's inbox, durable at its source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InternalMessage {
     /// The sending partition.
     pub from: PartitionId,

@@ -80,6 +80,11 @@ impl Outbox {
         before - stream.pending.len()
     }
 
+    /// How many messages have not been acknowledged.
+    pub(crate) fn pending(&self) -> usize {
+        self.streams.values().map(|stream| stream.pending.len()).sum()
+    }
+
     /// The oldest entry with a message that has not been acknowledged.
     pub(crate) fn oldest_entry(&self) -> Option<Sequence> {
         self.streams

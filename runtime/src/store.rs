@@ -1,8 +1,9 @@
 //! The store port: what the runtime asks of a disk or a database.
 //!
 //! A store keeps, for each partition: a journal of entries with one dense sequence, the latest snapshot of each entity,
-//! the alarms of entities at rest, and a header. All of a [`CommitBatch`] becomes durable together or not at all, under
-//! the partition's epoch: a commit under an older epoch than the newest one acquired fails with [`StoreError::Fenced`].
+//! the alarms of entities at rest, and a header. All that a [`CommitBatch`] holds for one partition becomes durable
+//! together or not at all, under the partition's epoch: a commit under an older epoch than the newest one acquired fails
+//! with [`StoreError::Fenced`].
 //!
 //! Two roles. The [`Store`] belongs to one writer thread. [`StoreReader`]s are shared with shards (activation) and feed
 //! consumers, and see everything committed.
@@ -19,6 +20,32 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(pub u64);
+
+/// The number of a partition's present owner among all owners it has had; grows when another node takes it over. A store
+/// that only one process can open knows none but the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tenure(pub u64);
+
+/// A partition and the tenure under which somebody means to hold it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// As whose.
+    pub tenure: Tenure,
+}
+
+impl Claim {
+    /// The claim of a process that has the store for itself.
+    #[must_use]
+    pub const fn alone(partition: PartitionId) -> Self {
+        Self {
+            partition,
+            tenure: Tenure(0),
+        }
+    }
+}
 
 /// The state of an entity as of one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,14 +199,15 @@ pub trait Store: Send {
     /// How many partitions the store has.
     fn partition_count(&self) -> PartitionCount;
 
-    /// Takes ownership of partitions: raises each one's epoch, durably, and says where it stands.
+    /// Takes ownership of partitions: raises each one's epoch, durably, and says where it stands. Those that somebody has
+    /// acquired under a newer tenure are left out. Waits for a commit that is running under an older epoch.
     ///
     /// # Errors
     /// If the store cannot be read or written.
-    fn acquire(&mut self, partitions: &[PartitionId]) -> Result<Vec<PartitionState>, StoreError>;
+    fn acquire(&mut self, claims: &[Claim]) -> Result<Vec<PartitionState>, StoreError>;
 
-    /// Makes all batches durable with one sync, in order. On error none or all of a batch may be found later, never a
-    /// part of one.
+    /// Makes all batches durable with one sync, in order. On error, for each partition, none or all of what a batch holds
+    /// for it may be found later, never a part. A fenced partition has got nothing.
     ///
     /// # Errors
     /// [`StoreError`]; see the trait's note.

@@ -2,14 +2,14 @@
 //!
 //! It takes batches from all shards, makes as many as are waiting durable with one sync, and tells the shards. When the
 //! store fails it drops it, tells everybody, and opens a new one as soon as that works: a failed sync is never retried on
-//! the same file. Batches decided before a shard was last given its partitions are void; their generation tells them.
+//! the same file. A fenced commit costs the shards in it their state; they are given what is still theirs. Batches decided before a shard was last given its partitions are void; their generation tells them.
 
 use crate::feed::FeedBoard;
 use crate::health::HealthBoard;
 use crate::message::Sequence;
 use crate::metrics::WriterCounters;
 use crate::placement::PartitionId;
-use crate::store::{CommitBatch, PartitionState, Store, StoreError, StoreOpener, StoreReader};
+use crate::store::{Claim, CommitBatch, PartitionState, Store, StoreError, StoreOpener, StoreReader};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -36,8 +36,18 @@ pub(crate) enum WriterCommand {
     },
     /// A shard has lost its state and takes its partitions anew.
     Reacquire { shard: usize },
+    /// Partitions come or go.
+    Move(Move),
     /// Store what is left and end.
     Stop,
+}
+
+/// How partitions come and go.
+pub(crate) enum Move {
+    /// A shard is to hold these as well.
+    TakeUp { shard: usize, claims: Vec<Claim> },
+    /// A shard has dropped one, after everything that it had to commit for it.
+    GiveUp { shard: usize, partition: PartitionId },
 }
 
 /// What a shard is told.
@@ -46,6 +56,11 @@ pub(crate) enum Completion {
     Stored { number: u64, batch: CommitBatch },
     /// The store is gone, and with it every batch that has not been reported as stored.
     Failed,
+    /// The shard holds these partitions as well, unless it has been given everything anew since `generation`.
+    TakenUp {
+        generation: u64,
+        states: Vec<PartitionState>,
+    },
     /// The store is open; the shard has to be built from it.
     Opened {
         generation: u64,
@@ -56,7 +71,7 @@ pub(crate) enum Completion {
 
 /// A shard as the writer sees it.
 pub(crate) struct ShardLink {
-    pub(crate) partitions: Vec<PartitionId>,
+    pub(crate) claims: Vec<Claim>,
     pub(crate) completions: Sender<Completion>,
     pub(crate) wake: Arc<Notify>,
 }
@@ -67,6 +82,29 @@ impl ShardLink {
             tracing::debug!("a shard has gone before its completion");
         }
         self.wake.notify_one();
+    }
+}
+
+impl ShardLink {
+    /// Notes claims, and says which of them are new.
+    fn add(&mut self, claims: Vec<Claim>) -> Vec<Claim> {
+        let new: Vec<Claim> = claims
+            .into_iter()
+            .filter(|claim| !self.claims.contains(claim))
+            .collect();
+        self.claims
+            .retain(|known| new.iter().all(|claim| claim.partition != known.partition));
+        self.claims.extend(&new);
+        new
+    }
+
+    /// Forgets the claims that were not granted, and says which.
+    fn keep(&mut self, granted: &[PartitionState]) -> Vec<PartitionId> {
+        let is_granted = |claim: &Claim| granted.iter().any(|state| state.partition == claim.partition);
+        let lost = self.claims.iter().filter(|claim| !is_granted(claim));
+        let lost = lost.map(|claim| claim.partition).collect();
+        self.claims.retain(is_granted);
+        lost
     }
 }
 
@@ -127,7 +165,6 @@ impl Writer {
     /// Serves one open store until it fails or the writer is told to stop.
     fn serve(&mut self, mut store: Box<dyn Store>) -> Result<(), StoreError> {
         let all: Vec<usize> = (0..self.shards.len()).collect();
-        self.feeds.load_cursors(&*store.reader())?;
         // Before the shards are told: a quick one is ready before this thread runs on.
         self.health.store_opened();
         self.hand_over(&mut *store, &all)?;
@@ -147,15 +184,20 @@ impl Writer {
         }
     }
 
-    /// Gives shards their partitions as they stand now.
+    /// Gives shards their partitions as they stand now. What somebody else has taken over meanwhile is theirs.
     fn hand_over(&mut self, store: &mut dyn Store, shards: &[usize]) -> Result<(), StoreError> {
         for &shard in shards {
-            let (Some(link), Some(generation)) = (self.shards.get(shard), self.generations.get_mut(shard))
+            let (Some(link), Some(generation)) =
+                (self.shards.get_mut(shard), self.generations.get_mut(shard))
             else {
                 continue;
             };
             *generation += 1;
-            let states = store.acquire(&link.partitions)?;
+            let states = store.acquire(&link.claims)?;
+            for lost in link.keep(&states) {
+                self.feeds.give_up(lost);
+            }
+            self.feeds.load_cursors(&*store.reader(), &states)?;
             for state in &states {
                 self.feeds.committed(state.partition, state.next_sequence);
             }
@@ -166,6 +208,39 @@ impl Writer {
             });
         }
         Ok(())
+    }
+
+    /// Gives a shard further partitions, as far as nobody else has taken them over.
+    fn take_up(&mut self, store: &mut dyn Store, shard: usize, claims: Vec<Claim>) -> Result<(), StoreError> {
+        let (Some(link), Some(generation)) = (self.shards.get_mut(shard), self.generations.get(shard)) else {
+            return Ok(());
+        };
+        let new = link.add(claims);
+        if new.is_empty() {
+            return Ok(());
+        }
+        let states = store.acquire(&new)?;
+        link.claims.retain(|claim| {
+            !new.contains(claim) || states.iter().any(|state| state.partition == claim.partition)
+        });
+        self.feeds.load_cursors(&*store.reader(), &states)?;
+        for state in &states {
+            self.feeds.take_up(state.partition);
+            self.feeds.committed(state.partition, state.next_sequence);
+        }
+        link.tell(Completion::TakenUp {
+            generation: *generation,
+            states,
+        });
+        self.feeds.announce();
+        Ok(())
+    }
+
+    fn give_up(&mut self, shard: usize, partition: PartitionId) {
+        if let Some(link) = self.shards.get_mut(shard) {
+            link.claims.retain(|claim| claim.partition != partition);
+        }
+        self.feeds.give_up(partition);
     }
 
     fn next_turn(&self) -> Turn {
@@ -197,7 +272,7 @@ impl Writer {
     fn work(&mut self, store: &mut dyn Store, commands: Vec<WriterCommand>) -> Result<(), StoreError> {
         let mut batches = Vec::with_capacity(commands.len());
         let mut owners = Vec::with_capacity(commands.len());
-        let mut lost = Vec::new();
+        let (mut lost, mut moves) = (Vec::new(), Vec::new());
         for command in commands {
             match command {
                 WriterCommand::Commit {
@@ -212,6 +287,8 @@ impl Writer {
                     }
                 }
                 WriterCommand::Reacquire { shard } => lost.push(shard),
+                // What a shard gives up it has committed before; what it takes up it commits after.
+                WriterCommand::Move(moving) => moves.push(moving),
                 // Always last, and taken off by `next_turn`.
                 WriterCommand::Stop => {}
             }
@@ -226,15 +303,67 @@ impl Writer {
                 }),
             }
         }
-        self.commit(store, batches, owners)?;
+        match self.commit(store, batches, &owners) {
+            Ok(()) => {}
+            Err(StoreError::Fenced(partition)) => {
+                tracing::warn!(partition = partition.0, "another node has taken a partition over");
+                for (shard, _) in owners {
+                    if !lost.contains(&shard) {
+                        lost.push(shard);
+                        if let Some(link) = self.shards.get(shard) {
+                            link.tell(Completion::Failed);
+                        }
+                    }
+                }
+            }
+            Err(error) => {
+                self.note_moves(moves);
+                return Err(error);
+            }
+        }
+        self.move_partitions(store, moves)?;
         self.hand_over(store, &lost)
+    }
+
+    fn move_partitions(&mut self, store: &mut dyn Store, moves: Vec<Move>) -> Result<(), StoreError> {
+        let mut moves = moves.into_iter();
+        while let Some(moving) = moves.next() {
+            let moved = match moving {
+                Move::TakeUp { shard, claims } => self.take_up(store, shard, claims),
+                Move::GiveUp { shard, partition } => {
+                    self.give_up(shard, partition);
+                    Ok(())
+                }
+            };
+            if let Err(error) = moved {
+                self.note_moves(moves);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes who holds what without a store to ask: it counts from the next opening on.
+    fn note_moves(&mut self, moves: impl IntoIterator<Item = Move>) {
+        for moving in moves {
+            match moving {
+                Move::TakeUp { shard, claims } => {
+                    if let Some(link) = self.shards.get_mut(shard) {
+                        for claim in link.add(claims) {
+                            self.feeds.take_up(claim.partition);
+                        }
+                    }
+                }
+                Move::GiveUp { shard, partition } => self.give_up(shard, partition),
+            }
+        }
     }
 
     fn commit(
         &self,
         store: &mut dyn Store,
         batches: Vec<CommitBatch>,
-        owners: Vec<(usize, u64)>,
+        owners: &[(usize, u64)],
     ) -> Result<(), StoreError> {
         if batches.is_empty() {
             return Ok(());
@@ -245,7 +374,7 @@ impl Writer {
         self.counters.commit_nanos.fetch_add(nanos, Relaxed);
         self.counters.commits.fetch_add(1, Relaxed);
         self.counters.batches.fetch_add(batches.len() as u64, Relaxed);
-        for (mut batch, (shard, number)) in batches.into_iter().zip(owners) {
+        for (mut batch, &(shard, number)) in batches.into_iter().zip(owners) {
             for part in &batch.partitions {
                 let next = Sequence(part.first_sequence.0 + u64::from(part.entries));
                 self.feeds.committed(part.partition, next);
@@ -260,13 +389,17 @@ impl Writer {
     }
 
     /// Opens the store again, however long it takes; `None` if told to stop meanwhile.
-    fn reopen(&self) -> Option<Box<dyn Store>> {
+    fn reopen(&mut self) -> Option<Box<dyn Store>> {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.commands.recv_timeout(pause) {
                 Ok(WriterCommand::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
                 // Void: decided before the failure.
                 Ok(WriterCommand::Commit { .. } | WriterCommand::Reacquire { .. }) => continue,
+                Ok(WriterCommand::Move(moving)) => {
+                    self.note_moves([moving]);
+                    continue;
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
             match self.opener.open() {

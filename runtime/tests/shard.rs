@@ -15,7 +15,7 @@ use lockstep_runtime::message::{Delivery, InternalMessage, Outcome, Responder, S
 use lockstep_runtime::metrics::ShardCounters;
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
 use lockstep_runtime::shard::{ConsumerProgress, Released, Shard, ShardLimits, ShardWiring};
-use lockstep_runtime::store::{Store, StoreOpener, StoreReader};
+use lockstep_runtime::store::{Claim, Store, StoreOpener, StoreReader};
 use lockstep_runtime::time::Timestamp;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ impl Desk {
             counters: Arc::new(ShardCounters::default()),
         };
         let mut store = disk.open().unwrap();
-        let states = store.acquire(&[PartitionId(0)]).unwrap();
+        let states = store.acquire(&[Claim::alone(PartitionId(0))]).unwrap();
         let shard = Shard::recover(wiring.clone(), &states, store.reader()).unwrap();
         Self {
             disk,
@@ -80,7 +80,7 @@ impl Desk {
     /// The process dies and starts again.
     fn crash(&mut self) {
         self.store = self.disk.open().unwrap();
-        let states = self.store.acquire(&[PartitionId(0)]).unwrap();
+        let states = self.store.acquire(&[Claim::alone(PartitionId(0))]).unwrap();
         self.shard = Shard::recover(self.wiring.clone(), &states, self.store.reader()).unwrap();
     }
 

@@ -11,11 +11,12 @@ use lockstep_actors::orders::sourcing::Network;
 use lockstep_actors::reference::Reference;
 use lockstep_adapters::amqp::AmqpConfig;
 use lockstep_adapters::channels::ChannelConfig;
+use lockstep_adapters::cluster::ClusterConfig;
 use lockstep_adapters::egress::InvalidSetting;
 use lockstep_adapters::erp::ErpConfig;
 use lockstep_adapters::http::HttpConfig;
 use lockstep_adapters::store::{
-    EmbeddedConfig, EmbeddedOpener, PostgresConfig, PostgresOpener, PostgresSettings,
+    EmbeddedConfig, EmbeddedOpener, PostgresConfig, PostgresOpener, PostgresSettings, Sharing,
 };
 use lockstep_adapters::url::UrlError;
 use lockstep_runtime::node::NodeConfig;
@@ -32,6 +33,8 @@ use std::sync::Arc;
 pub(crate) struct Config {
     pub(crate) node: NodeSettings,
     pub(crate) store: StoreSettings,
+    /// How the node takes part in a cluster; asked for with `serve --cluster`.
+    pub(crate) cluster: ClusterConfig,
     pub(crate) http: HttpConfig,
     /// Without it, HTTP alone is served.
     pub(crate) amqp: Option<AmqpConfig>,
@@ -116,6 +119,8 @@ pub(crate) enum NoStore {
     Url(#[from] UrlError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("a cluster needs store.kind = \"postgres\": a directory cannot be shared")]
+    NotShared,
 }
 
 impl Default for StoreSettings {
@@ -151,8 +156,20 @@ impl StoreSettings {
                 partitions,
                 cache_mib: self.cache_mib,
             }))),
-            StoreKind::Postgres => Ok(Arc::new(PostgresOpener::new(self.postgres(partitions)?)?)),
+            StoreKind::Postgres => Ok(Arc::new(PostgresOpener::new(
+                self.postgres(partitions, Sharing::Alone)?,
+            )?)),
         }
+    }
+
+    /// What opens the store for a node of a cluster.
+    pub(crate) fn shared(&self) -> Result<Arc<PostgresOpener>, NoStore> {
+        if self.kind != StoreKind::Postgres {
+            return Err(NoStore::NotShared);
+        }
+        let partitions = PartitionCount::new(self.partitions)?;
+        let opener = PostgresOpener::new(self.postgres(partitions, Sharing::Shared)?)?;
+        Ok(Arc::new(opener))
     }
 
     /// What opens the store that these settings describe, for looking into it: it must be there.
@@ -160,13 +177,13 @@ impl StoreSettings {
         match self.kind {
             StoreKind::Embedded => Ok(Box::new(EmbeddedOpener::existing(&self.directory)?)),
             StoreKind::Postgres => {
-                let config = self.postgres(PartitionCount::new(self.partitions)?)?;
+                let config = self.postgres(PartitionCount::new(self.partitions)?, Sharing::Alone)?;
                 Ok(Box::new(PostgresOpener::existing(config)?))
             }
         }
     }
 
-    fn postgres(&self, partitions: PartitionCount) -> Result<PostgresConfig, NoStore> {
+    fn postgres(&self, partitions: PartitionCount, sharing: Sharing) -> Result<PostgresConfig, NoStore> {
         let settings = self.postgres.clone().unwrap_or_default();
         let (databases, map) = settings.databases(partitions)?;
         Ok(PostgresConfig {
@@ -174,6 +191,7 @@ impl StoreSettings {
             map,
             tls_roots: settings.tls_roots,
             cache_mib: self.cache_mib,
+            sharing,
         })
     }
 
@@ -275,6 +293,7 @@ impl Config {
             });
         }
         errors.extend(self.store.postgres_error());
+        errors.extend(self.cluster.validate().err());
         errors.extend(self.http.validate().err());
         errors.extend(self.amqp.as_ref().and_then(|amqp| amqp.validate().err()));
         errors.extend(self.erp.validate().err());

@@ -9,6 +9,7 @@
 
 pub mod books;
 pub mod broker;
+pub mod database;
 pub mod disk;
 pub mod door;
 pub mod poll;

@@ -28,6 +28,8 @@ pub struct Service {
     pub http: reqwest::Client,
     directory: TempDir,
     port: Port,
+    /// With others: its name, the URL of their database, and where it listens for them.
+    seat: Option<(String, String, Port)>,
     child: Option<Child>,
 }
 
@@ -37,9 +39,23 @@ impl Service {
         Self::on(&std::env::temp_dir(), tables)
     }
 
+    /// A node of a cluster on a database, with a lease of two seconds.
+    pub fn in_cluster(name: &str, database: &str, tables: &str) -> Self {
+        let mut service = Self::unwritten(&std::env::temp_dir());
+        service.seat = Some((name.to_owned(), database.to_owned(), Port::reserve()));
+        std::fs::write(service.config(), service.configuration(tables)).unwrap();
+        service
+    }
+
     /// As [`Service::new`], with everything it keeps below `disk`.
     pub fn on(disk: &Path, tables: &str) -> Self {
-        let service = Self {
+        let service = Self::unwritten(disk);
+        std::fs::write(service.config(), service.configuration(tables)).unwrap();
+        service
+    }
+
+    fn unwritten(disk: &Path) -> Self {
+        Self {
             http: reqwest::Client::builder()
                 .timeout(Duration::from_secs(10))
                 .build()
@@ -49,17 +65,23 @@ impl Service {
                 .tempdir_in(disk)
                 .unwrap(),
             port: Port::reserve(),
+            seat: None,
             child: None,
-        };
-        std::fs::write(service.config(), service.configuration(tables)).unwrap();
-        service
+        }
     }
 
     fn configuration(&self, tables: &str) -> String {
+        let store = match &self.seat {
+            None => format!("[store]\ndirectory = {:?}\npartitions = 16\n", self.store()),
+            Some((name, database, port)) => format!(
+                "[store]\nkind = \"postgres\"\npartitions = 16\n[store.postgres]\nurl = {database:?}\n\n\
+                 [cluster]\nname = {name:?}\nlisten = \"127.0.0.1:{}\"\nlease_ms = 2000\n",
+                port.number,
+            ),
+        };
         format!(
-            "[node]\nshards = 2\n\n[store]\ndirectory = {store:?}\npartitions = 16\n\n\
+            "[node]\nshards = 2\n\n{store}\n\
              [http]\nlisten = \"127.0.0.1:{port}\"\nkeys = {keys:?}\nanonymous_on_loopback = true\n\n{tables}\n",
-            store = self.store(),
             keys = self.directory.path().join("keys.toml"),
             port = self.port.number,
         )
@@ -99,7 +121,11 @@ impl Service {
             .append(true)
             .open(self.log_file())
             .unwrap();
-        let child = serve(&self.config()).stderr(log).spawn().unwrap();
+        let mut command = serve(&self.config());
+        if self.seat.is_some() {
+            command.arg("--cluster");
+        }
+        let child = command.stderr(log).spawn().unwrap();
         self.child = Some(child);
     }
 
@@ -125,11 +151,16 @@ impl Service {
         child.kill().await.unwrap();
     }
 
+    /// Pauses it, or lets it go on.
+    pub fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.as_ref().unwrap().id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
     /// Asks it to stop and waits until it has.
     pub async fn terminate(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
         let mut child = self.child.take().unwrap();
-        let id = i32::try_from(child.id().unwrap()).unwrap();
-        kill_process(Pid::from_raw(id).unwrap(), Signal::TERM).unwrap();
         let ended = tokio::time::timeout(STOPS_WITHIN, child.wait()).await;
         ended
             .unwrap_or_else(|_| panic!("SIGTERM did not stop it within {STOPS_WITHIN:?}: {}", self.log()))

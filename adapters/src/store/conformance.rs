@@ -8,8 +8,8 @@ use lockstep_runtime::memory::MemoryDisk;
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
 use lockstep_runtime::store::{
-    CommitBatch, Cursor, DeadLetter, Epoch, PartitionBatch, PartitionState, SnapshotRecord, Store,
-    StoreError, StoreOpener, StoreReader,
+    Claim, CommitBatch, Cursor, DeadLetter, Epoch, PartitionBatch, PartitionState, SnapshotRecord, Store,
+    StoreError, StoreOpener, StoreReader, Tenure,
 };
 use lockstep_runtime::time::Timestamp;
 use proptest::prelude::*;
@@ -232,8 +232,8 @@ fn view(reader: &dyn StoreReader) -> View {
     view
 }
 
-fn all() -> Vec<PartitionId> {
-    (0..PARTITIONS).map(PartitionId).collect()
+fn all() -> Vec<Claim> {
+    (0..PARTITIONS).map(PartitionId).map(Claim::alone).collect()
 }
 
 /// Opens a store, or opens it again after dropping the one before.
@@ -260,7 +260,7 @@ fn run(steps: &[Step], one: &dyn StoreOpener, two: &dyn StoreOpener) {
             Step::Acquire(partition) => {
                 let states = stores.each_mut().map(|store| {
                     let store = store.as_mut().unwrap();
-                    store.acquire(&[PartitionId(*partition)]).unwrap()
+                    store.acquire(&[Claim::alone(PartitionId(*partition))]).unwrap()
                 });
                 assert_eq!(states[0], states[1]);
                 shards.learn(&states[0]);
@@ -354,9 +354,65 @@ fn keeps_the_rules(opener: &dyn StoreOpener) {
     // Being fenced is no failure of the store.
     store.commit(&[part(second[0].epoch)]).unwrap();
     assert_eq!(
-        store.acquire(&[PartitionId(0)]).unwrap()[0].next_sequence,
+        store.acquire(&[Claim::alone(PartitionId(0))]).unwrap()[0].next_sequence,
         Sequence(2)
     );
+}
+
+/// The rules of a store that several nodes share.
+fn keeps_the_rules_of_sharing(opener: &dyn StoreOpener) {
+    let claim = |tenure| Claim {
+        partition: PartitionId(1),
+        tenure: Tenure(tenure),
+    };
+    let (mut one, mut other) = (opener.open().unwrap(), opener.open().unwrap());
+    let first = one.acquire(&[claim(1)]).unwrap().remove(0);
+    let second = other.acquire(&[claim(2), Claim::alone(PartitionId(0))]).unwrap();
+    assert_eq!(second.len(), 2);
+    let second = second
+        .into_iter()
+        .find(|state| state.partition == PartitionId(1))
+        .unwrap();
+    assert!(second.epoch > first.epoch);
+    assert!(
+        one.acquire(&[claim(1)]).unwrap().is_empty(),
+        "an older tenure is left out"
+    );
+    let again = other.acquire(&[claim(2)]).unwrap().remove(0);
+    assert!(again.epoch > second.epoch, "the same tenure acquires again");
+    let batch = |epoch, bytes: &[u8]| CommitBatch {
+        partitions: vec![PartitionBatch {
+            partition: PartitionId(1),
+            epoch,
+            first_sequence: Sequence(1),
+            entries: 1,
+            journal: bytes.to_vec(),
+            ..PartitionBatch::default()
+        }],
+        cursors: Vec::new(),
+    };
+    let fenced = one.commit(&[batch(first.epoch, b"old")]);
+    assert!(
+        matches!(fenced, Err(StoreError::Fenced(PartitionId(1)))),
+        "{fenced:?}"
+    );
+    other.commit(&[batch(again.epoch, b"new")]).unwrap();
+    let mut found = Vec::new();
+    let visit = &mut |blob: &[u8]| {
+        found.push(blob.to_vec());
+        ControlFlow::Continue(())
+    };
+    one.reader().journal(PartitionId(1), Sequence(0), visit).unwrap();
+    assert_eq!(found, [b"new"], "whoever reads sees what the owner wrote");
+}
+
+#[test]
+fn every_store_that_can_be_shared_keeps_the_rules_of_sharing() {
+    let disk = MemoryDisk::new(partitions());
+    disk.share();
+    keeps_the_rules_of_sharing(&disk);
+    let databases = [Scratch::new()];
+    keeps_the_rules_of_sharing(&Scratch::shared(&databases, PARTITIONS));
 }
 
 #[test]

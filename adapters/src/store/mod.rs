@@ -10,7 +10,7 @@ pub mod postgres;
 mod conformance;
 
 pub use embedded::{EmbeddedConfig, EmbeddedOpener};
-pub use postgres::{PostgresConfig, PostgresOpener, PostgresSettings};
+pub use postgres::{PostgresConfig, PostgresOpener, PostgresReader, PostgresSettings, Sharing};
 
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::store::{PartitionBatch, StoreError};

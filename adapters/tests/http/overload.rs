@@ -4,9 +4,11 @@ use crate::journey::{order, receipt};
 use crate::rig::{Answer, PATIENCE, Rig, Setup, disk};
 use lockstep_adapters::http::HttpConfig;
 use lockstep_runtime::memory::{Fault, MemoryDisk};
-use lockstep_runtime::placement::{PartitionCount, PartitionId};
+use lockstep_runtime::placement::PartitionCount;
 use lockstep_runtime::shard::ShardLimits;
-use lockstep_runtime::store::{CommitBatch, PartitionState, Store, StoreError, StoreOpener, StoreReader};
+use lockstep_runtime::store::{
+    Claim, CommitBatch, PartitionState, Store, StoreError, StoreOpener, StoreReader,
+};
 use serde_json::json;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -90,8 +92,8 @@ impl Store for SlowStore {
     fn partition_count(&self) -> PartitionCount {
         self.store.partition_count()
     }
-    fn acquire(&mut self, partitions: &[PartitionId]) -> Result<Vec<PartitionState>, StoreError> {
-        self.store.acquire(partitions)
+    fn acquire(&mut self, claims: &[Claim]) -> Result<Vec<PartitionState>, StoreError> {
+        self.store.acquire(claims)
     }
     fn commit(&mut self, batches: &[CommitBatch]) -> Result<(), StoreError> {
         let open = self.gate.0.lock().unwrap();

@@ -4,7 +4,7 @@ use crate::Blob;
 use crate::store::{EmbeddedConfig, EmbeddedOpener};
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
-use lockstep_runtime::store::{CommitBatch, Epoch, PartitionBatch, Store, StoreOpener};
+use lockstep_runtime::store::{Claim, CommitBatch, Epoch, PartitionBatch, Store, StoreOpener};
 use std::path::Path;
 
 pub const NAMES: &[&str] = &[
@@ -55,7 +55,7 @@ impl Lockstep {
             cache_mib: 32,
         });
         let mut store = opener.open().expect("the store opens");
-        let all: Vec<PartitionId> = partitions.all().collect();
+        let all: Vec<Claim> = partitions.all().map(Claim::alone).collect();
         let epoch = store.acquire(&all).expect("partitions")[0].epoch;
         Self { store, epoch }
     }

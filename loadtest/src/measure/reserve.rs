@@ -11,7 +11,7 @@ use lockstep_actors::inventory::command::{HoldMode, HoldStock, StockCommand, Sto
 use lockstep_actors::quantity::PositiveQuantity;
 use lockstep_actors::reference::Reference;
 use lockstep_adapters::store::{
-    EmbeddedConfig, EmbeddedOpener, PostgresConfig, PostgresOpener, PostgresSettings,
+    EmbeddedConfig, EmbeddedOpener, PostgresConfig, PostgresOpener, PostgresSettings, Sharing,
 };
 use lockstep_runtime::ingress::{Ingress, RejectCause};
 use lockstep_runtime::memory::MemoryDisk;
@@ -87,6 +87,7 @@ fn postgres(options: &Options) -> Result<PostgresOpener, MeasureError> {
         map,
         tls_roots: None,
         cache_mib: 64,
+        sharing: Sharing::Alone,
     };
     PostgresOpener::new(config).map_err(unexpected)
 }

@@ -42,6 +42,11 @@ impl Alarms {
         self.at_rest.remove(&(at, kind, entity.into()));
     }
 
+    /// Forgets the entities at rest of a partition that has gone.
+    pub(super) fn forget_at_rest(&mut self, partition: PartitionId) {
+        self.at_rest.retain(|_, of| *of != partition);
+    }
+
     /// The earliest alarm, which may be out of date.
     pub(super) fn next(&self) -> Option<Timestamp> {
         let active = self.active.peek().map(|Reverse((at, ..))| *at);

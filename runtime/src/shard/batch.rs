@@ -5,6 +5,7 @@ use crate::message::{InternalMessage, Outcome, Responder, Sequence};
 use crate::placement::PartitionId;
 use crate::store::{DeadLetter, SnapshotRecord};
 use crate::table::Slot;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What a waiter is told once the batch is durable.
@@ -20,7 +21,7 @@ pub(super) enum Answer<R> {
 pub(super) type Owed<R> = (Responder<R>, Answer<R>);
 
 /// A receiver's word that it has durably taken a stream up to a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acknowledgement {
     /// The partition that sent.
     pub from: PartitionId,

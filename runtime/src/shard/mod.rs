@@ -15,6 +15,7 @@ mod batch;
 mod commit;
 mod dead_letter;
 mod decide;
+mod moving;
 mod partition;
 mod passivation;
 mod recovery;
@@ -239,8 +240,8 @@ impl<D: Domain> Shard<D> {
             .partition_count
             .partition_of(envelope.message.routing_key());
         let Some(partition) = self.local(target) else {
-            // The sender routed by an old map; the responder says "unavailable" and the message comes again.
-            tracing::warn!(partition = target.0, "a message for a partition of another shard");
+            // It has just moved; the responder says "unavailable" and the message comes again.
+            tracing::debug!(partition = target.0, "a message for a partition of another shard");
             return Ok(());
         };
         if envelope.message.is_query() {
@@ -270,7 +271,7 @@ impl<D: Domain> Shard<D> {
     /// [`ShardError`]: the shard must be built anew.
     pub fn handle_internal(&mut self, message: &InternalMessage, now: Timestamp) -> Result<(), ShardError> {
         let Some(partition) = self.local(message.to) else {
-            tracing::warn!(partition = message.to.0, "an internal message for another shard");
+            tracing::debug!(partition = message.to.0, "an internal message for another shard");
             return Ok(());
         };
         match self.partitions[partition]

@@ -75,6 +75,17 @@ impl Partition {
         }
     }
 
+    /// What is left of a partition that has gone.
+    pub(super) fn empty(id: PartitionId) -> Self {
+        let state = PartitionState {
+            partition: id,
+            epoch: Epoch(0),
+            next_sequence: Sequence(0),
+            header: None,
+        };
+        Self::new(&state, &Header::default(), 1)
+    }
+
     /// The first entry that some snapshot does not include.
     pub(super) fn state_from(&self) -> Sequence {
         self.dirty.front().map_or(self.next_sequence, |dirty| dirty.since)

@@ -106,7 +106,7 @@ impl Residents {
         self.bytes = self.bytes + bytes as usize - before as usize;
     }
 
-    fn removed(&mut self, kind: EntityKind, slot: Slot) -> Option<Timestamp> {
+    pub(super) fn removed(&mut self, kind: EntityKind, slot: Slot) -> Option<Timestamp> {
         if let Some(activity) = self.activity(kind, slot) {
             let before = std::mem::take(activity).bytes;
             self.bytes -= before as usize;

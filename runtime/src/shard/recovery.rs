@@ -41,27 +41,30 @@ impl<D: Domain> Shard<D> {
         };
         for state in states {
             shard.recover_partition(state)?;
+            shard.show_resident(state.partition)?;
         }
         Ok(shard)
     }
 
-    fn recover_partition(&mut self, state: &PartitionState) -> Result<(), ShardError> {
+    pub(super) fn recover_partition(&mut self, state: &PartitionState) -> Result<(), ShardError> {
         let id = state.partition;
         let header = Header::decode(state.header.as_deref()).map_err(|error| Corrupt {
             kind: "partition",
             what: "header",
             error: error.to_string(),
         })?;
-        let local = self.partitions.len();
-        self.partitions
-            .push(Partition::new(state, &header, self.wiring.limits.dedupe_window));
+        let partition = Partition::new(state, &header, self.wiring.limits.dedupe_window);
+        let local = self.place(id).unwrap_or(self.partitions.len());
+        match self.partitions.get_mut(local) {
+            Some(empty) => *empty = partition,
+            None => self.partitions.push(partition),
+        }
         if let Some(place) = self.partition_index.get_mut(usize::from(id.0)) {
             *place = Some(local);
         }
         self.load_resident(id)?;
         self.load_alarms(id)?;
-        self.replay_journal(local, &header)?;
-        self.show_resident(id)
+        self.replay_journal(local, &header)
     }
 
     fn load_resident(&mut self, id: PartitionId) -> Result<(), ShardError> {

@@ -36,7 +36,7 @@ impl Desk {
             .map(|partition| {
                 let (sender, receiver) = bounded(16);
                 let link = ShardLink {
-                    partitions: vec![partition],
+                    claims: vec![Claim::alone(partition)],
                     completions: sender,
                     wake: Arc::new(Notify::new()),
                 };
@@ -77,7 +77,9 @@ impl Desk {
             Completion::Opened {
                 generation, states, ..
             } => (generation, states[0].clone()),
-            Completion::Stored { .. } | Completion::Failed => panic!("the store was not opened"),
+            Completion::Stored { .. } | Completion::TakenUp { .. } | Completion::Failed => {
+                panic!("the store was not opened")
+            }
         }
     }
 
@@ -172,11 +174,11 @@ impl Store for SlowToAcquire {
         self.store.partition_count()
     }
 
-    fn acquire(&mut self, partitions: &[PartitionId]) -> Result<Vec<PartitionState>, StoreError> {
-        if partitions == [PartitionId(1)] {
+    fn acquire(&mut self, claims: &[Claim]) -> Result<Vec<PartitionState>, StoreError> {
+        if claims == [Claim::alone(PartitionId(1))] {
             self.gate.recv_timeout(PATIENCE).unwrap();
         }
-        self.store.acquire(partitions)
+        self.store.acquire(claims)
     }
 
     fn commit(&mut self, batches: &[CommitBatch]) -> Result<(), StoreError> {

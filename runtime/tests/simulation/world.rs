@@ -8,7 +8,7 @@ use lockstep_runtime::message::{Delivery, InternalMessage, MessageId, Outcome, R
 use lockstep_runtime::metrics::ShardCounters;
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
 use lockstep_runtime::shard::{Acknowledgement, ConsumerProgress, Released, Shard, ShardLimits, ShardWiring};
-use lockstep_runtime::store::{CommitBatch, Store, StoreOpener, StoreReader};
+use lockstep_runtime::store::{Claim, CommitBatch, Store, StoreOpener, StoreReader};
 use lockstep_runtime::time::Timestamp;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::ControlFlow;
@@ -540,7 +540,10 @@ impl World {
             .all()
             .filter(|partition| usize::from(partition.0) % shards == shard)
             .collect();
-        let states = self.store.acquire(&own).unwrap();
+        let states = self
+            .store
+            .acquire(&own.into_iter().map(Claim::alone).collect::<Vec<_>>())
+            .unwrap();
         Shard::recover(self.wiring.clone(), &states, self.store.reader()).unwrap()
     }
 

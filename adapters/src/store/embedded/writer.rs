@@ -11,7 +11,7 @@ use fjall::{OwnedWriteBatch, PersistMode, Slice};
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
 use lockstep_runtime::store::{
-    CommitBatch, Epoch, PartitionBatch, PartitionState, SnapshotRecord, Store, StoreError, StoreReader,
+    Claim, CommitBatch, Epoch, PartitionBatch, PartitionState, SnapshotRecord, Store, StoreError, StoreReader,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -150,10 +150,10 @@ impl EmbeddedStore {
         Ok(())
     }
 
-    fn raise_epochs(&mut self, partitions: &[PartitionId]) -> Result<Vec<PartitionState>, StoreError> {
+    fn raise_epochs(&mut self, claims: &[Claim]) -> Result<Vec<PartitionState>, StoreError> {
         let mut batch = self.engine.database.batch();
-        let mut states = Vec::with_capacity(partitions.len());
-        for &partition in partitions {
+        let mut states = Vec::with_capacity(claims.len());
+        for &Claim { partition, .. } in claims {
             let standing = *self.standing(partition)?;
             let epoch = Epoch(standing.epoch.0 + 1);
             let record = PartitionRecord {
@@ -338,9 +338,10 @@ impl Store for EmbeddedStore {
         self.partitions
     }
 
-    fn acquire(&mut self, partitions: &[PartitionId]) -> Result<Vec<PartitionState>, StoreError> {
+    fn acquire(&mut self, claims: &[Claim]) -> Result<Vec<PartitionState>, StoreError> {
         self.check_usable()?;
-        let result = self.raise_epochs(partitions);
+        // The directory's lock keeps everybody else out, so that every tenure is the newest.
+        let result = self.raise_epochs(claims);
         self.judge(result)
     }
 

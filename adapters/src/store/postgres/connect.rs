@@ -41,14 +41,7 @@ impl Connector {
     }
 
     pub(super) fn connect(&self, config: &Config, name: &str) -> Result<Session, StoreError> {
-        let mut config = config.clone();
-        config
-            .application_name(name)
-            .connect_timeout(SILENCE)
-            .keepalives_idle(SILENCE / 2)
-            .keepalives_interval(Duration::from_secs(1))
-            .keepalives_retries(5)
-            .tcp_user_timeout(SILENCE);
+        let config = careful(config, name);
         let doing = format!("connecting to {}", place(&config));
         let (client, connection) = self.io.wait(&doing, config.connect(self.tls.clone()))?;
         // What ends a connection is told to whoever asks over it next.
@@ -64,7 +57,20 @@ impl Connector {
     }
 }
 
-fn tls(roots: Option<&Path>) -> Result<ClientConfig, StoreError> {
+/// The same configuration, so that a server that is gone is noticed.
+pub(crate) fn careful(config: &Config, name: &str) -> Config {
+    let mut config = config.clone();
+    config
+        .application_name(name)
+        .connect_timeout(SILENCE)
+        .keepalives_idle(SILENCE / 2)
+        .keepalives_interval(Duration::from_secs(1))
+        .keepalives_retries(5)
+        .tcp_user_timeout(SILENCE);
+    config
+}
+
+pub(crate) fn tls(roots: Option<&Path>) -> Result<ClientConfig, StoreError> {
     let failed = |what: String| StoreError::Failed(format!("TLS to the database: {what}"));
     let mut store = RootCertStore::empty();
     match roots {

@@ -3,6 +3,7 @@
 use super::connect::Session;
 use super::errors::damaged;
 use super::io::Io;
+use super::opener::Sharing;
 use lockstep_runtime::placement::PartitionCount;
 use lockstep_runtime::store::StoreError;
 use tokio_postgres::{Error, Row, Transaction};
@@ -10,8 +11,10 @@ use uuid::Uuid;
 
 /// The steps from an empty database to the layout that this build writes; each runs once.
 const STEPS: [&str; 1] = [include_str!("migrations/0001.sql")];
-/// Keeps two processes from creating the same store. "Lockstep" in ASCII.
+/// Held as long as a store is open. "Lockstep" in ASCII.
 const LOCK: i64 = 0x4c6f_636b_7374_6570;
+/// Held while a store is created or its layout changed.
+const CREATION_LOCK: i64 = LOCK + 1;
 
 /// A store as its first database knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +86,7 @@ async fn found(session: &Session) -> Result<Found, Error> {
 async fn migrate(session: &mut Session, wanted: &Wanted<'_>) -> Result<Row, Error> {
     let transaction = session.client_mut().transaction().await?;
     transaction
-        .execute("select pg_advisory_xact_lock($1)", &[&LOCK])
+        .execute("select pg_advisory_xact_lock($1)", &[&CREATION_LOCK])
         .await?;
     let format = format_within(&transaction).await?;
     let taken = usize::try_from(format).unwrap_or(0);
@@ -137,6 +140,14 @@ async fn create(transaction: &Transaction<'_>, wanted: &Wanted<'_>) -> Result<()
             &[&wanted.own],
         )
         .await?;
+    if wanted.store.is_none() {
+        transaction
+            .execute(
+                "insert into lockstep.placement (partition) select generate_series(0, $1 - 1)",
+                &[&partitions],
+            )
+            .await?;
+    }
     Ok(())
 }
 
@@ -184,10 +195,13 @@ pub(super) fn complete(io: &Io, session: &Session) -> Result<(), StoreError> {
     io.wait("creating the store", update).map(drop)
 }
 
-/// Keeps other processes out of the database as long as the connection lives. Says whether it could.
-pub(super) fn lock_out_others(io: &Io, session: &Session) -> Result<bool, StoreError> {
-    let locked = session
-        .client()
-        .query_one("select pg_try_advisory_lock($1)", &[&LOCK]);
+/// Keeps other processes out of the database, or those that do not share, as long as the connection lives. Says whether it
+/// could.
+pub(super) fn lock_out_others(io: &Io, session: &Session, sharing: Sharing) -> Result<bool, StoreError> {
+    let lock = match sharing {
+        Sharing::Alone => "select pg_try_advisory_lock($1)",
+        Sharing::Shared => "select pg_try_advisory_lock_shared($1)",
+    };
+    let locked = session.client().query_one(lock, &[&LOCK]);
     io.wait("locking the store", locked).map(|row| row.get(0))
 }

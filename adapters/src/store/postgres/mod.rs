@@ -12,7 +12,7 @@
 //! over all: what depends on each other lies in one partition.
 
 mod config;
-mod connect;
+pub(crate) mod connect;
 mod errors;
 mod identity;
 mod io;
@@ -28,4 +28,5 @@ pub(super) mod scratch;
 mod tests;
 
 pub use config::{DatabaseSettings, PostgresSettings};
-pub use opener::{PostgresConfig, PostgresOpener};
+pub use opener::{PostgresConfig, PostgresOpener, Sharing};
+pub use reader::PostgresReader;

@@ -27,12 +27,25 @@ pub struct PostgresConfig {
     pub tls_roots: Option<PathBuf>,
     /// Memory for the newest entries, in MiB.
     pub cache_mib: u64,
+    /// Who else may have the store open.
+    pub sharing: Sharing,
+}
+
+/// Who else may have a store open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sharing {
+    /// Nobody: this process has all partitions.
+    #[default]
+    Alone,
+    /// Other nodes, which share the partitions by tenures.
+    Shared,
 }
 
 /// Opens the store in one or several databases, at start and again after a failure.
 pub struct PostgresOpener {
     layout: Arc<Layout>,
     connector: Arc<Connector>,
+    roots: Option<PathBuf>,
     most_bytes: usize,
     may_create: bool,
 }
@@ -43,6 +56,7 @@ pub(super) struct Layout {
     pub(super) databases: Vec<Config>,
     pub(super) map: Vec<usize>,
     pub(super) partitions: PartitionCount,
+    pub(super) sharing: Sharing,
 }
 
 impl Layout {
@@ -75,8 +89,10 @@ impl PostgresOpener {
                 databases: config.databases,
                 map: config.map,
                 partitions,
+                sharing: config.sharing,
             }),
             connector: Arc::new(Connector::new(config.tls_roots.as_deref())?),
+            roots: config.tls_roots,
             most_bytes,
             may_create: true,
         })
@@ -93,6 +109,22 @@ impl PostgresOpener {
         })
     }
 
+    /// The first database, and the certificates to trust.
+    pub(crate) fn home(&self) -> (Config, Option<PathBuf>) {
+        (self.layout.databases[0].clone(), self.roots.clone())
+    }
+
+    /// A reader of what is committed, by whomever. The store must have been opened once, so that it is there.
+    #[must_use]
+    pub fn reader(&self) -> PostgresReader {
+        let nothing_newest = Arc::new(Tail::new(self.layout.partitions, 0));
+        PostgresReader::new(
+            Arc::clone(&self.connector),
+            Arc::clone(&self.layout),
+            nothing_newest,
+        )
+    }
+
     fn open_database(
         &self,
         number: usize,
@@ -103,7 +135,7 @@ impl PostgresOpener {
         let deadline = Instant::now() + PATIENCE;
         let mut session = loop {
             let session = self.connector.connect(config, "lockstep store")?;
-            if identity::lock_out_others(io, &session)? {
+            if identity::lock_out_others(io, &session, self.layout.sharing)? {
                 break session;
             }
             if Instant::now() > deadline {

@@ -31,6 +31,7 @@ const JOURNAL: &str = "select first_sequence, end_sequence, checksum, body from 
     where partition = $1 and end_sequence > $2 and first_sequence >= coalesce(\
         (select max(first_sequence) from lockstep.journal where partition = $1 and first_sequence <= $2), 0) \
     order by first_sequence limit $3";
+const POSITIONS: &str = "select id, next_sequence from lockstep.partition order by id";
 const CURSOR: &str = "select sequence from lockstep.cursor where partition = $1 and consumer = $2";
 const DEAD_LETTERS: &str = "select sequence, letter from lockstep.dead_letter \
     where partition = $1 and sequence > $2 order by sequence limit $3";
@@ -44,7 +45,8 @@ pub(super) fn snapshot_checksum(entity: &[u8], sequence: i64, state: &[u8]) -> i
     hasher.finalize().cast_signed()
 }
 
-pub(super) struct PostgresReader {
+/// Reads a store in PostgreSQL. Cheap to share.
+pub struct PostgresReader {
     connector: Arc<Connector>,
     layout: Arc<Layout>,
     /// One for each database, once it was needed.
@@ -60,6 +62,22 @@ impl PostgresReader {
             layout,
             tail,
         }
+    }
+
+    /// Where the journals of all partitions end: the sequence of the entry to come.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn positions(&self) -> Result<Vec<(PartitionId, Sequence)>, StoreError> {
+        let mut positions = Vec::with_capacity(self.layout.map.len());
+        for database in 0..self.layout.databases.len() {
+            for row in self.rows_of(database, POSITIONS, &[])? {
+                let id = u16::try_from(row.get::<_, i32>(0))
+                    .map_err(|_| damaged("a partition is no number of one"))?;
+                positions.push((PartitionId(id), sequence(row.get(1))?));
+            }
+        }
+        Ok(positions)
     }
 
     fn slot(&self, database: usize) -> MutexGuard<'_, Option<Arc<Session>>> {
@@ -87,7 +105,15 @@ impl PostgresReader {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
         let database = self.layout.map.get(usize::from(partition.0)).copied();
-        let database = database.ok_or_else(|| no_partition(partition))?;
+        self.rows_of(database.ok_or_else(|| no_partition(partition))?, sql, parameters)
+    }
+
+    fn rows_of(
+        &self,
+        database: usize,
+        sql: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
         let session = self.session(database)?;
         match self.ask(&session, sql, parameters) {
             // Once more over a new connection: reading twice does no harm.

@@ -1,6 +1,6 @@
 //! Databases for tests: made for one test, dropped after it.
 
-use super::{PostgresConfig, PostgresOpener};
+use super::{PostgresConfig, PostgresOpener, Sharing};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio_postgres::{Client, Config, NoTls};
 
@@ -55,12 +55,22 @@ impl Scratch {
 
     /// A store in these databases: partition `n` in database `n` modulo their number.
     pub(crate) fn opener(databases: &[Self], partitions: u16) -> PostgresOpener {
+        Self::opener_of(databases, partitions, Sharing::Alone)
+    }
+
+    /// The same for several nodes.
+    pub(crate) fn shared(databases: &[Self], partitions: u16) -> PostgresOpener {
+        Self::opener_of(databases, partitions, Sharing::Shared)
+    }
+
+    fn opener_of(databases: &[Self], partitions: u16, sharing: Sharing) -> PostgresOpener {
         let map = (0..usize::from(partitions)).map(|partition| partition % databases.len());
         PostgresOpener::new(PostgresConfig {
             databases: databases.iter().map(Self::config).collect(),
             map: map.collect(),
             tls_roots: None,
             cache_mib: 1,
+            sharing,
         })
         .unwrap()
     }

@@ -2,23 +2,26 @@
 
 use super::connect::{Connector, Session};
 use super::errors::damaged;
-use super::opener::Layout;
+use super::opener::{Layout, Sharing};
 use super::reader::PostgresReader;
-use super::rows::{COMMIT, Columns, columns, no_partition};
+use super::rows::{COMMIT, Columns, columns, signed};
 use super::tail::{Blob, Tail};
 use futures_util::future::join_all;
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
-use lockstep_runtime::store::{CommitBatch, Epoch, PartitionState, Store, StoreError, StoreReader};
+use lockstep_runtime::store::{Claim, CommitBatch, Epoch, PartitionState, Store, StoreError, StoreReader};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio_postgres::Row;
 
-/// Raising an epoch waits for a commit that is still running under the old one.
+/// Raising an epoch waits for a commit that is still running under the old one. Who has the store alone need not look at
+/// tenures.
 const ACQUIRE: &str = "with held as materialized (\
-        select id from lockstep.partition where id = any($1) order by id for update) \
-    update lockstep.partition p set epoch = p.epoch + 1 from held where p.id = held.id \
-    returning p.id, p.epoch, p.next_sequence, p.header";
+        select p.id, given.tenure from lockstep.partition p \
+        join unnest($1::integer[], $2::bigint[]) as given (id, tenure) on given.id = p.id \
+        where p.tenure <= given.tenure or $3 order by p.id for update of p) \
+    update lockstep.partition p set epoch = p.epoch + 1, tenure = greatest(p.tenure, held.tenure) \
+    from held where p.id = held.id returning p.id, p.epoch, p.next_sequence, p.header";
 
 pub(super) struct PostgresStore {
     connector: Arc<Connector>,
@@ -70,27 +73,30 @@ impl PostgresStore {
         result
     }
 
-    fn raise_epochs(&mut self, partitions: &[PartitionId]) -> Result<Vec<PartitionState>, StoreError> {
-        let mut found = HashMap::new();
+    fn raise_epochs(&mut self, claims: &[Claim]) -> Result<Vec<PartitionState>, StoreError> {
+        let mut states = Vec::with_capacity(claims.len());
+        let is_alone = self.layout.sharing == Sharing::Alone;
         for (number, session) in self.sessions.iter().enumerate() {
-            let here = |id: &&PartitionId| self.layout.map.get(usize::from(id.0)) == Some(&number);
-            let ids: Vec<i32> = partitions.iter().filter(here).map(|id| id.0.into()).collect();
-            if ids.is_empty() {
+            let here = |claim: &&Claim| self.layout.map.get(usize::from(claim.partition.0)) == Some(&number);
+            let here: Vec<&Claim> = claims.iter().filter(here).collect();
+            if here.is_empty() {
                 continue;
             }
+            let ids: Vec<i32> = here.iter().map(|claim| claim.partition.0.into()).collect();
+            let tenures = here.iter().map(|claim| signed(claim.tenure.0));
+            let tenures: Vec<i64> = tenures.collect::<Result<_, _>>()?;
             let raising = async {
                 let statement = session.prepared(ACQUIRE).await?;
-                session.client().query(&statement, &[&ids]).await
+                session
+                    .client()
+                    .query(&statement, &[&ids, &tenures, &is_alone])
+                    .await
             };
             for row in self.connector.io().wait("taking partitions", raising)? {
-                let state = state(&row)?;
-                found.insert(state.partition, state);
+                states.push(state(&row)?);
             }
         }
-        let states = partitions
-            .iter()
-            .map(|id| found.remove(id).ok_or_else(|| no_partition(*id)));
-        let states: Vec<PartitionState> = states.collect::<Result<_, _>>()?;
+        states.sort_by_key(|state| state.partition);
         for state in &states {
             self.epochs.insert(state.partition, state.epoch);
             self.tail.clear(state.partition);
@@ -161,9 +167,9 @@ impl Store for PostgresStore {
         self.layout.partitions
     }
 
-    fn acquire(&mut self, partitions: &[PartitionId]) -> Result<Vec<PartitionState>, StoreError> {
+    fn acquire(&mut self, claims: &[Claim]) -> Result<Vec<PartitionState>, StoreError> {
         self.check_usable()?;
-        let result = self.raise_epochs(partitions);
+        let result = self.raise_epochs(claims);
         self.judge(result)
     }
 

@@ -10,7 +10,7 @@ use lockstep_runtime::entity::EntityKind;
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
 use lockstep_runtime::store::{
-    CommitBatch, Epoch, PartitionBatch, SnapshotRecord, Store, StoreOpener, StoreReader,
+    Claim, CommitBatch, Epoch, PartitionBatch, SnapshotRecord, Store, StoreOpener, StoreReader,
 };
 use lockstep_runtime::time::Timestamp;
 use std::ops::ControlFlow;
@@ -54,7 +54,7 @@ fn main() {
     println!("opened in {:.2} s", began.elapsed().as_secs_f64());
     let began = Instant::now();
     store
-        .acquire(&partitions.all().collect::<Vec<_>>())
+        .acquire(&partitions.all().map(Claim::alone).collect::<Vec<_>>())
         .expect("partitions");
     println!("acquired in {:.2} s", began.elapsed().as_secs_f64());
     read(&*store.reader(), partitions);
@@ -63,7 +63,7 @@ fn main() {
 
 fn fill(store: &mut dyn Store, snapshots: u64, entries: u64) {
     let partitions = PartitionCount::new(PARTITIONS).expect("a number");
-    let all: Vec<PartitionId> = partitions.all().collect();
+    let all: Vec<Claim> = partitions.all().map(Claim::alone).collect();
     let epoch = store.acquire(&all).expect("partitions")[0].epoch;
     let commits = snapshots.max(entries) / COMMIT;
     let mut committed = 0;

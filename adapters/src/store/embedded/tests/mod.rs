@@ -10,7 +10,7 @@ use super::{EmbeddedConfig, EmbeddedOpener};
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
 use lockstep_runtime::store::{
-    CommitBatch, Epoch, PartitionBatch, Store, StoreError, StoreOpener, StoreReader,
+    Claim, CommitBatch, Epoch, PartitionBatch, Store, StoreError, StoreOpener, StoreReader,
 };
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -35,7 +35,7 @@ struct Busy {
 impl Busy {
     fn open(opener: &EmbeddedOpener) -> Result<Self, StoreError> {
         let mut store = opener.open()?;
-        let state = store.acquire(&[PARTITION])?.remove(0);
+        let state = store.acquire(&[Claim::alone(PARTITION)])?.remove(0);
         Ok(Self {
             store,
             epoch: state.epoch,

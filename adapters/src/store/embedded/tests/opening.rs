@@ -118,7 +118,7 @@ fn a_store_that_refused_a_commit_refuses_all_until_it_is_opened_again() {
     assert!(gap.to_string().contains("goes on at 2, not at 9"), "{gap}");
     busy.next = 2;
     assert!(busy.commit(10).is_err());
-    assert!(busy.store.acquire(&[PARTITION]).is_err());
+    assert!(busy.store.acquire(&[Claim::alone(PARTITION)]).is_err());
     drop(busy);
     Busy::open(&opener).unwrap().commit(10).unwrap();
 }

@@ -8,12 +8,35 @@ create table lockstep.store (
     identity text not null,
     partitions integer not null,
     -- Whether every database of the store has been created; of meaning in the first one.
-    complete boolean not null default false
+    complete boolean not null default false,
+    -- What the nodes of a cluster know each other by.
+    secret text not null default gen_random_uuid()::text || gen_random_uuid()::text
+);
+
+-- The processes that share the store, by the clock of this database. In the first database alone.
+create table lockstep.node (
+    id text primary key,
+    name text not null,
+    -- Where other nodes reach it.
+    address text not null,
+    -- The newest form of messages between nodes that it speaks.
+    protocol integer not null,
+    lease_until timestamptz not null,
+    draining boolean not null default false
+);
+
+-- Who has which partition. In the first database alone.
+create table lockstep.placement (
+    partition integer primary key,
+    owner text,
+    tenure bigint not null default 0
 );
 
 -- Half-filled pages: each commit writes these rows again, and finds room beside the old versions.
 create table lockstep.partition (
     id integer primary key,
+    -- The newest owner that has acquired it, among all owners it has had.
+    tenure bigint not null default 0,
     epoch bigint not null default 0,
     next_sequence bigint not null default 1,
     header bytea

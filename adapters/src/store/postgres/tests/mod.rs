@@ -7,7 +7,7 @@ use super::scratch::Scratch;
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::PartitionId;
 use lockstep_runtime::store::{
-    CommitBatch, Epoch, PartitionBatch, PartitionState, Store, StoreError, StoreOpener, StoreReader,
+    Claim, CommitBatch, Epoch, PartitionBatch, PartitionState, Store, StoreError, StoreOpener, StoreReader,
 };
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -23,7 +23,7 @@ struct Writing {
 impl Writing {
     fn open(opener: &dyn StoreOpener) -> Result<Self, StoreError> {
         let mut store = opener.open()?;
-        let all: Vec<_> = (0..PARTITIONS).map(PartitionId).collect();
+        let all: Vec<_> = (0..PARTITIONS).map(PartitionId).map(Claim::alone).collect();
         let states = store.acquire(&all)?;
         let standing = |state: &PartitionState| (state.partition.0, (state.epoch, state.next_sequence.0));
         Ok(Self {

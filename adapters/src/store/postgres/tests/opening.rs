@@ -1,7 +1,7 @@
 //! What is opened, what is created, and what is refused.
 
 use super::super::scratch::Scratch;
-use super::super::{PostgresConfig, PostgresOpener};
+use super::super::{PostgresConfig, PostgresOpener, Sharing};
 use super::{PARTITIONS, Writing, numbers, refusal};
 use lockstep_runtime::store::{StoreError, StoreOpener};
 use tokio_postgres::config::SslMode;
@@ -86,6 +86,7 @@ fn a_tool_creates_nothing() {
         map: vec![0; usize::from(PARTITIONS)],
         tls_roots: None,
         cache_mib: 1,
+        sharing: Sharing::Alone,
     };
     let refused = refusal(&PostgresOpener::existing(config).unwrap());
     assert!(
@@ -104,6 +105,7 @@ fn refused(change: impl FnOnce(&mut tokio_postgres::Config)) -> String {
         map: vec![0; 4],
         tls_roots: None,
         cache_mib: 1,
+        sharing: Sharing::Alone,
     });
     refusal(&opener.unwrap()).to_string()
 }

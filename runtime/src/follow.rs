@@ -1,0 +1,205 @@
+//! Read models of partitions that other nodes write, from what is durable.
+//!
+//! A follower reads the snapshots of a partition's resident entities and then its journal, again and again, and publishes
+//! the same views as the shard that writes it, only later. It decides nothing. Views carry their sequence, so that a
+//! late one does no harm.
+
+use crate::entity::{Domain, EntityKind, Residency};
+use crate::journal::Blob;
+use crate::message::Sequence;
+use crate::placement::PartitionId;
+use crate::store::{StoreError, StoreReader};
+use crate::table::{Corrupt, Slot, Tables};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// How often a partition is read anew that is trimmed while it is read.
+const ATTEMPTS: usize = 5;
+
+/// Follows partitions: see the module.
+pub struct Follower<D: Domain> {
+    tables: D::Tables,
+    reference: Arc<D::Reference>,
+    /// The sequence of the next entry to be read, for each partition that is followed.
+    next: BTreeMap<PartitionId, Sequence>,
+}
+
+fn is_resident<D: Domain>(kind: EntityKind) -> bool {
+    let known = D::Tables::KINDS.iter().find(|info| info.kind == kind);
+    known.is_some_and(|info| info.residency == Residency::Resident)
+}
+
+fn corrupt(error: &Corrupt) -> StoreError {
+    StoreError::Damaged(error.to_string())
+}
+
+impl<D: Domain> Follower<D> {
+    /// One that follows nothing yet.
+    #[must_use]
+    pub fn new(reference: Arc<D::Reference>) -> Self {
+        Self {
+            tables: D::Tables::default(),
+            reference,
+            next: BTreeMap::new(),
+        }
+    }
+
+    /// Reads on in a partition whose next entry will be `end`, and publishes what has changed.
+    ///
+    /// # Errors
+    /// If the store cannot be read; it can be tried again.
+    pub fn read(
+        &mut self,
+        reader: &dyn StoreReader,
+        partition: PartitionId,
+        end: Sequence,
+    ) -> Result<(), StoreError> {
+        for _ in 0..ATTEMPTS {
+            if self.next.get(&partition) == Some(&end) {
+                return Ok(());
+            }
+            let next = match self.next.get(&partition) {
+                Some(next) => *next,
+                None => self.load(reader, partition)?,
+            };
+            if self.read_on(reader, partition, next)?.is_continue() {
+                return Ok(());
+            }
+            self.forget(partition);
+        }
+        tracing::debug!(partition = partition.0, "trimmed faster than it can be read");
+        Ok(())
+    }
+
+    /// Forgets a partition.
+    pub fn forget(&mut self, partition: PartitionId) {
+        if self.next.remove(&partition).is_none() {
+            return;
+        }
+        for info in D::Tables::KINDS {
+            for slot in (0..self.tables.slots(info.kind)).map(Slot::at) {
+                if self.tables.partition(info.kind, slot) == Some(partition) {
+                    self.tables.remove(info.kind, slot);
+                }
+            }
+        }
+    }
+
+    /// Reads the snapshots and publishes them. Says from where on the journal has to be read.
+    fn load(&mut self, reader: &dyn StoreReader, partition: PartitionId) -> Result<Sequence, StoreError> {
+        // Before the snapshots, so that no entry falls between them and the journal unnoticed.
+        let start = first(reader, partition)?;
+        self.next.insert(partition, start);
+        let mut touched = BTreeSet::new();
+        for info in D::Tables::KINDS.iter().filter(|info| is_resident::<D>(info.kind)) {
+            let (tables, mut failure) = (&mut self.tables, None);
+            reader.snapshots(partition, info.kind, &mut |snapshot| match tables.activate(
+                partition,
+                info.kind,
+                snapshot.entity,
+                Some(snapshot),
+            ) {
+                Ok(slot) => {
+                    touched.insert((info.kind, slot));
+                    ControlFlow::Continue(())
+                }
+                Err(error) => {
+                    failure = Some(error);
+                    ControlFlow::Break(())
+                }
+            })?;
+            if let Some(error) = failure {
+                return Err(corrupt(&error));
+            }
+        }
+        self.publish(touched);
+        Ok(start)
+    }
+
+    /// Breaks if entries are missing that have been trimmed.
+    fn read_on(
+        &mut self,
+        reader: &dyn StoreReader,
+        partition: PartitionId,
+        from: Sequence,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        let (mut next, mut touched, mut failure) = (from, BTreeSet::new(), None);
+        let mut is_whole = ControlFlow::Continue(());
+        reader.journal(partition, from, &mut |bytes| match self.take(
+            partition,
+            bytes,
+            &mut next,
+            &mut touched,
+        ) {
+            Ok(ControlFlow::Continue(())) => ControlFlow::Continue(()),
+            Ok(ControlFlow::Break(())) => {
+                is_whole = ControlFlow::Break(());
+                ControlFlow::Break(())
+            }
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        })?;
+        self.next.insert(partition, next);
+        self.publish(touched);
+        failure.map_or(Ok(is_whole), Err)
+    }
+
+    fn take(
+        &mut self,
+        partition: PartitionId,
+        bytes: &[u8],
+        next: &mut Sequence,
+        touched: &mut BTreeSet<(EntityKind, Slot)>,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        let damaged = |error: crate::journal::Malformed| StoreError::Damaged(error.to_string());
+        let blob = Blob::parse(bytes).map_err(damaged)?;
+        if blob.first > *next {
+            return Ok(ControlFlow::Break(()));
+        }
+        for entry in blob.iter() {
+            let entry = entry.map_err(damaged)?;
+            if entry.sequence < *next {
+                continue;
+            }
+            *next = entry.sequence.next();
+            if !entry.has_events() || !is_resident::<D>(entry.kind) {
+                continue;
+            }
+            let slot = match self.tables.find_encoded(entry.kind, entry.entity) {
+                Some(slot) => slot,
+                None => self
+                    .tables
+                    .activate(partition, entry.kind, entry.entity, None)
+                    .map_err(|error| corrupt(&error))?,
+            };
+            self.tables
+                .replay(entry.kind, slot, entry.sequence, entry.events())
+                .map_err(|error| corrupt(&error))?;
+            touched.insert((entry.kind, slot));
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn publish(&self, touched: BTreeSet<(EntityKind, Slot)>) {
+        for (kind, slot) in touched {
+            if let Some(view) = self.tables.view(kind, slot) {
+                D::publish(&self.reference, view);
+            }
+        }
+    }
+}
+
+/// The first entry that the journal still has; the first of all if it has none.
+fn first(reader: &dyn StoreReader, partition: PartitionId) -> Result<Sequence, StoreError> {
+    let mut first = Ok(Sequence(1));
+    reader.journal(partition, Sequence(0), &mut |bytes| {
+        first = Blob::parse(bytes)
+            .map(|blob| blob.first)
+            .map_err(|error| StoreError::Damaged(error.to_string()));
+        ControlFlow::Break(())
+    })?;
+    first
+}

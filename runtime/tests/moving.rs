@@ -1,0 +1,429 @@
+//! Nodes that share a store: partitions move between them, planned and not, and nothing is lost, doubled or answered twice.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that meets the unexpected shall fail"
+)]
+
+mod toy;
+
+use lockstep_runtime::elsewhere::{Between, Outlet};
+use lockstep_runtime::feed::FeedFilter;
+use lockstep_runtime::follow::Follower;
+use lockstep_runtime::ingress::{Ingress, RejectCause};
+use lockstep_runtime::memory::MemoryDisk;
+use lockstep_runtime::message::{Delivery, Outcome, Responder, Sequence};
+use lockstep_runtime::node::{Holding, Node, NodeConfig};
+use lockstep_runtime::placement::{PartitionCount, PartitionId, Place};
+use lockstep_runtime::shard::ShardLimits;
+use lockstep_runtime::store::{Claim, StoreOpener, Tenure};
+use lockstep_runtime::time::SystemClock;
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use toy::{Bank, Command, PORT, Party, Reference, Reply, envelope};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const PARTITIONS: u16 = 8;
+
+fn story<F: Future<Output = ()>>(story: F) {
+    toy::quiet_panics();
+    actix::System::new().block_on(async {
+        tokio::time::timeout(PATIENCE, story).await.unwrap();
+    });
+}
+
+/// Nodes on one disk, and what carries messages between them.
+struct Cluster {
+    disk: MemoryDisk,
+    nodes: Vec<Node<Bank>>,
+    tenure: AtomicU64,
+}
+
+fn all() -> Vec<PartitionId> {
+    (0..PARTITIONS).map(PartitionId).collect()
+}
+
+impl Cluster {
+    async fn of(count: usize) -> Self {
+        Self::with(count, ShardLimits::default()).await
+    }
+
+    async fn with(count: usize, limits: ShardLimits) -> Self {
+        let disk = MemoryDisk::new(PartitionCount::new(PARTITIONS).unwrap());
+        disk.share();
+        let mut nodes = Vec::new();
+        for _ in 0..count {
+            let config = NodeConfig {
+                shards: 2,
+                consumers: vec!["audit".to_owned()],
+                holding: Holding::Granted,
+                limits,
+                ..NodeConfig::default()
+            };
+            let reference = Arc::new(Reference::default());
+            nodes.push(
+                Node::start(config, Arc::new(disk.clone()), Arc::new(SystemClock), reference)
+                    .await
+                    .unwrap(),
+            );
+        }
+        let ways: Vec<_> = nodes.iter().map(Node::ingress).collect();
+        for node in &nodes {
+            actix::spawn(carry(node.outlet().unwrap(), ways.clone()));
+        }
+        Self {
+            disk,
+            nodes,
+            tenure: AtomicU64::new(0),
+        }
+    }
+
+    /// Lets a node take partitions over, whoever has them.
+    async fn take_over(&self, node: usize, partitions: &[PartitionId]) {
+        let tenure = Tenure(self.tenure.fetch_add(1, Ordering::Relaxed) + 1);
+        let claim = |partition: &PartitionId| Claim {
+            partition: *partition,
+            tenure,
+        };
+        let claims: Vec<Claim> = partitions.iter().map(claim).collect();
+        self.nodes[node].hands().take_up(&claims);
+        self.until(node, partitions, Place::Here).await;
+    }
+
+    async fn give_up(&self, node: usize, partitions: &[PartitionId]) {
+        self.nodes[node].hands().give_up(partitions);
+        self.until(node, partitions, Place::Elsewhere).await;
+    }
+
+    async fn until(&self, node: usize, partitions: &[PartitionId], place: Place) {
+        let places = self.nodes[node].places();
+        let mut changes = places.changes();
+        let is_so = |_: &u64| partitions.iter().all(|partition| places.of(*partition) == place);
+        changes.wait_for(is_so).await.unwrap();
+    }
+
+    fn way(&self, node: usize) -> Ingress<Bank> {
+        self.nodes[node].ingress()
+    }
+}
+
+/// Carries what is meant for other nodes to whichever has the partition. What nobody has, or is not taken, is dropped.
+async fn carry(outlet: Outlet<Bank>, ways: Vec<Ingress<Bank>>) {
+    loop {
+        let (deliveries, messages) = outlet.next(64).await;
+        for delivery in deliveries {
+            let mut delivery = Some(delivery);
+            for way in &ways {
+                let Some(waiting) = delivery.take() else { break };
+                delivery = way.take_in(waiting).err().map(|rejected| rejected.delivery);
+            }
+        }
+        for message in messages {
+            let to = match &message {
+                Between::Message(message) => message.to,
+                Between::Acknowledged(acknowledgement) => acknowledgement.from,
+            };
+            if let Some(way) = ways.iter().find(|way| way.places().of(to) == Place::Here) {
+                way.take_between(message);
+            }
+        }
+    }
+}
+
+/// As a careful client: sends again with the same id until the message is decided. Says whether it was a repeat.
+async fn send(way: &Ingress<Bank>, id: u64, to: Party, command: Command) -> Reply {
+    loop {
+        let (sender, receiver) = oneshot::channel();
+        let delivery = Delivery {
+            envelope: envelope(id, to, command.clone()),
+            responder: Responder::once(sender),
+        };
+        match way.submit(delivery).await {
+            Ok(()) => {}
+            Err(rejected) => assert_ne!(rejected.cause, RejectCause::Closed),
+        }
+        match receiver.await.unwrap_or(Outcome::Unavailable) {
+            Outcome::Done { reply, .. } => return reply,
+            Outcome::Unavailable => tokio::time::sleep(Duration::from_millis(1)).await,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn account(number: u32) -> Party {
+    Party::Account(number)
+}
+
+async fn log(way: &Ingress<Bank>, of: Party) -> Vec<u64> {
+    send(way, u64::MAX, of, Command::Show)
+        .await
+        .standing()
+        .log
+        .clone()
+}
+
+fn credit(tag: u64) -> Command {
+    Command::Credit { tag, amount: 1 }
+}
+
+#[test]
+fn any_node_takes_what_another_one_has_and_what_nobody_has_waits() {
+    story(async {
+        let cluster = Cluster::of(2).await;
+        let (first, second) = (cluster.way(0), cluster.way(1));
+        let waiting = actix::spawn({
+            let second = second.clone();
+            async move { send(&second, 1, account(1), credit(1)).await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        cluster.take_over(0, &all()).await;
+        waiting.await.unwrap();
+        send(&first, 2, account(1), credit(2)).await;
+        assert_eq!(log(&second, account(1)).await, [1, 2]);
+    });
+}
+
+#[test]
+fn a_planned_move_loses_nothing_doubles_nothing_and_leaves_the_others_alone() {
+    story(async {
+        let cluster = Cluster::of(2).await;
+        cluster.take_over(0, &all()).await;
+        let ways = [cluster.way(0), cluster.way(1)];
+        let senders: Vec<_> = (0..16_u32)
+            .map(|number| {
+                let way = ways[usize::from(number % 2 == 0)].clone();
+                actix::spawn(async move {
+                    for tag in 0..60_u64 {
+                        send(
+                            &way,
+                            u64::from(number) * 1_000 + tag + 1,
+                            account(number),
+                            credit(tag),
+                        )
+                        .await;
+                    }
+                })
+            })
+            .collect();
+        for round in 0..6_usize {
+            let (from, to) = (round % 2, (round + 1) % 2);
+            let before = cluster.nodes[from].ingress().metrics();
+            cluster.give_up(from, &all()[2..]).await;
+            cluster.take_over(to, &all()[2..]).await;
+            let after = cluster.nodes[from].ingress().metrics();
+            let recoveries = |metrics: &lockstep_runtime::ingress::RuntimeMetrics| -> u64 {
+                metrics.shards.iter().map(|shard| shard.recoveries).sum()
+            };
+            assert_eq!(recoveries(&before), recoveries(&after), "no shard was built anew");
+        }
+        for sender in senders {
+            sender.await.unwrap();
+        }
+        for number in 0..16 {
+            let expected: Vec<u64> = (0..60).collect();
+            assert_eq!(log(&ways[0], account(number)).await, expected, "account {number}");
+        }
+    });
+}
+
+/// As a node that was paused past its lease: it does not know that its partitions are another one's by now.
+#[test]
+fn a_node_that_was_overtaken_answers_nothing_that_is_not_durable_and_gives_up() {
+    story(async {
+        let cluster = Cluster::of(2).await;
+        cluster.take_over(0, &all()).await;
+        let (old, new) = (cluster.way(0), cluster.way(1));
+        send(&old, 1, account(1), credit(1)).await;
+        cluster.take_over(1, &all()).await;
+        send(&new, 2, account(1), credit(2)).await;
+        // The old owner decides this, is refused by the epoch, and says so to nobody; the sender tries until it is taken.
+        send(&old, 3, account(1), credit(3)).await;
+        assert_eq!(log(&new, account(1)).await, [1, 2, 3]);
+        let partition = PartitionCount::new(PARTITIONS).unwrap().partition_of(
+            lockstep_runtime::entity::AddressedMessage::routing_key(
+                &envelope(9, account(1), credit(9)).message,
+            ),
+        );
+        assert_eq!(cluster.nodes[0].places().of(partition), Place::Elsewhere);
+        // A late acquisition under the old tenure is refused.
+        let late = Claim {
+            partition,
+            tenure: Tenure(1),
+        };
+        cluster.nodes[0].hands().take_up(&[late]);
+        send(&new, 4, account(1), credit(4)).await;
+        assert_eq!(cluster.nodes[0].places().of(partition), Place::Elsewhere);
+        assert_eq!(log(&old, account(1)).await, [1, 2, 3, 4]);
+    });
+}
+
+#[test]
+fn nothing_is_taken_once_the_lease_is_over() {
+    story(async {
+        let cluster = Cluster::of(1).await;
+        cluster.take_over(0, &all()).await;
+        let way = cluster.way(0);
+        send(&way, 1, account(1), credit(1)).await;
+        way.places().lease_until(Instant::now());
+        let (sender, receiver) = oneshot::channel();
+        let delivery = Delivery {
+            envelope: envelope(2, account(1), credit(2)),
+            responder: Responder::once(sender),
+        };
+        way.submit(delivery).await.unwrap();
+        assert_eq!(
+            receiver.await.unwrap_or(Outcome::Unavailable),
+            Outcome::Unavailable
+        );
+        way.places().lease_until(Instant::now() + PATIENCE);
+        assert_eq!(log(&way, account(1)).await, [1]);
+    });
+}
+
+/// As a node that was paused with deliveries in its mailboxes.
+#[test]
+fn what_waits_in_a_mailbox_when_the_lease_is_over_is_not_answered() {
+    story(async {
+        // One entry a batch, and a disk that does not answer: what comes after the third message waits.
+        let limits = ShardLimits {
+            batch_entries: 1,
+            ..ShardLimits::default()
+        };
+        let cluster = Cluster::with(1, limits).await;
+        cluster.take_over(0, &all()).await;
+        let way = cluster.way(0);
+        cluster.disk.hold();
+        for tag in 1..=4 {
+            let delivery = Delivery {
+                envelope: envelope(tag, account(1), credit(tag)),
+                responder: Responder::nobody(),
+            };
+            way.submit(delivery).await.unwrap();
+        }
+        let (sender, receiver) = oneshot::channel();
+        let question = Delivery {
+            envelope: envelope(9, account(1), Command::Show),
+            responder: Responder::once(sender),
+        };
+        way.submit(question).await.unwrap();
+        way.places().lease_until(Instant::now());
+        cluster.disk.let_go();
+        assert_eq!(
+            receiver.await.unwrap_or(Outcome::Unavailable),
+            Outcome::Unavailable
+        );
+    });
+}
+
+#[test]
+fn what_entities_send_each_other_arrives_once_while_partitions_move() {
+    story(async {
+        let cluster = Cluster::of(3).await;
+        for (node, share) in all().chunks(3).enumerate() {
+            cluster.take_over(node, share).await;
+        }
+        let ways: Vec<_> = (0..3).map(|node| cluster.way(node)).collect();
+        for number in 0..40_u32 {
+            let way = &ways[number as usize % 3];
+            let transfer = Command::Transfer {
+                tag: number.into(),
+                amount: 1,
+                to: account(100 + number % 5),
+            };
+            send(way, u64::from(number) + 1, account(number), transfer).await;
+            if number == 20 {
+                cluster.take_over(2, &all()[..3]).await;
+            }
+        }
+        for receiver in 0..5 {
+            let expected: BTreeSet<u64> = (0..40).filter(|tag| tag % 5 == receiver).collect();
+            loop {
+                let found = log(&ways[0], account(100 + u32::try_from(receiver).unwrap())).await;
+                let tags: BTreeSet<u64> = found.iter().copied().collect();
+                assert_eq!(tags.len(), found.len(), "none twice");
+                if tags == expected {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_consumer_goes_on_where_the_one_before_stopped() {
+    story(async {
+        let cluster = Cluster::of(2).await;
+        let mut feeds: Vec<_> = (0..2)
+            .map(|node| cluster.way(node).feed("audit", FeedFilter::Port(PORT)).unwrap())
+            .collect();
+        cluster.take_over(0, &all()).await;
+        let way = cluster.way(0);
+        for tag in 1..=5 {
+            send(&way, tag, account(1), credit(tag)).await;
+        }
+        let mut seen = 0;
+        while seen < 3 {
+            for entry in feeds[0].next(3 - seen).await.unwrap() {
+                seen += 1;
+                feeds[0].save(entry.partition, entry.sequence);
+            }
+        }
+        // Progress travels with a commit.
+        let commits = cluster.disk.commits();
+        while cluster.disk.commits() == commits {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        cluster.give_up(0, &all()).await;
+        cluster.take_over(1, &all()).await;
+        let mut rest = 0;
+        while rest < 2 {
+            rest += feeds[1].next(9).await.unwrap().len();
+        }
+        assert_eq!(rest, 2);
+        assert!(
+            feeds[0].ready(9).is_empty(),
+            "what is elsewhere is delivered elsewhere"
+        );
+    });
+}
+
+#[test]
+fn a_follower_publishes_what_another_node_writes() {
+    story(async {
+        let cluster = Cluster::of(1).await;
+        cluster.take_over(0, &all()).await;
+        let way = cluster.way(0);
+        let reference = Arc::new(Reference::default());
+        let mut follower = Follower::<Bank>::new(Arc::clone(&reference));
+        let reader = cluster.disk.open().unwrap().reader();
+        for number in 0..12_u32 {
+            send(&way, u64::from(number) + 1, account(number), credit(1)).await;
+            for partition in all() {
+                // The end is not known: as if there were always something to read.
+                follower.read(&*reader, partition, Sequence(u64::MAX)).unwrap();
+            }
+            assert_eq!(
+                *reference.views.lock().unwrap(),
+                *way.reference().views.lock().unwrap(),
+                "after {number}"
+            );
+        }
+        follower.forget(PartitionId(3));
+        send(&way, 99, account(5), credit(2)).await;
+        for partition in all() {
+            follower.read(&*reader, partition, Sequence(u64::MAX)).unwrap();
+        }
+        assert_eq!(
+            *reference.views.lock().unwrap(),
+            *way.reference().views.lock().unwrap()
+        );
+    });
+}

@@ -1,0 +1,74 @@
+//! A database of a test's own in the PostgreSQL of this machine, dropped after it.
+
+use super::poll::until;
+use std::time::Duration;
+use tokio_postgres::{Client, NoTls};
+
+const SERVER: &str = "postgres://postgres@127.0.0.1:5432/";
+
+/// The database, and a connection to look into it.
+pub struct Database {
+    pub url: String,
+    name: String,
+    client: Client,
+}
+
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+impl Database {
+    pub async fn new(test: &str) -> Self {
+        let name = format!("lockstep_{test}_{}", std::process::id());
+        let server = connect(&format!("{SERVER}postgres")).await;
+        server
+            .batch_execute(&format!("create database {name}"))
+            .await
+            .unwrap();
+        let url = format!("{SERVER}{name}");
+        let client = connect(&url).await;
+        Self { url, name, client }
+    }
+
+    /// How many partitions a node has whose lease lasts; 0 if there is no table yet.
+    pub async fn partitions_of(&self, node: &str) -> i64 {
+        let held = "select count(*) from lockstep.placement p join lockstep.node n on n.id = p.owner \
+            where n.name = $1 and n.lease_until > clock_timestamp()";
+        let row = self.client.query_one(held, &[&node]).await;
+        row.map_or(0, |row| row.get(0))
+    }
+
+    /// Waits until these nodes, and no others, have all sixteen partitions in even shares.
+    pub async fn until_shared_by(&self, nodes: &[&str]) {
+        until(
+            &format!("even shares of {nodes:?}"),
+            Duration::from_secs(60),
+            async || {
+                let mut shares = Vec::new();
+                for node in nodes {
+                    shares.push(self.partitions_of(node).await);
+                }
+                let is_even = shares.iter().max()? - shares.iter().min()? <= 1;
+                (is_even && shares.iter().sum::<i64>() == 16).then_some(())
+            },
+        )
+        .await;
+    }
+
+    /// Entries that two owners wrote under one number, or numbers that are missing: none, if epochs fence.
+    pub async fn gaps(&self) -> i64 {
+        let gaps = "select count(*) from (select end_sequence, lead(first_sequence) over \
+            (partition by partition order by first_sequence) as next from lockstep.journal) j \
+            where next is not null and next <> end_sequence";
+        self.client.query_one(gaps, &[]).await.unwrap().get(0)
+    }
+
+    pub async fn drop(self) {
+        drop(self.client);
+        let server = connect(&format!("{SERVER}postgres")).await;
+        let dropping = format!("drop database {} with (force)", self.name);
+        server.batch_execute(&dropping).await.unwrap();
+    }
+}
