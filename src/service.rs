@@ -21,7 +21,7 @@ use lockstep_adapters::cluster::{Cluster, ClusterConfig, ClusterError};
 use lockstep_adapters::egress::InvalidSetting;
 use lockstep_adapters::erp::{self, ConnectorError, Erp, ErpConfig, ErpCounters, ErpWorker};
 use lockstep_adapters::store::PostgresOpener;
-use lockstep_runtime::entity::{Entity, EntityId};
+use lockstep_runtime::entity::Entity;
 use lockstep_runtime::feed::{Feed, FeedFilter, UnknownConsumer};
 use lockstep_runtime::ingress::Ingress;
 use lockstep_runtime::message::{Envelope, MessageId, Outcome, Provenance, Sequence};

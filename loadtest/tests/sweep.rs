@@ -1,7 +1,4 @@
 //! A sweep over many pairs finds what is wrong, and nothing else.
-
-#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
-
 use lockstep_loadtest::measure::sweep::{Options, measure};
 
 #[test]

@@ -46,7 +46,7 @@ pub struct Snapshot {
 }
 
 /// What becomes of a drift.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It is small enough to be let be.

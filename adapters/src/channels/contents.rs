@@ -226,7 +226,12 @@ mod tests {
     #[test]
     fn s32_what_one_channel_sells_of_a_shared_warehouse_the_other_no_longer_has() {
         let reference = Arc::new(Reference::default());
-        let both = || (shown(&reference, "x", &["WH-X", "WH-Y"]), shown(&reference, "y", &["WH-Y"]));
+        let both = || {
+            (
+                shown(&reference, "x", &["WH-X", "WH-Y"]),
+                shown(&reference, "y", &["WH-Y"]),
+            )
+        };
         publish_view(&reference, View::Stock(level("WH-X", 10, 1)));
         publish_view(&reference, View::Stock(level("WH-Y", 5, 2)));
         assert_eq!(both(), (15, 5));

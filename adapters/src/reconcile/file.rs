@@ -148,7 +148,9 @@ impl<'r> Record<'r> {
 mod tests {
     use super::*;
 
-    fn rows(text: &str) -> Result<Vec<Result<(u64, SeenRow), BadRow>>, String> {
+    type Row = Result<(u64, SeenRow), BadRow>;
+
+    fn rows(text: &str) -> Result<Vec<Row>, String> {
         Ok(read(text.as_bytes())
             .map_err(|error| error.to_string())?
             .collect())

@@ -68,10 +68,7 @@ fn s35_a_drift_is_tolerated_explained_repaired_or_raised() {
     ];
     for (seen, value, drift, verdict, after) in cases {
         let mut stock = Stock::with(243);
-        assert_eq!(
-            stock.run(&snapshot(seen, value)),
-            reconciled(drift, verdict.clone())
-        );
+        assert_eq!(stock.run(&snapshot(seen, value)), reconciled(drift, verdict));
         assert_eq!(stock.available(), after, "{seen}");
         let waits = matches!(verdict, Verdict::Raised(_));
         assert_eq!(stock.state.open_drift().is_some(), waits);

@@ -23,7 +23,7 @@ mod tail;
 mod writer;
 
 #[cfg(test)]
-pub(super) mod scratch;
+pub(crate) mod scratch;
 #[cfg(test)]
 mod tests;
 

@@ -167,6 +167,7 @@ async fn measure_in(options: &Options, directory: &Path) -> Result<Outcomes, Mea
             ingress: node.ingress(),
             keys: Arc::new(KeyRing::open(keys).map_err(unexpected)?),
             metrics: Vec::new(),
+            channels: Vec::new(),
         },
     )
     .map_err(unexpected)?;
