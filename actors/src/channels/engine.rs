@@ -477,6 +477,9 @@ impl Engine {
         };
         let Some(newest) = newest.filter(|newest| needed(newest.version)) else {
             lane.settle(&key, &waiting);
+            let kind = lane.kind;
+            // A quantity may have waited for this.
+            self.place(kind, &key, now);
             return None;
         };
         let expected = held.and_then(|held| match held.shows {

@@ -373,6 +373,22 @@ fn s55_a_price_that_is_refused_does_not_hold_the_quantity_back_for_ever() {
 }
 
 #[test]
+fn s55_a_price_that_needs_not_be_told_does_not_hold_the_quantity_back() {
+    let mut account = Account::free(10);
+    account.change("A", price(777), 0);
+    let (id, _) = account.sent(0);
+    account.taken(id, 1, 1);
+    // It is read from the journal a second time, after what it says has been sent.
+    let measure = Some(price(777).measure());
+    account
+        .engine
+        .mark(Kind::Price, &key("A"), Some(mark(2)), measure, at(2));
+    account.change("A", stock(50), 2);
+    let next = account.request(2).map(|request| request.operation);
+    assert_eq!(next, Some("stock".into()));
+}
+
+#[test]
 fn s55_a_change_to_zero_overtakes_everything_that_waits() {
     let mut account = Account::new(bucket(1, 1), 1, 2);
     for n in 0..100 {
