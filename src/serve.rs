@@ -9,7 +9,7 @@ use crate::{ConfigFile, read_config};
 use lockstep_actors::governance::demand::Attribute;
 use lockstep_actors::orders::effects;
 use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, AmqpSink, Broker};
-use lockstep_adapters::channels::{ChannelConfig, ChannelKind, PlatformError, Shopify, Webhook};
+use lockstep_adapters::channels::{Amazon, ChannelConfig, ChannelKind, PlatformError, Shopify, Webhook};
 use lockstep_adapters::http::{self, HttpParts, MetricSource, report_amqp, report_channel, report_erp};
 use lockstep_adapters::store::Sharing;
 use lockstep_runtime::feed::FeedFilter;
@@ -96,6 +96,7 @@ fn add_channel(
             let sink = AmqpSink::new(broker.clone(), &channel.name, channel.exchanges(), timeout);
             service.add_channel(channel, sink)
         }
+        (ChannelKind::Amazon, _) => service.add_channel(channel, Amazon::new(channel).map_err(config)?),
         (ChannelKind::Shopify, _) => service.add_channel(channel, Shopify::new(channel).map_err(config)?),
         (ChannelKind::Amqp, None) => {
             return Err(Failure::Config(format!(

@@ -1,5 +1,6 @@
 //! The `[[channels]]` tables of the configuration.
 
+use super::amazon::{self, AmazonConfig};
 use super::limits::{self, OperationConfig, RuleConfig};
 use super::platform::{self, Plan};
 use super::secret::SecretSource;
@@ -22,6 +23,8 @@ pub enum ChannelKind {
     Amqp,
     /// By the GraphQL Admin API of a Shopify shop.
     Shopify,
+    /// By Amazon's Listings Items API.
+    Amazon,
 }
 
 /// What a channel is told.
@@ -68,7 +71,7 @@ pub struct ChannelConfig {
     pub publishes: Vec<PublishedKind>,
     /// Which prices it is told.
     pub price_list: Option<PriceListConfig>,
-    /// The endpoint for stock levels, for `http`; the shop's address, for `shopify`.
+    /// The endpoint for stock levels, for `http`; the shop's or region's address, for `shopify` and `amazon`.
     pub url: Option<String>,
     /// The endpoint for prices, for `http`.
     pub prices_url: Option<String>,
@@ -80,6 +83,8 @@ pub struct ChannelConfig {
     pub prices_exchange: Option<String>,
     /// The shop, for `shopify`.
     pub shopify: Option<ShopifyConfig>,
+    /// The seller's account, for `amazon`.
+    pub amazon: Option<AmazonConfig>,
     /// Limits in the place of the platform's.
     #[serde(default)]
     pub limits: BTreeMap<CompactString, RuleConfig>,
@@ -165,6 +170,14 @@ impl ChannelConfig {
                         .ok_or_else(|| self.missing("shopify", "a table"))?;
                     shop.validate(self, kind)?;
                 }
+                ChannelKind::Amazon => {
+                    web_address(&self.key("url"), self.url.as_deref()).map(drop)?;
+                    let seller = self
+                        .amazon
+                        .as_ref()
+                        .ok_or_else(|| self.missing("amazon", "a table"))?;
+                    seller.validate(self)?;
+                }
                 ChannelKind::Http => web_address(&self.key(url_key), url.as_deref()).map(drop)?,
                 ChannelKind::Amqp if exchange.as_deref().is_some_and(|name| !name.is_empty()) => {}
                 ChannelKind::Amqp => return Err(self.missing(exchange_key, "the name of an exchange")),
@@ -226,6 +239,7 @@ impl ChannelConfig {
         let mut plan = match self.kind {
             ChannelKind::Http | ChannelKind::Amqp => platform::generic(&self.kinds()),
             ChannelKind::Shopify => shopify::plan(&self.kinds(), self.timeout_ms),
+            ChannelKind::Amazon => amazon::plan(&self.kinds(), self.timeout_ms),
         };
         limits::apply(&self.name, &self.limits, &self.operations, &mut plan)?;
         Ok(plan)

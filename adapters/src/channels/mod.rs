@@ -9,6 +9,7 @@
 //! - credentials come from the environment or a file, and appear neither in the configuration nor in a log.
 
 mod actor;
+mod amazon;
 mod config;
 mod contents;
 mod drive;
@@ -21,6 +22,7 @@ mod web;
 mod webhook;
 
 pub use actor::ChannelActor;
+pub use amazon::{Amazon, AmazonConfig};
 pub use config::{ChannelConfig, ChannelKind, PriceListConfig, PublishedKind, consumer};
 pub use contents::{Contents, ReadModel};
 pub use drive::{KindFeed, drive};

@@ -6,6 +6,7 @@
 //! - what it answers is counted, and the counts can be read while it runs (`GET /stats`);
 //! - as a process it prints exactly one line on stdout once it listens: `{"emulator":"erp","address":"127.0.0.1:4711"}`.
 
+pub mod amazon;
 pub mod channel;
 pub mod erp;
 mod fault;
@@ -31,6 +32,10 @@ pub enum Command {
     ///
     /// Example: lockstep-loadtest emulate channel --rate 100/s --burst 50 --batch 250 --fail 0.01 --seed 7
     Channel(channel::Options),
+    /// Amazon's listings: patches that are accepted and show later, a rate an operation.
+    ///
+    /// Example: lockstep-loadtest emulate amazon --rate 5/s --delay 2s --late-fail 0.01 --seed 7
+    Amazon(amazon::Options),
     /// A Shopify shop: its GraphQL Admin API as far as inventory and price lists go, points and comparing included.
     ///
     /// Example: lockstep-loadtest emulate shopify --restore 100/s --bucket 2000 --storm 0.01 --seed 7
@@ -51,6 +56,7 @@ impl Command {
             match self {
                 Self::Erp(options) => server::run_as_process("erp", erp::start(options)?).await,
                 Self::Channel(options) => server::run_as_process("channel", channel::start(options)?).await,
+                Self::Amazon(options) => server::run_as_process("amazon", amazon::start(options)?).await,
                 Self::Shopify(options) => server::run_as_process("shopify", shopify::start(options)?).await,
             }
         })

@@ -58,14 +58,14 @@ impl FromStr for Rate {
 
 /// The bucket. Holds, instead of tokens, the moment at which it will be full again.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(in crate::emulate) struct Bucket {
     interval: Duration,
     depth: Duration,
     full_at: Duration,
 }
 
 impl Bucket {
-    pub(super) fn new(rate: Rate, burst: NonZeroU32) -> Self {
+    pub(in crate::emulate) fn new(rate: Rate, burst: NonZeroU32) -> Self {
         let interval = rate.interval();
         Self {
             interval,
@@ -75,7 +75,7 @@ impl Bucket {
     }
 
     /// Takes a token at the moment `now`, or says how long until there is one.
-    pub(super) fn take(&mut self, now: Duration) -> Result<(), Duration> {
+    pub(in crate::emulate) fn take(&mut self, now: Duration) -> Result<(), Duration> {
         let full_at = self.full_at.max(now) + self.interval;
         let room = now + self.depth;
         if full_at > room {

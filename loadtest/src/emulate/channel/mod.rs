@@ -11,6 +11,7 @@
 mod limit;
 mod shelf;
 
+pub(super) use limit::Bucket;
 pub use limit::{InvalidRate, Rate};
 pub use shelf::{ChannelStats, ItemResult, ItemStatus, Level, Price};
 
@@ -18,7 +19,6 @@ use super::fault::FaultTable;
 use super::{Emulator, EmulatorError, Probability, parse_duration};
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpResponse, HttpServer, web};
-use limit::Bucket;
 use serde_json::json;
 use shelf::{Shelf, Versioned};
 use std::collections::BTreeMap;

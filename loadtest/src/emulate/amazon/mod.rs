@@ -1,0 +1,316 @@
+//! Listings behind Amazon's Selling Partner API, as far as quantity and price go.
+//!
+//! - `POST /auth/o2/token` gives a token for any refresh token; without it a listing answers 403.
+//! - `PATCH` and `GET /listings/2021-08-01/items/{seller}/{sku}`; SKUs that begin with `GONE` do not exist (404). A patch
+//!   is answered `ACCEPTED` and shows after `--delay`
+//!   (<https://developer-docs.amazon.com/sp-api/docs/merge-a-listing>); a share of `--late-fail` of them never shows and
+//!   leaves an issue. A negative quantity is answered `INVALID`.
+//! - Patching and reading have a bucket each, of `--burst` at `--rate`; without a token of it the answer is 429
+//!   `QuotaExceeded`. Each answer says the rate in `x-amzn-RateLimit-Limit`
+//!   (<https://developer-docs.amazon.com/sp-api/docs/listings-items-api-rate-limits>).
+
+use super::channel::{Bucket, Rate};
+use super::fault::FaultTable;
+use super::{Emulator, EmulatorError, Probability, parse_duration};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How Amazon behaves.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Where to listen; port 0 takes any free port.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// How many requests of an operation it takes in the long run.
+    #[arg(long, default_value = "5/s")]
+    pub rate: Rate,
+    /// How many at once after a rest.
+    #[arg(long, default_value = "5")]
+    pub burst: NonZeroU32,
+    /// How long until a patch shows.
+    #[arg(long, default_value = "500ms", value_parser = parse_duration)]
+    pub delay: Duration,
+    /// How often an accepted patch fails later.
+    #[arg(long, default_value = "0")]
+    pub late_fail: Probability,
+    /// How often a request fails with 503 and nothing is done.
+    #[arg(long, default_value = "0")]
+    pub fail: Probability,
+    /// How often a request is carried out but answered with 500.
+    #[arg(long, default_value = "0")]
+    pub fail_after_commit: Probability,
+    /// From which faults are drawn.
+    #[arg(long, default_value = "1")]
+    pub seed: u64,
+}
+
+impl Default for Options {
+    /// The documented rates without faults, on any port of the loopback interface.
+    fn default() -> Self {
+        let five = NonZeroU32::MIN.saturating_add(4);
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            rate: Rate::per_second(five),
+            burst: five,
+            delay: Duration::from_millis(500),
+            late_fail: Probability::NEVER,
+            fail: Probability::NEVER,
+            fail_after_commit: Probability::NEVER,
+            seed: 1,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Unavailable,
+    ErrorAfterCommit,
+}
+
+/// How often what happened since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListingStats {
+    /// Requests of any fate, without those for tokens.
+    pub requests: u64,
+    /// Requests over the limit.
+    pub throttled: u64,
+    /// Requests answered with 5xx.
+    pub failed: u64,
+    /// Patches that were accepted.
+    pub accepted: u64,
+    /// Accepted patches that failed later.
+    pub failed_later: u64,
+    /// Tokens that were given out.
+    pub tokens: u64,
+}
+
+/// What a listing shows.
+#[derive(Clone, Debug, Default)]
+struct Listing {
+    attributes: BTreeMap<String, Value>,
+    issues: Vec<Value>,
+    /// What will show: from when, which attribute, what; nothing if it is going to fail.
+    pending: Vec<(Duration, String, Option<Value>)>,
+}
+
+impl Listing {
+    fn advance(&mut self, now: Duration) {
+        let due = self.pending.iter().take_while(|(at, ..)| *at <= now).count();
+        for (_, attribute, value) in self.pending.drain(..due) {
+            match value {
+                Some(value) => {
+                    self.attributes.insert(attribute, value);
+                    self.issues.clear();
+                }
+                None => {
+                    let message = "The submission was not processed; submit it again.";
+                    self.issues = vec![json!({ "code": "99001", "message": message, "severity": "ERROR" })];
+                }
+            }
+        }
+    }
+}
+
+/// The listings of a seller.
+#[derive(Debug)]
+pub struct Amazon {
+    options: Options,
+    started: Instant,
+    faults: FaultTable<Fault>,
+    late: FaultTable<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    patches: Bucket,
+    reads: Bucket,
+    listings: BTreeMap<String, Listing>,
+    stats: ListingStats,
+}
+
+impl Amazon {
+    fn new(options: Options) -> Result<Self, EmulatorError> {
+        let faults = [
+            (options.fail, Fault::Unavailable),
+            (options.fail_after_commit, Fault::ErrorAfterCommit),
+        ];
+        Ok(Self {
+            started: Instant::now(),
+            faults: FaultTable::new(options.seed, &faults).ok_or(EmulatorError::Probabilities)?,
+            late: FaultTable::new(options.seed, &[(options.late_fail, ())])
+                .ok_or(EmulatorError::Probabilities)?,
+            state: Mutex::new(State {
+                patches: Bucket::new(options.rate, options.burst),
+                reads: Bucket::new(options.rate, options.burst),
+                listings: BTreeMap::new(),
+                stats: ListingStats::default(),
+            }),
+            options,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The counts so far.
+    #[must_use]
+    pub fn stats(&self) -> ListingStats {
+        self.state().stats
+    }
+
+    /// The quantity that each SKU shows.
+    #[must_use]
+    pub fn quantities(&self) -> BTreeMap<String, i64> {
+        let now = self.started.elapsed();
+        let mut shown = BTreeMap::new();
+        for (sku, listing) in &mut self.state().listings {
+            listing.advance(now);
+            let quantity = listing.attributes.get("fulfillment_availability");
+            if let Some(quantity) = quantity.and_then(|value| value[0]["quantity"].as_i64()) {
+                shown.insert(sku.clone(), quantity);
+            }
+        }
+        shown
+    }
+
+    fn answer(&self, sku: &str, patch: Option<&Value>) -> HttpResponse {
+        let now = self.started.elapsed();
+        let mut state = self.state();
+        let request = state.stats.requests;
+        state.stats.requests += 1;
+        let bucket = if patch.is_some() {
+            &mut state.patches
+        } else {
+            &mut state.reads
+        };
+        if bucket.take(now).is_err() {
+            state.stats.throttled += 1;
+            let message = "You exceeded your quota for the requested resource.";
+            let errors = json!({ "errors": [{ "code": "QuotaExceeded", "message": message }] });
+            return self.limited(HttpResponse::TooManyRequests()).json(errors);
+        }
+        let fault = self.faults.draw("request", request);
+        if matches!(fault, Some(Fault::Unavailable)) {
+            state.stats.failed += 1;
+            return HttpResponse::ServiceUnavailable().finish();
+        }
+        if sku.starts_with("GONE") {
+            let errors =
+                json!({ "errors": [{ "code": "NOT_FOUND", "message": format!("SKU {sku} not found") }] });
+            return self.limited(HttpResponse::NotFound()).json(errors);
+        }
+        let body = match patch {
+            Some(patch) => self.patch(&mut state, sku, patch, request, now),
+            None => {
+                let listing = state.listings.entry(sku.to_owned()).or_default();
+                listing.advance(now);
+                json!({ "sku": sku, "attributes": listing.attributes, "issues": listing.issues })
+            }
+        };
+        if matches!(fault, Some(Fault::ErrorAfterCommit)) {
+            state.stats.failed += 1;
+            return HttpResponse::InternalServerError().finish();
+        }
+        self.limited(HttpResponse::Ok()).json(body)
+    }
+
+    fn patch(&self, state: &mut State, sku: &str, patch: &Value, request: u64, now: Duration) -> Value {
+        let patch = &patch["patches"][0];
+        let attribute = patch["path"]
+            .as_str()
+            .unwrap_or_default()
+            .trim_start_matches("/attributes/")
+            .to_owned();
+        let value = patch["value"].clone();
+        if value[0]["quantity"].as_i64().is_some_and(|quantity| quantity < 0) {
+            let issue =
+                json!({ "code": "4000001", "message": "quantity must not be negative", "severity": "ERROR" });
+            return json!({ "sku": sku, "status": "INVALID", "submissionId": request.to_string(), "issues": [issue] });
+        }
+        state.stats.accepted += 1;
+        let fails = self.late.draw(sku, request).is_some();
+        state.stats.failed_later += u64::from(fails);
+        let listing = state.listings.entry(sku.to_owned()).or_default();
+        let shows = (!fails).then_some(value);
+        listing.issues.clear();
+        listing.pending.push((now + self.options.delay, attribute, shows));
+        json!({ "sku": sku, "status": "ACCEPTED", "submissionId": request.to_string(), "issues": [] })
+    }
+
+    fn limited(&self, mut response: actix_web::HttpResponseBuilder) -> actix_web::HttpResponseBuilder {
+        let rate = format!("{}.0", self.options.rate.per_whole_second());
+        response.insert_header(("x-amzn-ratelimit-limit", rate));
+        response
+    }
+}
+
+/// Starts the listings on the current tokio event loop.
+///
+/// # Errors
+/// [`EmulatorError`] if the options contradict each other or the address is taken.
+pub fn start(options: Options) -> Result<Emulator<Amazon>, EmulatorError> {
+    let address = options.listen;
+    let amazon = Arc::new(Amazon::new(options)?);
+    let shared = web::Data::from(Arc::clone(&amazon));
+    let listen = |cause| EmulatorError::Listen { address, cause };
+    let server = HttpServer::new(move || {
+        let listing = "/listings/2021-08-01/items/{seller}/{sku}";
+        App::new()
+            .app_data(shared.clone())
+            .route("/auth/o2/token", web::post().to(token))
+            .route(listing, web::patch().to(patch))
+            .route(listing, web::get().to(read))
+            .route("/stats", web::get().to(stats))
+    })
+    .workers(1)
+    .disable_signals()
+    .bind(address)
+    .map_err(listen)?;
+    let bound = server.addrs().first().copied().unwrap_or(address);
+    Ok(Emulator::spawn(bound, amazon, server.run()))
+}
+
+async fn token(amazon: web::Data<Amazon>, body: String) -> HttpResponse {
+    if !body.contains("grant_type=refresh_token") || !body.contains("client_secret=") {
+        return HttpResponse::BadRequest().json(json!({ "error": "invalid_request" }));
+    }
+    amazon.state().stats.tokens += 1;
+    HttpResponse::Ok().json(json!({ "access_token": "Atza|1", "token_type": "bearer", "expires_in": 3600 }))
+}
+
+fn admitted(request: &HttpRequest) -> Result<(), HttpResponse> {
+    if request.headers().contains_key("x-amz-access-token") {
+        return Ok(());
+    }
+    let errors = json!({ "errors": [{ "code": "Unauthorized", "message": "Access to requested resource is denied." }] });
+    Err(HttpResponse::Forbidden().json(errors))
+}
+
+async fn patch(
+    request: HttpRequest,
+    amazon: web::Data<Amazon>,
+    path: web::Path<(String, String)>,
+    body: web::Json<Value>,
+) -> HttpResponse {
+    admitted(&request).map_or_else(|refused| refused, |()| amazon.answer(&path.1, Some(&body)))
+}
+
+async fn read(
+    request: HttpRequest,
+    amazon: web::Data<Amazon>,
+    path: web::Path<(String, String)>,
+) -> HttpResponse {
+    admitted(&request).map_or_else(|refused| refused, |()| amazon.answer(&path.1, None))
+}
+
+async fn stats(amazon: web::Data<Amazon>) -> HttpResponse {
+    HttpResponse::Ok().json(amazon.stats())
+}
