@@ -20,6 +20,7 @@ pub(crate) struct ClusterArguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// The nodes, whether they live, and how many partitions each has.
+    #[command(after_help = "Example:\n  lockstep cluster status --config lockstep.toml --json")]
     Status {
         #[command(flatten)]
         file: ConfigFile,
@@ -28,6 +29,7 @@ enum Action {
         json: bool,
     },
     /// Let a node give up everything it has and take nothing more, until `rebalance` or its next start.
+    #[command(after_help = "Example:\n  lockstep cluster drain node-1 --config lockstep.toml")]
     Drain {
         /// The node's name.
         name: String,
@@ -35,6 +37,7 @@ enum Action {
         file: ConfigFile,
     },
     /// Let every node take its share again, also those that were drained.
+    #[command(after_help = "Example:\n  lockstep cluster rebalance --config lockstep.toml")]
     Rebalance {
         #[command(flatten)]
         file: ConfigFile,
