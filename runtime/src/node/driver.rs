@@ -3,6 +3,7 @@
 use super::{AT_ONCE, FIRST_PAUSE, IN_FLIGHT, LONGEST_PAUSE, LONGEST_SLEEP, RESEND};
 use crate::elsewhere::{Between, Outgoing};
 use crate::entity::Domain;
+use crate::feed::FeedBoard;
 use crate::health::HealthBoard;
 use crate::ingress::Room;
 use crate::message::{Delivery, InternalMessage};
@@ -75,6 +76,7 @@ pub(super) struct Seat<D: Domain> {
     pub(super) commands: Sender<WriterCommand>,
     pub(super) peers: Arc<Vec<Peer>>,
     pub(super) places: Arc<Places>,
+    pub(super) feeds: Arc<FeedBoard>,
     pub(super) outgoing: Outgoing,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) health: Arc<HealthBoard>,
@@ -349,6 +351,8 @@ impl<D: Domain> Driver<D> {
             }
             self.leaving.remove(&partition);
             self.held.remove(&partition);
+            // Before anybody is told that it is free: two nodes would deliver the same entries.
+            self.seat.feeds.give_up(partition);
             self.seat.places.set(partition, Place::Elsewhere);
         }
         Ok(!clear.is_empty())

@@ -199,6 +199,7 @@ impl<D: Domain> Node<D> {
                 commands: commands.clone(),
                 peers: Arc::clone(&peers),
                 places: Arc::clone(&places),
+                feeds: Arc::clone(&feeds),
                 outgoing: outgoing.clone(),
                 clock: Arc::clone(&clock),
                 health: Arc::clone(&health),
