@@ -4,6 +4,7 @@
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -58,6 +59,25 @@ fn assert_books_balance(summary: &Value) {
         "{summary}"
     );
     assert_eq!(number("/units/reserved"), 0);
+    let money = |pointer: &str| -> Decimal {
+        summary
+            .pointer(pointer)
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    let added = |pointer: &str| -> Decimal {
+        let steps = summary.pointer(pointer).unwrap().as_object().unwrap();
+        steps
+            .values()
+            .map(|step| step.as_str().unwrap().parse::<Decimal>().unwrap())
+            .sum()
+    };
+    assert_eq!(money("/revenue/shipped"), added("/revenue/by_step"));
+    assert_eq!(money("/revenue/shipped"), money("/revenue/by_order_step/goods"));
+    assert_eq!(money("/revenue/payable"), added("/revenue/by_order_step"));
 }
 
 /// A part of the real file that has everything: each 16th invoice, and every cancellation.
@@ -137,6 +157,11 @@ fn another_file_on_the_same_store_is_refused_with_what_to_do() {
     assert_eq!(
         summary.pointer("/revenue/by_step"),
         Some(&json!({ "base-list": "2.5" }))
+    );
+    // 2.50 and 7.50 freight, and 17.5 percent of both: 1.75.
+    assert_eq!(
+        summary.pointer("/revenue/by_order_step"),
+        Some(&json!({ "goods": "2.5", "freight": "7.5", "tax": "1.75" }))
     );
     let refused = command(&files[1], &store).output().unwrap();
     let complaint = String::from_utf8_lossy(&refused.stderr);

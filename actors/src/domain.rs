@@ -4,16 +4,20 @@ use crate::accounts::CustomerAccount;
 use crate::governance::admit;
 use crate::governance::audit::SystemAudit;
 use crate::governance::record::OwnershipRecord;
-use crate::ids::{AgreementId, Jurisdiction, OrderKey, RateSource, Sku};
+use crate::ids::{AgreementId, BudgetId, IndexId, Jurisdiction, ListId, OrderKey, RateSource, Sku};
 use crate::inventory::SkuWarehouse;
 use crate::orders::Order;
 use crate::orders::desk_list::{DeskEntry, OpenCases};
 use crate::pricing::agreement::Agreement;
+use crate::pricing::budget::BudgetLeft;
 use crate::pricing::catalogue::Item;
+use crate::pricing::edition::Editions;
+use crate::pricing::index::IndexTable;
 use crate::pricing::rates::RateTable;
 use crate::pricing::tax::TaxTable;
 use crate::pricing::{
-    CatalogueItem, CustomerContract, ExchangeRates, JurisdictionTaxes, ListPrice, SharedAgreement,
+    CatalogueItem, CustomerContract, ExchangeRates, JurisdictionTaxes, ListEditions, ListPrice, PriceIndex,
+    PromotionBudget, SharedAgreement,
 };
 use crate::reference::{Published, PublishedPrices, Reference, StockLevel, publish_view};
 
@@ -34,6 +38,12 @@ pub enum View {
     Taxes(Published<Jurisdiction, TaxTable>),
     /// What a person must settle about an order, if anything.
     Desk(Published<OrderKey, Option<OpenCases>>),
+    /// The editions of a price list.
+    Editions(Published<ListId, Editions>),
+    /// What a budget has left.
+    Budget(Published<BudgetId, BudgetLeft>),
+    /// The values of a price index.
+    Index(Published<IndexId, IndexTable>),
 }
 
 lockstep_runtime::domain! {
@@ -47,6 +57,7 @@ lockstep_runtime::domain! {
         Audit: SystemAudit, Ownership: OwnershipRecord,
         Agreement: SharedAgreement, Item: CatalogueItem, Rates: ExchangeRates, Taxes: JurisdictionTaxes,
         Account: CustomerAccount, Desk: DeskEntry,
+        Editions: ListEditions, Budget: PromotionBudget, Index: PriceIndex,
     }
 }
 

@@ -114,6 +114,18 @@ text_name!(
     Sku, "a SKU", 64
 );
 text_name!(
+    /// A price index that contracts reckon with.
+    IndexId, "a price index", 64
+);
+text_name!(
+    /// What a promotion or coupon may spend.
+    BudgetId, "a budget id", 64
+);
+text_name!(
+    /// A set of rows of a price list that begin to count at the same moment.
+    EditionId, "an edition", 64
+);
+text_name!(
     /// Who buys.
     CustomerId, "a customer id", 64
 );
@@ -225,7 +237,17 @@ macro_rules! named_entity {
 
 // The list prices of a SKU and its entry in the catalogue are an entity each, known by the SKU; so is the audit of a
 // system, known by the system.
-named_entity!(CustomerId, AgreementId, Jurisdiction, RateSource, Sku, SystemName);
+named_entity!(
+    CustomerId,
+    AgreementId,
+    BudgetId,
+    IndexId,
+    Jurisdiction,
+    ListId,
+    RateSource,
+    Sku,
+    SystemName
+);
 
 /// Decodes a name that is its own encoding; blanks around it would make two encodings of one name.
 fn exactly<T>(bytes: &[u8], new: impl Fn(&str) -> Result<T, InvalidName>) -> Option<T> {

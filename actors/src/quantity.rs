@@ -115,6 +115,9 @@ impl fmt::Debug for Quantity {
 pub struct PositiveQuantity(i64);
 
 impl PositiveQuantity {
+    /// One base unit.
+    pub const ONE: Self = Self(1);
+
     /// Checks the range.
     ///
     /// # Errors

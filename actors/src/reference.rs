@@ -8,14 +8,18 @@
 use crate::domain::View;
 use crate::governance::ownership::Ownership;
 use crate::ids::{
-    AgreementId, ChannelName, ClassName, Jurisdiction, OrderKey, RateSource, Sku, WarehouseCode,
+    AgreementId, BudgetId, ChannelName, ClassName, EditionId, IndexId, Jurisdiction, ListId, OrderKey,
+    RateSource, Sku, WarehouseCode,
 };
 use crate::inventory::reconcile::ReconciliationRules;
 use crate::orders::checks::OrderRules;
 use crate::orders::desk_list::OpenCases;
 use crate::orders::sourcing::Network;
 use crate::pricing::agreement::Agreement;
+use crate::pricing::budget::BudgetLeft;
 use crate::pricing::catalogue::Item;
+use crate::pricing::edition::Editions;
+use crate::pricing::index::IndexTable;
 use crate::pricing::list::ListRow;
 use crate::pricing::rates::RateTable;
 use crate::pricing::tax::TaxTable;
@@ -26,6 +30,7 @@ use lockstep_runtime::message::Sequence;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::hash::Hash;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -98,6 +103,8 @@ pub struct PublishedPrices {
     pub sku: Sku,
     /// Every row that is not withdrawn.
     pub rows: Arc<[ListRow]>,
+    /// The number of the last change of a price in force.
+    pub revision: u64,
     /// The version: the journal entry that made it so.
     pub sequence: Sequence,
 }
@@ -213,7 +220,12 @@ pub struct Reference {
     reconciliation: ReconciliationRules,
     refused_writes: AtomicU64,
     levels: DashMap<Sku, Vec<LevelRow>, RandomState>,
-    prices: DashMap<Sku, (Sequence, Arc<[ListRow]>), RandomState>,
+    prices: DashMap<Sku, PublishedPrices, RandomState>,
+    editions: Facts<ListId, Editions>,
+    budgets: Facts<BudgetId, BudgetLeft>,
+    indices: Facts<IndexId, IndexTable>,
+    /// The SKUs that have rows in an edition, and how many.
+    edition_rows: DashMap<(ListId, EditionId), BTreeMap<Sku, u16>, RandomState>,
     items: Facts<Sku, Item>,
     agreements: Facts<AgreementId, Agreement>,
     rates: Facts<RateSource, RateTable>,
@@ -326,11 +338,48 @@ impl Reference {
     /// A SKU's list prices.
     #[must_use]
     pub fn list_prices(&self, sku: &Sku) -> Option<PublishedPrices> {
-        self.prices.get(sku).map(|entry| PublishedPrices {
-            sku: sku.clone(),
-            rows: Arc::clone(&entry.1),
-            sequence: entry.0,
-        })
+        self.prices.get(sku).map(|entry| entry.clone())
+    }
+
+    /// The editions of a price list.
+    #[must_use]
+    pub fn editions(&self, list: &str) -> Option<Arc<Editions>> {
+        self.editions.get(list).map(|entry| Arc::clone(&entry.1))
+    }
+
+    /// What a budget has left; none of one that nobody has set.
+    #[must_use]
+    pub fn budget(&self, id: &BudgetId) -> Option<BudgetLeft> {
+        self.budgets.get(id).map(|entry| *entry.1)
+    }
+
+    /// The values of a price index.
+    #[must_use]
+    pub fn index(&self, id: &IndexId) -> Option<Arc<IndexTable>> {
+        self.indices.get(id).map(|entry| Arc::clone(&entry.1))
+    }
+
+    /// How many rows an edition has.
+    #[must_use]
+    pub fn rows_of_edition(&self, list: &ListId, edition: &EditionId) -> u64 {
+        let skus = self.edition_rows.get(&(list.clone(), edition.clone()));
+        skus.map_or(0, |skus| skus.values().copied().map(u64::from).sum())
+    }
+
+    /// The next SKUs that have rows in an edition, in their order.
+    #[must_use]
+    pub fn skus_of_edition(
+        &self,
+        list: &ListId,
+        edition: &EditionId,
+        after: Option<&Sku>,
+        most: usize,
+    ) -> Vec<Sku> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let skus = self.edition_rows.get(&(list.clone(), edition.clone()));
+        let Some(skus) = skus else { return Vec::new() };
+        let next = skus.range::<Sku, _>((start, Bound::Unbounded)).take(most);
+        next.map(|(sku, _)| sku.clone()).collect()
     }
 
     /// A SKU's entry in the catalogue.
@@ -386,7 +435,10 @@ impl Reference {
     /// Every SKU that has ever had list prices, with the journal entry of its newest change. For starts as well.
     #[must_use]
     pub fn newest_price_changes(&self) -> Vec<(Sku, Sequence)> {
-        let newest = self.prices.iter().map(|entry| (entry.key().clone(), entry.0));
+        let newest = self
+            .prices
+            .iter()
+            .map(|entry| (entry.key().clone(), entry.sequence));
         newest.collect()
     }
 
@@ -405,12 +457,33 @@ impl Reference {
     }
 
     fn publish_prices(&self, prices: PublishedPrices) {
-        let mut entry = self
-            .prices
-            .entry(prices.sku)
-            .or_insert_with(|| (Sequence(0), Arc::from([])));
-        if entry.0 <= prices.sequence {
-            *entry = (prices.sequence, prices.rows);
+        match self.prices.entry(prices.sku.clone()) {
+            Entry::Occupied(mut known) if known.get().sequence <= prices.sequence => {
+                self.count_editions(&prices.sku, &known.get().rows, &prices.rows);
+                known.insert(prices);
+            }
+            Entry::Occupied(_) => {}
+            Entry::Vacant(vacant) => {
+                self.count_editions(&prices.sku, &[], &prices.rows);
+                vacant.insert(prices);
+            }
+        }
+    }
+
+    /// Keeps count of the rows that editions have. Called under the lock of the SKU's prices.
+    fn count_editions(&self, sku: &Sku, before: &[ListRow], after: &[ListRow]) {
+        let of = |row: &ListRow| Some((row.list.clone(), row.edition.clone()?));
+        for edition in before.iter().chain(after).filter_map(of) {
+            let rows = after
+                .iter()
+                .filter(|row| of(row).as_ref() == Some(&edition))
+                .count();
+            let mut skus = self.edition_rows.entry(edition).or_default();
+            match u16::try_from(rows) {
+                Ok(0) => drop(skus.remove(sku)),
+                Ok(rows) => drop(skus.insert(sku.clone(), rows)),
+                Err(_) => {}
+            }
         }
     }
 }
@@ -432,6 +505,9 @@ pub fn publish_view(reference: &Reference, view: View) {
                 put(&reference.desk, open);
             }
         }
+        View::Editions(editions) => put(&reference.editions, editions),
+        View::Budget(budget) => put(&reference.budgets, budget),
+        View::Index(index) => put(&reference.indices, index),
     }
 }
 

@@ -10,5 +10,6 @@ pub mod identity;
 pub mod online_retail;
 pub mod reconcile;
 pub mod schema;
+mod sheets;
 pub mod store;
 pub mod url;

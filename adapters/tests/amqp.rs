@@ -374,3 +374,110 @@ fn order(number: u32) -> Value {
         "channel": "web", "number": number.to_string(), "customer": "C-1", "currency": "EUR",
         "lines": [{ "sku": "A-0", "quantity": 1 }], "warehouses": ["W1"] } })
 }
+
+/// Sends a message and waits for what became of it.
+async fn told(world: &World, replies: &str, id: &str, schema: &str, body: Value) -> Value {
+    let message = json!({ "schema": schema, "version": 1, "id": id, "body": body });
+    let properties = world.as_user().with_reply_to(replies.into());
+    let properties = properties.with_correlation_id(id.into());
+    world.send_raw(message.to_string().as_bytes(), properties).await;
+    let letters = world.take(replies, 1).await;
+    let answer: Value = serde_json::from_slice(&letters[0].body).unwrap();
+    assert_eq!(
+        (&answer["correlation_id"], letters.len()),
+        (&id.into(), 1),
+        "{answer}"
+    );
+    answer["body"].clone()
+}
+
+#[test]
+fn s01_and_s16_prices_are_set_asked_for_in_bulk_kept_and_ordered_over_the_broker() {
+    run(async {
+        let scopes = "'stock:write', 'orders:write', 'prices:write', 'prices:read'";
+        let world = World::start_with("operator", scopes).await;
+        let replies = world.queue(None).await;
+        let changes = world.events_queue("price.changed.standard").await;
+        let sets = [
+            (
+                "lockstep.price.set",
+                json!({ "sku": "A-1", "list": "standard", "currency": "EUR", "unit": "100.00", "rule": "LIST", "version": 3 }),
+            ),
+            (
+                "lockstep.agreement.set",
+                json!({ "agreement": "house", "version": 1, "currency": "EUR", "terms": [{ "rule": "SPRING", "version": 2,
+                    "stage": "promotion", "effect": { "discount": { "percent": "3" } } }] }),
+            ),
+            (
+                "lockstep.taxes.set",
+                json!({ "jurisdiction": "TX", "version": 1, "rates": [{ "rule": "TX-SALES", "percent": "8.25" }] }),
+            ),
+            (
+                "lockstep.contract.set",
+                json!({ "customer": "C-1", "version": 17, "currency": "EUR", "tax": { "jurisdiction": "TX", "rounded": "order" },
+                    "charges": [{ "rule": "FREIGHT", "version": 2, "kind": { "freight": { "per_unit": "1.25" } } }],
+                    "terms": [{ "rule": "AGREED", "version": 17, "for": { "sku": "A-1" },
+                        "effect": { "fixed": { "unit": "84.50", "breaks": [{ "from": 100, "unit": "82.00" }] } } }] }),
+            ),
+        ];
+        for (place, (schema, body)) in sets.into_iter().enumerate() {
+            let set = told(&world, &replies, &format!("set-{place}"), schema, body).await;
+            assert_eq!(set["outcome"], "accepted", "{schema}: {set}");
+        }
+        // 120 × 82.00 less 3 % is 9,544.80; freight 150.00; tax 8.25 % of both is 799.82.
+        let ask = json!({ "customer": "C-1", "currency": "EUR", "valid_minutes": 15, "lines": [{ "sku": "A-1", "quantity": 120 }] });
+        let kept = told(&world, &replies, "ask", "lockstep.quote.request", ask).await;
+        assert_eq!(
+            (&kept["quote"]["total"], &kept["quote"]["number"]),
+            (&"10494.62".into(), &1.into()),
+            "{kept}"
+        );
+        let lines: Vec<_> = (0..10_000)
+            .map(|line| json!({ "sku": format!("A-{}", line % 2 + 1), "quantity": 120 }))
+            .collect();
+        let bulk = json!({ "customer": "C-1", "currency": "EUR", "lines": lines });
+        let sheet = &told(&world, &replies, "bulk", "lockstep.sheet.request", bulk).await["sheet"];
+        let lines = sheet["lines"].as_array().unwrap();
+        assert_eq!((lines.len(), &sheet["contract_version"]), (10_000, &17.into()));
+        assert_eq!(
+            (&lines[9_998]["price"]["amount"], &lines[9_998]["price"]["rule"]),
+            (&"9544.80".into(), &"SPRING".into())
+        );
+        assert_eq!(lines[9_999]["refusal"]["code"], "no-price", "{}", lines[9_999]);
+
+        // Only changes are told: the price as it was set, then as the edition has it, not what was made ready.
+        let row = json!({ "sku": "A-1", "list": "standard", "currency": "EUR", "unit": "110.00", "rule": "LIST",
+            "version": 1, "edition": "spring" });
+        told(&world, &replies, "ready", "lockstep.price.set", row).await;
+        let release = json!({ "list": "standard", "edition": "spring", "version": 1, "rows": 1 });
+        told(&world, &replies, "release", "lockstep.edition.release", release).await;
+        for (revision, unit) in [(1, "100.00"), (2, "110.00")] {
+            let letter = &world.take(&changes, 1).await[0];
+            let change: Value = serde_json::from_slice(&letter.body).unwrap();
+            assert_eq!(
+                (&change["body"]["revision"], &change["body"]["price"]["unit"]),
+                (&revision.into(), &unit.into()),
+                "{change}"
+            );
+        }
+
+        let events = world.events_queue("order.status.*").await;
+        let order = json!({ "channel": "web", "number": "1", "customer": "C-1", "currency": "EUR", "quote": 2,
+            "lines": [{ "sku": "A-1", "quantity": 120 }], "warehouses": ["W1"] });
+        told(&world, &replies, "order", "lockstep.order.submit", order).await;
+        loop {
+            let letter = &world.take(&events, 1).await[0];
+            let event: Value = serde_json::from_slice(&letter.body).unwrap();
+            let lapsed = &event["body"]["lapsed_quote"];
+            if event["body"]["status"] != "pricing" {
+                assert_eq!(
+                    (&lapsed["quote"]["standing"], &lapsed["total"]),
+                    (&"unknown".into(), &"10494.62".into()),
+                    "{event}"
+                );
+                break;
+            }
+        }
+        world.stop().await;
+    });
+}

@@ -16,7 +16,7 @@ use lockstep_actors::orders::delivery::Delivery;
 use lockstep_actors::orders::sourcing::Sourcing;
 use lockstep_actors::orders::state::Policy;
 use lockstep_actors::pricing::ListPrice;
-use lockstep_actors::pricing::contract::{Contract, ContractState, Customers, QuoteRequest, Volume};
+use lockstep_actors::pricing::contract::{Budgets, Contract, ContractState, Customers, QuoteRequest};
 use lockstep_actors::pricing::list::{Effective, ListPriceCommand, ListPriceState, ListRow};
 use lockstep_actors::pricing::resolve::{Detail, QuoteLine};
 use lockstep_actors::pricing::scale::{Break, Scale};
@@ -26,6 +26,7 @@ use lockstep_actors::reference::{Reference, publish_view};
 use lockstep_runtime::entity::{Context, Entity};
 use lockstep_runtime::message::{Envelope, MessageId, Provenance, Sequence};
 use lockstep_runtime::time::Timestamp;
+use std::sync::Arc;
 
 /// What a decision may look at.
 #[derive(Debug)]
@@ -155,6 +156,7 @@ pub(crate) fn list_row(version: u64) -> ListRow {
         ),
         rule: RuleId::new("list").unwrap(),
         version,
+        edition: None,
     }
 }
 
@@ -186,9 +188,9 @@ pub(crate) fn contract() -> (CustomerId, ContractState) {
         ..Contract::none(currency())
     };
     let state = ContractState {
-        contract: Some(contract),
+        contract: Some(Arc::new(contract)),
         version: 1,
-        volume: Volume::default(),
+        ..ContractState::default()
     };
     (CustomerId::new("C-1").unwrap(), state)
 }
@@ -211,6 +213,7 @@ pub(crate) fn quote(lines: u16) -> QuoteRequest {
         as_of: None,
         customers: Customers::Known,
         detail: Detail::Waterfall,
+        budgets: Budgets::default(),
     }
 }
 
@@ -237,6 +240,7 @@ pub(crate) fn order(lines: u16) -> OrderRequest {
         purchase_order: None,
         coupons: Vec::new(),
         delivery: Delivery::default(),
+        quote: None,
     }
 }
 

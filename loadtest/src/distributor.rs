@@ -137,6 +137,7 @@ impl Distributor {
                 ),
                 rule: RuleId::new("list-2026")?,
                 version: 1,
+                edition: None,
             };
             Ok(Message::ListPrice(
                 Self::sku(number)?,
@@ -294,6 +295,7 @@ impl Distributor {
             purchase_order: None,
             coupons: Vec::new(),
             delivery: Delivery::default(),
+            quote: None,
         };
         Ok((OrderKey::new(channel, &format!("D{number:07}"))?, request))
     }

@@ -9,10 +9,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use lockstep_actors::domain::{Distributor as Domain, Message, Reply};
 use lockstep_actors::ids::{OrderKey, Sku};
 use lockstep_actors::inventory::command::StockReply;
+use lockstep_actors::orders::Order;
 use lockstep_actors::orders::command::OrderCommand;
 use lockstep_actors::orders::effects::OrderStatus;
 use lockstep_actors::orders::state::Status;
 use lockstep_loadtest::distributor::{Defect, Distributor, Movement};
+use lockstep_runtime::entity::Entity;
 use lockstep_runtime::feed::Feed;
 use lockstep_runtime::ingress::Ingress;
 use lockstep_runtime::message::{Delivery, Envelope, MessageId, Outcome, Provenance, Responder};
@@ -302,7 +304,7 @@ impl Books {
 async fn follow(mut feed: Feed, ingress: Ingress<Domain>, books: Rc<RefCell<Books>>) {
     while let Ok(entries) = feed.next(1_024).await {
         let mut steps = Vec::new();
-        for entry in &entries {
+        for entry in entries.iter().filter(|entry| entry.kind == Order::KIND) {
             for effect in &entry.outbound {
                 let Ok(status) = rmp_serde::from_slice::<OrderStatus>(&effect.body) else {
                     tracing::error!("a status event cannot be read");

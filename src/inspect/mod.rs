@@ -16,12 +16,14 @@ use lockstep_actors::domain::{Distributor, Message};
 use lockstep_actors::governance::audit::{AuditState, SystemAudit};
 use lockstep_actors::governance::record::{OwnershipRecord, TheRecord};
 use lockstep_actors::ids::{
-    AgreementId, CustomerId, InvalidName, Jurisdiction, OrderKey, RateSource, Sku, StockId, WarehouseCode,
+    AgreementId, BudgetId, CustomerId, IndexId, InvalidName, Jurisdiction, ListId, OrderKey, RateSource, Sku,
+    StockId, WarehouseCode,
 };
 use lockstep_actors::inventory::SkuWarehouse;
 use lockstep_actors::orders::Order;
 use lockstep_actors::pricing::{
-    CatalogueItem, CustomerContract, ExchangeRates, JurisdictionTaxes, ListPrice, SharedAgreement,
+    CatalogueItem, CustomerContract, ExchangeRates, JurisdictionTaxes, ListEditions, ListPrice, PriceIndex,
+    PromotionBudget, SharedAgreement,
 };
 use lockstep_adapters::store::EmbeddedOpener;
 use lockstep_runtime::entity::{AddressedMessage, Entity, EntityId};
@@ -74,6 +76,24 @@ pub(crate) enum Subject {
     Agreement {
         /// The agreement.
         agreement: String,
+    },
+    /// The editions of a price list, when each begins, and their events.
+    #[command(after_help = "Example:\n  lockstep inspect editions standard")]
+    Editions {
+        /// The list.
+        list: String,
+    },
+    /// What a budget may spend, what is spent, which orders have a claim, and its events.
+    #[command(after_help = "Example:\n  lockstep inspect budget SPRING-2026")]
+    Budget {
+        /// The budget.
+        budget: String,
+    },
+    /// The values of a price index, and their events.
+    #[command(after_help = "Example:\n  lockstep inspect index LME-CU")]
+    Index {
+        /// The index.
+        index: String,
     },
     /// What the catalogue says of a SKU, and its events.
     #[command(after_help = "Example:\n  lockstep inspect item A-100")]
@@ -190,6 +210,18 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Failure> {
         Subject::Agreement { agreement } => {
             let agreement = named(AgreementId::new(agreement))?;
             at_rest.entity::<SharedAgreement>(&agreement, &format!("agreement {agreement}"))
+        }
+        Subject::Editions { list } => {
+            let list = named(ListId::new(list))?;
+            at_rest.entity::<ListEditions>(&list, &format!("editions of list {list}"))
+        }
+        Subject::Budget { budget } => {
+            let budget = named(BudgetId::new(budget))?;
+            at_rest.entity::<PromotionBudget>(&budget, &format!("budget {budget}"))
+        }
+        Subject::Index { index } => {
+            let index = named(IndexId::new(index))?;
+            at_rest.entity::<PriceIndex>(&index, &format!("price index {index}"))
         }
         Subject::Item { sku } => {
             let sku = named(Sku::new(sku))?;

@@ -6,12 +6,15 @@ use lockstep_actors::governance::audit::AuditReply;
 use lockstep_actors::governance::record::RecordReply;
 use lockstep_actors::ids::OrderKey;
 use lockstep_actors::inventory::command::StockReply;
+use lockstep_actors::orders::Order;
 use lockstep_actors::orders::command::{OrderCommand, OrderRefusal, OrderReply, OrderSummary};
 use lockstep_actors::orders::effects::OrderStatus;
 use lockstep_actors::orders::state::Status;
 use lockstep_actors::pricing::contract::ContractReply;
 use lockstep_actors::pricing::list::ListPriceReply;
+use lockstep_actors::pricing::tax::TaxReply;
 use lockstep_adapters::erp::Answers;
+use lockstep_runtime::entity::Entity;
 use lockstep_runtime::feed::Feed;
 use lockstep_runtime::ingress::Ingress;
 use lockstep_runtime::message::{Envelope, MessageId, Outcome, Provenance};
@@ -55,7 +58,8 @@ impl House {
     /// Tells those who follow an order of its status events, until the node ends.
     pub(super) async fn listen(self, mut feed: Feed) {
         while let Ok(entries) = feed.next(READ_AT_ONCE).await {
-            for entry in entries {
+            let orders = entries.iter().filter(|entry| entry.kind == Order::KIND);
+            for entry in orders {
                 for event in &entry.outbound {
                     match rmp_serde::from_slice::<OrderStatus>(&event.body) {
                         Ok(event) => self.note(&event),
@@ -284,6 +288,7 @@ fn refusal(reply: &Reply) -> Option<String> {
         Reply::Order(OrderReply::Refused(refusal)) => Some(refusal.to_string()),
         Reply::Audit(AuditReply::NotOwner(write)) => Some(write.to_string()),
         Reply::Ownership(RecordReply::Refused(refusal)) => Some(refusal.to_string()),
+        Reply::Taxes(TaxReply::Refused(refusal)) => Some(refusal.to_string()),
         Reply::Stock(_)
         | Reply::ListPrice(_)
         | Reply::Contract(_)
@@ -295,6 +300,9 @@ fn refusal(reply: &Reply) -> Option<String> {
         | Reply::Rates(_)
         | Reply::Taxes(_)
         | Reply::Account(_)
-        | Reply::Desk(_) => None,
+        | Reply::Desk(_)
+        | Reply::Editions(_)
+        | Reply::Budget(_)
+        | Reply::Index(_) => None,
     }
 }

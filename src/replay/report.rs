@@ -86,14 +86,29 @@ fn write_words(text: &mut String, summary: &Summary, store: &Path) -> std::fmt::
         writeln!(text, "            {difference}")?;
     }
     let currency = revenue.currency;
-    writeln!(text, "revenue     {} {currency} shipped", revenue.shipped)?;
+    writeln!(
+        text,
+        "goods       {} {currency} shipped, by step of their prices:",
+        revenue.shipped
+    )?;
     for (step, amount) in &revenue.by_step {
         writeln!(text, "            {amount:>14} {step}")?;
     }
     writeln!(
         text,
-        "            {} {currency} as invoiced in the file, {} credited, {} waiting in exceptions",
-        revenue.invoiced, revenue.credited, revenue.waiting
+        "            {} {currency} as invoiced in the file; {} credited for what came back",
+        revenue.invoiced, revenue.credited
+    )?;
+    writeln!(text, "to be paid  {} {currency}:", revenue.payable)?;
+    for step in ["goods", "discount", "freight", "surcharge", "tax"] {
+        if let Some(amount) = revenue.by_order_step.get(step) {
+            writeln!(text, "            {amount:>14} {step}")?;
+        }
+    }
+    writeln!(
+        text,
+        "            {} {currency} more once what stands in exception is shipped",
+        revenue.waiting
     )?;
     writeln!(
         text,

@@ -24,6 +24,7 @@ use lockstep_actors::orders::sourcing::Sourcing;
 use lockstep_actors::orders::state::{Policy, Status};
 use lockstep_actors::pricing::contract::{ContractCommand, Customers};
 use lockstep_actors::pricing::list::ListPriceCommand;
+use lockstep_actors::pricing::tax::TaxCommand;
 use lockstep_adapters::online_retail::{
     CURRENCY, Cancellation, Day, MAIN_WAREHOUSE, Plan, RESERVE_WAREHOUSE, ReturnPart, Sale, TradingEvent,
 };
@@ -161,8 +162,16 @@ impl<'a> Run<'a> {
             let id = format!("opening/{warehouse}/{sku}");
             (id, Message::Stock(opening.stock.clone(), command))
         });
-        self.tell_all(prices.chain(contracts).chain(opening), "opening")
-            .await
+        let (jurisdiction, table) = &self.plan.taxes;
+        let taxes = (
+            format!("taxes/{jurisdiction}"),
+            Message::Taxes(jurisdiction.clone(), TaxCommand::Set(table.clone())),
+        );
+        let facts = std::iter::once(taxes)
+            .chain(prices)
+            .chain(contracts)
+            .chain(opening);
+        self.tell_all(facts, "opening").await
     }
 
     async fn tell_all(
@@ -393,6 +402,7 @@ fn request(sale: &Sale) -> Result<OrderRequest, ReplayError> {
         purchase_order: None,
         coupons: Vec::new(),
         delivery: Delivery::default(),
+        quote: None,
     })
 }
 

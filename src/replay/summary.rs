@@ -9,7 +9,7 @@ use lockstep_actors::ids::{OrderKey, StockId, WarehouseCode};
 use lockstep_actors::inventory::command::{StockCommand, StockReply};
 use lockstep_actors::orders::command::OrderSummary;
 use lockstep_actors::orders::state::Status;
-use lockstep_actors::pricing::resolve::StepKind;
+use lockstep_actors::pricing::resolve::{OrderStepKind, StepKind};
 use lockstep_adapters::online_retail::{CURRENCY, Plan};
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -89,13 +89,17 @@ pub(super) struct Revenue {
     pub(super) currency: &'static str,
     /// Of what was shipped: what each step of the waterfall added.
     pub(super) by_step: BTreeMap<&'static str, Decimal>,
-    /// Their sum.
+    /// Their sum: the value of the goods.
     pub(super) shipped: Decimal,
+    /// From the goods to what was to be paid: what each step of the orders added.
+    pub(super) by_order_step: BTreeMap<&'static str, Decimal>,
+    /// What was to be paid: the goods, freight and tax.
+    pub(super) payable: Decimal,
     /// What the file says was invoiced for the same lines.
     pub(super) invoiced: Decimal,
     /// What was credited for goods that came back.
     pub(super) credited: Decimal,
-    /// Priced and not shipped: in exception.
+    /// Priced and not shipped, with freight and tax: in exception.
     pub(super) waiting: Decimal,
 }
 
@@ -182,6 +186,12 @@ pub(super) async fn summarize(
                 .into_iter()
                 .map(|(step, amount)| (step, amount.normalize()))
                 .collect(),
+            payable: told.by_order_step.values().copied().sum::<Decimal>().normalize(),
+            by_order_step: told
+                .by_order_step
+                .into_iter()
+                .map(|(step, amount)| (step, amount.normalize()))
+                .collect(),
             invoiced: told.invoiced.normalize(),
             credited: ledger.credited.normalize(),
             waiting: told.waiting.normalize(),
@@ -228,6 +238,7 @@ struct Told {
     orders: Orders,
     exceptions: BTreeMap<String, u64>,
     by_step: BTreeMap<&'static str, Decimal>,
+    by_order_step: BTreeMap<&'static str, Decimal>,
     invoiced: Decimal,
     waiting: Decimal,
     look_at: LookAt,
@@ -250,12 +261,23 @@ fn step_name(kind: StepKind) -> &'static str {
     }
 }
 
+fn order_step_name(kind: OrderStepKind) -> &'static str {
+    match kind {
+        OrderStepKind::Goods => "goods",
+        OrderStepKind::Discount => "discount",
+        OrderStepKind::Freight => "freight",
+        OrderStepKind::Surcharge => "surcharge",
+        OrderStepKind::Tax => "tax",
+    }
+}
+
 impl Told {
     fn new() -> Self {
         Self {
             orders: Orders::default(),
             exceptions: BTreeMap::new(),
             by_step: BTreeMap::new(),
+            by_order_step: BTreeMap::new(),
             invoiced: Decimal::ZERO,
             waiting: Decimal::ZERO,
             look_at: LookAt::default(),
@@ -299,6 +321,10 @@ impl Told {
             (Some(quote), Status::Shipped | Status::Closed) => {
                 for step in quote.lines.iter().flat_map(|line| &line.waterfall) {
                     let total = self.by_step.entry(step_name(step.kind)).or_default();
+                    *total = add(*total, step.after - step.before)?;
+                }
+                for step in &quote.order {
+                    let total = self.by_order_step.entry(order_step_name(step.kind)).or_default();
                     *total = add(*total, step.after - step.before)?;
                 }
             }

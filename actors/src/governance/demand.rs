@@ -8,8 +8,11 @@ use crate::inventory::holds::HoldChange;
 use crate::orders::command::OrderCommand;
 use crate::orders::desk_list::EntryCommand;
 use crate::pricing::agreement::AgreementCommand;
+use crate::pricing::budget::BudgetCommand;
 use crate::pricing::catalogue::ItemCommand;
 use crate::pricing::contract::ContractCommand;
+use crate::pricing::edition::EditionCommand;
+use crate::pricing::index::IndexCommand;
 use crate::pricing::list::ListPriceCommand;
 use crate::pricing::rates::RateCommand;
 use crate::pricing::tax::TaxCommand;
@@ -28,12 +31,21 @@ pub enum Attribute {
     /// List prices.
     #[serde(rename = "price.base")]
     PriceBase,
+    /// What promotions and coupons may spend.
+    #[serde(rename = "price.budget")]
+    PriceBudget,
     /// What the catalogue says of a SKU, as far as prices depend on it: brand, categories, cost, units.
     #[serde(rename = "price.catalogue")]
     PriceCatalogue,
     /// Customer contracts and the agreements behind them: terms, rounding, whether the customer may buy.
     #[serde(rename = "price.contract")]
     PriceContract,
+    /// The values of price indices.
+    #[serde(rename = "price.index")]
+    PriceIndex,
+    /// Quotes that orders may rely on.
+    #[serde(rename = "price.quote")]
+    PriceQuote,
     /// Exchange rates.
     #[serde(rename = "price.rates")]
     PriceRates,
@@ -92,12 +104,15 @@ pub enum Attribute {
 
 impl Attribute {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::AccountTerms,
         Self::AccountDocument,
         Self::PriceBase,
+        Self::PriceBudget,
         Self::PriceCatalogue,
         Self::PriceContract,
+        Self::PriceIndex,
+        Self::PriceQuote,
         Self::PriceRates,
         Self::PriceTax,
         Self::PriceVolume,
@@ -125,8 +140,11 @@ impl Attribute {
             Self::AccountTerms => "account.terms",
             Self::AccountDocument => "account.document",
             Self::PriceBase => "price.base",
+            Self::PriceBudget => "price.budget",
             Self::PriceCatalogue => "price.catalogue",
             Self::PriceContract => "price.contract",
+            Self::PriceIndex => "price.index",
+            Self::PriceQuote => "price.quote",
             Self::PriceRates => "price.rates",
             Self::PriceTax => "price.tax",
             Self::PriceVolume => "price.volume",
@@ -154,12 +172,14 @@ impl Attribute {
         match self {
             Self::PriceBase => &[Operation::Create, Operation::Update, Operation::Publish],
             Self::AccountTerms
+            | Self::PriceBudget
             | Self::PriceCatalogue
             | Self::PriceContract
+            | Self::PriceIndex
             | Self::PriceTax
             | Self::StockDemand
             | Self::StockExpected => &[Operation::Create, Operation::Update],
-            Self::AccountDocument | Self::PriceRates => &[Operation::Create],
+            Self::AccountDocument | Self::PriceQuote | Self::PriceRates => &[Operation::Create],
             Self::PriceVolume
             | Self::StockAllocation
             | Self::StockOnHand
@@ -192,8 +212,11 @@ impl Attribute {
             Self::AccountTerms
             | Self::AccountDocument
             | Self::PriceBase
+            | Self::PriceBudget
             | Self::PriceCatalogue
             | Self::PriceContract
+            | Self::PriceIndex
+            | Self::PriceQuote
             | Self::PriceRates
             | Self::PriceTax
             | Self::PriceVolume
@@ -297,11 +320,23 @@ impl<'a> Demand<'a> {
                 attribute: Attribute::OrderException,
             },
             Message::Taxes(_, TaxCommand::Set(_)) => Self::write(Attribute::PriceTax, UPSERT),
+            Message::Editions(_, EditionCommand::Release { .. }) => Self::write(Attribute::PriceBase, UPSERT),
+            Message::Index(_, IndexCommand::Publish(_)) => Self::write(Attribute::PriceIndex, UPSERT),
+            Message::Budget(_, BudgetCommand::Set { .. }) => Self::write(Attribute::PriceBudget, UPSERT),
+            Message::Budget(
+                _,
+                BudgetCommand::Claim(_) | BudgetCommand::GiveBack { .. } | BudgetCommand::Settle { .. },
+            ) => Self::Inside {
+                attribute: Attribute::PriceBudget,
+            },
             Message::Agreement(_, AgreementCommand::Show)
             | Message::Item(_, ItemCommand::Show)
             | Message::Rates(_, RateCommand::Show)
             | Message::Taxes(_, TaxCommand::Show)
             | Message::Desk(_, EntryCommand::Show)
+            | Message::Editions(_, EditionCommand::Show)
+            | Message::Budget(_, BudgetCommand::Show)
+            | Message::Index(_, IndexCommand::Show)
             | Message::Audit(..)
             | Message::Ownership(..) => Self::Nothing,
         }
@@ -361,6 +396,9 @@ fn of_stock(command: &StockCommand) -> Demand<'_> {
 fn of_list_price(command: &ListPriceCommand) -> Demand<'_> {
     match command {
         ListPriceCommand::Show => Demand::Nothing,
+        ListPriceCommand::LookAgain => Demand::Inside {
+            attribute: Attribute::PriceBase,
+        },
         ListPriceCommand::Set(_) => Demand::write(Attribute::PriceBase, UPSERT),
         ListPriceCommand::Withdraw(_) => Demand::write(Attribute::PriceBase, UPDATE),
     }
@@ -368,7 +406,8 @@ fn of_list_price(command: &ListPriceCommand) -> Demand<'_> {
 
 fn of_contract(command: &ContractCommand) -> Demand<'_> {
     match command {
-        ContractCommand::Quote(_) | ContractCommand::Show => Demand::Nothing,
+        ContractCommand::Quote(_) | ContractCommand::Show | ContractCommand::Terms => Demand::Nothing,
+        ContractCommand::KeepQuote { .. } => Demand::write(Attribute::PriceQuote, CREATE),
         ContractCommand::Upsert { .. } => Demand::write(Attribute::PriceContract, UPSERT),
         ContractCommand::ReportVolume(_) => Demand::write(Attribute::PriceVolume, UPDATE),
         ContractCommand::PriceOrder { .. } => Demand::Inside {

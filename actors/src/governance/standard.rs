@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 /// Raised with every change of the table below.
 const VERSION: u64 = 1;
 
-const ROLES: [(&str, &[&str]); 5] = [
+const ROLES: [(&str, &[&str]); 6] = [
+    ("anyone", &["*"]),
     ("erp", &["erp", "erp-*"]),
     ("lockstep", &["lockstep"]),
     // The last four are Lockstep's own tools.
@@ -19,7 +20,7 @@ const ROLES: [(&str, &[&str]); 5] = [
 
 type Row = (Attribute, Operation, &'static [&'static str]);
 
-const OWNERS: [Row; 32] = [
+const OWNERS: [Row; 37] = [
     (Attribute::AccountTerms, Operation::Create, &["erp", "operator"]),
     (Attribute::AccountTerms, Operation::Update, &["erp", "operator"]),
     (
@@ -39,6 +40,16 @@ const OWNERS: [Row; 32] = [
     ),
     (Attribute::PriceBase, Operation::Publish, &["lockstep"]),
     (
+        Attribute::PriceBudget,
+        Operation::Create,
+        &["erp", "operator", "pricing"],
+    ),
+    (
+        Attribute::PriceBudget,
+        Operation::Update,
+        &["erp", "operator", "pricing"],
+    ),
+    (
         Attribute::PriceCatalogue,
         Operation::Create,
         &["erp", "operator", "pricing"],
@@ -48,6 +59,18 @@ const OWNERS: [Row; 32] = [
         Operation::Update,
         &["erp", "operator", "pricing"],
     ),
+    (
+        Attribute::PriceIndex,
+        Operation::Create,
+        &["erp", "operator", "pricing"],
+    ),
+    (
+        Attribute::PriceIndex,
+        Operation::Update,
+        &["erp", "operator", "pricing"],
+    ),
+    // Whoever may ask for prices may ask for one that holds for a while.
+    (Attribute::PriceQuote, Operation::Create, &["anyone"]),
     (
         Attribute::PriceRates,
         Operation::Create,

@@ -333,7 +333,7 @@ fn a_table_that_cannot_be_used_says_why() {
         ),
         (
             |table| drop(table.roles.remove("pricing")),
-            "owners.\"price.base\".create: the role \"pricing\" is not listed; roles are erp, lockstep, operator, wms",
+            "owners.\"price.base\".create: the role \"pricing\" is not listed; roles are anyone, erp, lockstep, operator, wms",
         ),
         (
             |table| {

@@ -50,6 +50,7 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
             payments: Vec::new(),
             returns: Vec::new(),
             credited: Vec::new(),
+            budgets: Vec::new(),
         }));
     } else if let Some(placed) = &mut state.placed {
         apply_placed(placed, event);
@@ -67,6 +68,7 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
         }
         OrderEvent::Priced { quote } => {
             placed.quote = Some(quote.clone());
+            placed.budgets = quote.budgets.iter().map(|used| used.budget.clone()).collect();
             placed.passed.clear();
             placed.approved_by.clear();
         }

@@ -15,6 +15,7 @@ use crate::inventory::backorder::Priority;
 use crate::inventory::command::StockRefusal;
 use crate::money::{Currency, Money, Price};
 use crate::pricing::contract::Customers;
+use crate::pricing::kept::QuoteNumber;
 use crate::pricing::resolve::{Quote, QuoteRefusal};
 use crate::quantity::{PositiveQuantity, Quantity};
 use lockstep_runtime::time::Timestamp;
@@ -124,6 +125,9 @@ pub struct OrderRequest {
     /// Where it goes to, and who brings it.
     #[serde(default)]
     pub delivery: Delivery,
+    /// The quote that it relies on.
+    #[serde(default)]
+    pub quote: Option<QuoteNumber>,
 }
 
 /// What is to be another way about an order; what is absent stays.

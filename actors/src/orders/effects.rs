@@ -7,6 +7,7 @@ use super::desk::Case;
 use super::state::{Placed, Status};
 use crate::ids::{CustomerId, DocumentId, OrderKey, Sku, WarehouseCode};
 use crate::money::{Currency, Money};
+use crate::pricing::kept::{NamedQuote, QuoteStanding};
 use crate::pricing::resolve::{OrderStep, OrderStepKind, Quote};
 use crate::quantity::{PositiveQuantity, Quantity};
 use compact_str::CompactString;
@@ -19,7 +20,8 @@ use serde::{Deserialize, Serialize};
 /// The ERP's port: [`ErpRequest`].
 pub const ERP: PortId = PortId(1);
 /// The port of events for the trade: [`OrderStatus`] of orders,
-/// [`ResyncWanted`](crate::inventory::numbering::ResyncWanted) of stock.
+/// [`ResyncWanted`](crate::inventory::numbering::ResyncWanted) of stock,
+/// [`ListPriceChanged`](crate::pricing::price_change::ListPriceChanged) of list prices.
 pub const EVENTS: PortId = PortId(2);
 /// The version of the forms below.
 pub const FORM: u16 = 1;
@@ -160,6 +162,20 @@ pub struct OrderStatus {
     /// What the order's channel calls that, if it has a word for it.
     #[serde(default)]
     pub channel_status: Option<CompactString>,
+    /// The quote that the order named, if its price did not hold any more.
+    #[serde(default)]
+    pub lapsed_quote: Option<LapsedQuote>,
+}
+
+/// A quote whose price an order did not get.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LapsedQuote {
+    /// Which, why not, and what it said.
+    pub named: NamedQuote,
+    /// What is to be paid instead.
+    pub total: Money,
+    /// By which version of the contract.
+    pub contract_version: u64,
 }
 
 #[expect(
@@ -198,11 +214,21 @@ pub(super) fn status_event(
         case: placed.case,
         lines: placed.lines_in_parts(),
         channel_status,
+        lapsed_quote: placed.quote.as_deref().and_then(lapsed),
     };
     Outbound {
         port: EVENTS,
         body: body(&status),
     }
+}
+
+fn lapsed(quote: &Quote) -> Option<LapsedQuote> {
+    let named = quote.named.clone()?;
+    (named.standing != QuoteStanding::Honoured).then_some(LapsedQuote {
+        named,
+        total: quote.total,
+        contract_version: quote.contract_version,
+    })
 }
 
 pub(super) fn reference(order: &OrderKey, placed: &Placed) -> ErpReference {

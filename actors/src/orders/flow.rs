@@ -11,6 +11,7 @@ use super::duplicate::withdraw_introduction;
 use super::effects::status_event;
 use super::event::OrderEvent;
 use super::parked::take_up_parked;
+use super::price::tell_budgets;
 use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
 use super::transitions::{Cause, is_allowed};
 use crate::domain::{Distributor, Message};
@@ -108,6 +109,7 @@ impl<'a> Flow<'a> {
         self.happens(OrderEvent::Became { status, at: self.now });
         let word = self.rules().vocabulary.get(&status).cloned();
         self.publish(status_event(self.order, &self.placed, word));
+        tell_budgets(self);
         if self.placed.has_ended() {
             give_credit_back(self);
             withdraw_introduction(self);

@@ -5,7 +5,9 @@ use super::command::Priced;
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow};
 use super::state::{Exception, Status};
-use crate::pricing::contract::{ContractCommand, QuoteRequest};
+use crate::pricing::budget::BudgetCommand;
+use crate::pricing::contract::{Budgets, ContractCommand, QuoteRequest};
+use crate::pricing::kept::QuoteClaim;
 use crate::pricing::resolve::{Detail, QuoteLine};
 
 pub(super) fn begin_pricing(flow: &mut Flow<'_>) {
@@ -28,6 +30,11 @@ pub(super) fn ask_for_price(flow: &mut Flow<'_>) {
     let command = ContractCommand::PriceOrder {
         order: flow.order.clone(),
         attempt: flow.placed.pricing_attempt,
+        // Whether it comes in time is judged by when it came in, however long it waits here.
+        quote: request.quote.map(|number| QuoteClaim {
+            number,
+            at: flow.placed.received_at,
+        }),
         request: Box::new(QuoteRequest {
             currency: request.currency,
             lines: lines.collect(),
@@ -37,6 +44,10 @@ pub(super) fn ask_for_price(flow: &mut Flow<'_>) {
             rates: None,
             coupons: request.coupons.clone(),
             zone: request.delivery.zone.clone(),
+            budgets: Budgets {
+                held: flow.placed.budgets.clone(),
+                without: Vec::new(),
+            },
         }),
     };
     let customer = request.customer.clone();
@@ -45,7 +56,7 @@ pub(super) fn ask_for_price(flow: &mut Flow<'_>) {
 
 pub(super) fn pricing_answered(flow: &mut Flow<'_>, priced: &Priced) {
     if flow.placed.status != Status::Pricing || priced.attempt != flow.placed.pricing_attempt {
-        return;
+        return give_stray_back(flow, priced);
     }
     match &priced.result {
         Ok(quote) => {
@@ -53,5 +64,44 @@ pub(super) fn pricing_answered(flow: &mut Flow<'_>, priced: &Priced) {
             check_and_go_on(flow);
         }
         Err(refusal) => flow.raise(Exception::NoPrice(refusal.clone()), Status::Pricing),
+    }
+}
+
+/// Gives back what a price that nobody waits for has taken of budgets, unless the order uses it by now. An order that has
+/// ended has told its budgets before: what is taken after that is too much.
+fn give_stray_back(flow: &mut Flow<'_>, priced: &Priced) {
+    let Ok(quote) = &priced.result else { return };
+    let is_over = flow.placed.status.is_final();
+    for used in &quote.budgets {
+        if is_over || !flow.placed.budgets.contains(&used.budget) {
+            let order = flow.order.clone();
+            let attempt = priced.attempt;
+            flow.send((used.budget.clone(), BudgetCommand::GiveBack { order, attempt }));
+        }
+    }
+}
+
+/// Tells the budgets that the price uses how the order has ended.
+pub(super) fn tell_budgets(flow: &mut Flow<'_>) {
+    for budget in flow.placed.budgets.clone() {
+        let order = flow.order.clone();
+        let attempt = flow.placed.pricing_attempt;
+        let command = match flow.placed.status {
+            Status::Cancelled | Status::Rejected => BudgetCommand::GiveBack { order, attempt },
+            Status::Shipped | Status::Closed => BudgetCommand::Settle { order },
+            Status::Pricing
+            | Status::Reserving
+            | Status::CreditCheck
+            | Status::Booking
+            | Status::Booked
+            | Status::Released
+            | Status::Picked
+            | Status::Shipping
+            | Status::Backordered
+            | Status::Cancelling
+            | Status::Releasing
+            | Status::Exception => return,
+        };
+        flow.send((budget, command));
     }
 }

@@ -10,7 +10,7 @@ use super::parked::Parked;
 use super::payment::OrderPayment;
 use super::sourcing::SourcingPlan;
 use crate::accounts::command::CreditRefusal;
-use crate::ids::{DocumentId, OrderKey, Reason, WarehouseCode};
+use crate::ids::{BudgetId, DocumentId, OrderKey, Reason, WarehouseCode};
 use crate::inventory::command::{HoldMode, StockRefusal};
 use crate::money::Money;
 use crate::pricing::resolve::{Quote, QuoteRefusal};
@@ -494,6 +494,9 @@ pub struct Placed {
     pub returns: Vec<ReturnedLine>,
     /// What was given back in money.
     pub credited: Vec<CreditedLine>,
+    /// The budgets that its price uses.
+    #[serde(default)]
+    pub budgets: Vec<BudgetId>,
 }
 
 impl OrderState {

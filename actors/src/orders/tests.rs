@@ -1,12 +1,14 @@
 //! Orders, contract and stock driven together by a small message loop that repeats, reorders and delays.
 
 mod after_sales;
+mod budgets;
 mod checks;
 mod credit;
 mod delivery;
 mod desk;
 mod duplicates;
 mod parked;
+mod quotes;
 mod sourcing;
 mod transitions;
 mod withdrawn;
@@ -30,6 +32,8 @@ use crate::inventory::backorder::{Backorders, Priority};
 use crate::inventory::command::{Adjustment, StockCommand, StockReply};
 use crate::inventory::state::StockState;
 use crate::money::{Currency, Percent, Price};
+use crate::pricing::PromotionBudget;
+use crate::pricing::budget::BudgetState;
 use crate::pricing::catalogue::{CatalogueItem, Item, ItemCommand, ItemState};
 use crate::pricing::contract::{ContractState, CustomerContract, Customers};
 use crate::pricing::list::{Effective, ListPrice, ListPriceCommand, ListPriceState, ListRow};
@@ -71,6 +75,7 @@ struct World {
     stocks: BTreeMap<StockId, StockState>,
     contracts: BTreeMap<CustomerId, ContractState>,
     accounts: BTreeMap<CustomerId, AccountState>,
+    budgets: BTreeMap<BudgetId, BudgetState>,
     orders: BTreeMap<OrderKey, OrderState>,
     desk: BTreeMap<OrderKey, EntryState>,
     mail: Vec<Message>,
@@ -132,6 +137,7 @@ fn request(lines: &[(&str, i64)], warehouses: &[&str], policy: Policy) -> OrderR
         purchase_order: None,
         coupons: Vec::new(),
         delivery: Delivery::default(),
+        quote: None,
     }
 }
 
@@ -176,6 +182,7 @@ impl World {
             stocks: BTreeMap::new(),
             contracts: BTreeMap::new(),
             accounts: BTreeMap::new(),
+            budgets: BTreeMap::new(),
             orders: BTreeMap::new(),
             desk: BTreeMap::new(),
             mail: Vec::new(),
@@ -204,6 +211,7 @@ impl World {
             price: Scale::flat(Price::new(unit.parse().unwrap()).unwrap()),
             rule: RuleId::new("list").unwrap(),
             version: self.sequence,
+            edition: None,
         };
         self.take((sku(name), ListPriceCommand::Set(Box::new(row))).into());
     }
@@ -268,6 +276,7 @@ impl World {
         for outbound in decision.outbound {
             match outbound.port {
                 ERP => self.erp(rmp_serde::from_slice(&outbound.body).unwrap()),
+                EVENTS if E::KIND == ListPrice::KIND => {}
                 EVENTS => self.statuses.push(rmp_serde::from_slice(&outbound.body).unwrap()),
                 other => panic!("port {other:?}"),
             }
@@ -317,7 +326,17 @@ impl World {
                 self.desk.insert(id, state);
                 reply.unwrap().into()
             }
-            Message::Agreement(..) | Message::Rates(..) | Message::Taxes(..) => {
+            Message::Budget(id, command) => {
+                let mut state = self.budgets.remove(&id).unwrap_or_default();
+                let reply = self.run::<PromotionBudget>(&id, &mut state, Some(&command));
+                self.budgets.insert(id, state);
+                reply.unwrap().into()
+            }
+            Message::Agreement(..)
+            | Message::Rates(..)
+            | Message::Taxes(..)
+            | Message::Editions(..)
+            | Message::Index(..) => {
                 panic!("orders ask nothing of {message:?}")
             }
             Message::Order(id, command) => {

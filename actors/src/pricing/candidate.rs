@@ -80,7 +80,7 @@ impl Candidate<'_> {
             return Err(Missed::Over { until });
         }
         let currency = match &self.term.effect {
-            Effect::Fixed(_) => Some(desk.contract.currency),
+            Effect::Fixed(_) | Effect::Indexed(_) => Some(desk.contract.currency),
             // A bound is held against the price in the currency that is asked for.
             Effect::Bound {
                 at: Bound::Price(_), ..
@@ -109,6 +109,11 @@ impl Candidate<'_> {
         {
             return Err(Missed::NoCoupon {
                 coupon: coupon.clone(),
+            });
+        }
+        if let Some(budget) = conditions.budget.as_ref().filter(|budget| desk.is_spent(budget)) {
+            return Err(Missed::BudgetSpent {
+                budget: budget.clone(),
             });
         }
         match conditions.maximum {

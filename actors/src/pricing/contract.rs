@@ -4,21 +4,27 @@
 //! whoever asks demands a known customer.
 
 use super::agreement::HOUSE;
+use super::budget::{BudgetCommand, ClaimRequest};
 use super::charge::{self, Charge};
 use super::ending::{self, PriceEnding};
 use super::exact::{LIMIT, PLACES};
+use super::kept::{KeptQuote, KeptQuotes, QuoteClaim, QuoteNumber, Validity};
+use super::line::states_another;
 use super::list::PriceRefusal;
-use super::resolve::{Detail, PricedLine, Quote, QuoteLine, QuoteRefusal, resolve};
+use super::resolve::{Detail, PricedLine, Quote, QuoteLine, QuoteRefusal, resolve, restated};
 use super::tax::TaxProfile;
 use super::term::{Precedence, Terms};
 use crate::domain::Distributor;
-use crate::ids::{AgreementId, CouponCode, CustomerId, FreightZone, ListId, OrderKey, RateSource, RuleId};
+use crate::ids::{
+    AgreementId, BudgetId, CouponCode, CustomerId, FreightZone, ListId, OrderKey, RateSource, RuleId,
+};
 use crate::money::{Currency, RoundingMode};
 use crate::orders::command::{OrderCommand, Priced};
 use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency};
 use lockstep_runtime::time::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The list of customers without a contract.
 pub const DEFAULT_LIST: &str = "standard";
@@ -109,11 +115,15 @@ pub enum RoundingLevel {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ContractState {
     /// The contract, if there is one.
-    pub contract: Option<Contract>,
+    #[serde(with = "super::shared")]
+    pub contract: Option<Arc<Contract>>,
     /// Its version.
     pub version: u64,
     /// What the customer has bought in the period of its rebates, as the ERP reports it.
     pub volume: Volume,
+    /// The quotes that orders may rely on.
+    #[serde(default)]
+    pub quotes: KeptQuotes,
 }
 
 /// What a customer has bought in the period of its rebates.
@@ -148,7 +158,19 @@ pub enum ContractCommand {
         attempt: u16,
         /// What it wants.
         request: Box<QuoteRequest>,
+        /// The quote that it relies on.
+        #[serde(default)]
+        quote: Option<QuoteClaim>,
     },
+    /// What would this cost an order that names the quote while it is valid?
+    KeepQuote {
+        /// What is to be priced.
+        request: Box<QuoteRequest>,
+        /// How long an order may rely on it.
+        validity: Validity,
+    },
+    /// What is agreed, without the quotes that are kept: cheap, for whoever prices much by it. Changes nothing.
+    Terms,
     /// Says how things stand. Changes nothing.
     Show,
 }
@@ -172,6 +194,18 @@ pub struct QuoteRequest {
     pub customers: Customers,
     /// How much the answer says.
     pub detail: Detail,
+    /// For an order: the budgets that it has or does without.
+    #[serde(default)]
+    pub budgets: Budgets,
+}
+
+/// The budgets of an order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budgets {
+    /// Those that it has a part of by now.
+    pub held: Vec<BudgetId>,
+    /// Those that have nothing left for it.
+    pub without: Vec<BudgetId>,
 }
 
 /// Whom a channel sells to.
@@ -197,6 +231,13 @@ pub enum ContractEvent {
     },
     /// How much was bought was reported.
     VolumeReported(Volume),
+    /// A quote was given that an order may rely on.
+    QuoteKept {
+        /// The quote.
+        kept: KeptQuote,
+        /// Those that were forgotten for it; their time was over.
+        forgotten: Vec<QuoteNumber>,
+    },
 }
 
 /// What is answered.
@@ -212,6 +253,8 @@ pub enum ContractReply {
     },
     /// The price, explained.
     Quoted(Box<Quote>),
+    /// The price, explained; an order may rely on it.
+    QuoteKept(KeptQuote),
     /// There is no price.
     NoQuote(QuoteRefusal),
     /// How things stand.
@@ -237,7 +280,10 @@ impl Entity for CustomerContract {
     type Reply = ContractReply;
 
     fn is_query(command: &ContractCommand) -> bool {
-        matches!(command, ContractCommand::Quote(_) | ContractCommand::Show)
+        matches!(
+            command,
+            ContractCommand::Quote(_) | ContractCommand::Show | ContractCommand::Terms
+        )
     }
 
     fn decide(
@@ -254,7 +300,23 @@ impl Entity for CustomerContract {
                 order,
                 attempt,
                 request,
-            } => price_order(id, state, (order, *attempt), request, context),
+                quote,
+            } => {
+                let result = match quote {
+                    Some(claim) => claimed(id, state, *claim, request, context),
+                    None => resolve(id, state, request, context.now, context.reference),
+                };
+                let asked = (order, *attempt, &**request, *quote);
+                answer_order(id, asked, result.and_then(orderable))
+            }
+            ContractCommand::KeepQuote { request, validity } => {
+                keep_quote(id, state, request, *validity, context)
+            }
+            ContractCommand::Terms => Decision::answer(ContractReply::Contract(Box::new(ContractState {
+                quotes: KeptQuotes::default(),
+                contract: state.contract.clone(),
+                ..*state
+            }))),
             ContractCommand::Show => Decision::answer(ContractReply::Contract(Box::new(state.clone()))),
         }
     }
@@ -262,10 +324,11 @@ impl Entity for CustomerContract {
     fn apply(state: &mut ContractState, event: &ContractEvent) {
         match event {
             ContractEvent::Agreed { contract, version } => {
-                state.contract = Some((**contract).clone());
+                state.contract = Some(Arc::new((**contract).clone()));
                 state.version = *version;
             }
             ContractEvent::VolumeReported(volume) => state.volume = *volume,
+            ContractEvent::QuoteKept { kept, forgotten } => state.quotes.keep(kept, forgotten),
         }
     }
 }
@@ -345,19 +408,98 @@ fn orderable(quote: Quote) -> Result<Quote, QuoteRefusal> {
     }
 }
 
-fn price_order(
+/// The price of an order that relies on a quote: what the quote says, or what it costs now, with what became of the quote;
+/// either way at the prices that the order states, where it states other ones.
+fn claimed(
     id: &CustomerId,
     state: &ContractState,
-    (order, attempt): (&OrderKey, u16),
+    claim: QuoteClaim,
     request: &QuoteRequest,
     context: &Context<'_, Distributor>,
-) -> Decision<CustomerContract> {
-    let result = resolve(id, state, request, context.now, context.reference)
-        .and_then(orderable)
-        .map(Box::new);
-    let reply = match &result {
-        Ok(quote) => ContractReply::Quoted(quote.clone()),
-        Err(refusal) => ContractReply::NoQuote(refusal.clone()),
+) -> Result<Quote, QuoteRefusal> {
+    if let Some(contract) = &state.contract
+        && contract.status == ContractStatus::Blocked
+    {
+        return Err(QuoteRefusal::Blocked { customer: id.clone() });
+    }
+    let (named, honoured) = state.quotes.claim(claim, request);
+    let mut quote = match honoured {
+        Some(quote) if states_other_prices(request, quote) => {
+            restated(id, state, quote, request, context.reference)?
+        }
+        Some(quote) => quote.clone(),
+        None => resolve(id, state, request, context.now, context.reference)?,
     };
-    Decision::answer(reply).send((order.clone(), OrderCommand::Priced(Priced { attempt, result })))
+    for (priced, asked) in quote.lines.iter_mut().zip(&request.lines) {
+        priced.line = asked.line;
+    }
+    quote.named = Some(named);
+    Ok(quote)
+}
+
+fn states_other_prices(request: &QuoteRequest, quote: &Quote) -> bool {
+    let mut lines = quote.lines.iter().zip(&request.lines);
+    lines.any(|(priced, asked)| states_another(priced, asked.stated_price))
+}
+
+/// Sends the price on its way to the order, through the budgets that it uses; what the order has of others goes back.
+fn answer_order(
+    customer: &CustomerId,
+    (order, attempt, request, claim): (&OrderKey, u16, &QuoteRequest, Option<QuoteClaim>),
+    result: Result<Quote, QuoteRefusal>,
+) -> Decision<CustomerContract> {
+    let uses: &[_] = result.as_ref().map_or(&[], |quote| &quote.budgets);
+    let held = request.budgets.held.iter();
+    let unneeded: Vec<_> = held
+        .filter(|budget| !uses.iter().any(|used| used.budget == **budget))
+        .cloned()
+        .collect();
+    let given_back = |decision: Decision<CustomerContract>, budget: BudgetId| {
+        let order = order.clone();
+        decision.send((budget, BudgetCommand::GiveBack { order, attempt }))
+    };
+    match result {
+        Ok(quote) => {
+            let decision = unneeded
+                .into_iter()
+                .fold(Decision::answer(ContractReply::Accepted), given_back);
+            let priced = ClaimRequest {
+                order: order.clone(),
+                attempt,
+                customer: customer.clone(),
+                request: Box::new(request.clone()),
+                claim,
+                quote: Box::new(quote),
+                place: 0,
+            };
+            priced.passed_on(decision)
+        }
+        Err(refusal) => {
+            let answer = Decision::answer(ContractReply::NoQuote(refusal.clone()));
+            let decision = unneeded.into_iter().fold(answer, given_back);
+            let priced = Priced {
+                attempt,
+                result: Err(refusal),
+            };
+            decision.send((order.clone(), OrderCommand::Priced(priced)))
+        }
+    }
+}
+
+fn keep_quote(
+    id: &CustomerId,
+    state: &ContractState,
+    request: &QuoteRequest,
+    validity: Validity,
+    context: &Context<'_, Distributor>,
+) -> Decision<CustomerContract> {
+    let quote = match resolve(id, state, request, context.now, context.reference) {
+        Ok(quote) => quote,
+        Err(refusal) => return Decision::answer(ContractReply::NoQuote(refusal)),
+    };
+    let Some((kept, forgotten)) = state.quotes.next(quote, validity, context.now) else {
+        return Decision::answer(ContractReply::Refused(PriceRefusal::TooManyQuotes));
+    };
+    let reply = ContractReply::QuoteKept(kept.clone());
+    Decision::event(ContractEvent::QuoteKept { kept, forgotten }, reply)
 }

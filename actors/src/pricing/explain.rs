@@ -59,6 +59,13 @@ fn missed(
     if needs_cost(term) && cost(goods.item, desk.currency, desk).is_none() {
         return Some(Missed::NoCost);
     }
+    if let Effect::Indexed(formula) = &term.effect
+        && desk.index(&formula.index).is_none()
+    {
+        return Some(Missed::NoIndex {
+            index: formula.index.clone(),
+        });
+    }
     let winner = applied.iter().find(|other| other.stage == term.stage);
     Some(match (winner, term.stage) {
         (Some(winner), _) => Missed::Outranked {
@@ -78,6 +85,7 @@ fn needs_cost(term: &Term) -> bool {
         } => true,
         Effect::Fixed(_)
         | Effect::Discount(_)
+        | Effect::Indexed(_)
         | Effect::Bound {
             at: Bound::Price(_), ..
         } => false,
@@ -89,6 +97,6 @@ fn next_break(term: &Term, units: i64) -> Option<PositiveQuantity> {
         Effect::Fixed(scale) => scale.missed(units).map(|at| at.from),
         Effect::Discount(scale) => scale.missed(units).map(|at| at.from),
         Effect::CostPlus(scale) => scale.missed(units).map(|at| at.from),
-        Effect::Bound { .. } => None,
+        Effect::Indexed(_) | Effect::Bound { .. } => None,
     }
 }

@@ -1,20 +1,25 @@
 //! One line's price: the steps of its waterfall, in the declared order.
 
 use super::bound::{PriceFlag, cost, passed};
+use super::budget::BudgetUse;
 use super::candidate::{Ranked, of_stage, rank};
 use super::catalogue::Item;
-use super::contract::{Contract, Rounding, RoundingLevel};
+use super::contract::{Budgets, Contract, Rounding, RoundingLevel};
+use super::edition::Editions;
 use super::exact::{LIMIT, PLACES, each, times};
 use super::explain::near_misses;
 use super::hierarchy::Hierarchy;
+use super::index::{IndexValue, Indices};
 use super::list::ListRow;
+use super::price_change::in_force;
 use super::rates::RateSet;
 use super::resolve::{Detail, MAX_LINE_QUANTITY, PricedLine, QuoteLine, QuoteRefusal, Step, StepKind};
 use super::stage::{Standing, choose, outcome};
-use super::term::{Inheritance, Stage, Term};
-use crate::ids::{CouponCode, RuleId, Sku};
+use super::term::{Effect, Inheritance, Stage, Term};
+use crate::ids::{BudgetId, CouponCode, IndexId, RuleId, Sku};
 use crate::money::{Currency, Price, RoundingMode};
 use crate::quantity::PositiveQuantity;
+use crate::reference::Reference;
 use crate::units::{SizedUnit, UnitRefusal};
 use lockstep_runtime::time::Timestamp;
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -31,9 +36,38 @@ pub(super) struct Desk<'a> {
     pub(super) rates: Option<&'a RateSet>,
     /// What the customer has bought in the period of its rebates.
     pub(super) volume: Decimal,
+    /// The editions of the base list, if it has any.
+    pub(super) editions: Option<&'a Editions>,
     pub(super) coupons: &'a [CouponCode],
+    /// Of an order: the budgets that it has or does without.
+    pub(super) budgets: &'a Budgets,
+    pub(super) reference: &'a Reference,
     pub(super) as_of: Timestamp,
     pub(super) detail: Detail,
+}
+
+impl Desk<'_> {
+    /// What an index says at the order's date.
+    pub(super) fn index(&self, id: &IndexId) -> Option<IndexValue> {
+        self.indices().value(id)
+    }
+
+    fn indices(&self) -> Indices<'_> {
+        Indices {
+            reference: self.reference,
+            as_of: self.as_of,
+        }
+    }
+
+    /// Whether a budget has nothing left for whoever asks.
+    pub(super) fn is_spent(&self, budget: &BudgetId) -> bool {
+        if self.budgets.without.contains(budget) {
+            return true;
+        }
+        let left = || self.reference.budget(budget);
+        let is_open = || left().is_some_and(|left| left.allows(self.contract.currency));
+        !self.budgets.held.contains(budget) && !is_open()
+    }
 }
 
 /// What a line is for, and what is known of it.
@@ -53,6 +87,7 @@ struct Waterfall {
     units: i64,
     amount: Decimal,
     steps: Vec<Step>,
+    budgets: Vec<BudgetUse>,
 }
 
 impl Waterfall {
@@ -71,6 +106,7 @@ impl Waterfall {
             version: rule.map_or(0, |(_, version)| version),
             before: self.amount,
             after,
+            index: None,
         });
         self.amount = after;
         Ok(())
@@ -80,11 +116,17 @@ impl Waterfall {
         each(self.amount, self.units, PLACES, RoundingMode::HalfEven).ok_or(QuoteRefusal::Overflow)
     }
 
-    fn standing(&self, list: Option<Decimal>, cost: Option<Decimal>) -> Standing {
+    fn standing<'d>(
+        &self,
+        list: Option<Decimal>,
+        cost: Option<Decimal>,
+        indices: Indices<'d>,
+    ) -> Standing<'d> {
         Standing {
             units: self.units,
             list,
             cost,
+            indices,
             amount: (!self.steps.is_empty()).then_some(self.amount),
         }
     }
@@ -137,6 +179,7 @@ pub(super) fn price_line(
         units: goods.units,
         amount: Decimal::ZERO,
         steps: Vec::with_capacity(8),
+        budgets: Vec::new(),
     };
     let row = list_row(desk, rows);
     list_steps(&mut waterfall, row)?;
@@ -166,6 +209,7 @@ pub(super) fn price_line(
         unit_price,
         amount: waterfall.amount,
         waterfall: waterfall.steps,
+        budgets: waterfall.budgets,
         order_discount: Decimal::ZERO,
         tax: None,
         tax_rule: None,
@@ -178,11 +222,13 @@ pub(super) fn price_line(
 }
 
 fn list_row<'a>(desk: &Desk<'_>, rows: &'a [ListRow]) -> Option<&'a ListRow> {
-    let list = desk.hierarchy.base_list();
-    rows.iter()
-        .filter(|row| row.list.as_str() == list && row.currency == desk.contract.currency)
-        .filter(|row| row.effective.at(desk.as_of))
-        .max_by_key(|row| row.effective.from)
+    in_force(
+        rows.iter(),
+        desk.hierarchy.base_list(),
+        desk.contract.currency,
+        desk.editions,
+        desk.as_of,
+    )
 }
 
 fn list_steps(waterfall: &mut Waterfall, row: Option<&ListRow>) -> Result<(), QuoteRefusal> {
@@ -211,8 +257,12 @@ fn term_steps<'a>(
         if here.is_empty() {
             continue;
         }
-        for term in choose(mode.combination, &here, waterfall.standing(list, cost))? {
-            if apply(waterfall, term, list, cost)? {
+        for term in choose(
+            mode.combination,
+            &here,
+            waterfall.standing(list, cost, desk.indices()),
+        )? {
+            if apply(waterfall, term, waterfall.standing(list, cost, desk.indices()))? {
                 applied.push(term);
             }
         }
@@ -221,13 +271,7 @@ fn term_steps<'a>(
 }
 
 /// Whether the term made a step: a promotion that lowers nothing does not.
-fn apply(
-    waterfall: &mut Waterfall,
-    term: &Term,
-    list: Option<Decimal>,
-    cost: Option<Decimal>,
-) -> Result<bool, QuoteRefusal> {
-    let standing = waterfall.standing(list, cost);
+fn apply(waterfall: &mut Waterfall, term: &Term, standing: Standing<'_>) -> Result<bool, QuoteRefusal> {
     let Some(found) = outcome(term, standing)? else {
         return Ok(false);
     };
@@ -236,6 +280,9 @@ fn apply(
         Stage::Standing => waterfall.step(StepKind::StandingDiscount, rule, found.amount())?,
         Stage::Agreed => {
             waterfall.step(StepKind::AgreedPrice, rule, found.plain)?;
+            if let (Effect::Indexed(formula), Some(step)) = (&term.effect, waterfall.steps.last_mut()) {
+                step.index = standing.indices.value(&formula.index).map(Box::new);
+            }
             if let Some(broken) = found.broken {
                 waterfall.step(StepKind::AgreedBreak, rule, broken)?;
             }
@@ -243,7 +290,16 @@ fn apply(
         Stage::Promotion if standing.amount.is_some_and(|before| found.amount() >= before) => {
             return Ok(false);
         }
-        Stage::Promotion => waterfall.step(StepKind::Promotion, rule, found.amount())?,
+        Stage::Promotion => {
+            waterfall.step(StepKind::Promotion, rule, found.amount())?;
+            if let Some(budget) = term.budget() {
+                let before = standing.amount.unwrap_or(found.amount());
+                waterfall.budgets.push(BudgetUse {
+                    budget: budget.clone(),
+                    amount: before.saturating_sub(found.amount()),
+                });
+            }
+        }
         Stage::Ceiling | Stage::Floor | Stage::Advertised => return Ok(false),
     }
     Ok(true)
@@ -328,7 +384,39 @@ fn rounding_step(waterfall: &mut Waterfall, desk: &Desk<'_>) -> Result<(), Quote
     Ok(())
 }
 
-/// What the asker states in place of ours, unless it is ours, shown to as many decimals as it has.
+/// Whether the asker states another price than a line has.
+pub(super) fn states_another(line: &PricedLine, stated: Option<Price>) -> bool {
+    let ours = || each(line.amount, line.quantity.units(), PLACES, RoundingMode::HalfEven);
+    stated.is_some_and(|stated| ours().is_none_or(|ours| is_another(stated.amount(), ours)))
+}
+
+/// Whether a stated price is not ours, shown to as many decimals as it has.
+fn is_another(stated: Decimal, ours: Decimal) -> bool {
+    let shows = |strategy| ours.round_dp_with_strategy(stated.scale(), strategy) == stated;
+    !shows(RoundingStrategy::MidpointAwayFromZero) && !shows(RoundingStrategy::MidpointNearestEven)
+}
+
+/// Reckons a line that has its price already at what the asker states, if that is another one.
+pub(super) fn restate(
+    desk: &Desk<'_>,
+    line: &mut PricedLine,
+    stated: Option<Price>,
+) -> Result<(), QuoteRefusal> {
+    let mut waterfall = Waterfall {
+        units: line.quantity.units(),
+        amount: line.amount,
+        steps: std::mem::take(&mut line.waterfall),
+        budgets: Vec::new(),
+    };
+    if let Some(stated) = stated_step(&mut waterfall, desk, stated)? {
+        line.unit_price = stated;
+    }
+    line.amount = waterfall.amount;
+    line.waterfall = waterfall.steps;
+    Ok(())
+}
+
+/// What the asker states in place of ours, unless it is ours.
 fn stated_step(
     waterfall: &mut Waterfall,
     desk: &Desk<'_>,
@@ -337,9 +425,7 @@ fn stated_step(
     let Some(stated) = stated.map(Price::amount) else {
         return Ok(None);
     };
-    let ours = waterfall.unit_price()?;
-    let shows = |strategy| ours.round_dp_with_strategy(stated.scale(), strategy) == stated;
-    if shows(RoundingStrategy::MidpointAwayFromZero) || shows(RoundingStrategy::MidpointNearestEven) {
+    if !is_another(stated, waterfall.unit_price()?) {
         return Ok(None);
     }
     let exact = times(stated, Decimal::from(waterfall.units)).ok_or(QuoteRefusal::Overflow)?;

@@ -1,11 +1,13 @@
 //! The list prices of a SKU: the price book, sharded by SKU.
 //!
-//! Invariants: one row for each (list, currency, start); rows are ordered by these; a withdrawn row keeps its version,
-//! so that an older one that comes late does not bring it back.
+//! Invariants: one row for each (list, currency, edition, start); rows are ordered by these; a withdrawn row keeps its
+//! version, so that an older one that comes late does not bring it back; each change of a price in force, by a row or by
+//! time, is told once.
 
+use super::price_change::changed;
 use super::scale::{MAX_BREAKS, Scale};
 use crate::domain::{Distributor, View};
-use crate::ids::{ListId, RuleId, Sku};
+use crate::ids::{EditionId, ListId, RuleId, Sku};
 use crate::money::{Currency, Price};
 use crate::reference::PublishedPrices;
 use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency};
@@ -59,11 +61,19 @@ pub struct ListRow {
     pub rule: RuleId,
     /// The owner's version of this row.
     pub version: u64,
+    /// The edition of the list that it belongs to: it counts only once that has begun.
+    #[serde(default)]
+    pub edition: Option<EditionId>,
 }
 
 impl ListRow {
-    fn key(&self) -> (&ListId, Currency, Option<Timestamp>) {
-        (&self.list, self.currency, self.effective.from)
+    fn key(&self) -> (&ListId, Currency, Option<&EditionId>, Option<Timestamp>) {
+        (
+            &self.list,
+            self.currency,
+            self.edition.as_ref(),
+            self.effective.from,
+        )
     }
 }
 
@@ -74,6 +84,9 @@ pub struct KeptRow {
     pub row: ListRow,
     /// Whether it counts.
     pub standing: Standing,
+    /// When that was decided.
+    #[serde(default)]
+    pub decided: Timestamp,
 }
 
 /// Whether a row counts.
@@ -90,6 +103,12 @@ pub enum Standing {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ListPriceState {
     rows: Vec<KeptRow>,
+    /// When it was last looked at which prices are in force: all that was told was so at this moment.
+    #[serde(default)]
+    told: Timestamp,
+    /// The number of the last change of a price in force.
+    #[serde(default)]
+    revision: u64,
 }
 
 impl ListPriceState {
@@ -99,6 +118,25 @@ impl ListPriceState {
             .iter()
             .filter(|kept| kept.standing == Standing::Valid)
             .map(|kept| &kept.row)
+    }
+
+    /// The moment as of which all changes of prices were told.
+    pub(super) fn told(&self) -> Timestamp {
+        self.told
+    }
+
+    /// The number of the last change of a price in force.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The next moment at which a row begins or ends by its own dates.
+    fn boundary(&self) -> Option<Timestamp> {
+        let dates = self
+            .rows()
+            .flat_map(|row| [row.effective.from, row.effective.until]);
+        dates.flatten().filter(|date| *date > self.told).min()
     }
 
     fn place(&self, row: &ListRow) -> Result<usize, usize> {
@@ -114,6 +152,8 @@ pub enum ListPriceCommand {
     Set(Box<ListRow>),
     /// This row no longer holds. Its version is that of the withdrawal.
     Withdraw(Box<ListRow>),
+    /// An edition has begun: other prices may be in force. Only from within.
+    LookAgain,
     /// Says how things stand. Changes nothing.
     Show,
 }
@@ -123,6 +163,16 @@ pub enum ListPriceCommand {
 pub enum ListPriceEvent {
     /// A row was set or withdrawn.
     Kept(KeptRow),
+    /// It was looked at which prices are in force: those that were.
+    Looked {
+        /// When.
+        at: Timestamp,
+    },
+    /// Another price is in force.
+    Turned {
+        /// Since when.
+        at: Timestamp,
+    },
 }
 
 /// What is answered.
@@ -244,6 +294,42 @@ pub enum PriceRefusal {
         /// Which.
         rule: RuleId,
     },
+    /// Too many quotes in force.
+    #[error(
+        "this customer relies on as many quotes as are kept: {} of them, or {} lines; they end with their time",
+        super::kept::MAX_KEPT,
+        super::kept::MAX_KEPT_LINES
+    )]
+    TooManyQuotes,
+    /// A value before all that are kept.
+    #[error(
+        "the index keeps {} values, all of them later than this one",
+        super::index::MAX_VALUES
+    )]
+    IndexTooOld,
+    /// A budget that cannot be.
+    #[error("a budget must be between 0 and {}", super::exact::LIMIT)]
+    BudgetOutOfRange,
+    /// A budget for something else than a promotion.
+    #[error("rule {rule} has a budget, but is no promotion: only promotions have budgets")]
+    BudgetOfAnotherStage {
+        /// Which.
+        rule: RuleId,
+    },
+    /// Too many editions.
+    #[error("at most {} editions of one list", super::edition::MAX_EDITIONS)]
+    TooManyEditions,
+    /// An edition that counts.
+    #[error("the edition has begun: orders are priced by it; release another one")]
+    EditionHasBegun,
+    /// An edition that is not all there.
+    #[error("the edition has {found} rows by now, not {wanted}: send the others first")]
+    EditionIncomplete {
+        /// How many there are.
+        found: u64,
+        /// How many there should be.
+        wanted: u64,
+    },
     /// Too many categories.
     #[error("at most {} categories for one SKU", super::catalogue::MAX_CATEGORIES)]
     TooManyCategories,
@@ -270,36 +356,62 @@ impl Entity for ListPrice {
     }
 
     fn decide(
-        _id: &Sku,
+        id: &Sku,
         state: &ListPriceState,
         command: &ListPriceCommand,
-        _context: &Context<'_, Distributor>,
+        context: &Context<'_, Distributor>,
     ) -> Decision<Self> {
         match command {
-            ListPriceCommand::Set(row) => keep(state, row, Standing::Valid),
-            ListPriceCommand::Withdraw(row) => keep(state, row, Standing::Withdrawn),
+            ListPriceCommand::Set(row) => keep(id, state, row, Standing::Valid, context),
+            ListPriceCommand::Withdraw(row) => keep(id, state, row, Standing::Withdrawn, context),
+            ListPriceCommand::LookAgain => look(id, state, context),
             ListPriceCommand::Show => Decision::answer(ListPriceReply::Rows(state.rows().cloned().collect())),
         }
     }
 
     fn apply(state: &mut ListPriceState, event: &ListPriceEvent) {
-        let ListPriceEvent::Kept(kept) = event;
-        match state.place(&kept.row) {
-            Ok(place) => state.rows[place] = kept.clone(),
-            Err(place) => state.rows.insert(place, kept.clone()),
+        match event {
+            ListPriceEvent::Kept(kept) => {
+                match state.place(&kept.row) {
+                    Ok(place) => state.rows[place] = kept.clone(),
+                    Err(place) => state.rows.insert(place, kept.clone()),
+                }
+                state.told = state.told.max(kept.decided);
+            }
+            ListPriceEvent::Looked { at } => state.told = state.told.max(*at),
+            ListPriceEvent::Turned { at } => {
+                state.told = state.told.max(*at);
+                state.revision = state.revision.saturating_add(1);
+            }
         }
+    }
+
+    fn alarm(state: &ListPriceState) -> Option<Timestamp> {
+        state.boundary()
+    }
+
+    fn wake(id: &Sku, state: &ListPriceState, context: &Context<'_, Distributor>) -> Option<Decision<Self>> {
+        let due = state.boundary().is_some_and(|at| at <= context.now);
+        due.then(|| look(id, state, context))
     }
 
     fn view(id: &Sku, state: &ListPriceState, sequence: Sequence) -> Option<View> {
         Some(View::Prices(PublishedPrices {
             sku: id.clone(),
             rows: state.rows().cloned().collect(),
+            revision: state.revision,
             sequence,
         }))
     }
 }
 
-fn keep(state: &ListPriceState, row: &ListRow, standing: Standing) -> Decision<ListPrice> {
+fn keep(
+    sku: &Sku,
+    state: &ListPriceState,
+    row: &ListRow,
+    standing: Standing,
+    context: &Context<'_, Distributor>,
+) -> Decision<ListPrice> {
     if let Err(refusal) = row.price.check().and_then(|()| row.effective.check()) {
         return Decision::answer(ListPriceReply::Refused(refusal));
     }
@@ -313,9 +425,32 @@ fn keep(state: &ListPriceState, row: &ListRow, standing: Standing) -> Decision<L
         }
         Ok(_) | Err(_) => {}
     }
-    let kept = KeptRow {
+    let kept = ListPriceEvent::Kept(KeptRow {
         row: row.clone(),
         standing,
+        decided: context.now,
+    });
+    let mut after = state.clone();
+    ListPrice::apply(&mut after, &kept);
+    let told = changed(sku, state, &after, context.now, context.reference);
+    let mut decision = Decision::event(kept, ListPriceReply::Accepted);
+    if !told.is_empty() {
+        decision = decision.and(ListPriceEvent::Turned { at: context.now });
+        decision.outbound = told;
+    }
+    decision
+}
+
+/// Looks which prices are in force by now, and tells those that are other ones.
+fn look(sku: &Sku, state: &ListPriceState, context: &Context<'_, Distributor>) -> Decision<ListPrice> {
+    let at = context.now;
+    let told = changed(sku, state, state, at, context.reference);
+    let event = if told.is_empty() {
+        ListPriceEvent::Looked { at }
+    } else {
+        ListPriceEvent::Turned { at }
     };
-    Decision::event(ListPriceEvent::Kept(kept), ListPriceReply::Accepted)
+    let mut decision = Decision::event(event, ListPriceReply::Accepted);
+    decision.outbound = told;
+    decision
 }

@@ -8,18 +8,24 @@
 
 pub mod agreement;
 pub mod bound;
+pub mod budget;
+pub mod bulk;
 pub mod calendar;
 mod candidate;
 pub mod catalogue;
 pub mod charge;
 pub mod contract;
+pub mod edition;
 pub mod ending;
 pub mod exact;
 mod explain;
 mod hierarchy;
+pub mod index;
+pub mod kept;
 mod line;
 pub mod list;
 mod order_total;
+pub mod price_change;
 pub mod rates;
 pub mod rebate;
 pub mod resolve;
@@ -33,8 +39,11 @@ pub mod term;
 mod tests;
 
 pub use agreement::SharedAgreement;
+pub use budget::PromotionBudget;
 pub use catalogue::CatalogueItem;
 pub use contract::CustomerContract;
+pub use edition::ListEditions;
+pub use index::PriceIndex;
 pub use list::ListPrice;
 pub use rates::ExchangeRates;
 pub use tax::JurisdictionTaxes;

@@ -55,7 +55,7 @@ impl Steps {
     }
 }
 
-/// Adds up an order. Spreads its discount over `lines`.
+/// Adds up an order. Spreads its discount over `lines`, and what they are taxed.
 pub(super) fn add_up(
     desk: &Desk<'_>,
     zone: Option<&FreightZone>,
@@ -69,6 +69,10 @@ pub(super) fn add_up(
     let goods = bounded(sum)?;
     let mut steps = Steps(Vec::with_capacity(4));
     steps.add(OrderStepKind::Goods, None, goods)?;
+    // They may have been added up before, at other prices.
+    for line in lines.iter_mut() {
+        (line.order_discount, line.tax, line.tax_rule) = (Decimal::ZERO, None, None);
+    }
     let charges = ranked(desk, goods);
     discount(desk, &charges, &mut steps, lines)?;
     let net = steps.reached();

@@ -15,14 +15,19 @@
 //! in which terms were loaded never matters.
 
 use super::bound::PriceFlag;
+use super::budget::BudgetUse;
+use super::catalogue::Item;
 use super::contract::{Contract, ContractState, ContractStatus, Customers, MAX_COUPONS, QuoteRequest};
 use super::hierarchy::{Hierarchy, behind};
-use super::line::{Desk, price_line};
+use super::index::IndexValue;
+use super::kept::NamedQuote;
+use super::line::{Desk, price_line, restate};
 use super::order_total::{Cargo, add_up};
 use super::rates::{RateSet, RateTable};
 use super::tax::TaxLevel;
 use crate::ids::{
-    AgreementId, CouponCode, CustomerId, DocumentId, Jurisdiction, RateSource, RuleId, Sku, UnitOfMeasure,
+    AgreementId, BudgetId, CouponCode, CustomerId, DocumentId, IndexId, Jurisdiction, RateSource, RuleId,
+    Sku, UnitOfMeasure,
 };
 use crate::money::{Currency, Money, Percent, Price};
 use crate::orders::state::MAX_LINES;
@@ -86,6 +91,12 @@ pub struct Quote {
     pub as_of: Timestamp,
     /// How it came from the contract's currency into the one that was asked for; none if they are the same.
     pub conversion: Option<Conversion>,
+    /// For an order that named a quote: what became of it.
+    #[serde(default)]
+    pub named: Option<NamedQuote>,
+    /// What all lines take from budgets, each budget once.
+    #[serde(default)]
+    pub budgets: Vec<BudgetUse>,
 }
 
 /// A step from the lines to the total.
@@ -184,6 +195,9 @@ pub struct PricedLine {
     pub tax_rule: Option<RuleId>,
     /// What someone should know about it.
     pub flags: Vec<PriceFlag>,
+    /// What it takes from budgets.
+    #[serde(default)]
+    pub budgets: Vec<BudgetUse>,
     /// Which rules nearly applied; empty unless asked for.
     pub near_misses: Vec<NearMiss>,
 }
@@ -252,9 +266,21 @@ pub enum Missed {
     /// What the SKU costs its distributor is not known in this currency.
     #[error("the cost is not known in the currency that is asked for")]
     NoCost,
+    /// The index has no value yet.
+    #[error("the index {index} has no value for this date")]
+    NoIndex {
+        /// Which.
+        index: IndexId,
+    },
     /// The price does not pass it.
     #[error("the price does not pass it")]
     WithinBound,
+    /// Its budget has nothing left.
+    #[error("its budget {budget} is spent")]
+    BudgetSpent {
+        /// Which.
+        budget: BudgetId,
+    },
     /// Nothing gives the line a price to take it off.
     #[error("there is no price to take it off")]
     NothingToDiscount,
@@ -287,7 +313,9 @@ impl Missed {
             Self::AboveMaximum { .. } => "above-maximum",
             Self::OtherCurrency { .. } => "other-currency",
             Self::NoCost => "no-cost",
+            Self::NoIndex { .. } => "no-index",
             Self::WithinBound => "within-bound",
+            Self::BudgetSpent { .. } => "budget-spent",
             Self::NothingToDiscount => "nothing-to-discount",
             Self::NotLower => "not-lower",
             Self::Outranked { .. } => "outranked",
@@ -309,6 +337,9 @@ pub struct Step {
     pub before: Decimal,
     /// The line's amount after it.
     pub after: Decimal,
+    /// The value of the index that it was reckoned with, if it was.
+    #[serde(default)]
+    pub index: Option<Box<IndexValue>>,
 }
 
 /// What kind of step.
@@ -433,8 +464,10 @@ pub enum QuoteRefusal {
     #[error("at most {} coupons at once", super::contract::MAX_COUPONS)]
     TooManyCoupons,
     /// Too many lines or none.
-    #[error("between 1 and {MAX_LINES} lines, not {lines}")]
+    #[error("between 1 and {most} lines, not {lines}")]
     Lines {
+        /// How many there may be.
+        most: u64,
         /// How many there are.
         lines: u64,
     },
@@ -471,15 +504,30 @@ pub fn resolve(
 ) -> Result<Quote, QuoteRefusal> {
     if request.lines.is_empty() || request.lines.len() > MAX_LINES {
         return Err(QuoteRefusal::Lines {
+            most: MAX_LINES as u64,
             lines: request.lines.len() as u64,
         });
     }
+    at_desk(customer, state, request, now, reference, |desk| {
+        quote(desk, state.version, request, reference)
+    })
+}
+
+/// Looks up what all lines of a request share, and prices by it.
+pub(super) fn at_desk<T>(
+    customer: &CustomerId,
+    state: &ContractState,
+    request: &QuoteRequest,
+    now: Timestamp,
+    reference: &Reference,
+    price: impl FnOnce(&Desk<'_>) -> Result<T, QuoteRefusal>,
+) -> Result<T, QuoteRefusal> {
     if request.coupons.len() > MAX_COUPONS {
         return Err(QuoteRefusal::TooManyCoupons);
     }
     let fallback;
     let contract = match &state.contract {
-        Some(contract) => contract,
+        Some(contract) => contract.as_ref(),
         None => {
             fallback = without_contract(customer, request)?;
             &fallback
@@ -493,38 +541,97 @@ pub fn resolve(
     let behind = behind(contract.agreement.as_ref(), reference)?;
     let as_of = request.as_of.unwrap_or(now);
     let table = contract.rates.as_ref().and_then(|source| reference.rates(source));
-    let desk = Desk {
+    let hierarchy = Hierarchy::of(contract, &behind, request.currency);
+    // Read once: whatever is released meanwhile, all lines are by the same editions.
+    let editions = reference.editions(hierarchy.base_list());
+    price(&Desk {
         contract,
-        hierarchy: Hierarchy::of(contract, &behind, request.currency),
+        hierarchy,
+        editions: editions.as_deref(),
         currency: request.currency,
         rates: rates(contract, request, table.as_deref(), as_of)?,
         volume: state.volume.value,
         coupons: &request.coupons,
+        budgets: &request.budgets,
+        reference,
         as_of,
         detail: request.detail,
-    };
+    })
+}
+
+fn quote(
+    desk: &Desk<'_>,
+    contract_version: u64,
+    request: &QuoteRequest,
+    reference: &Reference,
+) -> Result<Quote, QuoteRefusal> {
     let mut cargo = Vec::with_capacity(request.lines.len());
-    let mut lines = request
+    let lines = request
         .lines
         .iter()
         .map(|line| {
             let prices = reference.list_prices(&line.sku);
             let item = reference.item(&line.sku);
-            cargo.push(Cargo {
-                grams: item.as_ref().map_or(0, |item| item.grams.into()),
-                tax: item.as_ref().and_then(|item| item.tax.clone()),
-            });
+            cargo.push(cargo_of(item.as_deref()));
             let rows = prices.as_ref().map_or(&[][..], |prices| &prices.rows);
-            price_line(&desk, line, rows, item.as_deref())
+            price_line(desk, line, rows, item.as_deref())
         })
         .collect::<Result<Vec<_>, _>>()?;
+    reckon(desk, contract_version, request, lines, &cargo)
+}
+
+/// A quote for an order that relies on it and states other prices: its lines are reckoned at those, with the step from the
+/// quoted price to it. What the order comes to follows from them, by the charges and taxes of the quote's date.
+pub(super) fn restated(
+    customer: &CustomerId,
+    state: &ContractState,
+    quote: &Quote,
+    request: &QuoteRequest,
+    reference: &Reference,
+) -> Result<Quote, QuoteRefusal> {
+    let request = &QuoteRequest {
+        as_of: Some(quote.as_of),
+        rates: quote
+            .conversion
+            .as_ref()
+            .map(|conversion| conversion.rates.clone()),
+        ..request.clone()
+    };
+    at_desk(customer, state, request, quote.as_of, reference, |desk| {
+        let mut lines = quote.lines.clone();
+        for (line, asked) in lines.iter_mut().zip(&request.lines) {
+            restate(desk, line, asked.stated_price)?;
+        }
+        let items = lines.iter().map(|line| reference.item(&line.sku));
+        let cargo: Vec<_> = items.map(|item| cargo_of(item.as_deref())).collect();
+        reckon(desk, quote.contract_version, request, lines, &cargo)
+    })
+}
+
+fn cargo_of(item: Option<&Item>) -> Cargo {
+    Cargo {
+        grams: item.map_or(0, |item| item.grams.into()),
+        tax: item.and_then(|item| item.tax.clone()),
+    }
+}
+
+/// What lines that have their prices come to.
+fn reckon(
+    desk: &Desk<'_>,
+    contract_version: u64,
+    request: &QuoteRequest,
+    mut lines: Vec<PricedLine>,
+    cargo: &[Cargo],
+) -> Result<Quote, QuoteRefusal> {
+    let contract = desk.contract;
     let zone = request.zone.as_ref().or(contract.zone.as_ref());
-    let order = add_up(&desk, zone, &mut lines, &cargo, reference)?;
+    let order = add_up(desk, zone, &mut lines, cargo, desk.reference)?;
+    let budgets = taken_together(&lines);
     let exemption = contract
         .tax
         .as_ref()
         .and_then(|profile| profile.exemption.as_ref());
-    let exemption = exemption.filter(|exemption| exemption.effective.at(as_of));
+    let exemption = exemption.filter(|exemption| exemption.effective.at(desk.as_of));
     Ok(Quote {
         lines,
         order: order.steps,
@@ -536,13 +643,27 @@ pub fn resolve(
             amount: order.total,
             currency: request.currency,
         },
-        contract_version: state.version,
-        as_of,
-        conversion: conversion(&desk),
+        contract_version,
+        as_of: desk.as_of,
+        conversion: conversion(desk),
+        named: None,
+        budgets,
     })
 }
 
-fn conversion(desk: &Desk<'_>) -> Option<Conversion> {
+/// What lines take from budgets, each budget once.
+fn taken_together(lines: &[PricedLine]) -> Vec<BudgetUse> {
+    let mut all: Vec<BudgetUse> = Vec::new();
+    for used in lines.iter().flat_map(|line| &line.budgets) {
+        match all.iter_mut().find(|known| known.budget == used.budget) {
+            Some(known) => known.amount = known.amount.saturating_add(used.amount),
+            None => all.push(used.clone()),
+        }
+    }
+    all
+}
+
+pub(super) fn conversion(desk: &Desk<'_>) -> Option<Conversion> {
     let from = desk.contract.currency;
     let rates = desk.rates.filter(|_| from != desk.currency)?;
     Some(Conversion {

@@ -1,7 +1,8 @@
 //! What the terms of one stage do to a line: the effect of each, and which of them are applied.
 
 use super::candidate::{Candidate, Ranked};
-use super::exact::share;
+use super::exact::{share, times};
+use super::index::{Formula, Indices};
 use super::resolve::QuoteRefusal;
 use super::term::{Combination, Effect, Stacking, Stage, Term};
 use rust_decimal::Decimal;
@@ -9,7 +10,7 @@ use smallvec::SmallVec;
 
 /// A line as a stage finds it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Standing {
+pub(super) struct Standing<'d> {
     pub(super) units: i64,
     /// What the list says, breaks included; none without a list price.
     pub(super) list: Option<Decimal>,
@@ -17,6 +18,8 @@ pub(super) struct Standing {
     pub(super) cost: Option<Decimal>,
     /// What the line costs before the stage; none if nothing has given it a price.
     pub(super) amount: Option<Decimal>,
+    /// Where indices are looked up.
+    pub(super) indices: Indices<'d>,
 }
 
 /// What a term makes of a line's amount.
@@ -44,12 +47,13 @@ fn bounded<T>(amount: Option<T>) -> Result<T> {
 }
 
 /// What a term makes of a line; none if it would have to discount what has no price.
-pub(super) fn outcome(term: &Term, standing: Standing) -> Result<Option<Outcome>> {
+pub(super) fn outcome(term: &Term, standing: Standing<'_>) -> Result<Option<Outcome>> {
     let Standing {
         units,
         list,
         cost,
         amount,
+        indices,
     } = standing;
     let covered = term.covered(units);
     // What the units cost that the term does not cover.
@@ -77,6 +81,13 @@ pub(super) fn outcome(term: &Term, standing: Standing) -> Result<Option<Outcome>
                 broken: broken.map(|part| with_rest(Some(part))).transpose()?,
             }))
         }
+        Effect::Indexed(formula) => {
+            let Some(unit) = indexed(formula, indices)? else {
+                return Ok(None);
+            };
+            let plain = with_rest(times(unit, Decimal::from(covered)))?;
+            Ok(Some(Outcome { plain, broken: None }))
+        }
         Effect::Bound { .. } => Ok(None),
         Effect::Discount(scale) => {
             let base = match term.stage {
@@ -93,8 +104,16 @@ pub(super) fn outcome(term: &Term, standing: Standing) -> Result<Option<Outcome>
     }
 }
 
+/// What one unit costs by an index; none if that has no value, or would leave nothing.
+fn indexed(formula: &Formula, indices: Indices<'_>) -> Result<Option<Decimal>> {
+    match indices.value(&formula.index) {
+        Some(index) => bounded(formula.unit(index.value)),
+        None => Ok(None),
+    }
+}
+
 /// What a line costs after a term of this stage. A promotion never raises it.
-fn after(term: &Term, standing: Standing) -> Result<Option<Decimal>> {
+fn after(term: &Term, standing: Standing<'_>) -> Result<Option<Decimal>> {
     let found = outcome(term, standing)?.map(Outcome::amount);
     Ok(match (found, standing.amount) {
         (Some(found), Some(before)) if term.stage == Stage::Promotion => Some(found.min(before)),
@@ -106,7 +125,7 @@ fn after(term: &Term, standing: Standing) -> Result<Option<Decimal>> {
 pub(super) fn choose<'a>(
     combination: Combination,
     ranked: &Ranked<'a>,
-    standing: Standing,
+    standing: Standing<'_>,
 ) -> Result<Chosen<'a>> {
     if combination == Combination::FirstMatch {
         return first_match(ranked, standing);
@@ -134,7 +153,7 @@ pub(super) fn choose<'a>(
 }
 
 /// The first that can be applied; the others are not looked at.
-fn first_match<'a>(ranked: &Ranked<'a>, standing: Standing) -> Result<Chosen<'a>> {
+fn first_match<'a>(ranked: &Ranked<'a>, standing: Standing<'_>) -> Result<Chosen<'a>> {
     for candidate in ranked {
         if is_able(candidate.term, standing)? {
             return Ok(Chosen::from_slice(&[candidate.term]));
@@ -144,7 +163,7 @@ fn first_match<'a>(ranked: &Ranked<'a>, standing: Standing) -> Result<Chosen<'a>
 }
 
 /// Whether a term can be applied: a discount has something to be taken off, and a promotion lowers the amount.
-fn is_able(term: &Term, standing: Standing) -> Result<bool> {
+fn is_able(term: &Term, standing: Standing<'_>) -> Result<bool> {
     if term.stage != Stage::Promotion {
         return Ok(has_base(term, standing));
     }
@@ -156,12 +175,13 @@ fn is_able(term: &Term, standing: Standing) -> Result<bool> {
 }
 
 /// Whether there is what a term reckons with: a price for a discount and for the units that it does not cover, a cost.
-fn has_base(term: &Term, standing: Standing) -> bool {
+fn has_base(term: &Term, standing: Standing<'_>) -> bool {
     let Standing {
         units,
         list,
         cost,
         amount,
+        indices,
     } = standing;
     if term.covered(units) < units && amount.is_none() {
         return false;
@@ -169,6 +189,8 @@ fn has_base(term: &Term, standing: Standing) -> bool {
     match &term.effect {
         Effect::Fixed(_) => true,
         Effect::CostPlus(_) => cost.is_some(),
+        // One that overflows is found when it is reckoned.
+        Effect::Indexed(formula) => !matches!(indexed(formula, indices), Ok(None)),
         Effect::Discount(_) if term.stage == Stage::Agreed => list.is_some(),
         Effect::Discount(_) => amount.is_some(),
         Effect::Bound { .. } => false,
@@ -176,7 +198,7 @@ fn has_base(term: &Term, standing: Standing) -> bool {
 }
 
 /// The one that gives the lowest amount; of equal ones the first in rank.
-fn best<'a>(candidates: &[Candidate<'a>], standing: Standing) -> Result<Option<(&'a Term, Decimal)>> {
+fn best<'a>(candidates: &[Candidate<'a>], standing: Standing<'_>) -> Result<Option<(&'a Term, Decimal)>> {
     let mut lowest: Option<(&'a Term, Decimal)> = None;
     for candidate in candidates {
         if let Some(amount) = after(candidate.term, standing)?
@@ -202,7 +224,7 @@ fn first_priority<'c, 'a>(candidates: &'c [Candidate<'a>]) -> &'c [Candidate<'a>
 }
 
 /// Of the highest priority: the best exclusive one; else the compounded ones together, unless one alone is better.
-fn within<'a>(candidates: &[Candidate<'a>], standing: Standing) -> Result<Chosen<'a>> {
+fn within<'a>(candidates: &[Candidate<'a>], standing: Standing<'_>) -> Result<Chosen<'a>> {
     let same = first_priority(candidates);
     let exclusive = best(&with_stacking(same, Stacking::Exclusive), standing)?;
     if let Some((term, _)) = exclusive {
@@ -223,7 +245,7 @@ fn within<'a>(candidates: &[Candidate<'a>], standing: Standing) -> Result<Chosen
 }
 
 /// The best of each priority upon what those before it left; an exclusive one ends it.
-fn across<'a>(candidates: &[Candidate<'a>], standing: Standing) -> Result<Chosen<'a>> {
+fn across<'a>(candidates: &[Candidate<'a>], standing: Standing<'_>) -> Result<Chosen<'a>> {
     let (mut left, mut reached, mut chosen) = (candidates, standing, Chosen::new());
     while !left.is_empty() {
         let same = first_priority(left);

@@ -3,9 +3,10 @@
 //! Invariants of terms that were checked: no two of them are alike in stage, scope, start, version and rule, so that of
 //! two terms one always comes before the other; each effect belongs to its stage.
 
+use super::index::Formula;
 use super::list::{Effective, PriceRefusal};
 use super::scale::Scale;
-use crate::ids::{BrandId, CategoryId, CouponCode, ExclusiveGroup, ProductId, RuleId, Sku};
+use crate::ids::{BrandId, BudgetId, CategoryId, CouponCode, ExclusiveGroup, ProductId, RuleId, Sku};
 use crate::money::{Markup, Percent, Price};
 use crate::quantity::PositiveQuantity;
 use rust_decimal::Decimal;
@@ -78,6 +79,8 @@ pub enum Effect {
     Discount(Scale<Percent>),
     /// What the SKU costs its distributor, and so much more.
     CostPlus(Scale<Markup>),
+    /// The price of one base unit follows an index. Boxed, since few do.
+    Indexed(Box<Formula>),
     /// What a price may not pass.
     Bound {
         /// The bound.
@@ -123,6 +126,9 @@ pub struct Conditions {
     pub coupon: Option<CouponCode>,
     /// Of the terms of a group, a stage applies only the first in rank that can be applied.
     pub group: Option<ExclusiveGroup>,
+    /// The budget that it is used up with; only for promotions.
+    #[serde(default)]
+    pub budget: Option<BudgetId>,
 }
 
 /// The largest quantity that a term is for.
@@ -274,6 +280,12 @@ impl Term {
         self.conditions.as_ref()?.group.as_ref()
     }
 
+    /// The budget that it is used up with.
+    #[must_use]
+    pub fn budget(&self) -> Option<&BudgetId> {
+        self.conditions.as_ref()?.budget.as_ref()
+    }
+
     /// How many units of a line get it.
     #[must_use]
     pub fn covered(&self, units: i64) -> i64 {
@@ -286,6 +298,11 @@ impl Term {
     fn check(&self) -> Result<(), PriceRefusal> {
         self.effective.check()?;
         self.check_effect()?;
+        if self.budget().is_some() && self.stage != Stage::Promotion {
+            return Err(PriceRefusal::BudgetOfAnotherStage {
+                rule: self.rule.clone(),
+            });
+        }
         let Some(Conditions {
             minimum: Some(minimum),
             maximum: Some(maximum),
@@ -308,6 +325,7 @@ impl Term {
         match (&self.effect, self.stage) {
             (Effect::Fixed(scale), Stage::Agreed | Stage::Promotion) => scale.check(),
             (Effect::CostPlus(scale), Stage::Agreed) => scale.check(),
+            (Effect::Indexed(_), Stage::Agreed) => Ok(()),
             (Effect::Discount(scale), Stage::Standing | Stage::Agreed | Stage::Promotion) => scale.check(),
             (
                 Effect::Bound {
@@ -318,7 +336,11 @@ impl Term {
             ) if margin.get() == Decimal::ONE_HUNDRED => Err(PriceRefusal::WholeMargin { rule: rule() }),
             (Effect::Bound { .. }, Stage::Ceiling | Stage::Floor | Stage::Advertised) => Ok(()),
             (
-                Effect::Fixed(_) | Effect::Discount(_) | Effect::CostPlus(_) | Effect::Bound { .. },
+                Effect::Fixed(_)
+                | Effect::Discount(_)
+                | Effect::CostPlus(_)
+                | Effect::Indexed(_)
+                | Effect::Bound { .. },
                 Stage::Standing
                 | Stage::Agreed
                 | Stage::Promotion
@@ -343,7 +365,7 @@ impl Effect {
     #[must_use]
     pub const fn usual_stage(&self) -> Stage {
         match self {
-            Self::Fixed(_) | Self::CostPlus(_) => Stage::Agreed,
+            Self::Fixed(_) | Self::CostPlus(_) | Self::Indexed(_) => Stage::Agreed,
             Self::Discount(_) => Stage::Standing,
             Self::Bound { .. } => Stage::Floor,
         }

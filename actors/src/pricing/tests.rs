@@ -1,5 +1,9 @@
 //! The worked examples of `docs/pricing.md`, and what is refused.
 
+mod bulk;
+mod editions;
+mod indexed;
+mod kept;
 mod order;
 
 use super::agreement::{Agreement, HOUSE};
@@ -108,11 +112,13 @@ impl Case {
             price: stepped(unit, at, mode),
             rule: RuleId::new("list").unwrap(),
             version: 3,
+            edition: None,
         };
         let prices = PublishedPrices {
             sku: sku(),
             rows: Arc::from([row]),
             sequence: Sequence(1),
+            revision: 0,
         };
         publish_view(&reference, View::Prices(prices));
         Self {
@@ -131,11 +137,13 @@ impl Case {
             price: Scale::flat(price(unit)),
             rule: RuleId::new("list").unwrap(),
             version: 3,
+            edition: None,
         };
         let prices = PublishedPrices {
             sku: sku(),
             rows: Arc::from([row]),
             sequence: Sequence(2),
+            revision: 0,
         };
         publish_view(&self.reference, View::Prices(prices));
         self
@@ -250,14 +258,16 @@ impl Case {
             as_of: None,
             customers: Customers::Known,
             detail: Detail::Waterfall,
+            budgets: Budgets::default(),
         }
     }
 
     fn answer(&self, request: &QuoteRequest, at: i64) -> Result<Quote, QuoteRefusal> {
         let state = ContractState {
-            contract: Some(self.contract.clone()),
+            contract: Some(Arc::new(self.contract.clone())),
             version: 1,
             volume: self.volume,
+            ..ContractState::default()
         };
         let (customer, now) = (CustomerId::new("C").unwrap(), Timestamp::from_millis(at));
         let quote = resolve(&customer, &state, request, now, &self.reference)?;
@@ -574,14 +584,15 @@ fn s15_a_held_price_is_not_ordered() {
     let floor = bound("floor", Stage::Floor, Bound::Price(price("80")), Breach::Hold);
     let case = Case::flat("74").terms([floor]);
     let state = ContractState {
-        contract: Some(case.contract.clone()),
+        contract: Some(Arc::new(case.contract.clone())),
         version: 1,
-        volume: Volume::default(),
+        ..ContractState::default()
     };
     let command = ContractCommand::PriceOrder {
         order: OrderKey::new("web", "1").unwrap(),
         attempt: 1,
         request: Box::new(case.ask(1)),
+        quote: None,
     };
     let provenance = Provenance {
         source: "web".into(),

@@ -11,18 +11,23 @@
 
 mod oracle;
 mod order_oracle;
+#[cfg(target_os = "linux")]
+mod scale;
 mod tenants;
 mod world;
 
 use lockstep_actors::ids::{CustomerId, Sku};
-use lockstep_actors::pricing::contract::{ContractState, Customers, QuoteRequest, Volume};
+use lockstep_actors::pricing::budget::BudgetUse;
+use lockstep_actors::pricing::contract::{Budgets, ContractState, Customers, QuoteRequest, Volume};
 use lockstep_actors::pricing::resolve::{
     Detail, OrderStepKind, Quote, QuoteLine, QuoteRefusal, TaxedAmount, resolve,
 };
+use lockstep_actors::pricing::term::{Term, Terms};
 use lockstep_actors::quantity::PositiveQuantity;
 use lockstep_actors::reference::Reference;
 use order_oracle::{OracleLine, OracleOrder};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use world::{Random, World, skus};
 
 /// How many lines are priced without being asked for more.
@@ -70,9 +75,10 @@ impl<'a> Ask<'a> {
             version: 1,
         };
         let state = ContractState {
-            contract: Some(world.contract.clone()),
+            contract: Some(Arc::new(world.contract.clone())),
             version: 1,
             volume,
+            ..ContractState::default()
         };
         Self {
             world,
@@ -98,6 +104,7 @@ impl<'a> Ask<'a> {
             as_of: Some(self.world.at),
             customers: Customers::Known,
             detail: Detail::Waterfall,
+            budgets: Budgets::default(),
         };
         let customer = CustomerId::new("C").unwrap();
         resolve(&customer, &self.state, &request, self.world.at, &self.reference)
@@ -150,6 +157,7 @@ impl<'a> Ask<'a> {
                     "seed {seed}: {units} x {sku} of\n{:#?}",
                     self.world.contract
                 );
+                self.compare_budgets(seed, &expected, &line.budgets, seen);
                 expected
                     .iter()
                     .for_each(|step| *seen.entry(step.kind).or_default() += 1);
@@ -157,6 +165,34 @@ impl<'a> Ask<'a> {
             }
             (expected, found) => panic!("seed {seed}: {units} x {sku}: {expected:?}, but found {found:?}"),
         }
+    }
+
+    /// Each promotion with a budget takes from it what it takes off the amount.
+    fn compare_budgets(
+        &self,
+        seed: u64,
+        steps: &[oracle::Step],
+        found: &[BudgetUse],
+        seen: &mut BTreeMap<&'static str, u64>,
+    ) {
+        let own = std::iter::once(&self.world.contract.terms);
+        let behind = self.world.behind().map(|agreement| &agreement.terms);
+        let terms: Vec<_> = own.chain(behind).flat_map(Terms::as_slice).collect();
+        let mut before = None;
+        let mut wanted = Vec::new();
+        for step in steps {
+            let of_step = |term: &&&Term| Some(&term.rule) == step.rule.as_ref() && step.kind == "Promotion";
+            if let Some(budget) = terms.iter().find(of_step).and_then(|term| term.budget()) {
+                wanted.push((budget.clone(), before.unwrap_or(step.after) - step.after));
+            }
+            before = Some(step.after);
+        }
+        let found: Vec<_> = found
+            .iter()
+            .map(|used| (used.budget.clone(), in_ten_decimals(used.amount)))
+            .collect();
+        *seen.entry("Budget").or_default() += wanted.len() as u64;
+        assert_eq!(found, wanted, "seed {seed}");
     }
 
     fn is_too_large(&self, sku: &Sku, units: i64, steps: &[oracle::Step]) -> bool {

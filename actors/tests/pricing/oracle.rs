@@ -1,7 +1,7 @@
 //! A slow evaluator of prices, written from `docs/pricing.md` alone. It shares no code with the resolver: amounts are
 //! whole numbers of 10^-10, terms are sorted by a key, and every rule is spelled out as the text has it.
 
-use crate::world::World;
+use crate::world::{BUDGETS, World};
 use lockstep_actors::ids::{RuleId, Sku};
 use lockstep_actors::money::{Currency, Markup, Percent, Price, RoundingMode};
 use lockstep_actors::pricing::contract::RoundingLevel;
@@ -137,6 +137,8 @@ struct Line {
     /// Of one base unit, in the contract's currency.
     cost: Option<i128>,
     amount: Option<i128>,
+    /// What the index says.
+    index: Option<Price>,
 }
 
 /// The amount after a term, without and with its breaks; none if it cannot be applied.
@@ -176,6 +178,16 @@ fn effect(term: &Term, line: Line) -> Option<(i128, i128)> {
                 }
             };
             Some((marked_up(scale.base, covered) + rest, broken + rest))
+        }
+        Effect::Indexed(formula) => {
+            // Base + factor × (index − index base), to ten decimals; nothing or less is no price.
+            let moved = times(line.index?, 1) - times(formula.index_base, 1);
+            let factor = formula.factor.amount();
+            let scale = 10_i128.pow(factor.scale());
+            let unit =
+                times(formula.base, 1) + divided(moved * factor.mantissa(), scale, RoundingMode::HalfEven);
+            let whole = (unit > 0).then_some(unit * i128::from(covered) + rest)?;
+            Some((whole, whole))
         }
         Effect::Bound { .. } => None,
         Effect::Discount(scale) => {
@@ -343,8 +355,16 @@ fn ranked<'a>(world: &'a World, sku: &Sku, units: i64) -> Vec<Ranked<'a>> {
                 .coupon
                 .as_ref()
                 .is_none_or(|coupon| world.coupons.contains(coupon));
+            // A budget has something left, and is in the contract's currency if it is in one.
+            let funded = conditions.budget.as_ref().is_none_or(|budget| {
+                BUDGETS.iter().any(|(name, uses, code)| {
+                    *name == budget.as_str()
+                        && *uses > 0
+                        && code.is_none_or(|code| Currency::new(code) == Ok(world.contract.currency))
+                })
+            });
             let ours = match &term.effect {
-                Effect::Fixed(_) => currency == world.contract.currency,
+                Effect::Fixed(_) | Effect::Indexed(_) => currency == world.contract.currency,
                 Effect::Bound {
                     at: Bound::Price(_), ..
                 } => currency == world.asked,
@@ -354,7 +374,7 @@ fn ranked<'a>(world: &'a World, sku: &Sku, units: i64) -> Vec<Ranked<'a>> {
                     at: Bound::Margin(_), ..
                 } => true,
             };
-            if begun && !ended && enough && few && shown && ours {
+            if begun && !ended && enough && few && shown && funded && ours {
                 found.push(Ranked { term, level, goods });
             }
         }
@@ -382,6 +402,7 @@ pub(crate) fn steps(world: &World, sku: &Sku, units: i64) -> Option<Vec<Step>> {
         list: None,
         cost: cost(world, sku, world.contract.currency),
         amount: None,
+        index: world.index(),
     };
     let mut step = |kind, rule: Option<&RuleId>, after: i128, line: &mut Line| {
         steps.push(Step {
@@ -396,10 +417,22 @@ pub(crate) fn steps(world: &World, sku: &Sku, units: i64) -> Option<Vec<Step>> {
     let row = rows
         .iter()
         .filter(|row| row.list.as_str() == list && row.currency == world.contract.currency)
-        .filter(|row| row.effective.from.is_none_or(|from| world.at >= from))
         .filter(|row| row.effective.until.is_none_or(|until| world.at < until))
-        .max_by_key(|row| row.effective.from);
-    if let Some(row) = row {
+        .filter_map(|row| {
+            // A row of an edition begins with it, or later by its own date; without a beginning it never counts.
+            let own = row.effective.from;
+            let begins = match &row.edition {
+                Some(edition) => {
+                    let released = world.editions.get(&(row.list.clone(), edition.clone()))?;
+                    Some(own.map_or(*released, |own| own.max(*released)))
+                }
+                None => own,
+            };
+            Some((begins, row))
+        })
+        .filter(|(begins, _)| begins.is_none_or(|from| world.at >= from))
+        .max_by_key(|(begins, row)| (*begins, row.version, row.rule.clone()));
+    if let Some((_, row)) = row {
         step(
             "BaseList",
             Some(&row.rule),
@@ -439,7 +472,7 @@ pub(crate) fn steps(world: &World, sku: &Sku, units: i64) -> Option<Vec<Step>> {
                     let reached = match &term.effect {
                         Effect::Fixed(scale) => reaches_a_break(scale, covered),
                         Effect::CostPlus(scale) => reaches_a_break(scale, covered),
-                        Effect::Discount(_) | Effect::Bound { .. } => false,
+                        Effect::Discount(_) | Effect::Indexed(_) | Effect::Bound { .. } => false,
                     };
                     if reached {
                         step("AgreedBreak", rule, broken, &mut line);
@@ -482,7 +515,7 @@ pub(crate) fn steps(world: &World, sku: &Sku, units: i64) -> Option<Vec<Step>> {
             .filter(|of| of.term.stage == stage)
             .find_map(|of| match &of.term.effect {
                 Effect::Bound { at, breach } => bound(world, sku, *at).map(|unit| (of.term, unit, *breach)),
-                Effect::Fixed(_) | Effect::Discount(_) | Effect::CostPlus(_) => None,
+                Effect::Fixed(_) | Effect::Discount(_) | Effect::CostPlus(_) | Effect::Indexed(_) => None,
             });
         let Some((term, unit, breach)) = first else {
             continue;

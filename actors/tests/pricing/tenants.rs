@@ -6,7 +6,7 @@ use lockstep_actors::domain::View;
 use lockstep_actors::ids::{AgreementId, CustomerId, RuleId};
 use lockstep_actors::money::{Currency, Price};
 use lockstep_actors::pricing::agreement::Agreement;
-use lockstep_actors::pricing::contract::{Contract, ContractState, Customers, QuoteRequest, Volume};
+use lockstep_actors::pricing::contract::{Budgets, Contract, ContractState, Customers, QuoteRequest};
 use lockstep_actors::pricing::resolve::{Detail, QuoteLine, resolve};
 use lockstep_actors::pricing::scale::Scale;
 use lockstep_actors::pricing::term::{Combination, Effect, Precedence, Scope, StageMode, Term};
@@ -86,12 +86,13 @@ fn s21_a_buyer_of_one_group_never_sees_the_price_of_another() {
                 as_of: None,
                 customers: random.of(&[Customers::Anybody, Customers::Known]),
                 detail: random.of(&[Detail::Waterfall, Detail::NearMisses]),
+                budgets: Budgets::default(),
             };
             let customer = CustomerId::new(&format!("C-{}", random.below(1_000))).unwrap();
             let state = ContractState {
-                contract: Some(contract),
+                contract: Some(Arc::new(contract)),
                 version: 1,
-                volume: Volume::default(),
+                ..ContractState::default()
             };
             let quote = resolve(&customer, &state, &request, world.at, &reference).unwrap();
             assert_eq!(quote.total.amount, Decimal::from(unit * units), "{quote:?}");

@@ -2,16 +2,18 @@
 
 use lockstep_actors::domain::View;
 use lockstep_actors::ids::{
-    AgreementId, BrandId, CategoryId, CouponCode, DocumentId, ExclusiveGroup, FreightZone, Jurisdiction,
-    ListId, ProductId, RateSource, RuleId, Sku, TaxCategory,
+    AgreementId, BrandId, BudgetId, CategoryId, CouponCode, DocumentId, EditionId, ExclusiveGroup,
+    FreightZone, IndexId, Jurisdiction, ListId, ProductId, RateSource, RuleId, Sku, TaxCategory,
 };
 use lockstep_actors::money::{Currency, Markup, Percent, Price, Rate, RoundingMode};
-use lockstep_actors::pricing::ExchangeRates;
 use lockstep_actors::pricing::agreement::{Agreement, HOUSE};
+use lockstep_actors::pricing::budget::{BudgetEvent, BudgetLimit, BudgetState, Limits};
 use lockstep_actors::pricing::catalogue::{Cost, Item};
 use lockstep_actors::pricing::charge::{Charge, ChargeKind, Freight, Part};
 use lockstep_actors::pricing::contract::{Contract, Rounding, RoundingLevel};
+use lockstep_actors::pricing::edition::{EditionEvent, EditionState, Release};
 use lockstep_actors::pricing::ending::{PriceEnding, Toward};
+use lockstep_actors::pricing::index::{Formula, IndexEvent, IndexState, IndexValue};
 use lockstep_actors::pricing::list::{Effective, ListRow};
 use lockstep_actors::pricing::rates::{RateEvent, RateSet, RateState};
 use lockstep_actors::pricing::rebate::{Rebate, RebateMode, Tier};
@@ -21,6 +23,7 @@ use lockstep_actors::pricing::term::{
     Bound, Breach, Combination, Conditions, Effect, Inheritance, Maximum, Precedence, Scope, Stacking, Stage,
     StageMode, Term,
 };
+use lockstep_actors::pricing::{ExchangeRates, ListEditions, PriceIndex, PromotionBudget};
 use lockstep_actors::quantity::PositiveQuantity;
 use lockstep_actors::reference::{Published, PublishedPrices, Reference, publish_view};
 use lockstep_runtime::entity::Entity;
@@ -83,7 +86,15 @@ pub(crate) struct World {
     pub(crate) taxes: Option<TaxTable>,
     /// What was bought in the period of the rebates.
     pub(crate) bought: Decimal,
+    /// When editions of lists begin, those that have a beginning.
+    pub(crate) editions: BTreeMap<(ListId, EditionId), Timestamp>,
+    /// What the index says, from when on.
+    pub(crate) index: Vec<IndexValue>,
 }
+
+/// Budgets: their names, how many uses are left, and the currency that they are in if it matters. One more is named by terms.
+pub(crate) const BUDGETS: [(&str, u64, Option<&str>); 3] =
+    [("full", 5, None), ("spent", 0, None), ("yen", 5, Some("JPY"))];
 
 pub(crate) fn skus() -> [Sku; 3] {
     ["A", "B", "C"].map(|name| Sku::new(name).unwrap())
@@ -233,6 +244,9 @@ fn conditions(random: &mut Random) -> Conditions {
         maximum,
         coupon: random.sometimes(15, |random| CouponCode::new(random.of(&["X", "Y"])).unwrap()),
         group: random.sometimes(25, |random| ExclusiveGroup::new(random.of(&["g", "h"])).unwrap()),
+        budget: random.sometimes(25, |random| {
+            BudgetId::new(random.of(&["full", "spent", "yen", "unset"])).unwrap()
+        }),
     }
 }
 
@@ -346,6 +360,12 @@ fn term(random: &mut Random) -> Term {
     let effect = match stage {
         Stage::Ceiling | Stage::Floor | Stage::Advertised => bound(random),
         Stage::Agreed if random.chance(30) => Effect::CostPlus(scale(random, markup)),
+        Stage::Agreed if random.chance(30) => Effect::Indexed(Box::new(Formula {
+            base: price(random),
+            factor: fare(random),
+            index: IndexId::new("copper").unwrap(),
+            index_base: fare(random),
+        })),
         Stage::Agreed | Stage::Promotion if random.chance(50) => Effect::Fixed(scale(random, price)),
         Stage::Standing | Stage::Agreed | Stage::Promotion => Effect::Discount(scale(random, percent)),
     };
@@ -356,7 +376,14 @@ fn term(random: &mut Random) -> Term {
         scope: scope(random),
         effect,
         effective: effective(random),
-        conditions: random.sometimes(60, |random| Box::new(conditions(random))),
+        conditions: random.sometimes(60, |random| {
+            let conditions = conditions(random);
+            Box::new(Conditions {
+                // Only promotions have budgets.
+                budget: conditions.budget.clone().filter(|_| stage == Stage::Promotion),
+                ..conditions
+            })
+        }),
     }
 }
 
@@ -410,16 +437,41 @@ fn rows(random: &mut Random) -> Vec<ListRow> {
             price: scale(random, price),
             rule: RuleId::new(&format!("list{number}")).unwrap(),
             version: number,
+            edition: random.sometimes(40, |random| {
+                EditionId::new(random.of(&["spring", "summer"])).unwrap()
+            }),
         };
         let alike = |other: &ListRow| {
-            (&other.list, other.currency, other.effective.from)
-                == (&row.list, row.currency, row.effective.from)
+            (&other.list, other.currency, &other.edition, other.effective.from)
+                == (&row.list, row.currency, &row.edition, row.effective.from)
         };
         if !rows.iter().any(alike) {
             rows.push(row);
         }
     }
     rows
+}
+
+fn editions(random: &mut Random) -> BTreeMap<(ListId, EditionId), Timestamp> {
+    let mut begun = BTreeMap::new();
+    for list in ["standard", "special"] {
+        for edition in ["spring", "summer"] {
+            if let Some(from) = random.sometimes(70, moment) {
+                let id = (ListId::new(list).unwrap(), EditionId::new(edition).unwrap());
+                begun.insert(id, from);
+            }
+        }
+    }
+    begun
+}
+
+fn index(random: &mut Random) -> Vec<IndexValue> {
+    let value = |random: &mut Random| IndexValue {
+        from: moment(random),
+        value: fare(random),
+        version: random.below(3),
+    };
+    (0..random.below(4)).map(|_| value(random)).collect()
 }
 
 fn item(random: &mut Random) -> Item {
@@ -495,6 +547,8 @@ impl World {
             zone: random.sometimes(60, zone),
             taxes: random.sometimes(95, taxes),
             bought: Decimal::new(random.units(9_999_999), 2),
+            editions: editions(random),
+            index: index(random),
             at: moment(random),
         }
     }
@@ -527,6 +581,15 @@ impl World {
     pub(crate) fn rate_set(&self) -> Option<&RateSet> {
         let begun = self.sets.iter().filter(|set| set.from <= self.at);
         begun.max_by_key(|set| (set.from, &set.id))
+    }
+
+    /// What the index says: the value that started last, of those of one start the highest version, of equal ones the
+    /// first that came.
+    pub(crate) fn index(&self) -> Option<Price> {
+        let begun = self.index.iter().rev().filter(|value| value.from <= self.at);
+        begun
+            .max_by_key(|value| (value.from, value.version))
+            .map(|value| value.value)
     }
 
     /// The ending of the nearest level that has one for the currency.
@@ -579,9 +642,62 @@ impl World {
         if let Some(view) = ExchangeRates::view(&source, &state, sequence) {
             publish_view(&reference, view);
         }
+        let (copper, mut index) = (IndexId::new("copper").unwrap(), IndexState::default());
+        for value in &self.index {
+            let known = index
+                .table
+                .as_deref()
+                .and_then(|table| table.at(value.from))
+                .copied();
+            if known.is_none_or(|known| known.from < value.from || known.version < value.version) {
+                PriceIndex::apply(&mut index, &IndexEvent::Published(*value));
+            }
+        }
+        if let Some(view) = PriceIndex::view(&copper, &index, sequence) {
+            publish_view(&reference, view);
+        }
+        for (name, uses, currency) in BUDGETS {
+            let limits = Limits {
+                uses: Some(uses),
+                amount: currency.map(|code| BudgetLimit {
+                    value: Decimal::ONE,
+                    currency: Currency::new(code).unwrap(),
+                }),
+                uses_by_customer: None,
+            };
+            let mut state = BudgetState::default();
+            PromotionBudget::apply(&mut state, &BudgetEvent::Limited { limits, version: 1 });
+            if let Some(view) = PromotionBudget::view(&BudgetId::new(name).unwrap(), &state, sequence) {
+                publish_view(&reference, view);
+            }
+        }
+        for ((list, edition), from) in &self.editions {
+            let table = reference.editions(list.as_str()).unwrap_or_default();
+            let mut state = EditionState {
+                table: Some(table),
+                telling: Vec::new(),
+            };
+            let release = Release {
+                edition: edition.clone(),
+                from: *from,
+                version: 1,
+            };
+            ListEditions::apply(&mut state, &EditionEvent::Released(release));
+            if let Some(view) = ListEditions::view(list, &state, sequence) {
+                publish_view(&reference, view);
+            }
+        }
         for (sku, rows) in &self.rows {
             let (sku, rows) = (sku.clone(), rows.clone().into());
-            publish_view(&reference, View::Prices(PublishedPrices { sku, rows, sequence }));
+            publish_view(
+                &reference,
+                View::Prices(PublishedPrices {
+                    sku,
+                    rows,
+                    sequence,
+                    revision: 0,
+                }),
+            );
         }
         reference
     }

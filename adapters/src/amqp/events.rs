@@ -1,14 +1,17 @@
-//! Events: what orders and stock say to the outside, in order for each order and SKU.
+//! Events: what orders, stock and list prices say to the outside, in order for each order and SKU.
 
 use super::connect::{BackOff, Broker, PublishError, Publisher, confirmed, publish};
 use super::counters::AmqpCounters;
 use crate::egress::Entries;
 use crate::schema::outbound::{OrderStatusChange, StockResync};
+use crate::schema::price_change::PriceChanged;
 use crate::schema::{Body, BodyFormat, Outgoing, encode};
 use lapin::BasicProperties;
 use lockstep_actors::inventory::SkuWarehouse;
 use lockstep_actors::inventory::numbering::ResyncWanted;
 use lockstep_actors::orders::effects::OrderStatus;
+use lockstep_actors::pricing::ListPrice;
+use lockstep_actors::pricing::price_change::ListPriceChanged;
 use lockstep_runtime::entity::Entity;
 use lockstep_runtime::feed::FeedEntry;
 use std::collections::BTreeMap;
@@ -111,6 +114,8 @@ fn events_of(entry: &FeedEntry) -> Vec<Event> {
             let conversation = &entry.provenance.correlation;
             let event = if entry.kind == SkuWarehouse::KIND {
                 stock_event(id, &effect.body, conversation)
+            } else if entry.kind == ListPrice::KIND {
+                price_event(id, &effect.body, conversation)
             } else {
                 order_event(id, &effect.body, conversation)
             };
@@ -149,6 +154,17 @@ fn stock_event(id: String, body: &[u8], conversation: &str) -> Result<Event, Str
         routing_key,
         conversation.to_owned(),
         &StockResync::from(wanted),
+    )
+}
+
+fn price_event(id: String, body: &[u8], conversation: &str) -> Result<Event, String> {
+    let changed: ListPriceChanged = rmp_serde::from_slice(body).map_err(|error| error.to_string())?;
+    let routing_key = format!("price.changed.{}", changed.list);
+    encoded(
+        id,
+        routing_key,
+        conversation.to_owned(),
+        &PriceChanged::from(changed),
     )
 }
 

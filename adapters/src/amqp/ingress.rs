@@ -6,11 +6,12 @@
 use super::config::AmqpConfig;
 use super::connect::{BackOff, Broker, PublishError, confirmed, publish_to_queue};
 use super::counters::{AmqpCounters, add};
-use super::refusal::{Refusal, read};
+use super::refusal::{Refusal, read, sheet_ask};
 use super::window::Window;
 use crate::identity::AmqpUsers;
-use crate::schema::outbound::CommandResult;
+use crate::schema::outbound::{CommandOutcome, CommandResult};
 use crate::schema::{BodyFormat, Outgoing, encode};
+use crate::sheets::PriceSheets;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
@@ -19,6 +20,7 @@ use lapin::types::{FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Connection, Consumer};
 use lockstep_actors::domain::{Distributor, Reply};
 use lockstep_actors::governance::audit::AuditReply;
+use lockstep_actors::pricing::contract::{ContractReply, ContractState};
 use lockstep_runtime::ingress::{Ingress, RejectCause};
 use lockstep_runtime::message::{Delivery as Message, Outcome, OutcomeStream, Outcomes, Responder};
 use std::pin::Pin;
@@ -102,6 +104,43 @@ enum Letter {
     Answer,
 }
 
+/// Where an answer goes, and the conversation it belongs to.
+struct Answer {
+    id: String,
+    reply_to: String,
+    correlation: Option<ShortString>,
+}
+
+impl Answer {
+    /// None if the sender wants none.
+    fn to(delivery: &Delivery) -> Option<Self> {
+        let properties = &delivery.properties;
+        let correlation = properties.correlation_id().clone();
+        Some(Self {
+            id: format!("{}-{}", delivery.routing_key, delivery.delivery_tag),
+            reply_to: properties.reply_to().as_ref()?.to_string(),
+            correlation: correlation.or_else(|| properties.message_id().clone()),
+        })
+    }
+
+    /// The answer as it is sent; none if its type is defective.
+    fn written(&self, result: &CommandResult) -> Option<(Vec<u8>, BasicProperties)> {
+        let mut message = Outgoing::new(&self.id, result);
+        let mut properties = BasicProperties::default().with_content_type("application/json".into());
+        if let Some(correlation) = &self.correlation {
+            message = message.in_conversation(correlation.as_str());
+            properties = properties.with_correlation_id(correlation.clone());
+        }
+        match encode(BodyFormat::Json, &message) {
+            Ok(body) => Some((body, properties)),
+            Err(error) => {
+                tracing::error!(%error, "an answer cannot be written");
+                None
+            }
+        }
+    }
+}
+
 /// A letter on its way: which delivery it settles.
 type Publication = Pin<Box<dyn Future<Output = (u64, Letter, Result<(), PublishError>)>>>;
 
@@ -118,6 +157,7 @@ struct Session<'a> {
     window: Window<Delivery>,
     outcomes: mpsc::Receiver<Outcomes<Reply>>,
     stream: OutcomeStream<Reply>,
+    sheets: PriceSheets,
     publications: FuturesUnordered<Publication>,
     /// Deliveries that a failing store did not keep, and when they are handed in again.
     again: Vec<u64>,
@@ -164,6 +204,7 @@ impl<'a> Session<'a> {
             window: Window::new(),
             outcomes,
             stream,
+            sheets: PriceSheets::new(Arc::clone(ingress.reference())),
             publications: FuturesUnordered::new(),
             again: Vec::new(),
             again_at: Instant::now(),
@@ -270,6 +311,13 @@ impl<'a> Session<'a> {
                     .await
             }
             Outcome::DeadLettered { reason } => self.refuse(tag, &Refusal::new("not-digested", reason)).await,
+            Outcome::Done {
+                reply: Reply::Contract(ContractReply::Contract(agreed)),
+                ..
+            } => {
+                self.answer_with_sheet(tag, *agreed);
+                Ok(())
+            }
             outcome @ (Outcome::Done { .. } | Outcome::Repeated) => self.answer(tag, outcome).await,
         }
     }
@@ -279,32 +327,43 @@ impl<'a> Session<'a> {
         let Some(delivery) = self.window.get(tag) else {
             return Ok(());
         };
-        let Some(reply_to) = delivery.properties.reply_to().clone() else {
+        let Some(answer) = Answer::to(delivery) else {
             self.window.settle(tag);
             return Ok(());
         };
-        let id = format!("{}-{tag}", delivery.routing_key);
-        let correlation = delivery
-            .properties
-            .correlation_id()
-            .clone()
-            .or_else(|| delivery.properties.message_id().clone());
-        let result = CommandResult::of(outcome);
-        let mut message = Outgoing::new(&id, &result);
-        if let Some(correlation) = &correlation {
-            message = message.in_conversation(correlation.as_str());
-        }
-        let Ok(body) = encode(BodyFormat::Json, &message) else {
-            tracing::error!("an answer cannot be written");
+        let Some((body, properties)) = answer.written(&CommandResult::of(outcome)) else {
             self.window.settle(tag);
             return Ok(());
         };
-        let mut properties = BasicProperties::default().with_content_type("application/json".into());
-        if let Some(correlation) = correlation {
-            properties = properties.with_correlation_id(correlation);
-        }
-        self.send(tag, Letter::Answer, "", reply_to.as_str(), &body, properties)
+        self.send(tag, Letter::Answer, "", &answer.reply_to, &body, properties)
             .await
+    }
+
+    /// Works out the prices that were asked for by what is agreed, and tells the sender: beside what else is under way.
+    fn answer_with_sheet(&mut self, tag: u64, agreed: ContractState) {
+        let Some(delivery) = self.window.get(tag) else {
+            return;
+        };
+        let (Some(answer), Ok(ask)) = (Answer::to(delivery), sheet_ask(delivery)) else {
+            return self.window.settle(tag);
+        };
+        let (sheets, out) = (self.sheets.clone(), self.out.clone());
+        let told = async move {
+            let result = match sheets.work_out(ask, agreed).await {
+                Ok(sheet) => CommandResult {
+                    sheet: Some(sheet),
+                    ..CommandResult::default()
+                },
+                Err(refusal) => CommandResult::failed(CommandOutcome::Refused, &refusal),
+            };
+            let Some((body, properties)) = answer.written(&result) else {
+                return Err(PublishError::NotTaken);
+            };
+            let confirm = publish_to_queue(&out, "", &answer.reply_to, &body, properties).await?;
+            confirmed(confirm).await
+        };
+        self.publications
+            .push(Box::pin(async move { (tag, Letter::Answer, told.await) }));
     }
 
     /// The delivery is settled once the broker has its dead letter.

@@ -1,7 +1,8 @@
 //! Why a delivery was not taken, and how that is told to whoever mends it.
 
 use crate::identity::{AmqpUsers, Caller, Scope};
-use crate::schema::{BodyFormat, DecodeError, decode};
+use crate::schema::sheet::SheetAsk;
+use crate::schema::{BodyFormat, DecodeError, decode, decode_again};
 use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
@@ -76,17 +77,25 @@ impl From<DecodeError> for Refusal {
 /// Reads a delivery: who sent it, whether they may, and what they want.
 pub(super) fn read(delivery: &Delivery, users: &AmqpUsers) -> Result<Envelope<Distributor>, Refusal> {
     let caller = caller(delivery, users)?;
-    let kind = delivery.properties.content_type();
-    let kind = kind.as_ref().map_or("application/json", ShortString::as_str);
-    let format = BodyFormat::of_content_type(kind).ok_or_else(|| {
-        let reason = format!("{kind:?} is not understood; send application/json or application/msgpack");
-        Refusal::new("unknown-content-type", reason)
-    })?;
-    let envelope = decode(format, &delivery.data, &caller.system)?;
+    let envelope = decode(format_of(delivery)?, &delivery.data, &caller.system)?;
     caller
         .require(Scope::needed_for(&envelope.message))
         .map_err(|missing| Refusal::new("missing-scope", missing.to_string()))?;
     Ok(envelope)
+}
+
+fn format_of(delivery: &Delivery) -> Result<BodyFormat, Refusal> {
+    let kind = delivery.properties.content_type();
+    let kind = kind.as_ref().map_or("application/json", ShortString::as_str);
+    BodyFormat::of_content_type(kind).ok_or_else(|| {
+        let reason = format!("{kind:?} is not understood; send application/json or application/msgpack");
+        Refusal::new("unknown-content-type", reason)
+    })
+}
+
+/// The prices that a delivery asked for, which was read before.
+pub(super) fn sheet_ask(delivery: &Delivery) -> Result<SheetAsk, Refusal> {
+    Ok(decode_again(format_of(delivery)?, &delivery.data)?)
 }
 
 fn caller(delivery: &Delivery, users: &AmqpUsers) -> Result<Caller, Refusal> {

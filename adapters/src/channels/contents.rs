@@ -1,13 +1,16 @@
 //! What channels are told, read from the read models.
 //!
 //! Invariant: two reads of a key give versions that never fall. A stock level's version is the newest journal entry of its
-//! warehouses, all in one partition. A price changes without an entry when a row comes into force or ends, so its version
-//! is the entry's sequence and, below it, how many beginnings and ends of rows have passed.
+//! warehouses, all in one partition. A price changes before its entry when a row or an edition comes into force or ends, so
+//! its version is the entry's sequence and, below it, how many beginnings and ends of rows have passed. An edition that is
+//! not released has no beginning, and one that has begun is never moved, so that this number never falls either.
 
 use lockstep_actors::channels::{Content, Key, Kind, Measure, Newest, PriceShown, Source, StockShown};
 use lockstep_actors::ids::{ListId, Sku, StockId, WarehouseCode};
 use lockstep_actors::money::Currency;
+use lockstep_actors::pricing::edition::Editions;
 use lockstep_actors::pricing::list::ListRow;
+use lockstep_actors::pricing::price_change::in_force;
 use lockstep_actors::quantity::Quantity;
 use lockstep_actors::reference::{PublishedPrices, Reference};
 use lockstep_runtime::entity::EntityId;
@@ -85,9 +88,12 @@ impl ReadModel {
     #[must_use]
     pub fn price(&self, sku: &Sku, now: Timestamp) -> Option<Newest> {
         let published = self.reference.list_prices(sku)?;
-        let passed = self.moments(&published).filter(|moment| *moment <= now).count();
-        let in_force = self.rows(&published).filter(|row| row.effective.at(now));
-        let row = in_force.max_by_key(|row| row.effective.from)?;
+        let (list, currency) = self.prices.as_ref()?;
+        let editions = self.reference.editions(list.as_str());
+        let editions = editions.as_deref();
+        let passed = self.moments(&published, editions);
+        let passed = passed.filter(|moment| *moment <= now).count();
+        let row = in_force(published.rows.iter(), list.as_str(), *currency, editions, now)?;
         let content = Content::Price(PriceShown {
             amount: row.price.base.amount(),
             currency: row.currency,
@@ -106,9 +112,15 @@ impl ReadModel {
     }
 
     /// When rows begin or end.
-    fn moments<'p>(&'p self, published: &'p PublishedPrices) -> impl Iterator<Item = Timestamp> {
-        self.rows(published)
-            .flat_map(|row| row.effective.from.into_iter().chain(row.effective.until))
+    fn moments<'p>(
+        &'p self,
+        published: &'p PublishedPrices,
+        editions: Option<&'p Editions>,
+    ) -> impl Iterator<Item = Timestamp> {
+        self.rows(published).flat_map(move |row| {
+            let start = row.start(editions).flatten();
+            start.into_iter().chain(row.effective.until)
+        })
     }
 }
 
@@ -160,8 +172,11 @@ impl Contents for ReadModel {
             Kind::Stock => None,
             Kind::Price => {
                 let published = self.reference.list_prices(&Sku::new(&key.0).ok()?)?;
+                let (list, _) = self.prices.as_ref()?;
+                let editions = self.reference.editions(list.as_str());
                 let now = SystemClock.now();
-                self.moments(&published).filter(|moment| *moment > now).min()
+                let moments = self.moments(&published, editions.as_deref());
+                moments.filter(|moment| *moment > now).min()
             }
         }
     }
@@ -176,8 +191,14 @@ pub(super) fn measure(contents: &impl Contents, kind: Kind, key: &Key) -> Option
 mod tests {
     use super::*;
     use lockstep_actors::domain::View;
-    use lockstep_actors::ids::{ChannelName, ClassName};
-    use lockstep_actors::reference::{ClassLevel, LevelDetail, StockLevel, publish_view};
+    use lockstep_actors::ids::{ChannelName, ClassName, EditionId, RuleId};
+    use lockstep_actors::money::Price;
+    use lockstep_actors::pricing::ListEditions;
+    use lockstep_actors::pricing::edition::{EditionEvent, EditionState, Release};
+    use lockstep_actors::pricing::list::Effective;
+    use lockstep_actors::pricing::scale::Scale;
+    use lockstep_actors::reference::{ClassLevel, LevelDetail, Published, StockLevel, publish_view};
+    use lockstep_runtime::entity::Entity;
 
     fn level(warehouse: &str, available: i64, sequence: u64) -> StockLevel {
         StockLevel {
@@ -239,5 +260,86 @@ mod tests {
         publish_view(&reference, View::Stock(level("WH-X", 0, 3)));
         publish_view(&reference, View::Stock(level("WH-Y", 0, 4)));
         assert_eq!(both(), (0, 0));
+    }
+
+    fn row(price: &str, from: Option<i64>, edition: Option<&str>) -> ListRow {
+        ListRow {
+            list: ListId::new("standard").unwrap(),
+            currency: Currency::new("EUR").unwrap(),
+            effective: Effective {
+                from: from.map(Timestamp::from_millis),
+                until: None,
+            },
+            price: Scale::flat(Price::new(price.parse().unwrap()).unwrap()),
+            rule: RuleId::new("list").unwrap(),
+            version: 1,
+            edition: edition.map(|edition| EditionId::new(edition).unwrap()),
+        }
+    }
+
+    fn release(reference: &Reference, edition: &str, from: i64) {
+        let mut state = EditionState::default();
+        let release = Release {
+            edition: EditionId::new(edition).unwrap(),
+            from: Timestamp::from_millis(from),
+            version: 1,
+        };
+        ListEditions::apply(&mut state, &EditionEvent::Released(release));
+        let published = Published {
+            id: ListId::new("standard").unwrap(),
+            value: state.table.unwrap(),
+            sequence: Sequence(1),
+        };
+        publish_view(reference, View::Editions(published));
+    }
+
+    #[test]
+    fn a_row_of_an_edition_is_told_to_no_channel_before_the_edition_begins() {
+        let reference = Arc::new(Reference::default());
+        let sku = Sku::new("A").unwrap();
+        let prices = PublishedPrices {
+            sku: sku.clone(),
+            // The row of the edition has a date of its own, which comes before the edition does.
+            rows: vec![row("10", None, None), row("11", Some(200), Some("spring"))].into(),
+            revision: 1,
+            sequence: Sequence(7),
+        };
+        publish_view(&reference, View::Prices(prices));
+        let list = (ListId::new("standard").unwrap(), Currency::new("EUR").unwrap());
+        let model = ReadModel::new(Arc::clone(&reference), "web", Vec::new(), Some(list));
+        let told = |at| {
+            let newest = model.price(&sku, Timestamp::from_millis(at)).unwrap();
+            let Content::Price(shown) = newest.content else {
+                panic!("{newest:?}")
+            };
+            (shown.amount.to_string(), newest.version)
+        };
+        let before = 7 * 256;
+        assert_eq!(
+            [told(100), told(500)],
+            [(); 2].map(|()| ("10".to_owned(), before))
+        );
+        release(&reference, "spring", 1_000);
+        assert_eq!(told(999), ("10".to_owned(), before));
+        assert_eq!(told(1_000), ("11".to_owned(), before + 1));
+    }
+
+    #[test]
+    fn a_price_that_an_edition_will_change_is_looked_at_again_when_it_begins() {
+        let reference = Arc::new(Reference::default());
+        let prices = PublishedPrices {
+            sku: Sku::new("A").unwrap(),
+            rows: vec![row("10", None, None), row("11", None, Some("spring"))].into(),
+            revision: 1,
+            sequence: Sequence(7),
+        };
+        publish_view(&reference, View::Prices(prices));
+        let list = (ListId::new("standard").unwrap(), Currency::new("EUR").unwrap());
+        let model = ReadModel::new(Arc::clone(&reference), "web", Vec::new(), Some(list));
+        let next = || model.changes_at(Kind::Price, &Key("A".into()));
+        assert_eq!(next(), None);
+        let far = i64::MAX / 2;
+        release(&reference, "spring", far);
+        assert_eq!(next(), Some(Timestamp::from_millis(far)));
     }
 }

@@ -4,12 +4,12 @@
 
 use super::exchange::{Received, answer};
 use super::problem::{Problem, in_body};
-use super::refusal::{NOT_OWNER, account_status, code, stock_status};
+use super::refusal::{NOT_OWNER, account_status, stock_status};
 use super::service::{Call, Service};
 use crate::schema::fields::{Id, List};
 use crate::schema::limits::MAX_BATCH;
 use crate::schema::outbound::{CommandOutcome, CommandResult};
-use crate::schema::{DecodeCode, DecodeError};
+use crate::schema::{DecodeCode, DecodeError, code};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use lockstep_actors::accounts::command::AccountReply;
@@ -18,8 +18,11 @@ use lockstep_actors::governance::audit::AuditReply;
 use lockstep_actors::ids::SystemName;
 use lockstep_actors::inventory::command::StockReply;
 use lockstep_actors::pricing::agreement::AgreementReply;
+use lockstep_actors::pricing::budget::BudgetReply;
 use lockstep_actors::pricing::catalogue::ItemReply;
 use lockstep_actors::pricing::contract::ContractReply;
+use lockstep_actors::pricing::edition::EditionReply;
+use lockstep_actors::pricing::index::IndexReply;
 use lockstep_actors::pricing::list::ListPriceReply;
 use lockstep_actors::pricing::rates::RateReply;
 use lockstep_actors::pricing::tax::TaxReply;
@@ -159,6 +162,9 @@ fn judge(outcome: &Outcome<Reply>) -> (StatusCode, Option<String>) {
             Reply::Taxes(TaxReply::Refused(refusal)) => unprocessable(code(refusal)),
             Reply::Rates(RateReply::Refused(refusal)) => unprocessable(code(refusal)),
             Reply::Account(AccountReply::Refused(refusal)) => (account_status(refusal), Some(code(refusal))),
+            Reply::Editions(EditionReply::Refused(refusal)) => unprocessable(code(refusal)),
+            Reply::Budget(BudgetReply::Refused(refusal)) => unprocessable(code(refusal)),
+            Reply::Index(IndexReply::Refused(refusal)) => unprocessable(code(refusal)),
             Reply::Account(_)
             | Reply::Desk(_)
             | Reply::Stock(_)
@@ -170,7 +176,10 @@ fn judge(outcome: &Outcome<Reply>) -> (StatusCode, Option<String>) {
             | Reply::Agreement(_)
             | Reply::Item(_)
             | Reply::Rates(_)
-            | Reply::Taxes(_) => (StatusCode::OK, None),
+            | Reply::Taxes(_)
+            | Reply::Editions(_)
+            | Reply::Budget(_)
+            | Reply::Index(_) => (StatusCode::OK, None),
         },
         Outcome::Repeated => (StatusCode::OK, None),
         Outcome::DeadLettered { .. } => {

@@ -16,7 +16,8 @@ use crate::schema::charge::{TaxesSet, VolumeSet};
 use crate::schema::limits::{MAX_AVAILABILITY_SKUS, MAX_BATCH, MAX_CODE_BYTES, MAX_ID_BYTES, MAX_LEVELS};
 use crate::schema::order::OrderSubmit;
 use crate::schema::outbound::{CommandResult, OrderView, PriceQuote};
-use crate::schema::price::{ContractSet, PriceSet, QuoteAsk};
+use crate::schema::price::{BudgetSet, ContractSet, EditionRelease, IndexPublish, PriceSet, QuoteAsk};
+use crate::schema::sheet::{PriceSheet, SheetAsk};
 use lockstep_actors::ids::{ChannelName, WarehouseCode};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -198,6 +199,60 @@ const OPERATIONS: &[Operation] = &[
         answers: BATCH,
     },
     Operation {
+        path: "/v1/editions",
+        method: "post",
+        id: "releaseEdition",
+        summary: "Let an edition of a price list begin at a moment, all its prices at once.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(of::<EditionRelease>),
+        answers: SET,
+    },
+    Operation {
+        path: "/v1/editions",
+        method: "put",
+        id: "putEdition",
+        summary: "The same as POST.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(of::<EditionRelease>),
+        answers: SET,
+    },
+    Operation {
+        path: "/v1/budgets",
+        method: "post",
+        id: "setBudget",
+        summary: "Set what promotions and coupons may spend: uses, uses by a customer, an amount.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(of::<BudgetSet>),
+        answers: SET,
+    },
+    Operation {
+        path: "/v1/budgets",
+        method: "put",
+        id: "putBudget",
+        summary: "The same as POST.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(of::<BudgetSet>),
+        answers: SET,
+    },
+    Operation {
+        path: "/v1/indices",
+        method: "post",
+        id: "publishIndex",
+        summary: "Publish what a price index says from a moment on.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(of::<IndexPublish>),
+        answers: SET,
+    },
+    Operation {
+        path: "/v1/indices",
+        method: "put",
+        id: "putIndex",
+        summary: "The same as POST.",
+        scope: Some(Scope::PricesWrite),
+        body: Some(of::<IndexPublish>),
+        answers: SET,
+    },
+    Operation {
         path: "/v1/contracts",
         method: "post",
         id: "setContract",
@@ -345,10 +400,19 @@ const OPERATIONS: &[Operation] = &[
         path: "/v1/quotes",
         method: "post",
         id: "quote",
-        summary: "What something would cost, with the waterfall of each line.",
+        summary: "What something would cost, with the waterfall of each line; kept for an order, if that is asked for.",
         scope: Some(Scope::PricesRead),
         body: Some(of::<QuoteAsk>),
         answers: &[("200", "The price.", Answer::Typed(of::<PriceQuote>))],
+    },
+    Operation {
+        path: "/v1/price-sheets",
+        method: "post",
+        id: "priceSheet",
+        summary: "What each of up to 10,000 SKUs costs a customer, all by one version of what is agreed.",
+        scope: Some(Scope::PricesRead),
+        body: Some(of::<SheetAsk>),
+        answers: &[("200", "The prices.", Answer::Typed(of::<PriceSheet>))],
     },
     Operation {
         path: "/v1/health",

@@ -1,5 +1,5 @@
 //! `/v1/prices`, `/v1/items`, `/v1/agreements`, `/v1/rates`, `/v1/taxes`, `/v1/volumes`,
-//! `/v1/contracts` and `/v1/quotes`.
+//! `/v1/contracts`, `/v1/quotes` and `/v1/price-sheets`.
 
 use super::batch::{self, BatchItem, Item};
 use super::exchange::{Received, answer};
@@ -10,16 +10,22 @@ use crate::identity::Scope;
 use crate::schema::agreement::ItemSet;
 use crate::schema::outbound::{CommandResult, PriceQuote};
 use crate::schema::price::{PriceSet, QuoteAsk};
+use crate::schema::sheet::SheetAsk;
 use crate::schema::{Command, DecodeError};
+use crate::sheets::NoSheet;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use lockstep_actors::accounts::command::AccountReply;
-use lockstep_actors::domain::Reply;
+use lockstep_actors::domain::{Message, Reply};
 use lockstep_actors::ids::SystemName;
 use lockstep_actors::pricing::agreement::AgreementReply;
-use lockstep_actors::pricing::contract::ContractReply;
+use lockstep_actors::pricing::budget::BudgetReply;
+use lockstep_actors::pricing::contract::{ContractCommand, ContractReply};
+use lockstep_actors::pricing::edition::EditionReply;
+use lockstep_actors::pricing::index::IndexReply;
 use lockstep_actors::pricing::rates::RateReply;
 use lockstep_actors::pricing::tax::TaxReply;
+use lockstep_runtime::entity::AddressedMessage;
 use lockstep_runtime::message::Outcome;
 
 impl BatchItem for PriceSet {
@@ -68,7 +74,7 @@ pub(super) async fn set_prices(
     batch::serve::<PriceSet>(&request, &service, &call, &body).await
 }
 
-/// `POST` and `PUT` of what is set as a whole: `/v1/contracts`, `/v1/agreements`, `/v1/rates`, `/v1/taxes`, `/v1/volumes`.
+/// `POST` and `PUT` of what is set as a whole: `/v1/editions`, `/v1/budgets`, `/v1/indices`, `/v1/contracts`, `/v1/agreements`, `/v1/rates`, `/v1/taxes`, `/v1/volumes`.
 pub(super) async fn set_whole<T: Command>(
     request: HttpRequest,
     service: web::Data<Service>,
@@ -93,7 +99,10 @@ pub(super) async fn set_whole_with<T: Command>(
             Reply::Contract(ContractReply::Refused(refusal))
             | Reply::Agreement(AgreementReply::Refused(refusal))
             | Reply::Rates(RateReply::Refused(refusal))
-            | Reply::Taxes(TaxReply::Refused(refusal)),
+            | Reply::Taxes(TaxReply::Refused(refusal))
+            | Reply::Editions(EditionReply::Refused(refusal))
+            | Reply::Budget(BudgetReply::Refused(refusal))
+            | Reply::Index(IndexReply::Refused(refusal)),
         ) => return Err(price_refusal(&refusal)),
         Some(Reply::Account(AccountReply::Refused(refusal))) => return Err(account_refusal(&refusal)),
         Some(reply) => Outcome::Done {
@@ -114,15 +123,46 @@ pub(super) async fn quote(
     let call = service.admit(&request, Scope::PricesRead)?;
     let ask: QuoteAsk = Received::of(&request, payload, service.timeout).await?.decode()?;
     let message = ask.into_message(&call.caller.system)?;
-    // A question changes nothing: asked again, it is answered anew.
-    let reply = service.look(&call, message).await?.reply;
-    if let Some(Reply::Contract(ContractReply::Quoted(quote))) = reply {
-        return answer(&request, StatusCode::OK, &PriceQuote::from(*quote));
+    // A question changes nothing: asked again, it is answered anew. A quote that is kept is kept once.
+    let decided = if message.is_query() {
+        service.look(&call, message).await?
+    } else {
+        service.ask_once(&call, message).await?
+    };
+    match decided.reply {
+        Some(Reply::Contract(ContractReply::Quoted(quote))) => {
+            answer(&request, StatusCode::OK, &PriceQuote::from(*quote))
+        }
+        Some(Reply::Contract(ContractReply::QuoteKept(kept))) => {
+            answer(&request, StatusCode::OK, &PriceQuote::from(kept))
+        }
+        Some(Reply::Contract(ContractReply::NoQuote(refusal))) => Err(quote_refusal(&refusal)),
+        Some(Reply::Contract(ContractReply::Refused(refusal))) => Err(price_refusal(&refusal)),
+        Some(_) | None => Err(Problem::internal(
+            &"a contract answered a question with something else",
+        )),
     }
-    if let Some(Reply::Contract(ContractReply::NoQuote(refusal))) = reply {
-        return Err(quote_refusal(&refusal));
+}
+
+/// `POST /v1/price-sheets`
+pub(super) async fn price_sheet(
+    request: HttpRequest,
+    service: web::Data<Service>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let call = service.admit(&request, Scope::PricesRead)?;
+    let ask: SheetAsk = Received::of(&request, payload, service.timeout).await?.decode()?;
+    let message = Message::Contract(ask.customer.clone(), ContractCommand::Terms);
+    let Some(Reply::Contract(ContractReply::Contract(agreed))) = service.look(&call, message).await?.reply
+    else {
+        return Err(Problem::internal(
+            &"a contract answered a question with something else",
+        ));
+    };
+    let sheet = tokio::time::timeout(service.timeout, service.sheets.work_out(ask, *agreed)).await;
+    match sheet.map_err(|_| Problem::answer_timeout())? {
+        Ok(sheet) => answer(&request, StatusCode::OK, &sheet),
+        Err(NoSheet::Refused(refusal)) => Err(quote_refusal(&refusal)),
+        Err(failed @ NoSheet::Failed) => Err(Problem::internal(&failed)),
     }
-    Err(Problem::internal(
-        &"a contract answered a question with something else",
-    ))
 }

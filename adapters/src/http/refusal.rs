@@ -1,6 +1,7 @@
 //! What the domain refuses, as a status and a code.
 
 use super::problem::Problem;
+use crate::schema::code;
 use actix_web::http::StatusCode;
 use lockstep_actors::accounts::command::AccountRefusal;
 use lockstep_actors::governance::ownership::RefusedWrite;
@@ -8,7 +9,6 @@ use lockstep_actors::inventory::command::StockRefusal;
 use lockstep_actors::orders::command::OrderRefusal;
 use lockstep_actors::pricing::list::PriceRefusal;
 use lockstep_actors::pricing::resolve::QuoteRefusal;
-use serde::Serialize;
 
 /// The code of a write by a system that does not own what it writes.
 pub(super) const NOT_OWNER: &str = "not-owner";
@@ -89,20 +89,6 @@ pub(super) fn account_refusal(refusal: &AccountRefusal) -> Problem {
 
 pub(super) fn quote_refusal(refusal: &QuoteRefusal) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, &code(refusal), refusal)
-}
-
-/// The name of a refusal's variant, as it is written everywhere.
-pub(super) fn code<T: Serialize>(refusal: &T) -> String {
-    let value = serde_json::to_value(refusal).unwrap_or_default();
-    let name = match &value {
-        serde_json::Value::String(name) => Some(name),
-        serde_json::Value::Object(variant) => variant.keys().next(),
-        serde_json::Value::Null
-        | serde_json::Value::Bool(_)
-        | serde_json::Value::Number(_)
-        | serde_json::Value::Array(_) => None,
-    };
-    name.cloned().unwrap_or_else(|| "refused".to_owned())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::problem::Problem;
 use super::{accounts, channels, exceptions, levels, operations, orders, prices, promises, stock};
 use crate::schema::agreement::{AgreementSet, RatesSet};
 use crate::schema::charge::{TaxesSet, VolumeSet};
-use crate::schema::price::ContractSet;
+use crate::schema::price::{BudgetSet, ContractSet, EditionRelease, IndexPublish};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, Resource};
 
@@ -44,6 +44,21 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
                 .route(web::put().to(prices::set_prices)),
         )
         .service(
+            resource("/v1/editions", "POST, PUT")
+                .route(web::post().to(prices::set_whole::<EditionRelease>))
+                .route(web::put().to(prices::set_whole::<EditionRelease>)),
+        )
+        .service(
+            resource("/v1/budgets", "POST, PUT")
+                .route(web::post().to(prices::set_whole::<BudgetSet>))
+                .route(web::put().to(prices::set_whole::<BudgetSet>)),
+        )
+        .service(
+            resource("/v1/indices", "POST, PUT")
+                .route(web::post().to(prices::set_whole::<IndexPublish>))
+                .route(web::put().to(prices::set_whole::<IndexPublish>)),
+        )
+        .service(
             resource("/v1/contracts", "POST, PUT")
                 .route(web::post().to(prices::set_whole::<ContractSet>))
                 .route(web::put().to(prices::set_whole::<ContractSet>)),
@@ -81,6 +96,7 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
         .service(resource("/v1/accounts/{customer}", "GET").route(web::get().to(accounts::show)))
         .service(resource("/v1/account-documents", "POST").route(web::post().to(accounts::post)))
         .service(resource("/v1/quotes", "POST").route(web::post().to(prices::quote)))
+        .service(resource("/v1/price-sheets", "POST").route(web::post().to(prices::price_sheet)))
         .service(resource("/v1/channels", "GET").route(web::get().to(channels::list)))
         .service(
             resource("/v1/channels/{channel}", "GET, POST")

@@ -8,6 +8,7 @@ use super::service::Service;
 use super::{openapi, routes};
 use crate::channels::ChannelHandle;
 use crate::identity::KeyRing;
+use crate::sheets::PriceSheets;
 use actix_web::dev::ServerHandle;
 use actix_web::http::KeepAlive;
 use actix_web::middleware::from_fn;
@@ -105,6 +106,7 @@ pub fn start(config: &HttpConfig, parts: HttpParts) -> Result<HttpServerHandle, 
     let listener = std::net::TcpListener::bind(config.listen).map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
     let service = web::Data::new(Service {
+        sheets: PriceSheets::new(Arc::clone(parts.ingress.reference())),
         ingress: parts.ingress,
         keys: parts.keys,
         anonymous: config.anonymous(),

@@ -9,6 +9,7 @@ use crate::channels::ChannelHandle;
 use crate::identity::{Anonymous, Caller, KeyRing, Scope};
 use crate::schema::DecodeError;
 use crate::schema::fields::Id;
+use crate::sheets::PriceSheets;
 use actix_web::http::header::{AUTHORIZATION, FORWARDED, HOST, HeaderMap};
 use actix_web::{HttpMessage, HttpRequest, web};
 use compact_str::CompactString;
@@ -34,6 +35,7 @@ pub(super) struct Service {
     pub(super) channels: Vec<ChannelHandle>,
     pub(super) counters: HttpCounters,
     pub(super) recent: RecentKeys,
+    pub(super) sheets: PriceSheets,
     pub(super) openapi: web::Bytes,
 }
 

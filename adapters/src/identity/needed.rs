@@ -7,8 +7,11 @@ use lockstep_actors::inventory::command::StockCommand;
 use lockstep_actors::orders::command::OrderCommand;
 use lockstep_actors::orders::desk_list::EntryCommand;
 use lockstep_actors::pricing::agreement::AgreementCommand;
+use lockstep_actors::pricing::budget::BudgetCommand;
 use lockstep_actors::pricing::catalogue::ItemCommand;
 use lockstep_actors::pricing::contract::ContractCommand;
+use lockstep_actors::pricing::edition::EditionCommand;
+use lockstep_actors::pricing::index::IndexCommand;
 use lockstep_actors::pricing::list::ListPriceCommand;
 use lockstep_actors::pricing::rates::RateCommand;
 use lockstep_actors::pricing::tax::TaxCommand;
@@ -30,11 +33,22 @@ impl Scope {
             Message::Agreement(_, AgreementCommand::Show)
             | Message::Item(_, ItemCommand::Show)
             | Message::Rates(_, RateCommand::Show)
-            | Message::Taxes(_, TaxCommand::Show) => Self::PricesRead,
+            | Message::Taxes(_, TaxCommand::Show)
+            | Message::Editions(_, EditionCommand::Show)
+            | Message::Budget(_, BudgetCommand::Show)
+            | Message::Index(_, IndexCommand::Show) => Self::PricesRead,
+            // Contracts, orders and budgets say this among themselves.
+            Message::Budget(
+                _,
+                BudgetCommand::Claim(_) | BudgetCommand::GiveBack { .. } | BudgetCommand::Settle { .. },
+            ) => Self::Admin,
             Message::Agreement(_, AgreementCommand::Upsert { .. })
             | Message::Item(_, ItemCommand::Set { .. })
             | Message::Rates(_, RateCommand::Publish(_))
-            | Message::Taxes(_, TaxCommand::Set(_)) => Self::PricesWrite,
+            | Message::Taxes(_, TaxCommand::Set(_))
+            | Message::Editions(_, EditionCommand::Release { .. })
+            | Message::Budget(_, BudgetCommand::Set { .. })
+            | Message::Index(_, IndexCommand::Publish(_)) => Self::PricesWrite,
         }
     }
 }
@@ -68,12 +82,17 @@ fn of_list_price(command: &ListPriceCommand) -> Scope {
     match command {
         ListPriceCommand::Show => Scope::PricesRead,
         ListPriceCommand::Set(_) | ListPriceCommand::Withdraw(_) => Scope::PricesWrite,
+        // Only editions say this, from within.
+        ListPriceCommand::LookAgain => Scope::Admin,
     }
 }
 
 fn of_contract(command: &ContractCommand) -> Scope {
     match command {
-        ContractCommand::Quote(_) | ContractCommand::Show => Scope::PricesRead,
+        ContractCommand::Quote(_)
+        | ContractCommand::KeepQuote { .. }
+        | ContractCommand::Show
+        | ContractCommand::Terms => Scope::PricesRead,
         ContractCommand::Upsert { .. } | ContractCommand::ReportVolume(_) => Scope::PricesWrite,
         // Only orders ask this, from within.
         ContractCommand::PriceOrder { .. } => Scope::Admin,

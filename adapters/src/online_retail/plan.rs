@@ -2,18 +2,19 @@
 
 use super::invoice::{Invoice, Sale, gather};
 use super::line::{FileError, LineCounts, read};
-use super::prices::{Derived, InvalidRule, PriceBook};
+use super::prices::{Derived, InvalidRule, PriceBook, taxes};
 use super::returns::{Cancellation, Ledger, Wholes};
 use super::stock::{Opening, Receipt, supply};
 use jiff::civil::Date;
-use lockstep_actors::ids::{CustomerId, Sku};
+use lockstep_actors::ids::{CustomerId, Jurisdiction, Sku};
 use lockstep_actors::pricing::contract::Contract;
 use lockstep_actors::pricing::list::ListRow;
+use lockstep_actors::pricing::tax::TaxTable;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
 /// Changes whenever the same file would give another plan.
-pub const RULES_VERSION: u32 = 1;
+pub const RULES_VERSION: u32 = 2;
 
 /// What a replay does.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Plan {
     pub list_prices: Vec<(Sku, ListRow)>,
     /// Contracts, by customer; each customer has one.
     pub contracts: Vec<(CustomerId, Contract)>,
+    /// What is taken of all goods.
+    pub taxes: (Jurisdiction, TaxTable),
     /// What stood in the warehouses before; every pair that will ever be touched.
     pub opening: Vec<Opening>,
     /// The trading days, in order.
@@ -91,6 +94,7 @@ impl Plan {
             lines,
             list_prices: rows,
             contracts,
+            taxes: taxes()?,
             opening,
             days,
         })

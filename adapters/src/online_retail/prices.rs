@@ -6,15 +6,21 @@
 
 use super::invoice::{Invoice, Sale};
 use super::{CURRENCY, RETAIL_LIST, WALK_IN};
-use lockstep_actors::ids::{CustomerId, ListId, RuleId, Sku};
-use lockstep_actors::money::{Currency, Price};
+use lockstep_actors::ids::{CustomerId, Jurisdiction, ListId, RuleId, Sku};
+use lockstep_actors::money::{Currency, Percent, Price};
+use lockstep_actors::pricing::charge::{Charge, ChargeKind, Freight};
 use lockstep_actors::pricing::contract::{Contract, DEFAULT_LIST};
 use lockstep_actors::pricing::list::{Effective, ListRow};
 use lockstep_actors::pricing::scale::{Break, MAX_BREAKS, Scale};
+use lockstep_actors::pricing::tax::{TaxBasis, TaxLevel, TaxProfile, TaxRate, TaxTable};
 use lockstep_actors::pricing::term::{Effect, MAX_TERMS, Scope, Term};
 use lockstep_actors::quantity::PositiveQuantity;
+use lockstep_runtime::time::Timestamp;
+use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
+/// Who takes tax.
+const JURISDICTION: &str = "GB";
 /// On how many lines a price must stand to be a break of the list.
 const BREAK_LINES: usize = 2;
 
@@ -189,6 +195,7 @@ fn list_row(list: &'static str, prices: &ListPrices) -> Result<ListRow, InvalidR
         price: Scale::stepped(prices.base, prices.breaks.clone()),
         rule: RuleId::new(&format!("list/{list}"))?,
         version: 1,
+        edition: None,
     })
 }
 
@@ -205,6 +212,57 @@ fn contract(list: &'static str, terms: Vec<Term>) -> Result<Contract, InvalidRul
     Ok(Contract {
         base_list: Some(ListId::new(list)?),
         terms: terms.into(),
+        charges: vec![freight()?],
+        tax: Some(TaxProfile {
+            jurisdiction: Jurisdiction::new(JURISDICTION)?,
+            level: TaxLevel::Order,
+            basis: TaxBasis::Net,
+            exemption: None,
+        }),
         ..Contract::none(Currency::new(CURRENCY)?)
     })
+}
+
+/// What it costs to bring an order: 7.50, nothing from 250.00 on. The file has carriage on some invoices only; these are
+/// the house's rules, not the file's.
+fn freight() -> Result<Charge, InvalidRule> {
+    Ok(Charge {
+        rule: RuleId::new("freight/house")?,
+        version: 1,
+        effective: Effective::default(),
+        priority: 0,
+        minimum: Price::default(),
+        kind: ChargeKind::Freight(Freight {
+            zone: None,
+            base: Price::new(Decimal::new(750, 2))?,
+            per_unit: Price::default(),
+            per_kilogram: Price::default(),
+            least: Price::default(),
+            free_from: Some(Price::new(Decimal::from(250))?),
+        }),
+    })
+}
+
+/// Value added tax in the United Kingdom: 17.5 percent from 1 January 2010, 20 percent from 4 January 2011
+/// (<https://www.gov.uk/government/publications/vat-change-in-the-standard-rate>), before that as in 2010.
+pub(super) fn taxes() -> Result<(Jurisdiction, TaxTable), InvalidRule> {
+    let from_2011 = Timestamp::from_millis(1_294_099_200_000);
+    let rate = |rule: &str, tenths: i64, effective: Effective| {
+        Ok::<_, InvalidRule>(TaxRate {
+            rule: RuleId::new(rule)?,
+            category: None,
+            percent: Percent::new(Decimal::new(tenths, 1))?,
+            effective,
+        })
+    };
+    let until = Effective {
+        from: None,
+        until: Some(from_2011),
+    };
+    let from = Effective {
+        from: Some(from_2011),
+        until: None,
+    };
+    let rates = vec![rate("vat/2010", 175, until)?, rate("vat/2011", 200, from)?];
+    Ok((Jurisdiction::new(JURISDICTION)?, TaxTable { rates, version: 1 }))
 }

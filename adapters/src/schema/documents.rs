@@ -7,7 +7,9 @@ use super::limits::MAX_ID_BYTES;
 use super::message::{Body, VERSION};
 use super::order::{OrderCancel, OrderProgress, OrderResolve, OrderSubmit};
 use super::outbound::{CommandResult, OrderStatusChange, PriceQuote, StockLevelView, StockResync};
-use super::price::{ContractSet, PriceSet, QuoteAsk};
+use super::price::{BudgetSet, ContractSet, EditionRelease, IndexPublish, PriceSet, QuoteAsk};
+use super::price_change::PriceChanged;
+use super::sheet::{PriceSheet, SheetAsk};
 use super::stock::StockEvent;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
@@ -33,6 +35,9 @@ pub fn documents() -> Result<Vec<SchemaDocument>, serde_json::Error> {
         document::<OrderProgress>(),
         document::<StockEvent>(),
         document::<PriceSet>(),
+        document::<EditionRelease>(),
+        document::<BudgetSet>(),
+        document::<IndexPublish>(),
         document::<ContractSet>(),
         document::<AgreementSet>(),
         document::<ItemSet>(),
@@ -40,12 +45,15 @@ pub fn documents() -> Result<Vec<SchemaDocument>, serde_json::Error> {
         document::<TaxesSet>(),
         document::<VolumeSet>(),
         document::<QuoteAsk>(),
+        document::<SheetAsk>(),
         document::<AccountSet>(),
         document::<AccountDocument>(),
         document::<OrderStatusChange>(),
         document::<StockLevelView>(),
         document::<StockResync>(),
+        document::<PriceChanged>(),
         document::<PriceQuote>(),
+        document::<PriceSheet>(),
         document::<CommandResult>(),
     ]
     .into_iter()

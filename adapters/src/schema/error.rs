@@ -2,6 +2,7 @@
 
 use super::limits::MAX_DEPTH;
 use super::wire::BodyFormat;
+use serde::Serialize;
 use std::fmt;
 
 /// What kind of fault a body has. The text of a code never changes: dead letters and problem documents carry it.
@@ -236,4 +237,18 @@ fn json_depth(bytes: &[u8]) -> usize {
         }
     }
     deepest
+}
+
+/// The name of a refusal's variant, as it is written everywhere.
+pub(crate) fn code<T: Serialize>(refusal: &T) -> String {
+    let value = serde_json::to_value(refusal).unwrap_or_default();
+    let name = match &value {
+        serde_json::Value::String(name) => Some(name),
+        serde_json::Value::Object(variant) => variant.keys().next(),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::Array(_) => None,
+    };
+    name.cloned().unwrap_or_else(|| "refused".to_owned())
 }

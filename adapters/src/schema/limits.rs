@@ -6,6 +6,8 @@ pub const MAX_BODY_BYTES: usize = 1 << 20;
 pub const MAX_DEPTH: usize = 32;
 /// The most lines of an order or a quote.
 pub const MAX_LINES: usize = lockstep_actors::orders::state::MAX_LINES;
+/// The most lines of a price sheet.
+pub const MAX_BULK_LINES: usize = lockstep_actors::pricing::bulk::MAX_BULK_LINES;
 /// The most warehouses that an order names.
 pub const MAX_WAREHOUSES: usize = lockstep_actors::orders::state::MAX_WAREHOUSES;
 /// The most stock events or list prices in one HTTP request.

@@ -7,7 +7,8 @@ use super::error::{DecodeCode, DecodeError};
 use super::fields::Id;
 use super::head::peek;
 use super::order::{OrderCancel, OrderProgress, OrderResolve, OrderSubmit};
-use super::price::{ContractSet, PriceSet, QuoteAsk};
+use super::price::{BudgetSet, ContractSet, EditionRelease, IndexPublish, PriceSet, QuoteAsk};
+use super::sheet::SheetAsk;
 use super::stock::StockEvent;
 use super::wire::{BodyFormat, EncodeError, check_size, decode_body, encode_body};
 use lockstep_actors::domain::{Distributor, Message};
@@ -72,13 +73,16 @@ pub fn decode(
 
 type Reader = fn(BodyFormat, &[u8], &SystemName) -> Result<Envelope<Distributor>, DecodeError>;
 
-const READERS: [(&str, Reader); 15] = [
+const READERS: [(&str, Reader); 19] = [
     entry::<StockEvent>(),
     entry::<OrderSubmit>(),
     entry::<OrderCancel>(),
     entry::<OrderResolve>(),
     entry::<OrderProgress>(),
     entry::<PriceSet>(),
+    entry::<EditionRelease>(),
+    entry::<BudgetSet>(),
+    entry::<IndexPublish>(),
     entry::<ContractSet>(),
     entry::<AgreementSet>(),
     entry::<ItemSet>(),
@@ -86,6 +90,7 @@ const READERS: [(&str, Reader); 15] = [
     entry::<TaxesSet>(),
     entry::<VolumeSet>(),
     entry::<QuoteAsk>(),
+    entry::<SheetAsk>(),
     entry::<AccountSet>(),
     entry::<AccountDocument>(),
 ];
@@ -124,6 +129,15 @@ fn read<B: Command>(
         },
         message,
     })
+}
+
+/// Reads the body of a message that was decoded before: for what its answer is made from.
+///
+/// # Errors
+/// As [`decode`], for a message of another schema.
+pub fn decode_again<B: Command>(format: BodyFormat, bytes: &[u8]) -> Result<B, DecodeError> {
+    let incoming: Incoming<B> = decode_body(format, bytes)?;
+    Ok(incoming.body)
 }
 
 /// A canonical message to be written.

@@ -30,6 +30,8 @@ mod message;
 pub mod order;
 pub mod outbound;
 pub mod price;
+pub mod price_change;
+pub mod sheet;
 pub mod stock;
 pub mod term;
 #[cfg(test)]
@@ -37,6 +39,7 @@ mod tests;
 mod wire;
 
 pub use documents::{SchemaDocument, documents};
+pub(crate) use error::code;
 pub use error::{DecodeCode, DecodeError};
-pub use message::{Body, Command, Outgoing, VERSION, decode, encode};
+pub use message::{Body, Command, Outgoing, VERSION, decode, decode_again, encode};
 pub use wire::{BodyFormat, EncodeError, decode_body, encode_body};

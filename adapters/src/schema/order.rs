@@ -23,6 +23,7 @@ use lockstep_actors::orders::payment::OrderPayment;
 use lockstep_actors::orders::sourcing::Sourcing;
 use lockstep_actors::orders::state::Policy;
 use lockstep_actors::pricing::contract::Customers;
+use lockstep_actors::pricing::kept::QuoteNumber;
 use lockstep_actors::quantity::PositiveQuantity;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,9 @@ pub struct OrderSubmit {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
     pub purchase_order: Option<DocumentId>,
+    /// The number of the customer's quote that it relies on. It gets that price if it comes in time and has the same lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<u64>,
     /// The coupons that the customer shows.
     #[serde(default, skip_serializing_if = "List::is_empty")]
     #[schemars(with = "List<Code, 0, MAX_COUPONS>")]
@@ -322,6 +326,7 @@ impl Command for OrderSubmit {
                 carrier: self.carrier,
                 zone: self.freight_zone,
             },
+            quote: self.quote.map(QuoteNumber),
         };
         Ok(Message::Order(key, OrderCommand::Submit(Box::new(request))))
     }

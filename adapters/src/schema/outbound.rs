@@ -6,13 +6,15 @@ use super::charge::TaxRounding;
 use super::fields::{Amount, Code, CurrencyCode, ExactAmount, Moment, Note, SignedUnits, Units};
 use super::message::Body;
 use super::order::{Desk, GoodsBack, SourcingPolicy};
+use super::sheet::PriceSheet;
 use super::stock::Warehouse;
 use lockstep_actors::accounts::command::{AccountReply, CreditAnswer};
 use lockstep_actors::domain::Reply;
 use lockstep_actors::governance::audit::AuditReply;
 use lockstep_actors::governance::record::RecordReply;
 use lockstep_actors::ids::{
-    ClassName, CustomerId, DocumentId, RateSource, RuleId, Sku, SystemName, UnitOfMeasure, WarehouseCode,
+    BudgetId, ClassName, CustomerId, DocumentId, RateSource, RuleId, Sku, SystemName, UnitOfMeasure,
+    WarehouseCode,
 };
 use lockstep_actors::inventory::command::StockReply;
 use lockstep_actors::inventory::numbering::ResyncWanted;
@@ -23,16 +25,20 @@ use lockstep_actors::orders::checks::StatedPrice;
 use lockstep_actors::orders::command::{LineSummary, OpenCase, OrderReply, OrderSummary};
 use lockstep_actors::orders::desk::{Case, DeskNote};
 use lockstep_actors::orders::duplicate::Contested;
-use lockstep_actors::orders::effects::OrderStatus;
+use lockstep_actors::orders::effects::{LapsedQuote, OrderStatus};
 use lockstep_actors::orders::parked::KEPT_FOR;
 use lockstep_actors::orders::payment::OrderPayment;
 use lockstep_actors::orders::sourcing::{Restriction, SourcingPlan};
 use lockstep_actors::orders::state::{CreditStanding, Status};
 use lockstep_actors::pricing::agreement::AgreementReply;
 use lockstep_actors::pricing::bound::PriceFlag;
+use lockstep_actors::pricing::budget::{BudgetReply, BudgetUse};
 use lockstep_actors::pricing::catalogue::ItemReply;
 use lockstep_actors::pricing::contract::ContractReply;
+use lockstep_actors::pricing::edition::EditionReply;
 use lockstep_actors::pricing::exact::{PLACES, each};
+use lockstep_actors::pricing::index::{IndexReply, IndexValue};
+use lockstep_actors::pricing::kept::{KeptQuote, NamedQuote, QuoteStanding};
 use lockstep_actors::pricing::list::ListPriceReply;
 use lockstep_actors::pricing::rates::RateReply;
 use lockstep_actors::pricing::resolve::{
@@ -78,6 +84,84 @@ pub struct OrderStatusChange {
     /// The lines of which a part waits for goods, or was given up after another part had left the house.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<OrderLineView>,
+    /// The quote that the order named, if it did not get its price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lapsed_quote: Option<LapsedQuoteView>,
+}
+
+/// A quote whose price an order did not get.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LapsedQuoteView {
+    /// Which, why not, and what it said.
+    pub quote: NamedQuoteView,
+    /// What is to be paid instead.
+    #[schemars(with = "Amount")]
+    pub total: Decimal,
+    /// By which version of the contract.
+    pub contract_version: u64,
+}
+
+impl From<LapsedQuote> for LapsedQuoteView {
+    fn from(lapsed: LapsedQuote) -> Self {
+        Self {
+            quote: lapsed.named.into(),
+            total: lapsed.total.amount,
+            contract_version: lapsed.contract_version,
+        }
+    }
+}
+
+/// What became of the quote that an order named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct NamedQuoteView {
+    /// Its number.
+    pub number: u64,
+    /// Whether it was honoured, or why not.
+    pub standing: QuoteStandingView,
+    /// What it said was to be paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Amount>")]
+    pub total: Option<Decimal>,
+    /// By which version of the contract.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contract_version: Option<u64>,
+    /// The first moment at which an order no longer got it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<Moment>,
+}
+
+/// Whether an order got the price of the quote that it named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum QuoteStandingView {
+    /// It did.
+    Honoured,
+    /// It came too late.
+    Expired,
+    /// It has other goods, quantities or another currency.
+    OtherGoods,
+    /// A promotion that it counts on has no budget left.
+    BudgetSpent,
+    /// There is no such quote, or it was forgotten after its time.
+    Unknown,
+}
+
+impl From<NamedQuote> for NamedQuoteView {
+    fn from(named: NamedQuote) -> Self {
+        Self {
+            number: named.number.0,
+            standing: match named.standing {
+                QuoteStanding::Honoured => QuoteStandingView::Honoured,
+                QuoteStanding::Expired => QuoteStandingView::Expired,
+                QuoteStanding::OtherGoods => QuoteStandingView::OtherGoods,
+                QuoteStanding::BudgetSpent => QuoteStandingView::BudgetSpent,
+                QuoteStanding::Unknown => QuoteStandingView::Unknown,
+            },
+            total: named.said.map(|said| said.total.amount),
+            contract_version: named.said.map(|said| said.contract_version),
+            valid_until: named.said.map(|said| Moment(said.until)),
+        }
+    }
 }
 
 impl Body for OrderStatusChange {
@@ -98,6 +182,7 @@ impl From<OrderStatus> for OrderStatusChange {
             case: status.case.map(Into::into),
             reason: status.reason,
             lines: status.lines.into_iter().map(Into::into).collect(),
+            lapsed_quote: status.lapsed_quote.map(Into::into),
         }
     }
 }
@@ -815,6 +900,38 @@ pub struct PriceQuote {
     /// How it came from the contract's currency into the one that was asked for, if they differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conversion: Option<ConversionView>,
+    /// The number by which an order names it, if it is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// The first moment at which an order no longer gets its price, if it is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<Moment>,
+    /// For an order that named a quote: what became of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub named: Option<NamedQuoteView>,
+    /// What its promotions take from budgets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<BudgetUseView>,
+}
+
+/// What promotions take from a budget.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct BudgetUseView {
+    /// Which.
+    #[schemars(with = "Code")]
+    pub budget: BudgetId,
+    /// How much, in the contract's currency.
+    #[schemars(with = "ExactAmount")]
+    pub amount: Decimal,
+}
+
+impl From<BudgetUse> for BudgetUseView {
+    fn from(used: BudgetUse) -> Self {
+        Self {
+            budget: used.budget,
+            amount: trimmed(used.amount),
+        }
+    }
 }
 
 /// A step from the lines to the total.
@@ -1060,6 +1177,31 @@ pub struct WaterfallStep {
     /// The line's amount after it.
     #[schemars(with = "ExactAmount")]
     pub after: Decimal,
+    /// The value of the index that it was reckoned with, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<IndexUseView>,
+}
+
+/// The value of an index that a price was reckoned with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct IndexUseView {
+    /// Since when the index says so.
+    pub from: Moment,
+    /// How much.
+    #[schemars(with = "Amount")]
+    pub value: Decimal,
+    /// The version of the value.
+    pub version: u64,
+}
+
+impl From<IndexValue> for IndexUseView {
+    fn from(index: IndexValue) -> Self {
+        Self {
+            from: Moment(index.from),
+            value: index.value.amount(),
+            version: index.version,
+        }
+    }
 }
 
 /// What kind of step of a waterfall.
@@ -1132,6 +1274,7 @@ impl WaterfallStep {
             unit: trimmed(unit.unwrap_or(step.after)),
             before: trimmed(step.before),
             after: trimmed(step.after),
+            index: step.index.map(|index| (*index).into()),
         }
     }
 }
@@ -1172,6 +1315,20 @@ impl From<Quote> for PriceQuote {
             contract_version: quote.contract_version,
             as_of: Moment(quote.as_of),
             conversion: quote.conversion.map(Into::into),
+            number: None,
+            valid_until: None,
+            named: quote.named.map(Into::into),
+            budgets: quote.budgets.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<KeptQuote> for PriceQuote {
+    fn from(kept: KeptQuote) -> Self {
+        Self {
+            number: Some(kept.number.0),
+            valid_until: Some(Moment(kept.until)),
+            ..(*kept.quote).into()
         }
     }
 }
@@ -1209,6 +1366,9 @@ pub struct CommandResult {
     /// For snapshots: how they compare with the books.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reconciliation: Option<ReconciliationView>,
+    /// For requests of many prices: the prices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<PriceSheet>,
 }
 
 /// How what another system sees compares with the books.
@@ -1375,10 +1535,21 @@ impl CommandResult {
             Reply::Taxes(TaxReply::Stale { known }) => Self::stale(known),
             Reply::Taxes(TaxReply::Refused(refusal)) => Self::failed(CommandOutcome::Refused, &refusal),
             Reply::Rates(RateReply::Refused(refusal)) => Self::failed(CommandOutcome::Refused, &refusal),
+            Reply::Editions(EditionReply::Accepted | EditionReply::Editions(_)) => Self::default(),
+            Reply::Editions(EditionReply::Stale { known }) => Self::stale(known),
+            Reply::Index(IndexReply::Accepted | IndexReply::Index(_)) => Self::default(),
+            Reply::Index(IndexReply::Stale { known }) => Self::stale(known),
+            Reply::Index(IndexReply::Refused(refusal)) => Self::failed(CommandOutcome::Refused, &refusal),
+            Reply::Budget(BudgetReply::Accepted | BudgetReply::Budget(_)) => Self::default(),
+            Reply::Budget(BudgetReply::Stale { known }) => Self::stale(known),
+            Reply::Budget(BudgetReply::Refused(refusal)) => Self::failed(CommandOutcome::Refused, &refusal),
+            Reply::Editions(EditionReply::Refused(refusal)) => {
+                Self::failed(CommandOutcome::Refused, &refusal)
+            }
         }
     }
 
-    fn failed(outcome: CommandOutcome, reason: &dyn std::fmt::Display) -> Self {
+    pub(crate) fn failed(outcome: CommandOutcome, reason: &dyn std::fmt::Display) -> Self {
         Self {
             outcome,
             reason: Some(reason.to_string()),
@@ -1437,6 +1608,10 @@ impl CommandResult {
             ContractReply::Stale { known } => Self::stale(known),
             ContractReply::Quoted(quote) => Self {
                 quote: Some((*quote).into()),
+                ..Self::default()
+            },
+            ContractReply::QuoteKept(kept) => Self {
+                quote: Some(kept.into()),
                 ..Self::default()
             },
             ContractReply::NoQuote(refusal) => Self::failed(CommandOutcome::Refused, &refusal),

@@ -8,19 +8,25 @@ use super::message::{Body, Command};
 use super::order::Buyers;
 use super::term::{BreakUnits, EndingRule, PriceBreak, PriceTerm, StageRules, scale, terms};
 use lockstep_actors::domain::Message;
-use lockstep_actors::ids::{AgreementId, CustomerId, ListId, RateSource, RuleId, Sku, SystemName};
+use lockstep_actors::ids::{
+    AgreementId, BudgetId, CustomerId, EditionId, IndexId, ListId, RateSource, RuleId, Sku, SystemName,
+};
 use lockstep_actors::ids::{CouponCode, FreightZone, UnitOfMeasure};
 use lockstep_actors::money::{Currency, Price, RoundingMode};
+use lockstep_actors::pricing::budget::{BudgetCommand, BudgetLimit, Limits};
 use lockstep_actors::pricing::contract::{
-    Contract, ContractCommand, ContractStatus, QuoteRequest, Rounding, RoundingLevel,
+    Budgets, Contract, ContractCommand, ContractStatus, QuoteRequest, Rounding, RoundingLevel,
 };
+use lockstep_actors::pricing::edition::EditionCommand;
+use lockstep_actors::pricing::index::{IndexCommand, IndexValue};
+use lockstep_actors::pricing::kept::{MAX_VALID_MINUTES, Validity};
 use lockstep_actors::pricing::list::{Effective, ListPriceCommand, ListRow};
 use lockstep_actors::pricing::resolve::{Detail, QuoteLine};
 use lockstep_actors::quantity::PositiveQuantity;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// `lockstep.price.set`: a price of a list, in place of the one with the same list, SKU, currency and start.
+/// `lockstep.price.set`: a price of a list, in place of the one with the same list, SKU, currency, edition and start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PriceSet {
@@ -54,6 +60,10 @@ pub struct PriceSet {
     /// The first moment it no longer is; for ever if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Moment>,
+    /// The edition of the list that it belongs to: it counts only once that has begun. At once if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub edition: Option<EditionId>,
     /// Whether it still stands; `valid` if absent.
     #[serde(default)]
     pub standing: PriceStanding,
@@ -90,12 +100,137 @@ impl Command for PriceSet {
             price: scale(self.unit, self.breaks, self.break_units),
             rule: self.rule,
             version: self.version,
+            edition: self.edition,
         });
         let command = match self.standing {
             PriceStanding::Valid => ListPriceCommand::Set(row),
             PriceStanding::Withdrawn => ListPriceCommand::Withdraw(row),
         };
         Ok(Message::ListPrice(self.sku, command))
+    }
+}
+
+/// `lockstep.index.publish`: what a price index says from a moment on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IndexPublish {
+    /// Which index.
+    #[schemars(with = "Code")]
+    pub index: IndexId,
+    /// From when on, until its next value begins.
+    pub from: Moment,
+    /// How much.
+    #[serde(deserialize_with = "price")]
+    #[schemars(with = "Amount")]
+    pub value: Price,
+    /// The version of the value of this moment: a higher one corrects it, an equal or older one changes nothing.
+    pub version: u64,
+}
+
+impl Body for IndexPublish {
+    const SCHEMA: &'static str = "lockstep.index.publish";
+}
+
+impl Command for IndexPublish {
+    fn into_message(self, _source: &SystemName) -> Result<Message, DecodeError> {
+        let value = IndexValue {
+            from: self.from.0,
+            value: self.value,
+            version: self.version,
+        };
+        Ok(Message::Index(self.index, IndexCommand::Publish(value)))
+    }
+}
+
+/// `lockstep.budget.set`: what promotions and coupons with this budget may spend. What is spent stays spent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetSet {
+    /// Which.
+    #[schemars(with = "Code")]
+    pub budget: BudgetId,
+    /// The version; an equal or older one changes nothing.
+    pub version: u64,
+    /// How many orders may use it; any number if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<u64>,
+    /// How many orders of one customer may use it, as for a coupon that counts once; any number if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses_by_customer: Option<u32>,
+    /// By how much it may lower prices all together; by any amount if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<BudgetAmount>,
+}
+
+/// By how much a budget may lower prices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetAmount {
+    /// How much.
+    #[serde(deserialize_with = "price")]
+    #[schemars(with = "Amount")]
+    pub value: Price,
+    /// Of what: only contracts in this currency use it.
+    #[schemars(with = "CurrencyCode")]
+    pub currency: Currency,
+}
+
+impl Body for BudgetSet {
+    const SCHEMA: &'static str = "lockstep.budget.set";
+}
+
+impl Command for BudgetSet {
+    fn into_message(self, _source: &SystemName) -> Result<Message, DecodeError> {
+        let limits = Limits {
+            uses: self.uses,
+            amount: self.amount.map(|amount| BudgetLimit {
+                value: amount.value.amount(),
+                currency: amount.currency,
+            }),
+            uses_by_customer: self.uses_by_customer,
+        };
+        let version = self.version;
+        Ok(Message::Budget(
+            self.budget,
+            BudgetCommand::Set { limits, version },
+        ))
+    }
+}
+
+/// `lockstep.edition.release`: an edition of a list begins at a moment, all its prices at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EditionRelease {
+    /// Of which list.
+    #[schemars(with = "Code")]
+    pub list: ListId,
+    /// Which.
+    #[schemars(with = "Code")]
+    pub edition: EditionId,
+    /// The owner's version of the release. Until the edition has begun a higher one may say another moment; an equal or
+    /// older one changes nothing.
+    pub version: u64,
+    /// When it begins: a second after its release at the earliest, and so if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Moment>,
+    /// How many prices it has to have by now, all SKUs and currencies together; not looked at if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+}
+
+impl Body for EditionRelease {
+    const SCHEMA: &'static str = "lockstep.edition.release";
+}
+
+impl Command for EditionRelease {
+    fn into_message(self, _source: &SystemName) -> Result<Message, DecodeError> {
+        let command = EditionCommand::Release {
+            edition: self.edition,
+            from: self.from.map(|moment| moment.0),
+            version: self.version,
+            rows: self.rows,
+        };
+        Ok(Message::Editions(self.list, command))
     }
 }
 
@@ -265,6 +400,11 @@ pub struct QuoteAsk {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
     pub zone: Option<FreightZone>,
+    /// For how many minutes an order that names the quote gets this price, whatever changes: at most 90 days. Not kept if
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u32>", range(min = 1, max = MAX_VALID_MINUTES))]
+    pub valid_minutes: Option<Validity>,
 }
 
 /// A line of a quote.
@@ -330,10 +470,13 @@ impl Command for QuoteAsk {
                 QuoteDetail::Waterfall => Detail::Waterfall,
                 QuoteDetail::NearMisses => Detail::NearMisses,
             },
+            budgets: Budgets::default(),
         };
-        Ok(Message::Contract(
-            self.customer,
-            ContractCommand::Quote(Box::new(request)),
-        ))
+        let request = Box::new(request);
+        let command = match self.valid_minutes {
+            Some(validity) => ContractCommand::KeepQuote { request, validity },
+            None => ContractCommand::Quote(request),
+        };
+        Ok(Message::Contract(self.customer, command))
     }
 }

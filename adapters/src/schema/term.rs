@@ -4,10 +4,13 @@ use super::error::DecodeError;
 use super::fields::{Amount, Code, CurrencyCode, Day, List, Moment, PositiveUnits, markup, percent, price};
 use super::limits::MAX_BREAKS;
 use jiff::tz::TimeZone;
-use lockstep_actors::ids::{BrandId, CategoryId, CouponCode, ExclusiveGroup, ProductId, RuleId, Sku};
+use lockstep_actors::ids::{
+    BrandId, BudgetId, CategoryId, CouponCode, ExclusiveGroup, IndexId, ProductId, RuleId, Sku,
+};
 use lockstep_actors::money::{Currency, Markup, Percent, Price};
 use lockstep_actors::pricing::calendar;
 use lockstep_actors::pricing::ending::{PriceEnding, Toward};
+use lockstep_actors::pricing::index::Formula;
 use lockstep_actors::pricing::list::Effective;
 use lockstep_actors::pricing::scale::{Break, BreakMode, Scale};
 use lockstep_actors::pricing::term::{
@@ -140,6 +143,10 @@ pub struct PriceTerm {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
     pub group: Option<ExclusiveGroup>,
+    /// For promotions: the budget that it is used up with. Once that is spent it does not apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub budget: Option<BudgetId>,
 }
 
 /// When in the order of things a term comes.
@@ -216,6 +223,24 @@ pub enum TermEffect {
         /// Which units a break is for; `all-units` if absent.
         #[serde(default)]
         break_units: BreakUnits,
+    },
+    /// The price of one base unit follows an index: base + factor × (index − index base).
+    Indexed {
+        /// The price of one base unit while the index stands at its base.
+        #[serde(deserialize_with = "price")]
+        #[schemars(with = "Amount")]
+        base: Price,
+        /// How much more for each unit that the index is above its base, and less below it.
+        #[serde(deserialize_with = "price")]
+        #[schemars(with = "Amount")]
+        factor: Price,
+        /// Which index.
+        #[schemars(with = "Code")]
+        index: IndexId,
+        /// Where the index stood when the price was agreed.
+        #[serde(deserialize_with = "price")]
+        #[schemars(with = "Amount")]
+        index_base: Price,
     },
     /// A price that may not be passed.
     PriceBound {
@@ -452,6 +477,17 @@ impl From<TermEffect> for Effect {
                 breaks,
                 break_units,
             } => Self::CostPlus(scale(percent, breaks, break_units)),
+            TermEffect::Indexed {
+                base,
+                factor,
+                index,
+                index_base,
+            } => Self::Indexed(Box::new(Formula {
+                base,
+                factor,
+                index,
+                index_base,
+            })),
             TermEffect::PriceBound { unit, breach } => Self::Bound {
                 at: Bound::Price(unit),
                 breach: breach.into(),
@@ -529,6 +565,7 @@ impl PriceTerm {
             },
             coupon: self.coupon.clone(),
             group: self.group.clone(),
+            budget: self.budget.clone(),
             minimum: self.minimum,
             maximum: self.maximum.map(|maximum| match maximum {
                 TermMaximum::Capped(most) => Maximum::Capped(most),

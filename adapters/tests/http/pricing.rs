@@ -235,3 +235,165 @@ async fn s01_an_order_with_freight_tax_and_a_rebate_beside_it() {
     assert_eq!(booked["price"]["total"], "10494.62", "{booked}");
     rig.stop().await;
 }
+
+#[actix_web::test]
+async fn s16_an_order_relies_on_a_quote_that_is_kept() {
+    let rig = Rig::start().await;
+    set_up(&rig).await;
+    let mut agreed = contract("2099-12-31");
+    agreed["version"] = json!(18);
+    rig.post("/v1/contracts", &agreed).await.ok();
+    let line = json!([{ "sku": "A-1", "quantity": 120 }]);
+    let ask = json!({ "customer": "C-1", "currency": "EUR", "lines": line, "valid_minutes": 15 });
+    let kept = rig.post_once("/v1/quotes", "q-1", &ask).await.ok().body;
+    assert_eq!(
+        (&kept["total"], &kept["number"], &kept["contract_version"]),
+        (&"9544.80".into(), &1.into(), &18.into())
+    );
+    assert!(kept["valid_until"].is_string(), "{kept}");
+    // Sent again, the same is kept once.
+    let again = rig.post_once("/v1/quotes", "q-1", &ask).await.ok().body;
+    assert_eq!(again, kept);
+    let mut dearer = contract("2099-12-31");
+    dearer["version"] = json!(19);
+    dearer["terms"][0]["effect"] = json!({ "fixed": { "unit": "99.00" } });
+    rig.post("/v1/contracts", &dearer).await.ok();
+    rig.post("/v1/stock-events", &crate::journey::receipt("A-1", 500))
+        .await
+        .ok();
+    for (number, quote, standing, total) in [("1", 1, "honoured", "9544.80"), ("2", 2, "unknown", "11523.60")]
+    {
+        let mut order = crate::journey::order(number, "A-1", 120);
+        order["quote"] = quote.into();
+        rig.post("/v1/orders", &order).await.ok();
+        let path = format!("/v1/orders/web/{number}");
+        let booked = rig.until(&path, |answer| answer.body["status"] == "booked").await;
+        let price = &booked.body["price"];
+        assert_eq!(
+            (&price["named"]["standing"], &price["total"]),
+            (&standing.into(), &total.into()),
+            "{price}"
+        );
+    }
+    let mut never = ask;
+    never["valid_minutes"] = json!(0);
+    let refused = rig.post("/v1/quotes", &never).await;
+    refused.problem(422, "invalid-field");
+    assert_eq!(refused.body["field"], "valid_minutes", "{refused:?}");
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn ten_thousand_skus_for_one_customer_in_one_call() {
+    let rig = Rig::start().await;
+    set_up(&rig).await;
+    let lines: Vec<_> = (0..10_000)
+        .map(|line| json!({ "sku": format!("A-{}", 1 + line % 2), "quantity": 120 }))
+        .collect();
+    let mut ask =
+        json!({ "customer": "C-1", "currency": "EUR", "lines": lines, "as_of": "2026-06-30T12:00:00Z" });
+    let began = std::time::Instant::now();
+    let sheet = rig.post("/v1/price-sheets", &ask).await.ok().body;
+    println!("10,000 lines in {:?}, there and back", began.elapsed());
+    let priced = sheet["lines"].as_array().unwrap();
+    assert_eq!((priced.len(), &sheet["contract_version"]), (10_000, &17.into()));
+    assert_eq!(priced[0]["price"]["amount"], "9544.80", "{}", priced[0]);
+    assert_eq!(priced[9_999]["refusal"]["code"], "no-price", "{}", priced[9_999]);
+    let mut lines = ask["lines"].take();
+    lines.as_array_mut().unwrap().push(json!({ "sku": "A-1" }));
+    ask["lines"] = lines;
+    let refused = rig.post("/v1/price-sheets", &ask).await;
+    refused.problem(422, "invalid-field");
+    assert_eq!(refused.body["field"], "lines", "{refused:?}");
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn a_coupon_that_counts_once_for_a_customer_is_used_by_one_order() {
+    let rig = Rig::start().await;
+    rig.post(
+        "/v1/prices",
+        &json!({ "sku": "A-1", "list": "standard", "currency": "EUR", "unit": "10.00",
+        "rule": "LIST", "version": 1 }),
+    )
+    .await
+    .ok();
+    rig.post("/v1/stock-events", &crate::journey::receipt("A-1", 100))
+        .await
+        .ok();
+    let budget = json!({ "budget": "WELCOME", "version": 1, "uses_by_customer": 1,
+        "amount": { "value": "1000.00", "currency": "EUR" } });
+    rig.post("/v1/budgets", &budget).await.ok();
+    let house = json!({ "agreement": "house", "version": 1, "currency": "EUR", "terms": [
+        { "rule": "HELLO", "version": 1, "stage": "promotion", "coupon": "HELLO", "budget": "WELCOME",
+          "effect": { "discount": { "percent": "10" } } }] });
+    rig.post("/v1/agreements", &house).await.ok();
+    let mut standing = house;
+    standing["version"] = json!(2);
+    standing["terms"][0]["stage"] = json!("standing");
+    rig.post("/v1/agreements", &standing)
+        .await
+        .problem(422, "budget-of-another-stage");
+    for (number, total) in [("1", "90.00"), ("2", "100.00")] {
+        let mut order = crate::journey::order(number, "A-1", 10);
+        order["coupons"] = json!(["HELLO"]);
+        rig.post("/v1/orders", &order).await.ok();
+        let path = format!("/v1/orders/web/{number}");
+        let booked = rig.until(&path, |answer| answer.body["status"] == "booked").await;
+        assert_eq!(booked.body["price"]["total"], total, "{:?}", booked.body);
+    }
+    let spent = rig.get("/v1/orders/web/1").await.ok().body;
+    assert_eq!(
+        spent["price"]["budgets"][0],
+        json!({ "budget": "WELCOME", "amount": "10.00" })
+    );
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn f26_an_edition_begins_for_all_its_prices_at_once() {
+    let rig = Rig::start().await;
+    let row = |sku: &str, unit: &str, version: u64, edition: &Value| {
+        let mut row = json!({ "sku": sku, "list": "standard", "currency": "EUR", "unit": unit, "rule": "LIST",
+            "version": version });
+        if !edition.is_null() {
+            row["edition"] = edition.clone();
+        }
+        row
+    };
+    let spring = json!("spring");
+    let rows = json!([
+        row("A-1", "10.00", 1, &Value::Null),
+        row("B-1", "20.00", 1, &Value::Null),
+        row("A-1", "11.00", 1, &spring)
+    ]);
+    rig.post("/v1/prices", &rows).await.ok();
+    let ask = json!({ "customer": "C-9", "currency": "EUR",
+        "lines": [{ "sku": "A-1", "quantity": 1 }, { "sku": "B-1", "quantity": 1 }] });
+    let total = || async { rig.post("/v1/quotes", &ask).await.ok().body["total"].clone() };
+    assert_eq!(total().await, "30.00");
+    let release = json!({ "list": "standard", "edition": "spring", "version": 1, "rows": 2 });
+    rig.post("/v1/editions", &release)
+        .await
+        .problem(422, "edition-incomplete");
+    rig.post("/v1/prices", &row("B-1", "22.00", 1, &spring))
+        .await
+        .ok();
+    rig.post("/v1/editions", &release).await.ok();
+    // Both or neither: never 31.00 or 32.00.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        let seen = total().await;
+        assert!(seen == "30.00" || seen == "33.00", "{seen}");
+        if seen == "33.00" {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "the edition has not begun");
+    }
+    let mut again = release;
+    again["version"] = json!(2);
+    rig.post("/v1/editions", &again)
+        .await
+        .problem(422, "edition-has-begun");
+    rig.stop().await;
+}

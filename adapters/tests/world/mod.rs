@@ -102,12 +102,17 @@ impl World {
 
     /// As [`World::start`], with another system behind the broker's user.
     pub(crate) async fn start_for(system: &str) -> Self {
+        Self::start_with(system, "'stock:write', 'orders:write'").await
+    }
+
+    /// As [`World::start_for`], with other scopes.
+    pub(crate) async fn start_with(system: &str, scopes: &str) -> Self {
         let cuts = watch::Sender::new(0);
         let (address, wire) = lay_wire(cuts.clone()).await;
         let prefix = format!("test.{}", uuid::Uuid::new_v4());
         let config: AmqpConfig = toml::from_str(&format!(
             "url = 'amqp://guest:guest@{address}/%2f'\nprefix = '{prefix}'\nprefetch = 500\n\
-             users.guest = {{ system = '{system}', scopes = ['stock:write', 'orders:write'] }}"
+             users.guest = {{ system = '{system}', scopes = [{scopes}] }}"
         ))
         .unwrap();
         config.validate().unwrap();

@@ -301,7 +301,7 @@ pub(super) fn quote_of(world: &World, order: &OrderKey) -> Quote {
 }
 
 /// From our price to the total each step begins where the one before ended.
-fn assert_one_waterfall(quote: &Quote) {
+pub(super) fn assert_one_waterfall(quote: &Quote) {
     for line in &quote.lines {
         let mut reached = Decimal::ZERO;
         for step in &line.waterfall {

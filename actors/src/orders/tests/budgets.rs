@@ -1,0 +1,283 @@
+//! Promotions with budgets and coupons that count once: what two orders want only one gets, and what is given up comes back.
+
+use super::*;
+use crate::domain::View;
+use crate::pricing::agreement::{Agreement, HOUSE};
+use crate::pricing::budget::{BudgetCommand, BudgetLimit, BudgetReply, Limits};
+use crate::pricing::term::{Conditions, Effect, Scope, Stage, Term};
+use crate::reference::Published;
+use lockstep_runtime::entity::AddressedMessage;
+use rust_decimal::Decimal;
+use std::sync::Arc;
+
+fn budget(name: &str) -> BudgetId {
+    BudgetId::new(name).unwrap()
+}
+
+fn decimal(text: &str) -> Decimal {
+    text.parse().unwrap()
+}
+
+/// Off everything, as long as the budget lasts.
+fn promotion(name: &str, percent: &str, coupon: Option<&str>) -> Term {
+    let percent = Percent::new(percent.parse().unwrap()).unwrap();
+    Term {
+        stage: Stage::Promotion,
+        conditions: Some(Box::new(Conditions {
+            budget: Some(budget(name)),
+            coupon: coupon.map(|coupon| CouponCode::new(coupon).unwrap()),
+            ..Conditions::default()
+        })),
+        ..Term::plain(
+            RuleId::new(name).unwrap(),
+            1,
+            Scope::Everything,
+            Effect::Discount(Scale::flat(percent)),
+        )
+    }
+}
+
+/// A house with these promotions; A costs 2.50.
+fn promoting(fate: Fate, terms: Vec<Term>) -> World {
+    let world = World::new(fate).stock("A", "W1", 100_000);
+    let house = Agreement {
+        parent: None,
+        currency: Currency::new("EUR").unwrap(),
+        base_list: None,
+        precedence: None,
+        terms: terms.into(),
+        endings: Vec::new(),
+        charges: Vec::new(),
+    };
+    let published = Published {
+        id: AgreementId::new(HOUSE).unwrap(),
+        value: Arc::new(house),
+        sequence: Sequence(1),
+    };
+    publish_view(&world.reference, View::Agreement(published));
+    world
+}
+
+fn limit(world: &mut World, name: &str, limits: Limits, version: u64) {
+    let reply = world.take((budget(name), BudgetCommand::Set { limits, version }).into());
+    assert_eq!(reply, Reply::Budget(BudgetReply::Accepted));
+}
+
+fn uses(uses: u64) -> Limits {
+    Limits {
+        uses: Some(uses),
+        ..Limits::default()
+    }
+}
+
+fn euros(value: &str) -> Limits {
+    let currency = Currency::new("EUR").unwrap();
+    Limits {
+        amount: Some(BudgetLimit {
+            value: decimal(value),
+            currency,
+        }),
+        ..Limits::default()
+    }
+}
+
+fn submit(world: &mut World, number: &str, units: i64, change: impl FnOnce(&mut OrderRequest)) -> OrderKey {
+    let order = key(number);
+    let mut wish = request(&[("A", units)], &["W1"], Policy::ShipComplete);
+    change(&mut wish);
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
+    order
+}
+
+fn total(world: &World, order: &OrderKey) -> String {
+    let total = world.orders[order].placed().unwrap().total().unwrap();
+    total.amount.normalize().to_string()
+}
+
+#[test]
+fn two_orders_never_spend_the_same_use_and_one_that_is_given_up_comes_back() {
+    let mut world = promoting(Fate::kind(), vec![promotion("SPRING", "20", None)]);
+    limit(&mut world, "SPRING", uses(1), 1);
+    // Both are priced before either has its part: the read model still shows one use.
+    let (first, second) = (
+        submit(&mut world, "1", 10, |_| {}),
+        submit(&mut world, "2", 10, |_| {}),
+    );
+    world.settle();
+    let totals = [total(&world, &first), total(&world, &second)];
+    assert_eq!(totals, ["20", "25"]);
+    assert_eq!([world.status(&first), world.status(&second)], [Status::Booked; 2]);
+    world.tell(&first, cancel());
+    world.settle();
+    assert_eq!(world.budgets[&budget("SPRING")].uses, 0);
+    let third = submit(&mut world, "3", 10, |_| {});
+    world.settle();
+    assert_eq!(total(&world, &third), "20");
+    // Once it is shipped there is nothing to come back any more.
+    world.tell(&third, ship(&[]));
+    world.settle();
+    let spent = &world.budgets[&budget("SPRING")];
+    assert_eq!((spent.uses, spent.claims.len()), (1, 0));
+    limit(&mut world, "SPRING", uses(2), 2);
+    let fourth = submit(&mut world, "4", 10, |_| {});
+    world.settle();
+    assert_eq!(total(&world, &fourth), "20");
+}
+
+#[test]
+fn an_amount_is_spent_as_long_as_the_next_part_fits() {
+    let mut world = promoting(Fate::kind(), vec![promotion("SPRING", "20", None)]);
+    limit(&mut world, "SPRING", euros("9.00"), 1);
+    // 20 % of 25.00, of 12.50, of 10.00, of 5.00: 5.00 and 2.50 leave 1.50, so that 2.00 does not fit and 1.00 does.
+    let cases = [(10, "20"), (5, "10"), (4, "10"), (2, "4")];
+    for (place, (units, expected)) in cases.into_iter().enumerate() {
+        let order = submit(&mut world, &place.to_string(), units, |_| {});
+        world.settle();
+        assert_eq!(total(&world, &order), expected, "{units} units");
+    }
+    assert_eq!(world.budgets[&budget("SPRING")].spent, decimal("8.50"));
+}
+
+#[test]
+fn a_coupon_counts_once_for_a_customer() {
+    let mut world = promoting(Fate::kind(), vec![promotion("WELCOME", "10", Some("HELLO"))]);
+    let once = Limits {
+        uses_by_customer: Some(1),
+        ..Limits::default()
+    };
+    limit(&mut world, "WELCOME", once, 1);
+    let cases = [
+        ("1", "C1", true, "22.5"),
+        ("2", "C1", true, "25"),
+        ("3", "C2", true, "22.5"),
+        ("4", "C3", false, "25"),
+    ];
+    for (number, customer, shows, expected) in cases {
+        let order = submit(&mut world, number, 10, |wish| {
+            wish.customer = CustomerId::new(customer).unwrap();
+            wish.coupons = shows
+                .then(|| CouponCode::new("HELLO").unwrap())
+                .into_iter()
+                .collect();
+        });
+        world.settle();
+        assert_eq!(total(&world, &order), expected, "order {number}");
+    }
+    world.tell(&key("1"), cancel());
+    world.settle();
+    let again = submit(&mut world, "5", 10, |wish| {
+        wish.coupons = vec![CouponCode::new("HELLO").unwrap()];
+    });
+    world.settle();
+    assert_eq!(total(&world, &again), "22.5");
+}
+
+#[test]
+fn an_order_that_is_refused_by_one_budget_keeps_the_part_of_another_that_it_still_uses() {
+    // The better one first, by 20 %; without it the other, by 10 %.
+    let terms = vec![promotion("BEST", "20", None), promotion("NEXT", "10", None)];
+    let mut world = promoting(Fate::kind(), terms);
+    limit(&mut world, "BEST", uses(1), 1);
+    limit(&mut world, "NEXT", uses(5), 1);
+    let orders = ["1", "2", "3"].map(|number| submit(&mut world, number, 10, |_| {}));
+    world.settle();
+    let totals = orders.map(|order| total(&world, &order));
+    assert_eq!(totals, ["20", "22.5", "22.5"]);
+    assert_eq!(world.budgets[&budget("NEXT")].uses, 2);
+    // Corrected to more it is priced anew, and still has its own part.
+    assert_eq!(world.budgets[&budget("BEST")].claims.len(), 1);
+}
+
+#[test]
+fn an_order_that_a_budget_refuses_is_priced_without_it_and_still_at_what_its_channel_states() {
+    let mut world = promoting(Fate::kind(), vec![promotion("SPRING", "20", None)]);
+    limit(&mut world, "SPRING", uses(1), 1);
+    // 2.50 less 20 % is 2.00 for the first; the other is priced twice.
+    let orders = ["1", "2"].map(|number| {
+        submit(&mut world, number, 10, |wish| {
+            wish.lines[0].channel_price = Some(Price::new(decimal("1.90")).unwrap());
+        })
+    });
+    world.deliver();
+    let from_ours = orders.map(|order| {
+        assert_eq!(total(&world, &order), "19");
+        let quote = world.orders[&order].placed().unwrap().quote.as_ref().unwrap();
+        quote.lines[0].stated().unwrap().before.normalize().to_string()
+    });
+    assert_eq!(from_ours, ["20", "25"]);
+    assert_eq!(world.budgets[&budget("SPRING")].spent, decimal("5.00"));
+}
+
+/// Delivers one message: of any receiver, but the first that it has not had.
+fn deliver_one(world: &mut World, pick: usize) {
+    if world.mail.is_empty() {
+        return;
+    }
+    let receiver = |message: &Message| {
+        let mut id = Vec::new();
+        message.encode_id(&mut id);
+        (message.kind(), id)
+    };
+    let wanted = receiver(&world.mail[pick % world.mail.len()]);
+    let first = world.mail.iter().position(|message| receiver(message) == wanted);
+    let message = world.mail.remove(first.unwrap());
+    world.take(message);
+}
+
+proptest! {
+    /// Whoever overtakes whom: never more is spent than there is, and only by orders that stand.
+    #[test]
+    fn what_is_spent_is_what_orders_that_stand_have_taken(
+        acts in proptest::collection::vec((0_usize..6, 0_u8..8, 1_i64..12, any::<u16>()), 1..80),
+    ) {
+        let terms = vec![promotion("A", "20", None), promotion("B", "10", None)];
+        let mut world = promoting(Fate::kind(), terms);
+        limit(&mut world, "A", uses(2), 1);
+        limit(&mut world, "B", euros("3.00"), 1);
+        let mut asked_again = false;
+        for (order, act, units, pick) in acts {
+            let order = key(&order.to_string());
+            let known = world.orders.contains_key(&order);
+            match act {
+                0 if known => drop(world.tell(&order, cancel())),
+                1 if known => drop(world.tell(&order, ship(&[]))),
+                2 => {
+                    // Who waits asks again.
+                    world.now = world.now.after(Duration::from_secs(31));
+                    asked_again = true;
+                    for id in world.orders.keys().cloned().collect::<Vec<_>>() {
+                        let mut state = world.orders.remove(&id).unwrap();
+                        world.run::<super::super::Order>(&id, &mut state, None);
+                        world.orders.insert(id, state);
+                    }
+                }
+                3 if !known => drop(submit(&mut world, order.number(), units, |_| {})),
+                _ => deliver_one(&mut world, pick.into()),
+            }
+            for (name, most_uses, most_spent) in [("A", 2, None), ("B", u64::MAX, Some("3.00"))] {
+                if let Some(state) = world.budgets.get(&budget(name)) {
+                    prop_assert!(state.uses <= most_uses);
+                    prop_assert!(most_spent.is_none_or(|most| state.spent <= decimal(most)));
+                }
+            }
+        }
+        while !world.mail.is_empty() {
+            deliver_one(&mut world, 0);
+        }
+        world.settle();
+        for name in ["A", "B"] {
+            let Some(state) = world.budgets.get(&budget(name)) else { continue };
+            let mut taken = (0, Decimal::ZERO);
+            for (order, known) in &world.orders {
+                let placed = known.placed().unwrap();
+                let stands = !matches!(placed.status, Status::Cancelled | Status::Rejected);
+                prop_assert!(stands || !state.claims.contains_key(order), "{:?} of {}", placed.status, name);
+                let uses = placed.quote.iter().flat_map(|quote| &quote.budgets);
+                for part in uses.filter(|part| stands && part.budget == budget(name)) {
+                    taken = (taken.0 + 1, taken.1 + part.amount);
+                }
+            }
+            prop_assert_eq!((state.uses, state.spent), taken, "{} {}", name, asked_again);
+        }
+    }
+}
