@@ -48,7 +48,10 @@ impl Door {
         let replayed = answer.headers().contains_key("idempotent-replayed");
         let text = answer.text().await.ok()?;
         match status {
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => None,
+            // A node that was paused while the request came in has not read it in time.
+            StatusCode::REQUEST_TIMEOUT | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                None
+            }
             StatusCode::CONFLICT => Some(Verdict::Refused),
             status if status.is_success() => {
                 let body: Value = serde_json::from_str(&text).unwrap();

@@ -286,12 +286,13 @@ async fn token(amazon: web::Data<Amazon>, body: String) -> HttpResponse {
     HttpResponse::Ok().json(json!({ "access_token": "Atza|1", "token_type": "bearer", "expires_in": 3600 }))
 }
 
-fn admitted(request: &HttpRequest) -> Result<(), HttpResponse> {
+/// The answer to a request without a token.
+fn refused(request: &HttpRequest) -> Option<HttpResponse> {
     if request.headers().contains_key("x-amz-access-token") {
-        return Ok(());
+        return None;
     }
     let errors = json!({ "errors": [{ "code": "Unauthorized", "message": "Access to requested resource is denied." }] });
-    Err(HttpResponse::Forbidden().json(errors))
+    Some(HttpResponse::Forbidden().json(errors))
 }
 
 async fn patch(
@@ -300,7 +301,7 @@ async fn patch(
     path: web::Path<(String, String)>,
     body: web::Json<Value>,
 ) -> HttpResponse {
-    admitted(&request).map_or_else(|refused| refused, |()| amazon.answer(&path.1, Some(&body)))
+    refused(&request).unwrap_or_else(|| amazon.answer(&path.1, Some(&body)))
 }
 
 async fn read(
@@ -308,7 +309,7 @@ async fn read(
     amazon: web::Data<Amazon>,
     path: web::Path<(String, String)>,
 ) -> HttpResponse {
-    admitted(&request).map_or_else(|refused| refused, |()| amazon.answer(&path.1, None))
+    refused(&request).unwrap_or_else(|| amazon.answer(&path.1, None))
 }
 
 async fn stats(amazon: web::Data<Amazon>) -> HttpResponse {
