@@ -390,6 +390,8 @@ pub struct OrderSummary {
     pub credit: CreditStanding,
     /// The ERP's number for it, once booked.
     pub erp_number: Option<DocumentId>,
+    /// The request to the ERP whose answer it awaits.
+    pub awaits_erp: Option<u16>,
     /// From which warehouses it is taken and why; none if they are asked as the order lists them.
     pub sourcing: Option<Box<SourcingPlan>>,
     /// What a person must settle.

@@ -605,6 +605,7 @@ impl Placed {
             quote: self.quote.clone(),
             credit: self.credit.standing,
             erp_number: self.erp.number.clone(),
+            awaits_erp: self.erp.awaiting.then_some(self.erp.attempt),
             sourcing: self.sourcing.clone(),
             exception: self.open_case(),
             contested: self.contested.clone(),

@@ -13,7 +13,7 @@ use lockstep_actors::domain::{Distributor, Message, Reply};
 use lockstep_actors::governance::audit::AuditReply;
 use lockstep_actors::ids::{DocumentId, OrderKey, Reason};
 use lockstep_actors::orders::command::{
-    BookingAnswer, BookingAnswered, CancelAnswer, CancelAnswered, OrderCommand,
+    BookingAnswer, BookingAnswered, CancelAnswer, CancelAnswered, OrderCommand, OrderReply,
 };
 use lockstep_actors::orders::effects::{ErpReference, ErpRequest};
 use lockstep_runtime::feed::{FeedClosed, FeedEntry};
@@ -276,6 +276,14 @@ async fn handle<P: ErpPort, A: Answers>(
                 continue;
             }
         };
+        match is_awaited(answers, &entry, index, &request).await {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(error) => {
+                handled.answered = Err(error);
+                return handled;
+            }
+        }
         let (called, order, command) = call(port, request).await;
         handled.calls.push(called);
         match answers.deliver(envelope(&entry, index, order, command)).await {
@@ -298,6 +306,31 @@ async fn handle<P: ErpPort, A: Answers>(
         }
     }
     handled
+}
+
+/// Whether the order still awaits the answer to a booking. One that is read again after a crash may be answered long ago,
+/// and the order cancelled since: it must not be booked then.
+async fn is_awaited<A: Answers>(
+    answers: &A,
+    entry: &FeedEntry,
+    index: usize,
+    request: &ErpRequest,
+) -> Result<bool, Undeliverable> {
+    let ErpRequest::Book(booking) = request else {
+        return Ok(true);
+    };
+    let reference = &booking.reference;
+    let mut asked = envelope(entry, index, reference.order.clone(), OrderCommand::Show);
+    asked.id = MessageId::of(CONSUMER, &format!("{:032x}/awaited", asked.id.0));
+    Ok(match answers.deliver(asked).await? {
+        Outcome::Done {
+            reply: Reply::Order(OrderReply::Order(summary)),
+            ..
+        } => summary.awaits_erp == Some(reference.attempt),
+        Outcome::Done { .. } | Outcome::Repeated | Outcome::Unavailable | Outcome::DeadLettered { .. } => {
+            true
+        }
+    })
 }
 
 fn envelope(
