@@ -330,6 +330,10 @@ impl Orders {
 
 impl Answers for Orders {
     async fn deliver(&self, envelope: Envelope<Distributor>) -> Result<Outcome<Reply>, Undeliverable> {
+        // Asked whether it still awaits a booking, an order of this list has nothing to say against it.
+        if matches!(envelope.message, Message::Order(_, OrderCommand::Show)) {
+            return Ok(Outcome::Repeated);
+        }
         let kept = self.taken.send_if_modified(|taken| {
             let kept = taken.len() < self.room;
             if kept {

@@ -20,6 +20,8 @@ use lockstep_runtime::feed::{FeedClosed, FeedEntry};
 use lockstep_runtime::ingress::Ingress;
 use lockstep_runtime::message::{Delivery, Envelope, MessageId, Outcome, Provenance, Responder, Sequence};
 use lockstep_runtime::placement::PartitionId;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -163,6 +165,7 @@ struct Handled {
     sequence: Sequence,
     calls: Vec<Called>,
     answered: Result<(), Undeliverable>,
+    order: Box<[u8]>,
 }
 
 impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
@@ -203,12 +206,15 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
         let started = Instant::now();
         let mut progress = Progress::default();
         let mut calls = FuturesUnordered::new();
+        // By order with a call under way: what waits for it. A look at what stands must not overtake the booking.
+        let mut behind: HashMap<Box<[u8]>, VecDeque<FeedEntry>> = HashMap::new();
+        let mut waiting = 0;
         let mut stopping = false;
         loop {
             let room = if stopping {
                 0
             } else {
-                breaker.room(started.elapsed(), calls.len(), concurrency)
+                breaker.room(started.elapsed(), calls.len() + waiting, concurrency)
             };
             if stopping && calls.is_empty() {
                 return Ok(());
@@ -224,6 +230,14 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
                 Some(handled) = calls.next(), if !calls.is_empty() => {
                     let handled: Handled = handled;
                     note(&mut breaker, &counters, &handled.calls, started.elapsed());
+                    let next = behind.get_mut(&handled.order).and_then(VecDeque::pop_front);
+                    match next.filter(|_| handled.answered.is_ok() && !stopping) {
+                        Some(entry) => {
+                            waiting -= 1;
+                            calls.push(handle(&port, &answers, &counters, entry));
+                        }
+                        None => drop(behind.remove(&handled.order)),
+                    }
                     if handled.answered.is_err() {
                         // What is not answered durably is asked again after the start; no use in asking more now.
                         stopping = true;
@@ -235,7 +249,16 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
                 entries = feed.next(room), if room > 0 => {
                     for entry in entries? {
                         progress.begin(entry.partition, entry.sequence);
-                        calls.push(handle(&port, &answers, &counters, entry));
+                        match behind.entry(entry.entity.clone()) {
+                            Entry::Occupied(queue) => {
+                                waiting += 1;
+                                queue.into_mut().push_back(entry);
+                            }
+                            Entry::Vacant(place) => {
+                                place.insert(VecDeque::new());
+                                calls.push(handle(&port, &answers, &counters, entry));
+                            }
+                        }
                     }
                 }
                 () = tokio::time::sleep_until(started + retry_at.unwrap_or_default()), if retry_at.is_some() => {}
@@ -266,6 +289,7 @@ async fn handle<P: ErpPort, A: Answers>(
         sequence: entry.sequence,
         calls: Vec::new(),
         answered: Ok(()),
+        order: entry.entity.clone(),
     };
     for (index, effect) in entry.outbound.iter().enumerate() {
         let request = match rmp_serde::from_slice::<ErpRequest>(&effect.body) {
