@@ -154,7 +154,7 @@ fn compare_bookings(erp: &Erp, ended: &[Ended]) {
             // What waited was given up after the rest had left.
             "closed" => assert_eq!(bookings.len(), 1, "{reference} left without a booking"),
             "cancelled" | "rejected" => {
-                assert_eq!(standing, 0, "{reference} is still booked: {}", order.view)
+                assert_eq!(standing, 0, "{reference} is still booked: {}", order.view);
             }
             _ => {}
         }
