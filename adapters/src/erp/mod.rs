@@ -11,6 +11,7 @@ mod http;
 mod local;
 mod progress;
 mod tryton;
+mod turns;
 mod worker;
 
 pub use breaker::Breaker;

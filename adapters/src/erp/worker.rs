@@ -5,6 +5,7 @@
 
 use super::breaker::Breaker;
 use super::progress::Progress;
+use super::turns::Turns;
 use super::{ErpConfig, ErpError, ErpPort};
 use crate::egress::Entries;
 use futures_util::StreamExt;
@@ -20,8 +21,6 @@ use lockstep_runtime::feed::{FeedClosed, FeedEntry};
 use lockstep_runtime::ingress::Ingress;
 use lockstep_runtime::message::{Delivery, Envelope, MessageId, Outcome, Provenance, Responder, Sequence};
 use lockstep_runtime::placement::PartitionId;
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -206,16 +205,21 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
         let started = Instant::now();
         let mut progress = Progress::default();
         let mut calls = FuturesUnordered::new();
-        // By order with a call under way: what waits for it. A look at what stands must not overtake the booking.
-        let mut behind: HashMap<Box<[u8]>, VecDeque<FeedEntry>> = HashMap::new();
-        let mut waiting = 0;
+        let mut turns = Turns::default();
         let mut stopping = false;
         loop {
-            let room = if stopping {
+            let mut room = if stopping {
                 0
             } else {
-                breaker.room(started.elapsed(), calls.len() + waiting, concurrency)
+                breaker.room(started.elapsed(), calls.len(), concurrency)
             };
+            while room > 0
+                && let Some(entry) = turns.next()
+            {
+                calls.push(handle(&port, &answers, &counters, entry));
+                room -= 1;
+            }
+            room = room.saturating_sub(turns.kept());
             if stopping && calls.is_empty() {
                 return Ok(());
             }
@@ -230,14 +234,7 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
                 Some(handled) = calls.next(), if !calls.is_empty() => {
                     let handled: Handled = handled;
                     note(&mut breaker, &counters, &handled.calls, started.elapsed());
-                    let next = behind.get_mut(&handled.order).and_then(VecDeque::pop_front);
-                    match next.filter(|_| handled.answered.is_ok() && !stopping) {
-                        Some(entry) => {
-                            waiting -= 1;
-                            calls.push(handle(&port, &answers, &counters, entry));
-                        }
-                        None => drop(behind.remove(&handled.order)),
-                    }
+                    turns.dealt_with(&handled.order);
                     if handled.answered.is_err() {
                         // What is not answered durably is asked again after the start; no use in asking more now.
                         stopping = true;
@@ -249,16 +246,7 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
                 entries = feed.next(room), if room > 0 => {
                     for entry in entries? {
                         progress.begin(entry.partition, entry.sequence);
-                        match behind.entry(entry.entity.clone()) {
-                            Entry::Occupied(queue) => {
-                                waiting += 1;
-                                queue.into_mut().push_back(entry);
-                            }
-                            Entry::Vacant(place) => {
-                                place.insert(VecDeque::new());
-                                calls.push(handle(&port, &answers, &counters, entry));
-                            }
-                        }
+                        turns.add(entry);
                     }
                 }
                 () = tokio::time::sleep_until(started + retry_at.unwrap_or_default()), if retry_at.is_some() => {}
