@@ -3,6 +3,7 @@
 use lockstep_runtime::feed::{Feed, FeedClosed, FeedEntry};
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::PartitionId;
+use std::time::Duration;
 
 /// Committed entries and a durable cursor for each partition: the runtime's feed, or a test's.
 ///
@@ -52,6 +53,14 @@ pub(crate) fn within(
         value: value.to_string(),
         allowed,
     })
+}
+
+/// A client that neither follows redirects nor repeats a request by itself: whoever asks decides what is asked again.
+pub(crate) fn web_client(timeout: Duration) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .timeout(timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
 }
 
 /// Reads an absolute `http` or `https` URL.

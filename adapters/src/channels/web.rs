@@ -1,6 +1,7 @@
 //! What platforms behind HTTP share: a client, and what its failures mean.
 
 use super::platform::PlatformError;
+use crate::egress::web_client;
 use lockstep_actors::channels::{Certainty, Verdict};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, StatusCode};
@@ -12,15 +13,10 @@ use std::time::Duration;
 /// How many bytes of an answer's words are kept.
 const WORDS: usize = 500;
 
-/// A client that neither follows redirects nor repeats a request by itself.
+/// The client of a platform, with headers for every request.
 pub(super) fn client(timeout: Duration, headers: HeaderMap) -> Result<Client, PlatformError> {
-    Client::builder()
-        .default_headers(headers)
-        .timeout(timeout)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .build()
-        .map_err(PlatformError::Client)
+    let client = web_client(timeout).default_headers(headers);
+    client.build().map_err(PlatformError::Client)
 }
 
 /// When to come back, by `Retry-After-Ms` or `Retry-After` in seconds

@@ -3,7 +3,7 @@
 use super::config::ClusterConfig;
 use super::follow::{self, Following};
 use super::frames::{PROTOCOL, Seal};
-use super::links::{Routes, carry};
+use super::links::{self, Routes, carry};
 use super::membership::{Membership, View};
 use super::server::listen;
 use crate::store::PostgresOpener;
@@ -48,6 +48,9 @@ pub enum ClusterError {
         "other nodes speak another version than this one ({PROTOCOL}); upgrade them one after the other through a version that speaks both, or stop them all"
     )]
     OtherVersion,
+    /// The HTTP client cannot start.
+    #[error("the HTTP client cannot start: {0}")]
+    Client(#[from] reqwest::Error),
     /// Somebody else has taken what a node must have: it is a defect.
     #[error("the node's way to others is taken already")]
     NoOutlet,
@@ -89,7 +92,13 @@ impl Cluster {
             .unwrap_or_else(|| format!("http://{address}"));
         let places = Arc::clone(node.places());
         let routes: Arc<Routes> = Arc::default();
-        let carrier = actix::spawn(carry(outlet, node.ingress(), Arc::clone(&routes), seal));
+        let carrier = actix::spawn(carry(
+            outlet,
+            node.ingress(),
+            Arc::clone(&routes),
+            seal,
+            links::client()?,
+        ));
         let (stop, stopped) = watch::channel(false);
         let mut keeper = Keeper {
             id: String::new(),

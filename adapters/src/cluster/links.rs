@@ -4,6 +4,7 @@
 //! "unavailable" and sends again: nothing is lost by dropping it. Messages between entities are kept by their outbox.
 
 use super::frames::{Answer, DELIVERIES, Forwarded, MESSAGES, SIGNATURE, Seal, decode, encode};
+use crate::egress::web_client;
 use arc_swap::ArcSwap;
 use lockstep_actors::domain::Distributor;
 use lockstep_runtime::elsewhere::{Between, Outlet};
@@ -25,6 +26,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// How much may wait for one node. More is told "unavailable".
 const MOST_WAITING: usize = 4_096;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// By partition: where its owner is reached; `None` for this node, and for nobody.
 pub(super) type Routes = ArcSwap<Vec<Option<Arc<str>>>>;
@@ -37,12 +39,20 @@ enum Load {
     Message(Between),
 }
 
+/// What other nodes are asked with.
+pub(super) fn client() -> reqwest::Result<reqwest::Client> {
+    web_client(REQUEST_TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .build()
+}
+
 /// Carries what is meant for other nodes until the node ends.
 pub(super) async fn carry(
     outlet: Outlet<Distributor>,
     ingress: Ingress<Distributor>,
     routes: Arc<Routes>,
     seal: Seal,
+    client: reqwest::Client,
 ) {
     let (back, mut returned) = mpsc::channel::<Parcel>(MOST_WAITING);
     let mut carrier = Carrier {
@@ -51,11 +61,7 @@ pub(super) async fn carry(
         seal,
         links: HashMap::new(),
         back,
-        client: reqwest::Client::builder()
-            .timeout(REQUEST_TIMEOUT)
-            .connect_timeout(Duration::from_secs(1))
-            .build()
-            .unwrap_or_default(),
+        client,
     };
     let mut parked: VecDeque<Parcel> = VecDeque::new();
     loop {

@@ -1,6 +1,6 @@
 //! The `[erp]` table of the configuration. The token itself never stands in it.
 
-use crate::egress::{InvalidSetting, web_address, within};
+use crate::egress::{InvalidSetting, web_address, web_client, within};
 use lockstep_actors::orders::effects::ChargeKind;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -166,6 +166,12 @@ impl ErpConfig {
 
     pub(super) fn base_url(&self) -> Result<reqwest::Url, InvalidSetting> {
         web_address("erp.url", self.url.as_deref())
+    }
+
+    /// The client of an ERP. A connection that is not made in time is told apart from an answer that does not come.
+    pub(super) fn client(&self) -> reqwest::ClientBuilder {
+        let timeout = Duration::from_millis(self.timeout_ms);
+        web_client(timeout).connect_timeout(timeout)
     }
 
     /// How long the ERP is left alone.

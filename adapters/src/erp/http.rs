@@ -19,7 +19,6 @@ use lockstep_actors::orders::effects::{BookingCharge, BookingLine, BookingReques
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// The connector. Cheap calls share its connections.
@@ -85,15 +84,8 @@ impl HttpErp {
         if let Ok(mut segments) = bookings.path_segments_mut() {
             segments.pop_if_empty().push("bookings");
         }
-        let timeout = Duration::from_millis(config.timeout_ms);
-        let client = Client::builder()
-            .default_headers(headers(config)?)
-            .timeout(timeout)
-            .connect_timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .build()
-            .map_err(ConnectorError::Client)?;
+        let client = config.client().default_headers(headers(config)?);
+        let client = client.build().map_err(ConnectorError::Client)?;
         let places = Semaphore::new(config.concurrency);
         Ok(Self {
             client,

@@ -19,7 +19,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// Why a call brought nothing.
@@ -105,16 +104,8 @@ impl Rpc {
                 .pop_if_empty()
                 .extend([tryton.database.as_str(), "rpc", ""]);
         }
-        let timeout = Duration::from_millis(config.timeout_ms);
-        let client = Client::builder()
-            .timeout(timeout)
-            .connect_timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .build()
-            .map_err(ConnectorError::Client)?;
         Ok(Self {
-            client,
+            client: config.client().build().map_err(ConnectorError::Client)?,
             url,
             user: tryton.user.clone(),
             password: config.token()?.unwrap_or_default(),
