@@ -33,3 +33,25 @@ fn check_part(part: &PartitionBatch, expected: Sequence) -> Result<(), StoreErro
     }
     Ok(())
 }
+
+/// Whether a writer may still be used: any error but a fenced commit ends its use, and it is opened anew.
+#[derive(Debug, Default)]
+struct Usable {
+    failed: bool,
+}
+
+impl Usable {
+    fn check(&self) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::Failed(
+                "used after a failure; open it again".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn judge<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.failed |= matches!(&result, Err(error) if !matches!(error, StoreError::Fenced(_)));
+        result
+    }
+}

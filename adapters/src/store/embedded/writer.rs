@@ -6,7 +6,7 @@ use super::identity::Lock;
 use super::layout::{self, BlobKey, PartitionRecord};
 use super::reader::EmbeddedReader;
 use super::reclaim::Reclaimer;
-use crate::store::check_part;
+use crate::store::{Usable, check_part};
 use fjall::{OwnedWriteBatch, PersistMode, Slice};
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
@@ -50,7 +50,7 @@ pub(super) struct EmbeddedStore {
     standings: Vec<Standing>,
     number: u64,
     acknowledged: Acknowledged,
-    failed: bool,
+    usable: Usable,
     tell_opener: Arc<AtomicBool>,
     value: Vec<u8>,
     // Last, so that the engine's files are closed before the directory is free for others.
@@ -74,28 +74,16 @@ impl EmbeddedStore {
             standings,
             number,
             acknowledged,
-            failed: false,
+            usable: Usable::default(),
             tell_opener,
             value: Vec::new(),
             _lock: lock,
         })
     }
 
-    fn check_usable(&self) -> Result<(), StoreError> {
-        if self.failed {
-            return Err(StoreError::Failed(
-                "used after a failure; open it again".to_owned(),
-            ));
-        }
-        Ok(())
-    }
-
-    /// Any error but a fenced commit ends the use of this store.
     fn judge<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Err(error) = &result
-            && !matches!(error, StoreError::Fenced(_))
-        {
-            self.failed = true;
+        let result = self.usable.judge(result);
+        if self.usable.failed {
             self.tell_opener.store(true, Relaxed);
         }
         result
@@ -339,14 +327,14 @@ impl Store for EmbeddedStore {
     }
 
     fn acquire(&mut self, claims: &[Claim]) -> Result<Vec<PartitionState>, StoreError> {
-        self.check_usable()?;
+        self.usable.check()?;
         // The directory's lock keeps everybody else out, so that every tenure is the newest.
         let result = self.raise_epochs(claims);
         self.judge(result)
     }
 
     fn commit(&mut self, batches: &[CommitBatch]) -> Result<(), StoreError> {
-        self.check_usable()?;
+        self.usable.check()?;
         let result = self.store(batches);
         self.judge(result)
     }

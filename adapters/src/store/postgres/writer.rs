@@ -6,6 +6,7 @@ use super::opener::{Layout, Sharing};
 use super::reader::PostgresReader;
 use super::rows::{COMMIT, Columns, columns, signed};
 use super::tail::{Blob, Tail};
+use crate::store::Usable;
 use futures_util::future::join_all;
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
@@ -32,7 +33,7 @@ pub(super) struct PostgresStore {
     reader: Arc<PostgresReader>,
     /// Under which each partition is held, as far as this store knows.
     epochs: HashMap<PartitionId, Epoch>,
-    failed: bool,
+    usable: Usable,
 }
 
 impl PostgresStore {
@@ -50,27 +51,8 @@ impl PostgresStore {
             tail,
             reader,
             epochs: HashMap::new(),
-            failed: false,
+            usable: Usable::default(),
         }
-    }
-
-    fn check_usable(&self) -> Result<(), StoreError> {
-        if self.failed {
-            return Err(StoreError::Failed(
-                "used after a failure; open it again".to_owned(),
-            ));
-        }
-        Ok(())
-    }
-
-    /// Any error but a fenced commit ends the use of this store.
-    fn judge<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Err(error) = &result
-            && !matches!(error, StoreError::Fenced(_))
-        {
-            self.failed = true;
-        }
-        result
     }
 
     fn raise_epochs(&mut self, claims: &[Claim]) -> Result<Vec<PartitionState>, StoreError> {
@@ -156,7 +138,7 @@ fn state(row: &Row) -> Result<PartitionState, StoreError> {
 
 impl Drop for PostgresStore {
     fn drop(&mut self) {
-        if self.failed {
+        if self.usable.failed {
             self.sessions.iter().for_each(Session::cut);
         }
     }
@@ -168,15 +150,15 @@ impl Store for PostgresStore {
     }
 
     fn acquire(&mut self, claims: &[Claim]) -> Result<Vec<PartitionState>, StoreError> {
-        self.check_usable()?;
+        self.usable.check()?;
         let result = self.raise_epochs(claims);
-        self.judge(result)
+        self.usable.judge(result)
     }
 
     fn commit(&mut self, batches: &[CommitBatch]) -> Result<(), StoreError> {
-        self.check_usable()?;
+        self.usable.check()?;
         let result = self.store(batches);
-        self.judge(result)
+        self.usable.judge(result)
     }
 
     fn reader(&self) -> Arc<dyn StoreReader> {
