@@ -1,7 +1,9 @@
 //! The life of an emulator: bound, running, stopped.
 
 use super::EmulatorError;
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::ServerHandle;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{App, HttpServer};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,16 +18,33 @@ pub struct Emulator<S> {
     task: JoinHandle<std::io::Result<()>>,
 }
 
-impl<S> Emulator<S> {
-    pub(super) fn spawn(address: SocketAddr, state: Arc<S>, server: Server) -> Self {
-        Self {
+impl<S: Send + Sync + 'static> Emulator<S> {
+    /// Serves `routes`, which find `state` as [`web::Data`], on the current tokio event loop.
+    pub(super) fn serve(
+        address: SocketAddr,
+        state: S,
+        routes: fn(&mut ServiceConfig),
+    ) -> Result<Self, EmulatorError> {
+        let state = Arc::new(state);
+        let shared = web::Data::from(Arc::clone(&state));
+        let listen = |cause| EmulatorError::Listen { address, cause };
+        let server = HttpServer::new(move || App::new().app_data(shared.clone()).configure(routes))
+            .workers(1)
+            .disable_signals()
+            .bind(address)
+            .map_err(listen)?;
+        let address = server.addrs().first().copied().unwrap_or(address);
+        let server = server.run();
+        Ok(Self {
             address,
             state,
             handle: server.handle(),
             task: tokio::spawn(server),
-        }
+        })
     }
+}
 
+impl<S> Emulator<S> {
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {

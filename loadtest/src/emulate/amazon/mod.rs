@@ -12,13 +12,14 @@
 use super::channel::{Bucket, Rate};
 use super::fault::FaultTable;
 use super::{Emulator, EmulatorError, Probability, parse_duration};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::web::ServiceConfig;
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How Amazon behaves.
@@ -257,25 +258,16 @@ impl Amazon {
 /// # Errors
 /// [`EmulatorError`] if the options contradict each other or the address is taken.
 pub fn start(options: Options) -> Result<Emulator<Amazon>, EmulatorError> {
-    let address = options.listen;
-    let amazon = Arc::new(Amazon::new(options)?);
-    let shared = web::Data::from(Arc::clone(&amazon));
-    let listen = |cause| EmulatorError::Listen { address, cause };
-    let server = HttpServer::new(move || {
-        let listing = "/listings/2021-08-01/items/{seller}/{sku}";
-        App::new()
-            .app_data(shared.clone())
-            .route("/auth/o2/token", web::post().to(token))
-            .route(listing, web::patch().to(patch))
-            .route(listing, web::get().to(read))
-            .route("/stats", web::get().to(stats))
-    })
-    .workers(1)
-    .disable_signals()
-    .bind(address)
-    .map_err(listen)?;
-    let bound = server.addrs().first().copied().unwrap_or(address);
-    Ok(Emulator::spawn(bound, amazon, server.run()))
+    Emulator::serve(options.listen, Amazon::new(options)?, routes)
+}
+
+fn routes(config: &mut ServiceConfig) {
+    let listing = "/listings/2021-08-01/items/{seller}/{sku}";
+    config
+        .route("/auth/o2/token", web::post().to(token))
+        .route(listing, web::patch().to(patch))
+        .route(listing, web::get().to(read))
+        .route("/stats", web::get().to(stats));
 }
 
 async fn token(amazon: web::Data<Amazon>, body: String) -> HttpResponse {

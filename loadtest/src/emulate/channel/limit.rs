@@ -76,13 +76,26 @@ impl Bucket {
 
     /// Takes a token at the moment `now`, or says how long until there is one.
     pub(in crate::emulate) fn take(&mut self, now: Duration) -> Result<(), Duration> {
-        let full_at = self.full_at.max(now) + self.interval;
+        self.take_many(1, now)
+    }
+
+    /// Takes so many tokens at once, or says how long until they are there.
+    pub(in crate::emulate) fn take_many(&mut self, tokens: u64, now: Duration) -> Result<(), Duration> {
+        let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+        let full_at = self.full_at.max(now) + self.interval.saturating_mul(tokens);
         let room = now + self.depth;
         if full_at > room {
             return Err(full_at - room);
         }
         self.full_at = full_at;
         Ok(())
+    }
+
+    /// How many tokens there are, in whole ones.
+    pub(in crate::emulate) fn available(&self, now: Duration) -> u64 {
+        let room = (now + self.depth).saturating_sub(self.full_at.max(now));
+        let tokens = room.as_nanos() / self.interval.as_nanos().max(1);
+        u64::try_from(tokens).unwrap_or(u64::MAX)
     }
 }
 
@@ -127,5 +140,17 @@ mod tests {
         for (moment, expected) in history {
             assert_eq!(bucket.take(at(moment)), expected, "at {moment} ms");
         }
+    }
+
+    #[test]
+    fn many_are_taken_together_or_not_at_all() {
+        let mut bucket = Bucket::new("10/s".parse().unwrap(), NonZeroU32::new(30).unwrap());
+        let at = Duration::from_millis;
+        assert_eq!(bucket.take_many(25, at(0)), Ok(()));
+        assert_eq!(bucket.available(at(0)), 5);
+        assert_eq!(bucket.take_many(7, at(50)), Err(at(150)));
+        assert_eq!(bucket.available(at(50)), 5, "half a token is none");
+        assert_eq!(bucket.take_many(7, at(200)), Ok(()));
+        assert_eq!((bucket.available(at(200)), bucket.available(at(9_000))), (0, 30));
     }
 }

@@ -18,13 +18,14 @@ pub use shelf::{ChannelStats, ItemResult, ItemStatus, Level, Price};
 use super::fault::FaultTable;
 use super::{Emulator, EmulatorError, Probability, parse_duration};
 use actix_web::http::StatusCode;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::web::ServiceConfig;
+use actix_web::{HttpResponse, web};
 use serde_json::json;
 use shelf::{Shelf, Versioned};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How the channel behaves.
@@ -224,25 +225,16 @@ fn failure(status: StatusCode) -> HttpResponse {
 /// # Errors
 /// [`EmulatorError`] if the options contradict each other or the address is taken.
 pub fn start(options: Options) -> Result<Emulator<Channel>, EmulatorError> {
-    let address = options.listen;
-    let channel = Arc::new(Channel::new(options)?);
-    let shared = web::Data::from(Arc::clone(&channel));
-    let listen = |cause| EmulatorError::Listen { address, cause };
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(shared.clone())
-            .route("/levels", web::post().to(put_levels))
-            .route("/prices", web::post().to(put_prices))
-            .route("/prices", web::get().to(prices))
-            .route("/levels", web::get().to(levels))
-            .route("/stats", web::get().to(stats))
-    })
-    .workers(1)
-    .disable_signals()
-    .bind(address)
-    .map_err(listen)?;
-    let bound = server.addrs().first().copied().unwrap_or(address);
-    Ok(Emulator::spawn(bound, channel, server.run()))
+    Emulator::serve(options.listen, Channel::new(options)?, routes)
+}
+
+fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/levels", web::post().to(put_levels))
+        .route("/prices", web::post().to(put_prices))
+        .route("/prices", web::get().to(prices))
+        .route("/levels", web::get().to(levels))
+        .route("/stats", web::get().to(stats));
 }
 
 async fn put_levels(channel: web::Data<Channel>, items: web::Json<Vec<Level>>) -> HttpResponse {

@@ -15,13 +15,14 @@ pub use book::{Book, Booking, Duplicates, ErpStats, Idempotency};
 use super::fault::FaultTable;
 use super::{Emulator, EmulatorError, Probability, parse_duration};
 use actix_web::http::header::RETRY_AFTER;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::web::ServiceConfig;
+use actix_web::{HttpRequest, HttpResponse, web};
 use book::Created;
 use journal::Journal;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How the ERP behaves.
@@ -253,25 +254,16 @@ fn problem(status: u16, code: &str, detail: &str) -> HttpResponse {
 /// # Errors
 /// [`EmulatorError`] if the options contradict each other, the address is taken, or the journal cannot be used.
 pub fn start(options: Options) -> Result<Emulator<Erp>, EmulatorError> {
-    let address = options.listen;
-    let erp = Arc::new(Erp::open(options)?);
-    let shared = web::Data::from(Arc::clone(&erp));
-    let listen = |cause| EmulatorError::Listen { address, cause };
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(shared.clone())
-            .route("/bookings", web::post().to(create))
-            .route("/bookings", web::get().to(list))
-            .route("/bookings/{reference}", web::get().to(find))
-            .route("/bookings/{reference}", web::delete().to(cancel))
-            .route("/stats", web::get().to(stats))
-    })
-    .workers(1)
-    .disable_signals()
-    .bind(address)
-    .map_err(listen)?;
-    let bound = server.addrs().first().copied().unwrap_or(address);
-    Ok(Emulator::spawn(bound, erp, server.run()))
+    Emulator::serve(options.listen, Erp::open(options)?, routes)
+}
+
+fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/bookings", web::post().to(create))
+        .route("/bookings", web::get().to(list))
+        .route("/bookings/{reference}", web::get().to(find))
+        .route("/bookings/{reference}", web::delete().to(cancel))
+        .route("/stats", web::get().to(stats));
 }
 
 async fn create(erp: web::Data<Erp>, request: HttpRequest, body: web::Json<Value>) -> HttpResponse {

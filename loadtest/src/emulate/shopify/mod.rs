@@ -18,18 +18,19 @@ mod shop;
 
 pub use shop::ShopStats;
 
-use super::channel::Rate;
+use super::channel::{Bucket, Rate};
 use super::fault::FaultTable;
 use super::{Emulator, EmulatorError, Probability, parse_duration};
 use actix_web::http::StatusCode;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::web::ServiceConfig;
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shop::{Outcome, Shop};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How the shop behaves.
@@ -113,39 +114,9 @@ pub struct Shopify {
 #[derive(Debug)]
 struct State {
     shop: Shop,
-    points: Points,
+    points: Bucket,
     /// By idempotency key: the first answer.
     answered: HashMap<String, Value>,
-}
-
-/// The bucket, in points times nanoseconds of what comes back.
-#[derive(Debug)]
-struct Points {
-    interval: Duration,
-    burst: u32,
-    full_at: Duration,
-}
-
-impl Points {
-    fn available(&self, now: Duration) -> u64 {
-        let drawn = self
-            .full_at
-            .saturating_sub(now)
-            .as_nanos()
-            .div_ceil(self.interval.as_nanos().max(1));
-        u64::from(self.burst).saturating_sub(u64::try_from(drawn).unwrap_or(u64::MAX))
-    }
-
-    fn take(&mut self, points: u64, now: Duration) -> bool {
-        if self.available(now) < points {
-            return false;
-        }
-        let span = self
-            .interval
-            .saturating_mul(u32::try_from(points).unwrap_or(u32::MAX));
-        self.full_at = self.full_at.max(now) + span;
-        true
-    }
 }
 
 impl Shopify {
@@ -157,11 +128,7 @@ impl Shopify {
             (options.stale_read, Fault::StaleRead),
         ];
         let faults = FaultTable::new(options.seed, &faults).ok_or(EmulatorError::Probabilities)?;
-        let points = Points {
-            interval: options.restore.interval(),
-            burst: options.bucket.get(),
-            full_at: Duration::ZERO,
-        };
+        let points = Bucket::new(options.restore, options.bucket);
         Ok(Self {
             started: Instant::now(),
             faults,
@@ -227,7 +194,7 @@ impl Shopify {
             return HttpResponse::Ok()
                 .json(json!({ "errors": [{ "message": message, "extensions": extensions }] }));
         }
-        if !state.points.take(requested, now) {
+        if state.points.take_many(requested, now).is_err() {
             state.shop.count(|stats| &mut stats.throttled);
             let errors = json!([{ "message": "Throttled", "extensions": { "code": "THROTTLED" } }]);
             let cost = self.cost(&state, requested, None, now);
@@ -310,22 +277,13 @@ fn carry_out(state: &mut State, call: &Call, behind: bool) -> Outcome {
 /// # Errors
 /// [`EmulatorError`] if the options contradict each other or the address is taken.
 pub fn start(options: Options) -> Result<Emulator<Shopify>, EmulatorError> {
-    let address = options.listen;
-    let shop = Arc::new(Shopify::new(options)?);
-    let shared = web::Data::from(Arc::clone(&shop));
-    let listen = |cause| EmulatorError::Listen { address, cause };
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(shared.clone())
-            .route("/admin/api/{version}/graphql.json", web::post().to(graphql))
-            .route("/stats", web::get().to(stats))
-    })
-    .workers(1)
-    .disable_signals()
-    .bind(address)
-    .map_err(listen)?;
-    let bound = server.addrs().first().copied().unwrap_or(address);
-    Ok(Emulator::spawn(bound, shop, server.run()))
+    Emulator::serve(options.listen, Shopify::new(options)?, routes)
+}
+
+fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/admin/api/{version}/graphql.json", web::post().to(graphql))
+        .route("/stats", web::get().to(stats));
 }
 
 async fn graphql(request: HttpRequest, shop: web::Data<Shopify>, call: web::Json<Call>) -> HttpResponse {
