@@ -98,7 +98,10 @@ fn decide_alone(
             let decision = ship(state, hold, *quantity, document.as_ref(), now);
             answering(id, hold, answer_to.as_ref(), decision)
         }
-        StockCommand::Receive { quantity, document } => receive(state, *quantity, document, now),
+        // What has come in has happened, numbered or not.
+        StockCommand::Receive { .. } | StockCommand::Return { .. } => {
+            numbering::fact(id, state, command, now)
+        }
         StockCommand::Expect {
             document,
             quantity,
@@ -136,21 +139,6 @@ fn decide_alone(
             shortfall,
             at: now,
         }),
-        StockCommand::Return {
-            quantity,
-            condition,
-            order,
-            document,
-        } => returned(
-            state,
-            StockEvent::Returned {
-                quantity: *quantity,
-                condition: *condition,
-                order: order.clone(),
-                document: document.clone(),
-                at: now,
-            },
-        ),
         StockCommand::Count(counted) => count::decide(state, counted, now),
         StockCommand::Reconcile(snapshot) => reconcile::decide(state, snapshot, rules, now),
         StockCommand::Numbered {

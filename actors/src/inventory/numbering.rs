@@ -262,7 +262,7 @@ pub(super) fn decide(
 }
 
 /// The change itself. What it says has happened: stock that the books do not have is no reason to refuse it.
-fn fact(id: &StockId, state: &StockState, change: &StockCommand, now: Timestamp) -> StockDecision {
+pub(super) fn fact(id: &StockId, state: &StockState, change: &StockCommand, now: Timestamp) -> StockDecision {
     match change {
         StockCommand::Receive { quantity, document } => receive(state, *quantity, document, now),
         StockCommand::Return {

@@ -72,38 +72,24 @@ pub struct CreditedLine {
 
 /// Goods come back.
 pub(super) fn take_back(flow: &mut Flow<'_>, wish: &GoodsReturn) -> Result<(), OrderRefusal> {
-    let known: Vec<_> = flow
-        .placed
+    let placed = &flow.placed;
+    let wanted = wish
+        .lines
+        .iter()
+        .map(|line| (line.line, line.quantity, line.disposition));
+    let of_paper = placed
         .returns
         .iter()
-        .filter(|known| known.document == wish.document)
-        .collect();
-    if !known.is_empty() {
-        let is_same = known.len() == wish.lines.len()
-            && wish.lines.iter().zip(&known).all(|(line, known)| {
-                (line.line, line.quantity, line.disposition)
-                    == (known.line, known.quantity, known.disposition)
-            });
-        return same_or_conflict(is_same, &wish.document);
-    }
-    if flow.placed.returns.len() + wish.lines.len() > MAX_LINES_BACK {
-        return Err(OrderRefusal::TooManyDocuments);
+        .filter(|known| known.document == wish.document);
+    let known = of_paper.map(|known| (known.line, known.quantity, known.disposition));
+    if was_told(&wish.document, wanted, known, placed.returns.len())? {
+        return Ok(());
     }
     let mut back = Vec::with_capacity(wish.lines.len());
     for (place, line) in wish.lines.iter().enumerate() {
         once(wish.lines[..place].iter().map(|other| other.line), line.line)?;
-        let left = flow
-            .placed
-            .shipped(line.line)
-            .minus(flow.placed.returned(line.line));
-        if line.quantity.get() > left {
-            return Err(OrderRefusal::MoreThanShipped {
-                line: line.line,
-                left,
-            });
-        }
-        let shipped_from = flow
-            .placed
+        within_shipped(placed, line.line, line.quantity, placed.returned(line.line))?;
+        let shipped_from = placed
             .of_line(line.line)
             .find(|part| part.shipped > Quantity::ZERO);
         let warehouse = line.warehouse.or(shipped_from.map(|part| part.warehouse));
@@ -149,38 +135,21 @@ fn restock(flow: &mut Flow<'_>, returned: &ReturnedLine) {
 
 /// Money is given back for a part of lines.
 pub(super) fn credit_lines(flow: &mut Flow<'_>, wish: &CreditWish) -> Result<(), OrderRefusal> {
-    let known: Vec<_> = flow
-        .placed
+    let placed = &flow.placed;
+    let wanted = wish.lines.iter().map(|line| (line.line, line.quantity));
+    let of_paper = placed
         .credited
         .iter()
-        .filter(|known| known.document == wish.document)
-        .collect();
-    if !known.is_empty() {
-        let is_same = known.len() == wish.lines.len()
-            && wish
-                .lines
-                .iter()
-                .zip(&known)
-                .all(|(line, known)| (line.line, line.quantity) == (known.line, known.quantity));
-        return same_or_conflict(is_same, &wish.document);
-    }
-    if flow.placed.credited.len() + wish.lines.len() > MAX_LINES_BACK {
-        return Err(OrderRefusal::TooManyDocuments);
+        .filter(|known| known.document == wish.document);
+    let known = of_paper.map(|known| (known.line, known.quantity));
+    if was_told(&wish.document, wanted, known, placed.credited.len())? {
+        return Ok(());
     }
     let mut back = Vec::with_capacity(wish.lines.len());
     for (place, line) in wish.lines.iter().enumerate() {
         once(wish.lines[..place].iter().map(|other| other.line), line.line)?;
-        let left = flow
-            .placed
-            .shipped(line.line)
-            .minus(flow.placed.credited(line.line));
-        if line.quantity.get() > left {
-            return Err(OrderRefusal::MoreThanShipped {
-                line: line.line,
-                left,
-            });
-        }
-        let due = due(&flow.placed, line.line, line.quantity);
+        within_shipped(placed, line.line, line.quantity, placed.credited(line.line))?;
+        let due = due(placed, line.line, line.quantity);
         let (amount, tax, total) = due.ok_or(OrderRefusal::UnknownLine { line: line.line })?;
         back.push(CreditedLine {
             document: wish.document.clone(),
@@ -198,20 +167,48 @@ pub(super) fn credit_lines(flow: &mut Flow<'_>, wish: &CreditWish) -> Result<(),
     Ok(())
 }
 
+/// Whether the same paper was told before; one that says something else is refused, and so is one for which there is no
+/// room beside the `all` lines that are kept.
+fn was_told<Line: PartialEq>(
+    document: &DocumentId,
+    wanted: impl ExactSizeIterator<Item = Line>,
+    known: impl Iterator<Item = Line>,
+    all: usize,
+) -> Result<bool, OrderRefusal> {
+    let mut known = known.peekable();
+    if known.peek().is_none() {
+        return if all + wanted.len() > MAX_LINES_BACK {
+            Err(OrderRefusal::TooManyDocuments)
+        } else {
+            Ok(false)
+        };
+    }
+    if wanted.eq(known) {
+        return Ok(true);
+    }
+    let document = document.clone();
+    Err(OrderRefusal::DocumentConflict { document })
+}
+
+/// No more of a line comes back than has left and has not come back.
+fn within_shipped(
+    placed: &Placed,
+    line: u16,
+    quantity: PositiveQuantity,
+    before: Quantity,
+) -> Result<(), OrderRefusal> {
+    let left = placed.shipped(line).minus(before);
+    if quantity.get() > left {
+        return Err(OrderRefusal::MoreThanShipped { line, left });
+    }
+    Ok(())
+}
+
 fn once(mut before: impl Iterator<Item = u16>, line: u16) -> Result<(), OrderRefusal> {
     if before.any(|other| other == line) {
         return Err(OrderRefusal::RepeatedLine { line });
     }
     Ok(())
-}
-
-fn same_or_conflict(is_same: bool, document: &DocumentId) -> Result<(), OrderRefusal> {
-    let document = document.clone();
-    if is_same {
-        Ok(())
-    } else {
-        Err(OrderRefusal::DocumentConflict { document })
-    }
 }
 
 /// What is due for so many units more of a line: amount, tax, and what the customer gets.

@@ -101,24 +101,9 @@ pub(super) fn credit_answered(flow: &mut Flow<'_>, answered: &CreditAnswered) {
         CreditAnswer::Granted if credit.standing != CreditStanding::Granted => {
             let standing = CreditStanding::Granted;
             move_credit(flow, Credit { standing, ..credit });
-            let waits = match flow.placed.status {
-                Status::CreditCheck => true,
-                Status::Exception => matches!(flow.placed.exception, Some(Exception::CreditHold(_))),
-                Status::Pricing
-                | Status::Reserving
-                | Status::Booking
-                | Status::Booked
-                | Status::Released
-                | Status::Picked
-                | Status::Shipping
-                | Status::Backordered
-                | Status::Shipped
-                | Status::Cancelling
-                | Status::Releasing
-                | Status::Closed
-                | Status::Cancelled
-                | Status::Rejected => false,
-            };
+            let is_held = matches!(flow.placed.exception, Some(Exception::CreditHold(_)));
+            let status = flow.placed.status;
+            let waits = status == Status::CreditCheck || status == Status::Exception && is_held;
             if waits {
                 go_on_from_hold(flow);
             }

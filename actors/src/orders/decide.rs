@@ -481,23 +481,13 @@ fn ask_again(flow: &mut Flow<'_>) {
         return flow.raise(Exception::NoAnswer(status), status);
     }
     flow.wait_try(ANSWER_WITHIN, tries);
-    match status {
-        Status::Pricing if flow.placed.likeness == Likeness::Asked => introduce(flow),
-        Status::Pricing => ask_for_price(flow),
-        Status::CreditCheck => ask_for_credit(flow),
-        Status::Reserving
-        | Status::Booking
-        | Status::Booked
-        | Status::Released
-        | Status::Picked
-        | Status::Shipping
-        | Status::Backordered
-        | Status::Shipped
-        | Status::Cancelling
-        | Status::Releasing
-        | Status::Exception
-        | Status::Closed
-        | Status::Cancelled
-        | Status::Rejected => flow.ask_stocks_again(),
+    if status == Status::Pricing && flow.placed.likeness == Likeness::Asked {
+        introduce(flow);
+    } else if status == Status::Pricing {
+        ask_for_price(flow);
+    } else if status == Status::CreditCheck {
+        ask_for_credit(flow);
+    } else {
+        flow.ask_stocks_again();
     }
 }
