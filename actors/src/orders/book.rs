@@ -122,12 +122,12 @@ pub(super) fn booking_answered(flow: &mut Flow<'_>, answered: &BookingAnswered) 
     }
 }
 
-/// It certainly is not booked: try again, unless it is no longer wanted.
+/// It is not booked as far as this answer goes: try again, unless it is no longer wanted.
 fn failed(flow: &mut Flow<'_>, reason: Reason) {
-    match flow.placed.cancel_wanted.clone() {
-        Some(afterwards) => not_booked(flow, afterwards),
-        None => ask_later(flow, ErpQuestion::Book, false, reason),
+    if flow.placed.cancel_wanted.is_some() {
+        return ask_to_cancel(flow);
     }
+    ask_later(flow, ErpQuestion::Book, false, reason);
 }
 
 fn not_booked(flow: &mut Flow<'_>, afterwards: Afterwards) {
@@ -165,8 +165,8 @@ fn confirmed(flow: &mut Flow<'_>, number: &DocumentId) {
 }
 
 fn rejected(flow: &mut Flow<'_>, reason: &Reason) {
-    if let Some(afterwards) = flow.placed.cancel_wanted.clone() {
-        return not_booked(flow, afterwards);
+    if flow.placed.cancel_wanted.is_some() {
+        return ask_to_cancel(flow);
     }
     let erp = Erp {
         awaiting: false,
@@ -177,19 +177,20 @@ fn rejected(flow: &mut Flow<'_>, reason: &Reason) {
     flow.raise(Exception::BookingRejected(reason.clone()), Status::Booking);
 }
 
-/// Ends an order: at once if the ERP certainly does not have it, else with the ERP's consent.
+/// Ends an order: at once if the ERP was never asked to book it, else with the ERP's consent. That an attempt was answered
+/// with "nothing done" says nothing about the same request sent once more after a crash, or still on its way.
 pub(super) fn begin_ending(flow: &mut Flow<'_>, afterwards: Afterwards) {
     let placed = &flow.placed;
     // The ERP has consented already if only the stocks' answers are missing.
     let has_consented = placed.status == Status::Exception && placed.resume == Status::Releasing;
-    if has_consented || (placed.erp.number.is_none() && !placed.erp.uncertain) {
+    if has_consented || placed.erp.attempt == 0 {
         return begin_releasing(flow, afterwards);
     }
     flow.happens(OrderEvent::CancelWanted {
         afterwards: Some(afterwards),
     });
-    // While it is being booked the answer decides what is to be cancelled.
-    if flow.placed.status != Status::Booking {
+    // While it is being booked the answer comes first.
+    if !(flow.placed.status == Status::Booking && flow.placed.erp.awaiting) {
         ask_to_cancel(flow);
     }
 }

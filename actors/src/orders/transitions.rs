@@ -238,12 +238,12 @@ pub const TRANSITIONS: &[Transition] = &[
         &[
             Status::Booked,
             Status::Backordered,
-            Status::Releasing,
+            Status::Cancelling,
             Status::Exception,
         ],
     ),
     row(Some(Status::Booking), Cause::Alarm, &[Status::Exception]),
-    row(Some(Status::Booking), Cause::Cancel, &[Status::Releasing]),
+    row(Some(Status::Booking), Cause::Cancel, &[Status::Cancelling]),
     row(
         Some(Status::Booked),
         Cause::BookingAnswered,

@@ -442,3 +442,6 @@ fn reason(text: &str) -> Reason {
     }
     Reason::new(&fit).expect("a text without control characters that is short enough")
 }
+
+#[cfg(test)]
+mod tests;

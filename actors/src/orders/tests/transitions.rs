@@ -306,6 +306,42 @@ fn cancelled_while_the_erp_fails() -> World {
     world
 }
 
+/// The ERP denies a booking, and the same request, sent once more after a crash, is booked all the same: whenever one was
+/// asked for, the end of the order asks for its cancellation.
+#[test]
+fn what_the_erp_was_ever_asked_to_book_is_cancelled_there() {
+    let order = key("1");
+    let denied_in_flight = cancelled_while_the_erp_fails();
+    assert_eq!(denied_in_flight.cancelled_in_erp.get(&order), Some(&1));
+    for (answer, ends, status) in [
+        (ERP_FAILS, cancel(), Status::Cancelled),
+        (ERP_REJECTS, cancel(), Status::Cancelled),
+        (ERP_REJECTS, reject(), Status::Rejected),
+    ] {
+        let mut world = six_held();
+        let wish = request(&[("A", 6)], &["W1"], Policy::ShipComplete);
+        world.tell(&order, OrderCommand::Submit(Box::new(wish)));
+        while world.orders[&order]
+            .placed()
+            .is_none_or(|placed| placed.erp.attempt == 0)
+        {
+            world.erp_will(answer);
+            let message = world.mail.remove(0);
+            world.take(message);
+        }
+        world.deliver();
+        assert_eq!(world.cancelled_in_erp.get(&order), None);
+        world.tell(&order, ends);
+        world.settle();
+        assert_eq!(world.status(&order), status);
+        assert_eq!(
+            world.cancelled_in_erp.get(&order),
+            Some(&1),
+            "{status} after {answer}"
+        );
+    }
+}
+
 /// What is approved is served by no warehouse.
 fn approved_in_vain() -> World {
     let mut world = World::under(Fate::kind(), strict());
