@@ -1,5 +1,6 @@
 //! Lockstep, the binary: command line, configuration, wiring; no logic of its own.
 
+mod channels;
 mod cluster;
 mod config;
 mod demo;
@@ -55,7 +56,8 @@ enum Command {
     ///
     /// Killed at any moment and started again with the same command, it goes on and ends in the same summary.
     #[command(
-        after_help = "Example:\n  lockstep replay online_retail.csv --format online-retail --store replay-data"
+        after_help = "Examples:\n  lockstep replay online_retail.csv --format online-retail --store replay-data\n  \
+            lockstep replay december.csv --format online-retail --config lockstep.toml"
     )]
     Replay(replay::ReplayArguments),
     /// Run a generated distributor on the embedded store for a while, and sum it up.

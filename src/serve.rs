@@ -2,20 +2,19 @@
 //!
 //! Started from the inside out and stopped from the outside in: what lets messages in goes first, the node last.
 
+use crate::channels::{add_channels, broker_of};
 use crate::config::Config;
 use crate::error::Failure;
 use crate::service::{Consumers, Service, ServiceError};
 use crate::{ConfigFile, read_config};
 use lockstep_actors::governance::demand::Attribute;
 use lockstep_actors::orders::effects;
-use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, AmqpSink, Broker};
-use lockstep_adapters::channels::{Amazon, ChannelConfig, ChannelKind, PlatformError, Shopify, Webhook};
+use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, Broker};
 use lockstep_adapters::http::{self, HttpParts, MetricSource, report_amqp, report_channel, report_erp};
 use lockstep_adapters::store::Sharing;
 use lockstep_runtime::feed::FeedFilter;
 use lockstep_runtime::time::SystemClock;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -42,11 +41,7 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
 
 async fn serve(config: Config, sharing: Sharing) -> Result<(), Failure> {
     let (mut terminate, mut interrupt) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
-    let broker = config
-        .amqp
-        .as_ref()
-        .map(|amqp| Broker::new(amqp).map_err(|error| Failure::Config(error.to_string())))
-        .transpose()?;
+    let broker = broker_of(&config)?;
     let mut consumers = Consumers::of(&config.channels);
     if broker.is_some() {
         consumers = consumers.and(amqp::CONSUMER);
@@ -65,9 +60,7 @@ async fn serve(config: Config, sharing: Sharing) -> Result<(), Failure> {
             Service::join(node, consumers, &config.erp, reference, opener, clock, cluster).await?
         }
     };
-    for channel in &config.channels {
-        add_channel(&mut service, channel, broker.as_ref())?;
-    }
+    add_channels(&mut service, &config.channels, broker.as_ref())?;
     let doors = Doors::open(&config, broker, &service)?;
     tracing::info!("taking messages");
     tokio::select! {
@@ -81,31 +74,6 @@ async fn serve(config: Config, sharing: Sharing) -> Result<(), Failure> {
 
 fn on(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))
-}
-
-fn add_channel(
-    service: &mut Service,
-    channel: &ChannelConfig,
-    broker: Option<&Broker>,
-) -> Result<(), Failure> {
-    let config = |error: PlatformError| Failure::Config(error.to_string());
-    let added = match (channel.kind, broker) {
-        (ChannelKind::Http, _) => service.add_channel(channel, Webhook::new(channel).map_err(config)?),
-        (ChannelKind::Amqp, Some(broker)) => {
-            let timeout = Duration::from_millis(channel.timeout_ms);
-            let sink = AmqpSink::new(broker.clone(), &channel.name, channel.exchanges(), timeout);
-            service.add_channel(channel, sink)
-        }
-        (ChannelKind::Amazon, _) => service.add_channel(channel, Amazon::new(channel).map_err(config)?),
-        (ChannelKind::Shopify, _) => service.add_channel(channel, Shopify::new(channel).map_err(config)?),
-        (ChannelKind::Amqp, None) => {
-            return Err(Failure::Config(format!(
-                "channel {} is reached by AMQP, but there is no [amqp] table",
-                channel.name
-            )));
-        }
-    };
-    added.map_err(Failure::from)
 }
 
 /// What lets messages in.

@@ -22,7 +22,7 @@ use lockstep_adapters::egress::InvalidSetting;
 use lockstep_adapters::erp::{self, ConnectorError, Erp, ErpConfig, ErpCounters, ErpWorker};
 use lockstep_adapters::store::PostgresOpener;
 use lockstep_runtime::entity::Entity;
-use lockstep_runtime::feed::{Feed, FeedFilter, UnknownConsumer};
+use lockstep_runtime::feed::{ConsumerLag, Feed, FeedFilter, UnknownConsumer};
 use lockstep_runtime::ingress::Ingress;
 use lockstep_runtime::message::{Envelope, MessageId, Outcome, Provenance, Sequence};
 use lockstep_runtime::node::{Holding, Node, NodeConfig, StartError};
@@ -320,6 +320,14 @@ impl Service {
         drop(actix::Actor::start(actor));
         self.channels.push(RunningChannel { handle, ended });
         Ok(())
+    }
+
+    /// Who reads the journals and has not dealt with all that is durable: the ERP worker, channels, followers. None means that the
+    /// ERP has been asked whatever it is to be asked, and that every channel has been told what is newest.
+    pub(crate) fn behind(&self) -> Vec<ConsumerLag> {
+        let mut consumers = self.node.ingress().metrics().consumers;
+        consumers.retain(|lag| lag.entries > 0);
+        consumers
     }
 
     /// Finishes what has begun, stores what is left, and ends. Nobody may hand in messages any more.

@@ -34,6 +34,7 @@ fn finish(file: &Path, store: &Path) -> Value {
     let summary_fields = summary.as_object_mut().unwrap();
     assert!(summary_fields.remove("throughput").is_some());
     assert!(summary_fields.remove("latency_ms").is_some());
+    assert!(summary_fields.remove("outside").is_some());
     summary
 }
 

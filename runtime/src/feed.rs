@@ -45,6 +45,16 @@ pub struct FeedEntry {
     pub outbound: Vec<Outbound>,
 }
 
+/// How far a consumer is behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerLag {
+    /// Which.
+    pub consumer: String,
+    /// Journal entries of partitions that are here, durable and not yet dealt with or passed over. 0 means that the consumer has
+    /// done all that there was to do a moment ago.
+    pub entries: u64,
+}
+
 /// The node is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the node has stopped")]
@@ -174,6 +184,25 @@ impl FeedBoard {
             }
         }
         cursors
+    }
+
+    /// How far each consumer is behind what is durable here.
+    pub(crate) fn lags(&self) -> Vec<ConsumerLag> {
+        let lag = |consumer: &Consumer| ConsumerLag {
+            consumer: consumer.name.clone(),
+            entries: self
+                .committed
+                .iter()
+                .zip(&consumer.done)
+                .map(|(next, done)| {
+                    // What is dealt with is read first: a consumer that is just at it is rather shown too far behind.
+                    let done = done.load(Ordering::Acquire);
+                    let newest = next.load(Ordering::Acquire).saturating_sub(1);
+                    newest.saturating_sub(done)
+                })
+                .sum(),
+        };
+        self.consumers.iter().map(lag).collect()
     }
 
     /// Whether a cursor has moved since [`Self::moved_cursors`].
@@ -365,7 +394,10 @@ impl Feed {
     /// Reports that everything of a partition up to and including `sequence` is dealt with.
     pub fn save(&mut self, partition: PartitionId, sequence: Sequence) {
         let place = usize::from(partition.0);
-        self.held = false;
+        if std::mem::take(&mut self.held) {
+            // What was passed over meanwhile is done with, too.
+            (0..self.scanned.len()).for_each(|place| self.move_cursor(place));
+        }
         if let Some(saved) = self.saved.get_mut(place) {
             *saved = (*saved).max(sequence.0);
             self.move_cursor(place);

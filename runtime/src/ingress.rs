@@ -6,7 +6,7 @@
 
 use crate::elsewhere::Between;
 use crate::entity::{AddressedMessage, Domain};
-use crate::feed::{Feed, FeedBoard, FeedFilter, UnknownConsumer};
+use crate::feed::{ConsumerLag, Feed, FeedBoard, FeedFilter, UnknownConsumer};
 use crate::health::{Health, HealthBoard};
 use crate::message::{Delivery, Envelope, Outcome, Responder};
 use crate::metrics::{ShardCounters, ShardMetrics, WriterCounters, WriterMetrics};
@@ -115,6 +115,8 @@ pub struct RuntimeMetrics {
     pub mailbox_depths: Vec<usize>,
     /// The journal writer.
     pub writer: WriterMetrics,
+    /// How far the consumers of the journals are behind.
+    pub consumers: Vec<ConsumerLag>,
 }
 
 /// A handle for sending messages to entities. Cheap to clone.
@@ -317,6 +319,7 @@ impl<D: Domain> Ingress<D> {
                 .map(|mailbox| mailbox.deliveries.len())
                 .collect(),
             writer: self.0.writer_counters.read(),
+            consumers: self.0.feeds.lags(),
         }
     }
 

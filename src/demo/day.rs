@@ -228,20 +228,11 @@ impl Day {
         let deadline = Instant::now() + LAST_ORDERS;
         loop {
             let open = self.books.borrow().open_orders();
-            let dirty: u64 = service
-                .channels()
-                .iter()
-                .filter_map(|channel| channel.handle.status.read())
-                .flat_map(|report| report.lanes)
-                .map(|lane| lane.untold as u64)
-                .sum();
-            if (open == 0 && dirty == 0) || Instant::now() > deadline {
+            if (open == 0 && service.behind().is_empty()) || Instant::now() > deadline {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        // Counters of a channel are brought up to date every 100 ms: one more round sees what came last.
-        tokio::time::sleep(Duration::from_millis(300)).await;
     }
 }
 

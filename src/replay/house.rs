@@ -58,9 +58,9 @@ impl House {
     /// Tells those who follow an order of its status events, until the node ends.
     pub(super) async fn listen(self, mut feed: Feed) {
         while let Ok(entries) = feed.next(READ_AT_ONCE).await {
-            let orders = entries.iter().filter(|entry| entry.kind == Order::KIND);
-            for entry in orders {
-                for event in &entry.outbound {
+            for entry in entries {
+                let is_order = entry.kind == Order::KIND;
+                for event in entry.outbound.iter().filter(|_| is_order) {
                     match rmp_serde::from_slice::<OrderStatus>(&event.body) {
                         Ok(event) => self.note(&event),
                         Err(error) => tracing::error!(%error, "a status event cannot be read"),

@@ -36,6 +36,7 @@ fn write_words(text: &mut String, summary: &Summary, store: &Path) -> std::fmt::
         look_at,
         throughput,
         latency_ms,
+        outside,
     } = summary;
     writeln!(
         text,
@@ -121,6 +122,7 @@ fn write_words(text: &mut String, summary: &Summary, store: &Path) -> std::fmt::
             "latency     {p50} ms median, {p99} ms p99, {max} ms at most, until an order is booked"
         )?;
     }
+    outside.write(text)?;
     writeln!(text, "\nWhat to look at next:")?;
     let store = store.display();
     let named = [

@@ -2,6 +2,7 @@
 
 use super::error::ReplayError;
 use super::house::House;
+use super::outside::Outside;
 use super::run::{Measured, is_cancelled, shelf};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use lockstep_actors::domain::Message;
@@ -34,6 +35,8 @@ pub(super) struct Summary {
     pub(super) look_at: LookAt,
     pub(super) throughput: Throughput,
     pub(super) latency_ms: LatencyMs,
+    /// Of this process, too.
+    pub(super) outside: Outside,
 }
 
 #[derive(Debug, Serialize)]
@@ -203,6 +206,7 @@ pub(super) async fn summarize(
         stock,
         throughput: throughput(measured, took),
         latency_ms: latency(measured),
+        outside: Outside::default(),
     })
 }
 

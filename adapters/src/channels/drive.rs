@@ -93,8 +93,9 @@ pub async fn drive<F: Entries, P: Platform>(
             Some((command, answer)) = control.asked.recv() => driver.obey(&command, answer),
             _ = saving.tick() => {
                 driver.tick();
-                driver.save(&mut feeds);
+                // Who sees that all is dealt with shall see the counts that belong to it.
                 control.status.write(driver.engine.report(driver.now()));
+                driver.save(&mut feeds);
             }
             () = told(&mut stop) => break,
         }

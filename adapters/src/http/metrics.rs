@@ -122,6 +122,14 @@ pub(super) fn report_runtime(metrics: &RuntimeMetrics, text: &mut MetricsText) {
             depth as u64,
         );
     }
+    for lag in &metrics.consumers {
+        text.gauge(
+            "lockstep_consumer_lag_entries",
+            "Durable journal entries that a consumer (ERP, channel, events) has not dealt with or passed over.",
+            &[("consumer", &lag.consumer)],
+            lag.entries,
+        );
+    }
     let writer = metrics.writer;
     let counters = [
         ("commits", "Commits, each with one sync.", writer.commits),

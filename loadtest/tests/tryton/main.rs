@@ -20,7 +20,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
-use server::{PASSWORD_FILE, Processing, Server, USER};
+use server::{Processing, Server, USER, password_file};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ fn connector(server: &Server, timeout_ms: u64) -> TrytonErp {
     let config = ErpConfig {
         kind: ErpKind::Tryton,
         url: Some(server.url()),
-        token_file: Some(PASSWORD_FILE.into()),
+        token_file: Some(password_file()),
         timeout_ms,
         tryton: Some(TrytonConfig {
             database: server.database.clone(),

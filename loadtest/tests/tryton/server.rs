@@ -7,11 +7,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-const PLACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tryton");
 const TEMPLATE: &str = "lockstep_tryton";
-/// The user that `scripts/tryton.sh` makes, and its password.
+/// The user that `scripts/tryton.sh` makes.
 pub(crate) const USER: &str = "admin";
-pub(crate) const PASSWORD_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tryton/password");
+/// Its password.
+pub(crate) fn password_file() -> PathBuf {
+    place().join("password")
+}
+
+/// Where `scripts/tryton.sh` has installed it: under the workspace, of which this package is the root or a part.
+fn place() -> PathBuf {
+    let mut directories = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let root = directories.find(|directory| directory.join("Cargo.lock").exists());
+    root.unwrap().join("target/tryton")
+}
 
 pub(crate) struct Server {
     pub(crate) database: String,
@@ -110,7 +119,7 @@ impl Server {
 
     /// Starts the process, and waits until it answers.
     pub(crate) async fn resume(&mut self) {
-        let server = Path::new(PLACE).join("venv/bin/trytond");
+        let server = place().join("venv/bin/trytond");
         let process = Command::new(&server)
             .arg("-c")
             .arg(&self.configuration)
@@ -121,7 +130,7 @@ impl Server {
         self.process = Some(
             process.unwrap_or_else(|error| panic!("{}: {error}; run scripts/tryton.sh", server.display())),
         );
-        let password = std::fs::read_to_string(PASSWORD_FILE).unwrap();
+        let password = std::fs::read_to_string(password_file()).unwrap();
         let mut pause = tokio::time::interval(Duration::from_millis(100));
         for _ in 0..1_200 {
             pause.tick().await;

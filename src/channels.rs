@@ -1,0 +1,54 @@
+//! The channels of a configuration, each on the platform that it names.
+
+use crate::config::Config;
+use crate::error::Failure;
+use crate::service::Service;
+use lockstep_adapters::amqp::{AmqpSink, Broker};
+use lockstep_adapters::channels::{Amazon, ChannelConfig, ChannelKind, PlatformError, Shopify, Webhook};
+use std::time::Duration;
+
+/// The broker of a configuration; none if it has no table [amqp].
+pub(crate) fn broker_of(config: &Config) -> Result<Option<Broker>, Failure> {
+    config
+        .amqp
+        .as_ref()
+        .map(|amqp| Broker::new(amqp).map_err(|error| Failure::Config(error.to_string())))
+        .transpose()
+}
+
+/// Begins to tell each channel what is newest.
+pub(crate) fn add_channels(
+    service: &mut Service,
+    channels: &[ChannelConfig],
+    broker: Option<&Broker>,
+) -> Result<(), Failure> {
+    for channel in channels {
+        add_channel(service, channel, broker)?;
+    }
+    Ok(())
+}
+
+fn add_channel(
+    service: &mut Service,
+    channel: &ChannelConfig,
+    broker: Option<&Broker>,
+) -> Result<(), Failure> {
+    let config = |error: PlatformError| Failure::Config(error.to_string());
+    let added = match (channel.kind, broker) {
+        (ChannelKind::Http, _) => service.add_channel(channel, Webhook::new(channel).map_err(config)?),
+        (ChannelKind::Amqp, Some(broker)) => {
+            let timeout = Duration::from_millis(channel.timeout_ms);
+            let sink = AmqpSink::new(broker.clone(), &channel.name, channel.exchanges(), timeout);
+            service.add_channel(channel, sink)
+        }
+        (ChannelKind::Amazon, _) => service.add_channel(channel, Amazon::new(channel).map_err(config)?),
+        (ChannelKind::Shopify, _) => service.add_channel(channel, Shopify::new(channel).map_err(config)?),
+        (ChannelKind::Amqp, None) => {
+            return Err(Failure::Config(format!(
+                "channel {} is reached by AMQP, but there is no [amqp] table",
+                channel.name
+            )));
+        }
+    };
+    added.map_err(Failure::from)
+}
