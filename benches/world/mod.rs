@@ -207,6 +207,7 @@ pub(crate) fn quote(lines: u16) -> QuoteRequest {
                 sku: sku(line),
                 quantity: quantity(120),
                 unit: None,
+                base_units: None,
                 stated_price: None,
             })
             .collect(),
@@ -224,6 +225,7 @@ pub(crate) fn order(lines: u16) -> OrderRequest {
         lines: (1..=lines)
             .map(|line| OrderLine {
                 channel_price: None,
+                ordered_as: None,
                 substitutes: None,
                 line,
                 sku: sku(line),

@@ -266,6 +266,7 @@ impl Distributor {
                 sku,
                 quantity,
                 channel_price: None,
+                ordered_as: None,
                 substitutes: None,
             });
         }

@@ -47,6 +47,7 @@ fn booking(number: &str) -> BookingRequest {
             line: 1,
             sku: Sku::new("A").unwrap(),
             quantity: PositiveQuantity::new(3).unwrap(),
+            ordered_as: None,
             backordered: Quantity::ZERO,
             unit_price: 2.into(),
             amount: 6.into(),

@@ -380,6 +380,7 @@ async fn ship(
 fn request(sale: &Sale) -> Result<OrderRequest, ReplayError> {
     let lines = sale.lines.iter().map(|line| OrderLine {
         channel_price: None,
+        ordered_as: None,
         substitutes: None,
         line: line.line,
         sku: line.sku.clone(),

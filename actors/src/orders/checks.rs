@@ -124,7 +124,7 @@ pub enum Check {
 pub struct StatedPrice {
     /// The order's line.
     pub line: u16,
-    /// Our price of one base unit.
+    /// Our price of one unit of what was ordered.
     pub ours: Decimal,
     /// The channel's.
     pub theirs: Decimal,
@@ -136,13 +136,13 @@ pub struct StatedPrice {
 }
 
 impl StatedPrice {
-    fn of(line: &PricedLine) -> Option<Self> {
+    fn of(ordered: &OrderLine, line: &PricedLine) -> Option<Self> {
         let step = line.stated()?;
-        let units = line.quantity.units();
+        let units = ordered.ordered().units();
         Some(Self {
             line: line.line,
             ours: each(step.before, units, PLACES, RoundingMode::HalfEven)?.normalize(),
-            theirs: line.unit_price,
+            theirs: ordered.channel_price?.amount(),
             amount: step.after,
             difference: step.after.checked_sub(step.before)?,
             units,
@@ -164,8 +164,9 @@ impl StatedPrice {
 
 /// The lines of which the channel states another price than ours.
 fn stated(placed: &Placed) -> impl Iterator<Item = StatedPrice> {
-    let lines = placed.quote.iter().flat_map(|quote| &quote.lines);
-    lines.filter_map(StatedPrice::of)
+    let priced = placed.quote.iter().flat_map(|quote| &quote.lines);
+    let lines = placed.request.lines.iter().zip(priced);
+    lines.filter_map(|(ordered, line)| StatedPrice::of(ordered, line))
 }
 
 /// Checks what has not been approved, then reserves.

@@ -10,7 +10,9 @@ use super::payment::OrderPayment;
 use super::sourcing::{Sourcing, SourcingPlan};
 use super::state::{CreditStanding, Exception, Policy, Status};
 use crate::accounts::command::CreditAnswer;
-use crate::ids::{CouponCode, CustomerId, DocumentId, OrderKey, Reason, Region, Sku, WarehouseCode};
+use crate::ids::{
+    CouponCode, CustomerId, DocumentId, OrderKey, Reason, Region, Sku, UnitOfMeasure, WarehouseCode,
+};
 use crate::inventory::backorder::Priority;
 use crate::inventory::command::StockRefusal;
 use crate::money::{Currency, Money, Price};
@@ -18,6 +20,7 @@ use crate::pricing::contract::Customers;
 use crate::pricing::kept::QuoteNumber;
 use crate::pricing::resolve::{Quote, QuoteRefusal};
 use crate::quantity::{PositiveQuantity, Quantity};
+use crate::units::UnitRefusal;
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -154,13 +157,25 @@ pub struct OrderLine {
     pub line: u16,
     /// What.
     pub sku: Sku,
-    /// How much.
+    /// How much, in base units. As a line comes in it is what was ordered, in whatever unit that is.
     pub quantity: PositiveQuantity,
-    /// What one base unit costs by what the channel says, if it does.
+    /// What one unit of what was ordered costs by what the channel says, if it does.
     pub channel_price: Option<Price>,
     /// The line in whose place it is taken, if it is a substitute.
     #[serde(default)]
     pub substitutes: Option<u16>,
+    /// What was ordered, if that was in another unit than the base unit.
+    #[serde(default)]
+    pub ordered_as: Option<OrderedAs>,
+}
+
+/// What was ordered, in the customer's own unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderedAs {
+    /// How much.
+    pub quantity: PositiveQuantity,
+    /// In which unit.
+    pub unit: UnitOfMeasure,
 }
 
 /// Goods that come back.
@@ -440,6 +455,9 @@ pub struct LineSummary {
     pub sku: Sku,
     /// How much was ordered.
     pub ordered: Quantity,
+    /// The same in the unit that it was ordered in, if that is another one.
+    #[serde(default)]
+    pub ordered_as: Option<OrderedAs>,
     /// How much of it is held and still in the house.
     pub reserved: Quantity,
     /// How much has left the house.
@@ -493,6 +511,14 @@ pub enum OrderRefusal {
     TooMuch {
         /// Which.
         line: u16,
+    },
+    /// A unit that the catalogue does not have for the SKU, or a quantity that is no whole number of base units.
+    #[error("line {line}: {refusal}")]
+    Unit {
+        /// Which.
+        line: u16,
+        /// Why.
+        refusal: UnitRefusal,
     },
     /// Too many warehouses, none, or one twice.
     #[error(

@@ -13,6 +13,7 @@ use super::desk::{DeskAct, correct, escalate, note, reassign};
 use super::duplicate::{contest, dismiss, introduce, introduction_answered};
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow, MAX_TRIES};
+use super::goods::{is_repeat, take};
 use super::parked::{
     Parked, expire_with_order, expire_without_order, is_before_its_time, keep_for_later, keep_with_order,
     or_dead_letter,
@@ -48,7 +49,9 @@ pub(super) fn decide(
 ) -> OrderDecision {
     match (command, state.placed()) {
         (OrderCommand::Submit(request), None) => submit(order, state.parked(), request, context),
-        (OrderCommand::Submit(request), Some(placed)) if *placed.submitted() == **request => standing(placed),
+        (OrderCommand::Submit(request), Some(placed)) if is_repeat(placed.submitted(), request) => {
+            standing(placed)
+        }
         (OrderCommand::Submit(request), Some(placed)) => {
             contest(begin(order, placed, command, context), request)
         }
@@ -192,12 +195,15 @@ fn submit(
     request: &OrderRequest,
     context: &Context<'_, Distributor>,
 ) -> OrderDecision {
-    let checked = check(request).and_then(|()| check_packs(request, order.channel(), context.reference));
+    let mut request = request.clone();
+    let checked = take(&mut request.lines, &[], context.reference)
+        .and_then(|()| check(&request))
+        .and_then(|()| check_packs(&request, order.channel(), context.reference));
     if let Err(refusal) = checked {
         return refuse(refusal);
     }
     let event = OrderEvent::Placed {
-        request: Box::new(request.clone()),
+        request: Box::new(request),
         correlation: context.provenance.correlation.clone(),
         at: context.now,
     };

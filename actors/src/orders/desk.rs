@@ -11,6 +11,7 @@ use super::command::{Correction, OrderCommand, OrderRefusal};
 use super::decide::check;
 use super::event::OrderEvent;
 use super::flow::Flow;
+use super::goods::take;
 use super::price::begin_pricing;
 use super::reserve::{begin_releasing, is_live};
 use super::state::{Afterwards, Exception, Status};
@@ -371,6 +372,7 @@ pub(super) fn correct(flow: &mut Flow<'_>, correction: &Correction) -> Result<()
     let mut request = placed.request.clone();
     if let Some(lines) = &correction.lines {
         request.lines.clone_from(lines);
+        take(&mut request.lines, &placed.request.lines, flow.reference)?;
     }
     if let Some(warehouses) = &correction.warehouses {
         request.warehouses.clone_from(warehouses);

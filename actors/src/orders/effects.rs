@@ -2,7 +2,7 @@
 //!
 //! Bodies are MessagePack with field names; each has the version of its form.
 
-use super::command::LineSummary;
+use super::command::{LineSummary, OrderedAs};
 use super::desk::Case;
 use super::state::{Placed, Status};
 use crate::ids::{CustomerId, DocumentId, OrderKey, Sku, WarehouseCode};
@@ -113,8 +113,11 @@ pub struct BookingLine {
     pub line: u16,
     /// What.
     pub sku: Sku,
-    /// How much was ordered.
+    /// How much was ordered, in base units.
     pub quantity: PositiveQuantity,
+    /// The same in the unit that it was ordered in, if that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordered_as: Option<OrderedAs>,
     /// How much of it waits for goods to come.
     pub backordered: Quantity,
     /// The price of one base unit.
@@ -251,6 +254,7 @@ pub(super) fn booking(order: &OrderKey, placed: &Placed) -> BookingRequest {
             line: line.line,
             sku: line.sku.clone(),
             quantity: line.quantity,
+            ordered_as: line.ordered_as.clone(),
             backordered: line.quantity.get().minus(placed.held(line.line)),
             unit_price: price.unit_price,
             amount: price.amount,

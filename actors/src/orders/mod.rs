@@ -28,6 +28,7 @@ pub mod duplicate;
 pub mod effects;
 pub mod event;
 mod flow;
+mod goods;
 pub mod parked;
 pub mod payment;
 mod price;

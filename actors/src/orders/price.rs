@@ -23,8 +23,10 @@ pub(super) fn ask_for_price(flow: &mut Flow<'_>) {
     let lines = request.lines.iter().map(|line| QuoteLine {
         line: line.line,
         sku: line.sku.clone(),
-        quantity: line.quantity,
-        unit: None,
+        quantity: line.ordered(),
+        unit: line.ordered_as.as_ref().map(|ordered| ordered.unit.clone()),
+        // As the order was taken, whatever the catalogue says of the unit by now.
+        base_units: Some(line.quantity),
         stated_price: line.channel_price,
     });
     let command = ContractCommand::PriceOrder {

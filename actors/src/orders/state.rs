@@ -131,7 +131,7 @@ pub enum Exception {
         line: u16,
         /// How many lines do.
         lines: u16,
-        /// Our price of one base unit.
+        /// Our price of one unit of what was ordered.
         ours: Decimal,
         /// The channel's.
         theirs: Decimal,
@@ -674,6 +674,7 @@ impl Placed {
             line: line.line,
             sku: line.sku.clone(),
             ordered: line.quantity.get().plus(substituted),
+            ordered_as: line.ordered_as.clone(),
             reserved: open,
             shipped,
             backordered,

@@ -7,6 +7,7 @@ mod credit;
 mod delivery;
 mod desk;
 mod duplicates;
+mod goods;
 mod parked;
 mod quotes;
 mod sourcing;
@@ -117,6 +118,7 @@ fn request(lines: &[(&str, i64)], warehouses: &[&str], policy: Policy) -> OrderR
         line,
         sku: sku(name),
         quantity: quantity(*units),
+        ordered_as: None,
         channel_price: None,
         substitutes: None,
     });

@@ -439,7 +439,7 @@ fn claimed(
 
 fn states_other_prices(request: &QuoteRequest, quote: &Quote) -> bool {
     let mut lines = quote.lines.iter().zip(&request.lines);
-    lines.any(|(priced, asked)| states_another(priced, asked.stated_price))
+    lines.any(|(priced, asked)| states_another(priced, asked))
 }
 
 /// Sends the price on its way to the order, through the budgets that it uses; what the order has of others goes back.

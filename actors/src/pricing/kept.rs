@@ -222,6 +222,11 @@ fn is_about(quote: &Quote, request: &QuoteRequest) -> bool {
     quote.total.currency == request.currency
         && quote.lines.len() == request.lines.len()
         && lines.all(|(priced, asked)| {
-            asked.unit.is_none() && priced.sku == asked.sku && priced.quantity == asked.quantity
+            // An order's lines are in base units by now.
+            let units = asked
+                .unit
+                .as_ref()
+                .map_or(Some(asked.quantity), |_| asked.base_units);
+            priced.sku == asked.sku && units == Some(priced.quantity)
         })
 }

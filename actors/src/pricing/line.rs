@@ -137,6 +137,9 @@ fn base_units(line: &QuoteLine, item: Option<&Item>) -> Result<PositiveQuantity,
     let Some(unit) = &line.unit else {
         return Ok(line.quantity);
     };
+    if let Some(settled) = line.base_units {
+        return Ok(settled);
+    }
     let size = item.and_then(|item| item.size_of(unit));
     let size = size.ok_or_else(|| QuoteRefusal::UnknownUnit {
         line: line.line,
@@ -197,7 +200,7 @@ pub(super) fn price_line(
     ending_step(&mut waterfall, desk)?;
     let flags = bound_steps(&mut waterfall, desk, &ranked, item, &mut applied)?;
     rounding_step(&mut waterfall, desk)?;
-    let unit_price = match stated_step(&mut waterfall, desk, line.stated_price)? {
+    let unit_price = match stated_step(&mut waterfall, desk, line)? {
         Some(stated) => stated,
         None => waterfall.unit_price()?,
     };
@@ -385,9 +388,18 @@ fn rounding_step(waterfall: &mut Waterfall, desk: &Desk<'_>) -> Result<(), Quote
 }
 
 /// Whether the asker states another price than a line has.
-pub(super) fn states_another(line: &PricedLine, stated: Option<Price>) -> bool {
-    let ours = || each(line.amount, line.quantity.units(), PLACES, RoundingMode::HalfEven);
-    stated.is_some_and(|stated| ours().is_none_or(|ours| is_another(stated.amount(), ours)))
+pub(super) fn states_another(line: &PricedLine, asked: &QuoteLine) -> bool {
+    let ours = || {
+        each(
+            line.amount,
+            asked.quantity.units(),
+            PLACES,
+            RoundingMode::HalfEven,
+        )
+    };
+    asked
+        .stated_price
+        .is_some_and(|stated| ours().is_none_or(|ours| is_another(stated.amount(), ours)))
 }
 
 /// Whether a stated price is not ours, shown to as many decimals as it has.
@@ -397,18 +409,14 @@ fn is_another(stated: Decimal, ours: Decimal) -> bool {
 }
 
 /// Reckons a line that has its price already at what the asker states, if that is another one.
-pub(super) fn restate(
-    desk: &Desk<'_>,
-    line: &mut PricedLine,
-    stated: Option<Price>,
-) -> Result<(), QuoteRefusal> {
+pub(super) fn restate(desk: &Desk<'_>, line: &mut PricedLine, asked: &QuoteLine) -> Result<(), QuoteRefusal> {
     let mut waterfall = Waterfall {
         units: line.quantity.units(),
         amount: line.amount,
         steps: std::mem::take(&mut line.waterfall),
         budgets: Vec::new(),
     };
-    if let Some(stated) = stated_step(&mut waterfall, desk, stated)? {
+    if let Some(stated) = stated_step(&mut waterfall, desk, asked)? {
         line.unit_price = stated;
     }
     line.amount = waterfall.amount;
@@ -416,20 +424,25 @@ pub(super) fn restate(
     Ok(())
 }
 
-/// What the asker states in place of ours, unless it is ours.
+/// What the asker states in place of ours, unless it is ours: of one of the line's unit. What one base unit costs then.
 fn stated_step(
     waterfall: &mut Waterfall,
     desk: &Desk<'_>,
-    stated: Option<Price>,
+    asked: &QuoteLine,
 ) -> Result<Option<Decimal>, QuoteRefusal> {
-    let Some(stated) = stated.map(Price::amount) else {
+    let Some(stated) = asked.stated_price.map(Price::amount) else {
         return Ok(None);
     };
-    if !is_another(stated, waterfall.unit_price()?) {
+    let count = asked.quantity.units();
+    let ours = each(waterfall.amount, count, PLACES, RoundingMode::HalfEven);
+    if !is_another(stated, ours.ok_or(QuoteRefusal::Overflow)?) {
         return Ok(None);
     }
-    let exact = times(stated, Decimal::from(waterfall.units)).ok_or(QuoteRefusal::Overflow)?;
+    let exact = times(stated, Decimal::from(count)).ok_or(QuoteRefusal::Overflow)?;
     let after = desk.contract.rounding.mode.round(exact, desk.currency);
     waterfall.step(StepKind::StatedPrice, None, after)?;
-    Ok(Some(stated))
+    if asked.unit.is_none() {
+        return Ok(Some(stated));
+    }
+    waterfall.unit_price().map(Some)
 }

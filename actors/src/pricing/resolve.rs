@@ -63,9 +63,12 @@ pub struct QuoteLine {
     pub quantity: PositiveQuantity,
     /// In which unit; none for base units.
     pub unit: Option<UnitOfMeasure>,
-    /// What one base unit costs by what the asker has told its customer: the line is reckoned at that, with the step from
+    /// What one of its unit costs by what the asker has told its customer: the line is reckoned at that, with the step from
     /// our price to it. Whether it holds is for whoever takes the answer.
     pub stated_price: Option<Price>,
+    /// How many base units it is, if that was settled before; else the catalogue says.
+    #[serde(default)]
+    pub base_units: Option<PositiveQuantity>,
 }
 
 /// A price, explained.
@@ -600,7 +603,7 @@ pub(super) fn restated(
     at_desk(customer, state, request, quote.as_of, reference, |desk| {
         let mut lines = quote.lines.clone();
         for (line, asked) in lines.iter_mut().zip(&request.lines) {
-            restate(desk, line, asked.stated_price)?;
+            restate(desk, line, asked)?;
         }
         let items = lines.iter().map(|line| reference.item(&line.sku));
         let cargo: Vec<_> = items.map(|item| cargo_of(item.as_deref())).collect();

@@ -253,6 +253,7 @@ impl Case {
                 sku: sku(),
                 quantity: quantity(units),
                 unit: None,
+                base_units: None,
                 stated_price: None,
             }],
             as_of: None,

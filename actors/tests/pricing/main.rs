@@ -93,6 +93,7 @@ impl<'a> Ask<'a> {
             sku: (*sku).clone(),
             quantity: PositiveQuantity::new(*units).unwrap(),
             unit: None,
+            base_units: None,
             stated_price: None,
         };
         let request = QuoteRequest {

@@ -81,6 +81,7 @@ fn s21_a_buyer_of_one_group_never_sees_the_price_of_another() {
                     sku: random.of(&skus()),
                     quantity: PositiveQuantity::new(units).unwrap(),
                     unit: None,
+                    base_units: None,
                     stated_price: None,
                 }],
                 as_of: None,

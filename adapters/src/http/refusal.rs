@@ -34,6 +34,7 @@ pub(super) fn order_refusal(refusal: &OrderRefusal) -> Problem {
         | OrderRefusal::RepeatedLine { .. }
         | OrderRefusal::TooMuch { .. }
         | OrderRefusal::PackMultiple { .. }
+        | OrderRefusal::Unit { .. }
         | OrderRefusal::TooManyCoupons
         | OrderRefusal::TooManyDocuments
         | OrderRefusal::PaymentAmount

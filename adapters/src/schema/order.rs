@@ -8,14 +8,14 @@ use super::stock::{Channel, OrderNumber, OrderReference, Warehouse};
 use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{
     AddressText, CarrierCode, CouponCode, CustomerId, DocumentId, FreightZone, OrderKey, Reason, Region, Sku,
-    SystemName, WarehouseCode,
+    SystemName, UnitOfMeasure, WarehouseCode,
 };
 use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::money::{Currency, Money};
 use lockstep_actors::orders::after_sales::Disposition;
 use lockstep_actors::orders::command::{
-    Correction, CreditLine, CreditWish, GoodsReturn, OrderCommand, OrderLine, OrderRequest, ReturnLine,
-    ShipLine,
+    Correction, CreditLine, CreditWish, GoodsReturn, OrderCommand, OrderLine, OrderRequest, OrderedAs,
+    ReturnLine, ShipLine,
 };
 use lockstep_actors::orders::delivery::{Address, Delivery};
 use lockstep_actors::orders::desk::OwnerRole;
@@ -166,10 +166,15 @@ pub struct OrderedLine {
     /// What.
     #[schemars(with = "Code")]
     pub sku: Sku,
-    /// How much, in base units.
+    /// How much.
     #[schemars(with = "PositiveUnits")]
     pub quantity: PositiveQuantity,
-    /// What one base unit costs by what the channel has told its customer. Outside of the channel's tolerance a person is
+    /// The unit that the quantity is in, as the catalogue has it of the SKU; base units if absent. A quantity that is no whole
+    /// number of base units is refused. What the unit is when the order comes in holds for the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<16>>")]
+    pub unit: Option<UnitOfMeasure>,
+    /// What one of that unit costs by what the channel has told its customer. Outside of the channel's tolerance a person is
     /// asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_price: Option<UnitPrice>,
@@ -450,6 +455,10 @@ fn order_lines(lines: List<OrderedLine, 1, MAX_LINES>) -> Vec<OrderLine> {
             quantity: line.quantity,
             channel_price: line.unit_price.map(|price| price.0),
             substitutes: line.substitutes,
+            ordered_as: line.unit.map(|unit| OrderedAs {
+                quantity: line.quantity,
+                unit,
+            }),
         })
         .collect()
 }

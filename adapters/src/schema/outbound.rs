@@ -3,7 +3,7 @@
 //! These are forms of their own, not the domain's types: the domain may change its insides without breaking a reader.
 
 use super::charge::TaxRounding;
-use super::fields::{Amount, Code, CurrencyCode, ExactAmount, Moment, Note, SignedUnits, Units};
+use super::fields::{Amount, Code, CurrencyCode, ExactAmount, Moment, Note, SignedUnits, Text, Units};
 use super::message::Body;
 use super::order::{Desk, GoodsBack, SourcingPolicy};
 use super::sheet::PriceSheet;
@@ -22,7 +22,7 @@ use lockstep_actors::inventory::reconcile::{Cause, UnderWay, Verdict};
 use lockstep_actors::money::{Currency, RoundingMode};
 use lockstep_actors::orders::after_sales::{CreditedLine, ReturnedLine};
 use lockstep_actors::orders::checks::StatedPrice;
-use lockstep_actors::orders::command::{LineSummary, OpenCase, OrderReply, OrderSummary};
+use lockstep_actors::orders::command::{LineSummary, OpenCase, OrderReply, OrderSummary, OrderedAs};
 use lockstep_actors::orders::desk::{Case, DeskNote};
 use lockstep_actors::orders::duplicate::Contested;
 use lockstep_actors::orders::effects::{LapsedQuote, OrderStatus};
@@ -448,6 +448,10 @@ pub struct ContestedLine {
     /// How much.
     #[schemars(with = "Units")]
     pub quantity: Quantity,
+    /// In which unit; base units if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<16>>")]
+    pub unit: Option<UnitOfMeasure>,
 }
 
 impl From<Contested> for ContestedView {
@@ -456,6 +460,7 @@ impl From<Contested> for ContestedView {
             line: line.line,
             sku: line.sku.clone(),
             quantity: line.quantity.get(),
+            unit: line.ordered_as.as_ref().map(|ordered| ordered.unit.clone()),
         });
         Self {
             at: Moment(contested.at),
@@ -472,7 +477,7 @@ impl From<Contested> for ContestedView {
 pub struct AgreedPriceView {
     /// The order's line.
     pub line: u16,
-    /// The channel's price of one base unit.
+    /// The channel's price of one unit of what was ordered.
     #[schemars(with = "Amount")]
     pub unit_price: Decimal,
     /// The line's amount at that price.
@@ -651,6 +656,9 @@ pub struct OrderLineView {
     /// How much was ordered.
     #[schemars(with = "Units")]
     pub ordered: Quantity,
+    /// The same as it was ordered, if that was in another unit than the base unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ordered_as: Option<OrderedAsView>,
     /// How much of it is held and still in the house.
     #[schemars(with = "Units")]
     pub reserved: Quantity,
@@ -683,12 +691,33 @@ pub struct OrderLineView {
     pub credited: Quantity,
 }
 
+/// What was ordered, in the customer's own unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct OrderedAsView {
+    /// How much.
+    #[schemars(with = "Units")]
+    pub quantity: Quantity,
+    /// In which unit.
+    #[schemars(with = "Text<16>")]
+    pub unit: UnitOfMeasure,
+}
+
+impl From<OrderedAs> for OrderedAsView {
+    fn from(ordered: OrderedAs) -> Self {
+        Self {
+            quantity: ordered.quantity.get(),
+            unit: ordered.unit,
+        }
+    }
+}
+
 impl From<LineSummary> for OrderLineView {
     fn from(line: LineSummary) -> Self {
         Self {
             line: line.line,
             sku: line.sku,
             ordered: line.ordered,
+            ordered_as: line.ordered_as.map(Into::into),
             reserved: line.reserved,
             shipped: line.shipped,
             backordered: line.backordered,

@@ -456,6 +456,7 @@ impl Command for QuoteAsk {
                 sku: line.sku,
                 quantity: line.quantity,
                 unit: line.unit,
+                base_units: None,
                 stated_price: None,
             });
         let request = QuoteRequest {

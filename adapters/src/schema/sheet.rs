@@ -85,6 +85,7 @@ impl From<SheetAsk> for QuoteRequest {
             sku: line.sku,
             quantity: line.quantity,
             unit: line.unit,
+            base_units: None,
             stated_price: None,
         });
         Self {

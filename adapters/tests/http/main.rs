@@ -5,6 +5,7 @@
 mod auth;
 mod batches;
 mod credit;
+mod goods;
 mod journey;
 mod malformed;
 mod overload;

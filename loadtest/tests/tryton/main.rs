@@ -35,6 +35,7 @@ fn order(number: &str, lines: &[(&str, i64, &str, &str)]) -> BookingRequest {
         line: place,
         sku: Sku::new(sku).unwrap(),
         quantity: PositiveQuantity::new(*quantity).unwrap(),
+        ordered_as: None,
         backordered: Quantity::ZERO,
         unit_price: decimal(price),
         amount: decimal(amount),

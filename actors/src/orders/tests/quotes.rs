@@ -31,6 +31,7 @@ fn keep(world: &mut World, units: i64) -> QuoteNumber {
             sku: sku("A"),
             quantity: quantity(units),
             unit: None,
+            base_units: None,
             stated_price: None,
         }],
         coupons: Vec::new(),

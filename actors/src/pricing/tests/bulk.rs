@@ -31,6 +31,7 @@ fn each_line_costs_what_its_quote_says_and_one_without_a_price_stops_no_other() 
         sku: Sku::new(name).unwrap(),
         quantity: quantity(units),
         unit: None,
+        base_units: None,
         stated_price: None,
     };
     request

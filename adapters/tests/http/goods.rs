@@ -1,0 +1,47 @@
+//! What an order's lines are about, over HTTP: units.
+
+use crate::journey::{price, receipt};
+use crate::rig::Rig;
+use serde_json::{Value, json};
+
+fn ordered(number: &str, line: &Value) -> Value {
+    json!({ "channel": "web", "number": number, "customer": "C-1", "currency": "EUR", "lines": [line],
+        "warehouses": ["W1"] })
+}
+
+#[actix_web::test]
+async fn a_line_in_cases_is_held_in_base_units_and_shown_as_it_was_ordered() {
+    let rig = Rig::start().await;
+    rig.post("/v1/stock-events", &receipt("A-1", 100)).await.ok();
+    rig.post("/v1/prices", &price("A-1", "10.49")).await.ok();
+    let item = json!({ "sku": "A-1", "version": 1, "units": [{ "unit": "CASE", "base_units": 24 }] });
+    rig.post("/v1/items", &item).await.ok();
+    let line = json!({ "sku": "A-1", "quantity": 3, "unit": "CASE" });
+    rig.post("/v1/orders", &ordered("1", &line)).await.ok();
+    let booked = rig
+        .until("/v1/orders/web/1", |answer| answer.body["status"] == "booked")
+        .await
+        .body;
+    let line = &booked["lines"][0];
+    assert_eq!((&line["ordered"], &line["reserved"]), (&72.into(), &72.into()));
+    assert_eq!(line["ordered_as"], json!({ "quantity": 3, "unit": "CASE" }));
+    let priced = &booked["price"]["lines"][0];
+    assert_eq!(
+        (&priced["quantity"], &priced["unit"]),
+        (&72.into(), &"CASE".into())
+    );
+
+    let unknown = json!({ "sku": "A-1", "quantity": 1, "unit": "PALLET" });
+    let refused = rig.post("/v1/orders", &ordered("2", &unknown)).await;
+    refused.problem(422, "unit");
+    let detail = refused.body["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("line 1: unit: the catalogue does not say"),
+        "{detail}"
+    );
+    let wrong = json!({ "sku": "A-1", "quantity": 1, "unit": "A UNIT OF FAR TOO LONG A NAME" });
+    rig.post("/v1/orders", &ordered("3", &wrong))
+        .await
+        .problem(422, "invalid-field");
+    rig.stop().await;
+}
