@@ -11,7 +11,7 @@ use lockstep_actors::governance::ownership::RefusedWrite;
 use lockstep_actors::governance::record::{RecordCommand, RecordRefusal, RecordReply, TheRecord};
 use lockstep_actors::inventory::SkuWarehouse;
 use lockstep_actors::orders::effects;
-use lockstep_actors::pricing::ListPrice;
+use lockstep_actors::pricing::{CatalogueItem, ListPrice};
 use lockstep_actors::reference::Reference;
 use lockstep_adapters::channels::{
     ChannelActor, ChannelConfig, ChannelHandle, Contents, KindFeed, Platform, ReadModel, channel_handle,
@@ -21,7 +21,7 @@ use lockstep_adapters::cluster::{Cluster, ClusterConfig, ClusterError};
 use lockstep_adapters::egress::InvalidSetting;
 use lockstep_adapters::erp::{self, ConnectorError, Erp, ErpConfig, ErpCounters, ErpWorker};
 use lockstep_adapters::store::PostgresOpener;
-use lockstep_runtime::entity::Entity;
+use lockstep_runtime::entity::{Entity, EntityKind};
 use lockstep_runtime::feed::{ConsumerLag, Feed, FeedFilter, UnknownConsumer};
 use lockstep_runtime::ingress::Ingress;
 use lockstep_runtime::message::{Envelope, MessageId, Outcome, Provenance, Sequence};
@@ -284,12 +284,16 @@ impl Service {
         let mut engine = Engine::new(&plan.allowance, &plan.lanes, Duration::ZERO)?;
         let mut feeds = Vec::new();
         for kind in config.kinds() {
-            let (attribute, filter) = match kind {
-                Kind::Stock => (Attribute::StockAvailable, SkuWarehouse::KIND),
-                Kind::Price => (Attribute::PriceBase, ListPrice::KIND),
+            let (attribute, kinds): (_, &'static [EntityKind]) = match kind {
+                // What a kit is made of changes its level as well.
+                Kind::Stock => (
+                    Attribute::StockAvailable,
+                    &[SkuWarehouse::KIND, CatalogueItem::KIND],
+                ),
+                Kind::Price => (Attribute::PriceBase, &[ListPrice::KIND]),
             };
             ingress.reference().ownership().judge_publishing(attribute)?;
-            let mut feed: Feed = ingress.feed(&config.consumer(kind), FeedFilter::Kind(filter))?;
+            let mut feed: Feed = ingress.feed(&config.consumer(kind), FeedFilter::Kinds(kinds))?;
             if feed.is_new() {
                 introduce(
                     &mut engine,

@@ -4,6 +4,7 @@
 //! never reads a clock, draws a random number or waits.
 //!
 //! - [`inventory`]: the stock of a SKU in a warehouse;
+//! - [`kit`]: goods that are sold as one and kept as their components;
 //! - [`pricing`]: list prices, customer contracts, and the resolver that explains every price;
 //! - [`accounts`]: what customers owe, and whether one more order may be booked on that;
 //! - [`orders`]: an order from intake to its end, as a saga over contracts, stock and the ERP;
@@ -18,6 +19,7 @@ pub mod domain;
 pub mod governance;
 pub mod ids;
 pub mod inventory;
+pub mod kit;
 pub mod money;
 pub mod orders;
 pub mod pricing;

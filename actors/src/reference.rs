@@ -12,6 +12,7 @@ use crate::ids::{
     RateSource, Sku, WarehouseCode,
 };
 use crate::inventory::reconcile::ReconciliationRules;
+use crate::kit::{Component, whole_kits};
 use crate::orders::checks::OrderRules;
 use crate::orders::desk_list::OpenCases;
 use crate::orders::sourcing::Network;
@@ -227,6 +228,10 @@ pub struct Reference {
     /// The SKUs that have rows in an edition, and how many.
     edition_rows: DashMap<(ListId, EditionId), BTreeMap<Sku, u16>, RandomState>,
     items: Facts<Sku, Item>,
+    /// The kits that have a SKU in them.
+    kits_with: DashMap<Sku, Vec<Sku>, RandomState>,
+    /// What the versions of SKUs start from that became kits, or other ones.
+    version_bases: DashMap<Sku, u64, RandomState>,
     agreements: Facts<AgreementId, Agreement>,
     rates: Facts<RateSource, RateTable>,
     taxes: Facts<Jurisdiction, TaxTable>,
@@ -310,6 +315,124 @@ impl Reference {
         rows.get(place).map(|row| row.level(sku))
     }
 
+    /// How a SKU stands in its warehouses, as it is shown to a channel, or to anybody. Of a kit: where all of its components
+    /// have ever been, as many as they make.
+    #[must_use]
+    pub fn availability_to(&self, sku: &Sku, channel: Option<&str>) -> Vec<StockLevel> {
+        match self.item(sku).filter(|item| !item.components.is_empty()) {
+            Some(kit) => self.kit_levels(sku, &kit.components, channel),
+            None => self.availability(sku),
+        }
+    }
+
+    /// How many kits a channel can have in a warehouse.
+    #[must_use]
+    pub fn kits_in(&self, components: &[Component], warehouse: WarehouseCode, channel: &str) -> Quantity {
+        whole_kits(components, |component| {
+            let level = self.stock_level(&component.sku, warehouse);
+            level.map_or(Quantity::ZERO, |level| level.available_to(channel))
+        })
+    }
+
+    fn kit_levels(&self, sku: &Sku, components: &[Component], channel: Option<&str>) -> Vec<StockLevel> {
+        let rows: Vec<Vec<StockLevel>> = components
+            .iter()
+            .map(|component| self.availability(&component.sku))
+            .collect();
+        // Each part of the sum only grows: so does the sum.
+        let newest = rows
+            .iter()
+            .map(|rows| rows.iter().map(|row| row.sequence.0).max().unwrap_or(0));
+        let sequence = Sequence(newest.fold(0, u64::saturating_add));
+        let warehouses = rows.first().into_iter().flatten().map(|row| row.warehouse);
+        let level = |warehouse: WarehouseCode| {
+            let here = rows
+                .iter()
+                .map(|rows| rows.iter().find(|row| row.warehouse == warehouse));
+            let here: Vec<&StockLevel> = here.collect::<Option<_>>()?;
+            let kits = |units: &dyn Fn(&StockLevel) -> Quantity| {
+                let kits = components.iter().zip(&here);
+                kits.map(|(component, level)| component.kits_of(units(level)))
+                    .min()
+                    .unwrap_or_default()
+            };
+            Some(StockLevel {
+                sku: sku.clone(),
+                warehouse,
+                available: kits(&|level| {
+                    channel.map_or(level.available, |channel| level.available_to(channel))
+                }),
+                on_hand: kits(&|level| level.on_hand),
+                reserved: Quantity::ZERO,
+                detail: None,
+                sequence,
+            })
+        };
+        warehouses.filter_map(level).collect()
+    }
+
+    /// Every kit, for starts.
+    #[must_use]
+    pub fn kits(&self) -> Vec<Sku> {
+        let kits = self
+            .items
+            .iter()
+            .filter(|entry| !entry.value().1.components.is_empty());
+        kits.map(|entry| entry.key().clone()).collect()
+    }
+
+    /// The kits that have a SKU in them.
+    #[must_use]
+    pub fn kits_with(&self, sku: &Sku) -> Vec<Sku> {
+        // Few houses have any.
+        if self.kits_with.is_empty() {
+            return Vec::new();
+        }
+        self.kits_with
+            .get(sku)
+            .map(|kits| kits.clone())
+            .unwrap_or_default()
+    }
+
+    /// What the version of a SKU's level starts from: more than it ever was, each time what the SKU is made of changes.
+    #[must_use]
+    pub fn version_base(&self, sku: &Sku) -> u64 {
+        if self.version_bases.is_empty() {
+            return 0;
+        }
+        self.version_bases.get(sku).map_or(0, |base| *base)
+    }
+
+    fn publish_item(&self, item: Published<Sku, Item>) {
+        let components = |item: &Item| item.components.clone();
+        let (id, sequence) = (item.id.clone(), item.sequence);
+        let before = self.item(&id).map(|item| components(&item)).unwrap_or_default();
+        let after = components(&item.value);
+        if before != after {
+            let newest =
+                |levels: Vec<StockLevel>| levels.iter().map(|level| level.sequence.0).max().unwrap_or(0);
+            // What changes while this is reckoned is less than that.
+            let jump = newest(self.availability_to(&id, None)).saturating_add(1 << 20);
+            let mut base = self.version_bases.entry(id.clone()).or_default();
+            *base = base.saturating_add(jump);
+        }
+        put(&self.items, item);
+        // Views of an entity come in their order.
+        if before != after && self.has_item(&id, sequence) {
+            for component in &before {
+                if let Some(mut kits) = self.kits_with.get_mut(&component.sku) {
+                    kits.retain(|kit| *kit != id);
+                }
+            }
+            for component in &after {
+                self.kits_with
+                    .entry(component.sku.clone())
+                    .or_default()
+                    .push(id.clone());
+            }
+        }
+    }
+
     /// Up to `limit` levels in a warehouse, by SKU, from the one behind `after` on. Looks at every SKU once.
     #[must_use]
     pub fn levels_in(&self, warehouse: WarehouseCode, after: Option<&Sku>, limit: usize) -> Vec<StockLevel> {
@@ -388,10 +511,18 @@ impl Reference {
         self.items.get(sku).map(|entry| Arc::clone(&entry.1))
     }
 
-    /// Whether the catalogue says that a SKU is hazardous.
+    /// Whether the catalogue says that a SKU is hazardous, or something in it.
     #[must_use]
     pub fn is_hazardous(&self, sku: &Sku) -> bool {
-        self.items.get(sku).is_some_and(|entry| entry.1.hazard.is_some())
+        let Some(item) = self.item(sku) else { return false };
+        let is_hazard = |sku: &Sku| self.items.get(sku).is_some_and(|entry| entry.1.hazard.is_some());
+        item.hazard.is_some() || item.components.iter().any(|component| is_hazard(&component.sku))
+    }
+
+    /// Whether what the catalogue says of a SKU is as new as `sequence`.
+    #[must_use]
+    pub fn has_item(&self, sku: &Sku, sequence: Sequence) -> bool {
+        self.items.get(sku).is_some_and(|entry| entry.0 >= sequence)
     }
 
     /// What a person must settle about which orders. Takes a moment of each of the map's locks.
@@ -493,7 +624,7 @@ pub fn publish_view(reference: &Reference, view: View) {
     match view {
         View::Stock(level) => reference.publish_level(level),
         View::Prices(prices) => reference.publish_prices(prices),
-        View::Item(item) => put(&reference.items, item),
+        View::Item(item) => reference.publish_item(item),
         View::Agreement(agreement) => put(&reference.agreements, agreement),
         View::Rates(rates) => put(&reference.rates, rates),
         View::Taxes(taxes) => put(&reference.taxes, taxes),
@@ -514,6 +645,7 @@ pub fn publish_view(reference: &Reference, view: View) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quantity::PositiveQuantity;
 
     fn level(warehouse: &str, available: i64, sequence: u64) -> StockLevel {
         StockLevel {
@@ -540,6 +672,61 @@ mod tests {
             reference.stock_level(&Sku::new("A").unwrap(), warehouse),
             Some(level("W2", 5, 7))
         );
+    }
+
+    fn item(components: &[(&str, i64)], sequence: u64) -> View {
+        let component = |&(sku, per_kit): &(&str, i64)| Component {
+            sku: Sku::new(sku).unwrap(),
+            per_kit: PositiveQuantity::new(per_kit).unwrap(),
+        };
+        View::Item(Published {
+            id: Sku::new("KIT").unwrap(),
+            value: Arc::new(Item {
+                components: components.iter().map(component).collect(),
+                ..Item::default()
+            }),
+            sequence: Sequence(sequence),
+        })
+    }
+
+    #[test]
+    fn s41_a_kit_stands_as_its_components_do_the_moment_they_change() {
+        let reference = Reference::default();
+        let of = |sku: &str, warehouse: &str, available, sequence| {
+            let mut level = level(warehouse, available, sequence);
+            level.sku = Sku::new(sku).unwrap();
+            View::Stock(level)
+        };
+        let kit = Sku::new("KIT").unwrap();
+        let kits = || {
+            let levels = reference.availability_to(&kit, Some("web"));
+            let shown = levels
+                .iter()
+                .map(|level| (level.warehouse.to_string(), level.available.units()));
+            let newest = levels.iter().map(|level| level.sequence.0).max().unwrap_or(0);
+            (shown.collect::<Vec<_>>(), newest + reference.version_base(&kit))
+        };
+        for view in [of("A", "W1", 9, 1), of("B", "W1", 3, 1), of("A", "W2", 100, 2)] {
+            publish_view(&reference, view);
+        }
+        assert_eq!(kits(), (vec![], 0));
+        publish_view(&reference, item(&[("A", 2), ("B", 1)], 1));
+        let (shown, first) = kits();
+        assert_eq!(shown, [("W1".to_owned(), 3)]);
+        publish_view(&reference, of("A", "W1", 5, 3));
+        let (shown, second) = kits();
+        assert_eq!((shown, second > first), (vec![("W1".to_owned(), 2)], true));
+        assert_eq!(
+            reference.kits_with(&Sku::new("B").unwrap()),
+            std::slice::from_ref(&kit)
+        );
+        // Made of less than before: a version all the same.
+        publish_view(&reference, item(&[("B", 1)], 2));
+        let (shown, third) = kits();
+        assert_eq!((shown, third > second), (vec![("W1".to_owned(), 3)], true));
+        assert_eq!(reference.kits_with(&Sku::new("A").unwrap()), []);
+        publish_view(&reference, item(&[], 3));
+        assert_eq!((kits().0, kits().1 > third), (vec![], true));
     }
 
     #[test]

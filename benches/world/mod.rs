@@ -227,6 +227,7 @@ pub(crate) fn order(lines: u16) -> OrderRequest {
                 channel_price: None,
                 ordered_as: None,
                 substitutes: None,
+                components: Vec::new(),
                 line,
                 sku: sku(line),
                 quantity: quantity(2),

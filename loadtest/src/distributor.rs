@@ -268,6 +268,7 @@ impl Distributor {
                 channel_price: None,
                 ordered_as: None,
                 substitutes: None,
+                components: Vec::new(),
             });
         }
         let first = random.random_range(0..self.warehouses.len());

@@ -52,6 +52,7 @@ fn booking(number: &str) -> BookingRequest {
             unit_price: 2.into(),
             amount: 6.into(),
             allocations: Vec::new(),
+            components: Vec::new(),
         }],
         charges: Vec::new(),
         total: Money::zero(currency),

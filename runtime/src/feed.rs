@@ -20,8 +20,8 @@ use tokio::sync::watch;
 pub enum FeedFilter {
     /// Those with effects for a port.
     Port(PortId),
-    /// Those of one kind of entity in which something happened.
-    Kind(EntityKind),
+    /// Those of some kinds of entities in which something happened.
+    Kinds(&'static [EntityKind]),
 }
 
 /// An entry as a consumer sees it.
@@ -423,8 +423,8 @@ impl Feed {
 
 fn pick(filter: FeedFilter, partition: PartitionId, entry: &Entry<'_>) -> Option<FeedEntry> {
     let outbound: Vec<Outbound> = match filter {
-        FeedFilter::Kind(kind) if entry.kind == kind && entry.has_events() => Vec::new(),
-        FeedFilter::Kind(_) => return None,
+        FeedFilter::Kinds(kinds) if kinds.contains(&entry.kind) && entry.has_events() => Vec::new(),
+        FeedFilter::Kinds(_) => return None,
         FeedFilter::Port(wanted) => {
             let effects = entry.outbound().filter(|(port, _)| *port == wanted);
             let effects: Vec<_> = effects

@@ -54,12 +54,11 @@ fn waiting(order: &str, placed: &Placed) -> Vec<Waiting> {
         .filter(|part| part.waiting() > Quantity::ZERO);
     parts
         .filter_map(|part| {
-            let line = placed.request.lines.iter().find(|line| line.line == part.line)?;
             Some(Waiting {
                 received_at: placed.received_at,
                 order: order.to_owned(),
                 line: part.line,
-                sku: line.sku.to_string(),
+                sku: placed.sku(part)?.to_string(),
                 warehouse: part.warehouse.to_string(),
                 priority: placed.request.priority.rank(),
                 quantity: part.waiting(),

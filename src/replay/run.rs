@@ -382,6 +382,7 @@ fn request(sale: &Sale) -> Result<OrderRequest, ReplayError> {
         channel_price: None,
         ordered_as: None,
         substitutes: None,
+        components: Vec::new(),
         line: line.line,
         sku: line.sku.clone(),
         quantity: line.quantity,

@@ -175,6 +175,13 @@ impl Engine {
         }
     }
 
+    /// An entry of a journal that changed nothing the channel is told.
+    pub fn pass(&mut self, kind: Kind, mark: Mark) {
+        if let Some(lane) = self.lane(kind) {
+            lane.progress.see(mark);
+        }
+    }
+
     /// The channel is new: it is told everything, and no progress is safe before.
     pub fn introduce(&mut self, kind: Kind, keys: Vec<Key>, seen: &[Mark]) {
         if let Some(lane) = self.lane(kind) {

@@ -5,7 +5,7 @@
 
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::PartitionId;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 /// A change in a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,7 +19,8 @@ pub struct Mark {
 /// The changes of one kind.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    untold: HashMap<PartitionId, BTreeSet<Sequence>>,
+    /// With how many keys have not been told of each.
+    untold: HashMap<PartitionId, BTreeMap<Sequence, u32>>,
     seen: BTreeMap<PartitionId, Sequence>,
 }
 
@@ -32,26 +33,29 @@ impl Progress {
 
     /// It has to be told.
     pub(super) fn await_telling(&mut self, mark: Mark) {
-        self.untold
-            .entry(mark.partition)
-            .or_default()
-            .insert(mark.sequence);
+        let untold = self.untold.entry(mark.partition).or_default();
+        *untold.entry(mark.sequence).or_default() += 1;
     }
 
     /// The channel has been told, or a later change of the same key stands for it.
     pub(super) fn told(&mut self, mark: Mark) {
-        if let Some(untold) = self.untold.get_mut(&mark.partition) {
-            untold.remove(&mark.sequence);
+        if let Some(untold) = self.untold.get_mut(&mark.partition)
+            && let Some(keys) = untold.get_mut(&mark.sequence)
+        {
+            *keys = keys.saturating_sub(1);
+            if *keys == 0 {
+                untold.remove(&mark.sequence);
+            }
         }
     }
 
     /// By partition: up to where everything was told.
     pub(super) fn safe(&self) -> impl Iterator<Item = Mark> {
         self.seen.iter().map(|(partition, seen)| {
-            let first = self.untold.get(partition).and_then(BTreeSet::first);
+            let first = self.untold.get(partition).and_then(BTreeMap::first_key_value);
             Mark {
                 partition: *partition,
-                sequence: first.map_or(*seen, |first| Sequence(first.0.saturating_sub(1))),
+                sequence: first.map_or(*seen, |(first, _)| Sequence(first.0.saturating_sub(1))),
             }
         })
     }

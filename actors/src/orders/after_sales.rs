@@ -6,12 +6,13 @@
 //! - what is credited of a line, part by part, adds up to its amount less its share of the order's discount, and to its tax, to the
 //!   last smallest unit: each credit is what is due for all units so far less what was credited before.
 
-use super::command::{CreditWish, GoodsReturn, OrderRefusal};
+use super::command::{CreditWish, GoodsReturn, OrderRefusal, ReturnLine};
 use super::event::OrderEvent;
 use super::flow::Flow;
 use super::state::Placed;
-use crate::ids::{DocumentId, StockId, WarehouseCode};
+use crate::ids::{DocumentId, Sku, StockId, WarehouseCode};
 use crate::inventory::command::{Condition, StockCommand};
+use crate::kit::Component;
 use crate::money::{Currency, RoundingMode};
 use crate::pricing::exact::share;
 use crate::pricing::resolve::{OrderStepKind, PricedLine, Quote};
@@ -49,6 +50,9 @@ pub struct ReturnedLine {
     pub warehouse: WarehouseCode,
     /// When.
     pub at: Timestamp,
+    /// Of a kit: the component that came back alone, in its own base units.
+    #[serde(default)]
+    pub component: Option<Sku>,
 }
 
 /// What of a line was given back in money.
@@ -76,22 +80,28 @@ pub(super) fn take_back(flow: &mut Flow<'_>, wish: &GoodsReturn) -> Result<(), O
     let wanted = wish
         .lines
         .iter()
-        .map(|line| (line.line, line.quantity, line.disposition));
+        .map(|line| (line.line, line.quantity, line.disposition, line.component.clone()));
     let of_paper = placed
         .returns
         .iter()
         .filter(|known| known.document == wish.document);
-    let known = of_paper.map(|known| (known.line, known.quantity, known.disposition));
+    let known = of_paper.map(|known| {
+        (
+            known.line,
+            known.quantity,
+            known.disposition,
+            known.component.clone(),
+        )
+    });
     if was_told(&wish.document, wanted, known, placed.returns.len())? {
         return Ok(());
     }
     let mut back = Vec::with_capacity(wish.lines.len());
     for (place, line) in wish.lines.iter().enumerate() {
         once(wish.lines[..place].iter().map(|other| other.line), line.line)?;
-        within_shipped(placed, line.line, line.quantity, placed.returned(line.line))?;
-        let shipped_from = placed
-            .of_line(line.line)
-            .find(|part| part.shipped > Quantity::ZERO);
+        may_come_back(placed, line)?;
+        let parts = placed.parts(line.line);
+        let shipped_from = parts.iter().find(|part| part.shipped > Quantity::ZERO);
         let warehouse = line.warehouse.or(shipped_from.map(|part| part.warehouse));
         back.push(ReturnedLine {
             document: wish.document.clone(),
@@ -100,6 +110,7 @@ pub(super) fn take_back(flow: &mut Flow<'_>, wish: &GoodsReturn) -> Result<(), O
             disposition: line.disposition,
             warehouse: warehouse.ok_or(OrderRefusal::UnknownLine { line: line.line })?,
             at: flow.now,
+            component: line.component.clone(),
         });
     }
     for returned in back {
@@ -109,28 +120,62 @@ pub(super) fn take_back(flow: &mut Flow<'_>, wish: &GoodsReturn) -> Result<(), O
     Ok(())
 }
 
-/// What can be sold again is stock again; what is thrown away has left already.
+/// Whether so much has left and is still out; of a kit, of each component that would come back.
+fn may_come_back(placed: &Placed, back: &ReturnLine) -> Result<(), OrderRefusal> {
+    let line = back.line;
+    let Some(ordered) = placed.line(line) else {
+        return Err(OrderRefusal::UnknownLine { line });
+    };
+    let is_out = |component: &Component, units: Quantity| {
+        let shipped = placed
+            .of_line(line)
+            .filter(|part| part.component.as_ref() == Some(&component.sku));
+        let shipped = shipped.fold(Quantity::ZERO, |sum, part| sum.plus(part.shipped));
+        let left = shipped.minus(placed.component_returned(line, component));
+        if units > left {
+            return Err(OrderRefusal::MoreThanShipped { line, left });
+        }
+        Ok(())
+    };
+    if let Some(sku) = &back.component {
+        let component = ordered.components.iter().find(|component| component.sku == *sku);
+        let unknown = || OrderRefusal::UnknownComponent {
+            line,
+            sku: sku.clone(),
+        };
+        return is_out(component.ok_or_else(unknown)?, back.quantity.get());
+    }
+    within_shipped(placed, line, back.quantity, placed.returned(line))?;
+    let mut components = ordered.components.iter();
+    components.try_for_each(|component| is_out(component, component.units_of(back.quantity.get())))
+}
+
+/// What can be sold again is stock again, of a kit its components; what is thrown away has left already.
 fn restock(flow: &mut Flow<'_>, returned: &ReturnedLine) {
-    let line = flow
-        .placed
-        .request
-        .lines
-        .iter()
-        .find(|line| line.line == returned.line);
-    let (Disposition::Restock, Some(line)) = (returned.disposition, line) else {
+    let (Disposition::Restock, Some(line)) = (returned.disposition, flow.placed.line(returned.line)) else {
         return;
     };
-    let stock = StockId {
-        sku: line.sku.clone(),
-        warehouse: returned.warehouse,
+    let goods: Vec<(Sku, PositiveQuantity)> = match &returned.component {
+        Some(component) => vec![(component.clone(), returned.quantity)],
+        None if line.components.is_empty() => vec![(line.sku.clone(), returned.quantity)],
+        None => {
+            let units = |component: &Component| {
+                let units = component.units_of(returned.quantity.get()).positive()?;
+                Some((component.sku.clone(), units))
+            };
+            line.components.iter().filter_map(units).collect()
+        }
     };
-    let command = StockCommand::Return {
-        quantity: returned.quantity,
-        condition: Condition::Sellable,
-        order: Some(flow.order.clone()),
-        document: returned.document.clone(),
-    };
-    flow.send((stock, command));
+    for (sku, quantity) in goods {
+        let warehouse = returned.warehouse;
+        let command = StockCommand::Return {
+            quantity,
+            condition: Condition::Sellable,
+            order: Some(flow.order.clone()),
+            document: returned.document.clone(),
+        };
+        flow.send((StockId { sku, warehouse }, command));
+    }
 }
 
 /// Money is given back for a part of lines.
@@ -277,11 +322,21 @@ impl Placed {
             .plus(self.returned_as(line, Disposition::Scrap))
     }
 
-    /// How much of a line has come back to this end.
+    /// How much of a kit's component has come back, in kits or alone, in its base units.
+    pub(super) fn component_returned(&self, line: u16, component: &Component) -> Quantity {
+        let of_line = self.returns.iter().filter(|back| back.line == line);
+        of_line.fold(Quantity::ZERO, |sum, back| match &back.component {
+            None => sum.plus(component.units_of(back.quantity.get())),
+            Some(sku) if *sku == component.sku => sum.plus(back.quantity.get()),
+            Some(_) => sum,
+        })
+    }
+
+    /// How much of a line has come back to this end; of a kit, whole.
     #[must_use]
     pub fn returned_as(&self, line: u16, disposition: Disposition) -> Quantity {
         let back = self.returns.iter();
-        back.filter(|back| back.line == line && back.disposition == disposition)
+        back.filter(|back| back.line == line && back.disposition == disposition && back.component.is_none())
             .fold(Quantity::ZERO, |sum, back| sum.plus(back.quantity.get()))
     }
 

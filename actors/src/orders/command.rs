@@ -6,6 +6,7 @@ use super::delivery::Delivery;
 use super::desk::{Case, DeskNote, OwnerRole};
 use super::duplicate::Contested;
 use super::parked::Parked;
+use super::parts::ComponentSummary;
 use super::payment::OrderPayment;
 use super::sourcing::{Sourcing, SourcingPlan};
 use super::state::{CreditStanding, Exception, Policy, Status};
@@ -15,6 +16,7 @@ use crate::ids::{
 };
 use crate::inventory::backorder::Priority;
 use crate::inventory::command::StockRefusal;
+use crate::kit::Component;
 use crate::money::{Currency, Money, Price};
 use crate::pricing::contract::Customers;
 use crate::pricing::kept::QuoteNumber;
@@ -167,6 +169,9 @@ pub struct OrderLine {
     /// What was ordered, if that was in another unit than the base unit.
     #[serde(default)]
     pub ordered_as: Option<OrderedAs>,
+    /// What is in it, if it is a kit, as the catalogue said when the order came in.
+    #[serde(default)]
+    pub components: Vec<Component>,
 }
 
 /// What was ordered, in the customer's own unit.
@@ -198,6 +203,9 @@ pub struct ReturnLine {
     pub disposition: Disposition,
     /// Where to; none for where it was shipped from first.
     pub warehouse: Option<WarehouseCode>,
+    /// Of a kit: the component that comes back alone, in its own base units; none for whole kits.
+    #[serde(default)]
+    pub component: Option<Sku>,
 }
 
 /// Money to be given back.
@@ -445,7 +453,7 @@ pub struct OpenCase {
     pub case: Case,
 }
 
-/// How a line stands. `reserved`, `shipped`, `backordered`, `pending`, `cancelled` and `substituted` always add up to
+/// How a line stands, in base units, of a kit in kits. `reserved`, `shipped`, `backordered`, `pending`, `cancelled` and `substituted` always add up to
 /// `ordered`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineSummary {
@@ -480,6 +488,9 @@ pub struct LineSummary {
     pub credited: Quantity,
     /// What has left the house, by warehouse.
     pub shipped_from: Vec<(WarehouseCode, Quantity)>,
+    /// Of a kit: how its components stand.
+    #[serde(default)]
+    pub components: Vec<ComponentSummary>,
 }
 
 /// Why nothing has changed.
@@ -586,6 +597,14 @@ pub enum OrderRefusal {
     /// It has left the house.
     #[error("the goods have left the house or are leaving; use a return")]
     AlreadyShipped,
+    /// The line has no such component.
+    #[error("line {line} is no kit with {sku} in it")]
+    UnknownComponent {
+        /// Which.
+        line: u16,
+        /// What.
+        sku: Sku,
+    },
     /// The order has no such line.
     #[error("the order has no line {line}")]
     UnknownLine {

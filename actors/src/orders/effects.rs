@@ -6,6 +6,7 @@ use super::command::{LineSummary, OrderedAs};
 use super::desk::Case;
 use super::state::{Placed, Status};
 use crate::ids::{CustomerId, DocumentId, OrderKey, Sku, WarehouseCode};
+use crate::kit::Component;
 use crate::money::{Currency, Money};
 use crate::pricing::kept::{NamedQuote, QuoteStanding};
 use crate::pricing::resolve::{OrderStep, OrderStepKind, Quote};
@@ -124,8 +125,11 @@ pub struct BookingLine {
     pub unit_price: Decimal,
     /// The line's amount as ordered.
     pub amount: Decimal,
-    /// Where it is held.
+    /// Where it is held; of a kit in kits.
     pub allocations: Vec<BookingAllocation>,
+    /// What is in it, if it is a kit: how many base units of what are in one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<Component>,
 }
 
 /// A part of a line at a warehouse.
@@ -259,13 +263,15 @@ pub(super) fn booking(order: &OrderKey, placed: &Placed) -> BookingRequest {
             unit_price: price.unit_price,
             amount: price.amount,
             allocations: placed
-                .of_line(line.line)
-                .filter(|allocation| allocation.open() > Quantity::ZERO)
-                .map(|allocation| BookingAllocation {
-                    warehouse: allocation.warehouse,
-                    quantity: allocation.held,
+                .parts(line.line)
+                .iter()
+                .filter(|part| part.open() > Quantity::ZERO)
+                .map(|part| BookingAllocation {
+                    warehouse: part.warehouse,
+                    quantity: part.held,
                 })
                 .collect(),
+            components: line.components.clone(),
         });
     let currency = placed.request.currency;
     BookingRequest {

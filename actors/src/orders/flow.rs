@@ -200,15 +200,9 @@ impl<'a> Flow<'a> {
     }
 
     pub(super) fn address_stock(&mut self, allocation: &Allocation, command: StockCommand) {
-        let line = self
-            .placed
-            .request
-            .lines
-            .iter()
-            .find(|line| line.line == allocation.line);
-        if let Some(line) = line {
+        if let Some(sku) = self.placed.sku(allocation) {
             let stock = StockId {
-                sku: line.sku.clone(),
+                sku: sku.clone(),
                 warehouse: allocation.warehouse,
             };
             self.send((stock, command));

@@ -2,9 +2,11 @@
 //!
 //! Invariants:
 //! - from then on a line is in base units, exactly, and remembers what was ordered;
+//! - of a kit it remembers the components: what is held for it is given back and shipped as what it was;
 //! - a later change of the catalogue changes no line that was taken before, and makes no other content of a repeat.
 
 use super::command::{OrderLine, OrderRefusal, OrderRequest};
+use crate::pricing::catalogue::Item;
 use crate::reference::Reference;
 use crate::units::{SizedUnit, UnitRefusal};
 
@@ -21,13 +23,15 @@ pub(super) fn take(
         if let Some(known) = taken.iter().find(|known| known.is_worded_as(line)) {
             line.clone_from(known);
         } else {
-            in_base_units(line, reference)?;
+            let item = reference.item(&line.sku);
+            in_base_units(line, item.as_deref())?;
+            line.components = item.map(|item| item.components.clone()).unwrap_or_default();
         }
     }
     Ok(())
 }
 
-fn in_base_units(line: &mut OrderLine, reference: &Reference) -> Result<(), OrderRefusal> {
+fn in_base_units(line: &mut OrderLine, item: Option<&Item>) -> Result<(), OrderRefusal> {
     let Some(ordered) = &line.ordered_as else {
         return Ok(());
     };
@@ -36,7 +40,7 @@ fn in_base_units(line: &mut OrderLine, reference: &Reference) -> Result<(), Orde
         refusal,
     };
     let unit = &ordered.unit;
-    let size = reference.item(&line.sku).and_then(|item| item.size_of(unit));
+    let size = item.and_then(|item| item.size_of(unit));
     let size = size.ok_or_else(|| refused(UnitRefusal::Unknown(unit.clone())))?;
     let units = SizedUnit { unit, size }.positive(ordered.quantity);
     line.quantity = units.map_err(refused)?;

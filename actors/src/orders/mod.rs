@@ -30,6 +30,7 @@ pub mod event;
 mod flow;
 mod goods;
 pub mod parked;
+pub mod parts;
 pub mod payment;
 mod price;
 mod reserve;

@@ -8,9 +8,11 @@ use super::flow::{ANSWER_WITHIN, Flow};
 use super::ship::shipment_answered;
 use super::sourcing::{self, LineSources, Sourcing, SourcingPlan};
 use super::state::{Afterwards, Allocation, AllocationStanding, Exception, Placed, Policy, Status};
-use crate::ids::WarehouseCode;
+use crate::ids::{Sku, WarehouseCode};
 use crate::inventory::command::HoldMode;
+use crate::kit::{Component, whole_kits};
 use crate::quantity::{PositiveQuantity, Quantity};
+use smallvec::{SmallVec, smallvec};
 
 pub(super) fn begin_reserving(flow: &mut Flow<'_>) {
     // Each attempt has two numbers: the second one is that of its backorders.
@@ -45,12 +47,19 @@ fn source(flow: &Flow<'_>) -> Option<Box<SourcingPlan>> {
         flow.order.channel(),
         request,
         reference.network(),
-        |sku, warehouse| {
-            if reference.is_hazardous(sku) && !reference.network().handles_hazardous(warehouse) {
+        |line, warehouse| {
+            if reference.is_hazardous(&line.sku) && !reference.network().handles_hazardous(warehouse) {
                 return None;
             }
-            let level = reference.stock_level(sku, warehouse);
-            Some(level.map_or(Quantity::ZERO, |level| level.available))
+            let available = |sku: &Sku| {
+                let level = reference.stock_level(sku, warehouse);
+                level.map_or(Quantity::ZERO, |level| level.available)
+            };
+            Some(if line.components.is_empty() {
+                available(&line.sku)
+            } else {
+                whole_kits(&line.components, |component| available(&component.sku))
+            })
         },
     );
     let is_whole = |sources: &LineSources| sources.warehouses.len() == request.warehouses.len();
@@ -65,13 +74,14 @@ fn ask_next_warehouse(flow: &mut Flow<'_>, line: &OrderLine) {
     if flow.placed.of_line(line.line).any(is_asked) {
         return;
     }
+    give_back_incomplete_kits(flow, line);
     let placed = &flow.placed;
     let settled = placed.held(line.line).plus(placed.waiting(line.line));
     let Some(missing) = line.quantity.get().minus(settled).positive() else {
         return;
     };
     let is_backorder = |allocation: &Allocation| matches!(allocation.mode, HoldMode::Backorder(_));
-    let asked = placed.of_line(line.line).count();
+    let asked = placed.parts(line.line).len();
     let rest_may_wait =
         placed.request.policy == Policy::Partial && !placed.of_line(line.line).any(is_backorder);
     let warehouses = placed.sources(line.line);
@@ -82,19 +92,76 @@ fn ask_next_warehouse(flow: &mut Flow<'_>, line: &OrderLine) {
         (_, None) => None,
     };
     if let Some((warehouse, mode)) = next {
-        let allocation = ask(placed, line.line, missing, warehouse, mode);
-        flow.tell_stock(&allocation);
-        flow.happens(OrderEvent::Allocated { allocation });
+        for allocation in ask(flow, line, missing, warehouse, mode) {
+            flow.tell_stock(&allocation);
+            flow.happens(OrderEvent::Allocated { allocation });
+        }
     }
+}
+
+/// A kit is held whole: where a warehouse lacks one component, what it has of the others is given back.
+fn give_back_incomplete_kits(flow: &mut Flow<'_>, line: &OrderLine) {
+    if line.components.is_empty() {
+        return;
+    }
+    let allocations = flow.placed.allocations.clone();
+    let lacks = |of: &Allocation| {
+        allocations.iter().any(|other| {
+            let is_same =
+                other.line == of.line && other.warehouse == of.warehouse && other.attempt == of.attempt;
+            is_same && other.standing == AllocationStanding::Refused
+        })
+    };
+    for (place, part) in allocations.iter().enumerate() {
+        if part.line == line.line && part.standing == AllocationStanding::Held && lacks(part) {
+            let mut part = part.clone();
+            part.standing = AllocationStanding::Releasing;
+            flow.tell_stock(&part);
+            flow.move_allocation(place, part);
+        }
+    }
+}
+
+/// Asks a warehouse for goods; for a kit, for each component of so many kits as are known to be there at least. These are held
+/// together or not at all.
+fn ask(
+    flow: &Flow<'_>,
+    line: &OrderLine,
+    missing: PositiveQuantity,
+    warehouse: WarehouseCode,
+    mode: HoldMode,
+) -> SmallVec<[Allocation; 1]> {
+    let placed = &flow.placed;
+    if line.components.is_empty() {
+        return smallvec![allocation(placed, line.line, None, missing, warehouse, mode)];
+    }
+    let (kits, mode) = match mode {
+        HoldMode::Backorder(_) => (missing.get(), mode),
+        HoldMode::All | HoldMode::Partial => {
+            let known = flow
+                .reference
+                .kits_in(&line.components, warehouse, flow.order.channel());
+            // Where none are known to be there, the warehouse may know better.
+            let kits = known.positive().map_or(missing, |known| known.min(missing));
+            (kits.get(), HoldMode::All)
+        }
+    };
+    let of_component = |component: &Component| {
+        let units = component.units_of(kits).positive()?;
+        let sku = Some(component.sku.clone());
+        Some(allocation(placed, line.line, sku, units, warehouse, mode))
+    };
+    line.components.iter().filter_map(of_component).collect()
 }
 
 fn backorder(placed: &Placed) -> HoldMode {
     HoldMode::Backorder(placed.request.priority)
 }
 
-fn ask(
+fn allocation(
     placed: &Placed,
     line: u16,
+    component: Option<Sku>,
     asked: PositiveQuantity,
     warehouse: WarehouseCode,
     mode: HoldMode,
@@ -119,6 +186,7 @@ fn ask(
         to_ship: Quantity::ZERO,
         document: None,
         standing: AllocationStanding::Asked,
+        component,
     }
 }
 
@@ -127,6 +195,7 @@ pub(super) fn stock_answered(flow: &mut Flow<'_>, answered: &StockAnswered) {
         allocation.line == answered.line
             && allocation.warehouse == answered.warehouse
             && allocation.attempt == answered.attempt
+            && flow.placed.sku(allocation) == Some(&answered.sku)
     });
     let known = known.and_then(|place| Some((place, flow.placed.allocations.get(place)?.clone())));
     let held = matches!(
@@ -223,7 +292,8 @@ pub(super) fn go_on_at_the_warehouse(flow: &mut Flow<'_>) {
 
 /// What was held is not there after all, and waits for goods: then the rest goes on, or a person decides.
 fn withdrawn(flow: &mut Flow<'_>, place: usize, mut allocation: Allocation) {
-    let (line, quantity) = (allocation.line, allocation.waiting);
+    let (line, of_goods) = (allocation.line, allocation.component.is_none());
+    let waiting = allocation.waiting;
     allocation.released = allocation.released.min(allocation.held);
     allocation.picked = allocation.picked.min(allocation.held);
     flow.move_allocation(place, allocation);
@@ -235,7 +305,14 @@ fn withdrawn(flow: &mut Flow<'_>, place: usize, mut allocation: Allocation) {
     }
     match flow.placed.request.policy {
         Policy::Partial => go_on_at_the_warehouse(flow),
-        Policy::ShipComplete => flow.raise(Exception::Withdrawn { line, quantity }, Status::Booked),
+        Policy::ShipComplete => {
+            let quantity = if of_goods {
+                waiting
+            } else {
+                flow.placed.waiting(line)
+            };
+            flow.raise(Exception::Withdrawn { line, quantity }, Status::Booked);
+        }
     }
 }
 
@@ -250,14 +327,19 @@ fn go_on_reserving(flow: &mut Flow<'_>, line: u16) {
     if let Some(line) = line {
         ask_next_warehouse(flow, &line);
     }
-    if !flow.any(AllocationStanding::Asked) {
+    if !is_unsettled(flow) {
         finish_reserving(flow);
     }
 }
 
+/// Whether a stock has yet to answer.
+fn is_unsettled(flow: &Flow<'_>) -> bool {
+    flow.any(AllocationStanding::Asked) || flow.any(AllocationStanding::Releasing)
+}
+
 /// Takes reserving up where it stopped for want of answers, or begins anew if nothing is held or asked for.
 pub(super) fn resume_reserving(flow: &mut Flow<'_>) {
-    if !flow.any(AllocationStanding::Asked) && !flow.any(AllocationStanding::Held) {
+    if !is_unsettled(flow) && !flow.any(AllocationStanding::Held) {
         return begin_reserving(flow);
     }
     flow.become_status(Status::Reserving);
@@ -266,7 +348,7 @@ pub(super) fn resume_reserving(flow: &mut Flow<'_>) {
     for line in flow.placed.request.lines.clone() {
         ask_next_warehouse(flow, &line);
     }
-    if !flow.any(AllocationStanding::Asked) {
+    if !is_unsettled(flow) {
         finish_reserving(flow);
     }
 }
@@ -338,9 +420,13 @@ fn release_answered(flow: &mut Flow<'_>, place: usize, mut allocation: Allocatio
         // The release is on its way behind it.
         StockAnswer::Held(_) | StockAnswer::Standing { .. } | StockAnswer::Refused(_) => return,
     }
+    let line = allocation.line;
     flow.move_allocation(place, allocation);
     if flow.placed.status == Status::Releasing {
         finish_releasing(flow);
+    } else if flow.placed.status == Status::Reserving {
+        // Of a kit that this warehouse could not give whole.
+        go_on_reserving(flow, line);
     }
 }
 

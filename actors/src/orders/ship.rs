@@ -2,6 +2,7 @@
 
 use super::command::{OrderRefusal, ShipLine, StockAnswer};
 use super::flow::{ANSWER_WITHIN, Flow};
+use super::parts::Part;
 use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
 use crate::ids::DocumentId;
 use crate::quantity::Quantity;
@@ -15,18 +16,22 @@ pub(super) fn begin_shipping(
     let wanted = wanted_totals(flow, lines)?;
     let mut moved = Vec::new();
     for (line, mut left) in wanted {
-        for (place, allocation) in flow.placed.allocations.iter().enumerate() {
-            if allocation.line != line {
-                continue;
-            }
-            let part = left.min(allocation.held);
-            left = left.minus(part);
-            if allocation.standing == AllocationStanding::Held && part > allocation.shipped {
-                let mut allocation = allocation.clone();
-                allocation.to_ship = part;
-                allocation.document = document.cloned();
-                allocation.standing = AllocationStanding::Shipping;
-                moved.push((place, allocation));
+        for part in flow.placed.parts(line) {
+            let taken = left.min(part.held);
+            left = left.minus(taken);
+            for (place, allocation) in flow.placed.allocations.iter().enumerate() {
+                let is_of_part = allocation.line == line
+                    && allocation.warehouse == part.warehouse
+                    && allocation.attempt == part.attempt;
+                let to_ship = flow.placed.units_of(allocation, taken);
+                let is_held = allocation.standing == AllocationStanding::Held;
+                if is_of_part && is_held && to_ship > allocation.shipped {
+                    let mut allocation = allocation.clone();
+                    allocation.to_ship = to_ship;
+                    allocation.document = document.cloned();
+                    allocation.standing = AllocationStanding::Shipping;
+                    moved.push((place, allocation));
+                }
             }
         }
     }
@@ -67,13 +72,13 @@ fn wanted_totals(flow: &Flow<'_>, lines: &[ShipLine]) -> Result<Vec<(u16, Quanti
 
 /// All that has come as far as the order itself; what was granted since goes with a later shipment.
 fn all_in_hand(placed: &Placed) -> Vec<(u16, Quantity)> {
-    let so_far = |allocation: &Allocation| {
-        if allocation.open() == Quantity::ZERO {
-            return allocation.shipped;
+    let so_far = |part: &Part| {
+        if part.open() == Quantity::ZERO {
+            return part.shipped;
         }
         let so_far = match placed.status {
-            Status::Picked => allocation.picked,
-            Status::Released => allocation.released,
+            Status::Picked => part.picked,
+            Status::Released => part.released,
             Status::Pricing
             | Status::Reserving
             | Status::CreditCheck
@@ -87,15 +92,17 @@ fn all_in_hand(placed: &Placed) -> Vec<(u16, Quantity)> {
             | Status::Exception
             | Status::Closed
             | Status::Cancelled
-            | Status::Rejected => allocation.held,
+            | Status::Rejected => part.held,
         };
-        so_far.max(allocation.shipped)
+        so_far.max(part.shipped)
     };
     let lines = placed.request.lines.iter();
     lines
         .map(|line| {
-            let parts = placed.of_line(line.line);
-            let total = parts.fold(Quantity::ZERO, |sum, part| sum.plus(so_far(part)));
+            let parts = placed.parts(line.line);
+            let total = parts
+                .iter()
+                .fold(Quantity::ZERO, |sum, part| sum.plus(so_far(part)));
             (line.line, total)
         })
         .collect()

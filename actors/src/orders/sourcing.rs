@@ -172,14 +172,14 @@ struct Score {
     distance: u64,
 }
 
-/// Plans where an order is taken from. `available` says what can be sold of a SKU in a warehouse; none for a SKU that does
-/// not go from there.
+/// Plans where an order is taken from. `available` says what can be sold of a line's SKU in a warehouse; none for a SKU that
+/// does not go from there.
 #[must_use]
 pub fn plan(
     channel: &str,
     request: &OrderRequest,
     network: &Network,
-    available: impl Fn(&Sku, WarehouseCode) -> Option<Quantity>,
+    available: impl Fn(&OrderLine, WarehouseCode) -> Option<Quantity>,
 ) -> SourcingPlan {
     let (mut excluded, mut candidates) = (Vec::new(), Vec::new());
     for &warehouse in &request.warehouses {
@@ -216,19 +216,19 @@ pub fn plan(
 fn demands<'a>(
     request: &'a OrderRequest,
     candidates: &[Candidate],
-    available: impl Fn(&Sku, WarehouseCode) -> Option<Quantity>,
+    available: impl Fn(&OrderLine, WarehouseCode) -> Option<Quantity>,
 ) -> Vec<Demand<'a>> {
-    let mut wanted = BTreeMap::<&Sku, Quantity>::new();
+    let mut wanted = BTreeMap::<&Sku, (&OrderLine, Quantity)>::new();
     for line in &request.lines {
-        let sum = wanted.entry(&line.sku).or_default();
+        let (_, sum) = wanted.entry(&line.sku).or_insert((line, Quantity::ZERO));
         *sum = sum.plus(line.quantity.get());
     }
     wanted
         .into_iter()
-        .map(|(sku, wanted)| {
+        .map(|(sku, (line, wanted))| {
             let candidates = candidates.iter();
             let found: Vec<_> = candidates
-                .map(|candidate| available(sku, candidate.warehouse))
+                .map(|candidate| available(line, candidate.warehouse))
                 .collect();
             let there = found.iter();
             Demand {

@@ -7,10 +7,11 @@ use super::delivery::DeliveryFault;
 use super::desk::{Case, DeskNote};
 use super::duplicate::Contested;
 use super::parked::Parked;
+use super::parts::Part;
 use super::payment::OrderPayment;
 use super::sourcing::SourcingPlan;
 use crate::accounts::command::CreditRefusal;
-use crate::ids::{BudgetId, DocumentId, OrderKey, Reason, WarehouseCode};
+use crate::ids::{BudgetId, DocumentId, OrderKey, Reason, Sku, WarehouseCode};
 use crate::inventory::command::{HoldMode, StockRefusal};
 use crate::money::Money;
 use crate::pricing::resolve::{Quote, QuoteRefusal};
@@ -242,7 +243,7 @@ impl Exception {
     }
 }
 
-/// A part of a line at a warehouse.
+/// A part of a line at a warehouse, in base units of what lies there: of a kit each component has its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allocation {
     /// The order's line number.
@@ -273,6 +274,9 @@ pub struct Allocation {
     pub document: Option<DocumentId>,
     /// Where it stands.
     pub standing: AllocationStanding,
+    /// Of a kit: which of its components it is of.
+    #[serde(default)]
+    pub component: Option<Sku>,
 }
 
 /// Where an allocation stands.
@@ -522,34 +526,7 @@ impl Placed {
         of_line.map_or(&self.request.warehouses, |sources| &sources.warehouses)
     }
 
-    /// How much of a line is granted, shipped or not.
-    #[must_use]
-    pub fn held(&self, line: u16) -> Quantity {
-        self.of_line(line)
-            .fold(Quantity::ZERO, |sum, allocation| match allocation.standing {
-                AllocationStanding::Held | AllocationStanding::Shipping | AllocationStanding::Shipped => {
-                    sum.plus(allocation.held)
-                }
-                AllocationStanding::Releasing | AllocationStanding::Released => sum.plus(allocation.shipped),
-                AllocationStanding::Asked | AllocationStanding::Refused => sum,
-            })
-    }
-
-    /// How much of a line waits for goods.
-    #[must_use]
-    pub fn waiting(&self, line: u16) -> Quantity {
-        self.of_line(line)
-            .fold(Quantity::ZERO, |sum, allocation| sum.plus(allocation.waiting()))
-    }
-
-    /// How much of a line has left the house.
-    #[must_use]
-    pub fn shipped(&self, line: u16) -> Quantity {
-        self.of_line(line)
-            .fold(Quantity::ZERO, |sum, allocation| sum.plus(allocation.shipped))
-    }
-
-    /// The parts of a line.
+    /// What was asked for a line.
     pub fn of_line(&self, line: u16) -> impl Iterator<Item = &Allocation> {
         self.allocations
             .iter()
@@ -620,14 +597,16 @@ impl Placed {
     /// Where an order stands that the ERP has and nobody ends: as far as the furthest of its goods that are still in the house.
     #[must_use]
     pub fn warehouse_status(&self) -> Status {
-        let any = |is: fn(&Allocation) -> bool| self.allocations.iter().any(is);
+        let lines = self.request.lines.iter();
+        let parts: Vec<Part> = lines.flat_map(|line| self.parts(line.line)).collect();
+        let any = |is: fn(&Part) -> bool| parts.iter().any(is);
         if any(|part| part.open() > Quantity::ZERO && part.picked > part.shipped) {
             Status::Picked
         } else if any(|part| part.open() > Quantity::ZERO && part.released > part.shipped) {
             Status::Released
         } else if any(|part| part.open() > Quantity::ZERO) {
             Status::Booked
-        } else if any(|part| part.waiting() > Quantity::ZERO) {
+        } else if any(|part| part.waiting > Quantity::ZERO) {
             Status::Backordered
         } else {
             Status::Shipped
@@ -659,9 +638,7 @@ impl Placed {
     }
 
     fn line_summary(&self, line: &super::command::OrderLine) -> LineSummary {
-        let open = self
-            .of_line(line.line)
-            .fold(Quantity::ZERO, |sum, allocation| sum.plus(allocation.open()));
+        let open = self.open(line.line);
         let (shipped, backordered) = (self.shipped(line.line), self.waiting(line.line));
         let substituted = self.substituted(line.line);
         let rest = line.quantity.get().minus(open).minus(shipped).minus(backordered);
@@ -686,10 +663,12 @@ impl Placed {
             scrapped: self.returned_as(line.line, Disposition::Scrap),
             credited: self.credited(line.line),
             shipped_from: self
-                .of_line(line.line)
-                .filter(|allocation| allocation.shipped > Quantity::ZERO)
-                .map(|allocation| (allocation.warehouse, allocation.shipped))
+                .parts(line.line)
+                .iter()
+                .filter(|part| part.shipped > Quantity::ZERO)
+                .map(|part| (part.warehouse, part.shipped))
                 .collect(),
+            components: self.component_summaries(line),
         }
     }
 }

@@ -8,6 +8,7 @@ mod delivery;
 mod desk;
 mod duplicates;
 mod goods;
+mod kits;
 mod parked;
 mod quotes;
 mod sourcing;
@@ -121,6 +122,7 @@ fn request(lines: &[(&str, i64)], warehouses: &[&str], policy: Policy) -> OrderR
         ordered_as: None,
         channel_price: None,
         substitutes: None,
+        components: Vec::new(),
     });
     OrderRequest {
         customer: CustomerId::new("C1").unwrap(),
@@ -949,13 +951,16 @@ proptest! {
     #[test]
     fn every_order_ends_or_stands_in_exception_and_no_hold_outlives_it(
         wishes in proptest::collection::vec(
-            (proptest::collection::vec((0_usize..3, 1_i64..8), 1..4), any::<bool>(), 0_u8..6), 1..6),
+            (proptest::collection::vec((0_usize..4, 1_i64..8), 1..4), any::<bool>(), 0_u8..6), 1..6),
         supply in proptest::array::uniform6(0_i64..12),
         later in proptest::array::uniform6(0_i64..12),
         choices in proptest::collection::vec(any::<u8>(), 0..400),
     ) {
-        const NAMES: [&str; 3] = ["A", "B", "C"];
+        // The last is a kit of 2 A and 1 B.
+        const NAMES: [&str; 4] = ["A", "B", "C", "KIT"];
         let mut world = World::new(Fate { choices, used: 0 });
+        world.item("KIT", kits::kit(&[("A", 2), ("B", 1)]));
+        world.set_price("KIT", "9.00");
         for (place, units) in supply.iter().enumerate().filter(|(_, units)| **units > 0) {
             world = world.stock(NAMES[place / 2], ["W1", "W2"][place % 2], *units);
         }
@@ -1005,7 +1010,10 @@ proptest! {
                 .flat_map(Backorders::waiting).filter(|(id, _)| id.order == order)
                 .map(|(_, backorder)| backorder.waiting.units()).sum();
             let lines = world.lines(&order);
-            prop_assert_eq!(waiting, lines.iter().map(|line| line[2]).sum::<i64>(), "{} is {}", order, status);
+            let placed = world.orders[&order].placed().unwrap();
+            let known: i64 = placed.allocations.iter().map(|allocation| allocation.waiting().units()).sum();
+            prop_assert_eq!(waiting, known, "{} is {}", order, status);
+            prop_assert!(kits::are_whole(placed), "{} is {}: {:?}", order, status, placed.allocations);
             prop_assert_eq!(status == Status::Shipped, status.is_final() && lines.iter().all(|line| line[3] + line[4] == 0));
             if status.is_final() {
                 prop_assert_eq!(held + waiting, 0);

@@ -5,6 +5,7 @@
 use super::list::PriceRefusal;
 use crate::domain::{Distributor, View};
 use crate::ids::{BrandId, CategoryId, HazardClass, ProductId, Sku, TaxCategory, UnitOfMeasure};
+use crate::kit::{Component, MAX_COMPONENTS, MAX_PER_KIT};
 use crate::money::{Currency, Price};
 use crate::quantity::PositiveQuantity;
 use crate::reference::Published;
@@ -43,6 +44,9 @@ pub struct Item {
     /// How it is hazardous; none if it is not.
     #[serde(default)]
     pub hazard: Option<HazardClass>,
+    /// What is in it, if it is a kit; at most [`MAX_COMPONENTS`], each once.
+    #[serde(default)]
+    pub components: Vec<Component>,
 }
 
 /// What one base unit costs its distributor.
@@ -62,7 +66,7 @@ impl Item {
         found.map(|(_, size)| *size)
     }
 
-    fn check(&self) -> Result<(), PriceRefusal> {
+    fn check(&self, sku: &Sku) -> Result<(), PriceRefusal> {
         if self.categories.len() > MAX_CATEGORIES {
             return Err(PriceRefusal::TooManyCategories);
         }
@@ -73,6 +77,15 @@ impl Item {
         };
         if self.units.len() > MAX_UNITS || (0..self.units.len()).any(twice) {
             return Err(PriceRefusal::UnitsOfMeasure);
+        }
+        let is_wrong = |(place, component): (usize, &Component)| {
+            let before = &self.components[..place];
+            component.sku == *sku
+                || component.per_kit.units() > MAX_PER_KIT
+                || before.iter().any(|other| other.sku == component.sku)
+        };
+        if self.components.len() > MAX_COMPONENTS || self.components.iter().enumerate().any(is_wrong) {
+            return Err(PriceRefusal::Components);
         }
         Ok(())
     }
@@ -153,13 +166,13 @@ impl Entity for CatalogueItem {
     }
 
     fn decide(
-        _id: &Sku,
+        id: &Sku,
         state: &ItemState,
         command: &ItemCommand,
         _context: &Context<'_, Distributor>,
     ) -> Decision<Self> {
         match command {
-            ItemCommand::Set { item, version } => set(state, item, *version),
+            ItemCommand::Set { item, version } => set(id, state, item, *version),
             ItemCommand::Show => Decision::answer(ItemReply::Item(state.clone())),
         }
     }
@@ -180,11 +193,11 @@ impl Entity for CatalogueItem {
     }
 }
 
-fn set(state: &ItemState, item: &Item, version: u64) -> Decision<CatalogueItem> {
+fn set(id: &Sku, state: &ItemState, item: &Item, version: u64) -> Decision<CatalogueItem> {
     if state.item.is_some() && version <= state.version {
         return Decision::answer(ItemReply::Stale { known: state.version });
     }
-    if let Err(refusal) = item.check() {
+    if let Err(refusal) = item.check(id) {
         return Decision::answer(ItemReply::Refused(refusal));
     }
     let entered = ItemEvent::Entered {

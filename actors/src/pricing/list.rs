@@ -231,6 +231,13 @@ pub enum PriceRefusal {
         "the house stands behind all others by itself, and nothing stands behind it; no agreement stands behind itself"
     )]
     NoSuchParent,
+    /// Components that make no kit.
+    #[error(
+        "a kit has at most {} components, each once and other than itself, and at most {} base units of each",
+        crate::kit::MAX_COMPONENTS,
+        crate::kit::MAX_PER_KIT
+    )]
+    Components,
     /// Too many currencies.
     #[error("at most {} currencies in one set of rates", super::rates::MAX_CURRENCIES)]
     TooManyCurrencies,

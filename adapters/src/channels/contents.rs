@@ -1,19 +1,21 @@
 //! What channels are told, read from the read models.
 //!
 //! Invariant: two reads of a key give versions that never fall. A stock level's version is the newest journal entry of its
-//! warehouses, all in one partition. A price changes before its entry when a row or an edition comes into force or ends, so
+//! warehouses, all in one partition; that of a kit is the sum of its components' versions, and starts above all before
+//! when it is made of something else. A price changes before its entry when a row or an edition comes into force or ends, so
 //! its version is the entry's sequence and, below it, how many beginnings and ends of rows have passed. An edition that is
 //! not released has no beginning, and one that has begun is never moved, so that this number never falls either.
 
 use lockstep_actors::channels::{Content, Key, Kind, Measure, Newest, PriceShown, Source, StockShown};
 use lockstep_actors::ids::{ListId, Sku, StockId, WarehouseCode};
 use lockstep_actors::money::Currency;
+use lockstep_actors::pricing::CatalogueItem;
 use lockstep_actors::pricing::edition::Editions;
 use lockstep_actors::pricing::list::ListRow;
 use lockstep_actors::pricing::price_change::in_force;
 use lockstep_actors::quantity::Quantity;
 use lockstep_actors::reference::{PublishedPrices, Reference};
-use lockstep_runtime::entity::EntityId;
+use lockstep_runtime::entity::{Entity, EntityId};
 use lockstep_runtime::feed::FeedEntry;
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::time::{Clock, SystemClock, Timestamp};
@@ -21,8 +23,8 @@ use std::sync::Arc;
 
 /// What a driver reads, beside the newest contents.
 pub trait Contents: Source + Send + Sync + 'static {
-    /// The key that an entry of a kind's feed changed.
-    fn key(&self, kind: Kind, entry: &FeedEntry) -> Option<Key>;
+    /// The keys that an entry of a kind's feed changed; none if the entry's id cannot be read.
+    fn changed(&self, kind: Kind, entry: &FeedEntry) -> Option<Vec<Key>>;
 
     /// Whether the newest content already shows what an entry changed. An entry can be read from the journal a moment
     /// before its shard has published what it means.
@@ -66,7 +68,7 @@ impl ReadModel {
     #[must_use]
     pub fn level(&self, sku: &Sku) -> Option<Newest> {
         let (mut units, mut version, mut by_warehouse) = (0_i64, 0, Vec::new());
-        for row in self.reference.availability(sku) {
+        for row in self.reference.availability_to(sku, Some(&self.channel)) {
             if self.warehouses.is_empty() || self.warehouses.contains(&row.warehouse) {
                 let available = row.available_to(&self.channel);
                 units = units.saturating_add(available.units());
@@ -74,13 +76,16 @@ impl ReadModel {
                 by_warehouse.push((row.warehouse, available));
             }
         }
-        if by_warehouse.is_empty() {
+        let base = self.reference.version_base(sku);
+        // What a kit is made of now may never have been anywhere: then there is none of it.
+        if by_warehouse.is_empty() && base == 0 {
             return None;
         }
         let content = Content::Stock(StockShown {
             available: Quantity::new(units.min(Quantity::LIMIT)).unwrap_or_default(),
             by_warehouse,
         });
+        let version = base.saturating_add(version);
         Some(Newest { version, content })
     }
 
@@ -135,16 +140,27 @@ impl Source for ReadModel {
 }
 
 impl Contents for ReadModel {
-    fn key(&self, kind: Kind, entry: &FeedEntry) -> Option<Key> {
-        let sku = match kind {
-            Kind::Stock => StockId::decode(&entry.entity).map(|id| id.sku),
-            Kind::Price => Sku::decode(&entry.entity),
-        };
-        sku.map(|sku| Key(sku.as_str().into()))
+    fn changed(&self, kind: Kind, entry: &FeedEntry) -> Option<Vec<Key>> {
+        let key = |sku: &Sku| Key(sku.as_str().into());
+        if kind == Kind::Price {
+            return Sku::decode(&entry.entity).map(|sku| vec![key(&sku)]);
+        }
+        if entry.kind == CatalogueItem::KIND {
+            let sku = Sku::decode(&entry.entity)?;
+            // Of what never was a kit the catalogue says nothing about the level.
+            let is_made_of_others = self.reference.version_base(&sku) > 0;
+            return Some(is_made_of_others.then(|| key(&sku)).into_iter().collect());
+        }
+        let sku = StockId::decode(&entry.entity)?.sku;
+        let kits = self.reference.kits_with(&sku);
+        Some(std::iter::once(&sku).chain(&kits).map(key).collect())
     }
 
     fn shows(&self, kind: Kind, entry: &FeedEntry) -> bool {
         let published = match kind {
+            Kind::Stock if entry.kind == CatalogueItem::KIND => {
+                Sku::decode(&entry.entity).map(|sku| self.reference.has_item(&sku, entry.sequence))
+            }
             Kind::Stock => StockId::decode(&entry.entity).map(|id| {
                 let level = self.reference.stock_level(&id.sku, id.warehouse);
                 level.is_some_and(|level| level.sequence >= entry.sequence)
@@ -163,8 +179,14 @@ impl Contents for ReadModel {
             Kind::Stock => self.reference.newest_changes(),
             Kind::Price => self.reference.newest_price_changes(),
         };
+        // The changes of a kit are those of its components.
+        let kits = match kind {
+            Kind::Stock => self.reference.kits(),
+            Kind::Price => Vec::new(),
+        };
+        let kits = kits.into_iter().map(|kit| (kit, Sequence(0)));
         let key = |(sku, sequence): (Sku, Sequence)| (Key(sku.as_str().into()), sequence);
-        changes.into_iter().map(key).collect()
+        changes.into_iter().chain(kits).map(key).collect()
     }
 
     fn changes_at(&self, kind: Kind, key: &Key) -> Option<Timestamp> {
@@ -192,13 +214,19 @@ mod tests {
     use super::*;
     use lockstep_actors::domain::View;
     use lockstep_actors::ids::{ChannelName, ClassName, EditionId, RuleId};
+    use lockstep_actors::inventory::SkuWarehouse;
+    use lockstep_actors::kit::Component;
     use lockstep_actors::money::Price;
     use lockstep_actors::pricing::ListEditions;
+    use lockstep_actors::pricing::catalogue::Item;
     use lockstep_actors::pricing::edition::{EditionEvent, EditionState, Release};
     use lockstep_actors::pricing::list::Effective;
     use lockstep_actors::pricing::scale::Scale;
+    use lockstep_actors::quantity::PositiveQuantity;
     use lockstep_actors::reference::{ClassLevel, LevelDetail, Published, StockLevel, publish_view};
-    use lockstep_runtime::entity::Entity;
+    use lockstep_runtime::entity::EntityKind;
+    use lockstep_runtime::message::Provenance;
+    use lockstep_runtime::placement::PartitionId;
 
     fn level(warehouse: &str, available: i64, sequence: u64) -> StockLevel {
         StockLevel {
@@ -260,6 +288,89 @@ mod tests {
         publish_view(&reference, View::Stock(level("WH-X", 0, 3)));
         publish_view(&reference, View::Stock(level("WH-Y", 0, 4)));
         assert_eq!(both(), (0, 0));
+    }
+
+    fn entry(kind: EntityKind, entity: &impl EntityId, sequence: u64) -> FeedEntry {
+        let mut encoded = Vec::new();
+        entity.encode(&mut encoded);
+        FeedEntry {
+            partition: PartitionId(0),
+            sequence: Sequence(sequence),
+            at: Timestamp::from_millis(1),
+            kind,
+            entity: encoded.into(),
+            provenance: Provenance {
+                source: "wms".into(),
+                correlation: "K".into(),
+                causation: None,
+            },
+            message: None,
+            outbound: Vec::new(),
+        }
+    }
+
+    /// The catalogue's entry of A: so many of each are in one.
+    fn made_of(components: &[(&str, i64)], sequence: u64) -> View {
+        let component = |&(sku, per_kit): &(&str, i64)| Component {
+            sku: Sku::new(sku).unwrap(),
+            per_kit: PositiveQuantity::new(per_kit).unwrap(),
+        };
+        View::Item(Published {
+            id: Sku::new("A").unwrap(),
+            value: Arc::new(Item {
+                components: components.iter().map(component).collect(),
+                ..Item::default()
+            }),
+            sequence: Sequence(sequence),
+        })
+    }
+
+    #[test]
+    fn s41_a_kit_is_told_again_when_a_component_changes_or_what_it_is_made_of() {
+        let reference = Arc::new(Reference::default());
+        let model = ReadModel::new(Arc::clone(&reference), "web", Vec::new(), None);
+        let of = |sku: &str, available, sequence| {
+            let sku = Sku::new(sku).unwrap();
+            publish_view(
+                &reference,
+                View::Stock(StockLevel {
+                    sku,
+                    ..level("W1", available, sequence)
+                }),
+            );
+        };
+        let changed = |entry: &FeedEntry| {
+            let keys = model.changed(Kind::Stock, entry).unwrap();
+            keys.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let stock = |sku: &str, sequence| {
+            let id = StockId {
+                sku: Sku::new(sku).unwrap(),
+                warehouse: WarehouseCode::new("W1").unwrap(),
+            };
+            entry(SkuWarehouse::KIND, &id, sequence)
+        };
+        let item = entry(CatalogueItem::KIND, &Sku::new("A").unwrap(), 7);
+        of("B", 9, 1);
+        of("C", 3, 1);
+        assert_eq!(changed(&item), [""; 0]);
+        assert!(!model.shows(Kind::Stock, &item));
+        publish_view(&reference, made_of(&[("B", 2), ("C", 1)], 7));
+        assert!(model.shows(Kind::Stock, &item));
+        assert_eq!(
+            (changed(&item), changed(&stock("B", 2))),
+            (vec!["A".into()], vec!["B".into(), "A".into()])
+        );
+        assert_eq!(shown(&reference, "web", &[]), 3);
+        of("B", 5, 2);
+        assert_eq!(shown(&reference, "web", &[]), 2);
+        // Of what nobody has ever had there is none.
+        publish_view(&reference, made_of(&[("D", 1)], 8));
+        assert_eq!(
+            (shown(&reference, "web", &[]), changed(&stock("B", 3))),
+            (0, vec!["B".into()])
+        );
+        assert!(model.keys(Kind::Stock).contains(&(Key("A".into()), Sequence(0))));
     }
 
     fn row(price: &str, from: Option<i64>, edition: Option<&str>) -> ListRow {

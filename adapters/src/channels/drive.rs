@@ -166,11 +166,11 @@ impl<C: Contents> Driver<C> {
 
     fn mark_all(&mut self, kind: Kind, entries: &[FeedEntry]) {
         for entry in entries {
-            let Some(key) = self.contents.key(kind, entry) else {
+            let Some(keys) = self.contents.changed(kind, entry) else {
                 tracing::error!(
                     partition = entry.partition.0,
                     sequence = entry.sequence.0,
-                    "an entry of a stock or price whose id cannot be read"
+                    "an entry of a stock, item or price whose id cannot be read"
                 );
                 continue;
             };
@@ -178,10 +178,13 @@ impl<C: Contents> Driver<C> {
                 partition: entry.partition,
                 sequence: entry.sequence,
             };
-            let measure = measure(&self.contents, kind, &key);
-            let now = self.now();
-            self.engine.mark(kind, &key, Some(mark), measure, now);
-            self.watch(kind, key);
+            self.engine.pass(kind, mark);
+            for key in keys {
+                let measure = measure(&self.contents, kind, &key);
+                let now = self.now();
+                self.engine.mark(kind, &key, Some(mark), measure, now);
+                self.watch(kind, key);
+            }
         }
     }
 

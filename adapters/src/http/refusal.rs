@@ -41,6 +41,7 @@ pub(super) fn order_refusal(refusal: &OrderRefusal) -> Problem {
         | OrderRefusal::Substitute { .. }
         | OrderRefusal::Warehouses
         | OrderRefusal::UnknownLine { .. }
+        | OrderRefusal::UnknownComponent { .. }
         | OrderRefusal::MoreThanHeld { .. } => StatusCode::UNPROCESSABLE_ENTITY,
     };
     Problem::new(status, &code(refusal), refusal)

@@ -104,7 +104,8 @@ pub(super) async fn availability(
         None => level.into(),
     };
     let items = skus.into_iter().map(|sku| {
-        let levels = service.ingress.reference().availability(&sku);
+        let channel = channel.as_ref().map(ChannelName::as_str);
+        let levels = service.ingress.reference().availability_to(&sku, channel);
         SkuAvailability {
             levels: levels.into_iter().map(view).collect(),
             sku,

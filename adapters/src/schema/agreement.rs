@@ -4,7 +4,9 @@
 use super::charge::OrderCharge;
 use super::error::DecodeError;
 use super::fields::{Amount, Code, CurrencyCode, ExchangeRate, List, Moment, PositiveUnits, Text, price};
-use super::limits::{MAX_CATEGORIES, MAX_CHARGES, MAX_ENDINGS, MAX_RATES, MAX_TERMS, MAX_UNITS};
+use super::limits::{
+    MAX_CATEGORIES, MAX_CHARGES, MAX_COMPONENTS, MAX_ENDINGS, MAX_RATES, MAX_TERMS, MAX_UNITS,
+};
 use super::message::{Body, Command};
 use super::term::{EndingRule, PriceTerm, StageRules, terms};
 use lockstep_actors::domain::Message;
@@ -12,6 +14,7 @@ use lockstep_actors::ids::{
     AgreementId, BrandId, CategoryId, HazardClass, ListId, ProductId, RateSource, RuleId, Sku, SystemName,
 };
 use lockstep_actors::ids::{TaxCategory, UnitOfMeasure};
+use lockstep_actors::kit::Component;
 use lockstep_actors::money::{Currency, Price};
 use lockstep_actors::pricing::agreement::{Agreement, AgreementCommand};
 use lockstep_actors::pricing::catalogue::{Cost, Item, ItemCommand};
@@ -124,6 +127,21 @@ pub struct ItemSet {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Text<{ HazardClass::MAX_BYTES }>>")]
     pub hazard: Option<HazardClass>,
+    /// What is in it, if it is a kit: it is priced as one, and its components are held, shipped and returned. Each once.
+    #[serde(default, skip_serializing_if = "List::is_empty")]
+    pub components: List<KitComponent, 0, MAX_COMPONENTS>,
+}
+
+/// What is in a kit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KitComponent {
+    /// What. It is taken as goods that lie in the warehouse, also where it is a kit itself.
+    #[schemars(with = "Code")]
+    pub sku: Sku,
+    /// How many base units of it are in one kit; at most 100,000.
+    #[schemars(with = "PositiveUnits")]
+    pub quantity: PositiveQuantity,
 }
 
 /// What one base unit costs its distributor.
@@ -174,6 +192,11 @@ impl Command for ItemSet {
         let units = self.units.into_inner().into_iter();
         let units = units.map(|unit| unit.size().map(|size| (unit.unit, size)));
         let units = units.collect::<Result<_, DecodeError>>()?;
+        let components = self.components.into_inner().into_iter();
+        let components = components.map(|component| Component {
+            sku: component.sku,
+            per_kit: component.quantity,
+        });
         let item = Item {
             product: self.product,
             brand: self.brand,
@@ -187,6 +210,7 @@ impl Command for ItemSet {
             units,
             pack: self.pack,
             hazard: self.hazard,
+            components: components.collect(),
         };
         let version = self.version;
         Ok(Message::Item(

@@ -20,6 +20,8 @@ pub const MAX_BREAKS: usize = lockstep_actors::pricing::scale::MAX_BREAKS;
 pub const MAX_CATEGORIES: usize = lockstep_actors::pricing::catalogue::MAX_CATEGORIES;
 /// The most units of measure of a SKU besides its base unit.
 pub const MAX_UNITS: usize = lockstep_actors::pricing::catalogue::MAX_UNITS;
+/// The most components of a kit.
+pub const MAX_COMPONENTS: usize = lockstep_actors::kit::MAX_COMPONENTS;
 /// The most price endings of a contract or agreement.
 pub const MAX_ENDINGS: usize = lockstep_actors::pricing::ending::MAX_ENDINGS;
 /// The most currencies in one set of exchange rates.

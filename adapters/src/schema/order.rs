@@ -459,6 +459,7 @@ fn order_lines(lines: List<OrderedLine, 1, MAX_LINES>) -> Vec<OrderLine> {
                 quantity: line.quantity,
                 unit,
             }),
+            components: Vec::new(),
         })
         .collect()
 }
@@ -596,7 +597,7 @@ pub enum ProgressStep {
 }
 
 /// Goods of a line that came back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReturnedGoods {
     /// Which line.
@@ -610,6 +611,10 @@ pub struct ReturnedGoods {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Warehouse>")]
     pub warehouse: Option<WarehouseCode>,
+    /// Of a kit: the component that came back alone, in its own base units; whole kits if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub component: Option<Sku>,
 }
 
 /// What becomes of goods that come back.
@@ -695,6 +700,7 @@ impl From<ProgressStep> for OrderCommand {
                     quantity: back.quantity,
                     disposition: back.disposition.into(),
                     warehouse: back.warehouse,
+                    component: back.component,
                 });
                 Self::Return(GoodsReturn {
                     document,

@@ -27,6 +27,7 @@ use lockstep_actors::orders::desk::{Case, DeskNote};
 use lockstep_actors::orders::duplicate::Contested;
 use lockstep_actors::orders::effects::{LapsedQuote, OrderStatus};
 use lockstep_actors::orders::parked::KEPT_FOR;
+use lockstep_actors::orders::parts::ComponentSummary;
 use lockstep_actors::orders::payment::OrderPayment;
 use lockstep_actors::orders::sourcing::{Restriction, SourcingPlan};
 use lockstep_actors::orders::state::{CreditStanding, Status};
@@ -541,6 +542,10 @@ pub struct ReturnView {
     pub warehouse: WarehouseCode,
     /// When.
     pub at: Moment,
+    /// Of a kit: the component that came back alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub component: Option<Sku>,
 }
 
 impl From<ReturnedLine> for ReturnView {
@@ -552,6 +557,7 @@ impl From<ReturnedLine> for ReturnView {
             disposition: back.disposition.into(),
             warehouse: back.warehouse,
             at: Moment(back.at),
+            component: back.component,
         }
     }
 }
@@ -644,7 +650,7 @@ impl From<DeskNote> for DeskNoteView {
     }
 }
 
-/// A line of an order as it stands. What is reserved, shipped, backordered, pending, cancelled and substituted adds up to what
+/// A line of an order as it stands, in base units, of a kit in kits. What is reserved, shipped, backordered, pending, cancelled and substituted adds up to what
 /// was ordered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OrderLineView {
@@ -689,6 +695,45 @@ pub struct OrderLineView {
     /// For how much of what has left money was given back.
     #[schemars(with = "Units")]
     pub credited: Quantity,
+    /// Of a kit: how its components stand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<ComponentView>,
+}
+
+/// How a component of a kit line stands, in its own base units.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ComponentView {
+    /// What.
+    #[schemars(with = "Code")]
+    pub sku: Sku,
+    /// How many are in one kit.
+    #[schemars(with = "Units")]
+    pub per_kit: Quantity,
+    /// How much is held and still in the house.
+    #[schemars(with = "Units")]
+    pub reserved: Quantity,
+    /// How much has left the house.
+    #[schemars(with = "Units")]
+    pub shipped: Quantity,
+    /// How much waits for goods to come.
+    #[schemars(with = "Units")]
+    pub backordered: Quantity,
+    /// How much came back, in kits or alone.
+    #[schemars(with = "Units")]
+    pub returned: Quantity,
+}
+
+impl From<ComponentSummary> for ComponentView {
+    fn from(component: ComponentSummary) -> Self {
+        Self {
+            sku: component.sku,
+            per_kit: component.per_kit,
+            reserved: component.reserved,
+            shipped: component.shipped,
+            backordered: component.backordered,
+            returned: component.returned,
+        }
+    }
 }
 
 /// What was ordered, in the customer's own unit.
@@ -728,6 +773,7 @@ impl From<LineSummary> for OrderLineView {
             restocked: line.restocked,
             scrapped: line.scrapped,
             credited: line.credited,
+            components: line.components.into_iter().map(Into::into).collect(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What an order's lines are about, over HTTP: units.
+//! What an order's lines are about, over HTTP: units and kits.
 
 use crate::journey::{price, receipt};
 use crate::rig::Rig;
@@ -43,5 +43,51 @@ async fn a_line_in_cases_is_held_in_base_units_and_shown_as_it_was_ordered() {
     rig.post("/v1/orders", &ordered("3", &wrong))
         .await
         .problem(422, "invalid-field");
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn s41_a_kit_is_as_available_as_its_components_and_is_sold_as_them() {
+    let rig = Rig::start().await;
+    rig.post("/v1/stock-events", &receipt("A-1", 9)).await.ok();
+    rig.post("/v1/stock-events", &receipt("B-1", 3)).await.ok();
+    rig.post("/v1/prices", &price("KIT", "25.00")).await.ok();
+    let item = json!({ "sku": "KIT", "version": 1,
+        "components": [{ "sku": "A-1", "quantity": 2 }, { "sku": "B-1", "quantity": 1 }] });
+    rig.post("/v1/items", &item).await.ok();
+    let available = async || {
+        let body = rig.get("/v1/availability?sku=KIT&channel=web").await.ok().body;
+        body["items"][0]["levels"][0]["available"].clone()
+    };
+    assert_eq!(available().await, 3);
+    rig.post(
+        "/v1/orders",
+        &ordered("1", &json!({ "sku": "KIT", "quantity": 2 })),
+    )
+    .await
+    .ok();
+    let booked = rig
+        .until("/v1/orders/web/1", |answer| answer.body["status"] == "booked")
+        .await
+        .body;
+    assert_eq!(booked["price"]["total"], "50.00");
+    let components = &booked["lines"][0]["components"];
+    assert_eq!(
+        (&components[0]["reserved"], &components[1]["reserved"]),
+        (&4.into(), &2.into())
+    );
+    assert_eq!(available().await, 1);
+    let ship = json!({ "step": { "ship": {} } });
+    rig.post("/v1/orders/web/1/progress", &ship).await.ok();
+    rig.until("/v1/orders/web/1", |answer| answer.body["status"] == "shipped")
+        .await;
+    let back = json!({ "step": { "return": { "document": "R-1", "lines": [
+        { "line": 1, "quantity": 1, "disposition": "restock", "component": "B-1" }] } } });
+    rig.post("/v1/orders/web/1/progress", &back).await.ok();
+    let level = rig.until("/v1/availability?sku=B-1", |answer| {
+        answer.body["items"][0]["levels"][0]["available"] == 2
+    });
+    level.await;
+    assert_eq!(available().await, 2);
     rig.stop().await;
 }

@@ -88,8 +88,8 @@ impl Source for Books {
 }
 
 impl Contents for Books {
-    fn key(&self, _kind: Kind, entry: &FeedEntry) -> Option<Key> {
-        StockId::decode(&entry.entity).map(|id| Key(id.sku.as_str().into()))
+    fn changed(&self, _kind: Kind, entry: &FeedEntry) -> Option<Vec<Key>> {
+        StockId::decode(&entry.entity).map(|id| vec![Key(id.sku.as_str().into())])
     }
 
     fn shows(&self, _kind: Kind, _entry: &FeedEntry) -> bool {

@@ -40,6 +40,7 @@ fn order(number: &str, lines: &[(&str, i64, &str, &str)]) -> BookingRequest {
         unit_price: decimal(price),
         amount: decimal(amount),
         allocations: Vec::new(),
+        components: Vec::new(),
     };
     let lines: Vec<BookingLine> = (1..).zip(lines).map(line).collect();
     let total = lines.iter().map(|line| line.amount).sum();

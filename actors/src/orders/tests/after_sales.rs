@@ -18,6 +18,7 @@ fn back(document: &str, units: i64, disposition: Disposition) -> OrderCommand {
             quantity: quantity(units),
             disposition,
             warehouse: None,
+            component: None,
         }],
     })
 }
@@ -33,7 +34,7 @@ fn credit(document: &str, line: u16, units: i64) -> OrderCommand {
 }
 
 impl World {
-    fn accept(&mut self, order: &OrderKey, command: OrderCommand) {
+    pub(super) fn accept(&mut self, order: &OrderKey, command: OrderCommand) {
         let reply = self.tell(order, command);
         assert!(matches!(reply, OrderReply::Accepted { .. }), "{reply:?}");
         self.deliver();

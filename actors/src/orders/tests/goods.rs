@@ -45,10 +45,10 @@ fn submit(world: &mut World, number: &str, wish: OrderRequest) -> OrderReply {
 }
 
 fn refused(reply: &OrderReply) -> Option<String> {
-    match reply {
-        OrderReply::Refused(refusal) => Some(refusal.to_string()),
-        _ => None,
+    if let OrderReply::Refused(refusal) = reply {
+        return Some(refusal.to_string());
     }
+    None
 }
 
 #[test]
@@ -147,21 +147,22 @@ fn a_channels_price_is_for_one_of_what_was_ordered() {
     }
 }
 
+fn correct(lines: Vec<OrderLine>) -> OrderCommand {
+    OrderCommand::Correct(Box::new(Correction {
+        reason: Reason::new("less").unwrap(),
+        lines: Some(lines),
+        warehouses: None,
+        policy: None,
+        priority: None,
+        delivery: None,
+    }))
+}
+
 #[test]
 fn a_corrected_line_may_be_in_another_unit() {
     let mut world = world();
     submit(&mut world, "1", wish(50, Some("CASE")));
     assert_eq!(world.status(&key("1")), Status::Exception);
-    let correct = |lines: Vec<OrderLine>| {
-        OrderCommand::Correct(Box::new(Correction {
-            reason: Reason::new("less").unwrap(),
-            lines: Some(lines),
-            warehouses: None,
-            policy: None,
-            priority: None,
-            delivery: None,
-        }))
-    };
     let odd = world.tell(&key("1"), correct(wish(3, Some("LB")).lines));
     assert_eq!(
         refused(&odd).as_deref(),
@@ -170,6 +171,26 @@ fn a_corrected_line_may_be_in_another_unit() {
     world.tell(&key("1"), correct(wish(2, Some("CASE")).lines));
     world.settle();
     assert_eq!((world.status(&key("1")), world.reserved()), (Status::Booked, 48));
+}
+
+#[test]
+fn a_line_that_a_correction_leaves_as_it_was_means_what_it_meant() {
+    let mut world = world();
+    let mut lines = wish(3, Some("CASE")).lines;
+    lines.push(OrderLine {
+        line: 2,
+        ..request(&[("B", 1)], &["W1"], Policy::ShipComplete).lines[0].clone()
+    });
+    let both = OrderRequest {
+        lines: lines.clone(),
+        ..wish(3, None)
+    };
+    submit(&mut world, "1", both);
+    assert_eq!(world.status(&key("1")), Status::Exception);
+    world.item("A", sold_by(&[("CASE", 20, 1)]));
+    world.tell(&key("1"), correct(lines[..1].to_vec()));
+    world.settle();
+    assert_eq!((world.status(&key("1")), world.reserved()), (Status::Booked, 72));
 }
 
 proptest! {

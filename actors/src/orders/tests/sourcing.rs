@@ -38,10 +38,10 @@ fn order(lines: &[(&str, i64)], warehouses: &[&str], sourcing: Sourcing) -> Orde
 }
 
 fn planned(order: &OrderRequest, network: &Network, stock: Stock<'_>) -> SourcingPlan {
-    plan("web", order, network, |sku, warehouse| {
+    plan("web", order, network, |line, warehouse| {
         let found = stock
             .iter()
-            .find(|(known, place, _)| *known == sku.as_str() && *place == warehouse.as_str());
+            .find(|(known, place, _)| *known == line.sku.as_str() && *place == warehouse.as_str());
         Some(Quantity::new(found.map_or(0, |(_, _, units)| *units)).unwrap())
     })
 }
