@@ -6,6 +6,7 @@ use crate::service::ServiceError;
 use lockstep_adapters::cluster::ClusterError;
 use lockstep_adapters::http::HttpError;
 use lockstep_adapters::identity::KeyFileError;
+use lockstep_adapters::letters::ClientError;
 use lockstep_runtime::history::HistoryError;
 use lockstep_runtime::node::StartError;
 use lockstep_runtime::placement::InvalidPartitionCount;
@@ -36,6 +37,8 @@ pub(crate) enum Failure {
     Http(#[from] HttpError),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Letters(#[from] ClientError),
     #[error(transparent)]
     Replay(ReplayError),
     #[error("cannot write the result: {0}")]
@@ -100,6 +103,7 @@ impl Failure {
             | Self::Failed(_)
             | Self::Http(_)
             | Self::Cluster(_)
+            | Self::Letters(_)
             | Self::Output(_) => ExitCode::FAILURE,
         }
     }

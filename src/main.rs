@@ -4,6 +4,7 @@ mod channels;
 mod cluster;
 mod config;
 mod demo;
+mod dlq;
 mod error;
 mod inspect;
 mod keys;
@@ -40,6 +41,7 @@ Examples:
   lockstep replay online_retail.csv --format online-retail
   lockstep inspect order web/4711
   lockstep reconcile --file count.csv
+  lockstep dlq list
   lockstep ownership --config lockstep.toml
   lockstep check-config --config lockstep.toml";
 
@@ -66,6 +68,8 @@ enum Command {
     Reconcile(reconcile::ReconcileArguments),
     /// Look at what a store at rest holds.
     Inspect(inspect::InspectArguments),
+    /// List, show, repair, replay and discard the dead letters of a running service.
+    Dlq(dlq::DlqArguments),
     /// Make, revoke and list the API keys of calling systems.
     #[command(
         subcommand,
@@ -132,6 +136,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Reconcile(arguments) => reconcile::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Dlq(arguments) => dlq::run(arguments),
         Command::Key(command) => keys::run(command),
         Command::Ownership(arguments) => ownership::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),

@@ -9,7 +9,7 @@ use crate::service::{Consumers, Service, ServiceError};
 use crate::{ConfigFile, read_config};
 use lockstep_actors::governance::demand::Attribute;
 use lockstep_actors::orders::effects;
-use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, Broker};
+use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, Broker, LetterBox};
 use lockstep_adapters::http::{self, HttpParts, MetricSource, report_amqp, report_channel, report_erp};
 use lockstep_adapters::store::Sharing;
 use lockstep_runtime::feed::FeedFilter;
@@ -91,6 +91,11 @@ struct AmqpDoor {
 impl Doors {
     fn open(config: &Config, broker: Option<Broker>, service: &Service) -> Result<Self, Failure> {
         let counters = Arc::<AmqpCounters>::default();
+        let letter_box = config
+            .amqp
+            .as_ref()
+            .zip(broker.as_ref())
+            .map(|(amqp, broker)| LetterBox::new(broker.clone(), amqp.users.clone()));
         let mut metrics = metrics_of(service);
         let amqp = match (&config.amqp, broker) {
             (Some(amqp), Some(broker)) => {
@@ -119,6 +124,7 @@ impl Doors {
                     .iter()
                     .map(|channel| channel.handle.clone())
                     .collect(),
+                letter_box,
             },
         )?;
         tracing::info!(address = %http.address(), "listening");

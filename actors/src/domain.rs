@@ -4,8 +4,10 @@ use crate::accounts::CustomerAccount;
 use crate::governance::admit;
 use crate::governance::audit::SystemAudit;
 use crate::governance::record::OwnershipRecord;
-use crate::ids::{AgreementId, BudgetId, IndexId, Jurisdiction, ListId, OrderKey, RateSource, Sku};
+use crate::ids::{AgreementId, BudgetId, IndexId, Jurisdiction, LetterId, ListId, OrderKey, RateSource, Sku};
 use crate::inventory::SkuWarehouse;
+use crate::letters::DeadLetters;
+use crate::letters::list::{LetterEntry, OpenLetter};
 use crate::orders::Order;
 use crate::orders::desk_list::{DeskEntry, OpenCases};
 use crate::pricing::agreement::Agreement;
@@ -44,6 +46,8 @@ pub enum View {
     Budget(Published<BudgetId, BudgetLeft>),
     /// The values of a price index.
     Index(Published<IndexId, IndexTable>),
+    /// What is listed of a dead letter, if it is open.
+    Letter(Published<LetterId, Option<OpenLetter>>),
 }
 
 lockstep_runtime::domain! {
@@ -58,6 +62,7 @@ lockstep_runtime::domain! {
         Agreement: SharedAgreement, Item: CatalogueItem, Rates: ExchangeRates, Taxes: JurisdictionTaxes,
         Account: CustomerAccount, Desk: DeskEntry,
         Editions: ListEditions, Budget: PromotionBudget, Index: PriceIndex,
+        Letter: DeadLetters, LetterEntry: LetterEntry,
     }
 }
 

@@ -186,6 +186,10 @@ text_name!(
     SystemName, "a system name", 64
 );
 text_name!(
+    /// A dead letter, as it is known since it was put aside.
+    LetterId, "a dead letter's id", 64
+);
+text_name!(
     /// A paper of the trade: a goods receipt, a delivery note, an adjustment, an ERP order number.
     DocumentId, "a document id", 64
 );
@@ -243,6 +247,7 @@ named_entity!(
     BudgetId,
     IndexId,
     Jurisdiction,
+    LetterId,
     ListId,
     RateSource,
     Sku,

@@ -10,6 +10,7 @@
 //! - [`orders`]: an order from intake to its end, as a saga over contracts, stock and the ERP;
 //! - [`channels`]: what a sales channel is told next, and when, within its limits;
 //! - [`governance`]: which system may write what, and what became of those that tried without;
+//! - [`letters`]: what could not be taken or digested, until somebody settles it;
 //! - [`reference`]: the read models, published once durable;
 //! - [`domain`]: the kinds of entities tied together.
 
@@ -20,6 +21,7 @@ pub mod governance;
 pub mod ids;
 pub mod inventory;
 pub mod kit;
+pub mod letters;
 pub mod money;
 pub mod orders;
 pub mod pricing;

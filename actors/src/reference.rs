@@ -8,11 +8,12 @@
 use crate::domain::View;
 use crate::governance::ownership::Ownership;
 use crate::ids::{
-    AgreementId, BudgetId, ChannelName, ClassName, EditionId, IndexId, Jurisdiction, ListId, OrderKey,
-    RateSource, Sku, WarehouseCode,
+    AgreementId, BudgetId, ChannelName, ClassName, EditionId, IndexId, Jurisdiction, LetterId, ListId,
+    OrderKey, RateSource, Sku, WarehouseCode,
 };
 use crate::inventory::reconcile::ReconciliationRules;
 use crate::kit::{Component, whole_kits};
+use crate::letters::list::OpenLetter;
 use crate::orders::checks::OrderRules;
 use crate::orders::desk_list::OpenCases;
 use crate::orders::sourcing::Network;
@@ -236,6 +237,7 @@ pub struct Reference {
     rates: Facts<RateSource, RateTable>,
     taxes: Facts<Jurisdiction, TaxTable>,
     desk: Facts<OrderKey, Option<OpenCases>>,
+    letters: Facts<LetterId, Option<OpenLetter>>,
 }
 
 impl Reference {
@@ -534,6 +536,15 @@ impl Reference {
             .collect()
     }
 
+    /// The dead letters that are open. Takes a moment of each of the map's locks.
+    #[must_use]
+    pub fn open_letters(&self) -> Vec<(LetterId, Arc<Option<OpenLetter>>)> {
+        let entries = self.letters.iter();
+        entries
+            .map(|entry| (entry.key().clone(), Arc::clone(&entry.value().1)))
+            .collect()
+    }
+
     /// An agreement that stands behind contracts.
     #[must_use]
     pub fn agreement(&self, id: &AgreementId) -> Option<Arc<Agreement>> {
@@ -634,6 +645,14 @@ pub fn publish_view(reference: &Reference, view: View) {
                 reference.desk.remove(&open.id);
             } else {
                 put(&reference.desk, open);
+            }
+        }
+        View::Letter(open) => {
+            // As above.
+            if open.value.is_none() {
+                reference.letters.remove(&open.id);
+            } else {
+                put(&reference.letters, open);
             }
         }
         View::Editions(editions) => put(&reference.editions, editions),

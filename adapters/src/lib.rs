@@ -7,6 +7,7 @@ pub mod egress;
 pub mod erp;
 pub mod http;
 pub mod identity;
+pub mod letters;
 pub mod online_retail;
 pub mod reconcile;
 pub mod schema;

@@ -116,7 +116,7 @@ impl FeedBoard {
         self.set_reader(None);
     }
 
-    fn reader(&self) -> Option<Arc<dyn StoreReader>> {
+    pub(crate) fn reader(&self) -> Option<Arc<dyn StoreReader>> {
         self.reader.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -12,6 +12,7 @@ use crate::message::{Delivery, Envelope, Outcome, Responder};
 use crate::metrics::{ShardCounters, ShardMetrics, WriterCounters, WriterMetrics};
 use crate::node::{Internal, Peer};
 use crate::placement::{PartitionCount, PartitionId, Place, Places};
+use crate::store::StoreReader;
 use crossbeam_channel::{Sender, TrySendError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -321,6 +322,13 @@ impl<D: Domain> Ingress<D> {
             writer: self.0.writer_counters.read(),
             consumers: self.0.feeds.lags(),
         }
+    }
+
+    /// A reader of what is committed; `None` while the store is away. Not to be kept: the store is opened anew only once
+    /// all readers of it are gone.
+    #[must_use]
+    pub fn reader(&self) -> Option<Arc<dyn StoreReader>> {
+        self.0.feeds.reader()
     }
 
     /// A consumer's reading of the journals, from its cursor on. One task owns it.

@@ -9,7 +9,7 @@
 //! consumers, and see everything committed.
 
 use crate::entity::EntityKind;
-use crate::message::Sequence;
+use crate::message::{Origin, Sequence};
 use crate::placement::{PartitionCount, PartitionId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,9 @@ pub struct DeadLetter {
     pub entity: Vec<u8>,
     /// The command, encoded.
     pub command: Vec<u8>,
+    /// Where the message came from; `None` in letters of versions that did not keep it.
+    #[serde(default)]
+    pub origin: Option<Origin>,
 }
 
 /// What one turn of a shard adds to one partition.

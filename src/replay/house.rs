@@ -295,6 +295,8 @@ fn refusal(reply: &Reply) -> Option<String> {
         | Reply::Order(_)
         | Reply::Audit(_)
         | Reply::Ownership(_)
+        | Reply::Letter(_)
+        | Reply::LetterEntry(_)
         | Reply::Agreement(_)
         | Reply::Item(_)
         | Reply::Rates(_)

@@ -275,7 +275,7 @@ impl fmt::Display for Operation {
 /// What a message from outside demands of its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Demand<'a> {
-    /// Nothing: it only asks, or it is Lockstep's own note of a refusal or of the table.
+    /// Nothing: it only asks, or it is Lockstep's own note of a refusal, of the table or of a dead letter.
     Nothing,
     /// Ownership of an attribute.
     Write {
@@ -338,7 +338,9 @@ impl<'a> Demand<'a> {
             | Message::Budget(_, BudgetCommand::Show)
             | Message::Index(_, IndexCommand::Show)
             | Message::Audit(..)
-            | Message::Ownership(..) => Self::Nothing,
+            | Message::Ownership(..)
+            | Message::Letter(..)
+            | Message::LetterEntry(..) => Self::Nothing,
         }
     }
 

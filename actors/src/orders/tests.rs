@@ -352,7 +352,10 @@ impl World {
                 self.orders.insert(id, state);
                 reply.unwrap().into()
             }
-            other @ (Message::Audit(..) | Message::Ownership(..)) => {
+            other @ (Message::Audit(..)
+            | Message::Ownership(..)
+            | Message::Letter(..)
+            | Message::LetterEntry(..)) => {
                 panic!("not of an order's making: {other:?}")
             }
         }

@@ -25,7 +25,7 @@ pub struct Broker {
 
 /// Why something did not get through to the broker.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PublishError {
+pub(crate) enum PublishError {
     /// The connection or channel.
     #[error("the broker cannot be reached: {0}")]
     Connection(#[from] lapin::Error),

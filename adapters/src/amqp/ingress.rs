@@ -9,6 +9,7 @@ use super::counters::{AmqpCounters, add};
 use super::refusal::{Refusal, read, sheet_ask};
 use super::window::Window;
 use crate::identity::AmqpUsers;
+use crate::letters::NOT_DIGESTED;
 use crate::schema::outbound::{CommandOutcome, CommandResult};
 use crate::schema::{BodyFormat, Outgoing, encode};
 use crate::sheets::PriceSheets;
@@ -310,7 +311,7 @@ impl<'a> Session<'a> {
                 self.refuse(tag, &Refusal::new("not-owner", write.to_string()))
                     .await
             }
-            Outcome::DeadLettered { reason } => self.refuse(tag, &Refusal::new("not-digested", reason)).await,
+            Outcome::DeadLettered { reason } => self.refuse(tag, &Refusal::new(NOT_DIGESTED, reason)).await,
             Outcome::Done {
                 reply: Reply::Contract(ContractReply::Contract(agreed)),
                 ..

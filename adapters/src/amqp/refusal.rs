@@ -9,6 +9,14 @@ use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 use lockstep_actors::domain::Distributor;
 use lockstep_runtime::message::Envelope;
 
+/// The headers of a dead letter. What it is known by, and when and why it was put aside.
+pub(super) const LETTER: &str = "x-lockstep-letter";
+pub(super) const AT: &str = "x-lockstep-at";
+pub(super) const CODE: &str = "x-lockstep-code";
+pub(super) const FIELD: &str = "x-lockstep-field";
+pub(super) const REASON: &str = "x-lockstep-reason";
+pub(super) const USER: &str = "x-lockstep-user";
+
 /// Why a delivery goes to the dead-letter exchange. The code is stable, the reason is for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
@@ -33,16 +41,15 @@ impl Refusal {
         let mut put = |name: &str, value: &str| {
             headers.insert(name.into(), AMQPValue::LongString(LongString::from(value)));
         };
-        put("x-lockstep-code", self.code);
-        put("x-lockstep-field", &self.field);
-        put("x-lockstep-reason", &self.reason);
+        put(LETTER, &uuid::Uuid::now_v7().simple().to_string());
+        put(AT, &jiff::Timestamp::now().to_string());
+        put(CODE, self.code);
+        put(FIELD, &self.field);
+        put(REASON, &self.reason);
         put("x-lockstep-exchange", delivery.exchange.as_str());
         put("x-lockstep-routing-key", delivery.routing_key.as_str());
         // The broker checks `user_id` against the publisher, which is Lockstep here: the sender is kept as a header.
-        put(
-            "x-lockstep-user",
-            from.user_id().as_ref().map_or("", ShortString::as_str),
-        );
+        put(USER, from.user_id().as_ref().map_or("", ShortString::as_str));
         kept(from, headers)
     }
 }

@@ -173,6 +173,8 @@ fn judge(outcome: &Outcome<Reply>) -> (StatusCode, Option<String>) {
             | Reply::Order(_)
             | Reply::Audit(AuditReply::Audit(_))
             | Reply::Ownership(_)
+            | Reply::Letter(_)
+            | Reply::LetterEntry(_)
             | Reply::Agreement(_)
             | Reply::Item(_)
             | Reply::Rates(_)

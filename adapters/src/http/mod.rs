@@ -15,7 +15,7 @@
 //!
 //! let config = HttpConfig::default();
 //! let keys = std::sync::Arc::new(config.open_keys()?);
-//! let server = start(&config, HttpParts { ingress, keys, metrics: Vec::new(), channels: Vec::new() })?;
+//! let server = start(&config, HttpParts { ingress, keys, metrics: Vec::new(), channels: Vec::new(), letter_box: None })?;
 //! println!("listening on {}", server.address());
 //! server.stop().await?;
 //! # Ok(())
@@ -29,6 +29,7 @@ mod channels;
 mod config;
 mod exceptions;
 mod exchange;
+mod letters;
 mod levels;
 mod metrics;
 mod observe;

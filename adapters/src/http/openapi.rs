@@ -3,6 +3,7 @@
 use super::batch::{BatchResult, ItemResult};
 use super::channels::{ChannelAsk, ChannelState, Channels};
 use super::exceptions::{MAX_LISTED, OpenExceptions, OrderExceptions};
+use super::letters::{LetterAnswer, LetterAsk, LetterList, LetterView};
 use super::levels::StockLevels;
 use super::operations::NodeStatus;
 use super::orders::{CancelOrder, OrderReceipt, ProgressOrder, ResolveOrder};
@@ -469,6 +470,37 @@ const OPERATIONS: &[Operation] = &[
         answers: CHANNEL,
     },
     Operation {
+        path: "/v1/dead-letters",
+        method: "get",
+        id: "listDeadLetters",
+        summary: "What could not be taken or digested and is not settled, the oldest first.",
+        scope: Some(Scope::Admin),
+        body: None,
+        answers: &[("200", "The letters.", Answer::Typed(of::<LetterList>))],
+    },
+    Operation {
+        path: "/v1/dead-letters/{letter}",
+        method: "get",
+        id: "showDeadLetter",
+        summary: "A dead letter with its message, and what was done about it.",
+        scope: Some(Scope::Admin),
+        body: None,
+        answers: &[("200", "The letter.", Answer::Typed(of::<LetterView>))],
+    },
+    Operation {
+        path: "/v1/dead-letters/{letter}",
+        method: "post",
+        id: "settleDeadLetter",
+        summary: "Repair a dead letter, hand it in again, or give it up. Each takes effect once.",
+        scope: Some(Scope::Admin),
+        body: Some(of::<LetterAsk>),
+        answers: &[(
+            "200",
+            "What became of that, durably.",
+            Answer::Typed(of::<LetterAnswer>),
+        )],
+    },
+    Operation {
         path: "/v1/openapi.json",
         method: "get",
         id: "openapi",
@@ -568,7 +600,7 @@ fn parameters(operation: &Operation) -> Value {
         "name": "X-Correlation-Id", "in": "header", "schema": id,
         "description": "The conversation; a new one if absent. Every response carries it.",
     })];
-    if operation.body.is_some() && !matches!(operation.id, "quote" | "promise") {
+    if operation.body.is_some() && !matches!(operation.id, "quote" | "promise" | "settleDeadLetter") {
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "schema": id,
             "description": "The same for every repeat of a request: it takes effect once.",
@@ -602,6 +634,26 @@ fn parameters(operation: &Operation) -> Value {
             "name": "limit", "in": "query",
             "schema": { "type": "integer", "minimum": 1, "maximum": MAX_LEVELS, "default": MAX_LEVELS },
         }));
+    }
+    if operation.id == "listDeadLetters" {
+        let text = json!({ "type": "string" });
+        let moment = json!({ "type": "string", "format": "date-time" });
+        let limit = json!({ "type": "integer", "minimum": 1, "maximum": crate::letters::MAX_LISTED });
+        for (name, schema, description) in [
+            ("source", &text, "Sent by this system."),
+            (
+                "reason",
+                &text,
+                "Put aside for this: a code, or a part of the reason.",
+            ),
+            ("kind", &text, "The name of a schema, or of a kind of entity."),
+            ("since", &moment, "Put aside at this moment or later."),
+            ("until", &moment, "Put aside before this moment."),
+            ("limit", &limit, "How many; 100 if absent."),
+        ] {
+            parameters
+                .push(json!({ "name": name, "in": "query", "schema": schema, "description": description }));
+        }
     }
     if operation.id == "exceptions" {
         let text = json!({ "type": "string" });
@@ -681,7 +733,8 @@ mod tests {
                 .path
                 .replace("{channel}", "web")
                 .replace("{number}", "1")
-                .replace("{customer}", "C-1");
+                .replace("{customer}", "C-1")
+                .replace("{letter}", "1");
             let request = TestRequest::with_uri(&uri).method(Method::TRACE).to_request();
             let refused = call_service(&app, request).await;
             assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED, "{uri}");

@@ -1,7 +1,7 @@
 //! Which path leads where. What stands here is what the OpenAPI document describes; a test compares both.
 
 use super::problem::Problem;
-use super::{accounts, channels, exceptions, levels, operations, orders, prices, promises, stock};
+use super::{accounts, channels, exceptions, letters, levels, operations, orders, prices, promises, stock};
 use crate::schema::agreement::{AgreementSet, RatesSet};
 use crate::schema::charge::{TaxesSet, VolumeSet};
 use crate::schema::price::{BudgetSet, ContractSet, EditionRelease, IndexPublish};
@@ -102,6 +102,12 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
             resource("/v1/channels/{channel}", "GET, POST")
                 .route(web::get().to(channels::show))
                 .route(web::post().to(channels::change)),
+        )
+        .service(resource("/v1/dead-letters", "GET").route(web::get().to(letters::list)))
+        .service(
+            resource("/v1/dead-letters/{letter}", "GET, POST")
+                .route(web::get().to(letters::show))
+                .route(web::post().to(letters::settle)),
         )
         .service(resource("/v1/openapi.json", "GET").route(web::get().to(operations::openapi)))
         .service(

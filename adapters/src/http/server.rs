@@ -6,8 +6,10 @@ use super::observe::{HttpCounters, observe};
 use super::recent::RecentKeys;
 use super::service::Service;
 use super::{openapi, routes};
+use crate::amqp::LetterBox;
 use crate::channels::ChannelHandle;
 use crate::identity::KeyRing;
+use crate::letters::Desk;
 use crate::sheets::PriceSheets;
 use actix_web::dev::ServerHandle;
 use actix_web::http::KeepAlive;
@@ -34,6 +36,8 @@ pub struct HttpParts {
     pub metrics: Vec<MetricSource>,
     /// The channels that run.
     pub channels: Vec<ChannelHandle>,
+    /// Where the broker keeps dead letters, if there is a broker.
+    pub letter_box: Option<LetterBox>,
 }
 
 /// Why the service does not run.
@@ -107,6 +111,7 @@ pub fn start(config: &HttpConfig, parts: HttpParts) -> Result<HttpServerHandle, 
     let address = listener.local_addr().map_err(bind)?;
     let service = web::Data::new(Service {
         sheets: PriceSheets::new(Arc::clone(parts.ingress.reference())),
+        desk: Desk::new(parts.ingress.clone(), parts.letter_box, config.request_timeout()),
         ingress: parts.ingress,
         keys: parts.keys,
         anonymous: config.anonymous(),

@@ -7,6 +7,7 @@ use super::recent::{Fingerprint, RecentKeys};
 use super::refusal::not_owner;
 use crate::channels::ChannelHandle;
 use crate::identity::{Anonymous, Caller, KeyRing, Scope};
+use crate::letters::Desk;
 use crate::schema::DecodeError;
 use crate::schema::fields::Id;
 use crate::sheets::PriceSheets;
@@ -36,6 +37,7 @@ pub(super) struct Service {
     pub(super) counters: HttpCounters,
     pub(super) recent: RecentKeys,
     pub(super) sheets: PriceSheets,
+    pub(super) desk: Desk,
     pub(super) openapi: web::Bytes,
 }
 

@@ -29,7 +29,9 @@ impl Scope {
             Message::Desk(_, EntryCommand::Show) => Self::OrdersRead,
             // Lockstep's own.
             Message::Desk(_, EntryCommand::Tell { .. }) => Self::Admin,
-            Message::Audit(..) | Message::Ownership(..) => Self::Admin,
+            Message::Audit(..) | Message::Ownership(..) | Message::Letter(..) | Message::LetterEntry(..) => {
+                Self::Admin
+            }
             Message::Agreement(_, AgreementCommand::Show)
             | Message::Item(_, ItemCommand::Show)
             | Message::Rates(_, RateCommand::Show)

@@ -19,6 +19,7 @@ use lockstep_actors::ids::{
 use lockstep_actors::inventory::command::StockReply;
 use lockstep_actors::inventory::numbering::ResyncWanted;
 use lockstep_actors::inventory::reconcile::{Cause, UnderWay, Verdict};
+use lockstep_actors::letters::LetterReply;
 use lockstep_actors::money::{Currency, RoundingMode};
 use lockstep_actors::orders::after_sales::{CreditedLine, ReturnedLine};
 use lockstep_actors::orders::checks::StatedPrice;
@@ -1599,7 +1600,10 @@ impl CommandResult {
             Reply::Ownership(RecordReply::Refused(refusal)) => {
                 Self::failed(CommandOutcome::Refused, &refusal)
             }
+            Reply::Letter(LetterReply::Refused(refusal)) => Self::failed(CommandOutcome::Refused, &refusal),
             Reply::Desk(_)
+            | Reply::Letter(LetterReply::Accepted | LetterReply::Known | LetterReply::Letter(_))
+            | Reply::LetterEntry(_)
             | Reply::Audit(AuditReply::Audit(_))
             | Reply::Ownership(RecordReply::Accepted | RecordReply::Record(_)) => Self::default(),
             Reply::Agreement(reply) => Self::of_agreement(reply),

@@ -5,7 +5,7 @@ use crate::store::postgres::scratch::Scratch;
 use crate::store::{EmbeddedConfig, EmbeddedOpener};
 use lockstep_runtime::entity::EntityKind;
 use lockstep_runtime::memory::MemoryDisk;
-use lockstep_runtime::message::Sequence;
+use lockstep_runtime::message::{Origin, Sequence};
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
 use lockstep_runtime::store::{
     Claim, CommitBatch, Cursor, DeadLetter, Epoch, PartitionBatch, PartitionState, SnapshotRecord, Store,
@@ -161,6 +161,7 @@ fn dead_letter(sequence: u64) -> DeadLetter {
         kind: EntityKind(1),
         entity: vec![1, 2],
         command: vec![3],
+        origin: sequence.is_multiple_of(2).then_some(Origin::Alarm),
     }
 }
 

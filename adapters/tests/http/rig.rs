@@ -95,6 +95,7 @@ impl Rig {
             keys,
             metrics: vec![Box::new(move |text| report_erp(&counters.read(), text))],
             channels: Vec::new(),
+            letter_box: None,
         };
         let server = start(&setup.config, parts).unwrap();
         Self {

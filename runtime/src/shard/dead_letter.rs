@@ -21,7 +21,13 @@ impl<D: Domain> Shard<D> {
         reason: String,
         now: Timestamp,
     ) {
-        let letter = letter(&envelope.message, &envelope.provenance, reason.clone(), now);
+        let letter = letter(
+            &envelope.message,
+            &envelope.provenance,
+            origin,
+            reason.clone(),
+            now,
+        );
         self.record_dead_letter(partition, origin, &envelope.provenance, letter);
         self.open
             .answers
@@ -30,7 +36,13 @@ impl<D: Domain> Shard<D> {
 
     /// A message that an entity kept in vain. Its stream has gone on long ago: the entry is one of its own.
     pub(super) fn expire(&mut self, partition: usize, expired: &Expired<D::Message>, now: Timestamp) {
-        let letter = letter(&expired.message, &expired.provenance, expired.reason.clone(), now);
+        let letter = letter(
+            &expired.message,
+            &expired.provenance,
+            Origin::Alarm,
+            expired.reason.clone(),
+            now,
+        );
         self.record_dead_letter(partition, Origin::Alarm, &expired.provenance, letter);
     }
 
@@ -79,6 +91,7 @@ impl<D: Domain> Shard<D> {
 fn letter<M: AddressedMessage>(
     message: &M,
     provenance: &Provenance,
+    origin: Origin,
     reason: String,
     now: Timestamp,
 ) -> DeadLetter {
@@ -96,6 +109,7 @@ fn letter<M: AddressedMessage>(
         kind: message.kind(),
         entity,
         command,
+        origin: Some(origin),
     }
 }
 

@@ -308,6 +308,7 @@ impl<D: Domain> Shard<D> {
                     kind: message.kind,
                     entity: message.entity.to_vec(),
                     command: message.command.to_vec(),
+                    origin: Some(origin),
                 };
                 self.record_dead_letter(partition, origin, &message.provenance, letter);
                 Ok(())
