@@ -431,6 +431,54 @@ fn a_sender_that_waits_for_room_learns_that_the_node_stops() {
     });
 }
 
+/// How far the only consumer is behind.
+fn lag(ingress: &Ingress<Bank>) -> u64 {
+    let consumers = ingress.metrics().consumers;
+    assert_eq!(consumers.len(), 1);
+    consumers[0].entries
+}
+
+#[test]
+fn a_consumer_that_held_its_progress_is_not_behind_once_it_has_dealt_with_something() {
+    story(async {
+        let disk = disk();
+        let node = start(config(), &disk).await;
+        let ingress = node.ingress();
+        let mut feed = ingress.feed("audit", FeedFilter::Port(PORT)).unwrap();
+        feed.hold();
+        for id in 0..100 {
+            send(&ingress, id, alice(), credit(id)).await;
+        }
+        for account in 2..20_u8 {
+            // Nothing comes out of it: the consumer passes it over.
+            let remind = Command::Remind {
+                tag: u64::from(account),
+                at: i64::MAX / 2,
+                poisoned: false,
+            };
+            send(
+                &ingress,
+                100 + u64::from(account),
+                Party::Account(account.into()),
+                remind,
+            )
+            .await;
+        }
+        let mut entries = Vec::new();
+        while entries.len() < 100 {
+            entries.extend(feed.next(100).await.unwrap());
+        }
+        assert_eq!(feed.ready(100).len(), 0);
+        let before = lag(&ingress);
+        assert!(before >= 100, "{before}");
+        for entry in entries {
+            feed.save(entry.partition, entry.sequence);
+        }
+        assert_eq!(lag(&ingress), 0);
+        node.shutdown().await;
+    });
+}
+
 #[test]
 fn a_consumer_sees_every_effect_in_order_and_goes_on_where_it_was() {
     story(async {
@@ -445,12 +493,16 @@ fn a_consumer_sees_every_effect_in_order_and_goes_on_where_it_was() {
                 send(&ingress, id, alice(), credit(id)).await;
             }
             while seen.len() < usize::try_from(run + 1).unwrap() * 100 {
+                assert_ne!(lag(&ingress), 0, "after {} entries", seen.len());
                 for entry in feed.next(7).await.unwrap() {
                     let body = entry.outbound[0].body.as_slice().try_into().unwrap();
                     seen.push(u64::from_le_bytes(body));
                     feed.save(entry.partition, entry.sequence);
                 }
             }
+            // What is not for this consumer is passed over.
+            assert_eq!(feed.ready(7).len(), 0);
+            assert_eq!(lag(&ingress), 0);
             node.shutdown().await;
             assert!(feed.next(7).await.is_err(), "the node is gone");
         }
