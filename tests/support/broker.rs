@@ -9,9 +9,12 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
 use lockstep_adapters::amqp::Names;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 const URL: &str = "amqp://guest:guest@127.0.0.1:5672/%2f";
+/// Where the broker listens.
+pub const ADDRESS: &str = "127.0.0.1:5672";
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A connection that is made anew when it is lost, and names that no other test has.
@@ -44,8 +47,14 @@ impl Sender {
 
     /// The configuration of a service that reads what this sends.
     pub fn tables(&self) -> String {
+        self.tables_through(ADDRESS.parse().unwrap())
+    }
+
+    /// The same for one that reaches the broker by way of another address.
+    pub fn tables_through(&self, address: SocketAddr) -> String {
+        let url = URL.replace(ADDRESS, &address.to_string());
         format!(
-            "[amqp]\nurl = {URL:?}\nprefix = {:?}\nprefetch = 64\n\n\
+            "[amqp]\nurl = {url:?}\nprefix = {:?}\nprefetch = 64\n\n\
              [amqp.users]\nguest = {{ system = \"operator\", scopes = [\"admin\"] }}\n",
             self.prefix
         )

@@ -1,10 +1,13 @@
 //! A database of a test's own in the PostgreSQL of this machine, dropped after it.
 
 use super::poll::until;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio_postgres::{Client, NoTls};
 
 const SERVER: &str = "postgres://postgres@127.0.0.1:5432/";
+/// Where the server listens.
+pub const ADDRESS: &str = "127.0.0.1:5432";
 
 /// The database, and a connection to look into it.
 pub struct Database {
@@ -30,6 +33,11 @@ impl Database {
         let url = format!("{SERVER}{name}");
         let client = connect(&url).await;
         Self { url, name, client }
+    }
+
+    /// Its URL by way of another address.
+    pub fn url_through(&self, address: SocketAddr) -> String {
+        self.url.replace(ADDRESS, &address.to_string())
     }
 
     /// How many partitions a node has whose lease lasts; 0 if there is no table yet.

@@ -16,3 +16,4 @@ pub mod poll;
 pub mod port;
 pub mod service;
 pub mod traffic;
+pub mod wire;

@@ -5,6 +5,7 @@ use super::poll::until;
 use super::port::Port;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::OpenOptions;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -22,14 +23,24 @@ pub fn lockstep() -> Command {
     command
 }
 
+/// A node's place among others.
+#[derive(Debug)]
+struct Seat {
+    name: String,
+    database: String,
+    /// Where it listens for them.
+    port: Port,
+    /// Where they reach it.
+    address: String,
+}
+
 /// The service; gone with its directory when dropped.
 #[derive(Debug)]
 pub struct Service {
     pub http: reqwest::Client,
     directory: TempDir,
     port: Port,
-    /// With others: its name, the URL of their database, and where it listens for them.
-    seat: Option<(String, String, Port)>,
+    seat: Option<Seat>,
     child: Option<Child>,
 }
 
@@ -42,9 +53,27 @@ impl Service {
     /// A node of a cluster on a database, with a lease of two seconds.
     pub fn in_cluster(name: &str, database: &str, tables: &str) -> Self {
         let mut service = Self::unwritten(&std::env::temp_dir());
-        service.seat = Some((name.to_owned(), database.to_owned(), Port::reserve()));
+        let port = Port::reserve();
+        service.seat = Some(Seat {
+            name: name.to_owned(),
+            database: database.to_owned(),
+            address: format!("127.0.0.1:{}", port.number),
+            port,
+        });
         std::fs::write(service.config(), service.configuration(tables)).unwrap();
         service
+    }
+
+    /// Where it listens for other nodes.
+    pub fn seat(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.seat.as_ref().unwrap().port.number))
+    }
+
+    /// Others reach it there.
+    pub fn reached_at(mut self, address: SocketAddr, tables: &str) -> Self {
+        self.seat.as_mut().unwrap().address = address.to_string();
+        std::fs::write(self.config(), self.configuration(tables)).unwrap();
+        self
     }
 
     /// As [`Service::new`], with everything it keeps below `disk`.
@@ -73,10 +102,10 @@ impl Service {
     fn configuration(&self, tables: &str) -> String {
         let store = match &self.seat {
             None => format!("[store]\ndirectory = {:?}\npartitions = 16\n", self.store()),
-            Some((name, database, port)) => format!(
-                "[store]\nkind = \"postgres\"\npartitions = 16\n[store.postgres]\nurl = {database:?}\n\n\
-                 [cluster]\nname = {name:?}\nlisten = \"127.0.0.1:{}\"\nlease_ms = 2000\n",
-                port.number,
+            Some(seat) => format!(
+                "[store]\nkind = \"postgres\"\npartitions = 16\n[store.postgres]\nurl = {:?}\n\n\
+                 [cluster]\nname = {:?}\nlisten = \"127.0.0.1:{}\"\naddress = \"http://{}\"\nlease_ms = 2000\n",
+                seat.database, seat.name, seat.port.number, seat.address,
             ),
         };
         format!(
