@@ -391,8 +391,10 @@ impl Writer {
     /// Opens the store again, however long it takes; `None` if told to stop meanwhile.
     fn reopen(&mut self) -> Option<Box<dyn Store>> {
         let mut pause = FIRST_PAUSE;
+        // What comes meanwhile must not put it off: a node is told again and again which partitions are its own.
+        let mut next_try = Instant::now() + pause;
         loop {
-            match self.commands.recv_timeout(pause) {
+            match self.commands.recv_deadline(next_try) {
                 Ok(WriterCommand::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
                 // Void: decided before the failure.
                 Ok(WriterCommand::Commit { .. } | WriterCommand::Reacquire { .. }) => continue,
@@ -411,6 +413,7 @@ impl Writer {
                     tracing::warn!(%error, "the store cannot be opened yet");
                     self.health.store_failed(error.to_string());
                     pause = (pause * 2).min(LONGEST_PAUSE);
+                    next_try = Instant::now() + pause;
                 }
             }
         }

@@ -110,6 +110,19 @@ struct Trial {
     erp: Emulator<Erp>,
 }
 
+/// Says what the nodes said, should it end badly.
+struct Said<'a>(&'a [Service]);
+
+impl Drop for Said<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for (name, node) in NAMES.iter().zip(self.0) {
+                println!("--- {name} said:\n{}", node.log());
+            }
+        }
+    }
+}
+
 impl Trial {
     /// Starts the nodes as `node` makes them (of its name, the database, the broker and the table of the ERP), and traffic from a seed.
     async fn begin(

@@ -6,7 +6,7 @@
 
 use super::support::wire::{Flow, Wire};
 use super::support::{broker, database};
-use super::{NAMES, Trial, until_more};
+use super::{NAMES, Said, Trial, until_more};
 use crate::support::service::Service;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -167,6 +167,7 @@ async fn suffer(seed: u64) {
         for _ in 0..at_once {
             let node = nodes.swap_remove(random.random_range(0..nodes.len()));
             let fault = Fault::draw(&mut random, servers);
+            println!("{:?}: {} at {}", began.elapsed(), fault.name(), NAMES[node]);
             *struck.entry(fault.name()).or_default() += 1;
             fault.strike(&mut trial.nodes[node], &wires[node]).await;
             faults.push((node, fault));
@@ -176,11 +177,14 @@ async fn suffer(seed: u64) {
             fault.heal(&mut trial.nodes[node], &wires[node]).await;
         }
         if random.random_bool(0.5) {
+            let _said = Said(&trial.nodes);
             until_more(&trial.shared, "once it is healed").await;
         }
     }
     println!("{struck:?} in {:?}", began.elapsed());
+    let said = Said(&trial.nodes);
     trial.database.until_shared_by(&NAMES).await;
     until_more(&trial.shared, "at the end").await;
+    drop(said);
     trial.account().await;
 }

@@ -253,3 +253,36 @@ async fn a_consumer_learns_that_the_node_is_gone() {
     let ended = tokio::time::timeout(PATIENCE, waiting).await.unwrap().unwrap();
     assert_eq!(ended, Err(crate::feed::FeedClosed));
 }
+
+/// A node whose lease ran out while its database was away, and that was then told every moment which partitions were its own, never
+/// opened its store again.
+#[test]
+fn what_a_writer_is_told_does_not_put_off_the_next_opening() {
+    let desk = Desk::start(1);
+    let (generation, state) = desk.opened(0);
+    desk.disk.fail([Fault::Lost]);
+    desk.send(WriterCommand::Commit {
+        shard: 0,
+        generation,
+        number: 0,
+        batch: batch(&state),
+    });
+    let completions = &desk.completions[0];
+    assert!(matches!(
+        completions.recv_timeout(PATIENCE),
+        Ok(Completion::Failed)
+    ));
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        desk.send(WriterCommand::Move(Move::TakeUp {
+            shard: 0,
+            claims: vec![Claim::alone(state.partition)],
+        }));
+        // Well before the first pause is over.
+        if let Ok(completion) = completions.recv_timeout(FIRST_PAUSE / 10) {
+            assert!(matches!(completion, Completion::Opened { .. }));
+            return desk.stop();
+        }
+    }
+    panic!("not opened again within {PATIENCE:?}");
+}
