@@ -9,9 +9,10 @@ check:
 test *arguments:
     scripts/test.sh {{arguments}}
 
-# The runtime's simulation over many seeds.
+# The runtime's simulation over many seeds, then that of the whole.
 sim seeds="1000":
     LOCKSTEP_SEEDS={{seeds}} cargo nextest run -p lockstep-runtime --release simulation
+    cargo run --release -p lockstep-loadtest -- simulate --seeds {{seeds}}
 
 # Criterion benchmarks.
 bench *arguments:

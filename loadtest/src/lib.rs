@@ -7,3 +7,4 @@ pub mod distributor;
 pub mod drive;
 pub mod emulate;
 pub mod measure;
+pub mod simulate;

@@ -28,26 +28,40 @@ enum Command {
     /// Measure a bare consumer and the service on equally filled queues.
     #[command(subcommand)]
     Compare(lockstep_loadtest::drive::Compare),
+    /// Live through histories of several nodes with every fault, each from a seed, and hold them against the promises.
+    Simulate(lockstep_loadtest::simulate::Options),
 }
 
 fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // What a simulated node complains about was done to it on purpose.
+    let level = match arguments.command {
+        Command::Simulate(_) => "off",
+        Command::Emulate(_)
+        | Command::Measure(_)
+        | Command::Drive(_)
+        | Command::Baseline(_)
+        | Command::Compare(_) => "warn",
+    };
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into()),
         )
         // Else it panics where a log cannot be written.
         .log_internal_errors(false)
         .init();
-    let outcome: Result<(), Box<dyn std::error::Error>> = match Arguments::parse().command {
-        Command::Emulate(command) => command.run().map_err(Into::into),
-        Command::Measure(command) => command.run().map_err(Into::into),
-        Command::Drive(command) => command.run().map_err(Into::into),
-        Command::Baseline(command) => command.run().map_err(Into::into),
-        Command::Compare(command) => command.run().map_err(Into::into),
+    let done = |()| ExitCode::SUCCESS;
+    let outcome: Result<ExitCode, Box<dyn std::error::Error>> = match arguments.command {
+        Command::Emulate(command) => command.run().map(done).map_err(Into::into),
+        Command::Measure(command) => command.run().map(done).map_err(Into::into),
+        Command::Drive(command) => command.run().map(done).map_err(Into::into),
+        Command::Baseline(command) => command.run().map(done).map_err(Into::into),
+        Command::Compare(command) => command.run().map(done).map_err(Into::into),
+        Command::Simulate(options) => options.run().map_err(Into::into),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             tracing::error!("{error}");
             ExitCode::FAILURE

@@ -82,15 +82,22 @@ impl<D: Domain> Outlet<D> {
     /// Up to so many deliveries and messages each; waits until there is one.
     pub async fn next(&self, most: usize) -> (Vec<Delivery<D>>, Vec<Between>) {
         loop {
-            let deliveries: Vec<_> = self.deliveries.try_iter().take(most).collect();
-            let messages: Vec<_> = self.messages.try_iter().take(most).collect();
-            if !deliveries.is_empty() {
-                self.room.announce();
-            }
+            let (deliveries, messages) = self.ready(most);
             if !deliveries.is_empty() || !messages.is_empty() {
                 return (deliveries, messages);
             }
             self.wake.notified().await;
         }
+    }
+
+    /// What there is of both without waiting, up to so many of each.
+    #[must_use]
+    pub fn ready(&self, most: usize) -> (Vec<Delivery<D>>, Vec<Between>) {
+        let deliveries: Vec<_> = self.deliveries.try_iter().take(most).collect();
+        let messages: Vec<_> = self.messages.try_iter().take(most).collect();
+        if !deliveries.is_empty() {
+            self.room.announce();
+        }
+        (deliveries, messages)
     }
 }

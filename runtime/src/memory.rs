@@ -24,6 +24,9 @@ pub enum Fault {
     Unacknowledged,
     /// The disk is full: nothing is written, and the store cannot be opened, until [`MemoryDisk::heal`].
     Full,
+    /// Torn: of some partitions all of it is found later, of the others nothing; the writer was told that it failed. Of
+    /// partition p something is found if bit `p % 64` is set.
+    Torn(u64),
 }
 
 #[derive(Debug, Default)]
@@ -265,8 +268,16 @@ impl Store for MemoryStore {
             assert_eq!(part.first_sequence, *next, "sequences are dense");
             next.0 += u64::from(part.entries);
         }
-        for part in parts() {
+        let is_kept = |part: &&PartitionBatch| match fault {
+            Some(Fault::Torn(kept)) => kept >> (part.partition.0 % 64) & 1 == 1,
+            Some(Fault::Lost | Fault::Unacknowledged | Fault::Full) | None => true,
+        };
+        for part in parts().filter(is_kept) {
             content.partitions[usize::from(part.partition.0)].take(part);
+        }
+        if let Some(Fault::Torn(_)) = fault {
+            self.failed = true;
+            return Err(StoreError::Failed("the write was torn".to_owned()));
         }
         for cursor in batches.iter().flat_map(|batch| &batch.cursors) {
             let key = (cursor.consumer.clone(), cursor.partition);

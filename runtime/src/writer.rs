@@ -149,26 +149,84 @@ impl Writer {
             match served {
                 Ok(()) => break,
                 Err(error) => {
-                    self.counters.failures.fetch_add(1, Relaxed);
-                    tracing::error!(%error, "the store failed; batches under way are void");
-                    self.feeds.set_reader(None);
-                    self.health.store_failed(error.to_string());
-                    for shard in &self.shards {
-                        shard.tell(Completion::Failed);
-                    }
+                    self.failed(&error);
                     store = self.reopen();
                 }
             }
         }
     }
 
-    /// Serves one open store until it fails or the writer is told to stop.
-    fn serve(&mut self, mut store: Box<dyn Store>) -> Result<(), StoreError> {
+    fn failed(&self, error: &StoreError) {
+        self.counters.failures.fetch_add(1, Relaxed);
+        tracing::error!(%error, "the store failed; batches under way are void");
+        self.feeds.set_reader(None);
+        self.health.store_failed(error.to_string());
+        for shard in &self.shards {
+            shard.tell(Completion::Failed);
+        }
+    }
+
+    /// One step without waiting, for who drives a node step by step: commits what is there, `most` commands at most, or
+    /// opens the store if there is none. What is left of the store afterwards is in `store`.
+    pub(crate) fn step(&mut self, store: &mut Option<Box<dyn Store>>, most: usize) {
+        let stepped = match store.take() {
+            Some(mut open) => {
+                let commands = self.commands.try_iter().take(most).collect();
+                self.work(&mut *open, commands).map(|()| Some(open))
+            }
+            None => {
+                for command in self.commands.try_iter().collect::<Vec<_>>() {
+                    self.put_off(command);
+                }
+                self.open_now()
+            }
+        };
+        match stepped {
+            Ok(open) => *store = open,
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// Whether something waits for a step.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.commands.is_empty() || self.feeds.has_moved_cursors()
+    }
+
+    /// The store, if it can be opened now.
+    fn open_now(&mut self) -> Result<Option<Box<dyn Store>>, StoreError> {
+        match self.opener.open() {
+            Ok(mut open) => {
+                self.begin(&mut *open)?;
+                Ok(Some(open))
+            }
+            Err(error) => {
+                self.health.store_failed(error.to_string());
+                Ok(None)
+            }
+        }
+    }
+
+    /// Without a store: who holds what is noted, what was decided before the failure is void.
+    fn put_off(&mut self, command: WriterCommand) {
+        match command {
+            WriterCommand::Move(moving) => self.note_moves([moving]),
+            WriterCommand::Commit { .. } | WriterCommand::Reacquire { .. } | WriterCommand::Stop => {}
+        }
+    }
+
+    /// Gives all shards what is theirs in a store that has just been opened.
+    pub(crate) fn begin(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
         let all: Vec<usize> = (0..self.shards.len()).collect();
         // Before the shards are told: a quick one is ready before this thread runs on.
         self.health.store_opened();
-        self.hand_over(&mut *store, &all)?;
+        self.hand_over(store, &all)?;
         self.feeds.set_reader(Some(store.reader()));
+        Ok(())
+    }
+
+    /// Serves one open store until it fails or the writer is told to stop.
+    fn serve(&mut self, mut store: Box<dyn Store>) -> Result<(), StoreError> {
+        self.begin(&mut *store)?;
         loop {
             match self.next_turn() {
                 Turn::Work(commands) => self.work(&mut *store, commands)?,
@@ -396,10 +454,8 @@ impl Writer {
         loop {
             match self.commands.recv_deadline(next_try) {
                 Ok(WriterCommand::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
-                // Void: decided before the failure.
-                Ok(WriterCommand::Commit { .. } | WriterCommand::Reacquire { .. }) => continue,
-                Ok(WriterCommand::Move(moving)) => {
-                    self.note_moves([moving]);
+                Ok(command) => {
+                    self.put_off(command);
                     continue;
                 }
                 Err(RecvTimeoutError::Timeout) => {}

@@ -38,9 +38,10 @@ pub trait Contents: Source + Send + Sync + 'static {
 }
 
 /// The domain's read model as a channel is shown it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ReadModel {
     reference: Arc<Reference>,
+    clock: Arc<dyn Clock>,
     channel: String,
     warehouses: Vec<WarehouseCode>,
     prices: Option<(ListId, Currency)>,
@@ -58,10 +59,17 @@ impl ReadModel {
     ) -> Self {
         Self {
             reference,
+            clock: Arc::new(SystemClock),
             channel: channel.to_owned(),
             warehouses,
             prices,
         }
+    }
+
+    /// The same by another clock.
+    #[must_use]
+    pub fn by(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
     }
 
     /// The newest level of a SKU; none if it never had stock where it counts.
@@ -134,7 +142,7 @@ impl Source for ReadModel {
         let sku = Sku::new(&key.0).ok()?;
         match kind {
             Kind::Stock => self.level(&sku),
-            Kind::Price => self.price(&sku, SystemClock.now()),
+            Kind::Price => self.price(&sku, self.clock.now()),
         }
     }
 }
@@ -196,7 +204,7 @@ impl Contents for ReadModel {
                 let published = self.reference.list_prices(&Sku::new(&key.0).ok()?)?;
                 let (list, _) = self.prices.as_ref()?;
                 let editions = self.reference.editions(list.as_str());
-                let now = SystemClock.now();
+                let now = self.clock.now();
                 let moments = self.moments(&published, editions.as_deref());
                 moments.filter(|moment| *moment > now).min()
             }

@@ -157,15 +157,20 @@ struct Keeper {
 
 /// What to do about the partitions, as the rows are now.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Plan {
-    claim: Vec<PartitionId>,
-    take_up: Vec<Claim>,
-    give_up: Vec<PartitionId>,
-    release: Vec<PartitionId>,
+pub struct Plan {
+    /// To be claimed: nobody has them whose lease lasts.
+    pub claim: Vec<PartitionId>,
+    /// Its own by the rows, and to be taken up.
+    pub take_up: Vec<Claim>,
+    /// To be given up.
+    pub give_up: Vec<PartitionId>,
+    /// Given up, and to be freed in the rows.
+    pub release: Vec<PartitionId>,
 }
 
 /// Pure: what a node does when it sees these rows and has these places.
-fn plan(id: &str, view: &View, place_of: impl Fn(PartitionId) -> Place) -> Plan {
+#[must_use]
+pub fn plan(id: &str, view: &View, place_of: impl Fn(PartitionId) -> Place) -> Plan {
     let alive = |owner: &str| view.nodes.iter().any(|node| node.id == owner && node.alive);
     let takers: BTreeSet<&str> = view
         .nodes

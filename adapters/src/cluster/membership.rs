@@ -36,28 +36,35 @@ const TELL: &str = "notify lockstep_placement";
 
 /// A node as the rows say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct NodeRow {
-    pub(super) id: String,
-    pub(super) name: String,
-    pub(super) address: Arc<str>,
-    pub(super) draining: bool,
+pub struct NodeRow {
+    /// Another one each time it joins.
+    pub id: String,
+    /// As its configuration calls it.
+    pub name: String,
+    /// Where others reach it.
+    pub address: Arc<str>,
+    /// Whether it is to give up everything.
+    pub draining: bool,
     /// Whether its lease lasts, by the database's clock.
-    pub(super) alive: bool,
+    pub alive: bool,
 }
 
 /// Who has a partition, and as which of its owners.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Placed {
-    pub(super) owner: Option<String>,
-    pub(super) tenure: Tenure,
+pub struct Placed {
+    /// Who has it: a node's id.
+    pub owner: Option<String>,
+    /// As which of its owners.
+    pub tenure: Tenure,
 }
 
 /// All rows at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct View {
-    pub(super) nodes: Vec<NodeRow>,
+pub struct View {
+    /// Every node that has joined.
+    pub nodes: Vec<NodeRow>,
     /// By partition.
-    pub(super) placement: Vec<Placed>,
+    pub placement: Vec<Placed>,
 }
 
 /// A connection to the rows.

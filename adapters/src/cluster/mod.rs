@@ -17,5 +17,6 @@ mod server;
 mod status;
 
 pub use config::ClusterConfig;
-pub use keeper::{Cluster, ClusterError};
+pub use keeper::{Cluster, ClusterError, Plan, plan};
+pub use membership::{NodeRow, Placed, View};
 pub use status::{drain, rebalance, status};

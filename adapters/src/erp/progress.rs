@@ -6,19 +6,21 @@ use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::PartitionId;
 use std::collections::{BTreeMap, HashMap};
 
+/// The entries that have been begun.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub struct Progress {
     /// By partition: the entries begun and not yet reported, and whether each is done.
     begun: HashMap<PartitionId, BTreeMap<Sequence, bool>>,
 }
 
 impl Progress {
-    pub(super) fn begin(&mut self, partition: PartitionId, sequence: Sequence) {
+    /// An entry is begun.
+    pub fn begin(&mut self, partition: PartitionId, sequence: Sequence) {
         self.begun.entry(partition).or_default().insert(sequence, false);
     }
 
     /// Marks an entry as dealt with; the new end of what is dealt with without gaps, if it has moved.
-    pub(super) fn finish(&mut self, partition: PartitionId, sequence: Sequence) -> Option<Sequence> {
+    pub fn finish(&mut self, partition: PartitionId, sequence: Sequence) -> Option<Sequence> {
         let begun = self.begun.get_mut(&partition)?;
         *begun.get_mut(&sequence)? = true;
         let mut end = None;

@@ -8,8 +8,9 @@
 use lockstep_runtime::feed::FeedEntry;
 use std::collections::{HashMap, VecDeque};
 
+/// The entries that wait for their turn.
 #[derive(Debug, Default)]
-pub(super) struct Turns {
+pub struct Turns {
     /// By order with an entry out or ready: what comes after it.
     behind: HashMap<Box<[u8]>, VecDeque<FeedEntry>>,
     ready: VecDeque<FeedEntry>,
@@ -17,7 +18,7 @@ pub(super) struct Turns {
 
 impl Turns {
     /// Takes in an entry that was read.
-    pub(super) fn add(&mut self, entry: FeedEntry) {
+    pub fn add(&mut self, entry: FeedEntry) {
         match self.behind.get_mut(&entry.entity) {
             Some(queue) => queue.push_back(entry),
             None => {
@@ -28,12 +29,12 @@ impl Turns {
     }
 
     /// The next entry that may go out.
-    pub(super) fn next(&mut self) -> Option<FeedEntry> {
+    pub fn next_entry(&mut self) -> Option<FeedEntry> {
         self.ready.pop_front()
     }
 
     /// The entry of `order` that was out is dealt with: it is the turn of the one behind it.
-    pub(super) fn dealt_with(&mut self, order: &[u8]) {
+    pub fn dealt_with(&mut self, order: &[u8]) {
         match self.behind.get_mut(order).and_then(VecDeque::pop_front) {
             Some(entry) => self.ready.push_back(entry),
             None => drop(self.behind.remove(order)),
@@ -41,7 +42,7 @@ impl Turns {
     }
 
     /// How many entries are kept.
-    pub(super) fn kept(&self) -> usize {
+    pub fn kept(&self) -> usize {
         self.ready.len() + self.behind.values().map(VecDeque::len).sum::<usize>()
     }
 }
@@ -77,7 +78,7 @@ mod tests {
         for (order, sequence) in [("A", 1), ("A", 2), ("B", 3), ("A", 4)] {
             turns.add(entry(order, sequence));
         }
-        let out = |turns: &mut Turns| turns.next().map(|entry| entry.sequence.0);
+        let out = |turns: &mut Turns| turns.next_entry().map(|entry| entry.sequence.0);
         assert_eq!(
             (out(&mut turns), out(&mut turns), out(&mut turns)),
             (Some(1), Some(3), None)

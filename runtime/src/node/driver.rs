@@ -116,16 +116,19 @@ impl<D: Domain> Actor for ShardActor<D> {
 
 impl<D: Domain> Supervised for ShardActor<D> {}
 
-/// What a turn came to.
-enum Turn {
+/// What a turn of a shard came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
     /// Something was done; there may be more.
     Worked,
-    /// Nothing to do until woken, or until then.
+    /// Nothing to do until woken, or until so long has passed.
     Idle(Duration),
+    /// Its state is lost, and asked for anew after so long.
+    Lost(Duration),
 }
 
 /// Drives a shard: see the module.
-struct Driver<D: Domain> {
+pub(super) struct Driver<D: Domain> {
     seat: Seat<D>,
     shard: Option<Shard<D>>,
     generation: u64,
@@ -144,7 +147,7 @@ struct Driver<D: Domain> {
 }
 
 impl<D: Domain> Driver<D> {
-    fn new(seat: Seat<D>) -> Self {
+    pub(super) fn new(seat: Seat<D>) -> Self {
         Self {
             seat,
             shard: None,
@@ -161,21 +164,31 @@ impl<D: Domain> Driver<D> {
 
     async fn run(mut self) {
         loop {
-            let turn = catch_unwind(AssertUnwindSafe(|| self.turn()));
-            match turn {
-                Ok(Ok(Turn::Worked)) => tokio::task::yield_now().await,
-                Ok(Ok(Turn::Idle(longest))) => {
+            match self.go_on() {
+                Step::Worked => tokio::task::yield_now().await,
+                Step::Idle(longest) => {
                     // Either way the next turn looks at everything.
                     drop(tokio::time::timeout(longest, self.seat.channels.wake.notified()).await);
                 }
-                Ok(Err(error)) => self.lose_state(&error.to_string()).await,
-                Err(_) => self.lose_state("a shard panicked").await,
+                Step::Lost(pause) => {
+                    tokio::time::sleep(pause).await;
+                    self.reacquire();
+                }
             }
         }
     }
 
-    /// Throws the state away and asks for the partitions anew; after a pause if that has not helped before.
-    async fn lose_state(&mut self, reason: &str) {
+    /// One turn, whatever becomes of it.
+    pub(super) fn go_on(&mut self) -> Step {
+        match catch_unwind(AssertUnwindSafe(|| self.turn())) {
+            Ok(Ok(step)) => step,
+            Ok(Err(error)) => self.lose_state(&error.to_string()),
+            Err(_) => self.lose_state("a shard panicked"),
+        }
+    }
+
+    /// Throws the state away; the partitions are asked for anew after a pause, longer if that has not helped before.
+    fn lose_state(&mut self, reason: &str) -> Step {
         tracing::error!(
             shard = self.seat.index,
             reason,
@@ -185,7 +198,10 @@ impl<D: Domain> Driver<D> {
         self.seat.health.shard_starting(self.seat.index);
         let pause = FIRST_PAUSE.saturating_mul(self.losses).min(LONGEST_PAUSE);
         self.losses = self.losses.saturating_add(1);
-        tokio::time::sleep(pause).await;
+        Step::Lost(pause)
+    }
+
+    pub(super) fn reacquire(&mut self) {
         if self
             .seat
             .commands
@@ -200,7 +216,7 @@ impl<D: Domain> Driver<D> {
         }
     }
 
-    fn turn(&mut self) -> Result<Turn, ShardError> {
+    fn turn(&mut self) -> Result<Step, ShardError> {
         let mut worked = self.take_completions()?;
         worked |= self.flush_outgoing();
         if self.shard.is_none() {
@@ -210,9 +226,9 @@ impl<D: Domain> Driver<D> {
                 self.seat.drained.send_replace(true);
             }
             return Ok(if worked {
-                Turn::Worked
+                Step::Worked
             } else {
-                Turn::Idle(LONGEST_SLEEP)
+                Step::Idle(LONGEST_SLEEP)
             });
         }
         worked |= self.take_internal()?;
@@ -222,12 +238,12 @@ impl<D: Domain> Driver<D> {
         self.resend();
         self.finish_drain();
         if worked {
-            return Ok(Turn::Worked);
+            return Ok(Step::Worked);
         }
         let now = self.seat.clock.now();
         let next_alarm = self.shard.as_ref().and_then(Shard::next_alarm);
         let sleep = next_alarm.map_or(LONGEST_SLEEP, |at| at.since(now).min(LONGEST_SLEEP));
-        Ok(Turn::Idle(sleep.max(Duration::from_millis(1))))
+        Ok(Step::Idle(sleep.max(Duration::from_millis(1))))
     }
 
     fn take_completions(&mut self) -> Result<bool, ShardError> {

@@ -5,8 +5,11 @@
 //! is then built anew from what is durable.
 
 mod driver;
+mod stepped;
 
+pub use driver::Step;
 pub(crate) use driver::{Internal, Peer};
+pub use stepped::SteppedNode;
 
 use crate::elsewhere::{self, Outlet};
 use crate::entity::Domain;
@@ -16,7 +19,7 @@ use crate::ingress::{Ingress, Mailbox, Room, Shared};
 use crate::metrics::{ShardCounters, WriterCounters};
 use crate::placement::{PartitionId, Place, Places};
 use crate::shard::{ConsumerProgress, ShardLimits, ShardWiring};
-use crate::store::{Claim, StoreError, StoreOpener};
+use crate::store::{Claim, Store, StoreError, StoreOpener};
 use crate::time::Clock;
 use crate::writer::{Move, ShardLink, Writer, WriterCommand};
 use actix::prelude::*;
@@ -131,114 +134,29 @@ impl<D: Domain> Node<D> {
         clock: Arc<dyn Clock>,
         reference: Arc<D::Reference>,
     ) -> Result<Self, StartError> {
-        in_range("shards", config.shards, 1, 256)?;
-        in_range("mailbox", config.mailbox, 1, 1 << 20)?;
-        check(&config.limits)?;
-        let store = opener.open()?;
-        let partitions = store.partition_count();
-        let feeds = Arc::new(FeedBoard::new(partitions, config.consumers.clone()));
-        let health = Arc::new(HealthBoard::new(config.shards));
-        let writer_counters = Arc::new(WriterCounters::default());
-        let (commands, writer_commands) = bounded(config.shards * 8);
-        let (place, granted) = match config.holding {
-            Holding::All => (Place::Here, true),
-            Holding::Granted => (Place::Elsewhere, false),
-        };
-        let places = Arc::new(Places::new(partitions, place));
-        let (away, outgoing, outlet) = elsewhere::open(config.mailbox);
-        let (mut mailboxes, mut links, mut peers, mut threads) = (vec![], vec![], vec![], vec![]);
-        for shard in 0..config.shards {
-            let (deliveries, mailbox) = bounded(config.mailbox);
-            let (internal_sender, internal) = bounded(INTERNAL_QUEUE);
-            let (completion_sender, completions) = bounded(16);
-            let (wake, room) = (Arc::new(Notify::new()), Arc::new(Room::default()));
-            mailboxes.push(Mailbox {
-                deliveries,
-                wake: Arc::clone(&wake),
-                room: Arc::clone(&room),
-            });
-            let own = partitions
-                .all()
-                .filter(|id| granted && usize::from(id.0) % config.shards == shard);
-            links.push(ShardLink {
-                claims: own.map(Claim::alone).collect(),
-                completions: completion_sender,
-                wake: Arc::clone(&wake),
-            });
-            peers.push(Peer {
-                internal: internal_sender,
-                wake: Arc::clone(&wake),
-            });
-            threads.push(Channels {
-                mailbox,
-                internal,
-                completions,
-                wake,
-                room,
-            });
-        }
-        let peers = Arc::new(peers);
-        let shard_counters: Vec<_> = (0..config.shards)
-            .map(|_| Arc::new(ShardCounters::default()))
-            .collect();
-        let consumers: Arc<dyn ConsumerProgress> = Arc::clone(&feeds) as _;
-        let (mut arbiters, mut drained) = (vec![], vec![]);
-        for (index, channels) in threads.into_iter().enumerate() {
-            let (drained_sender, drained_receiver) = watch::channel(false);
-            drained.push(drained_receiver);
-            let seat = Seat {
-                index,
-                wiring: ShardWiring {
-                    partition_count: partitions,
-                    reference: Arc::clone(&reference),
-                    consumers: Arc::clone(&consumers),
-                    limits: config.limits,
-                    counters: Arc::clone(&shard_counters[index]),
-                },
-                channels,
-                commands: commands.clone(),
-                peers: Arc::clone(&peers),
-                places: Arc::clone(&places),
-                feeds: Arc::clone(&feeds),
-                outgoing: outgoing.clone(),
-                clock: Arc::clone(&clock),
-                health: Arc::clone(&health),
-                drained: drained_sender,
-            };
-            arbiters.push(ShardActor::spawn(seat));
-        }
-        let writer = Writer {
-            opener,
-            shards: links,
-            commands: writer_commands,
-            feeds: Arc::clone(&feeds),
-            health: Arc::clone(&health),
-            counters: Arc::clone(&writer_counters),
-            generations: vec![0; config.shards],
-        };
+        let parts = Parts::assemble(&config, opener, &clock, &reference, Depths::THREADED)?;
+        let Parts {
+            store,
+            writer,
+            seats,
+            drained,
+            shared,
+            commands,
+            outlet,
+            drain,
+        } = parts;
+        let peers = Arc::clone(&shared.peers);
+        let arbiters = seats.into_iter().map(ShardActor::spawn).collect();
         let writer = std::thread::Builder::new()
             .name("journal-writer".to_owned())
             .spawn(move || writer.run(store))?;
-        let shared = Shared {
-            partitions,
-            mailboxes,
-            away,
-            places,
-            peers: Arc::clone(&peers),
-            reference,
-            health,
-            feeds,
-            shard_counters,
-            writer_counters,
-            closed: AtomicBool::new(false),
-        };
         let node = Self {
             ingress: Ingress(Arc::new(shared)),
             writer: Some(writer),
             commands,
             arbiters,
             drained,
-            drain: config.drain,
+            drain,
             peers,
             outlet: Mutex::new(Some(outlet)),
         };
@@ -342,6 +260,157 @@ impl<D: Domain> Drop for Node<D> {
         for arbiter in &self.arbiters {
             arbiter.stop();
         }
+    }
+}
+
+/// How many words between shards and journal writer may be under way.
+#[derive(Clone, Copy)]
+struct Depths {
+    commands_by_shard: usize,
+    completions: usize,
+}
+
+impl Depths {
+    const THREADED: Self = Self {
+        commands_by_shard: 8,
+        completions: 16,
+    };
+    /// Who steps both on one thread must not wait for either: more than a shard and the writer say before the other has its
+    /// turn.
+    const STEPPED: Self = Self {
+        commands_by_shard: 1_024,
+        completions: 1_024,
+    };
+}
+
+/// A node before anything drives it.
+struct Parts<D: Domain> {
+    store: Box<dyn Store>,
+    writer: Writer,
+    seats: Vec<Seat<D>>,
+    drained: Vec<watch::Receiver<bool>>,
+    shared: Shared<D>,
+    commands: Sender<WriterCommand>,
+    outlet: Outlet<D>,
+    drain: Duration,
+}
+
+impl<D: Domain> Parts<D> {
+    fn assemble(
+        config: &NodeConfig,
+        opener: Arc<dyn StoreOpener>,
+        clock: &Arc<dyn Clock>,
+        reference: &Arc<D::Reference>,
+        depths: Depths,
+    ) -> Result<Self, StartError> {
+        in_range("shards", config.shards, 1, 256)?;
+        in_range("mailbox", config.mailbox, 1, 1 << 20)?;
+        check(&config.limits)?;
+        let store = opener.open()?;
+        let partitions = store.partition_count();
+        let feeds = Arc::new(FeedBoard::new(partitions, config.consumers.clone()));
+        let health = Arc::new(HealthBoard::new(config.shards));
+        let writer_counters = Arc::new(WriterCounters::default());
+        let (commands, writer_commands) = bounded(config.shards * depths.commands_by_shard);
+        let (place, granted) = match config.holding {
+            Holding::All => (Place::Here, true),
+            Holding::Granted => (Place::Elsewhere, false),
+        };
+        let places = Arc::new(Places::new(partitions, place));
+        let (away, outgoing, outlet) = elsewhere::open(config.mailbox);
+        let (mut mailboxes, mut links, mut peers, mut threads) = (vec![], vec![], vec![], vec![]);
+        for shard in 0..config.shards {
+            let (deliveries, mailbox) = bounded(config.mailbox);
+            let (internal_sender, internal) = bounded(INTERNAL_QUEUE);
+            let (completion_sender, completions) = bounded(depths.completions);
+            let (wake, room) = (Arc::new(Notify::new()), Arc::new(Room::default()));
+            mailboxes.push(Mailbox {
+                deliveries,
+                wake: Arc::clone(&wake),
+                room: Arc::clone(&room),
+            });
+            let own = partitions
+                .all()
+                .filter(|id| granted && usize::from(id.0) % config.shards == shard);
+            links.push(ShardLink {
+                claims: own.map(Claim::alone).collect(),
+                completions: completion_sender,
+                wake: Arc::clone(&wake),
+            });
+            peers.push(Peer {
+                internal: internal_sender,
+                wake: Arc::clone(&wake),
+            });
+            threads.push(Channels {
+                mailbox,
+                internal,
+                completions,
+                wake,
+                room,
+            });
+        }
+        let peers = Arc::new(peers);
+        let shard_counters: Vec<_> = (0..config.shards)
+            .map(|_| Arc::new(ShardCounters::default()))
+            .collect();
+        let consumers: Arc<dyn ConsumerProgress> = Arc::clone(&feeds) as _;
+        let (mut seats, mut drained) = (vec![], vec![]);
+        for (index, channels) in threads.into_iter().enumerate() {
+            let (drained_sender, drained_receiver) = watch::channel(false);
+            drained.push(drained_receiver);
+            let seat = Seat {
+                index,
+                wiring: ShardWiring {
+                    partition_count: partitions,
+                    reference: Arc::clone(reference),
+                    consumers: Arc::clone(&consumers),
+                    limits: config.limits,
+                    counters: Arc::clone(&shard_counters[index]),
+                },
+                channels,
+                commands: commands.clone(),
+                peers: Arc::clone(&peers),
+                places: Arc::clone(&places),
+                feeds: Arc::clone(&feeds),
+                outgoing: outgoing.clone(),
+                clock: Arc::clone(clock),
+                health: Arc::clone(&health),
+                drained: drained_sender,
+            };
+            seats.push(seat);
+        }
+        let writer = Writer {
+            opener,
+            shards: links,
+            commands: writer_commands,
+            feeds: Arc::clone(&feeds),
+            health: Arc::clone(&health),
+            counters: Arc::clone(&writer_counters),
+            generations: vec![0; config.shards],
+        };
+        let shared = Shared {
+            partitions,
+            mailboxes,
+            away,
+            places,
+            peers: Arc::clone(&peers),
+            reference: Arc::clone(reference),
+            health,
+            feeds,
+            shard_counters,
+            writer_counters,
+            closed: AtomicBool::new(false),
+        };
+        Ok(Self {
+            store,
+            writer,
+            seats,
+            drained,
+            shared,
+            commands,
+            outlet,
+            drain: config.drain,
+        })
     }
 }
 

@@ -1,0 +1,315 @@
+//! Reads what becomes durable, entry by entry, and holds it against the promises. It trusts nothing but the journals.
+//!
+//! What is checked at every commit, by the number of the promise in the design:
+//! 1. no hold takes what cannot be sold ([`StockModel`]);
+//! 2. nothing is answered, sent or asked for that is not durable;
+//! 3. a message from outside has one entry, a message between partitions is taken once and in order, and is the one sent;
+//! 4. an order that is over holds nothing; its status changes by the domain's own table;
+//! 6. each price is explained.
+//!
+//! The others show at the end ([`super::verdict`]).
+
+use super::order_model::{Coverage, OrderModel};
+use super::stock_model::StockModel;
+use lockstep_actors::domain::Message;
+use lockstep_actors::governance::audit::SystemAudit;
+use lockstep_actors::ids::{OrderKey, StockId};
+use lockstep_actors::inventory::SkuWarehouse;
+use lockstep_actors::inventory::event::StockEvent;
+use lockstep_actors::orders::Order;
+use lockstep_actors::orders::effects::{ERP, EVENTS, ErpReference, ErpRequest, OrderStatus};
+use lockstep_actors::orders::event::OrderEvent;
+use lockstep_actors::orders::state::Status;
+use lockstep_actors::orders::transitions::Cause;
+use lockstep_runtime::entity::{AddressedMessage, Entity, EntityId, EntityKind};
+use lockstep_runtime::journal::{Blob, Entry};
+use lockstep_runtime::memory::MemoryDisk;
+use lockstep_runtime::message::{MessageId, Origin, Sequence};
+use lockstep_runtime::placement::{PartitionCount, PartitionId};
+use lockstep_runtime::store::StoreReader;
+use lockstep_runtime::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hasher;
+use std::ops::ControlFlow;
+
+/// A promise of the design, by its number, and how it was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Violation {
+    pub(super) promise: u8,
+    pub(super) what: String,
+}
+
+/// A message between partitions, as its sender wrote it down.
+struct Sent {
+    at: Timestamp,
+    kind: EntityKind,
+    entity: Box<[u8]>,
+    cause: Option<Cause>,
+}
+
+pub(super) struct Audit {
+    /// By partition: the next entry to be read.
+    next: Vec<u64>,
+    /// Messages from outside whose entry is durable, and whether that is a dead letter's.
+    pub(super) taken: HashMap<MessageId, bool>,
+    /// What each of them causes with an order.
+    pub(super) causes: HashMap<MessageId, Cause>,
+    /// By stream between two partitions: the last number taken.
+    streams: BTreeMap<(PartitionId, PartitionId), u64>,
+    /// What was sent and not taken yet.
+    sent: BTreeMap<(PartitionId, PartitionId, u64), Sent>,
+    pub(super) stocks: BTreeMap<StockId, StockModel>,
+    pub(super) orders: BTreeMap<OrderKey, OrderModel>,
+    /// Orders that a stock holds something for, and how much.
+    held_for: BTreeMap<OrderKey, i64>,
+    /// What the ERP may be asked: order and attempt.
+    pub(super) asked: BTreeSet<(OrderKey, u16)>,
+    pub(super) dead_letters: u64,
+    pub(super) refused_writes: u64,
+    pub(super) entries: u64,
+    pub(super) coverage: Coverage,
+    pub(super) violations: Vec<Violation>,
+    digest: std::hash::DefaultHasher,
+}
+
+impl Audit {
+    pub(super) fn new(partitions: PartitionCount) -> Self {
+        Self {
+            next: vec![1; usize::from(partitions.get())],
+            taken: HashMap::new(),
+            causes: HashMap::new(),
+            streams: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            stocks: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            held_for: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            dead_letters: 0,
+            refused_writes: 0,
+            entries: 0,
+            coverage: Coverage::default(),
+            violations: Vec::new(),
+            digest: std::hash::DefaultHasher::new(),
+        }
+    }
+
+    pub(super) fn violated(&mut self, promise: u8, what: impl Into<String>) {
+        self.violations.push(Violation {
+            promise,
+            what: what.into(),
+        });
+    }
+
+    /// A number that two histories share only if they are the same.
+    pub(super) fn digest(&self) -> u64 {
+        self.digest.finish()
+    }
+
+    /// Reads what is new on the disk.
+    pub(super) fn read(&mut self, disk: &MemoryDisk) {
+        for place in 0..self.next.len() {
+            let partition = PartitionId(u16::try_from(place).unwrap_or(u16::MAX));
+            let mut blobs: Vec<Vec<u8>> = Vec::new();
+            let read = disk.journal(partition, Sequence(self.next[place]), &mut |bytes| {
+                blobs.push(bytes.to_vec());
+                ControlFlow::Continue(())
+            });
+            if let Err(error) = read {
+                self.violated(2, format!("the journal of {partition:?} cannot be read: {error}"));
+            }
+            for bytes in blobs {
+                self.digest.write(&bytes);
+                self.read_blob(partition, place, &bytes);
+            }
+        }
+    }
+
+    fn read_blob(&mut self, partition: PartitionId, place: usize, bytes: &[u8]) {
+        let blob = match Blob::parse(bytes) {
+            Ok(blob) => blob,
+            Err(error) => return self.violated(2, format!("{partition:?}: {error}")),
+        };
+        for entry in blob.iter() {
+            match entry {
+                Ok(entry) if entry.sequence.0 == self.next[place] => {
+                    self.next[place] += 1;
+                    self.entries += 1;
+                    self.note(partition, &entry);
+                }
+                Ok(entry) if entry.sequence.0 > self.next[place] => {
+                    let text = format!(
+                        "{partition:?}: entry {} follows {}",
+                        entry.sequence.0,
+                        self.next[place] - 1
+                    );
+                    self.violated(2, text);
+                }
+                Ok(_) => {}
+                Err(error) => self.violated(2, format!("{partition:?}: {error}")),
+            }
+        }
+    }
+
+    fn note(&mut self, partition: PartitionId, entry: &Entry<'_>) {
+        let cause = self.note_origin(partition, entry);
+        for send in entry.sends() {
+            let sent = Sent {
+                at: entry.at,
+                kind: send.kind,
+                entity: send.entity.into(),
+                cause: cause_of(send.kind, send.entity, send.command),
+            };
+            let twice = self.sent.insert((partition, send.to, send.sequence), sent);
+            if twice.is_some() {
+                self.violated(
+                    3,
+                    format!("{partition:?} has sent two messages number {}", send.sequence),
+                );
+            }
+        }
+        for (port, body) in entry.outbound() {
+            self.note_effect(port == ERP, port == EVENTS, body);
+        }
+        self.dead_letters += u64::from(entry.is_dead_letter);
+        if entry.kind == SystemAudit::KIND && entry.has_events() {
+            self.refused_writes += 1;
+        }
+        if entry.kind == SkuWarehouse::KIND {
+            self.note_stock(entry);
+        }
+        if entry.kind == Order::KIND {
+            self.note_order(entry, cause);
+        }
+    }
+
+    fn note_origin(&mut self, partition: PartitionId, entry: &Entry<'_>) -> Option<Cause> {
+        match entry.origin {
+            Origin::External(id) => {
+                if self.taken.insert(id, entry.is_dead_letter).is_some() {
+                    self.violated(3, format!("message {:x} has two entries", id.0));
+                }
+                self.causes.remove(&id)
+            }
+            Origin::Entity { from, sequence } => {
+                let taken = self.streams.entry((from, partition)).or_default();
+                let (before, now) = (*taken, sequence);
+                *taken = now;
+                if now != before + 1 {
+                    let text = format!("{partition:?} took number {now} of {from:?} after {before}");
+                    self.violated(3, text);
+                }
+                let Some(sent) = self.sent.remove(&(from, partition, sequence)) else {
+                    let text = format!(
+                        "{partition:?} took number {sequence} of {from:?}, which is not durable there"
+                    );
+                    self.violated(2, text);
+                    return None;
+                };
+                if (sent.kind, &*sent.entity) != (entry.kind, entry.entity) {
+                    let text = format!("{partition:?} took another message as number {sequence} of {from:?}");
+                    self.violated(3, text);
+                }
+                sent.cause
+            }
+            Origin::Alarm => Some(Cause::Alarm),
+        }
+    }
+
+    fn note_effect(&mut self, is_for_erp: bool, is_event: bool, body: &[u8]) {
+        if is_for_erp && let Ok(request) = rmp_serde::from_slice::<ErpRequest>(body) {
+            let ErpReference { order, attempt, .. } = reference(&request);
+            self.asked.insert((order.clone(), *attempt));
+        }
+        if is_event {
+            // What orders tell is numbered; the house checks that it hears every number.
+            drop(rmp_serde::from_slice::<OrderStatus>(body));
+        }
+    }
+
+    fn note_stock(&mut self, entry: &Entry<'_>) {
+        let Some(id) = StockId::decode(entry.entity) else {
+            return self.violated(2, "an entry of a stock has no stock's id");
+        };
+        for event in entry.events() {
+            let Ok(event) = rmp_serde::from_slice::<StockEvent>(event) else {
+                return self.violated(2, format!("an event of {id:?} cannot be read"));
+            };
+            if let Some((hold, change)) = event.held_change() {
+                let held = self.held_for.entry(hold.order.clone()).or_default();
+                *held += change.units();
+                if *held == 0 {
+                    self.held_for.remove(&hold.order);
+                }
+            }
+            if let Err(what) = self.stocks.entry(id.clone()).or_default().apply(&event) {
+                self.violated(1, format!("{}@{}: {what}", id.sku, id.warehouse.as_str()));
+            }
+        }
+    }
+
+    fn note_order(&mut self, entry: &Entry<'_>, cause: Option<Cause>) {
+        let Some(key) = OrderKey::decode(entry.entity) else {
+            return self.violated(2, "an entry of an order has no order's key");
+        };
+        for event in entry.events() {
+            let Ok(event) = rmp_serde::from_slice::<OrderEvent>(event) else {
+                return self.violated(2, format!("an event of {key} cannot be read"));
+            };
+            let order = self.orders.entry(key.clone()).or_default();
+            let applied = order.apply(&event, cause, &mut self.coverage);
+            let status = order.status;
+            if let Err(what) = applied {
+                let promise = if matches!(event, OrderEvent::Priced { .. }) {
+                    6
+                } else {
+                    4
+                };
+                self.violated(promise, format!("{key}: {what}"));
+            }
+            let is_over = matches!(
+                status,
+                Some(Status::Closed | Status::Cancelled | Status::Rejected)
+            );
+            if is_over && matches!(event, OrderEvent::Became { .. }) && self.held_for(&key) != 0 {
+                self.violated(
+                    4,
+                    format!("{key} is over, and {} units are held for it", self.held_for(&key)),
+                );
+            }
+        }
+    }
+
+    /// How many units are held for an order.
+    pub(super) fn held_for(&self, order: &OrderKey) -> i64 {
+        self.held_for.get(order).copied().unwrap_or(0)
+    }
+
+    /// A message between partitions that was sent before `moment` and is not taken yet, in words.
+    pub(super) fn left_behind(&self, moment: Timestamp) -> Option<String> {
+        let ((from, to, number), _) = self.sent.iter().find(|(_, sent)| sent.at < moment)?;
+        Some(format!("number {number} from {from:?} to {to:?}"))
+    }
+
+    /// Messages between partitions that were never taken.
+    pub(super) fn untaken(&self) -> usize {
+        self.sent.len()
+    }
+}
+
+/// Whose request it is, and which attempt.
+pub(super) fn reference(request: &ErpRequest) -> &ErpReference {
+    match request {
+        ErpRequest::Book(booking) => &booking.reference,
+        ErpRequest::Lookup(reference) | ErpRequest::Cancel(reference) => reference,
+    }
+}
+
+fn cause_of(kind: EntityKind, entity: &[u8], command: &[u8]) -> Option<Cause> {
+    if kind != Order::KIND {
+        return None;
+    }
+    match Message::decode(kind, entity, command) {
+        Ok(Message::Order(_, command)) => Cause::of(&command),
+        Ok(_) | Err(_) => None,
+    }
+}

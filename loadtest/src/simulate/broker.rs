@@ -1,0 +1,303 @@
+//! The broker: it delivers until it is acknowledged, to whichever node is there, and sometimes more than once. What is answered
+//! is compared with what is durable.
+
+use super::clock::{MINUTE, SECOND};
+use super::faults::Fault;
+use super::house::{Mail, Purpose};
+use super::people::pause_after;
+use super::plant::Plant;
+use super::world::{Event, Posted, World};
+use lockstep_actors::domain::{Message, Reply};
+use lockstep_actors::governance::audit::AuditReply;
+use lockstep_actors::inventory::command::{StockCommand, StockReply};
+use lockstep_actors::orders::command::OrderReply;
+use lockstep_actors::orders::effects::OrderStatus;
+use lockstep_actors::orders::state::Status;
+use lockstep_actors::orders::transitions::Cause;
+use lockstep_runtime::entity::AddressedMessage;
+use lockstep_runtime::message::{Delivery, Envelope, MessageId, Outcome, Provenance, Responder};
+
+/// After so long without an acknowledgement the broker delivers again, to whoever is there.
+const REDELIVERED_AFTER: i64 = 12 * SECOND;
+
+impl World {
+    /// The message of a mail, under the number by which the broker knows it.
+    pub(super) fn addressed(&mut self, mail: Mail, number: usize) -> Posted {
+        let id = MessageId::of(mail.source, &format!("m{number}"));
+        if let Message::Order(_, command) = &mail.message
+            && let Some(cause) = Cause::of(command)
+        {
+            self.audit.causes.insert(id, cause);
+        }
+        let mut source = mail.source;
+        match mail.purpose {
+            Purpose::Poison => self.tally.count(Fault::Poison),
+            Purpose::Rogue => {
+                self.tally.count(Fault::Rogue);
+                if self.setting.plant == Some(Plant::SkipOwnership) {
+                    source = "operator";
+                }
+            }
+            Purpose::Trade
+            | Purpose::Submit(_)
+            | Purpose::Act(_)
+            | Purpose::Look(_)
+            | Purpose::Move(..)
+            | Purpose::Fact => {}
+        }
+        let provenance = Provenance {
+            source: source.into(),
+            correlation: mail.correlation,
+            causation: None,
+        };
+        Posted {
+            envelope: Envelope {
+                id,
+                provenance,
+                message: self.aged(mail.message),
+            },
+            purpose: mail.purpose,
+            deliveries: 0,
+            first: None,
+        }
+    }
+
+    /// The planted fault that takes an older count for a newer one: it comes late, and is not known to be old.
+    fn aged(&self, mut message: Message) -> Message {
+        if self.setting.plant == Some(Plant::OlderAbsolute)
+            && let Message::Stock(_, StockCommand::Count(count)) = &mut message
+        {
+            count.version += 1_000;
+            count.through = None;
+        }
+        message
+    }
+
+    /// Delivers a message to some node that lives.
+    pub(super) fn deliver(&mut self, number: usize) {
+        let now = self.now;
+        let mut ready: Vec<usize> = Vec::new();
+        for (machine, at) in self.machines.iter().enumerate() {
+            if at.life.is_some() && at.paused_until <= now {
+                ready.push(machine);
+            }
+        }
+        let Some(&machine) = self.random.pick(&ready) else {
+            return self.after(300, Event::Deliver(number));
+        };
+        let (Some(posted), Some(life)) = (self.posted.get_mut(number), &mut self.machines[machine].life)
+        else {
+            return;
+        };
+        posted.deliveries += 1;
+        let delivery = posted.deliveries;
+        let mut envelope = posted.envelope.clone();
+        if delivery > 1 {
+            self.tally.count(Fault::DeliveryAgain);
+            if self.setting.plant == Some(Plant::SkipInbox) {
+                envelope.id = MessageId::of("again", &format!("{number}/{delivery}"));
+            }
+        }
+        let token = life.token();
+        let responder = Responder::stream(&life.stream, token);
+        life.show_lease(now);
+        life.deliveries.insert(token, number);
+        let taken = life.node.ingress().try_submit(Delivery { envelope, responder });
+        if taken.is_err() {
+            // The responder that came back says "unavailable" when it is dropped; what is said twice is heard once.
+            life.deliveries.remove(&token);
+            drop(taken);
+            let pause = self.random.between(50, 800);
+            return self.after(pause, Event::Deliver(number));
+        }
+        self.after(REDELIVERED_AFTER, Event::Return(number, delivery));
+        if self.is_stormy && self.random.percent(3) {
+            self.tally.count(Fault::DeliveryDoubled);
+            let pause = self.random.between(0, 40);
+            self.after(pause, Event::Deliver(number));
+        }
+        if self.setting.plant == Some(Plant::AckBeforeDurable) {
+            let id = self.posted[number].envelope.id;
+            self.check_durable(number, id);
+        }
+        self.wake(machine, 0);
+    }
+
+    /// The broker has waited long enough for an acknowledgement.
+    pub(super) fn take_back(&mut self, number: usize, delivery: u32) {
+        let is_open = |posted: &Posted| posted.first.is_none() && posted.deliveries == delivery;
+        if self.posted.get(number).is_some_and(is_open) {
+            self.deliver(number);
+        }
+    }
+
+    /// Looks at what the broker's deliveries came to.
+    pub(super) fn take_outcomes(&mut self, machine: usize) {
+        let mut heard = Vec::new();
+        if let Some(life) = &mut self.machines[machine].life {
+            while let Ok(outcomes) = life.outcomes.try_recv() {
+                for (token, outcome) in outcomes {
+                    if let Some(number) = life.deliveries.remove(&token) {
+                        heard.push((number, outcome));
+                    }
+                }
+            }
+        }
+        for (number, outcome) in heard {
+            self.hear(number, outcome);
+        }
+    }
+
+    fn hear(&mut self, number: usize, outcome: Outcome<Reply>) {
+        if outcome == Outcome::Unavailable {
+            let pause = self.random.between(20, 1_500);
+            return self.after(pause, Event::Deliver(number));
+        }
+        let posted = &self.posted[number];
+        let (purpose, id) = (posted.purpose.clone(), posted.envelope.id);
+        let is_query = posted.envelope.message.is_query();
+        if !is_query {
+            self.check_durable(number, id);
+        }
+        match &self.posted[number].first {
+            Some(first) if !is_query && self.setting.plant != Some(Plant::SkipInbox) => {
+                let differs = match (first, &outcome) {
+                    (Outcome::Done { reply: first, .. }, Outcome::Done { reply, .. }) => first != reply,
+                    (Outcome::DeadLettered { .. }, Outcome::DeadLettered { .. }) => false,
+                    (_, _) => true,
+                };
+                if differs {
+                    let text = format!("message {number} was answered {first:?}, then {outcome:?}");
+                    self.audit.violated(3, text);
+                }
+            }
+            Some(_) => {}
+            None => {
+                self.posted[number].first = Some(outcome.clone());
+                if self.is_stormy && !is_query && self.random.percent(4) {
+                    self.tally.count(Fault::DeliveryLate);
+                    let pause = self.random.between(0, 3 * MINUTE);
+                    self.after(pause, Event::Deliver(number));
+                }
+                self.learn(number, &purpose, outcome);
+            }
+        }
+    }
+
+    /// Nobody is told anything that is not durable.
+    fn check_durable(&mut self, number: usize, id: MessageId) {
+        // A refused write is noted under an identity of its own.
+        let noted = MessageId::of("refused write", &format!("{:032x}", id.0));
+        let again = |delivery: u32| MessageId::of("again", &format!("{number}/{delivery}"));
+        let mut repeats = (2..=self.posted[number].deliveries).map(again);
+        let is_durable = [id, noted].iter().any(|id| self.audit.taken.contains_key(id))
+            || (self.setting.plant == Some(Plant::SkipInbox)
+                && repeats.any(|id| self.audit.taken.contains_key(&id)));
+        if !is_durable {
+            let text = format!("message {number} was acknowledged before its decision was durable");
+            self.audit.violated(2, text);
+        }
+    }
+
+    /// What a first answer means to who sent the message.
+    fn learn(&mut self, number: usize, purpose: &Purpose, outcome: Outcome<Reply>) {
+        let reply = match (purpose, outcome) {
+            (Purpose::Poison, Outcome::DeadLettered { .. }) => return,
+            (Purpose::Poison, other) => {
+                return self
+                    .audit
+                    .violated(8, format!("a poison message was answered {other:?}"));
+            }
+            (_, Outcome::DeadLettered { reason }) => {
+                return self
+                    .audit
+                    .violated(8, format!("message {number} is a dead letter: {reason}"));
+            }
+            (_, Outcome::Done { reply, .. }) => reply,
+            (_, Outcome::Repeated | Outcome::Unavailable) => {
+                return self
+                    .audit
+                    .violated(3, format!("the answer to message {number} was not kept"));
+            }
+        };
+        match purpose {
+            Purpose::Rogue => {
+                if !matches!(reply, Reply::Audit(AuditReply::NotOwner(_))) {
+                    self.audit
+                        .violated(7, format!("a write without ownership was answered {reply:?}"));
+                }
+            }
+            Purpose::Move(stock, units) => {
+                if matches!(reply, Reply::Stock(StockReply::Accepted { .. })) {
+                    *self.house.moved.entry(stock.clone()).or_default() += units;
+                }
+            }
+            Purpose::Submit(order) | Purpose::Act(order) => {
+                self.unpend(*order);
+                self.watch(*order, 500);
+            }
+            Purpose::Look(order) => self.see(*order, &reply),
+            Purpose::Trade | Purpose::Fact | Purpose::Poison => {}
+        }
+        if let Reply::Audit(AuditReply::NotOwner(write)) = &reply
+            && !matches!(purpose, Purpose::Rogue)
+        {
+            self.audit
+                .violated(7, format!("a write of an owner was refused: {write}"));
+        }
+    }
+
+    fn unpend(&mut self, order: usize) {
+        if let Some(script) = self.house.orders.get_mut(order) {
+            script.pending = script.pending.saturating_sub(1);
+        }
+    }
+
+    fn see(&mut self, order: usize, reply: &Reply) {
+        let Reply::Order(OrderReply::Order(summary)) = reply else {
+            // It has not come in yet.
+            return self.watch(order, 20 * SECOND);
+        };
+        if let Some(mail) = self.house.react(order, summary, &mut self.random) {
+            self.post(mail, 0);
+        }
+        let is_over = matches!(
+            summary.status,
+            Status::Closed | Status::Cancelled | Status::Rejected
+        );
+        if !is_over || summary.contested.is_some() {
+            let mut pause = pause_after(summary.status, &mut self.random);
+            if self.house.is_closing {
+                pause = pause.min(20 * SECOND);
+            }
+            self.watch(order, pause);
+        }
+    }
+
+    /// The trade hears of an order.
+    pub(super) fn hear_status(&mut self, status: &OrderStatus) {
+        let Some(&order) = self.house.by_key.get(&status.order) else {
+            return self.audit.violated(
+                3,
+                format!("the trade was told of {}, which nobody ordered", status.order),
+            );
+        };
+        let known = self
+            .audit
+            .orders
+            .get(&status.order)
+            .map_or(0, |order| order.changes);
+        if status.sequence > known {
+            let text = format!(
+                "{} told its change {} before it was durable",
+                status.order, status.sequence
+            );
+            self.audit.violated(2, text);
+        }
+        if let Some(script) = self.house.orders.get_mut(order) {
+            script.told.insert(status.sequence);
+        }
+        let pause = pause_after(status.status, &mut self.random);
+        self.watch(order, pause);
+    }
+}

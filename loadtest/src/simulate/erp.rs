@@ -1,0 +1,285 @@
+//! The ERP: it books under our key once, may time out after it has booked, and refuses now and then. And the worker of a node
+//! that carries requests to it: the real one's way with an entry, its turns, progress and breaker, without its event loop.
+
+use super::clock::Millis;
+use super::plant::Plant;
+use lockstep_actors::domain::{Distributor, Reply};
+use lockstep_actors::ids::DocumentId;
+use lockstep_actors::orders::effects::{BookingRequest, ErpReference};
+use lockstep_adapters::erp::{
+    Answers, Breaker, Called, ErpCounters, ErpError, ErpPort, Handled, Progress, Turns, Undeliverable, handle,
+};
+use lockstep_runtime::feed::Feed;
+use lockstep_runtime::message::{Envelope, Outcome};
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// What the ERP is asked.
+#[derive(Clone, Debug)]
+pub(super) enum Ask {
+    Book(Box<BookingRequest>),
+    Cancel(ErpReference),
+    Lookup(ErpReference),
+}
+
+impl Ask {
+    pub(super) fn reference(&self) -> &ErpReference {
+        match self {
+            Self::Book(booking) => &booking.reference,
+            Self::Cancel(reference) | Self::Lookup(reference) => reference,
+        }
+    }
+}
+
+/// What the ERP says: its number for the booking, if there is one.
+pub(super) type Said = Result<Option<DocumentId>, ErpError>;
+
+/// A call on its way, and who waits for the answer.
+pub(super) struct Call {
+    pub(super) ask: Ask,
+    pub(super) answer: oneshot::Sender<Said>,
+}
+
+/// What has been booked under a key.
+#[derive(Clone, Debug)]
+pub(super) struct Booking {
+    pub(super) number: String,
+    pub(super) is_cancelled: bool,
+}
+
+/// The ERP's books.
+#[derive(Debug, Default)]
+pub(super) struct Books {
+    pub(super) bookings: BTreeMap<String, Booking>,
+    numbers: u64,
+}
+
+impl Books {
+    /// Does what it is asked. `key` is what the booking stands under.
+    pub(super) fn work(&mut self, ask: &Ask, key: &str) -> Said {
+        match ask {
+            Ask::Book(_) => match self.bookings.get(key) {
+                Some(booking) if booking.is_cancelled => Err(ErpError::Rejected(
+                    "the key is taken by a booking that does not stand".to_owned(),
+                )),
+                Some(booking) => Ok(document(&booking.number)),
+                None => {
+                    self.numbers += 1;
+                    let number = format!("ERP-{:07}", self.numbers);
+                    let booking = Booking {
+                        number: number.clone(),
+                        is_cancelled: false,
+                    };
+                    self.bookings.insert(key.to_owned(), booking);
+                    Ok(document(&number))
+                }
+            },
+            Ask::Lookup(_) => {
+                let stands = self.bookings.get(key).filter(|booking| !booking.is_cancelled);
+                Ok(stands.and_then(|booking| document(&booking.number)))
+            }
+            Ask::Cancel(_) => {
+                if let Some(booking) = self.bookings.get_mut(key) {
+                    booking.is_cancelled = true;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// What was ever booked of an order, under whatever key.
+    pub(super) fn of(&self, order: &str) -> Vec<&Booking> {
+        let with_attempt = format!("{order}#");
+        let near = self.bookings.range(order.to_owned()..);
+        let near = near.take_while(|(key, _)| key.starts_with(order));
+        near.filter(|(key, _)| *key == order || key.starts_with(&with_attempt))
+            .map(|(_, booking)| booking)
+            .collect()
+    }
+}
+
+fn document(number: &str) -> Option<DocumentId> {
+    DocumentId::new(number).ok()
+}
+
+type Queue<T> = Arc<Mutex<VecDeque<T>>>;
+
+fn push<T>(queue: &Queue<T>, item: T) {
+    queue
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push_back(item);
+}
+
+fn drain<T>(queue: &Queue<T>) -> Vec<T> {
+    queue
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .drain(..)
+        .collect()
+}
+
+#[derive(Clone)]
+struct Port {
+    calls: Queue<Call>,
+    plant: Option<Plant>,
+}
+
+impl Port {
+    async fn ask(&self, ask: Ask) -> Said {
+        let (answer, said) = oneshot::channel();
+        push(&self.calls, Call { ask, answer });
+        let said = said
+            .await
+            .unwrap_or_else(|_| Err(ErpError::Unknown("the connection is gone".to_owned())));
+        match (said, self.plant) {
+            (Err(ErpError::Unknown(text)), Some(Plant::UnknownIsFailed)) => Err(ErpError::Transient(text)),
+            (said, _) => said,
+        }
+    }
+}
+
+impl ErpPort for Port {
+    async fn book(&self, request: &BookingRequest) -> Result<DocumentId, ErpError> {
+        let number = self.ask(Ask::Book(Box::new(request.clone()))).await?;
+        number.ok_or_else(|| ErpError::Unknown("it has no number".to_owned()))
+    }
+
+    async fn cancel(&self, order: &ErpReference) -> Result<(), ErpError> {
+        self.ask(Ask::Cancel(order.clone())).await.map(drop)
+    }
+
+    async fn lookup(&self, order: &ErpReference) -> Result<Option<DocumentId>, ErpError> {
+        self.ask(Ask::Lookup(order.clone())).await
+    }
+}
+
+/// An answer on its way to its order, and where it is told that it is durable.
+pub(super) struct Answering {
+    pub(super) envelope: Envelope<Distributor>,
+    pub(super) durable: oneshot::Sender<Outcome<Reply>>,
+}
+
+#[derive(Clone)]
+struct ToOrders(Queue<Answering>);
+
+impl Answers for ToOrders {
+    async fn deliver(&self, envelope: Envelope<Distributor>) -> Result<Outcome<Reply>, Undeliverable> {
+        loop {
+            let (durable, outcome) = oneshot::channel();
+            let envelope = envelope.clone();
+            push(&self.0, Answering { envelope, durable });
+            match outcome.await.unwrap_or(Outcome::Unavailable) {
+                Outcome::Unavailable => {}
+                outcome @ (Outcome::Done { .. } | Outcome::Repeated | Outcome::DeadLettered { .. }) => {
+                    return Ok(outcome);
+                }
+            }
+        }
+    }
+}
+
+/// How many calls are under way at a time, and after how many failures the ERP is left alone for how long.
+const CONCURRENCY: usize = 8;
+const FAILURES: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(5);
+/// How many entries are read at a time.
+const AT_ONCE: usize = 16;
+
+/// A node's worker.
+pub(super) struct Worker {
+    feed: Feed,
+    turns: Turns,
+    progress: Progress,
+    breaker: Breaker,
+    port: Port,
+    orders: ToOrders,
+    counters: Arc<ErpCounters>,
+    under_way: Vec<Pin<Box<dyn Future<Output = Handled>>>>,
+}
+
+impl Worker {
+    pub(super) fn new(feed: Feed, plant: Option<Plant>) -> Self {
+        Self {
+            feed,
+            turns: Turns::default(),
+            progress: Progress::default(),
+            breaker: Breaker::new(FAILURES, PAUSE),
+            port: Port {
+                calls: Queue::default(),
+                plant,
+            },
+            orders: ToOrders(Queue::default()),
+            counters: Arc::default(),
+            under_way: Vec::new(),
+        }
+    }
+
+    /// Reads, begins what may begin, and goes on with what is under way.
+    pub(super) fn step(&mut self, now: Millis) {
+        let now = Duration::from_millis(now.unsigned_abs());
+        let mut room = self.breaker.room(now, self.under_way.len(), CONCURRENCY);
+        if room > self.turns.kept() {
+            for entry in self.feed.ready(AT_ONCE) {
+                self.progress.begin(entry.partition, entry.sequence);
+                self.turns.add(entry);
+            }
+        }
+        while room > 0
+            && let Some(entry) = self.turns.next_entry()
+        {
+            let (port, orders, counters) =
+                (self.port.clone(), self.orders.clone(), Arc::clone(&self.counters));
+            let handling = async move { handle(&port, &orders, &counters, entry).await };
+            self.under_way.push(Box::pin(handling));
+            room -= 1;
+        }
+        let mut context = Context::from_waker(Waker::noop());
+        let mut done = Vec::new();
+        self.under_way
+            .retain_mut(|handling| match handling.as_mut().poll(&mut context) {
+                Poll::Ready(handled) => {
+                    done.push(handled);
+                    false
+                }
+                Poll::Pending => true,
+            });
+        for handled in done {
+            self.finish(&handled, now);
+        }
+    }
+
+    fn finish(&mut self, handled: &Handled, now: Duration) {
+        for called in &handled.calls {
+            match called {
+                Called::Confirmed | Called::Rejected => self.breaker.answered(),
+                Called::Transient | Called::Unknown => self.breaker.failed(now),
+            }
+        }
+        self.turns.dealt_with(&handled.order);
+        if handled.answered.is_ok()
+            && let Some(end) = self.progress.finish(handled.partition, handled.sequence)
+        {
+            self.feed.save(handled.partition, end);
+        }
+    }
+
+    /// Calls that have not been sent yet.
+    pub(super) fn calls(&self) -> Vec<Call> {
+        drain(&self.port.calls)
+    }
+
+    /// Answers that have not been handed in yet.
+    pub(super) fn answers(&self) -> Vec<Answering> {
+        drain(&self.orders.0)
+    }
+
+    /// Whether there is something to look at soon.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.under_way.is_empty() || self.turns.kept() > 0
+    }
+}

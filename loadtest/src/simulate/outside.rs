@@ -1,0 +1,199 @@
+//! The outside of a call: the ERP's side of what orders ask it, the channels' side of what they are told.
+
+use super::channel::{TIMEOUT, items};
+use super::clock::SECOND;
+use super::erp::{Ask, Call};
+use super::faults::Fault;
+use super::plant::Plant;
+use super::world::{Event, Place, UnderWay, World};
+use lockstep_actors::channels::{
+    Answer, Certainty, Item, ItemVerdict, Kind, Request, RequestId, Verdict, Work,
+};
+use lockstep_adapters::erp::ErpError;
+use std::time::Duration;
+
+/// After so long a node gives an ERP call up.
+const ERP_TIMEOUT: i64 = 5 * SECOND;
+
+impl World {
+    pub(super) fn call_erp(&mut self, call: Call) {
+        let reference = call.ask.reference();
+        let asked = (reference.order.clone(), reference.attempt);
+        if !self.audit.asked.contains(&asked) {
+            let text = format!(
+                "the ERP was asked about {} before that was durable",
+                reference.order
+            );
+            self.audit.violated(2, text);
+        }
+        let key = match self.setting.plant {
+            Some(Plant::KeyByAttempt) => format!("{}#{}", reference.order, reference.attempt),
+            Some(_) | None => reference.order.to_string(),
+        };
+        let fate = match (self.is_stormy, self.erp_is_out_until > self.now) {
+            (false, _) => 100,
+            (true, true) => self.random.between(0, 18),
+            (true, false) => self.random.between(0, 100),
+        };
+        let may_be_rejected = matches!(call.ask, Ask::Book(_));
+        let (works, said) = match fate {
+            0..6 => {
+                self.tally.count(Fault::ErpTransient);
+                (false, Some(Err(ErpError::Transient("503".to_owned()))))
+            }
+            6..14 => {
+                self.tally.count(Fault::ErpTimeoutAfterBooking);
+                (true, Some(Err(ErpError::Unknown("no answer".to_owned()))))
+            }
+            14..18 => {
+                self.tally.count(Fault::ErpTimeoutBefore);
+                (false, Some(Err(ErpError::Unknown("no answer".to_owned()))))
+            }
+            18..20 if may_be_rejected => {
+                self.tally.count(Fault::ErpRejection);
+                (
+                    false,
+                    Some(Err(ErpError::Rejected("unknown customer".to_owned()))),
+                )
+            }
+            _ => (true, None),
+        };
+        let number = self.erp_calls.len() as u64 + self.audit.entries * 64;
+        let number = (number..)
+            .find(|number| !self.erp_calls.contains_key(number))
+            .unwrap_or(number);
+        let answers_after = match &said {
+            Some(Err(ErpError::Unknown(_))) => ERP_TIMEOUT,
+            Some(_) | None => self.random.between(20, 400),
+        };
+        let works_after = self.random.between(5, answers_after.min(ERP_TIMEOUT - 1));
+        let under_way = UnderWay {
+            ask: call.ask,
+            key,
+            answer: Some(call.answer),
+            said,
+        };
+        self.erp_calls.insert(number, under_way);
+        if works {
+            self.after(works_after, Event::ErpWorks(number));
+        }
+        self.after(answers_after, Event::ErpAnswers(number));
+    }
+
+    pub(super) fn erp_works(&mut self, number: u64) {
+        if let Some(call) = self.erp_calls.get_mut(&number) {
+            let said = self.books.work(&call.ask, &call.key);
+            call.said.get_or_insert(said);
+        }
+    }
+
+    pub(super) fn erp_answers(&mut self, number: u64) {
+        let Some(call) = self.erp_calls.remove(&number) else {
+            return;
+        };
+        let said = call
+            .said
+            .unwrap_or_else(|| Err(ErpError::Unknown("no answer".to_owned())));
+        if let Some(answer) = call.answer {
+            // A process that has ended hears nothing.
+            drop(answer.send(said));
+        }
+        for machine in 0..self.machines.len() {
+            self.wake(machine, 1);
+        }
+    }
+
+    pub(super) fn channel_meets(&mut self, at: Place, request: &Request) {
+        let failed = |certainty| Verdict::Failed {
+            reason: "500".to_owned(),
+            pause: None,
+            certainty,
+        };
+        let fate = if self.is_stormy {
+            self.random.between(0, 100)
+        } else {
+            100
+        };
+        let mut back = self.random.between(5, 60);
+        let verdict = match fate {
+            0..6 => {
+                self.tally.count(Fault::ChannelStorm);
+                let pause = Some(Duration::from_millis(700));
+                Verdict::Throttled { pause }
+            }
+            6..9 => failed(Certainty::NotTaken),
+            9..13 => {
+                self.tally.count(Fault::ChannelUnknown);
+                back = TIMEOUT;
+                drop(self.work_at(at.channel, request));
+                failed(Certainty::Unknown)
+            }
+            13..16 => {
+                self.tally.count(Fault::ChannelLate);
+                back = TIMEOUT;
+                if let Work::Write(kind, items) = &request.work {
+                    let late = self.random.between(100, 7_000);
+                    let (channel, kind, items) = (at.channel, *kind, items.clone());
+                    self.after(late, Event::ChannelLands { channel, kind, items });
+                }
+                failed(Certainty::Unknown)
+            }
+            _ => self.work_at(at.channel, request),
+        };
+        let (id, answer) = (request.id, Answer::from(verdict));
+        self.after(back, Event::ChannelAnswers { at, id, answer });
+    }
+
+    fn work_at(&mut self, channel: usize, request: &Request) -> Verdict {
+        debug_assert!(items(request) > 0, "a request is about something");
+        match &request.work {
+            Work::Write(kind, items) => {
+                let verdicts = items.iter().map(|item| self.write_at(channel, *kind, item));
+                Verdict::Items(verdicts.collect())
+            }
+            Work::Read(kind, keys) => {
+                let mut values = Vec::with_capacity(keys.len());
+                for key in keys {
+                    let is_behind = self.is_stormy && self.random.percent(15);
+                    let shelf = &self.shelves[channel];
+                    values.push(if is_behind {
+                        shelf.shown_before(*kind, key)
+                    } else {
+                        shelf.shown(*kind, key)
+                    });
+                }
+                Verdict::Values(values)
+            }
+            Work::Poll(..) => Verdict::Pending {
+                ask_in: Duration::from_secs(1),
+            },
+        }
+    }
+
+    fn write_at(&mut self, channel: usize, kind: Kind, item: &Item) -> ItemVerdict {
+        if self.is_stormy && self.random.percent(2) {
+            self.tally.count(Fault::ChannelItem);
+            return ItemVerdict::Failed("busy".to_owned());
+        }
+        self.shelves[channel].write(kind, item)
+    }
+
+    pub(super) fn channel_lands(&mut self, channel: usize, kind: Kind, items: &[Item]) {
+        for item in items {
+            self.write_at(channel, kind, item);
+        }
+    }
+
+    pub(super) fn channel_answers(&mut self, at: Place, id: RequestId, answer: &Answer) {
+        let jitter = u32::try_from(self.random.between(0, 1_000_000)).unwrap_or(0);
+        let now = self.now;
+        let machine = &mut self.machines[at.machine];
+        if machine.incarnation == at.incarnation
+            && let Some(life) = &mut machine.life
+            && let Some(way) = life.ways.get_mut(at.channel)
+        {
+            way.answer(id, answer, jitter, now);
+            self.wake(at.machine, 0);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Planted faults: defects put on purpose into the simulated ports, so that it is known that the checkers would find them.
+//!
+//! None of them touches the code that is tested: each is a way in which a store, a network, a broker or a worker around it
+//! could be wrong.
+
+use clap::ValueEnum;
+
+/// A planted fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(super) enum Plant {
+    /// The store takes commits under any epoch.
+    IgnoreEpochs,
+    /// The broker's delivery is acknowledged when it is taken, not when its decision is durable.
+    AckBeforeDurable,
+    /// The store says that a commit is durable one commit before it is.
+    AckBeforeSync,
+    /// A message between nodes is lost, and its sender told that it was taken.
+    LoseOutboxEntry,
+    /// A repeated delivery comes under a new identity, as if there were no inbox.
+    SkipInbox,
+    /// An older count is taken for a newer one.
+    OlderAbsolute,
+    /// The events' consumer saves its progress before it has delivered.
+    SaveBeforeDelivery,
+    /// The ERP is given another key with each attempt.
+    KeyByAttempt,
+    /// An ERP call without an answer is taken for one that came to nothing.
+    UnknownIsFailed,
+    /// The channel takes an older version for a newer one.
+    IgnoreVersions,
+    /// A change is taken for told to a channel before it is.
+    ForgetChange,
+    /// Nobody looks at who writes.
+    SkipOwnership,
+    /// A message between nodes, as a release, comes once more under the next number of its stream.
+    TakeTwice,
+}
+
+impl Plant {
+    /// Each of them.
+    pub(super) fn all() -> &'static [Self] {
+        Self::value_variants()
+    }
+
+    /// Within how many seeds, from 1 on, each of two simulated minutes, it is found.
+    pub(super) const fn found_within(self) -> u64 {
+        match self {
+            Self::AckBeforeDurable
+            | Self::AckBeforeSync
+            | Self::LoseOutboxEntry
+            | Self::SkipInbox
+            | Self::KeyByAttempt
+            | Self::TakeTwice
+            | Self::SkipOwnership => 3,
+            Self::IgnoreEpochs
+            | Self::OlderAbsolute
+            | Self::SaveBeforeDelivery
+            | Self::UnknownIsFailed
+            | Self::IgnoreVersions
+            | Self::ForgetChange => 10,
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The end of a history: the faults stop, the house closes, and everything has to come to its end within a bound. Then what
+//! is told, shown and booked is compared with what was ordered and moved.
+
+use super::clock::{HOUR, MINUTE, Millis, SECOND};
+use super::house::House;
+use super::order_model::OrderModel;
+use super::world::World;
+use lockstep_actors::channels::{Key, Kind, Measure};
+use lockstep_actors::ids::{OrderKey, Sku, StockId};
+use lockstep_actors::orders::state::Status;
+use lockstep_runtime::store::StoreReader;
+use lockstep_runtime::time::Timestamp;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+/// Within so long after the faults have stopped all orders end and channels converge: the longest pause of an order before it
+/// asks the ERP again is 375 s, of which there may be several, and people take their time.
+const BOUND: Millis = 4 * HOUR;
+/// Within so long a message between partitions is taken.
+const TAKEN_WITHIN: Millis = 5 * MINUTE;
+/// How often it is looked whether everything has come to its end.
+const LOOK_EVERY: Millis = 30 * SECOND;
+/// What comes after that: late repeats, what was parked in vain.
+const AFTERMATH: Millis = 11 * MINUTE;
+
+impl World {
+    /// Runs the whole history.
+    pub(super) fn live(&mut self) {
+        let began = self.now;
+        self.run_until(began + self.setting.lasts);
+        self.calm();
+        let calm_since = self.now;
+        self.house.is_closing = true;
+        for mail in self.house.restock() {
+            let after = self.random.between(0, 5_000);
+            self.post(mail, after);
+        }
+        for order in 0..self.house.orders.len() {
+            let after = self.random.between(0, MINUTE);
+            self.watch(order, after);
+        }
+        let bound = self.now + BOUND;
+        while self.audit.violations.is_empty() && !self.has_come_to_rest() {
+            if self.now >= bound {
+                return self.report_unrest();
+            }
+            let until = self.now + LOOK_EVERY;
+            self.run_until(until);
+            self.count_again();
+            self.check_streams(calm_since);
+        }
+        // What was read last has a moment to be told.
+        let until = self.now + LOOK_EVERY;
+        self.run_until(until);
+        self.check_channels();
+        if self.setting.plant.is_none() {
+            let until = self.now + AFTERMATH;
+            self.run_until(until);
+        }
+        if self.audit.violations.is_empty() {
+            self.check_orders();
+            self.check_stock();
+            self.check_channels();
+            self.check_dead_letters();
+        }
+    }
+
+    /// What was sent while things went wrong is taken soon after.
+    fn check_streams(&mut self, calm_since: Millis) {
+        if self.now >= calm_since + TAKEN_WITHIN
+            && let Some(what) = self.audit.left_behind(Timestamp::from_millis(calm_since))
+        {
+            self.audit
+                .violated(4, format!("a message between partitions is not taken: {what}"));
+        }
+    }
+
+    /// The WMS counts again where it was asked to.
+    fn count_again(&mut self) {
+        let wanted: Vec<StockId> = self
+            .audit
+            .stocks
+            .iter()
+            .filter(|(id, stock)| stock.wants_count && House::is_counted(id))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in wanted {
+            if let Some(mail) = self.house.count(&id) {
+                self.post(mail, 0);
+            }
+        }
+    }
+
+    fn has_come_to_rest(&self) -> bool {
+        let is_heard = self.posted.iter().all(|posted| posted.first.is_some());
+        is_heard && self.restless().is_empty() && self.untold() == 0 && self.audit.untaken() == 0
+    }
+
+    /// Orders that have not ended, or whose case is open.
+    fn restless(&self) -> Vec<&OrderKey> {
+        let has_ended = |key: &OrderKey| {
+            let order = self.audit.orders.get(key);
+            // Shipped is final, and yet to be closed.
+            order.is_some_and(|order| {
+                order.has_ended() && order.status != Some(Status::Shipped) && !order.contested
+            })
+        };
+        self.house
+            .orders
+            .iter()
+            .map(|script| &script.key)
+            .filter(|key| !has_ended(key))
+            .collect()
+    }
+
+    fn untold(&self) -> usize {
+        let lives = self.machines.iter().filter_map(|machine| machine.life.as_ref());
+        lives
+            .flat_map(|life| &life.ways)
+            .map(|way| way.untold(self.now))
+            .sum()
+    }
+
+    fn report_unrest(&mut self) {
+        let unheard = self.posted.iter().filter(|posted| posted.first.is_none()).count();
+        let restless: Vec<String> = self
+            .restless()
+            .iter()
+            .take(5)
+            .map(|key| {
+                let status = self.audit.orders.get(*key).and_then(|order| order.status);
+                format!("{key} is {}", status.map_or("nowhere", Status::name))
+            })
+            .collect();
+        let (orders, untold, untaken) = (self.restless().len(), self.untold(), self.audit.untaken());
+        let homeless = self.homeless();
+        let what = format!(
+            "{BOUND} ms after the last fault {orders} orders have not ended ({}), {unheard} messages are not \
+             acknowledged, {untold} changes are not told to channels, {untaken} messages between partitions not taken, \
+             {homeless} partitions are nowhere",
+            restless.join(", ")
+        );
+        self.audit.violated(4, what);
+    }
+
+    fn check_orders(&mut self) {
+        let mut found = Vec::new();
+        for script in &self.house.orders {
+            let key = &script.key;
+            let Some(order) = self.audit.orders.get(key) else {
+                found.push((4, format!("{key} was acknowledged and is lost")));
+                continue;
+            };
+            let held = self.audit.held_for(key);
+            if held != 0 {
+                found.push((4, format!("{key} is over, and {held} units are held for it")));
+            }
+            if let Some(missing) = (1..=order.changes).find(|change| !script.told.contains(change)) {
+                found.push((
+                    3,
+                    format!("change {missing} of {key} was never told to the trade"),
+                ));
+            }
+            if let Some(what) = self.booked_otherwise(key, order) {
+                found.push((3, what));
+            }
+        }
+        let waits = self
+            .audit
+            .stocks
+            .iter()
+            .find(|(_, stock)| !stock.waiting.is_empty());
+        if let Some((id, stock)) = waits {
+            found.push((
+                4,
+                format!(
+                    "at {id:?} {:?} wait for goods though every order is over",
+                    stock.waiting
+                ),
+            ));
+        }
+        for (promise, what) in found {
+            self.audit.violated(promise, what);
+        }
+    }
+
+    /// What is wrong with what the ERP has of an order that is over: it was booked once, and what did not come about does not
+    /// stand.
+    fn booked_otherwise(&self, key: &OrderKey, order: &OrderModel) -> Option<String> {
+        let booked = self.books.of(key.as_str());
+        let standing = booked.iter().filter(|booking| !booking.is_cancelled).count();
+        let numbers: Vec<&str> = booked.iter().map(|booking| booking.number.as_str()).collect();
+        let is_right = match &order.erp_number {
+            // A part of it may have been cancelled there after another had left.
+            Some(number) => numbers == [number.as_str()],
+            None => standing == 0 && numbers.len() <= 1,
+        };
+        (!is_right).then(|| {
+            format!(
+                "{key} is {:?} with the ERP's number {:?}; the ERP has booked {numbers:?} for it, of which {standing} stand",
+                order.status, order.erp_number
+            )
+        })
+    }
+
+    /// What the books say is what has moved.
+    fn check_stock(&mut self) {
+        let mut found = Vec::new();
+        for (id, moved) in &self.house.moved {
+            let stock = self.audit.stocks.get(id).cloned().unwrap_or_default();
+            let there = moved - stock.shipped + stock.came_back;
+            if stock.on_hand != there {
+                found.push(format!(
+                    "{}@{}: the books say {}, and {there} are there",
+                    id.sku,
+                    id.warehouse.as_str(),
+                    stock.on_hand
+                ));
+            }
+        }
+        for what in found {
+            self.audit.violated(3, what);
+        }
+    }
+
+    /// Every channel shows what is true.
+    fn check_channels(&mut self) {
+        let mut truth: BTreeMap<Sku, i64> = BTreeMap::new();
+        for (id, stock) in &self.audit.stocks {
+            *truth.entry(id.sku.clone()).or_default() += stock.available();
+        }
+        let mut found = Vec::new();
+        for (channel, shelf) in self.shelves.iter().enumerate() {
+            for (sku, available) in &truth {
+                let shown = shelf.shown(Kind::Stock, &Key(sku.as_str().into()));
+                if shown != Some(Measure::Units(*available)) {
+                    found.push(format!(
+                        "channel {channel} shows {shown:?} of {sku}, of which {available} can be sold"
+                    ));
+                }
+            }
+            if shelf.knows_versions() && shelf.older_over_newer > 0 {
+                found.push(format!("channel {channel} took an older value over a newer one"));
+            }
+        }
+        for what in found {
+            self.audit.violated(5, what);
+        }
+    }
+
+    /// What the journals call a dead letter can be repaired and replayed: it is kept.
+    fn check_dead_letters(&mut self) {
+        let mut kept = 0;
+        for partition in self.partitions.all() {
+            let read = self.disk.dead_letters(partition, &mut |_, _| {
+                kept += 1;
+                ControlFlow::Continue(())
+            });
+            drop(read);
+        }
+        if kept != self.audit.dead_letters {
+            let text = format!(
+                "{} dead letters are in the journals, {kept} are kept",
+                self.audit.dead_letters
+            );
+            self.audit.violated(8, text);
+        }
+    }
+}
