@@ -370,6 +370,9 @@ impl<'a> Blob<'a> {
         let entries = reader.u32()?;
         let epoch = Epoch(reader.u64()?);
         let first = Sequence(reader.u64()?);
+        if first.0.checked_add(u64::from(entries)).is_none() {
+            return Err(Malformed("entries beyond the last number"));
+        }
         debug_assert_eq!(bytes.len() - reader.bytes.len(), BLOB_HEADER_BYTES);
         Ok(Self {
             partition,
@@ -721,6 +724,16 @@ mod tests {
             [(PortId(1), &b"effect"[..])]
         );
         assert!(entry.reply.is_some());
+    }
+
+    #[test]
+    fn a_head_whose_entries_would_have_no_numbers_is_refused() {
+        let mut bytes = sample();
+        assert_eq!(bytes[16..24], 10_u64.to_le_bytes());
+        bytes[16..24].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert!(Blob::parse(&bytes).is_err());
+        bytes[16..24].copy_from_slice(&(u64::MAX - 1).to_le_bytes());
+        assert_eq!(Blob::parse(&bytes).unwrap().end(), Sequence(u64::MAX));
     }
 
     #[test]
