@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs (on Debian) and starts what the tests need: RabbitMQ on 127.0.0.1:5672 with guest/guest, PostgreSQL on
-# 127.0.0.1:5432 where the user postgres needs no password from this machine, a Tryton server in target/tryton, and
-# cargo-nextest.
+# 127.0.0.1:5432 where the user postgres needs no password from this machine, a Tryton server in target/tryton,
+# a parser of X12 in target/x12, and cargo-nextest.
 # Harmless to run again: what is there and running is left alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -68,6 +68,7 @@ install_packages
 start_rabbitmq
 start_postgres
 scripts/tryton.sh
+scripts/x12.sh
 if ! installed cargo-nextest; then
   echo "installing cargo-nextest" >&2
   cargo install --locked cargo-nextest

@@ -5,6 +5,8 @@ use crate::error::Failure;
 use crate::service::Service;
 use lockstep_adapters::amqp::{AmqpSink, Broker};
 use lockstep_adapters::channels::{Amazon, ChannelConfig, ChannelKind, PlatformError, Shopify, Webhook};
+use lockstep_adapters::edi::{EdiChannel, PartnerConfig};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The broker of a configuration; none if it has no table [amqp].
@@ -16,14 +18,15 @@ pub(crate) fn broker_of(config: &Config) -> Result<Option<Broker>, Failure> {
         .transpose()
 }
 
-/// Begins to tell each channel what is newest.
+/// Begins to tell each channel what is newest; `partners` are those that documents are exchanged with.
 pub(crate) fn add_channels(
     service: &mut Service,
     channels: &[ChannelConfig],
+    partners: &[PartnerConfig],
     broker: Option<&Broker>,
 ) -> Result<(), Failure> {
     for channel in channels {
-        add_channel(service, channel, broker)?;
+        add_channel(service, channel, partners, broker)?;
     }
     Ok(())
 }
@@ -31,6 +34,7 @@ pub(crate) fn add_channels(
 fn add_channel(
     service: &mut Service,
     channel: &ChannelConfig,
+    partners: &[PartnerConfig],
     broker: Option<&Broker>,
 ) -> Result<(), Failure> {
     let config = |error: PlatformError| Failure::Config(error.to_string());
@@ -43,6 +47,18 @@ fn add_channel(
         }
         (ChannelKind::Amazon, _) => service.add_channel(channel, Amazon::new(channel).map_err(config)?),
         (ChannelKind::Shopify, _) => service.add_channel(channel, Shopify::new(channel).map_err(config)?),
+        (ChannelKind::Edi, _) => {
+            let is_named =
+                |partner: &&PartnerConfig| channel.partner.as_deref() == Some(partner.name.as_str());
+            let Some(partner) = partners.iter().find(is_named) else {
+                return Err(Failure::Config(format!(
+                    "channel {} is told by documents to a trading partner, which `lockstep serve` alone exchanges",
+                    channel.name
+                )));
+            };
+            let sink = EdiChannel::new(Arc::new(partner.clone()), service.ingress());
+            service.add_channel(channel, sink)
+        }
         (ChannelKind::Amqp, None) => {
             return Err(Failure::Config(format!(
                 "channel {} is reached by AMQP, but there is no [amqp] table",

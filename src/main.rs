@@ -5,6 +5,7 @@ mod cluster;
 mod config;
 mod demo;
 mod dlq;
+mod edi;
 mod error;
 mod inspect;
 mod keys;
@@ -42,6 +43,7 @@ Examples:
   lockstep inspect order web/4711
   lockstep reconcile --file count.csv
   lockstep dlq list
+  lockstep edi check order.edi
   lockstep ownership --config lockstep.toml
   lockstep check-config --config lockstep.toml";
 
@@ -66,6 +68,12 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Compare what another system sees with the books of a running service, for a whole warehouse or all of them.
     Reconcile(reconcile::ReconcileArguments),
+    /// Look at documents as trading partners exchange them.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  lockstep edi check order.edi\n  lockstep edi check order.edi --config lockstep.toml"
+    )]
+    Edi(edi::EdiCommand),
     /// Look at what a store at rest holds.
     Inspect(inspect::InspectArguments),
     /// List, show, repair, replay and discard the dead letters of a running service.
@@ -135,6 +143,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Replay(arguments) => replay::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Reconcile(arguments) => reconcile::run(arguments),
+        Command::Edi(command) => edi::run(command),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Dlq(arguments) => dlq::run(arguments),
         Command::Key(command) => keys::run(command),

@@ -7,9 +7,11 @@ use crate::config::Config;
 use crate::error::Failure;
 use crate::service::{Consumers, Service, ServiceError};
 use crate::{ConfigFile, read_config};
+use lockstep_actors::edi::partner::EDI;
 use lockstep_actors::governance::demand::Attribute;
 use lockstep_actors::orders::effects;
 use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, Broker, LetterBox};
+use lockstep_adapters::edi::{self, Partner, follow_orders, report_edi};
 use lockstep_adapters::http::{self, HttpParts, MetricSource, report_amqp, report_channel, report_erp};
 use lockstep_adapters::store::Sharing;
 use lockstep_runtime::feed::FeedFilter;
@@ -46,6 +48,13 @@ async fn serve(config: Config, sharing: Sharing) -> Result<(), Failure> {
     if broker.is_some() {
         consumers = consumers.and(amqp::CONSUMER);
     }
+    let partners = open_partners(&config)?;
+    if !partners.is_empty() {
+        consumers = consumers.and(edi::FOLLOWER);
+    }
+    for partner in &partners {
+        consumers = consumers.and(&partner.config().consumer());
+    }
     let clock = Arc::new(SystemClock);
     let reference = config.reference();
     let node = config.node.node();
@@ -60,8 +69,8 @@ async fn serve(config: Config, sharing: Sharing) -> Result<(), Failure> {
             Service::join(node, consumers, &config.erp, reference, opener, clock, cluster).await?
         }
     };
-    add_channels(&mut service, &config.channels, broker.as_ref())?;
-    let doors = Doors::open(&config, broker, &service)?;
+    add_channels(&mut service, &config.channels, &config.edi, broker.as_ref())?;
+    let doors = Doors::open(&config, broker, &partners, &service)?;
     tracing::info!("taking messages");
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
@@ -76,10 +85,24 @@ fn on(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))
 }
 
+fn open_partners(config: &Config) -> Result<Vec<Partner>, Failure> {
+    let partners = config.edi.iter().cloned().map(Partner::open);
+    partners
+        .collect::<Result<_, _>>()
+        .map_err(|error| Failure::Config(error.to_string()))
+}
+
 /// What lets messages in.
 struct Doors {
     http: http::HttpServerHandle,
     amqp: Option<AmqpDoor>,
+    edi: EdiDoor,
+}
+
+/// The directories of trading partners.
+struct EdiDoor {
+    stop: watch::Sender<bool>,
+    receivers: Vec<JoinHandle<()>>,
 }
 
 struct AmqpDoor {
@@ -89,7 +112,12 @@ struct AmqpDoor {
 }
 
 impl Doors {
-    fn open(config: &Config, broker: Option<Broker>, service: &Service) -> Result<Self, Failure> {
+    fn open(
+        config: &Config,
+        broker: Option<Broker>,
+        partners: &[Partner],
+        service: &Service,
+    ) -> Result<Self, Failure> {
         let counters = Arc::<AmqpCounters>::default();
         let letter_box = config
             .amqp
@@ -97,6 +125,7 @@ impl Doors {
             .zip(broker.as_ref())
             .map(|(amqp, broker)| LetterBox::new(broker.clone(), amqp.users.clone()));
         let mut metrics = metrics_of(service);
+        metrics.extend(partners.iter().map(|partner| partner_metrics(partner, service)));
         let amqp = match (&config.amqp, broker) {
             (Some(amqp), Some(broker)) => {
                 let counters_read = Arc::clone(&counters);
@@ -128,10 +157,12 @@ impl Doors {
             },
         )?;
         tracing::info!(address = %http.address(), "listening");
-        Ok(Self { http, amqp })
+        let edi = EdiDoor::open(partners, service)?;
+        Ok(Self { http, amqp, edi })
     }
 
     async fn close(self) {
+        self.edi.close().await;
         if let Some(amqp) = self.amqp {
             amqp.close().await;
         }
@@ -153,6 +184,58 @@ fn metrics_of(service: &Service) -> Vec<MetricSource> {
         }));
     }
     metrics
+}
+
+fn partner_metrics(partner: &Partner, service: &Service) -> MetricSource {
+    let (config, counters) = (partner.config(), partner.counters());
+    let reference = Arc::clone(service.ingress().reference());
+    Box::new(move |text| {
+        let name = config.name.as_str();
+        report_edi(name, &counters, reference.partner(name).as_deref(), text);
+    })
+}
+
+impl EdiDoor {
+    fn open(partners: &[Partner], service: &Service) -> Result<Self, Failure> {
+        let (stop, stopped) = watch::channel(false);
+        let ingress = service.ingress();
+        let mut receivers = Vec::new();
+        if !partners.is_empty() {
+            ingress
+                .reference()
+                .ownership()
+                .judge_publishing(Attribute::OrderStatus)
+                .map_err(ServiceError::from)?;
+            let feed = ingress
+                .feed(edi::FOLLOWER, FeedFilter::Port(effects::EVENTS))
+                .map_err(ServiceError::from)?;
+            let followed = partners.iter().map(Partner::config).collect();
+            actix::spawn(follow_orders(
+                feed,
+                followed,
+                service.ingress(),
+                service.stopped(),
+            ));
+        }
+        for partner in partners {
+            let feed = ingress
+                .feed(&partner.config().consumer(), FeedFilter::Port(EDI))
+                .map_err(ServiceError::from)?;
+            actix::spawn(partner.deliver(feed, service.stopped()));
+            receivers.push(actix::spawn(partner.receive(service.ingress(), stopped.clone())));
+        }
+        Ok(Self { stop, receivers })
+    }
+
+    async fn close(self) {
+        self.stop.send_replace(true);
+        for receiver in self.receivers {
+            if let Err(error) = receiver.await {
+                tracing::error!(%error, "taking files of a partner ended badly");
+            }
+        }
+        // What is to be told and written goes on with the service; what is left is done after the next start.
+    }
 }
 
 impl AmqpDoor {

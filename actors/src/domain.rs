@@ -1,10 +1,14 @@
 //! The kinds of entities, tied together.
 
 use crate::accounts::CustomerAccount;
+use crate::edi::partner::{PartnerStanding, TradingPartner};
+use crate::edi::purchase::PartnerPurchase;
 use crate::governance::admit;
 use crate::governance::audit::SystemAudit;
 use crate::governance::record::OwnershipRecord;
-use crate::ids::{AgreementId, BudgetId, IndexId, Jurisdiction, LetterId, ListId, OrderKey, RateSource, Sku};
+use crate::ids::{
+    AgreementId, BudgetId, IndexId, Jurisdiction, LetterId, ListId, OrderKey, PartnerName, RateSource, Sku,
+};
 use crate::inventory::SkuWarehouse;
 use crate::letters::DeadLetters;
 use crate::letters::list::{LetterEntry, OpenLetter};
@@ -48,6 +52,8 @@ pub enum View {
     Index(Published<IndexId, IndexTable>),
     /// What is listed of a dead letter, if it is open.
     Letter(Published<LetterId, Option<OpenLetter>>),
+    /// How a trading partner stands.
+    Partner(Published<PartnerName, PartnerStanding>),
 }
 
 lockstep_runtime::domain! {
@@ -63,6 +69,7 @@ lockstep_runtime::domain! {
         Account: CustomerAccount, Desk: DeskEntry,
         Editions: ListEditions, Budget: PromotionBudget, Index: PriceIndex,
         Letter: DeadLetters, LetterEntry: LetterEntry,
+        Partner: TradingPartner, Purchase: PartnerPurchase,
     }
 }
 

@@ -198,6 +198,10 @@ text_name!(
     ChannelName, "a channel name", 32
 );
 text_name!(
+    /// A trading partner, with whom documents are exchanged by EDI.
+    PartnerName, "a partner's name", 32
+);
+text_name!(
     /// A class of sales channels.
     ClassName, "a class name", 32
 );
@@ -249,6 +253,7 @@ named_entity!(
     Jurisdiction,
     LetterId,
     ListId,
+    PartnerName,
     RateSource,
     Sku,
     SystemName

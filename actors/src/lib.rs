@@ -9,6 +9,7 @@
 //! - [`accounts`]: what customers owe, and whether one more order may be booked on that;
 //! - [`orders`]: an order from intake to its end, as a saga over contracts, stock and the ERP;
 //! - [`channels`]: what a sales channel is told next, and when, within its limits;
+//! - [`edi`]: what trading partners have sent and were told;
 //! - [`governance`]: which system may write what, and what became of those that tried without;
 //! - [`letters`]: what could not be taken or digested, until somebody settles it;
 //! - [`reference`]: the read models, published once durable;
@@ -17,6 +18,7 @@
 pub mod accounts;
 pub mod channels;
 pub mod domain;
+pub mod edi;
 pub mod governance;
 pub mod ids;
 pub mod inventory;

@@ -6,10 +6,11 @@
 //! overwrites a newer one. 250,000 SKUs in 10 warehouses take about 130 MB.
 
 use crate::domain::View;
+use crate::edi::partner::PartnerStanding;
 use crate::governance::ownership::Ownership;
 use crate::ids::{
     AgreementId, BudgetId, ChannelName, ClassName, EditionId, IndexId, Jurisdiction, LetterId, ListId,
-    OrderKey, RateSource, Sku, WarehouseCode,
+    OrderKey, PartnerName, RateSource, Sku, WarehouseCode,
 };
 use crate::inventory::reconcile::ReconciliationRules;
 use crate::kit::{Component, whole_kits};
@@ -238,6 +239,7 @@ pub struct Reference {
     taxes: Facts<Jurisdiction, TaxTable>,
     desk: Facts<OrderKey, Option<OpenCases>>,
     letters: Facts<LetterId, Option<OpenLetter>>,
+    partners: Facts<PartnerName, PartnerStanding>,
 }
 
 impl Reference {
@@ -478,6 +480,12 @@ impl Reference {
         self.budgets.get(id).map(|entry| *entry.1)
     }
 
+    /// How a trading partner stands; none before anything was exchanged with it.
+    #[must_use]
+    pub fn partner(&self, name: &str) -> Option<Arc<PartnerStanding>> {
+        self.partners.get(name).map(|entry| Arc::clone(&entry.1))
+    }
+
     /// The values of a price index.
     #[must_use]
     pub fn index(&self, id: &IndexId) -> Option<Arc<IndexTable>> {
@@ -658,6 +666,7 @@ pub fn publish_view(reference: &Reference, view: View) {
         View::Editions(editions) => put(&reference.editions, editions),
         View::Budget(budget) => put(&reference.budgets, budget),
         View::Index(index) => put(&reference.indices, index),
+        View::Partner(partner) => put(&reference.partners, partner),
     }
 }
 

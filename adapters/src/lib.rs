@@ -3,6 +3,7 @@
 pub mod amqp;
 pub mod channels;
 pub mod cluster;
+pub mod edi;
 pub mod egress;
 pub mod erp;
 pub mod http;

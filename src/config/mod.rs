@@ -12,6 +12,7 @@ use lockstep_actors::reference::Reference;
 use lockstep_adapters::amqp::AmqpConfig;
 use lockstep_adapters::channels::ChannelConfig;
 use lockstep_adapters::cluster::ClusterConfig;
+use lockstep_adapters::edi::{MAX_PARTNERS, PartnerConfig};
 use lockstep_adapters::egress::InvalidSetting;
 use lockstep_adapters::erp::ErpConfig;
 use lockstep_adapters::http::HttpConfig;
@@ -40,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) amqp: Option<AmqpConfig>,
     pub(crate) erp: ErpConfig,
     pub(crate) channels: Vec<ChannelConfig>,
+    /// The trading partners that documents are exchanged with.
+    pub(crate) edi: Vec<PartnerConfig>,
     /// Without it, the standard table holds.
     ownership: Option<OwnershipSettings>,
     /// The house's warehouses, for sourcing.
@@ -310,6 +313,51 @@ impl Config {
                 });
             }
         }
+        errors.extend(self.edi_errors());
+        errors
+    }
+
+    fn edi_errors(&self) -> Vec<InvalidSetting> {
+        let mut errors = Vec::new();
+        let wrong = |key: String, value: &str, allowed| InvalidSetting {
+            key,
+            value: value.to_owned(),
+            allowed,
+        };
+        if self.edi.len() > MAX_PARTNERS {
+            errors.push(wrong(
+                "edi".to_owned(),
+                &self.edi.len().to_string(),
+                "at most 64 partners",
+            ));
+        }
+        for (place, partner) in self.edi.iter().enumerate() {
+            errors.extend(partner.validate().err());
+            let before = &self.edi[..place];
+            if before.iter().any(|other| other.name == partner.name) {
+                let allowed = "a name that no other partner has";
+                errors.push(wrong(
+                    format!("edi[{place}].name"),
+                    partner.name.as_str(),
+                    allowed,
+                ));
+            }
+            if before.iter().any(|other| other.directory == partner.directory) {
+                let directory = partner.directory.display().to_string();
+                let allowed = "a directory that no other partner has";
+                errors.push(wrong(format!("edi[{place}].directory"), &directory, allowed));
+            }
+        }
+        for channel in &self.channels {
+            let unknown = channel
+                .partner
+                .as_deref()
+                .filter(|name| !self.edi.iter().any(|partner| partner.name.as_str() == *name));
+            if let Some(name) = unknown {
+                let key = format!("channels.{}.partner", channel.name);
+                errors.push(wrong(key, name, "the name of a partner in [[edi]]"));
+            }
+        }
         errors
     }
 }
@@ -359,6 +407,24 @@ mod tests {
             for part in parts {
                 assert!(error.contains(part), "{text}: {error} lacks {part}");
             }
+        }
+        let partner = |name: &str, directory: &str| {
+            format!(
+                "[[edi]]\nname = '{name}'\ndirectory = '{directory}'\nours = {{ qualifier = 'ZZ', id = 'US' }}\n\
+                 theirs = {{ qualifier = 'ZZ', id = 'THEM' }}\n"
+            )
+        };
+        let (_, example) = include_str!("../../docs/edi.md").split_once("```toml\n").unwrap();
+        let example = parse(example.split_once("```").unwrap().0).unwrap();
+        assert_eq!(example.edi[0].orders.as_ref().unwrap().customers.len(), 1);
+        let edi = "[[channels]]\nname = 'a'\nkind = 'edi'\npartner = 'acme'\n";
+        parse(&format!("{edi}{}", partner("acme", "x"))).unwrap();
+        for (text, key) in [
+            (partner("acme", "x") + &partner("acme", "y"), "edi[1].name"),
+            (partner("acme", "x") + &partner("bolt", "x"), "edi[1].directory"),
+            (edi.to_owned() + &partner("bolt", "x"), "channels.a.partner"),
+        ] {
+            assert!(parse(&text).unwrap_err().contains(key), "{text}");
         }
         let channel = "[[channels]]\nname = 'a'\nkind = 'amqp'\nexchange = 'x'\n";
         assert!(

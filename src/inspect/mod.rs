@@ -13,11 +13,13 @@ use crate::print::print;
 use clap::Subcommand;
 use lockstep_actors::accounts::CustomerAccount;
 use lockstep_actors::domain::{Distributor, Message};
+use lockstep_actors::edi::partner::TradingPartner;
+use lockstep_actors::edi::purchase::PartnerPurchase;
 use lockstep_actors::governance::audit::{AuditState, SystemAudit};
 use lockstep_actors::governance::record::{OwnershipRecord, TheRecord};
 use lockstep_actors::ids::{
-    AgreementId, BudgetId, CustomerId, IndexId, InvalidName, Jurisdiction, ListId, OrderKey, RateSource, Sku,
-    StockId, WarehouseCode,
+    AgreementId, BudgetId, CustomerId, IndexId, InvalidName, Jurisdiction, ListId, OrderKey, PartnerName,
+    RateSource, Sku, StockId, WarehouseCode,
 };
 use lockstep_actors::inventory::SkuWarehouse;
 use lockstep_actors::orders::Order;
@@ -112,6 +114,18 @@ pub(crate) enum Subject {
     Taxes {
         /// Whose.
         jurisdiction: String,
+    },
+    /// A trading partner: its interchanges, what awaits its acknowledgement, what it has rejected, and its events.
+    #[command(after_help = "Example:\n  lockstep inspect partner acme")]
+    Partner {
+        /// The partner.
+        partner: String,
+    },
+    /// A trading partner's purchase order as it was written, what its buyer was told, and its events.
+    #[command(after_help = "Example:\n  lockstep inspect purchase acme/4711")]
+    Purchase {
+        /// Channel and number of the order, as in acme/4711.
+        key: String,
     },
     /// How many orders stand in which state.
     #[command(after_help = "Example:\n  lockstep inspect orders --json")]
@@ -234,6 +248,14 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Failure> {
         Subject::Taxes { jurisdiction } => {
             let jurisdiction = named(Jurisdiction::new(jurisdiction))?;
             at_rest.entity::<JurisdictionTaxes>(&jurisdiction, &format!("taxes of {jurisdiction}"))
+        }
+        Subject::Partner { partner } => {
+            let partner = named(PartnerName::new(partner))?;
+            at_rest.entity::<TradingPartner>(&partner, &format!("trading partner {partner}"))
+        }
+        Subject::Purchase { key } => {
+            let id = named(OrderKey::parse(key))?;
+            at_rest.entity::<PartnerPurchase>(&id, &format!("purchase order {id}"))
         }
         Subject::Orders => at_rest.orders(),
         Subject::Exceptions => exceptions::show(&at_rest),

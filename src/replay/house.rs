@@ -305,6 +305,8 @@ fn refusal(reply: &Reply) -> Option<String> {
         | Reply::Desk(_)
         | Reply::Editions(_)
         | Reply::Budget(_)
-        | Reply::Index(_) => None,
+        | Reply::Index(_)
+        | Reply::Partner(_)
+        | Reply::Purchase(_) => None,
     }
 }

@@ -133,7 +133,7 @@ async fn replay(
         clock,
     )
     .await?;
-    add_channels(&mut service, &outside.channels, broker.as_ref())?;
+    add_channels(&mut service, &outside.channels, &[], broker.as_ref())?;
     let ingress = service.ingress();
     let feed = ingress
         .feed(house::CONSUMER, FeedFilter::Port(effects::EVENTS))

@@ -2,6 +2,8 @@
 
 use crate::accounts::command::AccountCommand;
 use crate::domain::Message;
+use crate::edi::partner::PartnerCommand;
+use crate::edi::purchase::PurchaseCommand;
 use crate::ids::{HoldId, OrderKey};
 use crate::inventory::command::StockCommand;
 use crate::inventory::holds::HoldChange;
@@ -299,6 +301,7 @@ const UPDATE: &[Operation] = &[Operation::Update];
 const UPSERT: &[Operation] = &[Operation::Create, Operation::Update];
 const APPROVE: &[Operation] = &[Operation::Approve];
 const RESERVE: &[Operation] = &[Operation::Reserve];
+const PUBLISH: &[Operation] = &[Operation::Publish];
 
 impl<'a> Demand<'a> {
     /// What `message` demands when it comes from outside.
@@ -329,7 +332,20 @@ impl<'a> Demand<'a> {
             ) => Self::Inside {
                 attribute: Attribute::PriceBudget,
             },
-            Message::Agreement(_, AgreementCommand::Show)
+            // What partners are told is where their orders stand, and what answers them.
+            Message::Partner(
+                _,
+                PartnerCommand::Open { .. }
+                | PartnerCommand::Settle { .. }
+                | PartnerCommand::Send(_)
+                | PartnerCommand::Acknowledge { .. },
+            ) => Self::write(Attribute::OrderStatus, PUBLISH),
+            Message::Purchase(order, PurchaseCommand::Note(_) | PurchaseCommand::Tell { .. }) => {
+                Self::about(Attribute::OrderStatus, PUBLISH, order)
+            }
+            Message::Partner(_, PartnerCommand::Show)
+            | Message::Purchase(_, PurchaseCommand::Show)
+            | Message::Agreement(_, AgreementCommand::Show)
             | Message::Item(_, ItemCommand::Show)
             | Message::Rates(_, RateCommand::Show)
             | Message::Taxes(_, TaxCommand::Show)

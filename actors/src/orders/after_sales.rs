@@ -260,16 +260,12 @@ fn once(mut before: impl Iterator<Item = u16>, line: u16) -> Result<(), OrderRef
 fn due(placed: &Placed, line: u16, more: PositiveQuantity) -> Option<(Decimal, Decimal, Decimal)> {
     let quote = placed.quote.as_ref()?;
     let priced = quote.lines.iter().find(|priced| priced.line == line)?;
-    let currency = quote.total.currency;
-    let units = priced.quantity.units();
     let before = placed.credited(line).units();
     let after = before.checked_add(more.units())?;
-    let net = priced.amount.checked_sub(priced.order_discount)?;
-    let tax = line_tax(quote, priced)?;
-    let amount = so_far(net, after, units, currency)?.checked_sub(so_far(net, before, units, currency)?)?;
-    let tax = so_far(tax, after, units, currency)?.checked_sub(so_far(tax, before, units, currency)?)?;
-    let is_on_top = quote.order.iter().any(|step| step.kind == OrderStepKind::Tax);
-    let total = if is_on_top {
+    let (amount, tax) = due_for(quote, priced, after)?;
+    let (amount_before, tax_before) = due_for(quote, priced, before)?;
+    let (amount, tax) = (amount.checked_sub(amount_before)?, tax.checked_sub(tax_before)?);
+    let total = if is_taxed_on_top(quote) {
         amount.checked_add(tax)?
     } else {
         amount
@@ -277,14 +273,28 @@ fn due(placed: &Placed, line: u16, more: PositiveQuantity) -> Option<(Decimal, D
     Some((amount, tax, total))
 }
 
-/// What is due for the first units of a line.
-fn so_far(of: Decimal, units: i64, all: i64, currency: Currency) -> Option<Decimal> {
+/// What is due for the first units of a line: its amount less its share of the order's discount, and its tax.
+pub(super) fn due_for(quote: &Quote, priced: &PricedLine, units: i64) -> Option<(Decimal, Decimal)> {
+    let (all, currency) = (priced.quantity.units(), quote.total.currency);
+    let net = priced.amount.checked_sub(priced.order_discount)?;
+    let amount = so_far(net, units, all, currency)?;
+    let tax = so_far(line_tax(quote, priced)?, units, all, currency)?;
+    Some((amount, tax))
+}
+
+/// Whether tax comes on top of the prices.
+pub(super) fn is_taxed_on_top(quote: &Quote) -> bool {
+    quote.order.iter().any(|step| step.kind == OrderStepKind::Tax)
+}
+
+/// The share of the first units, rounded.
+pub(super) fn so_far(of: Decimal, units: i64, all: i64, currency: Currency) -> Option<Decimal> {
     let exact = share(of, units, all)?;
     Some(RoundingMode::HalfUp.round(exact, currency))
 }
 
 /// The tax of a line: its own, or its share of what the order is taxed, by largest remainder.
-fn line_tax(quote: &Quote, line: &PricedLine) -> Option<Decimal> {
+pub(super) fn line_tax(quote: &Quote, line: &PricedLine) -> Option<Decimal> {
     if let Some(tax) = line.tax {
         return Some(tax);
     }

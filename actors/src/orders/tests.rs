@@ -340,7 +340,9 @@ impl World {
             | Message::Rates(..)
             | Message::Taxes(..)
             | Message::Editions(..)
-            | Message::Index(..) => {
+            | Message::Index(..)
+            | Message::Partner(..)
+            | Message::Purchase(..) => {
                 panic!("orders ask nothing of {message:?}")
             }
             Message::Order(id, command) => {

@@ -25,6 +25,8 @@ pub enum ChannelKind {
     Shopify,
     /// By Amazon's Listings Items API.
     Amazon,
+    /// By EDI documents to a trading partner.
+    Edi,
 }
 
 /// What a channel is told.
@@ -85,6 +87,8 @@ pub struct ChannelConfig {
     pub shopify: Option<ShopifyConfig>,
     /// The seller's account, for `amazon`.
     pub amazon: Option<AmazonConfig>,
+    /// The trading partner, for `edi`: the name of one in `[[edi]]`.
+    pub partner: Option<String>,
     /// Limits in the place of the platform's.
     #[serde(default)]
     pub limits: BTreeMap<CompactString, RuleConfig>,
@@ -178,6 +182,8 @@ impl ChannelConfig {
                         .ok_or_else(|| self.missing("amazon", "a table"))?;
                     seller.validate(self)?;
                 }
+                ChannelKind::Edi if self.partner.is_some() => {}
+                ChannelKind::Edi => return Err(self.missing("partner", "the name of a partner in [[edi]]")),
                 ChannelKind::Http => web_address(&self.key(url_key), url.as_deref()).map(drop)?,
                 ChannelKind::Amqp if exchange.as_deref().is_some_and(|name| !name.is_empty()) => {}
                 ChannelKind::Amqp => return Err(self.missing(exchange_key, "the name of an exchange")),
@@ -240,6 +246,7 @@ impl ChannelConfig {
             ChannelKind::Http | ChannelKind::Amqp => platform::generic(&self.kinds()),
             ChannelKind::Shopify => shopify::plan(&self.kinds(), self.timeout_ms),
             ChannelKind::Amazon => amazon::plan(&self.kinds(), self.timeout_ms),
+            ChannelKind::Edi => crate::edi::plan(&self.kinds()),
         };
         limits::apply(&self.name, &self.limits, &self.operations, &mut plan)?;
         Ok(plan)

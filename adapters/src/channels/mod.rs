@@ -28,6 +28,7 @@ pub use contents::{Contents, ReadModel};
 pub use drive::{KindFeed, drive};
 pub use limits::{DrawConfig, OperationConfig, RuleConfig};
 pub use platform::{Plan, Platform, PlatformError, SET_PRICES, SET_STOCK};
+pub(crate) use platform::{lane, operation};
 pub use secret::{SecretError, SecretSource};
 pub use shopify::{Shopify, ShopifyConfig};
 pub use status::{ChannelCommand, ChannelHandle, ChannelStatus, ChannelView, Control, channel_handle};

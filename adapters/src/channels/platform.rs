@@ -58,7 +58,7 @@ pub enum PlatformError {
 }
 
 /// How a kind is written by its operation.
-pub(super) fn lane(kind: Kind, guard: Guard) -> LanePlan {
+pub(crate) fn lane(kind: Kind, guard: Guard) -> LanePlan {
     let write = match kind {
         Kind::Stock => SET_STOCK,
         Kind::Price => SET_PRICES,
@@ -73,7 +73,7 @@ pub(super) fn lane(kind: Kind, guard: Guard) -> LanePlan {
     }
 }
 
-pub(super) fn operation(name: &str, draws: &[(&str, u64)], max_items: usize) -> Operation {
+pub(crate) fn operation(name: &str, draws: &[(&str, u64)], max_items: usize) -> Operation {
     let draw = |(limit, per_request): &(&str, u64)| Draw {
         limit: CompactString::from(*limit),
         per_request: *per_request,

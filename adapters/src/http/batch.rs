@@ -181,7 +181,9 @@ fn judge(outcome: &Outcome<Reply>) -> (StatusCode, Option<String>) {
             | Reply::Taxes(_)
             | Reply::Editions(_)
             | Reply::Budget(_)
-            | Reply::Index(_) => (StatusCode::OK, None),
+            | Reply::Index(_)
+            | Reply::Partner(_)
+            | Reply::Purchase(_) => (StatusCode::OK, None),
         },
         Outcome::Repeated => (StatusCode::OK, None),
         Outcome::DeadLettered { .. } => {

@@ -3,6 +3,8 @@
 use super::scope::Scope;
 use lockstep_actors::accounts::command::AccountCommand;
 use lockstep_actors::domain::Message;
+use lockstep_actors::edi::partner::PartnerCommand;
+use lockstep_actors::edi::purchase::PurchaseCommand;
 use lockstep_actors::inventory::command::StockCommand;
 use lockstep_actors::orders::command::OrderCommand;
 use lockstep_actors::orders::desk_list::EntryCommand;
@@ -32,6 +34,17 @@ impl Scope {
             Message::Audit(..) | Message::Ownership(..) | Message::Letter(..) | Message::LetterEntry(..) => {
                 Self::Admin
             }
+            Message::Partner(_, PartnerCommand::Show) | Message::Purchase(_, PurchaseCommand::Show) => {
+                Self::OrdersRead
+            }
+            Message::Partner(
+                _,
+                PartnerCommand::Open { .. }
+                | PartnerCommand::Settle { .. }
+                | PartnerCommand::Send(_)
+                | PartnerCommand::Acknowledge { .. },
+            )
+            | Message::Purchase(_, PurchaseCommand::Note(_) | PurchaseCommand::Tell { .. }) => Self::Admin,
             Message::Agreement(_, AgreementCommand::Show)
             | Message::Item(_, ItemCommand::Show)
             | Message::Rates(_, RateCommand::Show)

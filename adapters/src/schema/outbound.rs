@@ -1622,6 +1622,8 @@ impl CommandResult {
             Reply::Budget(BudgetReply::Accepted | BudgetReply::Budget(_)) => Self::default(),
             Reply::Budget(BudgetReply::Stale { known }) => Self::stale(known),
             Reply::Budget(BudgetReply::Refused(refusal)) => Self::failed(CommandOutcome::Refused, &refusal),
+            // No message of a sender is for these.
+            Reply::Partner(_) | Reply::Purchase(_) => Self::default(),
             Reply::Editions(EditionReply::Refused(refusal)) => {
                 Self::failed(CommandOutcome::Refused, &refusal)
             }

@@ -3,6 +3,7 @@
 use super::checks::{discounted_and_taxed, quote_of};
 use super::*;
 use crate::orders::after_sales::Disposition;
+use crate::orders::invoice::Invoice;
 use crate::pricing::tax::TaxLevel;
 use rust_decimal::Decimal;
 
@@ -99,7 +100,21 @@ fn a_line_credited_in_parts_is_credited_to_the_last_cent() {
             ["3.17", "0.26", "3.43"]
         ]
     );
-    assert_eq!(quote_of(&world, &order).total.amount.to_string(), "10.28");
+    let quote = quote_of(&world, &order);
+    assert_eq!(quote.total.amount.to_string(), "10.28");
+    // Had only two of them left, what is invoiced is what is credited for two.
+    let invoiced = |units: i64| {
+        let invoice = Invoice::of(&quote, &[(1, Quantity::new(units).unwrap())]).unwrap();
+        let sums = [
+            invoice.lines[0].amount,
+            invoice.discount,
+            invoice.tax,
+            invoice.total.amount,
+        ];
+        sums.map(|sum| sum.to_string())
+    };
+    assert_eq!(invoiced(2), ["6.67", "0.34", "0.52", "6.85"]);
+    assert_eq!(invoiced(3), ["10.00", "0.50", "0.78", "10.28"]);
     let left = Quantity::ZERO;
     assert_eq!(
         world.tell(&order, credit("CR-4", 1, 1)),
@@ -165,6 +180,8 @@ proptest! {
             world.accept(&order, credit(&format!("CR-{number}"), line + 1, units));
         }
         let quote = quote_of(&world, &order);
+        let all: Vec<_> = quote.lines.iter().map(|line| (line.line, line.quantity.get())).collect();
+        prop_assert_eq!(Invoice::of(&quote, &all).unwrap().total, quote.total);
         let credited = &world.orders[&order].placed().unwrap().credited;
         for line in &quote.lines {
             let of_line = credited.iter().filter(|one| one.line == line.line);
