@@ -4,7 +4,9 @@ use crate::config::Config;
 use crate::error::Failure;
 use crate::service::Service;
 use lockstep_adapters::amqp::{AmqpSink, Broker};
-use lockstep_adapters::channels::{Amazon, ChannelConfig, ChannelKind, PlatformError, Shopify, Webhook};
+use lockstep_adapters::channels::{
+    Amazon, ChannelConfig, ChannelKind, PlatformError, Shopify, Webhook, WooCommerce,
+};
 use lockstep_adapters::edi::{EdiChannel, PartnerConfig};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +49,9 @@ fn add_channel(
         }
         (ChannelKind::Amazon, _) => service.add_channel(channel, Amazon::new(channel).map_err(config)?),
         (ChannelKind::Shopify, _) => service.add_channel(channel, Shopify::new(channel).map_err(config)?),
+        (ChannelKind::WooCommerce, _) => {
+            service.add_channel(channel, WooCommerce::new(channel).map_err(config)?)
+        }
         (ChannelKind::Edi, _) => {
             let is_named =
                 |partner: &&PartnerConfig| channel.partner.as_deref() == Some(partner.name.as_str());

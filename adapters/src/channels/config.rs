@@ -5,6 +5,7 @@ use super::limits::{self, OperationConfig, RuleConfig};
 use super::platform::{self, Plan};
 use super::secret::SecretSource;
 use super::shopify::{self, ShopifyConfig};
+use super::woocommerce::{self, WooCommerceConfig};
 use crate::egress::{InvalidSetting, web_address, within};
 use compact_str::CompactString;
 use lockstep_actors::channels::Kind;
@@ -27,6 +28,9 @@ pub enum ChannelKind {
     Amazon,
     /// By EDI documents to a trading partner.
     Edi,
+    /// By the REST API of a WooCommerce shop.
+    #[serde(rename = "woocommerce")]
+    WooCommerce,
 }
 
 /// What a channel is told.
@@ -73,7 +77,7 @@ pub struct ChannelConfig {
     pub publishes: Vec<PublishedKind>,
     /// Which prices it is told.
     pub price_list: Option<PriceListConfig>,
-    /// The endpoint for stock levels, for `http`; the shop's or region's address, for `shopify` and `amazon`.
+    /// The endpoint for stock levels, for `http`; the shop's or region's address, for `shopify`, `amazon` and `woocommerce`.
     pub url: Option<String>,
     /// The endpoint for prices, for `http`.
     pub prices_url: Option<String>,
@@ -87,6 +91,8 @@ pub struct ChannelConfig {
     pub shopify: Option<ShopifyConfig>,
     /// The seller's account, for `amazon`.
     pub amazon: Option<AmazonConfig>,
+    /// The shop, for `woocommerce`.
+    pub woocommerce: Option<WooCommerceConfig>,
     /// The trading partner, for `edi`: the name of one in `[[edi]]`.
     pub partner: Option<String>,
     /// Limits in the place of the platform's.
@@ -182,6 +188,12 @@ impl ChannelConfig {
                         .ok_or_else(|| self.missing("amazon", "a table"))?;
                     seller.validate(self)?;
                 }
+                ChannelKind::WooCommerce => {
+                    web_address(&self.key("url"), self.url.as_deref()).map(drop)?;
+                    if self.woocommerce.is_none() {
+                        return Err(self.missing("woocommerce", "a table"));
+                    }
+                }
                 ChannelKind::Edi if self.partner.is_some() => {}
                 ChannelKind::Edi => return Err(self.missing("partner", "the name of a partner in [[edi]]")),
                 ChannelKind::Http => web_address(&self.key(url_key), url.as_deref()).map(drop)?,
@@ -247,6 +259,7 @@ impl ChannelConfig {
             ChannelKind::Shopify => shopify::plan(&self.kinds(), self.timeout_ms),
             ChannelKind::Amazon => amazon::plan(&self.kinds(), self.timeout_ms),
             ChannelKind::Edi => crate::edi::plan(&self.kinds()),
+            ChannelKind::WooCommerce => woocommerce::plan(&self.kinds(), self.timeout_ms),
         };
         limits::apply(&self.name, &self.limits, &self.operations, &mut plan)?;
         Ok(plan)

@@ -20,6 +20,7 @@ mod shopify;
 mod status;
 mod web;
 mod webhook;
+mod woocommerce;
 
 pub use actor::ChannelActor;
 pub use amazon::{Amazon, AmazonConfig};
@@ -34,3 +35,4 @@ pub use shopify::{Shopify, ShopifyConfig};
 pub use status::{ChannelCommand, ChannelHandle, ChannelStatus, ChannelView, Control, channel_handle};
 pub(crate) use webhook::{ItemBody, unsupported};
 pub use webhook::{PriceBody, StockBody, Webhook};
+pub use woocommerce::{WooCommerce, WooCommerceConfig};

@@ -12,6 +12,7 @@ pub mod erp;
 mod fault;
 mod server;
 pub mod shopify;
+pub mod woocommerce;
 
 pub use fault::{InvalidProbability, Probability};
 pub use server::Emulator;
@@ -40,6 +41,11 @@ pub enum Command {
     ///
     /// Example: lockstep-loadtest emulate shopify --restore 100/s --bucket 2000 --storm 0.01 --seed 7
     Shopify(shopify::Options),
+    /// A WooCommerce shop: batches of products and variations, a result an item, a host that counts requests.
+    ///
+    /// Example: lockstep-loadtest emulate woocommerce --rate 5/s --item-fail 0.01 --storm 0.01 --seed 7
+    #[command(name = "woocommerce")]
+    WooCommerce(woocommerce::Options),
 }
 
 impl Command {
@@ -58,6 +64,9 @@ impl Command {
                 Self::Channel(options) => server::run_as_process("channel", channel::start(options)?).await,
                 Self::Amazon(options) => server::run_as_process("amazon", amazon::start(options)?).await,
                 Self::Shopify(options) => server::run_as_process("shopify", shopify::start(options)?).await,
+                Self::WooCommerce(options) => {
+                    server::run_as_process("woocommerce", woocommerce::start(&options)?).await
+                }
             }
         })
     }

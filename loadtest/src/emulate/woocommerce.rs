@@ -1,0 +1,368 @@
+//! A WooCommerce shop behind its REST API, as far as stock and prices of products go.
+//!
+//! - `POST /wp-json/wc/v3/products/batch` and `.../products/{id}/variations/batch` with `{"update": [...]}`: 200 with a
+//!   result for each, in their order; more than 100 is answered 413 `woocommerce_rest_request_entity_too_large`
+//!   (<https://woocommerce.github.io/woocommerce-rest-api-docs/#batch-update-products>).
+//! - Ids from 1,000 on are variations of the product with a thousandth of the id; above 900,000 there are none. What does not
+//!   exist, or is written as what it is not, is an error of that item alone, with code, message and status.
+//! - `stock_quantity` is an integer and `regular_price` a string, else the item gets `rest_invalid_param`.
+//! - `GET` of the same places with `include` shows at most `per_page` of them.
+//! - Without basic authentication the answer is 401.
+//! - The API has no limit of its own. Its host has one here: a bucket of `--burst` at `--rate`, then 429 with `Retry-After`.
+
+use super::channel::{Bucket, Rate};
+use super::fault::FaultTable;
+use super::{Emulator, EmulatorError, Probability};
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::web::ServiceConfig;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// The most items of a batch.
+const BATCH: usize = 100;
+/// The highest id that there is.
+const LAST_ID: u64 = 900_000;
+
+/// How the shop behaves.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Where to listen; port 0 takes any free port.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// How many requests its host takes in the long run.
+    #[arg(long, default_value = "5/s")]
+    pub rate: Rate,
+    /// How many at once after a rest.
+    #[arg(long, default_value = "5")]
+    pub burst: NonZeroU32,
+    /// How often a request fails with 503 and nothing is done.
+    #[arg(long, default_value = "0")]
+    pub fail: Probability,
+    /// How often a request is carried out but answered with 500.
+    #[arg(long, default_value = "0")]
+    pub fail_after_commit: Probability,
+    /// How often an item of a batch fails with a status of 500, and the others are done.
+    #[arg(long, default_value = "0")]
+    pub item_fail: Probability,
+    /// How often a request is answered 429 for no reason of its sender's.
+    #[arg(long, default_value = "0")]
+    pub storm: Probability,
+    /// From which faults are drawn.
+    #[arg(long, default_value = "1")]
+    pub seed: u64,
+}
+
+impl Default for Options {
+    /// A small host without faults, on any port of the loopback interface.
+    fn default() -> Self {
+        let five = NonZeroU32::MIN.saturating_add(4);
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            rate: Rate::per_second(five),
+            burst: five,
+            fail: Probability::NEVER,
+            fail_after_commit: Probability::NEVER,
+            item_fail: Probability::NEVER,
+            storm: Probability::NEVER,
+            seed: 1,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Unavailable,
+    ErrorAfterCommit,
+    Storm,
+}
+
+/// How often what happened since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShopStats {
+    /// Requests of any fate.
+    pub requests: u64,
+    /// Requests over the limit.
+    pub throttled: u64,
+    /// Requests answered 429 although there was room.
+    pub stormed: u64,
+    /// Requests answered with 5xx.
+    pub failed: u64,
+    /// Items that were written.
+    pub written: u64,
+    /// Items that got an error.
+    pub refused: u64,
+    /// Items in the largest batch.
+    pub largest: u64,
+}
+
+/// What the shop shows of a product or variation.
+#[derive(Clone, Debug, Default)]
+struct Product {
+    stock: Option<i64>,
+    price: String,
+}
+
+#[derive(Debug)]
+struct State {
+    bucket: Bucket,
+    products: BTreeMap<u64, Product>,
+    stats: ShopStats,
+}
+
+/// The shop.
+#[derive(Debug)]
+pub struct Shop {
+    started: Instant,
+    faults: FaultTable<Fault>,
+    items: FaultTable<()>,
+    state: Mutex<State>,
+}
+
+/// The product that a variation belongs to; none of what is a product itself.
+fn parent(id: u64) -> Option<u64> {
+    (id >= 1_000).then_some(id / 1_000)
+}
+
+impl Shop {
+    fn new(options: &Options) -> Result<Self, EmulatorError> {
+        let faults = [
+            (options.fail, Fault::Unavailable),
+            (options.fail_after_commit, Fault::ErrorAfterCommit),
+            (options.storm, Fault::Storm),
+        ];
+        Ok(Self {
+            started: Instant::now(),
+            faults: FaultTable::new(options.seed, &faults).ok_or(EmulatorError::Probabilities)?,
+            items: FaultTable::new(options.seed, &[(options.item_fail, ())])
+                .ok_or(EmulatorError::Probabilities)?,
+            state: Mutex::new(State {
+                bucket: Bucket::new(options.rate, options.burst),
+                products: BTreeMap::new(),
+                stats: ShopStats::default(),
+            }),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The counts so far.
+    #[must_use]
+    pub fn stats(&self) -> ShopStats {
+        self.state().stats
+    }
+
+    /// Stock and price that each product or variation shows.
+    #[must_use]
+    pub fn shown(&self) -> BTreeMap<u64, (Option<i64>, String)> {
+        let state = self.state();
+        let products = state.products.iter();
+        products
+            .map(|(id, product)| (*id, (product.stock, product.price.clone())))
+            .collect()
+    }
+
+    fn answer(
+        &self,
+        request: &HttpRequest,
+        work: impl FnOnce(&mut State, u64) -> HttpResponse,
+    ) -> HttpResponse {
+        if !request.headers().contains_key(AUTHORIZATION) {
+            let refusal = error(
+                "woocommerce_rest_cannot_view",
+                "Sorry, you cannot list resources.",
+                401,
+            );
+            return HttpResponse::Unauthorized().json(refusal);
+        }
+        let mut state = self.state();
+        let number = state.stats.requests;
+        state.stats.requests += 1;
+        let fault = self.faults.draw("request", number);
+        let stormed = matches!(fault, Some(Fault::Storm));
+        if state.bucket.take(self.started.elapsed()).is_err() {
+            state.stats.throttled += 1;
+            return throttled();
+        }
+        if stormed {
+            state.stats.stormed += 1;
+            return throttled();
+        }
+        if matches!(fault, Some(Fault::Unavailable)) {
+            state.stats.failed += 1;
+            return HttpResponse::ServiceUnavailable().finish();
+        }
+        let answer = work(&mut state, number);
+        if matches!(fault, Some(Fault::ErrorAfterCommit)) {
+            state.stats.failed += 1;
+            return HttpResponse::InternalServerError().finish();
+        }
+        answer
+    }
+
+    fn batch(&self, state: &mut State, of: Option<u64>, body: &Value, request: u64) -> HttpResponse {
+        let updates = body["update"].as_array().map(Vec::as_slice).unwrap_or_default();
+        state.stats.largest = state.stats.largest.max(updates.len() as u64);
+        if updates.len() > BATCH {
+            let message = format!("Unable to accept more than {BATCH} items for this request.");
+            return HttpResponse::PayloadTooLarge().json(error(
+                "woocommerce_rest_request_entity_too_large",
+                &message,
+                413,
+            ));
+        }
+        let results: Vec<Value> = updates
+            .iter()
+            .map(|update| {
+                let id = update["id"].as_u64().unwrap_or_default();
+                match self.update(state, of, id, update, request) {
+                    Ok(()) => {
+                        state.stats.written += 1;
+                        let product = state.products.get(&id).cloned().unwrap_or_default();
+                        json!({ "id": id, "stock_quantity": product.stock, "regular_price": product.price })
+                    }
+                    Err(error) => {
+                        state.stats.refused += 1;
+                        json!({ "id": id, "error": error })
+                    }
+                }
+            })
+            .collect();
+        HttpResponse::Ok().json(json!({ "update": results }))
+    }
+
+    fn update(
+        &self,
+        state: &mut State,
+        of: Option<u64>,
+        id: u64,
+        update: &Value,
+        request: u64,
+    ) -> Result<(), Value> {
+        if !(1..=LAST_ID).contains(&id) || parent(id) != of {
+            return Err(error("woocommerce_rest_product_invalid_id", "Invalid ID.", 400));
+        }
+        if self.items.draw(&id.to_string(), request).is_some() {
+            return Err(error(
+                "woocommerce_rest_cannot_edit",
+                "Deadlock found; try again.",
+                500,
+            ));
+        }
+        let invalid = |name: &str| {
+            Err(error(
+                "rest_invalid_param",
+                &format!("Invalid parameter(s): {name}"),
+                400,
+            ))
+        };
+        let (stock, price) = (update.get("stock_quantity"), update.get("regular_price"));
+        if stock.is_some_and(|stock| !stock.is_i64()) || (stock.is_some() && update["manage_stock"] != true) {
+            return invalid("stock_quantity");
+        }
+        if price.is_some_and(|price| !price.is_string()) {
+            return invalid("regular_price");
+        }
+        let product = state.products.entry(id).or_default();
+        if let Some(stock) = stock.and_then(Value::as_i64) {
+            product.stock = Some(stock);
+        }
+        if let Some(price) = price.and_then(Value::as_str) {
+            price.clone_into(&mut product.price);
+        }
+        Ok(())
+    }
+}
+
+fn error(code: &str, message: &str, status: u16) -> Value {
+    json!({ "code": code, "message": message, "data": { "status": status } })
+}
+
+fn throttled() -> HttpResponse {
+    let mut answer = HttpResponse::TooManyRequests();
+    answer.insert_header(("retry-after", "1")).finish()
+}
+
+/// Starts the shop on the current tokio event loop.
+///
+/// # Errors
+/// [`EmulatorError`] if the options contradict each other or the address is taken.
+pub fn start(options: &Options) -> Result<Emulator<Shop>, EmulatorError> {
+    Emulator::serve(options.listen, Shop::new(options)?, routes)
+}
+
+fn routes(config: &mut ServiceConfig) {
+    let products = "/wp-json/wc/v3/products";
+    let variations = format!("{products}/{{product}}/variations");
+    config
+        .route(&format!("{products}/batch"), web::post().to(write_products))
+        .route(products, web::get().to(read_products))
+        .route(&format!("{variations}/batch"), web::post().to(write_variations))
+        .route(&variations, web::get().to(read_variations))
+        .route("/stats", web::get().to(stats));
+}
+
+async fn write_products(request: HttpRequest, shop: web::Data<Shop>, body: web::Json<Value>) -> HttpResponse {
+    shop.answer(&request, |state, number| shop.batch(state, None, &body, number))
+}
+
+async fn write_variations(
+    request: HttpRequest,
+    shop: web::Data<Shop>,
+    product: web::Path<u64>,
+    body: web::Json<Value>,
+) -> HttpResponse {
+    shop.answer(&request, |state, number| {
+        shop.batch(state, Some(*product), &body, number)
+    })
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    include: String,
+    per_page: usize,
+}
+
+fn listed(state: &State, wanted: &Wanted) -> HttpResponse {
+    if wanted.per_page > BATCH {
+        return HttpResponse::BadRequest().json(error(
+            "rest_invalid_param",
+            "Invalid parameter(s): per_page",
+            400,
+        ));
+    }
+    let ids = wanted.include.split(',').filter_map(|id| id.parse::<u64>().ok());
+    let shown = ids.filter_map(|id| {
+        let product = state.products.get(&id)?;
+        Some(json!({ "id": id, "stock_quantity": product.stock }))
+    });
+    HttpResponse::Ok().json(shown.take(wanted.per_page).collect::<Vec<_>>())
+}
+
+async fn read_products(
+    request: HttpRequest,
+    shop: web::Data<Shop>,
+    wanted: web::Query<Wanted>,
+) -> HttpResponse {
+    shop.answer(&request, |state, _| listed(state, &wanted))
+}
+
+async fn read_variations(
+    request: HttpRequest,
+    shop: web::Data<Shop>,
+    _product: web::Path<u64>,
+    wanted: web::Query<Wanted>,
+) -> HttpResponse {
+    shop.answer(&request, |state, _| listed(state, &wanted))
+}
+
+async fn stats(shop: web::Data<Shop>) -> HttpResponse {
+    HttpResponse::Ok().json(shop.stats())
+}
