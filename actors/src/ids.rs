@@ -222,6 +222,10 @@ text_name!(
     HazardClass, "a hazard class", 16
 );
 text_name!(
+    /// A lot that goods came in with, or the serial number of a piece.
+    LotCode, "a lot or serial number", 64
+);
+text_name!(
     /// A reason in words, for a person.
     Reason, "a reason", 256
 );

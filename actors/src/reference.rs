@@ -12,6 +12,7 @@ use crate::ids::{
     AgreementId, BudgetId, ChannelName, ClassName, EditionId, IndexId, Jurisdiction, LetterId, ListId,
     OrderKey, PartnerName, RateSource, Sku, WarehouseCode,
 };
+use crate::inventory::lots::Lot;
 use crate::inventory::reconcile::ReconciliationRules;
 use crate::kit::{Component, whole_kits};
 use crate::letters::list::OpenLetter;
@@ -73,6 +74,10 @@ pub struct LevelDetail {
     pub classes: Vec<ClassLevel>,
     /// What channels in no class can sell, where there are classes.
     pub unclassed: Option<Quantity>,
+    /// What can be sold by lot, held or not, the first to expire first; at most
+    /// [`MAX_LOTS_SHOWN`](crate::inventory::lots::MAX_LOTS_SHOWN).
+    #[serde(default)]
+    pub lots: Vec<Lot>,
 }
 
 /// What a class of channels can sell.

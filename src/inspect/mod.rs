@@ -4,8 +4,10 @@
 
 mod backorders;
 mod channels;
+mod drifts;
 mod exceptions;
 mod ledger;
+mod picks;
 mod render;
 
 use crate::error::Failure;
@@ -47,7 +49,7 @@ pub(crate) enum Subject {
         /// Channel and number, as in web/4711.
         key: String,
     },
-    /// A SKU in a warehouse: buckets, holds, expected receipts, the ledger that explains them, and events.
+    /// A SKU in a warehouse: buckets, lots and what each hold is to be picked from, expected receipts, the ledger, and events.
     #[command(after_help = "Example:\n  lockstep inspect stock A-100 W1")]
     Stock {
         /// The SKU.
@@ -142,6 +144,9 @@ pub(crate) enum Subject {
     /// Every line of which a part waits for goods, with where and how urgent, the one that waits longest first.
     #[command(after_help = "Example:\n  lockstep inspect backorders")]
     Backorders,
+    /// Every drift that reconciliation raised to a person, the one that waits longest first.
+    #[command(after_help = "Example:\n  lockstep inspect drifts")]
+    Drifts,
     /// What channels have not been told, by their names.
     #[command(after_help = "Example:\n  lockstep inspect channels web-shop marketplace")]
     Channels {
@@ -262,6 +267,7 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Failure> {
         Subject::Refusals => at_rest.refusals(),
         Subject::Ownership => at_rest.entity::<OwnershipRecord>(&TheRecord, "ownership table"),
         Subject::Backorders => backorders::show(&at_rest),
+        Subject::Drifts => drifts::show(&at_rest),
         Subject::Channels { names } => channels::show(&at_rest, names),
         Subject::DeadLetters => at_rest.dead_letters(),
     }
@@ -281,6 +287,7 @@ impl AtRest {
         let (partition, found) = self.history::<SkuWarehouse>(id, name)?;
         let mut shown = render::entity(SkuWarehouse::NAME, name, partition, &found)?;
         shown["ledger"] = ledger::of(&found)?;
+        shown["picks"] = picks::of(&found)?;
         self.show(name, &shown)
     }
 

@@ -84,6 +84,7 @@ pub(super) fn text(name: &str, shown: &Value) -> String {
     if shown["ledger"].is_object() {
         super::ledger::text(&mut text, &shown["ledger"]);
     }
+    super::picks::text(&mut text, &shown["picks"]);
     let entries = shown["entries"].as_array().map_or(&[][..], Vec::as_slice);
     let kept = format!("\nevents: {} entries kept in the journal", entries.len());
     text.push_str(&kept);

@@ -88,6 +88,7 @@ fn stock_answered(channel: &str) -> Message {
     order(
         channel,
         OrderCommand::StockAnswered(StockAnswered {
+            lots: None,
             sku: Sku::new("A").unwrap(),
             line: 1,
             attempt: 1,

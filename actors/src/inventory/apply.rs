@@ -4,6 +4,7 @@ use super::allocation;
 use super::backorder::{Backorder, FIRST_REVISION, Priority};
 use super::command::{Adjustment, Condition};
 use super::event::StockEvent;
+use super::lots;
 use super::numbering::{self, TOLD_KEPT};
 use super::papers;
 use super::reconcile;
@@ -125,6 +126,8 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             at,
         } => numbering::remember(state, source, *number, *moved, *at),
         StockEvent::NumbersMissing { source, resync, .. } => numbering::missing(state, source, *resync),
+        StockEvent::LotsCame { lots } => lots::came(state, lots),
+        StockEvent::LotsWent { lots } => lots::went(state, lots),
         StockEvent::Forgotten { until } => forget(state, *until),
     }
     papers::note(state, event);
@@ -172,10 +175,12 @@ pub(super) fn rest(state: &mut StockState) {
     let numbers = state
         .numberings()
         .filter_map(|numbering| numbering.alarm(state.told(&numbering.source).through));
+    let lots = state.lots().first().and_then(|lot| lot.sell_until);
     state.alarm = expiry
         .into_iter()
         .chain(forget)
         .chain(numbers)
+        .chain(lots)
         .min()
         .map_or(0, Timestamp::as_millis);
 }

@@ -423,6 +423,7 @@ pub(super) fn tell(
         attempt: id.attempt,
         warehouse: stock.warehouse,
         answer,
+        lots: None,
     };
     decision.send((id.order.clone(), OrderCommand::StockAnswered(answered)))
 }
@@ -467,6 +468,8 @@ fn ended(event: &StockEvent) -> Option<&HoldId> {
         | StockEvent::Included { .. }
         | StockEvent::Told { .. }
         | StockEvent::NumbersMissing { .. }
+        | StockEvent::LotsCame { .. }
+        | StockEvent::LotsWent { .. }
         | StockEvent::Forgotten { .. } => None,
     }
 }

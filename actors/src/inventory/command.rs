@@ -4,11 +4,13 @@ use super::allocation::{ChannelPolicy, PolicyFlaw};
 use super::backorder::Priority;
 use super::count::StockCount;
 use super::holds::{HoldChange, HoldLines};
+use super::lots::{LotRefusal, LotUnits};
 use super::numbering::ChangeNumber;
 use super::promise::{Promise, PromiseWish};
 use super::reconcile::{Snapshot, Verdict};
 use super::state::{HoldEnd, Stage};
 use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName, UnitOfMeasure};
+use crate::pricing::catalogue::Tracking;
 use crate::quantity::{PositiveQuantity, Quantity};
 use crate::units::UnitRefusal;
 use lockstep_runtime::time::Timestamp;
@@ -130,6 +132,15 @@ pub enum StockCommand {
         /// The unit; the catalogue says how many base units it is.
         unit: UnitOfMeasure,
         /// What, with quantities in that unit.
+        change: Box<StockCommand>,
+    },
+    /// A receipt, return, adjustment or shipment whose goods are in these lots.
+    InLots {
+        /// Which, and how much of each; at most [`MAX_LOTS`](super::lots::MAX_LOTS).
+        lots: Box<[LotUnits]>,
+        /// How the catalogue keeps the SKU; looked up before it is decided.
+        kept: Tracking,
+        /// What.
         change: Box<StockCommand>,
     },
     /// Keep this much back from sale.
@@ -397,6 +408,9 @@ pub enum StockRefusal {
     /// A quantity in a unit of a quantity in a unit.
     #[error("a quantity has one unit")]
     OneUnit,
+    /// Lots that do not fit the goods.
+    #[error("{0}")]
+    Lots(LotRefusal),
     /// A policy that is none.
     #[error("{0}")]
     Policy(PolicyFlaw),
@@ -465,6 +479,8 @@ pub enum Limited {
     Classes,
     /// Channels of a class.
     Channels,
+    /// Lots.
+    Lots,
 }
 
 macro_rules! spoken {
@@ -484,5 +500,5 @@ spoken!(Bucket {
 spoken!(RangeReason { Negative => "below zero", TooLarge => "above 10^12" });
 spoken!(Limited {
     Holds => "live holds", Receipts => "expected receipts", TellingSystems => "systems that count or number",
-    Demands => "dated demands", Lines => "lines held together", Classes => "classes in a channel policy", Channels => "channels in a class",
+    Demands => "dated demands", Lines => "lines held together", Classes => "classes in a channel policy", Channels => "channels in a class", Lots => "lots",
 });

@@ -11,6 +11,7 @@ use super::command::{
 use super::count;
 use super::event::StockEvent;
 use super::holds;
+use super::lots;
 use super::numbering;
 use super::promise;
 use super::reconcile::{self, ReconciliationRules};
@@ -64,6 +65,7 @@ fn decide_now(
     now: Timestamp,
 ) -> StockDecision {
     let decision = decide_alone(id, state, command, rules, now);
+    let decision = lots::take(state, decision);
     let decision = withdraw(id, state, decision, now);
     serve(id, state, decision, now)
 }
@@ -148,6 +150,10 @@ fn decide_alone(
         } => numbering::decide(id, state, source, *number, change, now),
         // A unit is converted before a command is decided.
         StockCommand::InUnit { .. } => refuse(StockRefusal::OneUnit),
+        StockCommand::InLots { lots, kept, change } => {
+            let decision = decide_alone(id, state, change, rules, now);
+            lots::decide(state, lots, *kept, change, decision, now)
+        }
         StockCommand::SetSafetyStock { quantity } => set_safety_stock(state, *quantity),
         StockCommand::SetChannelPolicy(policy) => allocation::decide(state, policy),
         StockCommand::Promise(wish) => promise::answer(state, wish, now),
@@ -155,7 +161,7 @@ fn decide_alone(
     }
 }
 
-/// Holds whose time is over, numbers missing for too long, what was remembered long enough, and holds that wait while
+/// Holds and lots whose time is over, numbers missing for too long, what was remembered long enough, and holds that wait while
 /// there is something for them.
 pub(super) fn wake(id: &StockId, state: &StockState, now: Timestamp) -> Option<StockDecision> {
     let mut decision = numbering::report_gaps(id, state, now, Decision::answer(level(state)));
@@ -167,6 +173,7 @@ pub(super) fn wake(id: &StockId, state: &StockState, now: Timestamp) -> Option<S
             at: now,
         });
     }
+    decision = withdraw(id, state, lots::expire(state, decision, now), now);
     // Also moves an alarm on that came early: forgetting looks for the next moment.
     let kept = i64::try_from(CLOSED_KEPT.as_millis()).unwrap_or(i64::MAX);
     let until = Timestamp::from_millis(now.as_millis().saturating_sub(kept));
@@ -240,6 +247,7 @@ pub(super) fn answering(
         attempt: hold.attempt,
         warehouse: stock.warehouse,
         answer,
+        lots: None,
     };
     decision.send((order.clone(), OrderCommand::StockAnswered(answered)))
 }

@@ -3,6 +3,7 @@
 use super::allocation::ChannelPolicy;
 use super::backorder::Priority;
 use super::command::{Adjustment, Condition};
+use super::lots::{Lot, LotUnits};
 use super::numbering::{ChangeNumber, Resync};
 use super::reconcile::OpenDrift;
 use super::state::{Coming, HoldEnd, Stage};
@@ -278,6 +279,16 @@ pub enum StockEvent {
         /// Whether they may still come.
         resync: Resync,
     },
+    /// What came in before lies in these lots.
+    LotsCame {
+        /// So much more of each.
+        lots: Vec<Lot>,
+    },
+    /// What went before was of these lots.
+    LotsWent {
+        /// So much less of each.
+        lots: Vec<LotUnits>,
+    },
     /// Closed holds up to this moment are no longer remembered, and numbered changes up to a later one.
     Forgotten {
         /// The moment.
@@ -316,6 +327,8 @@ impl StockEvent {
             | Self::Included { .. }
             | Self::Told { .. }
             | Self::NumbersMissing { .. }
+            | Self::LotsCame { .. }
+            | Self::LotsWent { .. }
             | Self::Forgotten { .. } => None,
         }
     }
@@ -360,6 +373,8 @@ impl StockEvent {
             | Self::Included { .. }
             | Self::Told { .. }
             | Self::NumbersMissing { .. }
+            | Self::LotsCame { .. }
+            | Self::LotsWent { .. }
             | Self::Forgotten { .. } => none,
         }
     }

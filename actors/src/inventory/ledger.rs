@@ -241,6 +241,8 @@ impl StockEvent {
             | Self::Included { .. }
             | Self::Told { .. }
             | Self::NumbersMissing { .. }
+            | Self::LotsCame { .. }
+            | Self::LotsWent { .. }
             | Self::Forgotten { .. } => None,
         }
     }

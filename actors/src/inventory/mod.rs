@@ -7,6 +7,7 @@
 //!   (a count, a loss, damage) can, and then the event names the shortfall, orders give it back ([`withdraw`]), and the
 //!   published availability is 0;
 //! - while a hold waits for goods that it may take nothing is free for others: see [`backorder`];
+//! - what lies in lots is never more than what can be sold, and no lot beyond its time is ([`lots`]);
 //! - `on_hand` includes what is damaged or quarantined; no bucket is negative, but while a numbered change is missing
 //!   that a later one builds on ([`numbering`]);
 //! - a hold that was released, shipped or expired does not come back: its id is remembered for
@@ -22,6 +23,7 @@ mod decide;
 pub mod event;
 pub mod holds;
 pub mod ledger;
+pub mod lots;
 pub mod numbering;
 pub mod papers;
 pub mod promise;
@@ -34,6 +36,7 @@ pub mod withdraw;
 
 use crate::domain::{Distributor, View};
 use crate::ids::StockId;
+use crate::pricing::catalogue::Tracking;
 use crate::reference::StockLevel;
 use command::{StockCommand, StockRefusal, StockReply};
 use event::StockEvent;
@@ -68,13 +71,26 @@ impl Entity for SkuWarehouse {
         command: &StockCommand,
         context: &Context<'_, Distributor>,
     ) -> Decision<Self> {
-        let rules = context.reference.reconciliation();
-        let StockCommand::InUnit { unit, change } = command else {
-            return decide::decide(id, state, command, rules, context.now);
+        let (reference, now) = (context.reference, context.now);
+        let rules = reference.reconciliation();
+        let in_base_units;
+        let command = if let StockCommand::InUnit { unit, change } = command {
+            in_base_units = match units::convert(&id.sku, unit, change, reference) {
+                Ok(change) => change,
+                Err(refusal) => return decide::refuse(StockRefusal::Unit(refusal)),
+            };
+            &in_base_units
+        } else {
+            command
         };
-        match units::convert(&id.sku, unit, change, context.reference) {
-            Ok(change) => decide::decide(id, state, &change, rules, context.now),
-            Err(refusal) => decide::refuse(StockRefusal::Unit(refusal)),
+        let kept = || {
+            reference
+                .item(&id.sku)
+                .map_or(Tracking::None, |item| item.tracking)
+        };
+        match lots::understand(state, command, kept) {
+            Ok(understood) => decide::decide(id, state, understood.as_ref().unwrap_or(command), rules, now),
+            Err(refusal) => decide::refuse(StockRefusal::Lots(refusal)),
         }
     }
 

@@ -334,6 +334,7 @@ pub(super) fn fact(id: &StockId, state: &StockState, change: &StockCommand, now:
         | StockCommand::Reconcile(_)
         | StockCommand::Numbered { .. }
         | StockCommand::InUnit { .. }
+        | StockCommand::InLots { .. }
         | StockCommand::SetSafetyStock { .. }
         | StockCommand::SetChannelPolicy(_)
         | StockCommand::Show => refuse(StockRefusal::NotNumbered),

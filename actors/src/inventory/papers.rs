@@ -146,6 +146,8 @@ fn paper(event: &StockEvent) -> Option<(Timestamp, Option<u32>)> {
         | StockEvent::Included { .. }
         | StockEvent::Told { .. }
         | StockEvent::NumbersMissing { .. }
+        | StockEvent::LotsCame { .. }
+        | StockEvent::LotsWent { .. }
         | StockEvent::Forgotten { .. } => None,
     }
 }

@@ -5,6 +5,7 @@
 
 use super::allocation::ChannelBook;
 use super::backorder::{Backorders, Priority};
+use super::lots::{Lot, MAX_LOTS_SHOWN};
 use super::numbering::{Numbering, Told};
 use super::papers::{Papers, Suspect};
 use super::reconcile::OpenDrift;
@@ -103,6 +104,9 @@ pub struct Appendix {
     /// Papers that were told twice.
     #[serde(default)]
     pub suspects: Vec<Suspect>,
+    /// The lots that are there, the first to expire first.
+    #[serde(default)]
+    pub lots: Vec<Lot>,
 }
 
 impl Book {
@@ -128,6 +132,7 @@ impl Appendix {
             && self.drift.is_none()
             && self.returned == Quantity::ZERO
             && self.suspects.is_empty()
+            && self.lots.is_empty()
     }
 }
 
@@ -368,6 +373,7 @@ impl StockState {
             drift: self.open_drift().map(|open| open.drift),
             classes: self.class_levels(),
             unclassed: self.unclassed_level(),
+            lots: self.lots().iter().take(MAX_LOTS_SHOWN).cloned().collect(),
         };
         (detail != LevelDetail::default()).then(|| Box::new(detail))
     }

@@ -18,6 +18,7 @@ mod allocation;
 mod count;
 mod holds;
 mod ledger;
+mod lots;
 mod numbering;
 mod promise;
 mod reconcile;

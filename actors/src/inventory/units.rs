@@ -52,6 +52,12 @@ fn in_base_units(command: &StockCommand, sized: SizedUnit<'_>) -> Result<StockCo
             }
         }
         StockCommand::Numbered { change, .. } => **change = in_base_units(change, sized)?,
+        StockCommand::InLots { lots, change, .. } => {
+            for lot in lots {
+                lot.quantity = sized.positive(lot.quantity)?;
+            }
+            **change = in_base_units(change, sized)?;
+        }
         // Nothing that has a unit.
         StockCommand::ChangeHold {
             change: HoldChange::Expire(_) | HoldChange::Transfer(_),

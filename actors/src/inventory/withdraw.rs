@@ -106,6 +106,8 @@ fn shortfall_after(event: &StockEvent) -> Option<Quantity> {
         | StockEvent::Included { .. }
         | StockEvent::Told { .. }
         | StockEvent::NumbersMissing { .. }
+        | StockEvent::LotsCame { .. }
+        | StockEvent::LotsWent { .. }
         | StockEvent::Forgotten { .. } => None,
     }
 }

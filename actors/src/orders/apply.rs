@@ -3,6 +3,7 @@
 use super::command::OrderRequest;
 use super::desk::{Case, MAX_NOTES};
 use super::event::OrderEvent;
+use super::history::{Milestone, remember};
 use super::parked::Parked;
 use super::state::{
     Afterwards, Allocation, AllocationStanding, Credit, Erp, Exception, Likeness, OrderState, Placed, Status,
@@ -14,6 +15,7 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
         request,
         correlation,
         at,
+        by,
     } = event
     {
         state.placed = Some(Box::new(Placed {
@@ -51,6 +53,8 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
             returns: Vec::new(),
             credited: Vec::new(),
             budgets: Vec::new(),
+            history: Vec::new(),
+            stated_by: by.clone(),
         }));
     } else if let Some(placed) = &mut state.placed {
         apply_placed(placed, event);
@@ -112,7 +116,11 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
             placed.alarm = *until;
             placed.tries = *tries;
         }
-        OrderEvent::Became { status, at } => {
+        OrderEvent::Became {
+            status,
+            at,
+            reasoning,
+        } => {
             let before = placed.status;
             placed.status = *status;
             placed.sequence = placed.sequence.saturating_add(1);
@@ -125,6 +133,14 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
                 placed.case = None;
                 placed.keep_stock_until = None;
             }
+            let milestone = Milestone {
+                sequence: placed.sequence,
+                status: *status,
+                at: *at,
+                reasoning: reasoning.clone(),
+                exception: placed.exception.as_ref().map(|exception| exception.name().into()),
+            };
+            remember(&mut placed.history, milestone);
         }
         OrderEvent::Releasing { afterwards } => placed.afterwards = Some(afterwards.clone()),
         OrderEvent::CancelWanted { afterwards } => placed.cancel_wanted.clone_from(afterwards),
@@ -151,7 +167,10 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
                 case.due = *due;
             }
         }
-        OrderEvent::Corrected { request } => correct(placed, request),
+        OrderEvent::Corrected { request, by } => {
+            placed.stated_by.clone_from(by);
+            correct(placed, request);
+        }
         OrderEvent::Ended { reason } => end(placed, reason),
         OrderEvent::Parked { .. } | OrderEvent::Unparked { .. } => wait(&mut placed.parked, event),
         OrderEvent::Paid { payment } => placed.payments.push(payment.clone()),

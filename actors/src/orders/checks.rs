@@ -12,6 +12,7 @@
 //! Invariants:
 //! - what fails a check stands in exception; an approval lets that check pass, for this price alone;
 //! - an approval above the limit needs two systems, each of which approves once;
+//! - where systems have limits for prices set by hand, none states or approves one beyond its own;
 //! - the price that holds for a line is ours, or the channel's because it is within the tolerance or was approved; the
 //!   contract reckons the whole order at it, with the step from ours to it, so that discount, tax and total follow from it.
 
@@ -55,6 +56,9 @@ pub struct ChannelRules {
     pub pack_multiples: PackRule,
     /// How orders may be delivered.
     pub delivery: DeliveryRules,
+    /// How far from ours each system may set a price by hand, in percent of ours: a system that states another price without
+    /// asking, or that approves one. Where any stand here, a system that does not may do neither.
+    pub override_limits: BTreeMap<CompactString, Percent>,
     /// What the channel calls where an order stands. Nothing, where nothing is said.
     pub vocabulary: BTreeMap<Status, CompactString>,
 }
@@ -97,6 +101,7 @@ impl OrderRules {
             duplicate_window_hours: None,
             pack_multiples: PackRule::Ignore,
             delivery: DeliveryRules::NONE,
+            override_limits: BTreeMap::new(),
             vocabulary: BTreeMap::new(),
         };
         self.0.get(channel).unwrap_or(&DEFAULT)
@@ -149,12 +154,20 @@ impl StatedPrice {
         })
     }
 
-    fn is_tolerated(&self, tolerance: PriceTolerance) -> bool {
+    /// Whether it is no further from ours than so many percent of ours.
+    fn is_within(&self, percent: Percent) -> bool {
         let within = || {
             let apart = self.theirs.checked_sub(self.ours)?.abs();
             // One percent of 100 is exact: no division.
-            let percent =
-                apart.checked_mul(Decimal::ONE_HUNDRED)? <= tolerance.percent.get().checked_mul(self.ours)?;
+            Some(apart.checked_mul(Decimal::ONE_HUNDRED)? <= percent.get().checked_mul(self.ours)?)
+        };
+        within().unwrap_or(false)
+    }
+
+    fn is_tolerated(&self, tolerance: PriceTolerance) -> bool {
+        let within = || {
+            let apart = self.theirs.checked_sub(self.ours)?.abs();
+            let percent = self.is_within(tolerance.percent);
             let line = apart.checked_mul(Decimal::from(self.units))?;
             Some(percent && tolerance.amount.is_none_or(|most| line <= most.amount()))
         };
@@ -190,7 +203,7 @@ fn failed(flow: &Flow<'_>) -> Option<Exception> {
         likely_duplicate,
         undeliverable,
         no_pack_multiple,
-        |placed, rules, _| price_exception(placed, rules.price_tolerance),
+        |placed, rules, _| price_exception(placed, rules),
         |placed, rules, _| below_minimum(placed, rules),
     ];
     let is_approved = |exception: &Exception| {
@@ -260,8 +273,8 @@ pub(super) fn check_packs(
     }
 }
 
-fn price_exception(placed: &Placed, tolerance: PriceTolerance) -> Option<Exception> {
-    let mut outside = stated(placed).filter(|stated| !stated.is_tolerated(tolerance));
+fn price_exception(placed: &Placed, rules: &ChannelRules) -> Option<Exception> {
+    let mut outside = outside(placed, rules);
     let first = outside.next()?;
     Some(Exception::PriceDiffers {
         line: first.line,
@@ -271,6 +284,34 @@ fn price_exception(placed: &Placed, tolerance: PriceTolerance) -> Option<Excepti
         ours: first.ours,
         theirs: first.theirs,
     })
+}
+
+/// The prices that are neither within the channel's tolerance nor within what whoever states them may set by hand.
+fn outside<'a>(placed: &'a Placed, rules: &'a ChannelRules) -> impl Iterator<Item = StatedPrice> + 'a {
+    let limit = rules.override_limits.get(&placed.stated_by);
+    stated(placed).filter(move |stated| {
+        !stated.is_tolerated(rules.price_tolerance) && !limit.is_some_and(|limit| stated.is_within(*limit))
+    })
+}
+
+/// Whether whoever approves prices may set those by hand that wait for it.
+fn may_override(flow: &Flow<'_>) -> Result<(), OrderRefusal> {
+    let rules = flow.rules();
+    if rules.override_limits.is_empty() {
+        return Ok(());
+    }
+    let limit = rules
+        .override_limits
+        .get(flow.by)
+        .copied()
+        .unwrap_or(Percent::ZERO);
+    match outside(&flow.placed, rules).find(|stated| !stated.is_within(limit)) {
+        None => Ok(()),
+        Some(stated) => Err(OrderRefusal::BeyondLimit {
+            line: stated.line,
+            limit,
+        }),
+    }
 }
 
 fn below_minimum(placed: &Placed, rules: &ChannelRules) -> Option<Exception> {
@@ -295,6 +336,9 @@ pub(super) fn approve(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
     }
     let check = placed.exception.as_ref().and_then(Exception::approvable);
     let check = check.ok_or(OrderRefusal::NotApprovable)?;
+    if check == Check::Price {
+        may_override(flow)?;
+    }
     if placed.approved_by.iter().any(|known| known == flow.by) {
         return Err(OrderRefusal::SecondPerson);
     }

@@ -5,6 +5,7 @@ use super::checks::StatedPrice;
 use super::delivery::Delivery;
 use super::desk::{Case, DeskNote, OwnerRole};
 use super::duplicate::Contested;
+use super::history::Milestone;
 use super::parked::Parked;
 use super::parts::ComponentSummary;
 use super::payment::OrderPayment;
@@ -16,8 +17,9 @@ use crate::ids::{
 };
 use crate::inventory::backorder::Priority;
 use crate::inventory::command::StockRefusal;
+use crate::inventory::lots::{LotRefusal, LotUnits};
 use crate::kit::Component;
-use crate::money::{Currency, Money, Price};
+use crate::money::{Currency, Money, Percent, Price};
 use crate::pricing::contract::Customers;
 use crate::pricing::kept::QuoteNumber;
 use crate::pricing::resolve::{Quote, QuoteRefusal};
@@ -233,6 +235,9 @@ pub struct ShipLine {
     pub line: u16,
     /// How much, all shipments together.
     pub total: PositiveQuantity,
+    /// Of which lots what leaves now is, if the warehouse says so.
+    #[serde(default)]
+    pub lots: Vec<LotUnits>,
 }
 
 /// A contract's answer to an order.
@@ -275,6 +280,9 @@ pub struct StockAnswered {
     pub warehouse: WarehouseCode,
     /// The answer.
     pub answer: StockAnswer,
+    /// Of which lots it was that has left now.
+    #[serde(default)]
+    pub lots: Option<Box<[LotUnits]>>,
 }
 
 /// What a stock says to an order.
@@ -431,6 +439,8 @@ pub struct OrderSummary {
     pub notes: Vec<DeskNote>,
     /// Why it was cancelled or rejected.
     pub end_reason: Option<Reason>,
+    /// The last changes of its status.
+    pub history: Vec<Milestone>,
 }
 
 impl OrderSummary {
@@ -491,6 +501,9 @@ pub struct LineSummary {
     /// Of a kit: how its components stand.
     #[serde(default)]
     pub components: Vec<ComponentSummary>,
+    /// Of which lots what has left was, as far as its SKU is kept by lot or serial number.
+    #[serde(default)]
+    pub lots: Vec<LotUnits>,
 }
 
 /// Why nothing has changed.
@@ -591,12 +604,31 @@ pub enum OrderRefusal {
     /// Who approves has approved already.
     #[error("the amount is above what one person approves: somebody else has to approve it too")]
     SecondPerson,
+    /// A price further from ours than who approves it may set by hand.
+    #[error(
+        "line {line}: you may set prices by hand up to {} % from ours; somebody with a higher limit has to approve it",
+        .limit.get()
+    )]
+    BeyondLimit {
+        /// The first line.
+        line: u16,
+        /// How far who approves may go.
+        limit: Percent,
+    },
     /// The ERP has it, or may have it.
     #[error("the ERP has this order or may have it: cancel it and send the right one under a new number")]
     InErp,
     /// It has left the house.
     #[error("the goods have left the house or are leaving; use a return")]
     AlreadyShipped,
+    /// Lots that do not fit what leaves.
+    #[error("line {line}: {refusal}")]
+    Lots {
+        /// Which.
+        line: u16,
+        /// Why.
+        refusal: LotRefusal,
+    },
     /// The line has no such component.
     #[error("line {line} is no kit with {sku} in it")]
     UnknownComponent {

@@ -206,6 +206,7 @@ fn submit(
         request: Box::new(request),
         correlation: context.provenance.correlation.clone(),
         at: context.now,
+        by: context.provenance.source.clone(),
     };
     let mut state = OrderState {
         placed: None,

@@ -394,6 +394,7 @@ pub(super) fn correct(flow: &mut Flow<'_>, correction: &Correction) -> Result<()
 
 /// Begins anew with a corrected request.
 pub(super) fn take_up(flow: &mut Flow<'_>, request: Box<super::command::OrderRequest>) {
-    flow.happens(OrderEvent::Corrected { request });
+    let by = flow.by.into();
+    flow.happens(OrderEvent::Corrected { request, by });
     begin_pricing(flow);
 }

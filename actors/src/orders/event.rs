@@ -5,6 +5,7 @@ use super::checks::Check;
 use super::command::OrderRequest;
 use super::desk::{Case, DeskNote, OwnerRole};
 use super::duplicate::Contested;
+use super::history::Reasoning;
 use super::parked::Parked;
 use super::payment::OrderPayment;
 use super::sourcing::SourcingPlan;
@@ -26,6 +27,9 @@ pub enum OrderEvent {
         correlation: CompactString,
         /// When.
         at: Timestamp,
+        /// Which system sent it.
+        #[serde(default)]
+        by: CompactString,
     },
     /// Its contract is asked, for this attempt.
     PricingBegun {
@@ -110,6 +114,9 @@ pub enum OrderEvent {
         status: Status,
         /// When.
         at: Timestamp,
+        /// What caused it.
+        #[serde(default)]
+        reasoning: Option<Reasoning>,
     },
     /// What is held is to be given back, and what follows.
     Releasing {
@@ -151,6 +158,9 @@ pub enum OrderEvent {
     Corrected {
         /// What is wanted now.
         request: Box<OrderRequest>,
+        /// Which system corrected it.
+        #[serde(default)]
+        by: CompactString,
     },
     /// Something came before its time, and waits.
     Parked {

@@ -10,6 +10,7 @@ use super::desk_list::{EntryCommand, OpenCases};
 use super::duplicate::withdraw_introduction;
 use super::effects::status_event;
 use super::event::OrderEvent;
+use super::history::Reasoning;
 use super::parked::take_up_parked;
 use super::price::tell_budgets;
 use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
@@ -17,6 +18,7 @@ use super::transitions::{Cause, is_allowed};
 use crate::domain::{Distributor, Message};
 use crate::ids::{HoldId, OrderKey, StockId};
 use crate::inventory::command::{HoldStock, ShipQuantity, StockCommand};
+use crate::pricing::catalogue::Tracking;
 use crate::reference::Reference;
 use lockstep_runtime::entity::{Context, Decision, Expired, Outbound};
 use lockstep_runtime::message::Provenance;
@@ -106,7 +108,12 @@ impl<'a> Flow<'a> {
             "not in the table: {from:?} {:?} {status:?}",
             self.cause
         );
-        self.happens(OrderEvent::Became { status, at: self.now });
+        let reasoning = Reasoning::of(self.cause, self.provenance, &self.placed.correlation);
+        self.happens(OrderEvent::Became {
+            status,
+            at: self.now,
+            reasoning: Some(reasoning),
+        });
         let word = self.rules().vocabulary.get(&status).cloned();
         self.publish(status_event(self.order, &self.placed, word));
         tell_budgets(self);
@@ -182,15 +189,24 @@ impl<'a> Flow<'a> {
                 answer_to,
             }),
             AllocationStanding::Releasing => StockCommand::Release { id, answer_to },
-            AllocationStanding::Shipping => StockCommand::Ship {
-                id,
-                quantity: allocation
-                    .to_ship
-                    .positive()
-                    .map_or(ShipQuantity::All, ShipQuantity::Total),
-                document: allocation.document.clone(),
-                answer_to,
-            },
+            AllocationStanding::Shipping => {
+                let total = allocation.to_ship.positive();
+                let ship = StockCommand::Ship {
+                    id,
+                    quantity: total.map_or(ShipQuantity::All, ShipQuantity::Total),
+                    document: allocation.document.clone(),
+                    answer_to,
+                };
+                if allocation.lots_to_ship.is_empty() {
+                    ship
+                } else {
+                    StockCommand::InLots {
+                        lots: allocation.lots_to_ship.clone().into(),
+                        kept: Tracking::None,
+                        change: Box::new(ship),
+                    }
+                }
+            }
             AllocationStanding::Held
             | AllocationStanding::Refused
             | AllocationStanding::Shipped

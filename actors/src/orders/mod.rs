@@ -29,6 +29,7 @@ pub mod effects;
 pub mod event;
 mod flow;
 mod goods;
+pub mod history;
 pub mod invoice;
 pub mod parked;
 pub mod parts;

@@ -187,6 +187,8 @@ fn allocation(
         document: None,
         standing: AllocationStanding::Asked,
         component,
+        lots: Vec::new(),
+        lots_to_ship: Vec::new(),
     }
 }
 
@@ -209,8 +211,8 @@ pub(super) fn stock_answered(flow: &mut Flow<'_>, answered: &StockAnswered) {
             AllocationStanding::Asked => hold_answered(flow, place, allocation, answered),
             AllocationStanding::Held => granted(flow, place, allocation, &answered.answer),
             AllocationStanding::Shipping if held => granted(flow, place, allocation, &answered.answer),
-            AllocationStanding::Shipping => shipment_answered(flow, place, allocation, &answered.answer),
-            AllocationStanding::Releasing => release_answered(flow, place, allocation, &answered.answer),
+            AllocationStanding::Shipping => shipment_answered(flow, place, allocation, answered),
+            AllocationStanding::Releasing => release_answered(flow, place, allocation, answered),
             AllocationStanding::Refused | AllocationStanding::Released if held => {
                 flow.release_stray(answered);
             }
@@ -413,10 +415,10 @@ pub(super) fn begin_releasing(flow: &mut Flow<'_>, afterwards: Afterwards) {
     finish_releasing(flow);
 }
 
-fn release_answered(flow: &mut Flow<'_>, place: usize, mut allocation: Allocation, answer: &StockAnswer) {
-    match answer {
+fn release_answered(flow: &mut Flow<'_>, place: usize, mut allocation: Allocation, answered: &StockAnswered) {
+    match &answered.answer {
         StockAnswer::Released => allocation.standing = AllocationStanding::Released,
-        StockAnswer::Shipped(total) => allocation.has_left(*total),
+        StockAnswer::Shipped(total) => allocation.has_left(*total, answered.lots.as_deref()),
         // The release is on its way behind it.
         StockAnswer::Held(_) | StockAnswer::Standing { .. } | StockAnswer::Refused(_) => return,
     }

@@ -1,10 +1,12 @@
 //! Goods leave the house.
 
-use super::command::{OrderRefusal, ShipLine, StockAnswer};
+use super::command::{OrderRefusal, ShipLine, StockAnswer, StockAnswered};
 use super::flow::{ANSWER_WITHIN, Flow};
 use super::parts::Part;
 use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
 use crate::ids::DocumentId;
+use crate::inventory::lots::{LotRefusal, LotUnits};
+use crate::pricing::catalogue::Tracking;
 use crate::quantity::Quantity;
 
 /// Tells the stocks how much is to have left of each line.
@@ -38,6 +40,7 @@ pub(super) fn begin_shipping(
     if moved.is_empty() {
         return Ok(());
     }
+    name_lots(flow, lines, &mut moved)?;
     flow.become_status(Status::Shipping);
     flow.wait(ANSWER_WITHIN);
     for (place, allocation) in moved {
@@ -45,6 +48,75 @@ pub(super) fn begin_shipping(
         flow.move_allocation(place, allocation);
     }
     Ok(())
+}
+
+/// Says of which lots what leaves is, part by part, where the warehouse says so. Pieces with serial numbers it has to.
+fn name_lots(
+    flow: &Flow<'_>,
+    lines: &[ShipLine],
+    moved: &mut [(usize, Allocation)],
+) -> Result<(), OrderRefusal> {
+    let leaves = |part: &Allocation| part.to_ship.minus(part.shipped);
+    for named in lines.iter().filter(|line| !line.lots.is_empty()) {
+        let line = named.line;
+        let mut lots = named.lots.clone();
+        let mut parts: Vec<_> = moved
+            .iter_mut()
+            .map(|(_, part)| part)
+            .filter(|part| part.line == line)
+            .collect();
+        let goods = parts
+            .iter()
+            .fold(Quantity::ZERO, |sum, part| sum.plus(leaves(part)));
+        let sum = lots
+            .iter()
+            .fold(Quantity::ZERO, |sum, lot| sum.plus(lot.quantity.get()));
+        if parts.iter().any(|part| part.component.is_some()) {
+            let refusal = LotRefusal::NotKept;
+            return Err(OrderRefusal::Lots { line, refusal });
+        }
+        if sum != goods {
+            let refusal = LotRefusal::Sum { named: sum, goods };
+            return Err(OrderRefusal::Lots { line, refusal });
+        }
+        for part in &mut parts {
+            part.lots_to_ship = take_lots(&mut lots, leaves(part));
+        }
+    }
+    let needs_serials = |part: &Allocation| {
+        let item = flow.placed.sku(part).and_then(|sku| flow.reference.item(sku));
+        item.is_some_and(|item| item.tracking == Tracking::Serials)
+    };
+    let mut unnamed = moved
+        .iter()
+        .map(|(_, part)| part)
+        .filter(|part| part.lots_to_ship.is_empty());
+    match unnamed.find(|part| needs_serials(part)) {
+        None => Ok(()),
+        Some(part) => Err(OrderRefusal::Lots {
+            line: part.line,
+            refusal: LotRefusal::Missing,
+        }),
+    }
+}
+
+/// The first so many units of lots.
+fn take_lots(lots: &mut Vec<LotUnits>, mut units: Quantity) -> Vec<LotUnits> {
+    let mut taken = Vec::new();
+    while let Some(first) = lots.first_mut()
+        && let Some(quantity) = first.quantity.get().min(units).positive()
+    {
+        units = units.minus(quantity.get());
+        taken.push(LotUnits {
+            quantity,
+            ..first.clone()
+        });
+        match first.quantity.get().minus(quantity.get()).positive() {
+            Some(left) => first.quantity = left,
+            None => drop(lots.remove(0)),
+        }
+    }
+    taken
 }
 
 fn wanted_totals(flow: &Flow<'_>, lines: &[ShipLine]) -> Result<Vec<(u16, Quantity)>, OrderRefusal> {
@@ -112,14 +184,14 @@ pub(super) fn shipment_answered(
     flow: &mut Flow<'_>,
     place: usize,
     mut allocation: Allocation,
-    answer: &StockAnswer,
+    answered: &StockAnswered,
 ) {
-    match answer {
+    match &answered.answer {
         StockAnswer::Shipped(total) => {
             if *total < allocation.to_ship {
                 return;
             }
-            allocation.has_left(*total);
+            allocation.has_left(*total, answered.lots.as_deref());
             allocation.released = allocation.released.max(*total);
             allocation.picked = allocation.picked.max(*total);
             let all = allocation.shipped >= allocation.held && allocation.waiting == Quantity::ZERO;

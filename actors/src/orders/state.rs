@@ -6,6 +6,7 @@ use super::command::{LineSummary, OpenCase, OrderRequest, OrderSummary};
 use super::delivery::DeliveryFault;
 use super::desk::{Case, DeskNote};
 use super::duplicate::Contested;
+use super::history::Milestone;
 use super::parked::Parked;
 use super::parts::Part;
 use super::payment::OrderPayment;
@@ -13,6 +14,7 @@ use super::sourcing::SourcingPlan;
 use crate::accounts::command::CreditRefusal;
 use crate::ids::{BudgetId, DocumentId, OrderKey, Reason, Sku, WarehouseCode};
 use crate::inventory::command::{HoldMode, StockRefusal};
+use crate::inventory::lots::LotUnits;
 use crate::money::Money;
 use crate::pricing::resolve::{Quote, QuoteRefusal};
 use crate::quantity::{PositiveQuantity, Quantity};
@@ -277,6 +279,12 @@ pub struct Allocation {
     /// Of a kit: which of its components it is of.
     #[serde(default)]
     pub component: Option<Sku>,
+    /// Of which lots what has left was.
+    #[serde(default)]
+    pub lots: Vec<LotUnits>,
+    /// Of which lots what is to leave now is, if the warehouse says so.
+    #[serde(default)]
+    pub lots_to_ship: Vec<LotUnits>,
 }
 
 /// Where an allocation stands.
@@ -314,8 +322,10 @@ impl Allocation {
     }
 
     /// So much has left the house, all shipments together. What has left was granted, whether that was told yet or not.
-    pub(super) fn has_left(&mut self, total: Quantity) {
+    pub(super) fn has_left(&mut self, total: Quantity, lots: Option<&[LotUnits]>) {
         self.shipped = total;
+        self.lots.extend_from_slice(lots.unwrap_or_default());
+        self.lots_to_ship.clear();
         let untold = total.minus(self.held).at_least_zero();
         self.held = self.held.plus(untold);
         self.waiting = self.waiting.minus(untold).at_least_zero();
@@ -501,6 +511,12 @@ pub struct Placed {
     /// The budgets that its price uses.
     #[serde(default)]
     pub budgets: Vec<BudgetId>,
+    /// The last changes of its status.
+    #[serde(default)]
+    pub history: Vec<Milestone>,
+    /// Which system states the prices that the order states: who sent it, or corrected it since.
+    #[serde(default)]
+    pub stated_by: CompactString,
 }
 
 impl OrderState {
@@ -591,6 +607,7 @@ impl Placed {
             credits: self.credited.clone(),
             notes: self.notes.clone(),
             end_reason: self.end_reason.clone(),
+            history: self.history.clone(),
         }
     }
 
@@ -669,6 +686,10 @@ impl Placed {
                 .map(|part| (part.warehouse, part.shipped))
                 .collect(),
             components: self.component_summaries(line),
+            lots: self
+                .of_line(line.line)
+                .flat_map(|part| part.lots.iter().cloned())
+                .collect(),
         }
     }
 }

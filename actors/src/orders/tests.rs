@@ -8,6 +8,7 @@ mod delivery;
 mod desk;
 mod duplicates;
 mod goods;
+mod history;
 mod kits;
 mod parked;
 mod quotes;
@@ -164,6 +165,7 @@ fn ship(lines: &[(u16, i64)]) -> OrderCommand {
     let lines = lines.iter().map(|&(line, units)| ShipLine {
         line,
         total: quantity(units),
+        lots: Vec::new(),
     });
     OrderCommand::Ship {
         document: None,
@@ -1023,6 +1025,16 @@ proptest! {
             if status.is_final() {
                 prop_assert_eq!(held + waiting, 0);
             }
+        }
+        // Each order remembers what was told of it.
+        for (order, state) in &world.orders {
+            let told = world.statuses.iter().filter(|status| status.order == *order);
+            let told: Vec<_> = told.map(|told| (told.sequence, told.status, told.exception.clone())).collect();
+            let known = state.placed().unwrap().history.iter();
+            let known: Vec<_> = known
+                .map(|known| (known.sequence, known.status, known.exception.as_ref().map(ToString::to_string)))
+                .collect();
+            prop_assert_eq!(known, &told[told.len().saturating_sub(super::history::MAX_MILESTONES)..]);
         }
         // The desk's list says what the orders say.
         let listed: BTreeMap<_, _> = world.reference.open_cases().into_iter().collect();

@@ -5,9 +5,11 @@
 
 use super::command::OrderCommand;
 use super::state::Status;
+use serde::{Deserialize, Serialize};
 
 /// What makes an order change its status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// It comes in.
     Submit,

@@ -47,6 +47,36 @@ pub struct Item {
     /// What is in it, if it is a kit; at most [`MAX_COMPONENTS`], each once.
     #[serde(default)]
     pub components: Vec<Component>,
+    /// Whether its stock is kept by lot or by serial number.
+    #[serde(default)]
+    pub tracking: Tracking,
+}
+
+/// How stock is told apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tracking {
+    /// Not at all.
+    #[default]
+    None,
+    /// By lot, each with its expiry.
+    Lots {
+        /// For how many days before it expires a lot is no longer sold.
+        last_days_unsold: u16,
+    },
+    /// By serial number.
+    Serials,
+}
+
+impl Tracking {
+    /// For how many days before it expires a lot is no longer sold.
+    #[must_use]
+    pub const fn last_days_unsold(self) -> u16 {
+        match self {
+            Self::None | Self::Serials => 0,
+            Self::Lots { last_days_unsold } => last_days_unsold,
+        }
+    }
 }
 
 /// What one base unit costs its distributor.

@@ -424,10 +424,10 @@ fn claimed(
     }
     let (named, honoured) = state.quotes.claim(claim, request);
     let mut quote = match honoured {
-        Some(quote) if states_other_prices(request, quote) => {
-            restated(id, state, quote, request, context.reference)?
+        Some(kept) if states_other_prices(request, &kept.quote) => {
+            restated(id, state, kept, request, context.reference)?
         }
-        Some(quote) => quote.clone(),
+        Some(kept) => (*kept.quote).clone(),
         None => resolve(id, state, request, context.now, context.reference)?,
     };
     for (priced, asked) in quote.lines.iter_mut().zip(&request.lines) {
@@ -497,7 +497,7 @@ fn keep_quote(
         Ok(quote) => quote,
         Err(refusal) => return Decision::answer(ContractReply::NoQuote(refusal)),
     };
-    let Some((kept, forgotten)) = state.quotes.next(quote, validity, context.now) else {
+    let Some((kept, forgotten)) = state.quotes.next(quote, request, validity, context.now) else {
         return Decision::answer(ContractReply::Refused(PriceRefusal::TooManyQuotes));
     };
     let reply = ContractReply::QuoteKept(kept.clone());

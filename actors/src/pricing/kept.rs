@@ -4,10 +4,11 @@
 //! - numbers are dense within a customer and never used twice;
 //! - at most [`MAX_KEPT`] quotes and [`MAX_KEPT_LINES`] lines of them are kept; one that is in force is never forgotten;
 //! - an order that names a quote in force, of the same goods, costs what the quote says, whatever has changed since; where
-//!   its channel states another price, the step to it starts from the quoted one.
+//!   its channel states another price, the step to it starts from the quoted one, with the quote's freight zone and coupons.
 
 use super::contract::QuoteRequest;
 use super::resolve::Quote;
+use crate::ids::{CouponCode, FreightZone};
 use crate::money::Money;
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,12 @@ pub struct KeptQuote {
     pub until: Timestamp,
     /// What was quoted.
     pub quote: Box<Quote>,
+    /// Where freight was reckoned to; none for where the contract says.
+    #[serde(default)]
+    pub zone: Option<FreightZone>,
+    /// The coupons that the customer showed.
+    #[serde(default)]
+    pub coupons: Vec<CouponCode>,
 }
 
 /// A contract's quotes, by number.
@@ -157,6 +164,7 @@ impl KeptQuotes {
     pub(super) fn next(
         &self,
         quote: Quote,
+        request: &QuoteRequest,
         validity: Validity,
         now: Timestamp,
     ) -> Option<(KeptQuote, Vec<QuoteNumber>)> {
@@ -176,6 +184,8 @@ impl KeptQuotes {
             number: QuoteNumber(self.issued.saturating_add(1)),
             until: now.after(validity.time()),
             quote: Box::new(quote),
+            zone: request.zone.clone(),
+            coupons: request.coupons.clone(),
         };
         (count <= MAX_KEPT && lines <= MAX_KEPT_LINES).then_some((kept, forgotten))
     }
@@ -187,7 +197,11 @@ impl KeptQuotes {
     }
 
     /// What becomes of the quote that an order names, and the quote if it is honoured.
-    pub(super) fn claim(&self, claim: QuoteClaim, request: &QuoteRequest) -> (NamedQuote, Option<&Quote>) {
+    pub(super) fn claim(
+        &self,
+        claim: QuoteClaim,
+        request: &QuoteRequest,
+    ) -> (NamedQuote, Option<&KeptQuote>) {
         let found = self.quotes.iter().find(|kept| kept.number == claim.number);
         let standing = match found {
             None => QuoteStanding::Unknown,
@@ -206,7 +220,7 @@ impl KeptQuotes {
             }),
         };
         let honoured = found.filter(|_| standing == QuoteStanding::Honoured);
-        (named, honoured.map(|kept| &*kept.quote))
+        (named, honoured)
     }
 }
 

@@ -20,7 +20,7 @@ use super::catalogue::Item;
 use super::contract::{Contract, ContractState, ContractStatus, Customers, MAX_COUPONS, QuoteRequest};
 use super::hierarchy::{Hierarchy, behind};
 use super::index::IndexValue;
-use super::kept::NamedQuote;
+use super::kept::{KeptQuote, NamedQuote};
 use super::line::{Desk, price_line, restate};
 use super::order_total::{Cargo, add_up};
 use super::rates::{RateSet, RateTable};
@@ -588,12 +588,15 @@ fn quote(
 pub(super) fn restated(
     customer: &CustomerId,
     state: &ContractState,
-    quote: &Quote,
+    kept: &KeptQuote,
     request: &QuoteRequest,
     reference: &Reference,
 ) -> Result<Quote, QuoteRefusal> {
+    let quote = &*kept.quote;
     let request = &QuoteRequest {
         as_of: Some(quote.as_of),
+        zone: kept.zone.clone(),
+        coupons: kept.coupons.clone(),
         rates: quote
             .conversion
             .as_ref()

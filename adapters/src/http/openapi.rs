@@ -16,7 +16,7 @@ use crate::schema::agreement::{AgreementSet, ItemSet, RatesSet};
 use crate::schema::charge::{TaxesSet, VolumeSet};
 use crate::schema::limits::{MAX_AVAILABILITY_SKUS, MAX_BATCH, MAX_CODE_BYTES, MAX_ID_BYTES, MAX_LEVELS};
 use crate::schema::order::OrderSubmit;
-use crate::schema::outbound::{CommandResult, OrderView, PriceQuote};
+use crate::schema::outbound::{CommandResult, OrderHistory, OrderView, PriceQuote};
 use crate::schema::price::{BudgetSet, ContractSet, EditionRelease, IndexPublish, PriceSet, QuoteAsk};
 use crate::schema::sheet::{PriceSheet, SheetAsk};
 use lockstep_actors::ids::{ChannelName, WarehouseCode};
@@ -126,6 +126,15 @@ const OPERATIONS: &[Operation] = &[
         scope: Some(Scope::OrdersWrite),
         body: Some(of::<ProgressOrder>),
         answers: PROGRESS,
+    },
+    Operation {
+        path: "/v1/orders/{channel}/{number}/history",
+        method: "get",
+        id: "showOrderHistory",
+        summary: "How an order came to stand where it stands: each change of its status, its cause, and the conversation.",
+        scope: Some(Scope::OrdersRead),
+        body: None,
+        answers: &[("200", "Its history.", Answer::Typed(of::<OrderHistory>))],
     },
     Operation {
         path: "/v1/orders/{channel}/{number}/exceptions",

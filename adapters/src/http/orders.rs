@@ -7,7 +7,7 @@ use super::service::{Call, Decided, Service};
 use crate::identity::Scope;
 use crate::schema::fields::{Moment, Note};
 use crate::schema::order::{OrderSubmit, ProgressStep, Resolution};
-use crate::schema::outbound::{OrderStanding, OrderView};
+use crate::schema::outbound::{OrderHistory, OrderStanding, OrderView};
 use crate::schema::{Command, DecodeError};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue, LOCATION};
@@ -181,6 +181,19 @@ pub(super) async fn show(
     let summary = summary(&service, &call, &key).await?;
     let view = OrderView::new(key.channel(), key.number(), summary);
     answer(&request, StatusCode::OK, &view)
+}
+
+/// `GET /v1/orders/{channel}/{number}/history`
+pub(super) async fn history(
+    request: HttpRequest,
+    service: web::Data<Service>,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    let call = service.admit(&request, Scope::OrdersRead)?;
+    let key = key(&path)?;
+    let summary = summary(&service, &call, &key).await?;
+    let history = OrderHistory::new(key.channel(), key.number(), summary);
+    answer(&request, StatusCode::OK, &history)
 }
 
 pub(super) fn key((channel, number): &(String, String)) -> Result<OrderKey, Problem> {

@@ -26,6 +26,7 @@ pub(super) fn order_refusal(refusal: &OrderRefusal) -> Problem {
         | OrderRefusal::InErp
         | OrderRefusal::NotApprovable
         | OrderRefusal::SecondPerson
+        | OrderRefusal::BeyondLimit { .. }
         | OrderRefusal::NothingToDismiss
         | OrderRefusal::DocumentConflict { .. }
         | OrderRefusal::MoreThanShipped { .. }
@@ -35,6 +36,7 @@ pub(super) fn order_refusal(refusal: &OrderRefusal) -> Problem {
         | OrderRefusal::TooMuch { .. }
         | OrderRefusal::PackMultiple { .. }
         | OrderRefusal::Unit { .. }
+        | OrderRefusal::Lots { .. }
         | OrderRefusal::TooManyCoupons
         | OrderRefusal::TooManyDocuments
         | OrderRefusal::PaymentAmount
@@ -65,6 +67,7 @@ pub(super) fn stock_status(refusal: &StockRefusal) -> StatusCode {
         | StockRefusal::RepeatedLine { .. }
         | StockRefusal::Policy(_)
         | StockRefusal::Unit(_)
+        | StockRefusal::Lots(_)
         | StockRefusal::OneUnit
         | StockRefusal::UnknownDocument
         | StockRefusal::BackorderExpires

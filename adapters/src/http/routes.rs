@@ -30,6 +30,9 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
                 .route(web::post().to(orders::progress)),
         )
         .service(
+            resource("/v1/orders/{channel}/{number}/history", "GET").route(web::get().to(orders::history)),
+        )
+        .service(
             resource("/v1/orders/{channel}/{number}/exceptions", "GET")
                 .route(web::get().to(exceptions::of_order)),
         )

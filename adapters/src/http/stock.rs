@@ -5,10 +5,10 @@ use super::exchange::{Received, answer};
 use super::problem::Problem;
 use super::service::Service;
 use crate::identity::Scope;
-use crate::schema::fields::{Code, Id, Text};
-use crate::schema::limits::MAX_AVAILABILITY_SKUS;
+use crate::schema::fields::{Code, Id, List, Text};
+use crate::schema::limits::{MAX_AVAILABILITY_SKUS, MAX_LOTS};
 use crate::schema::outbound::StockLevelView;
-use crate::schema::stock::{Channel, StockChange, StockEvent, Warehouse};
+use crate::schema::stock::{Channel, GoodsLot, StockChange, StockEvent, Warehouse};
 use crate::schema::{Command, DecodeError};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -38,6 +38,9 @@ pub(super) struct StockEventItem {
     #[serde(default)]
     #[schemars(with = "Option<Text<16>>")]
     unit: Option<UnitOfMeasure>,
+    /// The lots or serial numbers of the goods; [`StockEvent::lots`] says more.
+    #[serde(default)]
+    lots: List<GoodsLot, 0, MAX_LOTS>,
     /// What happened.
     change: StockChange,
 }
@@ -51,6 +54,7 @@ impl BatchItem for StockEventItem {
             warehouse: self.warehouse,
             sequence: self.sequence,
             unit: self.unit,
+            lots: self.lots,
             change: self.change,
         };
         Ok(Item {

@@ -88,6 +88,7 @@ fn of_stock(command: &StockCommand) -> Scope {
         | StockCommand::Reconcile(_)
         | StockCommand::Numbered { .. }
         | StockCommand::InUnit { .. }
+        | StockCommand::InLots { .. }
         | StockCommand::SetSafetyStock { .. }
         | StockCommand::SetChannelPolicy(_) => Scope::StockWrite,
     }

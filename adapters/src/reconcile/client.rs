@@ -2,7 +2,7 @@
 
 use super::file::{BadRow, SeenRow};
 use super::report::{MAX_LISTED, SweepReport};
-use crate::schema::fields::Moment;
+use crate::schema::fields::{List, Moment};
 use crate::schema::limits::{MAX_BATCH, MAX_LEVELS};
 use crate::schema::outbound::ReconciliationView;
 use crate::schema::stock::{StockChange, StockEvent};
@@ -252,6 +252,7 @@ impl Door<'_> {
                 warehouse: *warehouse,
                 sequence: *sequence,
                 unit: None,
+                lots: List::default(),
                 change: StockChange::Snapshot {
                     case: case.clone(),
                     on_hand: *on_hand,

@@ -17,7 +17,7 @@ use lockstep_actors::ids::{TaxCategory, UnitOfMeasure};
 use lockstep_actors::kit::Component;
 use lockstep_actors::money::{Currency, Price};
 use lockstep_actors::pricing::agreement::{Agreement, AgreementCommand};
-use lockstep_actors::pricing::catalogue::{Cost, Item, ItemCommand};
+use lockstep_actors::pricing::catalogue::{Cost, Item, ItemCommand, Tracking};
 use lockstep_actors::pricing::rates::{RateCommand, RateSet};
 use lockstep_actors::quantity::PositiveQuantity;
 use lockstep_actors::units::UnitSize;
@@ -130,6 +130,32 @@ pub struct ItemSet {
     /// What is in it, if it is a kit: it is priced as one, and its components are held, shipped and returned. Each once.
     #[serde(default, skip_serializing_if = "List::is_empty")]
     pub components: List<KitComponent, 0, MAX_COMPONENTS>,
+    /// Whether its stock is kept by lot or by serial number; neither if absent. Receipts then name them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracking: Option<ItemTracking>,
+}
+
+/// How stock is told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ItemTracking {
+    /// By lot, each with its expiry.
+    Lots {
+        /// For how many days before it expires a lot is no longer sold; 0 if absent.
+        #[serde(default)]
+        last_days_unsold: u16,
+    },
+    /// By serial number, one a piece.
+    Serials {},
+}
+
+impl From<ItemTracking> for Tracking {
+    fn from(tracking: ItemTracking) -> Self {
+        match tracking {
+            ItemTracking::Lots { last_days_unsold } => Self::Lots { last_days_unsold },
+            ItemTracking::Serials {} => Self::Serials,
+        }
+    }
 }
 
 /// What is in a kit.
@@ -211,6 +237,7 @@ impl Command for ItemSet {
             pack: self.pack,
             hazard: self.hazard,
             components: components.collect(),
+            tracking: self.tracking.map_or(Tracking::None, Into::into),
         };
         let version = self.version;
         Ok(Message::Item(

@@ -22,6 +22,8 @@ pub const MAX_CATEGORIES: usize = lockstep_actors::pricing::catalogue::MAX_CATEG
 pub const MAX_UNITS: usize = lockstep_actors::pricing::catalogue::MAX_UNITS;
 /// The most components of a kit.
 pub const MAX_COMPONENTS: usize = lockstep_actors::kit::MAX_COMPONENTS;
+/// The most lots or serial numbers of one stock event or shipped line.
+pub const MAX_LOTS: usize = lockstep_actors::inventory::lots::MAX_LOTS;
 /// The most price endings of a contract or agreement.
 pub const MAX_ENDINGS: usize = lockstep_actors::pricing::ending::MAX_ENDINGS;
 /// The most currencies in one set of exchange rates.

@@ -2,9 +2,9 @@
 
 use super::error::DecodeError;
 use super::fields::{Amount, Code, CurrencyCode, List, Moment, Note, PositiveUnits, Rank, Text, UnitPrice};
-use super::limits::{MAX_COUPONS, MAX_LINES, MAX_WAREHOUSES};
+use super::limits::{MAX_COUPONS, MAX_LINES, MAX_LOTS, MAX_WAREHOUSES};
 use super::message::{Body, Command};
-use super::stock::{Channel, OrderNumber, OrderReference, Warehouse};
+use super::stock::{Channel, GoodsLot, OrderNumber, OrderReference, Warehouse};
 use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{
     AddressText, CarrierCode, CouponCode, CustomerId, DocumentId, FreightZone, OrderKey, Reason, Region, Sku,
@@ -657,7 +657,7 @@ pub struct CreditedGoods {
 }
 
 /// How much of a line has left the house.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ShippedLine {
     /// Which.
@@ -665,6 +665,10 @@ pub struct ShippedLine {
     /// How much, all shipments together.
     #[schemars(with = "PositiveUnits")]
     pub total: PositiveQuantity,
+    /// In which lots, or with which serial numbers, what leaves now is; those that expire first if absent. Pieces with serial
+    /// numbers have to be named.
+    #[serde(default, skip_serializing_if = "List::is_empty")]
+    pub lots: List<GoodsLot, 0, MAX_LOTS>,
 }
 
 impl From<ProgressStep> for OrderCommand {
@@ -680,6 +684,7 @@ impl From<ProgressStep> for OrderCommand {
                     .map(|line| ShipLine {
                         line: line.line,
                         total: line.total,
+                        lots: line.lots.into_inner().into_iter().map(Into::into).collect(),
                     })
                     .collect(),
             },

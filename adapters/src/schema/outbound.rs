@@ -13,10 +13,11 @@ use lockstep_actors::domain::Reply;
 use lockstep_actors::governance::audit::AuditReply;
 use lockstep_actors::governance::record::RecordReply;
 use lockstep_actors::ids::{
-    BudgetId, ClassName, CustomerId, DocumentId, RateSource, RuleId, Sku, SystemName, UnitOfMeasure,
+    BudgetId, ClassName, CustomerId, DocumentId, LotCode, RateSource, RuleId, Sku, SystemName, UnitOfMeasure,
     WarehouseCode,
 };
 use lockstep_actors::inventory::command::StockReply;
+use lockstep_actors::inventory::lots::{Lot, LotUnits};
 use lockstep_actors::inventory::numbering::ResyncWanted;
 use lockstep_actors::inventory::reconcile::{Cause, UnderWay, Verdict};
 use lockstep_actors::letters::LetterReply;
@@ -27,6 +28,7 @@ use lockstep_actors::orders::command::{LineSummary, OpenCase, OrderReply, OrderS
 use lockstep_actors::orders::desk::{Case, DeskNote};
 use lockstep_actors::orders::duplicate::Contested;
 use lockstep_actors::orders::effects::{LapsedQuote, OrderStatus};
+use lockstep_actors::orders::history::Milestone;
 use lockstep_actors::orders::parked::KEPT_FOR;
 use lockstep_actors::orders::parts::ComponentSummary;
 use lockstep_actors::orders::payment::OrderPayment;
@@ -312,6 +314,74 @@ pub struct OrderView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Note>")]
     pub reason: Option<String>,
+}
+
+/// How an order came to stand where it stands, answered over HTTP.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct OrderHistory {
+    /// The channel that took it.
+    pub channel: String,
+    /// Its number there.
+    pub number: String,
+    /// The conversation it came in with.
+    pub correlation_id: String,
+    /// Each change of its status, the oldest first; the last 200.
+    pub steps: Vec<HistoryStep>,
+}
+
+/// A change of an order's status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct HistoryStep {
+    /// Its number within the order, dense from 1.
+    pub sequence: u32,
+    /// Where the order stood then.
+    pub status: OrderStanding,
+    /// When.
+    pub at: Moment,
+    /// Of an exception: what kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exception: Option<String>,
+    /// What caused it, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<&'static str>,
+    /// Which system, as its key has proved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub by: Option<String>,
+    /// In which conversation.
+    pub correlation_id: String,
+    /// The message from outside that began it, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub causation_id: Option<String>,
+}
+
+impl OrderHistory {
+    /// The history of the order `channel`/`number` as `summary` says.
+    #[must_use]
+    pub fn new(channel: &str, number: &str, summary: OrderSummary) -> Self {
+        let own = summary.correlation;
+        let step = |step: Milestone| {
+            let reasoning = step.reasoning.as_ref();
+            let other = reasoning.and_then(|reasoning| reasoning.correlation.as_ref());
+            let causation = reasoning.and_then(|reasoning| reasoning.causation);
+            HistoryStep {
+                sequence: step.sequence,
+                status: step.status.into(),
+                at: Moment(step.at),
+                exception: step.exception.map(Into::into),
+                cause: reasoning.map(|reasoning| reasoning.cause.name()),
+                by: reasoning.map(|reasoning| reasoning.by.to_string()),
+                correlation_id: other.map_or_else(|| own.clone(), ToString::to_string),
+                causation_id: causation.map(|cause| format!("{:032x}", cause.0)),
+            }
+        };
+        Self {
+            channel: channel.to_owned(),
+            number: number.to_owned(),
+            steps: summary.history.into_iter().map(step).collect(),
+            correlation_id: own,
+        }
+    }
 }
 
 /// What the customer's account says to an order.
@@ -699,6 +769,43 @@ pub struct OrderLineView {
     /// Of a kit: how its components stand.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<ComponentView>,
+    /// Of which lots, or with which serial numbers, what has left was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lots: Vec<LotView>,
+}
+
+/// So much of a lot, or a piece with a serial number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LotView {
+    /// The lot or serial number.
+    #[schemars(with = "Code")]
+    pub lot: LotCode,
+    /// How much of it.
+    #[schemars(with = "Units")]
+    pub quantity: Quantity,
+    /// When it expires, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Moment>,
+}
+
+impl From<LotUnits> for LotView {
+    fn from(lot: LotUnits) -> Self {
+        Self {
+            lot: lot.lot,
+            quantity: lot.quantity.get(),
+            expires: lot.expires.map(Moment),
+        }
+    }
+}
+
+impl From<Lot> for LotView {
+    fn from(lot: Lot) -> Self {
+        Self {
+            lot: lot.lot,
+            quantity: lot.quantity.get(),
+            expires: lot.expires.map(Moment),
+        }
+    }
 }
 
 /// How a component of a kit line stands, in its own base units.
@@ -775,6 +882,7 @@ impl From<LineSummary> for OrderLineView {
             scrapped: line.scrapped,
             credited: line.credited,
             components: line.components.into_iter().map(Into::into).collect(),
+            lots: line.lots.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -846,6 +954,9 @@ pub struct StockLevelView {
     /// What each class of channels is shown; absent where there are no classes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<ClassLevelView>,
+    /// What can be sold by lot or serial number, held or not, the first to expire first; the first 16.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lots: Vec<LotView>,
     /// Grows with every change: a level with a lower version is older.
     pub version: u64,
 }
@@ -901,6 +1012,7 @@ impl From<StockLevel> for StockLevelView {
             resync_wanted: detail.wants_resync,
             drift: detail.drift,
             classes: detail.classes.into_iter().map(Into::into).collect(),
+            lots: detail.lots.into_iter().map(Into::into).collect(),
             version: level.sequence.0,
         }
     }

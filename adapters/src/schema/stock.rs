@@ -2,12 +2,12 @@
 
 use super::error::DecodeError;
 use super::fields::{Amount, Code, List, Moment, Note, PositiveUnits, Text, Units, not_negative, percent};
-use super::limits::MAX_WATERMARKS;
+use super::limits::{MAX_LOTS, MAX_WATERMARKS};
 use super::message::{Body, Command};
 use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{
-    ChannelName, ClassName, DocumentId, HoldId, OrderKey, Reason, Sku, StockId, SystemName, UnitOfMeasure,
-    WarehouseCode,
+    ChannelName, ClassName, DocumentId, HoldId, LotCode, OrderKey, Reason, Sku, StockId, SystemName,
+    UnitOfMeasure, WarehouseCode,
 };
 use lockstep_actors::inventory::allocation::{ChannelClass, ChannelPolicy, MAX_CHANNELS, MAX_CLASSES, Share};
 use lockstep_actors::inventory::backorder::Priority;
@@ -16,10 +16,12 @@ use lockstep_actors::inventory::command::{
 };
 use lockstep_actors::inventory::count::StockCount;
 use lockstep_actors::inventory::holds::{HoldChange, HoldLines, MAX_LINES as MAX_HELD_LINES};
+use lockstep_actors::inventory::lots::LotUnits;
 use lockstep_actors::inventory::numbering::ChangeNumber;
 use lockstep_actors::inventory::reconcile::Snapshot;
 use lockstep_actors::inventory::state::Stage;
 use lockstep_actors::money::{Percent, Price};
+use lockstep_actors::pricing::catalogue::Tracking;
 use lockstep_actors::quantity::{PositiveQuantity, Quantity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,8 +53,42 @@ pub struct StockEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Text<16>>")]
     pub unit: Option<UnitOfMeasure>,
+    /// In which lots, or with which serial numbers, the goods are: of a receipt, return, adjustment or shipment of a SKU that
+    /// the catalogue keeps by them. They add up to what comes or goes.
+    #[serde(default, skip_serializing_if = "List::is_empty")]
+    pub lots: List<GoodsLot, 0, MAX_LOTS>,
     /// What happened.
     pub change: StockChange,
+}
+
+/// Goods of a lot, or a piece with a serial number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GoodsLot {
+    /// The lot or serial number.
+    #[schemars(with = "Code")]
+    pub lot: LotCode,
+    /// How much of it; 1 if absent.
+    #[serde(default = "one")]
+    #[schemars(with = "PositiveUnits")]
+    pub quantity: PositiveQuantity,
+    /// When it expires; never if absent. Of goods that come in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Moment>,
+}
+
+const fn one() -> PositiveQuantity {
+    PositiveQuantity::ONE
+}
+
+impl From<GoodsLot> for LotUnits {
+    fn from(goods: GoodsLot) -> Self {
+        Self {
+            lot: goods.lot,
+            quantity: goods.quantity,
+            expires: goods.expires.map(|moment| moment.0),
+        }
+    }
 }
 
 /// What happened to the stock.
@@ -495,6 +531,16 @@ impl Command for StockEvent {
                 change: Box::new(command),
             },
             Some(_) | None => command,
+        };
+        let command = if self.lots.is_empty() {
+            command
+        } else {
+            StockCommand::InLots {
+                lots: self.lots.into_inner().into_iter().map(Into::into).collect(),
+                // The stock looks it up.
+                kept: Tracking::None,
+                change: Box::new(command),
+            }
         };
         let command = match self.unit {
             Some(unit) => StockCommand::InUnit {

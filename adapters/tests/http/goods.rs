@@ -1,4 +1,4 @@
-//! What an order's lines are about, over HTTP: units and kits.
+//! What an order's lines are about, over HTTP: units, kits and lots.
 
 use crate::journey::{price, receipt};
 use crate::rig::Rig;
@@ -89,5 +89,73 @@ async fn s41_a_kit_is_as_available_as_its_components_and_is_sold_as_them() {
     });
     level.await;
     assert_eq!(available().await, 2);
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn goods_come_and_leave_by_lot_and_pieces_by_serial_number() {
+    let rig = Rig::start().await;
+    for sku in ["FOOD", "TOOL"] {
+        rig.post("/v1/prices", &price(sku, "10.49")).await.ok();
+    }
+    let food = json!({ "sku": "FOOD", "version": 1, "tracking": { "lots": { "last_days_unsold": 30 } } });
+    let tool = json!({ "sku": "TOOL", "version": 1, "tracking": { "serials": {} } });
+    rig.post("/v1/items", &json!([food, tool])).await.ok();
+    let come = |id: &str, sku: &str, quantity: u64, lots: Value| {
+        let mut event = receipt(sku, quantity);
+        event["id"] = id.into();
+        event["lots"] = lots;
+        event
+    };
+    rig.post("/v1/stock-events", &receipt("FOOD", 3))
+        .await
+        .problem(422, "lots");
+    let lots = json!([
+        { "lot": "LATE", "quantity": 6, "expires": "2091-01-01T00:00:00Z" },
+        { "lot": "SOON", "quantity": 4, "expires": "2090-01-01T00:00:00Z" }]);
+    rig.post("/v1/stock-events", &come("r1", "FOOD", 10, lots))
+        .await
+        .ok();
+    rig.post(
+        "/v1/stock-events",
+        &come("r2", "TOOL", 2, json!([{ "lot": "S-1" }, { "lot": "S-2" }])),
+    )
+    .await
+    .ok();
+    let level = rig.get("/v1/availability?sku=FOOD").await.ok().body;
+    let shown = &level["items"][0]["levels"][0]["lots"];
+    assert_eq!(
+        (&shown[0]["lot"], &shown[1]["quantity"]),
+        (&"SOON".into(), &6.into())
+    );
+
+    let mut order = ordered("1", &json!({ "sku": "FOOD", "quantity": 5 }));
+    order["lines"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "sku": "TOOL", "quantity": 1 }));
+    rig.post("/v1/orders", &order).await.ok();
+    rig.until("/v1/orders/web/1", |answer| answer.body["status"] == "booked")
+        .await;
+    let ship = |lots: Value| json!({ "step": { "ship": { "lines": [{ "line": 1, "total": 5 }, { "line": 2, "total": 1, "lots": lots }] } } });
+    let progress = "/v1/orders/web/1/progress";
+    rig.post(progress, &ship(json!([]))).await.problem(422, "lots");
+    rig.post(progress, &ship(json!([{ "lot": "S-1" }, { "lot": "S-2" }])))
+        .await
+        .problem(422, "lots");
+    rig.post(progress, &ship(json!([{ "lot": "S-2" }]))).await.ok();
+    let shipped = rig
+        .until("/v1/orders/web/1", |answer| answer.body["status"] == "shipped")
+        .await
+        .body;
+    let of_line = |line: usize| {
+        let lots = shipped["lines"][line]["lots"].as_array().unwrap().iter();
+        lots.map(|lot| format!("{} {}", lot["quantity"], lot["lot"].as_str().unwrap()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (of_line(0), of_line(1)),
+        (vec!["4 SOON".into(), "1 LATE".into()], vec!["1 S-2".to_owned()])
+    );
     rig.stop().await;
 }

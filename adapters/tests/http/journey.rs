@@ -101,6 +101,35 @@ async fn an_order_is_taken_priced_reserved_booked_shipped_and_closed() {
         .await
         .ok();
     assert_eq!(closed.body["status"], "closed");
+    let history = rig.get(&format!("{place}/history")).await.ok().body;
+    let steps = history["steps"].as_array().unwrap();
+    let statuses: Vec<_> = steps
+        .iter()
+        .map(|step| step["status"].as_str().unwrap())
+        .collect();
+    let expected = [
+        "pricing",
+        "reserving",
+        "booking",
+        "booked",
+        "released",
+        "picked",
+        "shipping",
+        "shipped",
+        "closed",
+    ];
+    assert_eq!(statuses, expected);
+    let first = &steps[0];
+    assert_eq!(
+        (&first["cause"], &first["by"]),
+        (&"it comes in".into(), &"operator".into())
+    );
+    assert_eq!(first["correlation_id"], history["correlation_id"]);
+    // Closed in a conversation of its own.
+    assert_eq!(
+        steps[8]["correlation_id"].as_str(),
+        Some(closed.header("x-correlation-id"))
+    );
     let level = rig.get("/v1/availability?sku=A-1").await.ok().body;
     assert_eq!(level["items"][0]["levels"][0]["on_hand"], 88);
     let late = rig

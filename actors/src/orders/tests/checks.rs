@@ -128,6 +128,71 @@ fn an_approved_price_of_the_channel_holds_and_our_own_stays_beside_it() {
 }
 
 #[test]
+fn a_price_set_by_hand_holds_up_to_the_limit_of_who_sets_it_and_beyond_is_approved_by_who_may() {
+    let limit = |percent: &str| Percent::new(percent.parse().unwrap()).unwrap();
+    let rules = || ChannelRules {
+        override_limits: [("sales".into(), limit("5")), ("manager".into(), limit("15"))].into(),
+        ..ChannelRules::default()
+    };
+    let stated = |by: &'static str, theirs: &str| {
+        let mut world = World::under(Fate::kind(), rules());
+        world.speaker = by;
+        let order = sold_at(&mut world, theirs);
+        (world, order)
+    };
+    // Who states it, what, and whether it holds: 77.90 is exactly 5 percent from 82.00, 69.70 exactly 15.
+    let cases = [
+        ("sales", "77.90", true),
+        ("sales", "77.89", false),
+        ("sales", "86.10", true),
+        ("manager", "69.70", true),
+        ("manager", "69.69", false),
+        ("clerk", "81.99", false),
+    ];
+    for (by, theirs, holds) in cases {
+        let (world, order) = stated(by, theirs);
+        assert_eq!(world.status(&order) != Status::Exception, holds, "{by} {theirs}");
+    }
+    // Who approves what sales states, and whether that is enough.
+    let cases = [
+        ("77.89", "sales", false),
+        ("77.89", "clerk", false),
+        ("77.89", "manager", true),
+        ("69.69", "manager", false),
+    ];
+    for (theirs, approver, enough) in cases {
+        let (mut world, order) = stated("sales", theirs);
+        world.speaker = approver;
+        let reply = world.tell(&order, approve());
+        let refused = matches!(
+            reply,
+            OrderReply::Refused(OrderRefusal::BeyondLimit { line: 1, .. })
+        );
+        assert_eq!(refused, !enough, "{theirs} {approver}: {reply:?}");
+        assert_eq!(world.status(&order) == Status::Exception, !enough);
+    }
+    // Who corrects a price has to answer for it.
+    let (mut world, order) = stated("clerk", "81.99");
+    let mut lines = world.orders[&order].placed().unwrap().request.lines.clone();
+    lines[0].channel_price = Some(price("72.00"));
+    world.speaker = "manager";
+    let correction = Correction {
+        reason: Reason::new("agreed").unwrap(),
+        lines: Some(lines),
+        warehouses: None,
+        policy: None,
+        priority: None,
+        delivery: None,
+    };
+    world.tell(&order, OrderCommand::Correct(Box::new(correction)));
+    world.settle();
+    assert_eq!(
+        (world.status(&order), booked_at(&world)[1].as_str()),
+        (Status::Booked, "8640")
+    );
+}
+
+#[test]
 fn above_the_limit_two_systems_approve_and_neither_twice() {
     let rules = |limit| ChannelRules {
         approve_alone_up_to: euros(limit),

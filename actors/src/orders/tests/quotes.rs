@@ -2,6 +2,7 @@
 
 use super::checks::{assert_one_waterfall, discounted_and_taxed, quote_of};
 use super::*;
+use crate::pricing::charge::{Charge, ChargeKind, Freight};
 use crate::pricing::contract::{Budgets, Contract, ContractCommand, ContractReply, QuoteRequest};
 use crate::pricing::kept::{QuoteNumber, QuoteStanding, Validity};
 use crate::pricing::resolve::{Detail, QuoteLine};
@@ -23,6 +24,11 @@ fn agree(world: &mut World, version: u64, unit: &str) {
 }
 
 fn keep(world: &mut World, units: i64) -> QuoteNumber {
+    keep_to(world, units, None)
+}
+
+/// With freight reckoned to a zone.
+fn keep_to(world: &mut World, units: i64, zone: Option<FreightZone>) -> QuoteNumber {
     let request = Box::new(QuoteRequest {
         currency: Currency::new("EUR").unwrap(),
         rates: None,
@@ -35,7 +41,7 @@ fn keep(world: &mut World, units: i64) -> QuoteNumber {
             stated_price: None,
         }],
         coupons: Vec::new(),
-        zone: None,
+        zone,
         as_of: None,
         customers: Customers::Known,
         detail: Detail::Waterfall,
@@ -128,4 +134,56 @@ fn a_channel_price_beside_a_quote_is_measured_by_the_quoted_one_and_discount_and
     // 81.00 is within 1.5 % of 82.00. Less 5 %: 486.00; 8.25 % of 9,234.00: 761.81.
     let stated = ["9840.00", "9720.00", "9720.00", "9234.00", "9995.81"];
     assert_eq!(stated_beside_a_quote("81.00"), stated);
+}
+
+#[test]
+fn a_price_stated_beside_a_quote_has_the_freight_of_the_quote_wherever_the_order_goes() {
+    let zone = |name: &str| FreightZone::new(name).unwrap();
+    let price = |amount: &str| Price::new(amount.parse().unwrap()).unwrap();
+    let freight = |name: &str, base: &str| Charge {
+        rule: RuleId::new(name).unwrap(),
+        version: 1,
+        effective: Effective::default(),
+        priority: 0,
+        minimum: price("0"),
+        kind: ChargeKind::Freight(Freight {
+            zone: Some(zone(name)),
+            base: price(base),
+            per_unit: price("0"),
+            per_kilogram: price("0"),
+            least: price("0"),
+            free_from: None,
+        }),
+    };
+    let mut contract = Contract::none(Currency::new("EUR").unwrap());
+    contract.charges = vec![freight("NORTH", "10.00"), freight("SOUTH", "20.00")];
+    let rules = ChannelRules {
+        price_tolerance: PriceTolerance {
+            percent: Percent::new("1.5".parse().unwrap()).unwrap(),
+            amount: None,
+        },
+        ..ChannelRules::default()
+    };
+    // Ten at 10.00, or at 9.90 as the channel states; 10.00 to the north, as quoted.
+    for (theirs, total) in [("10.00", "110.00"), ("9.90", "109.00")] {
+        let mut world = World::under(Fate::kind(), rules.clone()).stock("A", "W1", 1_000);
+        world.set_price("A", "10.00");
+        let upsert = ContractCommand::Upsert {
+            contract: Box::new(contract.clone()),
+            version: 1,
+        };
+        world.take((customer(), upsert).into());
+        let number = keep_to(&mut world, 10, Some(zone("NORTH")));
+        let mut wish = request(&[("A", 10)], &["W1"], Policy::ShipComplete);
+        wish.quote = Some(number);
+        wish.delivery.zone = Some(zone("SOUTH"));
+        wish.lines[0].channel_price = Some(price(theirs));
+        world.tell(&key("1"), OrderCommand::Submit(Box::new(wish)));
+        world.settle();
+        assert_eq!(
+            world.last_booking.as_ref().unwrap().total.amount.to_string(),
+            total,
+            "{theirs}"
+        );
+    }
 }

@@ -72,6 +72,7 @@ impl Answers for Awaiting {
             credits: Vec::new(),
             notes: Vec::new(),
             end_reason: None,
+            history: Vec::new(),
         };
         Ok(Outcome::Done {
             reply: Reply::Order(OrderReply::Order(Box::new(summary))),

@@ -1,0 +1,506 @@
+//! Lots and serial numbers: which of the goods that can be sold came in together, and until when they may be sold.
+//!
+//! Holds are for quantities, whatever lots there are: which goods each is picked from follows from what is there, first
+//! expired first out ([`StockState::picks`]), so that a lot which is counted short, expires or leaves another way never
+//! leaves a hold that points at it.
+//!
+//! Invariants:
+//! - what lies in lots is never more than what can be sold, held or not; the rest came in without a lot;
+//! - a lot whose time to be sold is over is withheld before anything else is decided; orders whose goods it was wait for
+//!   others ([`super::withdraw`]);
+//! - goods that go name their lots: those that whoever tells it names, else what lies in none, then the first to expire;
+//! - a serial number is a lot of one unit;
+//! - a pair without lots has nothing on the heap for them.
+
+use super::apply::{apply, wake_by};
+use super::command::{Adjustment, Limited, StockCommand, StockRefusal};
+use super::decide::{StockDecision, adjusted, refuse, too_many};
+use super::event::StockEvent;
+use super::state::StockState;
+use crate::domain::Message;
+use crate::ids::{HoldId, LotCode, Reason};
+use crate::orders::command::{OrderCommand, StockAnswer};
+use crate::pricing::catalogue::Tracking;
+use crate::quantity::{PositiveQuantity, Quantity};
+use lockstep_runtime::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// How many lots a pair may have, and how many a message may name.
+pub const MAX_LOTS: usize = 1_000;
+/// How many lots a published level names, the first to expire first.
+pub const MAX_LOTS_SHOWN: usize = 16;
+
+/// So many units of a lot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LotUnits {
+    /// Which.
+    pub lot: LotCode,
+    /// How many base units.
+    pub quantity: PositiveQuantity,
+    /// When it expires, if it does: of goods that come in. A lot that is there keeps what was said of it first.
+    pub expires: Option<Timestamp>,
+}
+
+/// A lot that is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lot {
+    /// Which.
+    pub lot: LotCode,
+    /// How much of it can be sold, held or not.
+    pub quantity: PositiveQuantity,
+    /// When it expires, if it does.
+    pub expires: Option<Timestamp>,
+    /// From when on it may not be sold any more.
+    pub sell_until: Option<Timestamp>,
+}
+
+impl Lot {
+    /// First expired first out; what does not expire last, by its name.
+    fn rank(&self) -> (bool, Option<Timestamp>, &LotCode) {
+        (self.sell_until.is_none(), self.sell_until, &self.lot)
+    }
+}
+
+/// Why lots are not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum LotRefusal {
+    /// The catalogue does not keep the SKU by lot or serial number.
+    #[error("lots: the catalogue keeps this SKU neither by lot nor by serial number")]
+    NotKept,
+    /// The catalogue keeps the SKU by lot or serial number, and none is named.
+    #[error("lots: this SKU is kept by lot or serial number; name those of the goods")]
+    Missing,
+    /// They do not add up to the goods.
+    #[error("lots: they add up to {named}, the goods to {goods}")]
+    Sum {
+        /// What the lots add up to.
+        named: Quantity,
+        /// How much comes or goes.
+        goods: Quantity,
+    },
+    /// A lot that stands there twice.
+    #[error("lots: {lot} stands there twice")]
+    Twice {
+        /// Which.
+        lot: LotCode,
+    },
+    /// A serial number stands for one unit.
+    #[error("lots: {lot} is a serial number, which is one unit and there once")]
+    Serial {
+        /// Which.
+        lot: LotCode,
+    },
+    /// There is not so much of a lot.
+    #[error("lots: there are {there} of {lot}, not {asked}")]
+    NotThere {
+        /// Which.
+        lot: LotCode,
+        /// How many were named.
+        asked: Quantity,
+        /// How many there are.
+        there: Quantity,
+    },
+    /// Nothing that lies in lots comes or goes.
+    #[error("lots: only receipts, returns, adjustments and shipments name lots")]
+    NothingMoves,
+}
+
+/// What the catalogue has to say of a command before it is decided: whether its goods need lots, and until when these may
+/// be sold. The command with that in it; none for one that stays as it is.
+pub(super) fn understand(
+    state: &StockState,
+    command: &StockCommand,
+    kept: impl FnOnce() -> Tracking,
+) -> Result<Option<StockCommand>, LotRefusal> {
+    if let StockCommand::InLots { lots, change, .. } = command {
+        let tracking = kept();
+        if tracking == Tracking::None {
+            return Err(LotRefusal::NotKept);
+        }
+        check(lots, tracking)?;
+        return Ok(Some(StockCommand::InLots {
+            lots: lots.clone(),
+            kept: tracking,
+            change: change.clone(),
+        }));
+    }
+    let needs = match moves(command) {
+        Moves::In => kept() != Tracking::None,
+        Moves::Out => !state.lots().is_empty() && kept() == Tracking::Serials,
+        Moves::Otherwise => false,
+    };
+    if needs { Err(LotRefusal::Missing) } else { Ok(None) }
+}
+
+enum Moves {
+    /// New goods, which have to name their lots.
+    In,
+    /// Goods that leave the house.
+    Out,
+    Otherwise,
+}
+
+fn moves(command: &StockCommand) -> Moves {
+    match command {
+        StockCommand::Receive { .. } => Moves::In,
+        StockCommand::Ship { .. } => Moves::Out,
+        StockCommand::Numbered { change, .. } => moves(change),
+        StockCommand::Hold(_)
+        | StockCommand::HoldLines(_)
+        | StockCommand::ChangeHold { .. }
+        | StockCommand::Release { .. }
+        | StockCommand::ConfirmPick { .. }
+        | StockCommand::Expect { .. }
+        | StockCommand::Unexpect { .. }
+        | StockCommand::Demand { .. }
+        | StockCommand::NoDemand { .. }
+        | StockCommand::Adjust { .. }
+        | StockCommand::Return { .. }
+        | StockCommand::Count(_)
+        | StockCommand::Reconcile(_)
+        | StockCommand::InUnit { .. }
+        | StockCommand::InLots { .. }
+        | StockCommand::SetSafetyStock { .. }
+        | StockCommand::SetChannelPolicy(_)
+        | StockCommand::Promise(_)
+        | StockCommand::Show => Moves::Otherwise,
+    }
+}
+
+fn check(lots: &[LotUnits], tracking: Tracking) -> Result<(), LotRefusal> {
+    let mut seen = BTreeSet::new();
+    for LotUnits { lot, quantity, .. } in lots {
+        if !seen.insert(lot) {
+            return Err(LotRefusal::Twice { lot: lot.clone() });
+        }
+        if tracking == Tracking::Serials && *quantity != PositiveQuantity::ONE {
+            return Err(LotRefusal::Serial { lot: lot.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// A change whose goods are in these lots, given what it is without them.
+pub(super) fn decide(
+    state: &StockState,
+    lots: &[LotUnits],
+    kept: Tracking,
+    change: &StockCommand,
+    decision: StockDecision,
+    now: Timestamp,
+) -> StockDecision {
+    // A repeat, or what is refused anyway.
+    if decision.events.is_empty() {
+        return decision;
+    }
+    let mut after = state.clone();
+    for event in &decision.events {
+        apply(&mut after, event);
+    }
+    let goods = after.sellable().minus(state.sellable());
+    let named = lots
+        .iter()
+        .fold(Quantity::ZERO, |sum, lot| sum.plus(lot.quantity.get()));
+    let amount = if goods < Quantity::ZERO {
+        Quantity::ZERO.minus(goods)
+    } else {
+        goods
+    };
+    if amount == Quantity::ZERO {
+        return refuse(StockRefusal::Lots(LotRefusal::NothingMoves));
+    }
+    if named != amount {
+        return refuse(StockRefusal::Lots(LotRefusal::Sum { named, goods: amount }));
+    }
+    if goods > Quantity::ZERO {
+        come(state, after, lots, kept, decision, now)
+    } else {
+        go(
+            state,
+            lots,
+            matches!(change, StockCommand::Numbered { .. }),
+            decision,
+        )
+    }
+}
+
+fn come(
+    state: &StockState,
+    mut after: StockState,
+    lots: &[LotUnits],
+    kept: Tracking,
+    mut decision: StockDecision,
+    now: Timestamp,
+) -> StockDecision {
+    let known = |lot: &LotCode| state.lots().iter().find(|known| known.lot == *lot);
+    let is_serial = |units: &&LotUnits| kept == Tracking::Serials && known(&units.lot).is_some();
+    if let Some(twice) = lots.iter().find(is_serial) {
+        return refuse(StockRefusal::Lots(LotRefusal::Serial {
+            lot: twice.lot.clone(),
+        }));
+    }
+    let new = lots.iter().filter(|units| known(&units.lot).is_none()).count();
+    if state.lots().len() + new > MAX_LOTS {
+        return refuse(too_many(Limited::Lots, MAX_LOTS));
+    }
+    let mut came = Vec::with_capacity(lots.len());
+    for units in lots {
+        let before = known(&units.lot);
+        let expires = before.map_or(units.expires, |known| known.expires);
+        let lot = Lot {
+            lot: units.lot.clone(),
+            quantity: units.quantity,
+            expires,
+            sell_until: match before {
+                Some(known) => known.sell_until,
+                None => expires.map(|expires| days_before(expires, kept.last_days_unsold())),
+            },
+        };
+        came.push(lot);
+    }
+    let over: Vec<Lot> = came.iter().filter(|lot| is_over(lot, now)).cloned().collect();
+    came.retain(|lot| !is_over(lot, now));
+    // What may not be sold any more when it comes is withheld at once.
+    for lot in &over {
+        for event in withhold(&after, lot, now) {
+            apply(&mut after, &event);
+            decision = decision.and(event);
+        }
+    }
+    if came.is_empty() {
+        return decision;
+    }
+    decision.and(StockEvent::LotsCame { lots: came })
+}
+
+/// What has left was there: of a fact no more is taken off a lot than it has.
+fn go(state: &StockState, lots: &[LotUnits], is_fact: bool, decision: StockDecision) -> StockDecision {
+    let mut went = Vec::with_capacity(lots.len());
+    for units in lots {
+        let known = state.lots().iter().find(|known| known.lot == units.lot);
+        let there = known.map_or(Quantity::ZERO, |known| known.quantity.get());
+        if !is_fact && there < units.quantity.get() {
+            return refuse(StockRefusal::Lots(LotRefusal::NotThere {
+                lot: units.lot.clone(),
+                asked: units.quantity.get(),
+                there,
+            }));
+        }
+        if let Some(quantity) = there.min(units.quantity.get()).positive() {
+            let expires = known.and_then(|known| known.expires);
+            went.push(LotUnits {
+                lot: units.lot.clone(),
+                quantity,
+                expires,
+            });
+        }
+    }
+    leave(decision, went)
+}
+
+/// The same decision, and what of it left of lots; the order that asked is told.
+fn leave(mut decision: StockDecision, went: Vec<LotUnits>) -> StockDecision {
+    if went.is_empty() {
+        return decision;
+    }
+    for message in &mut decision.sends {
+        if let Message::Order(_, OrderCommand::StockAnswered(answered)) = message
+            && matches!(answered.answer, StockAnswer::Shipped(_))
+        {
+            answered.lots = Some(went.clone().into());
+        }
+    }
+    decision.and(StockEvent::LotsWent { lots: went })
+}
+
+/// The same decision, and what it takes of lots without naming them.
+pub(super) fn take(state: &StockState, decision: StockDecision) -> StockDecision {
+    if state.lots().is_empty() {
+        return decision;
+    }
+    let moves = |event: &StockEvent| {
+        event.on_hand_change() != Quantity::ZERO || matches!(event, StockEvent::Adjusted { .. })
+    };
+    if !decision.events.iter().any(moves) {
+        return decision;
+    }
+    let mut after = state.clone();
+    for event in &decision.events {
+        apply(&mut after, event);
+    }
+    let mut excess = after.in_lots().minus(after.sellable().at_least_zero());
+    let mut went = Vec::new();
+    for lot in after.lots() {
+        let Some(quantity) = lot.quantity.get().min(excess).positive() else {
+            break;
+        };
+        excess = excess.minus(quantity.get());
+        went.push(LotUnits {
+            lot: lot.lot.clone(),
+            quantity,
+            expires: lot.expires,
+        });
+    }
+    leave(decision, went)
+}
+
+fn days_before(moment: Timestamp, days: u16) -> Timestamp {
+    const DAY: i64 = 86_400_000;
+    Timestamp::from_millis(moment.as_millis().saturating_sub(DAY * i64::from(days)))
+}
+
+fn is_over(lot: &Lot, now: Timestamp) -> bool {
+    lot.sell_until.is_some_and(|until| until <= now)
+}
+
+/// Withholds a lot that may not be sold any more.
+fn withhold(state: &StockState, lot: &Lot, now: Timestamp) -> Vec<StockEvent> {
+    let decision = adjusted(state, |shortfall| StockEvent::Adjusted {
+        change: Adjustment::Quarantine,
+        quantity: lot.quantity,
+        reason: over(),
+        document: None,
+        shortfall,
+        at: now,
+    });
+    decision.events.into_iter().collect()
+}
+
+#[expect(clippy::expect_used, reason = "a constant text that is a valid reason")]
+fn over() -> Reason {
+    Reason::new("a lot may not be sold any more").expect("a valid reason")
+}
+
+/// The same decision, and the lots that may not be sold any more are withheld.
+pub(super) fn expire(state: &StockState, mut decision: StockDecision, now: Timestamp) -> StockDecision {
+    let due: Vec<Lot> = state
+        .lots()
+        .iter()
+        .filter(|lot| is_over(lot, now))
+        .cloned()
+        .collect();
+    if due.is_empty() {
+        return decision;
+    }
+    let mut after = state.clone();
+    for event in &decision.events {
+        apply(&mut after, event);
+    }
+    for lot in due {
+        let went = StockEvent::LotsWent {
+            lots: vec![LotUnits {
+                lot: lot.lot.clone(),
+                quantity: lot.quantity,
+                expires: lot.expires,
+            }],
+        };
+        for event in withhold(&after, &lot, now).into_iter().chain([went]) {
+            apply(&mut after, &event);
+            decision = decision.and(event);
+        }
+    }
+    decision
+}
+
+/// Units of lots have come.
+pub(super) fn came(state: &mut StockState, lots: &[Lot]) {
+    for lot in lots {
+        let known = &mut state.appendix_mut().lots;
+        match known.iter_mut().find(|known| known.lot == lot.lot) {
+            Some(known) => {
+                let sum = known.quantity.get().plus(lot.quantity.get());
+                known.quantity = sum.positive().unwrap_or(known.quantity);
+            }
+            None => {
+                let place = known.partition_point(|known| known.rank() < lot.rank());
+                known.insert(place, lot.clone());
+            }
+        }
+        if let Some(until) = lot.sell_until {
+            wake_by(state, until);
+        }
+    }
+}
+
+/// Units of lots are no longer there to be sold.
+pub(super) fn went(state: &mut StockState, lots: &[LotUnits]) {
+    for units in lots {
+        let known = &mut state.appendix_mut().lots;
+        let Some(place) = known.iter().position(|known| known.lot == units.lot) else {
+            continue;
+        };
+        let left = known[place].quantity.get().minus(units.quantity.get());
+        match left.positive() {
+            Some(left) => known[place].quantity = left,
+            None => drop(known.remove(place)),
+        }
+    }
+    super::apply::rest(state);
+}
+
+/// From which lots a hold is to be picked. What is in no lot has no entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pick {
+    /// The hold.
+    pub hold: HoldId,
+    /// From which lots.
+    pub lots: Vec<LotUnits>,
+}
+
+impl StockState {
+    /// The lots that are there, the first to expire first.
+    #[must_use]
+    pub fn lots(&self) -> &[Lot] {
+        self.appendix().map_or(&[], |appendix| &appendix.lots)
+    }
+
+    /// How much lies in lots.
+    #[must_use]
+    pub fn in_lots(&self) -> Quantity {
+        self.lots()
+            .iter()
+            .fold(Quantity::ZERO, |sum, lot| sum.plus(lot.quantity.get()))
+    }
+
+    /// From which lots each hold is to be picked: the oldest hold from the first to expire. What lies in no lot is taken first,
+    /// as in what leaves unnamed.
+    #[must_use]
+    pub fn picks(&self) -> Vec<Pick> {
+        let mut holds: Vec<_> = self.holds().collect();
+        holds.sort_by_key(|(id, hold)| (hold.picked.is_none(), hold.since, *id));
+        let mut loose = self.sellable().minus(self.in_lots()).at_least_zero();
+        let mut lots = self.lots().to_vec().into_iter().peekable();
+        let mut left = lots.peek().map_or(Quantity::ZERO, |lot| lot.quantity.get());
+        let mut picks = Vec::new();
+        for (id, hold) in holds {
+            let from_loose = hold.open().min(loose);
+            loose = loose.minus(from_loose);
+            let mut wanted = hold.open().minus(from_loose);
+            let mut of_hold = Vec::new();
+            while let (Some(lot), true) = (lots.peek(), wanted > Quantity::ZERO) {
+                if let Some(quantity) = left.min(wanted).positive() {
+                    wanted = wanted.minus(quantity.get());
+                    left = left.minus(quantity.get());
+                    of_hold.push(LotUnits {
+                        lot: lot.lot.clone(),
+                        quantity,
+                        expires: lot.expires,
+                    });
+                }
+                if left == Quantity::ZERO {
+                    lots.next();
+                    left = lots.peek().map_or(Quantity::ZERO, |lot| lot.quantity.get());
+                }
+            }
+            if !of_hold.is_empty() {
+                picks.push(Pick {
+                    hold: id.clone(),
+                    lots: of_hold,
+                });
+            }
+        }
+        picks
+    }
+}
