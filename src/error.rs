@@ -7,6 +7,7 @@ use lockstep_adapters::cluster::ClusterError;
 use lockstep_adapters::http::HttpError;
 use lockstep_adapters::identity::KeyFileError;
 use lockstep_adapters::letters::ClientError;
+use lockstep_adapters::store::transfer::TransferError;
 use lockstep_runtime::history::HistoryError;
 use lockstep_runtime::node::StartError;
 use lockstep_runtime::placement::InvalidPartitionCount;
@@ -61,6 +62,21 @@ impl From<NoStore> for Failure {
             NoStore::Store(error) => Self::Store(error),
             NoStore::Partitions(error) => Self::Partitions(error),
             error @ (NoStore::Url(_) | NoStore::NotShared) => Self::Config(error.to_string()),
+        }
+    }
+}
+
+impl From<TransferError> for Failure {
+    fn from(error: TransferError) -> Self {
+        match error {
+            TransferError::Store(error) => Self::Store(error),
+            TransferError::Io { path, cause } => Self::File { path, cause },
+            error @ (TransferError::Exists(_)
+            | TransferError::NotEmpty
+            | TransferError::Partitions { .. }) => Self::Usage(error.to_string()),
+            error @ (TransferError::File(_) | TransferError::Differs { .. }) => {
+                Self::Failed(error.to_string())
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ mod replay;
 mod schema;
 mod serve;
 mod service;
+mod transfer;
 
 use clap::{Parser, Subcommand};
 use error::Failure;
@@ -44,6 +45,7 @@ Examples:
   lockstep reconcile --file count.csv
   lockstep dlq list
   lockstep edi check order.edi
+  lockstep store export monday.lockstep --config lockstep.toml
   lockstep ownership --config lockstep.toml
   lockstep check-config --config lockstep.toml";
 
@@ -76,6 +78,8 @@ enum Command {
     Edi(edi::EdiCommand),
     /// Look at what a store at rest holds.
     Inspect(inspect::InspectArguments),
+    /// Write a store into a file, read it back into another engine, and check either.
+    Store(transfer::StoreArguments),
     /// List, show, repair, replay and discard the dead letters of a running service.
     Dlq(dlq::DlqArguments),
     /// Make, revoke and list the API keys of calling systems.
@@ -92,7 +96,7 @@ enum Command {
     /// Print the JSON Schemas of the canonical messages.
     #[command(
         after_help = "Examples:\n  lockstep schema\n  lockstep schema lockstep.order.submit\n  \
-        lockstep schema --check schemas"
+        lockstep schema --check schemas\n  lockstep schema check --against schemas/released\n  lockstep schema asyncapi"
     )]
     Schema(schema::SchemaArguments),
     /// Check a configuration file and say everything that is wrong with it.
@@ -145,6 +149,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Reconcile(arguments) => reconcile::run(arguments),
         Command::Edi(command) => edi::run(command),
         Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Store(arguments) => transfer::run(arguments),
         Command::Dlq(arguments) => dlq::run(arguments),
         Command::Key(command) => keys::run(command),
         Command::Ownership(arguments) => ownership::run(arguments),

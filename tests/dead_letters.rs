@@ -24,14 +24,14 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 use support::broker::Sender;
+use support::day::{Said, day, same, settled};
 use support::door::Door;
 use support::poll::until;
 use support::service::{Service, lockstep};
-use support::traffic::{Act, CHANNEL, Operation, Traffic, prices};
+use support::traffic::Operation;
 
 const JSON: &str = "application/json";
 const WITHIN: Duration = Duration::from_secs(60);
@@ -40,19 +40,19 @@ const SEED: u64 = 20_261_128;
 const DAY: usize = 800;
 
 /// What a command printed, and how it ended.
-struct Said {
+struct Printed {
     code: Option<i32>,
     out: String,
     error: String,
 }
 
-impl Said {
+impl Printed {
     fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {} {}", self.out, self.error))
     }
 }
 
-async fn dlq(service: &Service, arguments: &[&str]) -> Said {
+async fn dlq(service: &Service, arguments: &[&str]) -> Printed {
     let mut command = lockstep();
     command
         .arg("dlq")
@@ -63,7 +63,7 @@ async fn dlq(service: &Service, arguments: &[&str]) -> Said {
         .await
         .unwrap()
         .unwrap();
-    Said {
+    Printed {
         code: output.status.code(),
         out: String::from_utf8(output.stdout).unwrap(),
         error: String::from_utf8(output.stderr).unwrap(),
@@ -371,37 +371,13 @@ async fn what_an_entity_could_not_digest_is_replayed_under_an_id_of_its_own() {
     assert!(service.terminate().await.success(), "{}", service.log());
 }
 
-/// All that the service says of orders and stock.
-async fn books(door: &Door, day: &[Operation]) -> BTreeMap<String, Value> {
-    let mut books = BTreeMap::new();
-    for operation in day {
-        let path = match &operation.act {
-            Act::Order { number, .. } => format!("/v1/orders/{CHANNEL}/{number}"),
-            Act::Price { sku } => format!("/v1/availability?sku={}", sku.replace('/', "%2F")),
-            Act::Receipt { .. } | Act::Cancel { .. } | Act::Ship { .. } => continue,
-        };
-        books.insert(path.clone(), door.look(&path).await.unwrap_or_default());
-    }
-    books
-}
-
-/// The books once nothing moves any more: no order is under way, and two looks see the same.
-async fn settled_books(door: &Door, sender: &mut Sender, day: &[Operation]) -> BTreeMap<String, Value> {
-    let mut before = BTreeMap::new();
-    until("books that stand still", WITHIN, async || {
-        let now = books(door, day).await;
-        let under_way = now.values().any(|view| {
-            matches!(
-                view["status"].as_str(),
-                Some("received" | "validated" | "priced" | "reserved" | "booking")
-            )
-        });
-        let still =
-            sender.is_drained().await && !under_way && now == before && !now.values().any(Value::is_null);
-        before.clone_from(&now);
-        still.then_some(now)
+/// What is said of the day once everything has been delivered.
+async fn settled_day(door: &Door, sender: &mut Sender, day: &[Operation]) -> Said {
+    until("an empty ingress queue", WITHIN, async || {
+        sender.is_drained().await.then_some(())
     })
-    .await
+    .await;
+    settled(door, day).await
 }
 
 #[tokio::test]
@@ -410,14 +386,12 @@ async fn a_whole_days_ingress_replayed_changes_nothing() {
     let mut service = Service::new(&sender.tables());
     service.start().await;
     let door = service.door();
-    let mut traffic = Traffic::new("day", SEED);
-    let mut day: Vec<Operation> = prices().collect();
-    day.extend(std::iter::repeat_with(|| traffic.next()).take(DAY));
+    let day = day(SEED, DAY);
     let body = |operation: &Operation| serde_json::to_vec(&operation.message()).unwrap();
     for operation in &day {
         sender.publish(JSON, &body(operation)).await;
     }
-    let first = settled_books(&door, &mut sender, &day).await;
+    let first = settled_day(&door, &mut sender, &day).await;
     let orders = first.keys().filter(|path| path.starts_with("/v1/orders")).count();
     assert!(orders > DAY / 4, "{orders} orders");
     // As it came, then in any order, the second time after a restart.
@@ -431,10 +405,8 @@ async fn a_whole_days_ingress_replayed_changes_nothing() {
         for operation in &again {
             sender.publish(JSON, &body(operation)).await;
         }
-        let now = settled_books(&door, &mut sender, &day).await;
-        for (path, view) in &first {
-            assert_eq!(&now[path], view, "{path}, shuffled: {shuffled}");
-        }
+        let now = settled_day(&door, &mut sender, &day).await;
+        same(&format!("shuffled: {shuffled}"), &first, &now);
     }
     assert_eq!(sender.dead_letters().await, 0);
     assert!(service.terminate().await.success(), "{}", service.log());

@@ -75,6 +75,19 @@ pub fn begin_blob(into: &mut Vec<u8>, partition: PartitionId, epoch: Epoch, firs
     into.extend_from_slice(&first.0.to_le_bytes());
 }
 
+/// The place of a blob's first sequence.
+const FIRST_AT: std::ops::Range<usize> = 16..24;
+
+/// Lets a blob begin `by` numbers later.
+///
+/// # Errors
+/// [`Malformed`] if these bytes are no blob of this format.
+pub fn shift_blob(blob: &mut [u8], by: u64) -> Result<(), Malformed> {
+    let first = Blob::parse(blob)?.first.0.wrapping_add(by);
+    blob[FIRST_AT].copy_from_slice(&first.to_le_bytes());
+    Ok(())
+}
+
 /// What every entry says about its message.
 #[derive(Clone, Copy, Debug)]
 pub struct EntryHead<'a> {

@@ -423,6 +423,21 @@ impl StoreReader for MemoryDisk {
         Ok(self.lock().cursors.get(&key).copied().unwrap_or_default())
     }
 
+    fn kinds(&self, partition: PartitionId) -> Result<Vec<EntityKind>, StoreError> {
+        let content = self.lock();
+        let snapshots = content.partitions[usize::from(partition.0)].snapshots.keys();
+        let kinds: BTreeSet<EntityKind> = snapshots.map(|(kind, _)| *kind).collect();
+        Ok(kinds.into_iter().collect())
+    }
+
+    fn cursors(&self, partition: PartitionId) -> Result<Vec<(String, Sequence)>, StoreError> {
+        let content = self.lock();
+        let own = content.cursors.iter().filter(|((_, of), _)| *of == partition);
+        Ok(own
+            .map(|((consumer, _), sequence)| (consumer.clone(), *sequence))
+            .collect())
+    }
+
     fn dead_letters(
         &self,
         partition: PartitionId,

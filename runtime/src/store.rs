@@ -191,6 +191,9 @@ pub enum StoreError {
     /// What was read is not what was written. Never repaired silently.
     #[error("the store is damaged: {0}. Restore a backup, or move the directory away and start anew")]
     Damaged(String),
+    /// The store is there, and nobody may serve it.
+    #[error("the store must not be served: {0}")]
+    Unserved(&'static str),
     /// Any other failure of the disk or database.
     #[error("the store failed: {0}")]
     Failed(String),
@@ -222,6 +225,52 @@ pub trait Store: Send {
 
 /// What looks at alarms: the moment, the entity's kind and its id, encoded.
 pub type AlarmVisitor<'a> = dyn FnMut(Timestamp, EntityKind, &[u8]) -> ControlFlow<()> + 'a;
+
+/// The consumer under whose cursor of partition 0 a store says whether it may be served.
+pub const STANDING: &str = "store-standing";
+
+/// Whether a store may be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Yes.
+    Served,
+    /// No: what is being written into it is not whole yet.
+    Importing,
+    /// No: it has moved.
+    Retired,
+}
+
+impl Standing {
+    /// How it is noted.
+    #[must_use]
+    pub const fn number(self) -> Sequence {
+        match self {
+            Self::Served => Sequence(0),
+            Self::Importing => Sequence(1),
+            Self::Retired => Sequence(2),
+        }
+    }
+
+    /// Sees that a store may be served.
+    ///
+    /// # Errors
+    /// [`StoreError::Unserved`] says why not.
+    pub fn check(reader: &dyn StoreReader) -> Result<(), StoreError> {
+        let noted = reader.cursor(STANDING, PartitionId(0))?;
+        match noted {
+            noted if noted == Self::Served.number() => Ok(()),
+            noted if noted == Self::Importing.number() => Err(StoreError::Unserved(
+                "an import into it has not ended; clear it away and import again",
+            )),
+            noted if noted == Self::Retired.number() => Err(StoreError::Unserved(
+                "it has moved, by `lockstep store export --retire`; serve the store that it was imported into",
+            )),
+            _ => Err(StoreError::Unserved(
+                "a newer version says that it must not be; use that version",
+            )),
+        }
+    }
+}
 
 /// The readers' side. Sees every commit that has returned.
 pub trait StoreReader: Send + Sync {
@@ -270,6 +319,18 @@ pub trait StoreReader: Send + Sync {
     /// # Errors
     /// If the store cannot be read.
     fn cursor(&self, consumer: &str, partition: PartitionId) -> Result<Sequence, StoreError>;
+
+    /// The kinds of which one partition has snapshots, ascending.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn kinds(&self, partition: PartitionId) -> Result<Vec<EntityKind>, StoreError>;
+
+    /// The consumers that have read in one partition, by name, and how far.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn cursors(&self, partition: PartitionId) -> Result<Vec<(String, Sequence)>, StoreError>;
 
     /// The dead letters of one partition, oldest first.
     ///

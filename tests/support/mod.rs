@@ -10,6 +10,7 @@
 pub mod books;
 pub mod broker;
 pub mod database;
+pub mod day;
 pub mod disk;
 pub mod door;
 pub mod poll;

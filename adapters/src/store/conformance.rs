@@ -175,6 +175,8 @@ struct View {
     alarms: Vec<(u16, i64, u8, Vec<u8>)>,
     journals: Vec<(u16, u64, Vec<Vec<u8>>)>,
     cursors: Vec<u64>,
+    kinds: Vec<Vec<EntityKind>>,
+    consumers: Vec<Vec<(String, Sequence)>>,
     dead_letters: Vec<(u16, u64, DeadLetter)>,
 }
 
@@ -182,6 +184,8 @@ fn view(reader: &dyn StoreReader) -> View {
     let mut view = View::default();
     for number in 0..PARTITIONS {
         let partition = PartitionId(number);
+        view.kinds.push(reader.kinds(partition).unwrap());
+        view.consumers.push(reader.cursors(partition).unwrap());
         for kind in 0..2 {
             let visit = &mut |of: lockstep_runtime::store::SnapshotRef<'_>| {
                 let alarm = of.alarm.map(Timestamp::as_millis);

@@ -5,6 +5,7 @@
 
 pub mod embedded;
 pub mod postgres;
+pub mod transfer;
 
 #[cfg(test)]
 mod conformance;

@@ -19,7 +19,7 @@ use crate::ingress::{Ingress, Mailbox, Room, Shared};
 use crate::metrics::{ShardCounters, WriterCounters};
 use crate::placement::{PartitionId, Place, Places};
 use crate::shard::{ConsumerProgress, ShardLimits, ShardWiring};
-use crate::store::{Claim, Store, StoreError, StoreOpener};
+use crate::store::{Claim, Standing, Store, StoreError, StoreOpener};
 use crate::time::Clock;
 use crate::writer::{Move, ShardLink, Writer, WriterCommand};
 use actix::prelude::*;
@@ -307,6 +307,7 @@ impl<D: Domain> Parts<D> {
         in_range("mailbox", config.mailbox, 1, 1 << 20)?;
         check(&config.limits)?;
         let store = opener.open()?;
+        Standing::check(&*store.reader())?;
         let partitions = store.partition_count();
         let feeds = Arc::new(FeedBoard::new(partitions, config.consumers.clone()));
         let health = Arc::new(HealthBoard::new(config.shards));

@@ -23,6 +23,7 @@ mod reload;
 mod wake;
 
 pub use batch::{Acknowledgement, Released};
+pub use partition::shifted_header;
 
 use crate::entity::{AddressedMessage, Context, Domain, EntityKind, Residency};
 use crate::inbox::StreamPlace;

@@ -35,6 +35,18 @@ impl Header {
     }
 }
 
+/// A partition's header, as the store keeps it, when all sequences of the partition are `by` higher.
+///
+/// # Errors
+/// If these bytes are no header, or it cannot be written.
+pub fn shifted_header(header: Option<&[u8]>, by: u64) -> Result<Vec<u8>, String> {
+    let mut header = Header::decode(header).map_err(|error| error.to_string())?;
+    for sequence in [&mut header.retained_from, &mut header.state_from] {
+        sequence.0 = sequence.0.wrapping_add(by);
+    }
+    rmp_serde::to_vec(&header).map_err(|error| error.to_string())
+}
+
 /// An entity that is ahead of its snapshot, since an entry.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dirty {

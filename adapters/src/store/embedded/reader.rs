@@ -124,6 +124,37 @@ impl StoreReader for EmbeddedReader {
         }
     }
 
+    fn kinds(&self, partition: PartitionId) -> Result<Vec<EntityKind>, StoreError> {
+        let view = self.engine.database.snapshot();
+        let mut kinds = Vec::new();
+        for kind in (0..=u8::MAX).map(EntityKind) {
+            let prefix = layout::snapshot_prefix(partition, kind);
+            if let Some(guard) = view.prefix(&self.engine.snapshots, prefix).next() {
+                guard.key().map_err(|error| self.failed(&error))?;
+                kinds.push(kind);
+            }
+        }
+        Ok(kinds)
+    }
+
+    fn cursors(&self, partition: PartitionId) -> Result<Vec<(String, Sequence)>, StoreError> {
+        let prefix = layout::cursor_key("", partition);
+        let view = self.engine.database.snapshot();
+        let mut cursors = Vec::new();
+        for guard in view.prefix(&self.engine.control, &prefix) {
+            let (key, value) = self.pair(guard)?;
+            let consumer = key
+                .get(prefix.len()..)
+                .and_then(|name| std::str::from_utf8(name).ok());
+            let consumer = consumer.ok_or_else(|| damaged("a cursor's key is no text"))?;
+            cursors.push((
+                consumer.to_owned(),
+                layout::number("a cursor", &key, &value).map(Sequence)?,
+            ));
+        }
+        Ok(cursors)
+    }
+
     fn dead_letters(
         &self,
         partition: PartitionId,

@@ -33,6 +33,9 @@ const JOURNAL: &str = "select first_sequence, end_sequence, checksum, body from 
     order by first_sequence limit $3";
 const POSITIONS: &str = "select id, next_sequence from lockstep.partition order by id";
 const CURSOR: &str = "select sequence from lockstep.cursor where partition = $1 and consumer = $2";
+const KINDS: &str = "select distinct kind from lockstep.snapshot where partition = $1 order by kind";
+const CURSORS: &str = "select consumer, sequence from lockstep.cursor where partition = $1 \
+    order by consumer collate \"C\"";
 const DEAD_LETTERS: &str = "select sequence, letter from lockstep.dead_letter \
     where partition = $1 and sequence > $2 order by sequence limit $3";
 
@@ -284,6 +287,19 @@ impl StoreReader for PostgresReader {
         let rows = self.rows(partition, CURSOR, &[&i32::from(partition.0), &consumer])?;
         rows.first()
             .map_or(Ok(Sequence::default()), |row| sequence(row.get(0)))
+    }
+
+    fn kinds(&self, partition: PartitionId) -> Result<Vec<EntityKind>, StoreError> {
+        let rows = self.rows(partition, KINDS, &[&i32::from(partition.0)])?;
+        let kind = |row: &Row| u8::try_from(row.get::<_, i16>(0)).map(EntityKind);
+        let kinds: Result<Vec<_>, _> = rows.iter().map(kind).collect();
+        kinds.map_err(|_| damaged("a kind is no number of one"))
+    }
+
+    fn cursors(&self, partition: PartitionId) -> Result<Vec<(String, Sequence)>, StoreError> {
+        let rows = self.rows(partition, CURSORS, &[&i32::from(partition.0)])?;
+        let cursor = |row: &Row| Ok((row.get(0), sequence(row.get(1))?));
+        rows.iter().map(cursor).collect()
     }
 
     fn dead_letters(

@@ -1,0 +1,401 @@
+//! A store goes from one engine to the other and back with everything that was promised, and each recovery drill of
+//! `docs/operations.md` is run as it stands there.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that meets the unexpected shall fail, and says what it saw"
+)]
+
+mod support;
+
+use lockstep_loadtest::emulate::channel;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Duration;
+use support::broker::Sender;
+use support::database::Database;
+use support::day::{Said, day, look, same, settled};
+use support::door::{Door, Verdict};
+use support::poll::until;
+use support::service::{Service, lockstep, serve};
+use support::traffic::Operation;
+
+const SEED: u64 = 20_261_129;
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// What a command printed, and how it ended.
+struct Printed {
+    code: Option<i32>,
+    out: String,
+    error: String,
+}
+
+async fn run(arguments: &[&dyn AsRef<std::ffi::OsStr>]) -> Printed {
+    let mut command = lockstep();
+    command.arg("store");
+    for argument in arguments {
+        command.arg(argument.as_ref());
+    }
+    let output = tokio::time::timeout(WITHIN, command.output())
+        .await
+        .unwrap()
+        .unwrap();
+    Printed {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        error: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+async fn done(arguments: &[&dyn AsRef<std::ffi::OsStr>]) -> Value {
+    let printed = run(arguments).await;
+    assert_eq!(printed.code, Some(0), "{}", printed.error);
+    serde_json::from_str(&printed.out).unwrap()
+}
+
+async fn deliver(door: &Door, operations: &[Operation]) {
+    for operation in operations {
+        door.deliver(operation).await;
+    }
+}
+
+/// The way of `serve` to its end: the exit code, and why.
+async fn refused(config: &Path) -> (Option<i32>, String) {
+    let output = tokio::time::timeout(WITHIN, serve(config).output())
+        .await
+        .unwrap()
+        .unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// What is said without the versions of stock levels, and the highest of these.
+fn split(mut said: Said) -> (Said, u64) {
+    let mut highest = 0;
+    for view in said.values_mut() {
+        let levels = view.pointer_mut("/items/0/levels").and_then(Value::as_array_mut);
+        for level in levels.into_iter().flatten() {
+            highest = highest.max(level["version"].take().as_u64().unwrap());
+        }
+    }
+    (said, highest)
+}
+
+/// Rewrites a service's configuration.
+fn reconfigure(service: &Service, from: &str, to: &str) {
+    let text = std::fs::read_to_string(service.config()).unwrap();
+    assert!(text.contains(from), "{from} is not in {text}");
+    std::fs::write(service.config(), text.replace(from, to)).unwrap();
+}
+
+#[tokio::test]
+async fn a_store_moves_to_postgresql_and_back_and_answers_alike() {
+    let database = Database::new("transfer").await;
+    let files = tempfile::tempdir().unwrap();
+    let (there, back) = (files.path().join("there"), files.path().join("back"));
+    let mut service = Service::new("");
+    service.start().await;
+    let door = service.door();
+    let day = day(SEED, 250);
+    deliver(&door, &day).await;
+    let before = settled(&door, &day).await;
+    let running = run(&[&"export", &there, &"--config", &service.config()]).await;
+    assert_eq!(running.code, Some(3), "while it is served: {}", running.error);
+    assert!(service.terminate().await.success(), "{}", service.log());
+
+    let embedded = std::fs::read_to_string(service.config()).unwrap();
+    let exported = done(&[&"export", &there, &"--config", &service.config(), &"--json"]).await;
+    assert_eq!(done(&[&"verify", &there, &"--json"]).await, exported);
+    assert_eq!(
+        done(&[&"verify", &"--config", &service.config(), &"--json"]).await,
+        exported
+    );
+    let directory = format!("directory = {:?}\n", service.store());
+    reconfigure(&service, &directory, "kind = \"postgres\"\n");
+    let url = format!("partitions = 16\n[store.postgres]\nurl = {:?}\n", database.url);
+    reconfigure(&service, "partitions = 16\n", &url);
+    assert_eq!(
+        done(&[&"import", &there, &"--config", &service.config(), &"--json"]).await,
+        exported
+    );
+    let twice = run(&[&"import", &there, &"--config", &service.config()]).await;
+    assert_eq!(
+        twice.code,
+        Some(2),
+        "into a store that is not empty: {}",
+        twice.error
+    );
+
+    // The same answers, and what was delivered before is known.
+    service.start().await;
+    let (before, now) = (split(before), split(look(&door, &day).await));
+    same("in PostgreSQL", &before.0, &now.0);
+    assert!(
+        before.1 > 0 && now.1 >= before.1 + (1 << 32),
+        "versions that overrule: {} after {}",
+        now.1,
+        before.1
+    );
+    for operation in day.iter().rev().take(40) {
+        let verdict = door.deliver(operation).await;
+        assert!(
+            matches!(verdict, Verdict::Done { repeated: true } | Verdict::Refused),
+            "{verdict:?}: {operation:?}"
+        );
+    }
+    let more = support::day::day(SEED + 1, 60);
+    let more: Vec<Operation> = more
+        .into_iter()
+        .map(|operation| Operation {
+            id: format!("more-{}", operation.id),
+            ..operation
+        })
+        .collect();
+    deliver(&door, &more).await;
+    let after = settled(&door, &day).await;
+    assert!(service.terminate().await.success(), "{}", service.log());
+
+    done(&[
+        &"export",
+        &back,
+        &"--config",
+        &service.config(),
+        &"--retire",
+        &"--json",
+    ])
+    .await;
+    let (code, why) = refused(&service.config()).await;
+    assert_eq!(code, Some(3), "{why}");
+    assert!(why.contains("has moved"), "{why}");
+    let fresh = files.path().join("fresh");
+    std::fs::write(
+        service.config(),
+        embedded.replace(&directory, &format!("directory = {fresh:?}\n")),
+    )
+    .unwrap();
+    done(&[&"import", &back, &"--config", &service.config(), &"--json"]).await;
+    service.start().await;
+    let (after, now) = (split(after), split(look(&door, &day).await));
+    same("back on disk", &after.0, &now.0);
+    assert!(
+        now.1 >= after.1 + (1 << 32),
+        "versions that overrule: {} after {}",
+        now.1,
+        after.1
+    );
+    assert!(service.terminate().await.success(), "{}", service.log());
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_torn_or_changed_file_is_refused_with_the_place_and_what_was_begun_is_not_served() {
+    let files = tempfile::tempdir().unwrap();
+    let file = files.path().join("backup");
+    let mut service = Service::new("");
+    service.start().await;
+    deliver(&service.door(), &day(SEED, 40)).await;
+    assert!(service.terminate().await.success(), "{}", service.log());
+    done(&[&"export", &file, &"--config", &service.config(), &"--json"]).await;
+    let again = run(&[&"export", &file, &"--config", &service.config()]).await;
+    assert_eq!(again.code, Some(2), "over a file that is there: {}", again.error);
+    let whole = std::fs::read(&file).unwrap();
+    let mut changed = whole.clone();
+    changed[whole.len() * 2 / 3] ^= 1;
+    for (name, bytes) in [
+        ("torn", &whole[..whole.len() * 2 / 3]),
+        ("changed", changed.as_slice()),
+    ] {
+        let bad = files.path().join(name);
+        std::fs::write(&bad, bytes).unwrap();
+        let refused = run(&[&"verify", &bad]).await;
+        assert_eq!(refused.code, Some(1), "{name}: {}", refused.error);
+        assert!(refused.error.contains("at byte "), "{name}: {}", refused.error);
+    }
+    let fresh = files.path().join("fresh");
+    reconfigure(&service, &format!("{:?}", service.store()), &format!("{fresh:?}"));
+    let torn = run(&[
+        &"import",
+        &files.path().join("torn"),
+        &"--config",
+        &service.config(),
+    ])
+    .await;
+    assert_eq!(torn.code, Some(1), "{}", torn.error);
+    let (code, why) = refused(&service.config()).await;
+    assert_eq!(code, Some(3), "{why}");
+    assert!(why.contains("import"), "{why}");
+}
+
+/// Drill 1 of `docs/operations.md`.
+#[tokio::test]
+async fn drill_a_corrupted_store_is_replaced_by_its_backup_and_what_came_since_is_sent_again() {
+    let files = tempfile::tempdir().unwrap();
+    let backup = files.path().join("backup");
+    let mut service = Service::new("");
+    service.start().await;
+    let door = service.door();
+    let day = day(SEED, 120);
+    let (morning, afternoon) = day.split_at(80);
+    deliver(&door, morning).await;
+    assert!(service.terminate().await.success(), "{}", service.log());
+    done(&[&"export", &backup, &"--config", &service.config(), &"--json"]).await;
+    service.start().await;
+    deliver(&door, afternoon).await;
+    let wanted = settled(&door, &day).await;
+    service.kill().await;
+
+    let identity = service.store().join("identity");
+    let mut bytes = std::fs::read(&identity).unwrap();
+    bytes[30] ^= 1;
+    std::fs::write(&identity, bytes).unwrap();
+    let (code, why) = refused(&service.config()).await;
+    assert_eq!(code, Some(3), "{why}");
+    assert!(
+        why.contains("damaged") && why.contains("Restore a backup"),
+        "{why}"
+    );
+
+    std::fs::rename(service.store(), files.path().join("damaged")).unwrap();
+    done(&[&"import", &backup, &"--config", &service.config(), &"--json"]).await;
+    service.start().await;
+    // Senders send again what they have not seen the effect of: all of the day, to be safe.
+    deliver(&door, &day).await;
+    let now = settled(&door, &day).await;
+    for (path, view) in &wanted {
+        for field in ["status", "lines", "items"] {
+            let plain = |view: &Value| without_moments(&view[field]);
+            assert_eq!(plain(&now[path]), plain(view), "{path} {field}");
+        }
+    }
+    assert!(service.terminate().await.success(), "{}", service.log());
+}
+
+/// What is decided again is decided at another moment.
+fn without_moments(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .filter(|(name, _)| {
+                !name.ends_with("_at") && *name != "at" && *name != "sequence" && *name != "version"
+            })
+            .map(|(name, member)| (name.clone(), without_moments(member)))
+            .collect(),
+        Value::Array(items) => items.iter().map(without_moments).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+/// Drill 2 of `docs/operations.md`.
+#[tokio::test]
+async fn drill_a_lost_broker_comes_back_empty_and_senders_send_again() {
+    let mut sender = Sender::new("lost-broker");
+    let mut service = Service::new(&sender.tables());
+    service.start().await;
+    let door = service.door();
+    let day = day(SEED, 100);
+    let body = |operation: &Operation| serde_json::to_vec(&operation.message()).unwrap();
+    for operation in &day[..60] {
+        sender.publish("application/json", &body(operation)).await;
+    }
+    until("an empty ingress queue", WITHIN, async || {
+        sender.is_drained().await.then_some(())
+    })
+    .await;
+    let before = settled(&door, &day[..60]).await;
+    // Every queue and exchange is gone; a sender that comes back declares them as Lockstep does.
+    let mut again = sender.another();
+    sender.clean_up().await;
+    for operation in &day {
+        again.publish("application/json", &body(operation)).await;
+    }
+    until("the last order", WITHIN, async || {
+        let said = look(&door, &day).await;
+        (!said.values().any(Value::is_null)).then_some(())
+    })
+    .await;
+    until("an empty ingress queue", WITHIN, async || {
+        again.is_drained().await.then_some(())
+    })
+    .await;
+    let after = settled(&door, &day).await;
+    let received = |said: &Value| said["items"][0]["levels"].as_array().map_or(0, Vec::len);
+    for (path, view) in before
+        .iter()
+        .filter(|(path, _)| path.starts_with("/v1/availability"))
+    {
+        assert!(received(&after[path]) >= received(view), "{path}");
+    }
+    // And nothing of it counts twice: the same day a third time changes nothing.
+    for operation in &day {
+        again.publish("application/json", &body(operation)).await;
+    }
+    until("an empty ingress queue", WITHIN, async || {
+        again.is_drained().await.then_some(())
+    })
+    .await;
+    same("a third time", &after, &settled(&door, &day).await);
+    assert_eq!(again.dead_letters().await, 0);
+    assert!(service.terminate().await.success(), "{}", service.log());
+    again.clean_up().await;
+}
+
+/// Drill 3 of `docs/operations.md`.
+#[tokio::test]
+async fn drill_a_restored_backup_overrules_a_channel_that_was_told_of_what_is_lost() {
+    let files = tempfile::tempdir().unwrap();
+    let backup = files.path().join("backup");
+    let shop = channel::start(channel::Options::default()).unwrap();
+    let tables = format!(
+        "[[channels]]\nname = \"shop\"\nkind = \"http\"\nurl = \"{}/levels\"\n",
+        shop.url()
+    );
+    let mut service = Service::new(&tables);
+    service.start().await;
+    let receipt = |id: &str, quantity: i64| json!({ "id": id, "sku": "A-1", "warehouse": "W1", "change": { "receipt": { "quantity": quantity, "document": id } } });
+    let post = async |service: &Service, path: &str, body: Value| {
+        let answer = service
+            .http
+            .post(service.url(path))
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    };
+    let told = async |available: i64| {
+        until(&format!("a channel that shows {available}"), WITHIN, async || {
+            let level = shop.state().levels().remove("A-1")?;
+            (level.available == available).then_some(level.version)
+        })
+        .await
+    };
+    post(&service, "/v1/stock-events", receipt("r-1", 5)).await;
+    told(5).await;
+    assert!(service.terminate().await.success(), "{}", service.log());
+    done(&[&"export", &backup, &"--config", &service.config(), &"--json"]).await;
+    service.start().await;
+    for number in 0..20 {
+        post(
+            &service,
+            "/v1/stock-events",
+            receipt(&format!("lost-{number}"), 1),
+        )
+        .await;
+    }
+    let newer = told(25).await;
+    service.kill().await;
+
+    // The store is lost with its disk; the backup knows of 5.
+    std::fs::remove_dir_all(service.store()).unwrap();
+    done(&[&"import", &backup, &"--config", &service.config(), &"--json"]).await;
+    service.start().await;
+    post(&service, "/v1/channels/shop", json!({ "ask": "resync" })).await;
+    let version = told(5).await;
+    assert!(version > newer, "{version} after {newer}");
+    // And it goes on from there.
+    post(&service, "/v1/stock-events", receipt("r-2", 2)).await;
+    told(7).await;
+    assert!(service.terminate().await.success(), "{}", service.log());
+    shop.stop().await.unwrap();
+}
