@@ -8,6 +8,7 @@ scripts/test-services.sh
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --locked -- -D warnings
 cargo run --quiet --locked -- schema --check schemas
+[ ! -d schemas/released ] || cargo run --quiet --locked -- schema check --against schemas/released
 if command -v cargo-deny >/dev/null 2>&1; then
   cargo deny --offline --all-features check bans licenses sources
 else

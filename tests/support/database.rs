@@ -73,6 +73,11 @@ impl Database {
         self.client.query_one(gaps, &[]).await.unwrap().get(0)
     }
 
+    /// Runs a statement.
+    pub async fn execute(&self, statement: &str) {
+        self.client.batch_execute(statement).await.unwrap();
+    }
+
     pub async fn drop(self) {
         drop(self.client);
         let server = connect(&format!("{SERVER}postgres")).await;

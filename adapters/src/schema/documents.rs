@@ -3,6 +3,7 @@
 use super::account::{AccountDocument, AccountSet};
 use super::agreement::{AgreementSet, ItemSet, RatesSet};
 use super::charge::{TaxesSet, VolumeSet};
+use super::compatibility::Direction;
 use super::limits::MAX_ID_BYTES;
 use super::message::{Body, VERSION};
 use super::order::{OrderCancel, OrderProgress, OrderResolve, OrderSubmit};
@@ -12,6 +13,7 @@ use super::price_change::PriceChanged;
 use super::sheet::{PriceSheet, SheetAsk};
 use super::stock::StockEvent;
 use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 /// A schema as a file.
@@ -21,6 +23,90 @@ pub struct SchemaDocument {
     pub file_name: String,
     /// Its content, with a newline at the end.
     pub text: String,
+    /// Who writes such messages.
+    pub direction: Direction,
+}
+
+/// A canonical message, as its schemas are generated.
+pub(super) struct Described {
+    /// The schema's name.
+    pub(super) schema: &'static str,
+    pub(super) direction: Direction,
+    body: fn(&mut SchemaGenerator) -> Schema,
+}
+
+const fn described<B: Body>(direction: Direction) -> Described {
+    Described {
+        schema: B::SCHEMA,
+        direction,
+        body: |generator| generator.subschema_for::<B>(),
+    }
+}
+
+/// All canonical messages.
+pub(super) const MESSAGES: [Described; 26] = [
+    described::<OrderSubmit>(Direction::Inbound),
+    described::<OrderCancel>(Direction::Inbound),
+    described::<OrderResolve>(Direction::Inbound),
+    described::<OrderProgress>(Direction::Inbound),
+    described::<StockEvent>(Direction::Inbound),
+    described::<PriceSet>(Direction::Inbound),
+    described::<EditionRelease>(Direction::Inbound),
+    described::<BudgetSet>(Direction::Inbound),
+    described::<IndexPublish>(Direction::Inbound),
+    described::<ContractSet>(Direction::Inbound),
+    described::<AgreementSet>(Direction::Inbound),
+    described::<ItemSet>(Direction::Inbound),
+    described::<RatesSet>(Direction::Inbound),
+    described::<TaxesSet>(Direction::Inbound),
+    described::<VolumeSet>(Direction::Inbound),
+    described::<QuoteAsk>(Direction::Inbound),
+    described::<SheetAsk>(Direction::Inbound),
+    described::<AccountSet>(Direction::Inbound),
+    described::<AccountDocument>(Direction::Inbound),
+    described::<OrderStatusChange>(Direction::Outbound),
+    described::<StockLevelView>(Direction::Outbound),
+    described::<StockResync>(Direction::Outbound),
+    described::<PriceChanged>(Direction::Outbound),
+    described::<PriceQuote>(Direction::Outbound),
+    described::<PriceSheet>(Direction::Outbound),
+    described::<CommandResult>(Direction::Outbound),
+];
+
+impl Described {
+    /// The whole message: what is around the body, and the body by reference into the generator's definitions.
+    pub(super) fn envelope(&self, generator: &mut SchemaGenerator) -> Value {
+        let id = json!({ "type": "string", "minLength": 1, "maxLength": MAX_ID_BYTES });
+        json!({
+            "type": "object",
+            "properties": {
+                "schema": { "const": self.schema },
+                "version": { "const": VERSION },
+                "id": id,
+                "correlation_id": id,
+                "causation_id": id,
+                "body": (self.body)(generator),
+            },
+            "required": ["schema", "version", "id", "body"],
+            "additionalProperties": false,
+        })
+    }
+
+    fn document(&self) -> Result<SchemaDocument, serde_json::Error> {
+        let mut generator = SchemaSettings::draft2020_12().into_generator();
+        let mut schema = self.envelope(&mut generator);
+        schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+        schema["$id"] = json!(format!("urn:lockstep:schema:{}:{VERSION}", self.schema));
+        schema["title"] = json!(self.schema);
+        schema["$defs"] = Value::Object(generator.take_definitions(true));
+        let mut text = serde_json::to_string_pretty(&schema)?;
+        text.push('\n');
+        Ok(SchemaDocument {
+            file_name: format!("{}.v{VERSION}.json", self.schema),
+            text,
+            direction: self.direction,
+        })
+    }
 }
 
 /// The JSON Schemas of all messages, inbound and outbound.
@@ -28,64 +114,5 @@ pub struct SchemaDocument {
 /// # Errors
 /// If a schema cannot be written as JSON, which is a defect of its type.
 pub fn documents() -> Result<Vec<SchemaDocument>, serde_json::Error> {
-    [
-        document::<OrderSubmit>(),
-        document::<OrderCancel>(),
-        document::<OrderResolve>(),
-        document::<OrderProgress>(),
-        document::<StockEvent>(),
-        document::<PriceSet>(),
-        document::<EditionRelease>(),
-        document::<BudgetSet>(),
-        document::<IndexPublish>(),
-        document::<ContractSet>(),
-        document::<AgreementSet>(),
-        document::<ItemSet>(),
-        document::<RatesSet>(),
-        document::<TaxesSet>(),
-        document::<VolumeSet>(),
-        document::<QuoteAsk>(),
-        document::<SheetAsk>(),
-        document::<AccountSet>(),
-        document::<AccountDocument>(),
-        document::<OrderStatusChange>(),
-        document::<StockLevelView>(),
-        document::<StockResync>(),
-        document::<PriceChanged>(),
-        document::<PriceQuote>(),
-        document::<PriceSheet>(),
-        document::<CommandResult>(),
-    ]
-    .into_iter()
-    .collect()
-}
-
-fn document<B: Body>() -> Result<SchemaDocument, serde_json::Error> {
-    let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let body = generator.subschema_for::<B>();
-    let definitions = generator.take_definitions(true);
-    let id = json!({ "type": "string", "minLength": 1, "maxLength": MAX_ID_BYTES });
-    let schema: Value = json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": format!("urn:lockstep:schema:{}:{VERSION}", B::SCHEMA),
-        "title": B::SCHEMA,
-        "type": "object",
-        "properties": {
-            "schema": { "const": B::SCHEMA },
-            "version": { "const": VERSION },
-            "id": id,
-            "correlation_id": id,
-            "causation_id": id,
-            "body": body,
-        },
-        "required": ["schema", "version", "id", "body"],
-        "additionalProperties": false,
-        "$defs": definitions,
-    });
-    let mut text = serde_json::to_string_pretty(&schema)?;
-    text.push('\n');
-    Ok(SchemaDocument {
-        file_name: format!("{}.v{VERSION}.json", B::SCHEMA),
-        text,
-    })
+    MESSAGES.iter().map(Described::document).collect()
 }

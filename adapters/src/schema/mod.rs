@@ -20,7 +20,9 @@
 
 pub mod account;
 pub mod agreement;
+mod asyncapi;
 pub mod charge;
+mod compatibility;
 mod documents;
 mod error;
 pub mod fields;
@@ -38,6 +40,8 @@ pub mod term;
 mod tests;
 mod wire;
 
+pub use asyncapi::asyncapi;
+pub use compatibility::{Break, Direction, breaks};
 pub use documents::{SchemaDocument, documents};
 pub(crate) use error::code;
 pub use error::{DecodeCode, DecodeError};
