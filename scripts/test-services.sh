@@ -69,6 +69,7 @@ start_rabbitmq
 start_postgres
 scripts/tryton.sh
 scripts/x12.sh
+scripts/pika.sh
 if ! installed cargo-nextest; then
   echo "installing cargo-nextest" >&2
   cargo install --locked cargo-nextest

@@ -8,6 +8,7 @@ pub mod egress;
 pub mod erp;
 pub mod http;
 pub mod identity;
+pub mod kit;
 pub mod letters;
 pub mod online_retail;
 pub mod reconcile;

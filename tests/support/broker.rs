@@ -6,7 +6,7 @@ use lapin::options::{
     ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind, Queue};
 use lockstep_adapters::amqp::Names;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -133,6 +133,14 @@ impl Sender {
         self.waiting(&queue).await.unwrap()
     }
 
+    /// Whether somebody consumes from a queue, which need not be there yet.
+    pub async fn is_consumed(&mut self, queue: &str) -> bool {
+        // Asking for one that is not there costs the channel, which is made anew.
+        self.declared(queue)
+            .await
+            .is_some_and(|queue| queue.consumer_count() > 0)
+    }
+
     /// Whether every message has been delivered to the service.
     pub async fn is_drained(&mut self) -> bool {
         let queue = self.names.ingress_queue.clone();
@@ -140,13 +148,17 @@ impl Sender {
     }
 
     async fn waiting(&mut self, queue: &str) -> Option<u32> {
+        Some(self.declared(queue).await?.message_count())
+    }
+
+    async fn declared(&mut self, queue: &str) -> Option<Queue> {
         let options = QueueDeclareOptions {
             passive: true,
             ..QueueDeclareOptions::default()
         };
         let channel = self.channel().await.ok()?;
         let declared = channel.queue_declare(queue.into(), options, FieldTable::default());
-        Some(declared.await.ok()?.message_count())
+        declared.await.ok()
     }
 
     /// A queue that takes everything from a topic exchange, which is declared if it is not there.
@@ -186,11 +198,17 @@ impl Sender {
         ))
     }
 
-    /// Deletes a queue and an exchange.
-    pub async fn delete(&mut self, queue: &str, exchange: &str) {
+    /// Deletes a queue.
+    pub async fn delete_queue(&mut self, queue: &str) {
         let channel = self.channel().await.unwrap();
         let deleted = channel.queue_delete(queue.into(), QueueDeleteOptions::default());
         deleted.await.unwrap();
+    }
+
+    /// Deletes a queue and an exchange.
+    pub async fn delete(&mut self, queue: &str, exchange: &str) {
+        self.delete_queue(queue).await;
+        let channel = self.channel().await.unwrap();
         let deleted = channel.exchange_delete(exchange.into(), ExchangeDeleteOptions::default());
         deleted.await.unwrap();
     }

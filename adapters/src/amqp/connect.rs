@@ -61,7 +61,7 @@ impl Broker {
     }
 
     /// One attempt at connecting; `name` is what the broker shows for the connection.
-    pub(super) async fn connect(&self, name: &str) -> Result<Connection, PublishError> {
+    pub(crate) async fn connect(&self, name: &str) -> Result<Connection, PublishError> {
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let connecting = Connection::connect_uri(self.uri.clone(), properties);
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
@@ -71,7 +71,7 @@ impl Broker {
 
 /// Growing pauses between attempts, spread by chance so that not everybody comes back at once.
 #[derive(Debug)]
-pub(super) struct BackOff {
+pub(crate) struct BackOff {
     pause: Duration,
 }
 
@@ -84,12 +84,17 @@ impl Default for BackOff {
 impl BackOff {
     /// Waits; `false` if `stop` turned true meanwhile.
     pub(super) async fn wait(&mut self, stop: &mut watch::Receiver<bool>) -> bool {
-        let spread = self.pause / 2 + self.pause / 2 * u32::from(rand::random::<u8>()) / 256;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         tokio::select! {
-            () = tokio::time::sleep(spread) => true,
+            () = self.pause() => true,
             _ = stop.wait_for(|stop| *stop) => false,
         }
+    }
+
+    /// Waits.
+    pub(crate) async fn pause(&mut self) {
+        let spread = self.pause / 2 + self.pause / 2 * u32::from(rand::random::<u8>()) / 256;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        tokio::time::sleep(spread).await;
     }
 
     pub(super) fn succeeded(&mut self) {
@@ -116,7 +121,7 @@ impl Publisher {
     }
 
     /// A channel in confirm mode with the topology declared.
-    pub(super) async fn channel(&mut self) -> Result<&Channel, PublishError> {
+    pub(crate) async fn channel(&mut self) -> Result<&Channel, PublishError> {
         let usable = self.open.as_ref().is_some_and(|(connection, channel)| {
             connection.status().connected() && channel.status().connected()
         });
@@ -135,7 +140,7 @@ impl Publisher {
     }
 
     /// Forgets the connection, which is then made anew.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.open = None;
     }
 }
@@ -165,7 +170,7 @@ pub(super) async fn publish(
 }
 
 /// The same for a message that must reach a queue: without one the confirm says [`PublishError::Unroutable`].
-pub(super) async fn publish_to_queue(
+pub(crate) async fn publish_to_queue(
     channel: &Channel,
     exchange: &str,
     routing_key: &str,
@@ -183,7 +188,7 @@ pub(super) async fn publish_to_queue(
 }
 
 /// Waits for a confirm.
-pub(super) async fn confirmed(confirm: PublisherConfirm) -> Result<(), PublishError> {
+pub(crate) async fn confirmed(confirm: PublisherConfirm) -> Result<(), PublishError> {
     match confirm.await? {
         Confirmation::Ack(None) => Ok(()),
         Confirmation::Ack(Some(_)) => Err(PublishError::Unroutable),

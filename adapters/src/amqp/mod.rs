@@ -23,7 +23,7 @@ mod topology;
 mod window;
 
 pub use config::AmqpConfig;
-pub(crate) use connect::PublishError;
+pub(crate) use connect::{BackOff, PublishError, confirmed, publish_to_queue};
 pub use connect::{Broker, Publisher};
 pub use counters::{AmqpCounters, AmqpMetrics};
 pub use events::{CONSUMER, publish_events};
@@ -32,3 +32,4 @@ pub use letter_box::LetterBox;
 pub(crate) use letter_box::{Emptying, PutAside};
 pub use sink::AmqpSink;
 pub use topology::Names;
+pub(crate) use topology::bound_queue;

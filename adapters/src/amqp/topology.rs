@@ -83,12 +83,28 @@ async fn quorum_queue(channel: &Channel, name: &str, mut arguments: FieldTable) 
 }
 
 async fn bind(channel: &Channel, queue: &str, exchange: &str) -> lapin::Result<()> {
+    bind_topic(channel, queue, exchange, "#").await
+}
+
+/// Declares a durable queue of a consumer's own, with what is published to an exchange under a topic.
+pub(crate) async fn bound_queue(
+    channel: &Channel,
+    queue: &str,
+    exchange: &str,
+    topic: &str,
+) -> lapin::Result<()> {
+    topic_exchange(channel, exchange).await?;
+    quorum_queue(channel, queue, FieldTable::default()).await?;
+    bind_topic(channel, queue, exchange, topic).await
+}
+
+async fn bind_topic(channel: &Channel, queue: &str, exchange: &str, topic: &str) -> lapin::Result<()> {
     let options = QueueBindOptions::default();
     channel
         .queue_bind(
             queue.into(),
             exchange.into(),
-            "#".into(),
+            topic.into(),
             options,
             FieldTable::default(),
         )
