@@ -78,6 +78,9 @@ pub struct LevelDetail {
     /// [`MAX_LOTS_SHOWN`](crate::inventory::lots::MAX_LOTS_SHOWN).
     #[serde(default)]
     pub lots: Vec<Lot>,
+    /// What of `reserved` is picked and still in the house.
+    #[serde(default)]
+    pub picked: Quantity,
 }
 
 /// What a class of channels can sell.

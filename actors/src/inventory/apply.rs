@@ -4,6 +4,7 @@ use super::allocation;
 use super::backorder::{Backorder, FIRST_REVISION, Priority};
 use super::command::{Adjustment, Condition};
 use super::event::StockEvent;
+use super::in_hand;
 use super::lots;
 use super::numbering::{self, TOLD_KEPT};
 use super::papers;
@@ -128,6 +129,7 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
         StockEvent::NumbersMissing { source, resync, .. } => numbering::missing(state, source, *resync),
         StockEvent::LotsCame { lots } => lots::came(state, lots),
         StockEvent::LotsWent { lots } => lots::went(state, lots),
+        StockEvent::InHand { moved } => in_hand::apply(state, *moved),
         StockEvent::Forgotten { until } => forget(state, *until),
     }
     papers::note(state, event);

@@ -470,6 +470,7 @@ fn ended(event: &StockEvent) -> Option<&HoldId> {
         | StockEvent::NumbersMissing { .. }
         | StockEvent::LotsCame { .. }
         | StockEvent::LotsWent { .. }
+        | StockEvent::InHand { .. }
         | StockEvent::Forgotten { .. } => None,
     }
 }

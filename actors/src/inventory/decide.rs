@@ -11,6 +11,7 @@ use super::command::{
 use super::count;
 use super::event::StockEvent;
 use super::holds;
+use super::in_hand;
 use super::lots;
 use super::numbering;
 use super::promise;
@@ -67,7 +68,7 @@ fn decide_now(
     let decision = decide_alone(id, state, command, rules, now);
     let decision = lots::take(state, decision);
     let decision = withdraw(id, state, decision, now);
-    serve(id, state, decision, now)
+    in_hand::note(state, serve(id, state, decision, now))
 }
 
 /// Without what it frees for holds that wait.
@@ -178,12 +179,8 @@ pub(super) fn wake(id: &StockId, state: &StockState, now: Timestamp) -> Option<S
     let kept = i64::try_from(CLOSED_KEPT.as_millis()).unwrap_or(i64::MAX);
     let until = Timestamp::from_millis(now.as_millis().saturating_sub(kept));
     state.alarm().filter(|&alarm| alarm <= now)?;
-    Some(serve(
-        id,
-        state,
-        decision.and(StockEvent::Forgotten { until }),
-        now,
-    ))
+    let decision = decision.and(StockEvent::Forgotten { until });
+    Some(in_hand::note(state, serve(id, state, decision, now)))
 }
 
 pub(super) fn refuse(refusal: StockRefusal) -> StockDecision {

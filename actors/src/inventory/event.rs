@@ -289,6 +289,11 @@ pub enum StockEvent {
         /// So much less of each.
         lots: Vec<LotUnits>,
     },
+    /// So much more of what is reserved is in the warehouse's hand for what went before; less is negative.
+    InHand {
+        /// How much.
+        moved: Quantity,
+    },
     /// Closed holds up to this moment are no longer remembered, and numbered changes up to a later one.
     Forgotten {
         /// The moment.
@@ -329,6 +334,7 @@ impl StockEvent {
             | Self::NumbersMissing { .. }
             | Self::LotsCame { .. }
             | Self::LotsWent { .. }
+            | Self::InHand { .. }
             | Self::Forgotten { .. } => None,
         }
     }
@@ -375,6 +381,7 @@ impl StockEvent {
             | Self::NumbersMissing { .. }
             | Self::LotsCame { .. }
             | Self::LotsWent { .. }
+            | Self::InHand { .. }
             | Self::Forgotten { .. } => none,
         }
     }

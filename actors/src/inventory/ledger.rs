@@ -22,6 +22,8 @@ pub enum Account {
     Returned,
     /// Held for orders.
     Reserved,
+    /// Of that, picked and still in the house.
+    Picked,
     /// Kept back from sale.
     Safety,
     /// On its way.
@@ -34,12 +36,13 @@ pub enum Account {
 
 impl Account {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::OnHand,
         Self::Damaged,
         Self::Quarantined,
         Self::Returned,
         Self::Reserved,
+        Self::Picked,
         Self::Safety,
         Self::InTransit,
         Self::Expected,
@@ -55,6 +58,7 @@ impl Account {
             Self::Quarantined => "quarantined",
             Self::Returned => "returned",
             Self::Reserved => "reserved",
+            Self::Picked => "picked",
             Self::Safety => "safety",
             Self::InTransit => "in_transit",
             Self::Expected => "expected",
@@ -71,6 +75,7 @@ impl Account {
             Self::Quarantined => state.quarantined,
             Self::Returned => state.returned(),
             Self::Reserved => state.reserved,
+            Self::Picked => state.in_hand(),
             Self::Safety => state.safety,
             Self::InTransit => state.in_transit,
             Self::Expected => state.expected,
@@ -227,6 +232,7 @@ impl StockEvent {
             Self::Counted { difference, .. } => {
                 Some(Movement::new("counted", vec![(Account::OnHand, *difference)]))
             }
+            Self::InHand { moved } => Some(Movement::new("in hand", vec![(Account::Picked, *moved)])),
             Self::SafetyStockSet { quantity, before } => Some(Movement::new(
                 "safety stock set",
                 vec![(Account::Safety, quantity.minus(*before))],

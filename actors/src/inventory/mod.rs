@@ -22,6 +22,7 @@ pub mod count;
 mod decide;
 pub mod event;
 pub mod holds;
+mod in_hand;
 pub mod ledger;
 pub mod lots;
 pub mod numbering;

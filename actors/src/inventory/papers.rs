@@ -148,6 +148,7 @@ fn paper(event: &StockEvent) -> Option<(Timestamp, Option<u32>)> {
         | StockEvent::NumbersMissing { .. }
         | StockEvent::LotsCame { .. }
         | StockEvent::LotsWent { .. }
+        | StockEvent::InHand { .. }
         | StockEvent::Forgotten { .. } => None,
     }
 }

@@ -107,6 +107,9 @@ pub struct Appendix {
     /// The lots that are there, the first to expire first.
     #[serde(default)]
     pub lots: Vec<Lot>,
+    /// What the warehouse has in hand of what is reserved.
+    #[serde(default)]
+    pub in_hand: Quantity,
 }
 
 impl Book {
@@ -133,6 +136,7 @@ impl Appendix {
             && self.returned == Quantity::ZERO
             && self.suspects.is_empty()
             && self.lots.is_empty()
+            && self.in_hand == Quantity::ZERO
     }
 }
 
@@ -367,6 +371,7 @@ impl StockState {
     pub fn detail(&self) -> Option<Box<LevelDetail>> {
         let detail = LevelDetail {
             soft: self.soft(),
+            picked: self.in_hand(),
             returned: self.returned().at_least_zero(),
             shortfall: self.shortfall(),
             wants_resync: self.wants_resync(),

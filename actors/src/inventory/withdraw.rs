@@ -108,6 +108,7 @@ fn shortfall_after(event: &StockEvent) -> Option<Quantity> {
         | StockEvent::NumbersMissing { .. }
         | StockEvent::LotsCame { .. }
         | StockEvent::LotsWent { .. }
+        | StockEvent::InHand { .. }
         | StockEvent::Forgotten { .. } => None,
     }
 }

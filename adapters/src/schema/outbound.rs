@@ -938,6 +938,9 @@ pub struct StockLevelView {
     /// What of it is held by holds that end by themselves.
     #[schemars(with = "Units")]
     pub soft: Quantity,
+    /// What of it is picked and still in the house.
+    #[schemars(with = "Units")]
+    pub picked: Quantity,
     /// How much of what is held is not there.
     #[schemars(with = "Units")]
     pub shortfall: Quantity,
@@ -1007,6 +1010,7 @@ impl From<StockLevel> for StockLevelView {
             on_hand: level.on_hand,
             reserved: level.reserved,
             soft: detail.soft,
+            picked: detail.picked,
             shortfall: detail.shortfall,
             returned: detail.returned,
             resync_wanted: detail.wants_resync,

@@ -2,6 +2,7 @@
 
 use super::super::event::StockEvent;
 use super::*;
+use crate::inventory::holds::HoldChange;
 
 /// The lines that a command writes, as a person would.
 fn lines(stock: &mut Stock, command: &StockCommand) -> Vec<String> {
@@ -54,8 +55,15 @@ fn every_movement_says_what_why_and_by_which_paper() {
         ),
         (receive, "received (on_hand +12, in_transit -8): -, PO-1, -"),
         (hold("O-1", 5), "held (reserved +5): -, -, web/O-1"),
-        (ship("O-1", 3), "shipped (on_hand -3, reserved -3): -, -, web/O-1"),
-        (release("O-1"), "released (reserved -2): -, -, web/O-1"),
+        // After a first shipment the warehouse has the rest of a hold in hand.
+        (
+            ship("O-1", 3),
+            "shipped (on_hand -3, reserved -3): -, -, web/O-1; in hand (picked +2): -, -, -",
+        ),
+        (
+            release("O-1"),
+            "released (reserved -2): -, -, web/O-1; in hand (picked -2): -, -, -",
+        ),
         (adjust(Adjustment::Damage, 4), "damaged (damaged +4): found, -, -"),
         (
             adjust(Adjustment::Scrap, 1),
@@ -78,6 +86,71 @@ fn every_movement_says_what_why_and_by_which_paper() {
     ];
     let mut stock = Stock::with(0);
     for (command, expected) in cases {
-        assert_eq!(lines(&mut stock, &command), [expected], "{command:?}");
+        assert_eq!(lines(&mut stock, &command).join("; "), expected, "{command:?}");
+    }
+}
+
+fn pick(order: &str) -> StockCommand {
+    StockCommand::ConfirmPick { id: hold_id(order) }
+}
+
+#[test]
+fn what_is_picked_is_in_hand_until_it_leaves_or_is_given_back() {
+    let mut stock = Stock::with(20);
+    let picked = |stock: &Stock| {
+        let sum = stock.ledger.get(&Account::Picked).copied().unwrap_or_default();
+        assert_eq!(sum, stock.state.in_hand());
+        sum.units()
+    };
+    stock.run(&hold("O-1", 6));
+    stock.run(&hold("O-2", 5));
+    assert_eq!(picked(&stock), 0);
+    stock.run(&pick("O-1"));
+    stock.run(&pick("O-1"));
+    assert_eq!(picked(&stock), 6);
+    stock.run(&ship("O-1", 4));
+    assert_eq!(picked(&stock), 2);
+    // A shipment without a pick: the rest is in hand from then on.
+    stock.run(&ship("O-2", 1));
+    assert_eq!(picked(&stock), 6);
+    stock.run(&release("O-1"));
+    assert_eq!(picked(&stock), 4);
+    stock.run(&ship("O-2", 5));
+    assert_eq!((picked(&stock), stock.state.reserved.units()), (0, 0));
+    assert!(stock.state.appendix().is_none());
+}
+
+proptest! {
+    /// The slow look: what the holds that are picked still hold.
+    #[test]
+    fn in_hand_is_what_picked_holds_hold(
+        steps in proptest::collection::vec((0_u8..9, 0_usize..6, 1_i64..20), 1..120),
+    ) {
+        let mut stock = Stock::with(30);
+        for (kind, order, quantity) in steps {
+            let name = order.to_string();
+            let command = match kind {
+                0 => hold_until(&name, quantity, HoldMode::Partial, None),
+                1 => wait(&name, quantity, 50),
+                2 | 3 => pick(&name),
+                4 => release(&name),
+                5 => ship(&name, quantity),
+                6 => StockCommand::Receive { quantity: positive(quantity), document: paper() },
+                7 => adjust(Adjustment::Loss, quantity),
+                _ => StockCommand::ChangeHold {
+                    id: hold_id(&name),
+                    change: if quantity % 2 == 0 {
+                        HoldChange::Transfer(hold_id(&(order + 1).to_string()))
+                    } else {
+                        HoldChange::Reduce(positive(quantity))
+                    },
+                },
+            };
+            stock.run(&command);
+            let picked = stock.state.holds().filter(|(_, hold)| hold.picked.is_some());
+            let sum = picked.fold(Quantity::ZERO, |sum, (_, hold)| sum.plus(hold.open()));
+            prop_assert_eq!(stock.state.in_hand(), sum);
+            prop_assert!(sum <= stock.state.reserved);
+        }
     }
 }
