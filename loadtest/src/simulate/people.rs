@@ -123,6 +123,7 @@ impl House {
             Some(line) => vec![ShipLine {
                 line: line.line,
                 total: PositiveQuantity::new(line.shipped.units() + 1).ok()?,
+                lots: Vec::new(),
             }],
             None => Vec::new(),
         };

@@ -134,6 +134,9 @@ impl StockModel {
             | StockEvent::DriftRaised { .. }
             | StockEvent::DriftSettled { .. }
             | StockEvent::Included { .. }
+            | StockEvent::LotsCame { .. }
+            | StockEvent::LotsWent { .. }
+            | StockEvent::InHand { .. }
             | StockEvent::Told { .. }
             | StockEvent::Forgotten { .. } => {}
         }

@@ -36,6 +36,7 @@ fn standing(status: Status, lines: [[i64; 4]; 2]) -> OrderSummary {
             credited: Quantity::ZERO,
             shipped_from: Vec::new(),
             components: Vec::new(),
+            lots: Vec::new(),
         }
     };
     OrderSummary {
@@ -58,6 +59,7 @@ fn standing(status: Status, lines: [[i64; 4]; 2]) -> OrderSummary {
         returns: Vec::new(),
         credits: Vec::new(),
         notes: Vec::new(),
+        history: Vec::new(),
         end_reason: None,
     }
 }
