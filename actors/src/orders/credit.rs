@@ -8,7 +8,7 @@ use super::checks::Check;
 use super::command::CreditAnswered;
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow};
-use super::reserve::{begin_releasing, begin_reserving, first_short};
+use super::reserve::{begin_releasing, begin_reserving, first_short, resume_reserving};
 use super::state::{Afterwards, Credit, CreditStanding, Exception, Status};
 use crate::accounts::command::{AccountCommand, CreditAnswer, CreditGround, CreditRequest};
 use serde::{Deserialize, Serialize};
@@ -128,12 +128,13 @@ fn hold(flow: &mut Flow<'_>, exception: Exception) {
     });
 }
 
-/// Takes a credit hold up: with the stock that is still held, or with stock that is held anew.
+/// Takes a credit hold up: with the stock that is still held, or with stock that is held anew. If a part of it turned out not to
+/// be there meanwhile, the rest is given back first.
 pub(super) fn go_on_from_hold(flow: &mut Flow<'_>) {
     if first_short(&flow.placed).is_none() {
         check_credit(flow);
     } else {
-        begin_reserving(flow);
+        resume_reserving(flow);
     }
 }
 

@@ -199,7 +199,11 @@ pub const TRANSITIONS: &[Transition] = &[
         Cause::IntroductionAnswered,
         &[Status::Exception],
     ),
-    row(Some(Status::Reserving), Cause::Approve, &[Status::Exception]),
+    row(
+        Some(Status::Reserving),
+        Cause::Approve,
+        &[Status::Releasing, Status::Exception],
+    ),
     row(
         Some(Status::Reserving),
         Cause::StockAnswered,
@@ -225,12 +229,12 @@ pub const TRANSITIONS: &[Transition] = &[
     row(
         Some(Status::Reserving),
         Cause::CreditAnswered,
-        &[Status::Exception],
+        &[Status::Releasing, Status::Exception],
     ),
     row(
         Some(Status::CreditCheck),
         Cause::CreditAnswered,
-        &[Status::Booking, Status::Exception],
+        &[Status::Reserving, Status::Booking, Status::Exception],
     ),
     row(Some(Status::CreditCheck), Cause::Alarm, &[Status::Exception]),
     row(Some(Status::CreditCheck), Cause::Cancel, &[Status::Releasing]),

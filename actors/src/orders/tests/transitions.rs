@@ -497,6 +497,62 @@ fn granted_while_giving_back(late: bool, served: bool) -> World {
     world
 }
 
+/// A part of what is held turns out not to be there while the account has no room, or is being asked.
+fn lost_on_credit(is_asked: bool, act: impl FnOnce(&mut World, &OrderKey)) -> World {
+    let (mut world, order) = if is_asked {
+        let mut world = World::under(Fate::kind(), super::credit::checked()).stock("A", "W1", 6);
+        world.limit("100.00", AccountStatus::Active);
+        let order = key("1");
+        let wish = request(&[("A", 6)], &["W1"], Policy::ShipComplete);
+        world.tell(&order, OrderCommand::Submit(Box::new(wish)));
+        while world.status(&order) != Status::CreditCheck {
+            let message = world.mail.remove(0);
+            world.take(message);
+        }
+        (world, order)
+    } else {
+        held_for_credit()
+    };
+    let before = world.mail.len();
+    world.lose_units("A", "W1", 2);
+    // The stock's word comes before the account's.
+    world.mail.rotate_left(before);
+    act(&mut world, &order);
+    world.deliver();
+    assert_eq!(world.exception(&order).unwrap().name(), "shortage");
+    assert_eq!(world.reserved(), 0, "nothing stays behind");
+    world.tell(&order, cancel());
+    world.settle();
+    assert_eq!((world.status(&order), world.reserved()), (Status::Cancelled, 0));
+    world
+}
+
+/// Nothing that was held is forgotten when an order begins to reserve anew.
+#[test]
+fn what_is_left_of_a_credit_hold_is_given_back_before_it_is_held_anew() {
+    for world in lost_on_credit_whatever_comes() {
+        assert_eq!(world.available("A", "W1"), 4);
+    }
+}
+
+fn lost_on_credit_whatever_comes() -> [World; 4] {
+    [
+        lost_on_credit(false, |world, _| {
+            world.deliver();
+            world.limit("100.00", AccountStatus::Active);
+        }),
+        lost_on_credit(false, |world, order| {
+            world.deliver();
+            world.tell(order, approve());
+        }),
+        lost_on_credit(false, |world, order| {
+            world.deliver();
+            world.tell(order, OrderCommand::Retry);
+        }),
+        lost_on_credit(true, |_, _| {}),
+    ]
+}
+
 /// Credit is granted to who waits without stock, and nobody serves it any more.
 fn granted_in_vain() -> World {
     let (mut world, order) = held_for_credit();
@@ -599,6 +655,7 @@ fn every_row_of_the_table_happens_and_nothing_else_does() {
         a_line_is_lost(true, None),
         a_line_is_lost(true, Some(OrderCommand::Retry)),
     ];
+    stories.extend(lost_on_credit_whatever_comes());
     let steps = [OrderCommand::ReleaseToWarehouse, OrderCommand::ConfirmPick];
     for (done, stays) in [(0, Status::Booked), (1, Status::Released), (2, Status::Picked)] {
         stories.push(part_shipped_too_late(&steps[..done], stays));
