@@ -103,7 +103,11 @@ async fn s54_full_batches_and_bad_items_cost_themselves() {
     store.channel.converged().await;
     let view = store.channel.handle.ask(ChannelCommand::Show).await.unwrap();
     let stats = store.emulator.state().stats();
-    assert_eq!((stats.throttled, stats.failed), (0, 0), "{stats:?}");
+    assert_eq!(
+        (stats.throttled, stats.too_large, stats.failed),
+        (0, 0, 0),
+        "{stats:?}"
+    );
     assert!(stats.largest == 100, "{stats:?}");
     store.assert_converged();
     let refused: BTreeMap<_, _> = view

@@ -97,6 +97,8 @@ pub struct ShopStats {
     pub written: u64,
     /// Items that got an error.
     pub refused: u64,
+    /// Batches of more than a hundred.
+    pub too_large: u64,
     /// Items in the largest batch.
     pub largest: u64,
 }
@@ -211,6 +213,7 @@ impl Shop {
         let updates = body["update"].as_array().map(Vec::as_slice).unwrap_or_default();
         state.stats.largest = state.stats.largest.max(updates.len() as u64);
         if updates.len() > BATCH {
+            state.stats.too_large += 1;
             let message = format!("Unable to accept more than {BATCH} items for this request.");
             return HttpResponse::PayloadTooLarge().json(error(
                 "woocommerce_rest_request_entity_too_large",
