@@ -37,13 +37,13 @@ fn moved_by(state: &StockState, events: &[StockEvent]) -> Quantity {
     changes.fold(Quantity::ZERO, Quantity::plus)
 }
 
-/// Whether an event may change what is in hand. Without anything in hand only picks and shipments do.
+/// Whether an event may change what is in hand. Without anything in hand only picks, shipments and grants do.
 fn concerns(state: &StockState, event: &StockEvent) -> bool {
     match event {
         StockEvent::Picked { .. } | StockEvent::HeldAgain { .. } | StockEvent::Shipped { .. } => true,
-        StockEvent::Ended { .. } | StockEvent::Reduced { .. } | StockEvent::Granted { .. } => {
-            state.in_hand() != Quantity::ZERO
-        }
+        StockEvent::Ended { .. } | StockEvent::Reduced { .. } => state.in_hand() != Quantity::ZERO,
+        // All that was granted may have left, and the rest comes to a hold that is picked.
+        StockEvent::Granted { id, .. } => state.hold(id).is_some_and(|hold| hold.picked.is_some()),
         StockEvent::Held { .. }
         | StockEvent::Backordered { .. }
         | StockEvent::Withdrawn { .. }

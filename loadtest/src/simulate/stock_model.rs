@@ -138,6 +138,9 @@ impl StockModel {
             | StockEvent::LotsWent { .. }
             | StockEvent::InHand { .. }
             | StockEvent::Told { .. }
+            | StockEvent::LotsCame { .. }
+            | StockEvent::LotsWent { .. }
+            | StockEvent::InHand { .. }
             | StockEvent::Forgotten { .. } => {}
         }
         if granted > available.max(0) {

@@ -120,6 +120,19 @@ fn what_is_picked_is_in_hand_until_it_leaves_or_is_given_back() {
     assert!(stock.state.appendix().is_none());
 }
 
+#[test]
+fn what_comes_for_a_hold_of_which_all_was_shipped_goes_to_hand() {
+    let mut stock = Stock::with(5);
+    stock.run(&wait("O-1", 6, 50));
+    stock.run(&ship("O-1", 5));
+    assert_eq!(stock.state.in_hand(), Quantity::ZERO);
+    stock.run(&StockCommand::Receive {
+        quantity: positive(1),
+        document: paper(),
+    });
+    assert_eq!(stock.state.in_hand(), units(1));
+}
+
 proptest! {
     /// The slow look: what the holds that are picked still hold.
     #[test]
