@@ -24,8 +24,8 @@ pub(super) enum Plant {
     SaveBeforeDelivery,
     /// The ERP is given another key with each attempt.
     KeyByAttempt,
-    /// An ERP call without an answer is taken for one that came to nothing.
-    UnknownIsFailed,
+    /// A cancellation that the ERP does not answer is taken for done.
+    UnheardIsDone,
     /// The channel takes an older version for a newer one.
     IgnoreVersions,
     /// A change is taken for told to a channel before it is.
@@ -55,7 +55,7 @@ impl Plant {
             Self::IgnoreEpochs
             | Self::OlderAbsolute
             | Self::SaveBeforeDelivery
-            | Self::UnknownIsFailed
+            | Self::UnheardIsDone
             | Self::IgnoreVersions
             | Self::ForgetChange => 10,
         }

@@ -134,9 +134,6 @@ impl StockModel {
             | StockEvent::DriftRaised { .. }
             | StockEvent::DriftSettled { .. }
             | StockEvent::Included { .. }
-            | StockEvent::LotsCame { .. }
-            | StockEvent::LotsWent { .. }
-            | StockEvent::InHand { .. }
             | StockEvent::Told { .. }
             | StockEvent::LotsCame { .. }
             | StockEvent::LotsWent { .. }
