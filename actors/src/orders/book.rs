@@ -177,13 +177,19 @@ fn rejected(flow: &mut Flow<'_>, reason: &Reason) {
     flow.raise(Exception::BookingRejected(reason.clone()), Status::Booking);
 }
 
-/// Ends an order: at once if the ERP was never asked to book it, else with the ERP's consent. That an attempt was answered
-/// with "nothing done" says nothing about the same request sent once more after a crash, or still on its way.
+/// Ends an order: at once if the ERP certainly does not have it, else with the ERP's consent. While it is being booked
+/// nothing is certain: that an attempt was answered with "nothing done" says nothing about the same request sent once more
+/// after a crash, or still on its way.
 pub(super) fn begin_ending(flow: &mut Flow<'_>, afterwards: Afterwards) {
     let placed = &flow.placed;
     // The ERP has consented already if only the stocks' answers are missing.
     let has_consented = placed.status == Status::Exception && placed.resume == Status::Releasing;
-    if has_consented || placed.erp.attempt == 0 {
+    let is_being_booked = match placed.status {
+        Status::Exception => placed.resume == Status::Booking,
+        status => status == Status::Booking,
+    };
+    let may_stand = placed.erp.number.is_some() || placed.erp.uncertain || is_being_booked;
+    if has_consented || !may_stand {
         return begin_releasing(flow, afterwards);
     }
     flow.happens(OrderEvent::CancelWanted {

@@ -19,7 +19,6 @@ use lockstep_actors::inventory::event::StockEvent;
 use lockstep_actors::orders::Order;
 use lockstep_actors::orders::effects::{ERP, EVENTS, ErpReference, ErpRequest, OrderStatus};
 use lockstep_actors::orders::event::OrderEvent;
-use lockstep_actors::orders::state::Status;
 use lockstep_actors::orders::transitions::Cause;
 use lockstep_runtime::entity::{AddressedMessage, Entity, EntityId, EntityKind};
 use lockstep_runtime::journal::{Blob, Entry};
@@ -257,7 +256,6 @@ impl Audit {
             };
             let order = self.orders.entry(key.clone()).or_default();
             let applied = order.apply(&event, cause, &mut self.coverage);
-            let status = order.status;
             if let Err(what) = applied {
                 let promise = if matches!(event, OrderEvent::Priced { .. }) {
                     6
@@ -265,16 +263,6 @@ impl Audit {
                     4
                 };
                 self.violated(promise, format!("{key}: {what}"));
-            }
-            let is_over = matches!(
-                status,
-                Some(Status::Closed | Status::Cancelled | Status::Rejected)
-            );
-            if is_over && matches!(event, OrderEvent::Became { .. }) && self.held_for(&key) != 0 {
-                self.violated(
-                    4,
-                    format!("{key} is over, and {} units are held for it", self.held_for(&key)),
-                );
             }
         }
     }

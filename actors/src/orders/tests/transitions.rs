@@ -306,8 +306,8 @@ fn cancelled_while_the_erp_fails() -> World {
     world
 }
 
-/// The ERP denies a booking, and the same request, sent once more after a crash, is booked all the same: whenever one was
-/// asked for, the end of the order asks for its cancellation.
+/// The ERP denies a booking, and the same request, sent once more after a crash, is booked all the same: an order that ends
+/// then asks for its cancellation.
 #[test]
 fn what_the_erp_was_ever_asked_to_book_is_cancelled_there() {
     let order = key("1");
