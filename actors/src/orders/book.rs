@@ -184,10 +184,12 @@ pub(super) fn begin_ending(flow: &mut Flow<'_>, afterwards: Afterwards) {
     let placed = &flow.placed;
     // The ERP has consented already if only the stocks' answers are missing.
     let has_consented = placed.status == Status::Exception && placed.resume == Status::Releasing;
-    let is_being_booked = match placed.status {
-        Status::Exception => placed.resume == Status::Booking,
-        status => status == Status::Booking,
+    let stage = if placed.status == Status::Exception {
+        placed.resume
+    } else {
+        placed.status
     };
+    let is_being_booked = stage == Status::Booking;
     let may_stand = placed.erp.number.is_some() || placed.erp.uncertain || is_being_booked;
     if has_consented || !may_stand {
         return begin_releasing(flow, afterwards);
