@@ -3,7 +3,9 @@
 use lockstep_runtime::feed::{Feed, FeedClosed, FeedEntry};
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::PartitionId;
+use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Committed entries and a durable cursor for each partition: the runtime's feed, or a test's.
 ///
@@ -13,6 +15,28 @@ pub trait Entries {
     fn next(&mut self, limit: usize) -> impl Future<Output = Result<Vec<FeedEntry>, FeedClosed>> + Send;
     /// Everything of `partition` up to `sequence` is dealt with.
     fn save(&mut self, partition: PartitionId, sequence: Sequence);
+    /// All of these entries, as they were read, are dealt with.
+    fn save_all(&mut self, entries: &[FeedEntry]) {
+        let newest: BTreeMap<PartitionId, Sequence> = entries
+            .iter()
+            .map(|entry| (entry.partition, entry.sequence))
+            .collect();
+        for (partition, sequence) in newest {
+            self.save(partition, sequence);
+        }
+    }
+}
+
+/// The next entries, about `limit` at most; `None` once `stop` has turned true or the node has ended.
+pub(crate) async fn next_until(
+    feed: &mut impl Entries,
+    limit: usize,
+    stop: &mut watch::Receiver<bool>,
+) -> Option<Vec<FeedEntry>> {
+    tokio::select! {
+        entries = feed.next(limit) => entries.ok(),
+        _ = stop.wait_for(|stop| *stop) => None,
+    }
 }
 
 impl Entries for Feed {

@@ -13,6 +13,7 @@ use lockstep_actors::orders::Order;
 use lockstep_actors::orders::command::OrderCommand;
 use lockstep_actors::orders::effects::OrderStatus;
 use lockstep_actors::orders::state::Status;
+use lockstep_adapters::egress::Entries;
 use lockstep_loadtest::distributor::{Defect, Distributor, Movement};
 use lockstep_runtime::entity::Entity;
 use lockstep_runtime::feed::Feed;
@@ -321,9 +322,7 @@ async fn follow(mut feed: Feed, ingress: Ingress<Domain>, books: Rc<RefCell<Book
             .count()
             .await;
         books.borrow_mut().failures += failures as u64;
-        for entry in &entries {
-            feed.save(entry.partition, entry.sequence);
-        }
+        feed.save_all(&entries);
     }
 }
 

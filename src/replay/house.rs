@@ -13,6 +13,7 @@ use lockstep_actors::orders::state::Status;
 use lockstep_actors::pricing::contract::ContractReply;
 use lockstep_actors::pricing::list::ListPriceReply;
 use lockstep_actors::pricing::tax::TaxReply;
+use lockstep_adapters::egress::Entries;
 use lockstep_adapters::erp::Answers;
 use lockstep_runtime::entity::Entity;
 use lockstep_runtime::feed::Feed;
@@ -58,16 +59,15 @@ impl House {
     /// Tells those who follow an order of its status events, until the node ends.
     pub(super) async fn listen(self, mut feed: Feed) {
         while let Ok(entries) = feed.next(READ_AT_ONCE).await {
-            for entry in entries {
-                let is_order = entry.kind == Order::KIND;
-                for event in entry.outbound.iter().filter(|_| is_order) {
+            for entry in entries.iter().filter(|entry| entry.kind == Order::KIND) {
+                for event in &entry.outbound {
                     match rmp_serde::from_slice::<OrderStatus>(&event.body) {
                         Ok(event) => self.note(&event),
                         Err(error) => tracing::error!(%error, "a status event cannot be read"),
                     }
                 }
-                feed.save(entry.partition, entry.sequence);
             }
+            feed.save_all(&entries);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::connect::{BackOff, Broker, PublishError, Publisher, confirmed, publish};
 use super::counters::AmqpCounters;
-use crate::egress::Entries;
+use crate::egress::{Entries, next_until};
 use crate::schema::outbound::{OrderStatusChange, StockResync};
 use crate::schema::price_change::PriceChanged;
 use crate::schema::{Body, BodyFormat, Outgoing, encode};
@@ -14,7 +14,6 @@ use lockstep_actors::pricing::ListPrice;
 use lockstep_actors::pricing::price_change::ListPriceChanged;
 use lockstep_runtime::entity::Entity;
 use lockstep_runtime::feed::FeedEntry;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -43,14 +42,7 @@ pub async fn publish_events(
     let mut publisher = Publisher::new(broker, "lockstep events");
     let mut back_off = BackOff::default();
     let mut stopping = stop.clone();
-    loop {
-        let entries = tokio::select! {
-            entries = feed.next(AT_ONCE) => match entries {
-                Ok(entries) => entries,
-                Err(_) => return,
-            },
-            _ = stop.wait_for(|stop| *stop) => return,
-        };
+    while let Some(entries) = next_until(&mut feed, AT_ONCE, &mut stop).await {
         let events: Vec<Event> = entries.iter().flat_map(events_of).collect();
         loop {
             let published = tokio::select! {
@@ -68,13 +60,7 @@ pub async fn publish_events(
         }
         back_off.succeeded();
         counters.published(events.len());
-        let mut ends = BTreeMap::new();
-        for entry in &entries {
-            ends.insert(entry.partition, entry.sequence);
-        }
-        for (partition, sequence) in ends {
-            feed.save(partition, sequence);
-        }
+        feed.save_all(&entries);
     }
 }
 

@@ -5,12 +5,11 @@ use super::counters::{EdiCounters, add};
 use super::element::moment;
 use super::files::{Delivered, Directories};
 use super::write::render;
-use crate::egress::Entries;
+use crate::egress::{Entries, next_until};
 use lockstep_actors::edi::partner::{Interchange, TradingPartner};
 use lockstep_actors::ids::PartnerName;
 use lockstep_runtime::entity::{Entity, EntityId};
 use lockstep_runtime::feed::FeedEntry;
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,14 +28,7 @@ pub(super) async fn deliver(
     counters: Arc<EdiCounters>,
     mut stop: watch::Receiver<bool>,
 ) {
-    loop {
-        let entries = tokio::select! {
-            entries = feed.next(AT_ONCE) => match entries {
-                Ok(entries) => entries,
-                Err(_) => return,
-            },
-            _ = stop.wait_for(|stop| *stop) => return,
-        };
+    while let Some(entries) = next_until(&mut feed, AT_ONCE, &mut stop).await {
         for entry in entries.iter().filter(|entry| is_of(entry, &partner.name)) {
             for interchange in interchanges(entry) {
                 if !write(&partner, &directories, &counters, interchange, &mut stop).await {
@@ -44,13 +36,7 @@ pub(super) async fn deliver(
                 }
             }
         }
-        let mut ends = BTreeMap::new();
-        for entry in &entries {
-            ends.insert(entry.partition, entry.sequence);
-        }
-        for (partition, sequence) in ends {
-            feed.save(partition, sequence);
-        }
+        feed.save_all(&entries);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::config::PartnerConfig;
 use super::exchange::{Halt, ask, own};
 use super::tell::due;
-use crate::egress::Entries;
+use crate::egress::{Entries, next_until};
 use futures_util::StreamExt;
 use futures_util::stream;
 use lockstep_actors::domain::{Distributor, Reply};
@@ -37,14 +37,7 @@ pub async fn follow_orders(
         .iter()
         .map(|partner| (partner.name.as_str(), &**partner))
         .collect();
-    loop {
-        let entries = tokio::select! {
-            entries = feed.next(AT_ONCE) => match entries {
-                Ok(entries) => entries,
-                Err(_) => return,
-            },
-            _ = stop.wait_for(|stop| *stop) => return,
-        };
+    while let Some(entries) = next_until(&mut feed, AT_ONCE, &mut stop).await {
         let orders: BTreeSet<OrderKey> = entries.iter().filter_map(order_of).collect();
         let ours = orders
             .iter()
@@ -60,13 +53,7 @@ pub async fn follow_orders(
                 Halt::Defect(reason) => tracing::error!(reason, "a partner was not told of an order"),
             }
         }
-        let mut ends = BTreeMap::new();
-        for entry in &entries {
-            ends.insert(entry.partition, entry.sequence);
-        }
-        for (partition, sequence) in ends {
-            feed.save(partition, sequence);
-        }
+        feed.save_all(&entries);
     }
 }
 
