@@ -159,19 +159,12 @@ impl Amazon {
         let seller = seller.ok_or_else(|| config.missing("amazon", "a table"))?;
         let mut listings = web_address(&config.key("url"), config.url.as_deref())?;
         listings.set_path("/listings/2021-08-01/items");
-        let read = |key, source: &SecretSource| {
-            source.read().map_err(|cause| PlatformError::Secret {
-                channel: config.name.clone(),
-                key,
-                cause,
-            })
-        };
         Ok(Self {
             client: client(Duration::from_millis(config.timeout_ms), HeaderMap::new())?,
             listings,
-            client_id: read("amazon.client_id", &seller.client_id)?,
-            client_secret: read("amazon.client_secret", &seller.client_secret)?,
-            refresh_token: read("amazon.refresh_token", &seller.refresh_token)?,
+            client_id: config.secret("amazon.client_id", &seller.client_id)?,
+            client_secret: config.secret("amazon.client_secret", &seller.client_secret)?,
+            refresh_token: config.secret("amazon.refresh_token", &seller.refresh_token)?,
             config: seller.clone(),
             token: Mutex::new(None),
         })

@@ -2,8 +2,8 @@
 
 use super::amazon::{self, AmazonConfig};
 use super::limits::{self, OperationConfig, RuleConfig};
-use super::platform::{self, Plan};
-use super::secret::SecretSource;
+use super::platform::{self, Plan, PlatformError};
+use super::secret::{Secret, SecretSource};
 use super::shopify::{self, ShopifyConfig};
 use super::woocommerce::{self, WooCommerceConfig};
 use crate::egress::{InvalidSetting, web_address, within};
@@ -214,6 +214,24 @@ impl ChannelConfig {
             key: self.key(key),
             value: String::new(),
             allowed,
+        }
+    }
+
+    /// The credential that the setting `key` names.
+    pub(super) fn secret(&self, key: &'static str, source: &SecretSource) -> Result<Secret, PlatformError> {
+        source.read().map_err(|cause| PlatformError::Secret {
+            channel: self.name.clone(),
+            key,
+            cause,
+        })
+    }
+
+    /// What the setting `key` names cannot be used.
+    pub(super) fn unusable(&self, key: &'static str, reason: String) -> PlatformError {
+        PlatformError::File {
+            channel: self.name.clone(),
+            key,
+            reason,
         }
     }
 

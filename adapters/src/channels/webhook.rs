@@ -117,13 +117,8 @@ impl Webhook {
             };
             urls.insert(kind, web_address(&config.key(key), url.as_deref())?);
         }
-        let secret = config.signing_secret.as_ref().map(|source| {
-            source.read().map_err(|cause| PlatformError::Secret {
-                channel: config.name.clone(),
-                key: "signing_secret",
-                cause,
-            })
-        });
+        let secret = config.signing_secret.as_ref();
+        let secret = secret.map(|source| config.secret("signing_secret", source));
         Ok(Self {
             client: client(Duration::from_millis(config.timeout_ms), HeaderMap::new())?,
             urls,

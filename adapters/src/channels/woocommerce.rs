@@ -150,23 +150,13 @@ impl WooCommerce {
                 .pop_if_empty()
                 .extend(["wp-json", "wc", "v3", "products"]);
         }
-        let read = |key, source: &SecretSource| {
-            source.read().map_err(|cause| PlatformError::Secret {
-                channel: config.name.clone(),
-                key,
-                cause,
-            })
-        };
         Ok(Self {
             client: client(Duration::from_millis(config.timeout_ms), HeaderMap::new())?,
             products,
-            consumer_key: read("woocommerce.consumer_key", &shop.consumer_key)?,
-            consumer_secret: read("woocommerce.consumer_secret", &shop.consumer_secret)?,
-            places: read_places(&shop.products).map_err(|reason| PlatformError::File {
-                channel: config.name.clone(),
-                key: "woocommerce.products",
-                reason,
-            })?,
+            consumer_key: config.secret("woocommerce.consumer_key", &shop.consumer_key)?,
+            consumer_secret: config.secret("woocommerce.consumer_secret", &shop.consumer_secret)?,
+            places: read_places(&shop.products)
+                .map_err(|reason| config.unusable("woocommerce.products", reason))?,
         })
     }
 

@@ -161,25 +161,17 @@ impl Shopify {
         let shop = shop.ok_or_else(|| config.missing("shopify", "a table"))?;
         let mut endpoint = web_address(&config.key("url"), config.url.as_deref())?;
         endpoint.set_path(&format!("/admin/api/{}/graphql.json", shop.api_version));
-        let token = shop.access_token.read().map_err(|cause| PlatformError::Secret {
-            channel: config.name.clone(),
-            key: "shopify.access_token",
-            cause,
+        let token = config.secret("shopify.access_token", &shop.access_token)?;
+        let mut value = HeaderValue::from_str(token.reveal()).map_err(|_| {
+            config.unusable("shopify.access_token", "the token is no header value".to_owned())
         })?;
-        let unusable = |key, reason: String| PlatformError::File {
-            channel: config.name.clone(),
-            key,
-            reason,
-        };
-        let mut value = HeaderValue::from_str(token.reveal())
-            .map_err(|_| unusable("shopify.access_token", "the token is no header value".to_owned()))?;
         value.set_sensitive(true);
         let mut headers = HeaderMap::new();
         headers.insert("x-shopify-access-token", value);
         Ok(Self {
             client: client(Duration::from_millis(config.timeout_ms), headers)?,
             endpoint,
-            items: Items::read(&shop.items).map_err(|reason| unusable("shopify.items", reason))?,
+            items: Items::read(&shop.items).map_err(|reason| config.unusable("shopify.items", reason))?,
             location: shop.location.clone().unwrap_or_default(),
             price_list: shop.price_list.clone().unwrap_or_default(),
         })
