@@ -1,11 +1,11 @@
 //! `/v1/exceptions`: what waits for a person, over all orders; and what is and was open about one.
 
 use super::exchange::answer;
-use super::orders::{key, summary};
+use super::listing;
+use super::orders::looked_at;
 use super::problem::Problem;
 use super::service::Service;
 use crate::identity::Scope;
-use crate::schema::DecodeError;
 use crate::schema::fields::{Amount, Code, CurrencyCode};
 use crate::schema::order::Desk;
 use crate::schema::outbound::{DeskNoteView, ExceptionView};
@@ -22,8 +22,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How many are listed unless something else is asked for.
-const USUAL_LIMIT: usize = 100;
 /// How many are listed at most.
 pub(super) const MAX_LISTED: usize = 1_000;
 
@@ -83,14 +81,8 @@ pub(super) struct OrderExceptions {
 /// `GET /v1/exceptions`
 pub(super) async fn list(request: HttpRequest, service: web::Data<Service>) -> Result<HttpResponse, Problem> {
     service.admit(&request, Scope::OrdersRead)?;
-    let asked = web::Query::<Asked>::from_query(request.query_string())
-        .map_err(|error| DecodeError::field("query", error))?
-        .into_inner();
-    let limit = asked.limit.unwrap_or(USUAL_LIMIT);
-    if limit == 0 || limit > MAX_LISTED {
-        let reason = format!("is between 1 and {MAX_LISTED}, not {limit}");
-        return Err(DecodeError::field("limit", reason).into());
-    }
+    let asked: Asked = listing::asked(&request)?;
+    let limit = listing::limit(asked.limit, MAX_LISTED)?;
     let found = open(service.ingress.reference(), &asked, limit, SystemClock.now());
     answer(&request, StatusCode::OK, &found)
 }
@@ -149,8 +141,7 @@ pub(super) async fn of_order(
     service: web::Data<Service>,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
-    let call = service.admit(&request, Scope::OrdersRead)?;
-    let summary = summary(&service, &call, &key(&path)?).await?;
+    let (_, summary) = looked_at(&request, &service, &path).await?;
     let exceptions = OrderExceptions {
         open: summary.open_cases().into_iter().map(Into::into).collect(),
         notes: summary.notes.into_iter().map(Into::into).collect(),

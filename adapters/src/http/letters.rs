@@ -1,6 +1,7 @@
 //! `/v1/dead-letters`: what could not be taken or digested, and what a person does about it.
 
 use super::exchange::{Received, answer};
+use super::listing;
 use super::problem::Problem;
 use super::service::{Call, Service};
 use crate::identity::Scope;
@@ -16,9 +17,6 @@ use lockstep_actors::letters::{Content, Deed, Head, Note};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-/// How many are listed unless something else is asked for.
-const USUAL_LIMIT: usize = 100;
 
 /// Which are asked for; all that is said must hold.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -255,14 +253,8 @@ impl From<DeskError> for Problem {
 /// `GET /v1/dead-letters`
 pub(super) async fn list(request: HttpRequest, service: web::Data<Service>) -> Result<HttpResponse, Problem> {
     service.admit(&request, Scope::Admin)?;
-    let asked = web::Query::<Asked>::from_query(request.query_string())
-        .map_err(|error| DecodeError::field("query", error))?
-        .into_inner();
-    let limit = asked.limit.unwrap_or(USUAL_LIMIT);
-    if limit == 0 || limit > MAX_LISTED {
-        let reason = format!("is between 1 and {MAX_LISTED}, not {limit}");
-        return Err(DecodeError::field("limit", reason).into());
-    }
+    let asked: Asked = listing::asked(&request)?;
+    let limit = listing::limit(asked.limit, MAX_LISTED)?;
     let filter = Filter {
         source: asked.source,
         reason: asked.reason,

@@ -31,6 +31,7 @@ mod exceptions;
 mod exchange;
 mod letters;
 mod levels;
+mod listing;
 mod metrics;
 mod observe;
 mod openapi;

@@ -176,9 +176,7 @@ pub(super) async fn show(
     service: web::Data<Service>,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
-    let call = service.admit(&request, Scope::OrdersRead)?;
-    let key = key(&path)?;
-    let summary = summary(&service, &call, &key).await?;
+    let (key, summary) = looked_at(&request, &service, &path).await?;
     let view = OrderView::new(key.channel(), key.number(), summary);
     answer(&request, StatusCode::OK, &view)
 }
@@ -189,18 +187,28 @@ pub(super) async fn history(
     service: web::Data<Service>,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
-    let call = service.admit(&request, Scope::OrdersRead)?;
-    let key = key(&path)?;
-    let summary = summary(&service, &call, &key).await?;
+    let (key, summary) = looked_at(&request, &service, &path).await?;
     let history = OrderHistory::new(key.channel(), key.number(), summary);
     answer(&request, StatusCode::OK, &history)
 }
 
-pub(super) fn key((channel, number): &(String, String)) -> Result<OrderKey, Problem> {
+/// The order that a path names, for whoever may read orders.
+pub(super) async fn looked_at(
+    request: &HttpRequest,
+    service: &Service,
+    path: &(String, String),
+) -> Result<(OrderKey, OrderSummary), Problem> {
+    let call = service.admit(request, Scope::OrdersRead)?;
+    let key = key(path)?;
+    let summary = summary(service, &call, &key).await?;
+    Ok((key, summary))
+}
+
+fn key((channel, number): &(String, String)) -> Result<OrderKey, Problem> {
     OrderKey::new(channel, number).map_err(|error| DecodeError::field("path", error).into())
 }
 
-pub(super) async fn summary(service: &Service, call: &Call, key: &OrderKey) -> Result<OrderSummary, Problem> {
+async fn summary(service: &Service, call: &Call, key: &OrderKey) -> Result<OrderSummary, Problem> {
     let show = Message::Order(key.clone(), OrderCommand::Show);
     let something_else = || Problem::internal(&"an order answered a look with something else");
     let Some(Reply::Order(reply)) = service.look(call, show).await?.reply else {
