@@ -23,8 +23,7 @@ pub struct Component {
 
 impl Component {
     /// How many kits so many units of it are enough for.
-    #[must_use]
-    pub fn kits_of(&self, units: Quantity) -> Quantity {
+    fn kits_of(&self, units: Quantity) -> Quantity {
         let kits = units.units().max(0) / self.per_kit.units();
         // Not more than there were units.
         Quantity::new(kits).unwrap_or(units)

@@ -25,6 +25,7 @@ pub mod inventory;
 pub mod kit;
 pub mod letters;
 pub mod money;
+mod newest;
 pub mod orders;
 pub mod pricing;
 pub mod quantity;

@@ -363,10 +363,10 @@ impl Reference {
                 .map(|rows| rows.iter().find(|row| row.warehouse == warehouse));
             let here: Vec<&StockLevel> = here.collect::<Option<_>>()?;
             let kits = |units: &dyn Fn(&StockLevel) -> Quantity| {
-                let kits = components.iter().zip(&here);
-                kits.map(|(component, level)| component.kits_of(units(level)))
-                    .min()
-                    .unwrap_or_default()
+                whole_kits(components, |component| {
+                    let level = here.iter().find(|level| level.sku == component.sku);
+                    level.map_or(Quantity::ZERO, |level| units(level))
+                })
             };
             Some(StockLevel {
                 sku: sku.clone(),

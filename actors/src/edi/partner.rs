@@ -8,11 +8,12 @@
 
 use crate::domain::{Distributor, View};
 use crate::ids::PartnerName;
+use crate::newest::keep_newest;
+use crate::orders::effects::outbound;
 use crate::reference::Published;
 use compact_str::CompactString;
-use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Outbound, PortId, Residency};
+use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, PortId, Residency};
 use lockstep_runtime::message::Sequence;
-use lockstep_runtime::rmp_serde;
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -519,7 +520,7 @@ fn send(
         };
         decision = decision
             .and(sent)
-            .publish(outbound(&interchange(control, document, now)));
+            .publish(outbound(EDI, &interchange(control, document, now)));
     }
     decision
 }
@@ -533,24 +534,6 @@ fn interchange(control: u32, document: &PartnerDocument, at: Timestamp) -> Inter
         subject: document.subject.clone(),
         body: document.body.clone(),
     }
-}
-
-#[expect(
-    clippy::expect_used,
-    reason = "these types have no value that MessagePack cannot say"
-)]
-fn outbound(interchange: &Interchange) -> Outbound {
-    Outbound {
-        port: EDI,
-        body: rmp_serde::to_vec_named(interchange).expect("an effect that can be serialised"),
-    }
-}
-
-fn keep_newest<T>(kept: &mut VecDeque<T>, newest: T, most: usize) {
-    if kept.len() >= most {
-        kept.pop_front();
-    }
-    kept.push_back(newest);
 }
 
 fn acknowledge(

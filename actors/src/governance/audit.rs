@@ -5,6 +5,7 @@
 use super::ownership::RefusedWrite;
 use crate::domain::Distributor;
 use crate::ids::SystemName;
+use crate::newest::keep_newest;
 use compact_str::CompactString;
 use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency};
 use lockstep_runtime::time::Timestamp;
@@ -103,9 +104,6 @@ impl Entity for SystemAudit {
     fn apply(state: &mut AuditState, event: &AuditEvent) {
         let AuditEvent::Refused(noted) = event;
         state.total = state.total.saturating_add(1);
-        if state.newest.len() >= KEPT {
-            state.newest.pop_front();
-        }
-        state.newest.push_back(noted.clone());
+        keep_newest(&mut state.newest, noted.clone(), KEPT);
     }
 }

@@ -4,6 +4,7 @@
 
 use super::ownership::Ownership;
 use crate::domain::Distributor;
+use crate::newest::keep_newest;
 use compact_str::CompactString;
 use lockstep_runtime::entity::{Context, Decision, Entity, EntityId, EntityKind, Residency};
 use lockstep_runtime::time::Timestamp;
@@ -140,10 +141,7 @@ impl Entity for OwnershipRecord {
     fn apply(state: &mut RecordState, event: &RecordEvent) {
         let RecordEvent::Declared(declared) = event;
         if let Some(before) = state.current.replace(declared.clone()) {
-            if state.earlier.len() >= KEPT {
-                state.earlier.pop_front();
-            }
-            state.earlier.push_back(before);
+            keep_newest(&mut state.earlier, before, KEPT);
         }
     }
 }

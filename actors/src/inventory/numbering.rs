@@ -19,10 +19,9 @@ use super::decide::{
 use super::event::StockEvent;
 use super::state::StockState;
 use crate::ids::{DocumentId, HoldId, StockId, SystemName};
-use crate::orders::effects::EVENTS;
+use crate::orders::effects::{EVENTS, outbound};
 use crate::quantity::Quantity;
-use lockstep_runtime::entity::{Decision, Outbound};
-use lockstep_runtime::rmp_serde;
+use lockstep_runtime::entity::Decision;
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU64;
@@ -409,18 +408,7 @@ fn ask_again(
         last: wanted.last_missing,
         resync,
     };
-    decision.and(event).publish(outbound(&wanted))
-}
-
-#[expect(
-    clippy::expect_used,
-    reason = "this type has no value that MessagePack cannot say"
-)]
-fn outbound(wanted: &ResyncWanted) -> Outbound {
-    Outbound {
-        port: EVENTS,
-        body: rmp_serde::to_vec_named(wanted).expect("an effect that can be serialised"),
-    }
+    decision.and(event).publish(outbound(EVENTS, &wanted))
 }
 
 /// Remembers a numbered change.

@@ -15,6 +15,7 @@ mod tests;
 
 use crate::domain::Distributor;
 use crate::ids::{LetterId, Reason};
+use crate::newest::keep_newest;
 use compact_str::CompactString;
 use list::ListCommand;
 use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency};
@@ -292,10 +293,7 @@ impl Entity for DeadLetters {
 
 impl LetterState {
     fn note(&mut self, note: &Note) {
-        if self.notes.len() >= MAX_NOTES {
-            self.notes.pop_front();
-        }
-        self.notes.push_back(note.clone());
+        keep_newest(&mut self.notes, note.clone(), MAX_NOTES);
     }
 }
 

@@ -185,19 +185,20 @@ pub struct LapsedQuote {
     pub contract_version: u64,
 }
 
+/// An effect for a port, as its consumers read it.
 #[expect(
     clippy::expect_used,
     reason = "these types have no value that MessagePack cannot say"
 )]
-fn body<T: Serialize>(value: &T) -> Vec<u8> {
-    rmp_serde::to_vec_named(value).expect("an effect that can be serialised")
+pub(crate) fn outbound<T: Serialize>(port: PortId, value: &T) -> Outbound {
+    Outbound {
+        port,
+        body: rmp_serde::to_vec_named(value).expect("an effect that can be serialised"),
+    }
 }
 
 pub(super) fn to_erp(request: &ErpRequest) -> Outbound {
-    Outbound {
-        port: ERP,
-        body: body(request),
-    }
+    outbound(ERP, request)
 }
 
 pub(super) fn status_event(
@@ -223,10 +224,7 @@ pub(super) fn status_event(
         channel_status,
         lapsed_quote: placed.quote.as_deref().and_then(lapsed),
     };
-    Outbound {
-        port: EVENTS,
-        body: body(&status),
-    }
+    outbound(EVENTS, &status)
 }
 
 fn lapsed(quote: &Quote) -> Option<LapsedQuote> {

@@ -6,10 +6,9 @@ use super::list::{ListPriceState, ListRow};
 use super::scale::Scale;
 use crate::ids::{EditionId, ListId, RuleId, Sku};
 use crate::money::{Currency, Price};
-use crate::orders::effects::{EVENTS, FORM};
+use crate::orders::effects::{EVENTS, FORM, outbound};
 use crate::reference::Reference;
 use lockstep_runtime::entity::Outbound;
-use lockstep_runtime::rmp_serde;
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -102,7 +101,7 @@ pub(super) fn changed(
         let was = in_force(before.rows(), list.as_str(), currency, editions, before.told());
         let is = in_force(after.rows(), list.as_str(), currency, editions, now);
         if was.map(|row| &row.price) != is.map(|row| &row.price) {
-            told.push(body(&ListPriceChanged {
+            let changed = ListPriceChanged {
                 form: FORM,
                 sku: sku.clone(),
                 list: list.clone(),
@@ -115,19 +114,9 @@ pub(super) fn changed(
                     version: row.version,
                     edition: row.edition.clone(),
                 }),
-            }));
+            };
+            told.push(outbound(EVENTS, &changed));
         }
     }
     told
-}
-
-#[expect(
-    clippy::expect_used,
-    reason = "this type has no value that MessagePack cannot say"
-)]
-fn body(changed: &ListPriceChanged) -> Outbound {
-    Outbound {
-        port: EVENTS,
-        body: rmp_serde::to_vec_named(changed).expect("an effect that can be serialised"),
-    }
 }
