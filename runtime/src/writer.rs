@@ -179,6 +179,8 @@ impl Writer {
                     self.put_off(command);
                 }
                 self.open_now()
+                    .map(|mut open| self.begin(&mut *open).map(|()| open))
+                    .transpose()
             }
         };
         match stepped {
@@ -193,15 +195,16 @@ impl Writer {
     }
 
     /// The store, if it can be opened now.
-    fn open_now(&mut self) -> Result<Option<Box<dyn Store>>, StoreError> {
+    fn open_now(&self) -> Option<Box<dyn Store>> {
         match self.opener.open() {
-            Ok(mut open) => {
-                self.begin(&mut *open)?;
-                Ok(Some(open))
+            Ok(store) => {
+                tracing::info!("the store is open again");
+                Some(store)
             }
             Err(error) => {
+                tracing::warn!(%error, "the store cannot be opened yet");
                 self.health.store_failed(error.to_string());
-                Ok(None)
+                None
             }
         }
     }
@@ -460,18 +463,11 @@ impl Writer {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            match self.opener.open() {
-                Ok(store) => {
-                    tracing::info!("the store is open again");
-                    return Some(store);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the store cannot be opened yet");
-                    self.health.store_failed(error.to_string());
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                    next_try = Instant::now() + pause;
-                }
+            if let Some(store) = self.open_now() {
+                return Some(store);
             }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            next_try = Instant::now() + pause;
         }
     }
 }
