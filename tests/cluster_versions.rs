@@ -9,16 +9,15 @@
 
 mod support;
 
-use std::time::Duration;
+use support::command::run;
 use support::database::Database;
 use support::service::{Service, serve};
 
 async fn refused(service: &Service) -> (Option<i32>, String) {
     let mut command = serve(&service.config());
     command.arg("--cluster");
-    let ended = tokio::time::timeout(Duration::from_secs(60), command.output()).await;
-    let output = ended.unwrap().unwrap();
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    let ended = run(command).await;
+    (ended.code, ended.error)
 }
 
 #[tokio::test]

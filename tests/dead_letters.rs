@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 use support::broker::Sender;
+use support::command::{Printed, run};
 use support::day::{Said, day, same, settled};
 use support::door::Door;
 use support::poll::until;
@@ -39,19 +40,6 @@ const SEED: u64 = 20_261_128;
 /// What a generated day has of messages.
 const DAY: usize = 800;
 
-/// What a command printed, and how it ended.
-struct Printed {
-    code: Option<i32>,
-    out: String,
-    error: String,
-}
-
-impl Printed {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {} {}", self.out, self.error))
-    }
-}
-
 async fn dlq(service: &Service, arguments: &[&str]) -> Printed {
     let mut command = lockstep();
     command
@@ -59,15 +47,7 @@ async fn dlq(service: &Service, arguments: &[&str]) -> Printed {
         .args(arguments)
         .arg("--url")
         .arg(service.url("/"));
-    let output = tokio::time::timeout(WITHIN, command.output())
-        .await
-        .unwrap()
-        .unwrap();
-    Printed {
-        code: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        error: String::from_utf8(output.stderr).unwrap(),
-    }
+    run(command).await
 }
 
 /// The open letters, by the id of the message that each holds, once there are as many as expected.

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 use support::broker::Sender;
+use support::command::{Printed, run};
 use support::database::Database;
 use support::day::{Said, day, look, same, settled};
 use support::door::{Door, Verdict};
@@ -25,34 +26,19 @@ use support::traffic::{Act, Operation, SKUS};
 const SEED: u64 = 20_261_129;
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// What a command printed, and how it ended.
-struct Printed {
-    code: Option<i32>,
-    out: String,
-    error: String,
-}
-
-async fn run(arguments: &[&dyn AsRef<std::ffi::OsStr>]) -> Printed {
+async fn store(arguments: &[&dyn AsRef<std::ffi::OsStr>]) -> Printed {
     let mut command = lockstep();
     command.arg("store");
     for argument in arguments {
         command.arg(argument.as_ref());
     }
-    let output = tokio::time::timeout(WITHIN, command.output())
-        .await
-        .unwrap()
-        .unwrap();
-    Printed {
-        code: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        error: String::from_utf8(output.stderr).unwrap(),
-    }
+    run(command).await
 }
 
 async fn done(arguments: &[&dyn AsRef<std::ffi::OsStr>]) -> Value {
-    let printed = run(arguments).await;
+    let printed = store(arguments).await;
     assert_eq!(printed.code, Some(0), "{}", printed.error);
-    serde_json::from_str(&printed.out).unwrap()
+    printed.json()
 }
 
 async fn deliver(door: &Door, operations: &[Operation]) {
@@ -63,11 +49,8 @@ async fn deliver(door: &Door, operations: &[Operation]) {
 
 /// The way of `serve` to its end: the exit code, and why.
 async fn refused(config: &Path) -> (Option<i32>, String) {
-    let output = tokio::time::timeout(WITHIN, serve(config).output())
-        .await
-        .unwrap()
-        .unwrap();
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    let ended = run(serve(config)).await;
+    (ended.code, ended.error)
 }
 
 /// What is said without the versions of stock levels, and the highest of these.
@@ -100,7 +83,7 @@ async fn a_store_moves_to_postgresql_and_back_and_answers_alike() {
     let day = day(SEED, 250);
     deliver(&door, &day).await;
     let before = settled(&door, &day).await;
-    let running = run(&[&"export", &there, &"--config", &service.config()]).await;
+    let running = store(&[&"export", &there, &"--config", &service.config()]).await;
     assert_eq!(running.code, Some(3), "while it is served: {}", running.error);
     assert!(service.terminate().await.success(), "{}", service.log());
 
@@ -119,7 +102,7 @@ async fn a_store_moves_to_postgresql_and_back_and_answers_alike() {
         done(&[&"import", &there, &"--config", &service.config(), &"--json"]).await,
         exported
     );
-    let twice = run(&[&"import", &there, &"--config", &service.config()]).await;
+    let twice = store(&[&"import", &there, &"--config", &service.config()]).await;
     assert_eq!(
         twice.code,
         Some(2),
@@ -197,7 +180,7 @@ async fn a_torn_or_changed_file_is_refused_with_the_place_and_what_was_begun_is_
     deliver(&service.door(), &day(SEED, 40)).await;
     assert!(service.terminate().await.success(), "{}", service.log());
     done(&[&"export", &file, &"--config", &service.config(), &"--json"]).await;
-    let again = run(&[&"export", &file, &"--config", &service.config()]).await;
+    let again = store(&[&"export", &file, &"--config", &service.config()]).await;
     assert_eq!(again.code, Some(2), "over a file that is there: {}", again.error);
     let whole = std::fs::read(&file).unwrap();
     let mut changed = whole.clone();
@@ -208,13 +191,13 @@ async fn a_torn_or_changed_file_is_refused_with_the_place_and_what_was_begun_is_
     ] {
         let bad = files.path().join(name);
         std::fs::write(&bad, bytes).unwrap();
-        let refused = run(&[&"verify", &bad]).await;
+        let refused = store(&[&"verify", &bad]).await;
         assert_eq!(refused.code, Some(1), "{name}: {}", refused.error);
         assert!(refused.error.contains("at byte "), "{name}: {}", refused.error);
     }
     let fresh = files.path().join("fresh");
     reconfigure(&service, &format!("{:?}", service.store()), &format!("{fresh:?}"));
-    let torn = run(&[
+    let torn = store(&[
         &"import",
         &files.path().join("torn"),
         &"--config",

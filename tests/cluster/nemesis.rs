@@ -30,7 +30,7 @@ struct Wires {
     peers: Wire,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug)]
 enum Far {
     Database,
     Broker,
@@ -70,17 +70,6 @@ impl Fault {
             5..10 => Self::Wire(far, flow),
             10 => Self::RestartBroker,
             _ => Self::RestartDatabase,
-        }
-    }
-
-    fn name(self) -> String {
-        match self {
-            Self::Kill => "kill".to_owned(),
-            Self::Pause => "pause".to_owned(),
-            Self::Stop => "stop".to_owned(),
-            Self::Wire(far, flow) => format!("{far:?} {flow:?}"),
-            Self::RestartBroker => "broker restarted".to_owned(),
-            Self::RestartDatabase => "database restarted".to_owned(),
         }
     }
 
@@ -167,8 +156,8 @@ async fn suffer(seed: u64) {
         for _ in 0..at_once {
             let node = nodes.swap_remove(random.random_range(0..nodes.len()));
             let fault = Fault::draw(&mut random, servers);
-            println!("{:?}: {} at {}", began.elapsed(), fault.name(), NAMES[node]);
-            *struck.entry(fault.name()).or_default() += 1;
+            println!("{:?}: {fault:?} at {}", began.elapsed(), NAMES[node]);
+            *struck.entry(format!("{fault:?}")).or_default() += 1;
             fault.strike(&mut trial.nodes[node], &wires[node]).await;
             faults.push((node, fault));
         }

@@ -9,6 +9,7 @@
 
 pub mod books;
 pub mod broker;
+pub mod command;
 pub mod database;
 pub mod day;
 pub mod disk;
