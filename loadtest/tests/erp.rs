@@ -34,6 +34,7 @@ fn reference(number: &str) -> ErpReference {
         order: OrderKey::new("web", number).unwrap(),
         attempt: 1,
         correlation: format!("c-{number}"),
+        booking: 0,
     }
 }
 

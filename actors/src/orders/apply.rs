@@ -55,6 +55,7 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
             budgets: Vec::new(),
             history: Vec::new(),
             stated_by: by.clone(),
+            given_up: Vec::new(),
         }));
     } else if let Some(placed) = &mut state.placed {
         apply_placed(placed, event);
@@ -176,6 +177,7 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
         OrderEvent::Paid { payment } => placed.payments.push(payment.clone()),
         OrderEvent::Returned { returned } => placed.returns.push(returned.clone()),
         OrderEvent::Credited { credited } => placed.credited.push(credited.clone()),
+        OrderEvent::GivenUpMoved { given_up } => placed.given_up.clone_from(given_up),
         OrderEvent::DeskTold => placed.tellings = placed.tellings.saturating_add(1),
     }
 }

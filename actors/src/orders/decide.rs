@@ -13,6 +13,7 @@ use super::desk::{DeskAct, correct, escalate, note, reassign};
 use super::duplicate::{contest, dismiss, introduce, introduction_answered};
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow, MAX_TRIES};
+use super::given_up::ask_about_given_up;
 use super::goods::{is_repeat, take};
 use super::parked::{
     Parked, expire_with_order, expire_without_order, is_before_its_time, keep_for_later, keep_with_order,
@@ -356,6 +357,11 @@ fn ship(flow: &mut Flow<'_>, lines: &[ShipLine], document: Option<&DocumentId>) 
 
 fn cancel(flow: &mut Flow<'_>, reason: &Reason) -> Result<(), OrderRefusal> {
     match flow.placed.status {
+        Status::Cancelling if matches!(flow.placed.cancel_wanted, Some(Afterwards::Corrected(_))) => {
+            let afterwards = Some(Afterwards::Cancelled(reason.clone()));
+            flow.happens(OrderEvent::CancelWanted { afterwards });
+            Ok(())
+        }
         Status::Cancelled | Status::Cancelling => Ok(()),
         Status::Exception if everything_has_left(flow) => Err(OrderRefusal::AlreadyShipped),
         Status::Booking if flow.placed.cancel_wanted.is_some() => Ok(()),
@@ -459,6 +465,7 @@ pub(super) fn wake(
     let is_stock_kept = !is_due(placed.keep_stock_until);
     let mut flow = Flow::new(order, placed.clone(), Cause::Alarm, context);
     expire_with_order(&mut flow);
+    ask_about_given_up(&mut flow);
     if is_stock_kept && !is_due(placed.alarm) {
         return Some(flow.accepted());
     }

@@ -9,7 +9,7 @@ use super::history::Reasoning;
 use super::parked::Parked;
 use super::payment::OrderPayment;
 use super::sourcing::SourcingPlan;
-use super::state::{Afterwards, Allocation, Credit, Erp, Exception, Likeness, Status};
+use super::state::{Afterwards, Allocation, Credit, Erp, Exception, GivenUp, Likeness, Status};
 use crate::ids::Reason;
 use crate::pricing::resolve::Quote;
 use compact_str::CompactString;
@@ -193,5 +193,10 @@ pub enum OrderEvent {
     Ended {
         /// Why.
         reason: Reason,
+    },
+    /// How it stands with bookings that it does not want any more.
+    GivenUpMoved {
+        /// Those that may yet land.
+        given_up: Vec<GivenUp>,
     },
 }

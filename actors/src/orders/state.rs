@@ -371,6 +371,25 @@ pub struct Erp {
     pub uncertain: bool,
     /// Its number for the order.
     pub number: Option<DocumentId>,
+    /// Which of the order's bookings this is: the number of the last request about the one before; 0 for the first.
+    #[serde(default)]
+    pub booking: u16,
+    /// When it was last asked to book it.
+    #[serde(default)]
+    pub asked_to_book: Option<Timestamp>,
+}
+
+/// A booking that nobody wants any more and that may yet land in the ERP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUp {
+    /// Which of the order's bookings.
+    pub booking: u16,
+    /// The number of the last request to cancel it since; 0 for none.
+    pub attempt: u16,
+    /// How often it was asked since.
+    pub tries: u8,
+    /// When the ERP is asked (again) to cancel it.
+    pub ask_at: Timestamp,
 }
 
 /// Whether the customer's account knows an order that is like it.
@@ -517,6 +536,9 @@ pub struct Placed {
     /// Which system states the prices that the order states: who sent it, or corrected it since.
     #[serde(default)]
     pub stated_by: CompactString,
+    /// Bookings that it does not want any more and that may yet land in the ERP.
+    #[serde(default)]
+    pub given_up: Vec<GivenUp>,
 }
 
 impl OrderState {

@@ -7,6 +7,7 @@ mod credit;
 mod delivery;
 mod desk;
 mod duplicates;
+mod given_up;
 mod goods;
 mod history;
 mod kits;
@@ -85,6 +86,8 @@ struct World {
     booked: BTreeMap<OrderKey, u32>,
     last_booking: Option<BookingRequest>,
     cancelled_in_erp: BTreeMap<OrderKey, u32>,
+    /// By the booking's key: the lines that stand in the ERP.
+    erp_books: BTreeMap<String, Vec<(String, i64)>>,
     statuses: Vec<OrderStatus>,
     /// Why messages that waited became dead letters.
     dead: Vec<String>,
@@ -195,6 +198,7 @@ impl World {
             booked: BTreeMap::new(),
             last_booking: None,
             cancelled_in_erp: BTreeMap::new(),
+            erp_books: BTreeMap::new(),
             statuses: Vec::new(),
             dead: Vec::new(),
             transitions: BTreeSet::new(),
@@ -396,7 +400,7 @@ impl World {
                     )
                 } else {
                     *self.booked.entry(order.clone()).or_default() += 1;
-                    self.last_booking = Some(booking);
+                    self.lands(booking);
                     if fate % 8 == 3 {
                         return;
                     }
@@ -434,6 +438,7 @@ impl World {
                     _ => CancelAnswer::Cancelled,
                 };
                 if answer == CancelAnswer::Cancelled {
+                    self.erp_books.remove(&*reference.key());
                     *self.cancelled_in_erp.entry(reference.order.clone()).or_default() += 1;
                 }
                 (
@@ -443,6 +448,15 @@ impl World {
             }
         };
         self.mail.push((order, command).into());
+    }
+
+    /// The ERP books.
+    fn lands(&mut self, booking: BookingRequest) {
+        let lines = booking.lines.iter();
+        let lines = lines.map(|line| (line.sku.to_string(), line.quantity.units()));
+        self.erp_books
+            .insert(booking.reference.key().into_owned(), lines.collect());
+        self.last_booking = Some(booking);
     }
 
     /// Delivers all mail, in an order and with repeats as fate has it.

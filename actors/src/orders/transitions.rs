@@ -417,7 +417,7 @@ pub const TRANSITIONS: &[Transition] = &[
     row(
         Some(Status::Exception),
         Cause::Correct,
-        &[Status::Pricing, Status::Releasing],
+        &[Status::Pricing, Status::Cancelling, Status::Releasing],
     ),
     row(
         Some(Status::Exception),

@@ -50,6 +50,7 @@ pub enum ConnectorError {
 #[derive(Serialize)]
 struct BookingBody<'a> {
     reference: &'a str,
+    order: &'a OrderKey,
     customer: &'a CustomerId,
     currency: Currency,
     total: Money,
@@ -95,10 +96,10 @@ impl HttpErp {
         })
     }
 
-    fn booking_of(&self, order: &OrderKey) -> Url {
+    fn booking_of(&self, order: &ErpReference) -> Url {
         let mut url = self.bookings.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.push(order.as_str());
+            segments.push(&order.key());
         }
         url
     }
@@ -110,9 +111,10 @@ impl HttpErp {
     }
 
     async fn create(&self, request: &BookingRequest) -> Result<DocumentId, ErpError> {
-        let order = &request.reference.order;
+        let key = request.reference.key();
         let body = BookingBody {
-            reference: order.as_str(),
+            reference: &key,
+            order: &request.reference.order,
             customer: &request.customer,
             currency: request.currency,
             total: request.total,
@@ -122,7 +124,7 @@ impl HttpErp {
         let call = self
             .client
             .post(self.bookings.clone())
-            .header("idempotency-key", order.as_str().as_bytes());
+            .header("idempotency-key", key.as_bytes());
         let response = self.send(call.json(&body)).await?;
         match response.status() {
             status if status.is_success() => Ok(read_booking(response).await?.number),
@@ -147,7 +149,7 @@ impl HttpErp {
             }
         };
         let response = self
-            .send(self.client.get(self.booking_of(&order.order)))
+            .send(self.client.get(self.booking_of(order)))
             .await
             .map_err(harmless)?;
         match response.status() {
@@ -174,9 +176,7 @@ impl ErpPort for HttpErp {
     }
 
     async fn cancel(&self, order: &ErpReference) -> Result<(), ErpError> {
-        let response = self
-            .send(self.client.delete(self.booking_of(&order.order)))
-            .await?;
+        let response = self.send(self.client.delete(self.booking_of(order))).await?;
         match response.status() {
             status if status.is_success() => Ok(()),
             StatusCode::NOT_FOUND => Ok(()),

@@ -1,24 +1,24 @@
 //! Lockstep as its own book of record: for replay, for the demonstration, and where there is no ERP.
 
 use super::{ErpError, ErpPort};
-use lockstep_actors::ids::{DocumentId, OrderKey};
+use lockstep_actors::ids::DocumentId;
 use lockstep_actors::orders::effects::{BookingRequest, ErpReference};
 use lockstep_runtime::message::MessageId;
 
-/// Confirms everything. Holds no state: the number follows from the order key, so that repeats get the same one.
+/// Confirms everything. Holds no state: the number follows from the booking's key, so that repeats get the same one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LocalErp;
 
 impl LocalErp {
-    fn number(order: &OrderKey) -> Result<DocumentId, ErpError> {
-        let hash = MessageId::of("local-erp", order.as_str()).0;
+    fn number(order: &ErpReference) -> Result<DocumentId, ErpError> {
+        let hash = MessageId::of("local-erp", &order.key()).0;
         DocumentId::new(&format!("L-{hash:032X}")).map_err(|error| ErpError::Rejected(error.to_string()))
     }
 }
 
 impl ErpPort for LocalErp {
     async fn book(&self, request: &BookingRequest) -> Result<DocumentId, ErpError> {
-        Self::number(&request.reference.order)
+        Self::number(&request.reference)
     }
 
     async fn cancel(&self, _order: &ErpReference) -> Result<(), ErpError> {
@@ -26,6 +26,6 @@ impl ErpPort for LocalErp {
     }
 
     async fn lookup(&self, order: &ErpReference) -> Result<Option<DocumentId>, ErpError> {
-        Self::number(&order.order).map(Some)
+        Self::number(order).map(Some)
     }
 }

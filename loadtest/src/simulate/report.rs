@@ -22,7 +22,6 @@ pub(super) struct History {
     pub(super) tally: Tally,
     pub(super) coverage: Coverage,
     statuses: BTreeMap<&'static str, u64>,
-    took: Duration,
 }
 
 impl History {
@@ -45,7 +44,6 @@ impl History {
             tally,
             coverage: world.audit.coverage.clone(),
             statuses,
-            took: Duration::ZERO,
         }
     }
 
@@ -60,12 +58,7 @@ impl History {
             tally: Tally::default(),
             coverage: Coverage::default(),
             statuses: BTreeMap::new(),
-            took: Duration::ZERO,
         }
-    }
-
-    pub(super) fn took(self, took: Duration) -> Self {
-        Self { took, ..self }
     }
 }
 
@@ -91,7 +84,6 @@ impl Summary {
         self.orders += history.orders;
         self.entries += history.entries;
         self.simulated += history.simulated;
-        self.took += history.took;
         self.tally.add(&history.tally);
         self.coverage.add(&history.coverage);
         for (status, count) in &history.statuses {
@@ -100,6 +92,11 @@ impl Summary {
         let violation = history.violation.clone();
         self.violations
             .extend(violation.map(|violation| (history.seed, violation)));
+    }
+
+    /// So long it took, all histories together.
+    pub(super) fn took(&mut self, took: Duration) {
+        self.took = took;
     }
 
     /// The first seed in which a promise was broken.

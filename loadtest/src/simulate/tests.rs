@@ -1,8 +1,9 @@
 //! A fixed set of histories, that a seed has one history, and that what is planted is found.
 
-use super::clock::{MINUTE, SECOND};
+use super::clock::MINUTE;
 use super::plant::Plant;
 use super::report::History;
+use super::workload::Workload;
 use super::world::Setting;
 use super::{live, quiet_panics};
 
@@ -10,8 +11,7 @@ fn setting(seed: u64) -> Setting {
     Setting {
         seed,
         lasts: 2 * MINUTE,
-        order_every: 2 * SECOND,
-        outages: false,
+        workload: Workload::Steady,
         plant: None,
     }
 }
