@@ -74,6 +74,9 @@ pub(super) struct Audit {
     pub(super) coverage: Coverage,
     pub(super) violations: Vec<Violation>,
     digest: std::hash::DefaultHasher,
+    /// The order of which every entry is to be seen, and what was seen.
+    traced: Option<OrderKey>,
+    pub(super) trace: Vec<String>,
 }
 
 impl Audit {
@@ -95,6 +98,8 @@ impl Audit {
             coverage: Coverage::default(),
             violations: Vec::new(),
             digest: std::hash::DefaultHasher::new(),
+            traced: None,
+            trace: Vec::new(),
         }
     }
 
@@ -103,6 +108,37 @@ impl Audit {
             promise,
             what: what.into(),
         });
+    }
+
+    /// Lets every entry of an order be seen, and of stocks about it.
+    pub(super) fn trace_of(&mut self, order: Option<&str>) {
+        self.traced = order.and_then(|order| OrderKey::parse(order).ok());
+    }
+
+    fn trace_entry(&mut self, entry: &Entry<'_>, cause: Option<Cause>) {
+        let Some(order) = &self.traced else { return };
+        let about = if entry.kind == Order::KIND {
+            OrderKey::decode(entry.entity)
+                .filter(|key| key == order)
+                .map(|key| key.to_string())
+        } else if entry.kind == SkuWarehouse::KIND {
+            StockId::decode(entry.entity).map(|id| format!("{}@{}", id.sku, id.warehouse.as_str()))
+        } else {
+            None
+        };
+        let Some(about) = about else { return };
+        for event in entry.events() {
+            let said = if entry.kind == Order::KIND {
+                rmp_serde::from_slice::<OrderEvent>(event).map(|event| format!("{event:?}"))
+            } else {
+                rmp_serde::from_slice::<StockEvent>(event).map(|event| format!("{event:?}"))
+            };
+            let said = said.unwrap_or_else(|error| error.to_string());
+            if entry.kind == Order::KIND || said.contains(order.as_str()) {
+                self.trace
+                    .push(format!("{} {about} {cause:?}: {said}", entry.at.as_millis()));
+            }
+        }
     }
 
     /// A number that two histories share only if they are the same.
@@ -179,6 +215,7 @@ impl Audit {
         if entry.kind == SystemAudit::KIND && entry.has_events() {
             self.refused_writes += 1;
         }
+        self.trace_entry(entry, cause);
         if entry.kind == SkuWarehouse::KIND {
             self.note_stock(entry);
         }

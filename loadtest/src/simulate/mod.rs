@@ -80,6 +80,9 @@ pub struct Options {
     /// Plants a fault, to see whether it is found; `list` names them.
     #[arg(long)]
     plant: Option<String>,
+    /// Prints every journal entry of an order, and of stocks about it, as `channel/number`.
+    #[arg(long)]
+    trace: Option<String>,
     /// Prints one JSON object.
     #[arg(long)]
     json: bool,
@@ -97,9 +100,10 @@ pub enum SimulateError {
 }
 
 /// Lives the history of a seed.
-fn live(setting: Setting) -> History {
+fn live(setting: Setting, trace: Option<&str>) -> History {
     let lived = catch_unwind(AssertUnwindSafe(|| {
         let mut world = World::new(setting)?;
+        world.audit.trace_of(trace);
         world.live();
         Some(History::of(&world))
     }));
@@ -152,6 +156,9 @@ impl Options {
         let mut summary = Summary::default();
         self.live_all(plant, |history| {
             summary.add(&history);
+            for line in &history.trace {
+                writeln!(out, "{line}")?;
+            }
             let Some(violation) = &history.violation else {
                 return Ok(ControlFlow::Continue(()));
             };
@@ -197,7 +204,7 @@ impl Options {
                     plant,
                 };
                 // Nobody listens any more once enough was seen.
-                if seed >= end || sender.send(live(setting)).is_err() {
+                if seed >= end || sender.send(live(setting, self.trace.as_deref())).is_err() {
                     return;
                 }
             }

@@ -97,7 +97,8 @@ impl House {
                     script.tries
                 })?;
                 // Goods have come for everybody: who still waits then is given up by a person.
-                (tries > 20).then(|| self.cancel(place)).flatten()
+                let reason = reason("it does not come")?;
+                (tries > 20).then(|| self.act(place, "operator", OrderCommand::Cancel { reason }))?
             }
             Status::Pricing
             | Status::Reserving
@@ -157,8 +158,14 @@ impl House {
         script.tries += 1;
         let patience = if self.is_closing { 4 } else { 12 };
         if script.tries > patience {
-            let reason = reason("it cannot be done")?;
-            return self.act(place, "operator", OrderCommand::Reject { reason });
+            // What has left already is not rejected, but tried again.
+            let command = if script.tries.is_multiple_of(2) {
+                OrderCommand::Retry
+            } else {
+                let reason = reason("it cannot be done")?;
+                OrderCommand::Reject { reason }
+            };
+            return self.act(place, "operator", command);
         }
         let approves = matches!(
             name,

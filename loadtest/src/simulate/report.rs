@@ -21,6 +21,8 @@ pub(super) struct History {
     pub(super) violation: Option<Violation>,
     pub(super) tally: Tally,
     pub(super) coverage: Coverage,
+    /// What was asked to be seen of it.
+    pub(super) trace: Vec<String>,
     statuses: BTreeMap<&'static str, u64>,
 }
 
@@ -43,6 +45,7 @@ impl History {
             violation: world.audit.violations.first().cloned(),
             tally,
             coverage: world.audit.coverage.clone(),
+            trace: world.audit.trace.clone(),
             statuses,
         }
     }
@@ -57,6 +60,7 @@ impl History {
             violation: Some(Violation { promise: 0, what }),
             tally: Tally::default(),
             coverage: Coverage::default(),
+            trace: Vec::new(),
             statuses: BTreeMap::new(),
         }
     }

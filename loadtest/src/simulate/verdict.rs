@@ -4,10 +4,10 @@
 use super::assortment::KITS;
 use super::clock::{MINUTE, Millis, SECOND};
 use super::erp::Booking;
-use super::house::House;
-use super::order_model::OrderModel;
 use super::faults::Fault;
+use super::house::House;
 use super::node::DEDUPE_WINDOW;
+use super::order_model::OrderModel;
 use super::world::{Event, World};
 use lockstep_actors::channels::{Key, Kind, Measure};
 use lockstep_actors::ids::{OrderKey, Sku, StockId, WarehouseCode};
@@ -156,8 +156,11 @@ impl World {
             .iter()
             .take(5)
             .map(|key| {
-                let status = self.audit.orders.get(*key).and_then(|order| order.status);
-                format!("{key} is {}", status.map_or("nowhere", Status::name))
+                let order = self.audit.orders.get(*key);
+                let status = order.and_then(|order| order.status);
+                let given_up = order.map_or(0, |order| order.given_up);
+                let status = status.map_or("nowhere", Status::name);
+                format!("{key} is {status}, {given_up} bookings of it may yet land")
             })
             .collect();
         let (orders, untold, untaken) = (self.restless().len(), self.untold(), self.audit.untaken());
@@ -275,12 +278,12 @@ impl World {
                 }
             }
             for (kit, components) in KITS {
-                let kits = self.kits(components);
+                let (kits, of) = self.kits(components);
                 let shown = Sku::new(kit).ok().map(|kit| Key(kit.as_str().into()));
                 let shown = shown.and_then(|key| shelf.shown(Kind::Stock, &key));
                 if shown != Some(Measure::Units(kits)) {
                     found.push(format!(
-                        "channel {channel} shows {shown:?} of {kit}, of which {kits} can be sold"
+                        "channel {channel} shows {shown:?} of {kit}, of which {kits} can be sold: {of:?}"
                     ));
                 }
             }
@@ -293,21 +296,24 @@ impl World {
         }
     }
 
-    /// How many kits can be sold: whole ones, warehouse by warehouse.
-    fn kits(&self, components: &[(&str, i64)]) -> i64 {
-        let available = |sku: &str, warehouse: &WarehouseCode| {
-            let stocks = self.audit.stocks.iter();
-            let mut here = stocks.filter(|(id, _)| id.sku.as_str() == sku && id.warehouse == *warehouse);
-            here.next().map_or(0, |(_, stock)| stock.available())
-        };
-        let warehouses: BTreeSet<&WarehouseCode> = self.audit.stocks.keys().map(|id| &id.warehouse).collect();
-        let whole = |warehouse: &&WarehouseCode| {
-            let kits = components
-                .iter()
-                .map(|(sku, per_kit)| available(sku, warehouse) / per_kit);
-            kits.min().unwrap_or(0)
-        };
-        warehouses.iter().map(whole).sum()
+    /// How many kits can be sold, whole ones, warehouse by warehouse; and how much of each component.
+    fn kits(&self, components: &[(&str, i64)]) -> (i64, BTreeMap<(WarehouseCode, String), i64>) {
+        let mut of = BTreeMap::new();
+        for (id, stock) in &self.audit.stocks {
+            if components.iter().any(|(sku, _)| *sku == id.sku.as_str()) {
+                of.insert((id.warehouse, id.sku.to_string()), stock.available());
+            }
+        }
+        let warehouses: BTreeSet<WarehouseCode> = of.keys().map(|(warehouse, _)| *warehouse).collect();
+        let mut kits = 0;
+        for warehouse in warehouses {
+            let whole = components.iter().map(|(sku, per_kit)| {
+                let available = of.get(&(warehouse, (*sku).to_owned()));
+                available.map_or(0, |available| available / per_kit)
+            });
+            kits += whole.min().unwrap_or(0);
+        }
+        (kits, of)
     }
 
     /// What the journals call a dead letter can be repaired and replayed: it is kept.
