@@ -225,6 +225,11 @@ pub fn report_amqp(metrics: &AmqpMetrics, text: &mut MetricsText) {
             "Connections of the consumer made.",
             metrics.connections,
         ),
+        (
+            "misdirected",
+            "Messages in a partition's queue that belong to another one, and were routed on.",
+            metrics.misdirected,
+        ),
     ];
     for (name, help, value) in counters {
         text.counter(&format!("lockstep_amqp_{name}_total"), help, &[], value);
@@ -240,6 +245,12 @@ pub fn report_amqp(metrics: &AmqpMetrics, text: &mut MetricsText) {
         "Deliveries that are not acknowledged.",
         &[],
         metrics.under_way,
+    );
+    text.gauge(
+        "lockstep_amqp_partitions",
+        "Partitions whose own queue is read.",
+        &[],
+        metrics.partitions,
     );
 }
 

@@ -6,6 +6,7 @@
     reason = "a test that meets the unexpected shall fail"
 )]
 
+mod partitions;
 mod world;
 
 use lapin::BasicProperties;
