@@ -238,6 +238,18 @@ pub struct ShipLine {
     /// Of which lots what leaves now is, if the warehouse says so.
     #[serde(default)]
     pub lots: Vec<LotUnits>,
+    /// Of a kit: of which lots what leaves now of its components is, if the warehouse says so; each component once.
+    #[serde(default)]
+    pub components: Vec<ComponentLots>,
+}
+
+/// Of which lots a kit's component is that leaves the house.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentLots {
+    /// Which component.
+    pub sku: Sku,
+    /// Of which lots, in its own base units.
+    pub lots: Vec<LotUnits>,
 }
 
 /// A contract's answer to an order.

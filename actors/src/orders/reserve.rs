@@ -6,7 +6,7 @@ use super::desk::take_up;
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow};
 use super::ship::shipment_answered;
-use super::sourcing::{self, LineSources, Sourcing, SourcingPlan};
+use super::sourcing::{self, ChannelPromise, LineSources, Sourcing, SourcingPlan};
 use super::state::{Afterwards, Allocation, AllocationStanding, Exception, Placed, Policy, Status};
 use crate::ids::{Sku, WarehouseCode};
 use crate::inventory::command::HoldMode;
@@ -43,8 +43,12 @@ fn source(flow: &Flow<'_>) -> Option<Box<SourcingPlan>> {
     if request.sourcing == Sourcing::Listed && reference.network().0.is_empty() {
         return None;
     }
+    let promise = ChannelPromise {
+        channel: flow.order.channel(),
+        within_days: flow.rules().delivery.within_days,
+    };
     let plan = sourcing::plan(
-        flow.order.channel(),
+        promise,
         request,
         reference.network(),
         |line, warehouse| {

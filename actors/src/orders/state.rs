@@ -189,7 +189,7 @@ pub enum Exception {
         quantity: Quantity,
     },
     /// No warehouse that it names may serve it.
-    #[error("none of the {warehouses} warehouses that the order names serves its channel and region")]
+    #[error("none of the {warehouses} warehouses that the order names serves its channel and region in time")]
     NotServed {
         /// How many it names.
         warehouses: u16,
@@ -688,6 +688,7 @@ impl Placed {
             components: self.component_summaries(line),
             lots: self
                 .of_line(line.line)
+                .filter(|part| part.component.is_none())
                 .flat_map(|part| part.lots.iter().cloned())
                 .collect(),
         }

@@ -163,6 +163,7 @@ fn cancel() -> OrderCommand {
 
 fn ship(lines: &[(u16, i64)]) -> OrderCommand {
     let lines = lines.iter().map(|&(line, units)| ShipLine {
+        components: Vec::new(),
         line,
         total: quantity(units),
         lots: Vec::new(),

@@ -11,10 +11,12 @@ use lockstep_actors::ids::{
     SystemName, UnitOfMeasure, WarehouseCode,
 };
 use lockstep_actors::inventory::backorder::Priority;
+use lockstep_actors::inventory::lots::LotUnits;
+use lockstep_actors::kit::MAX_COMPONENTS;
 use lockstep_actors::money::{Currency, Money};
 use lockstep_actors::orders::after_sales::Disposition;
 use lockstep_actors::orders::command::{
-    Correction, CreditLine, CreditWish, GoodsReturn, OrderCommand, OrderLine, OrderRequest, OrderedAs,
+    ComponentLots, Correction, CreditLine, CreditWish, GoodsReturn, OrderCommand, OrderLine, OrderRequest, OrderedAs,
     ReturnLine, ShipLine,
 };
 use lockstep_actors::orders::delivery::{Address, Delivery};
@@ -666,9 +668,27 @@ pub struct ShippedLine {
     #[schemars(with = "PositiveUnits")]
     pub total: PositiveQuantity,
     /// In which lots, or with which serial numbers, what leaves now is; those that expire first if absent. Pieces with serial
-    /// numbers have to be named.
+    /// numbers have to be named. Of a kit, `components` say it.
     #[serde(default, skip_serializing_if = "List::is_empty")]
     pub lots: List<GoodsLot, 0, MAX_LOTS>,
+    /// Of a kit: in which lots what leaves now of its components is; each component once.
+    #[serde(default, skip_serializing_if = "List::is_empty")]
+    pub components: List<ShippedComponent, 0, MAX_COMPONENTS>,
+}
+
+/// A component of a kit that has left the house.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShippedComponent {
+    /// Which.
+    #[schemars(with = "Code")]
+    pub sku: Sku,
+    /// In which lots, or with which serial numbers, what leaves now of it is.
+    pub lots: List<GoodsLot, 1, MAX_LOTS>,
+}
+
+fn lots(named: Vec<GoodsLot>) -> Vec<LotUnits> {
+    named.into_iter().map(Into::into).collect()
 }
 
 impl From<ProgressStep> for OrderCommand {
@@ -684,7 +704,16 @@ impl From<ProgressStep> for OrderCommand {
                     .map(|line| ShipLine {
                         line: line.line,
                         total: line.total,
-                        lots: line.lots.into_inner().into_iter().map(Into::into).collect(),
+                        lots: lots(line.lots.into_inner()),
+                        components: line
+                            .components
+                            .into_inner()
+                            .into_iter()
+                            .map(|component| ComponentLots {
+                                sku: component.sku,
+                                lots: lots(component.lots.into_inner()),
+                            })
+                            .collect(),
                     })
                     .collect(),
             },

@@ -430,7 +430,7 @@ pub struct ExcludedView {
     /// Which.
     #[schemars(with = "Warehouse")]
     pub warehouse: WarehouseCode,
-    /// Why: it serves other channels, or other regions.
+    /// Why: it serves other channels or other regions, or is too far away.
     pub because: RestrictionView,
 }
 
@@ -442,6 +442,8 @@ pub enum RestrictionView {
     Channel,
     /// It does not serve the order's region, or the order names none.
     Region,
+    /// Its goods are not there within the days that the channel promises, or that is not known.
+    LeadTime,
 }
 
 impl From<SourcingPlan> for SourcingView {
@@ -451,6 +453,7 @@ impl From<SourcingPlan> for SourcingView {
             because: match excluded.because {
                 Restriction::Channel => RestrictionView::Channel,
                 Restriction::Region => RestrictionView::Region,
+                Restriction::LeadTime => RestrictionView::LeadTime,
             },
         });
         Self {
@@ -829,6 +832,9 @@ pub struct ComponentView {
     /// How much came back, in kits or alone.
     #[schemars(with = "Units")]
     pub returned: Quantity,
+    /// Of which lots, or with which serial numbers, what has left was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lots: Vec<LotView>,
 }
 
 impl From<ComponentSummary> for ComponentView {
@@ -840,6 +846,7 @@ impl From<ComponentSummary> for ComponentView {
             shipped: component.shipped,
             backordered: component.backordered,
             returned: component.returned,
+            lots: component.lots.into_iter().map(Into::into).collect(),
         }
     }
 }
