@@ -22,7 +22,7 @@ const ROLES: [(&str, &[&str]); 6] = [
 
 type Row = (Attribute, Operation, &'static [&'static str]);
 
-const OWNERS: [Row; 37] = [
+const OWNERS: [Row; 38] = [
     (Attribute::AccountTerms, Operation::Create, &["erp", "operator"]),
     (Attribute::AccountTerms, Operation::Update, &["erp", "operator"]),
     (
@@ -152,6 +152,7 @@ const OWNERS: [Row; 37] = [
         &[CHANNEL, "erp", "operator"],
     ),
     (Attribute::OrderRequest, Operation::Create, &[CHANNEL, "operator"]),
+    (Attribute::OrderRequest, Operation::Update, &[CHANNEL, "operator"]),
     (Attribute::OrderStatus, Operation::Publish, &["lockstep"]),
 ];
 

@@ -155,6 +155,9 @@ fn moves(command: &StockCommand) -> Moves {
         | StockCommand::ChangeHold { .. }
         | StockCommand::Release { .. }
         | StockCommand::ConfirmPick { .. }
+        | StockCommand::MoveHold { .. }
+        | StockCommand::TakeOver(_)
+        | StockCommand::TakenOver { .. }
         | StockCommand::Expect { .. }
         | StockCommand::Unexpect { .. }
         | StockCommand::Demand { .. }

@@ -233,7 +233,11 @@ pub(super) fn shipment_answered(
             }
             return;
         }
-        StockAnswer::Held(_) | StockAnswer::Standing { .. } | StockAnswer::Released => return,
+        StockAnswer::Held(_)
+        | StockAnswer::Standing { .. }
+        | StockAnswer::Released
+        | StockAnswer::Moved { .. }
+        | StockAnswer::Stays => return,
     }
     if flow.placed.status == Status::Shipping {
         finish_shipping(flow);
