@@ -279,7 +279,8 @@ impl Service {
             &config.name,
             config.warehouses.clone(),
             prices,
-        );
+        )
+        .in_bands(config.stock_bands.clone());
         let plan = config.plan()?;
         let mut engine = Engine::new(&plan.allowance, &plan.lanes, Duration::ZERO)?;
         let mut feeds = Vec::new();

@@ -93,6 +93,9 @@ pub struct Backorder {
     pub since: Timestamp,
     /// How often its standing has changed.
     pub revision: u32,
+    /// By when all that waits has come, as far as the expected receipts say.
+    #[serde(default)]
+    pub due: Option<Timestamp>,
 }
 
 /// A place in the queue: by priority, then age.
@@ -209,6 +212,7 @@ impl Backorders {
                 priority: hold.rank.unwrap_or_default(),
                 since: hold.since,
                 revision: FIRST_REVISION,
+                due: None,
             },
         };
         self.add(id, again);
@@ -224,6 +228,30 @@ impl Backorders {
             self.dequeue(&place(id, &backorder));
         }
         Some(backorder)
+    }
+
+    /// Less of a hold waits, as less is wanted.
+    pub(super) fn want_less(&mut self, id: &HoldId, quantity: PositiveQuantity) {
+        let Some(backorder) = self.holds.get_mut(id) else {
+            return;
+        };
+        backorder.waiting = backorder.waiting.minus(quantity.get());
+        backorder.asked = match backorder.asked.get().minus(quantity.get()).positive() {
+            Some(asked) => asked,
+            None => backorder.asked,
+        };
+        let backorder = backorder.clone();
+        if backorder.waiting <= Quantity::ZERO {
+            self.dequeue(&place(id, &backorder));
+        }
+    }
+
+    /// What waits of a hold is expected by then.
+    pub(super) fn promise(&mut self, id: &HoldId, due: Option<Timestamp>) {
+        if let Some(backorder) = self.holds.get_mut(id) {
+            backorder.due = due;
+            backorder.revision = backorder.revision.saturating_add(1);
+        }
     }
 
     pub(super) fn remove(&mut self, id: &HoldId) -> Option<Backorder> {
@@ -289,6 +317,7 @@ impl StockState {
             held: self.hold(id).map_or(Quantity::ZERO, |hold| hold.granted.get()),
             waiting: backorder.waiting,
             revision: backorder.revision,
+            due: backorder.due,
         })
     }
 }
@@ -326,6 +355,7 @@ pub(super) fn backorder(
             held,
             waiting: waiting.map_or(Quantity::ZERO, PositiveQuantity::get),
             revision: FIRST_REVISION,
+            due: None,
         },
     };
     let mut decision = Decision::answer(reply);
@@ -398,6 +428,7 @@ pub(super) fn serve(
             held: held.plus(quantity.get()),
             waiting: backorder.waiting.minus(quantity.get()),
             revision: backorder.revision.saturating_add(1),
+            due: backorder.due,
         };
         decision = tell(stock, id, answer, decision).and(StockEvent::Granted {
             id: id.clone(),
@@ -450,6 +481,10 @@ fn ended(event: &StockEvent) -> Option<&HoldId> {
         | StockEvent::Barred { .. }
         | StockEvent::Picked { .. }
         | StockEvent::ExpirySet { .. }
+        | StockEvent::WaitsLess { .. }
+        | StockEvent::Promised { .. }
+        | StockEvent::MoveBegun { .. }
+        | StockEvent::MoveFailed { .. }
         | StockEvent::Reduced { .. }
         | StockEvent::HeldAgain { .. }
         | StockEvent::Shipped { .. }

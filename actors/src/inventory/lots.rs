@@ -72,6 +72,9 @@ pub enum LotRefusal {
     /// The catalogue keeps the SKU by lot or serial number, and none is named.
     #[error("lots: this SKU is kept by lot or serial number; name those of the goods")]
     Missing,
+    /// A kit lies in no lot.
+    #[error("lots: this line is a kit; name those of its components")]
+    OfKit,
     /// They do not add up to the goods.
     #[error("lots: they add up to {named}, the goods to {goods}")]
     Sum {
@@ -152,6 +155,9 @@ fn moves(command: &StockCommand) -> Moves {
         | StockCommand::ChangeHold { .. }
         | StockCommand::Release { .. }
         | StockCommand::ConfirmPick { .. }
+        | StockCommand::MoveHold { .. }
+        | StockCommand::TakeOver(_)
+        | StockCommand::TakenOver { .. }
         | StockCommand::Expect { .. }
         | StockCommand::Unexpect { .. }
         | StockCommand::Demand { .. }

@@ -25,10 +25,13 @@ pub mod holds;
 mod in_hand;
 pub mod ledger;
 pub mod lots;
+pub mod moving;
 pub mod numbering;
 pub mod papers;
 pub mod promise;
+pub mod promised_lines;
 pub mod reconcile;
+pub mod repromise;
 pub mod state;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,8 @@
 //! An ERP behind HTTP/JSON.
 //!
-//! `POST /bookings` with `Idempotency-Key`, `GET` and `DELETE /bookings/{reference}`; answers carry `number`, refusals
-//! `detail`. What a status means for the order:
+//! `POST /bookings` with `Idempotency-Key`, `GET` and `DELETE /bookings/{reference}`; `PUT` and `GET
+//! /bookings/{reference}/credits/{document}` and `.../changes/{document}`, where the path is the key. Answers carry `number`,
+//! refusals `detail`. What a status means for the order:
 //!
 //! | answer | outcome |
 //! |---|---|
@@ -15,7 +16,10 @@ use super::{ErpConfig, ErpError, ErpPort, TokenError, does_not_stand};
 use crate::egress::InvalidSetting;
 use lockstep_actors::ids::{CustomerId, DocumentId, OrderKey};
 use lockstep_actors::money::{Currency, Money};
-use lockstep_actors::orders::effects::{BookingCharge, BookingLine, BookingRequest, ErpReference};
+use lockstep_actors::orders::effects::{
+    BookingCharge, BookingLine, BookingRequest, ErpReference, PaperLine, PaperReference, PaperRequest,
+};
+use lockstep_actors::orders::paper::PaperKind;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
@@ -55,6 +59,13 @@ struct BookingBody<'a> {
     total: Money,
     lines: &'a [BookingLine],
     charges: &'a [BookingCharge],
+}
+
+#[derive(Serialize)]
+struct PaperBody<'a> {
+    customer: &'a CustomerId,
+    total: Money,
+    lines: &'a [PaperLine],
 }
 
 #[derive(Deserialize)]
@@ -103,6 +114,18 @@ impl HttpErp {
         url
     }
 
+    fn paper(&self, paper: &PaperReference) -> Url {
+        let mut url = self.booking_of(&paper.order);
+        let kind = match paper.kind {
+            PaperKind::Credit => "credits",
+            PaperKind::Change => "changes",
+        };
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.push(kind).push(paper.document.as_str());
+        }
+        url
+    }
+
     async fn send(&self, request: RequestBuilder) -> Result<Response, ErpError> {
         let place = self.places.acquire().await;
         let _place = place.map_err(|_| ErpError::Transient("the connector is closing".to_owned()))?;
@@ -141,15 +164,17 @@ impl HttpErp {
 
     /// What is held under the order's key, cancelled or not.
     async fn find(&self, order: &ErpReference) -> Result<Option<BookingAnswerBody>, ErpError> {
+        self.find_at(self.booking_of(&order.order)).await
+    }
+
+    /// What is held at a place; to look changes nothing, so that a failure is never unknown.
+    async fn find_at(&self, place: Url) -> Result<Option<BookingAnswerBody>, ErpError> {
         let harmless = |error: ErpError| match error {
             ErpError::Unknown(reason) | ErpError::Rejected(reason) | ErpError::Transient(reason) => {
                 ErpError::Transient(reason)
             }
         };
-        let response = self
-            .send(self.client.get(self.booking_of(&order.order)))
-            .await
-            .map_err(harmless)?;
+        let response = self.send(self.client.get(place)).await.map_err(harmless)?;
         match response.status() {
             status if status.is_success() => read_booking(response).await.map(Some).map_err(harmless),
             StatusCode::NOT_FOUND => Ok(None),
@@ -182,6 +207,25 @@ impl ErpPort for HttpErp {
             StatusCode::NOT_FOUND => Ok(()),
             _ => Err(refused(response).await),
         }
+    }
+
+    async fn post(&self, paper: &PaperRequest) -> Result<DocumentId, ErpError> {
+        let body = PaperBody {
+            customer: &paper.customer,
+            total: paper.total,
+            lines: &paper.lines,
+        };
+        let call = self.client.put(self.paper(&paper.reference)).json(&body);
+        let response = self.send(call).await?;
+        match response.status() {
+            status if status.is_success() => Ok(read_booking(response).await?.number),
+            _ => Err(refused(response).await),
+        }
+    }
+
+    async fn find_paper(&self, paper: &PaperReference) -> Result<Option<DocumentId>, ErpError> {
+        let found = self.find_at(self.paper(paper)).await?;
+        Ok(found.map(|paper| paper.number))
     }
 
     async fn lookup(&self, order: &ErpReference) -> Result<Option<DocumentId>, ErpError> {

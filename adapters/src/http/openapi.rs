@@ -15,7 +15,7 @@ use crate::schema::account::{AccountDocument, AccountSet, AccountView};
 use crate::schema::agreement::{AgreementSet, ItemSet, RatesSet};
 use crate::schema::charge::{TaxesSet, VolumeSet};
 use crate::schema::limits::{MAX_AVAILABILITY_SKUS, MAX_BATCH, MAX_CODE_BYTES, MAX_ID_BYTES, MAX_LEVELS};
-use crate::schema::order::OrderSubmit;
+use crate::schema::order::{OrderSubmit, WantedChange};
 use crate::schema::outbound::{CommandResult, OrderHistory, OrderView, PriceQuote};
 use crate::schema::price::{BudgetSet, ContractSet, EditionRelease, IndexPublish, PriceSet, QuoteAsk};
 use crate::schema::sheet::{PriceSheet, SheetAsk};
@@ -108,6 +108,15 @@ const OPERATIONS: &[Operation] = &[
         scope: Some(Scope::OrdersWrite),
         body: Some(of::<CancelOrder>),
         answers: RECEIPT,
+    },
+    Operation {
+        path: "/v1/orders/{channel}/{number}/change",
+        method: "post",
+        id: "changeOrder",
+        summary: "Want less of an order's lines, or none. Each line is answered by itself.",
+        scope: Some(Scope::OrdersWrite),
+        body: Some(of::<WantedChange>),
+        answers: PROGRESS,
     },
     Operation {
         path: "/v1/orders/{channel}/{number}/resolve",

@@ -23,6 +23,10 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
             resource("/v1/orders/{channel}/{number}/cancel", "POST").route(web::post().to(orders::cancel)),
         )
         .service(
+            resource("/v1/orders/{channel}/{number}/change", "POST")
+                .route(web::post().to(orders::change_lines)),
+        )
+        .service(
             resource("/v1/orders/{channel}/{number}/resolve", "POST").route(web::post().to(orders::resolve)),
         )
         .service(
