@@ -37,6 +37,7 @@ pub mod payment;
 mod price;
 mod reserve;
 mod ship;
+pub mod shipment;
 pub mod sourcing;
 pub mod state;
 #[cfg(test)]

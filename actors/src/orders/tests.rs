@@ -12,6 +12,7 @@ mod history;
 mod kits;
 mod parked;
 mod quotes;
+mod shipments;
 mod sourcing;
 mod transitions;
 mod withdrawn;
@@ -22,6 +23,7 @@ use super::delivery::Delivery;
 use super::desk::*;
 use super::desk_list::{DeskEntry, EntryState};
 use super::effects::{BookingRequest, ERP, EVENTS, ErpRequest, OrderStatus};
+use super::shipment::Carriage;
 use super::sourcing::{Network, Site, Sourcing};
 use super::state::*;
 use super::transitions::Cause;
@@ -170,6 +172,7 @@ fn ship(lines: &[(u16, i64)]) -> OrderCommand {
     OrderCommand::Ship {
         document: None,
         lines: lines.collect(),
+        carriage: Carriage::default(),
     }
 }
 

@@ -7,6 +7,7 @@ use super::fields::{Amount, Code, CurrencyCode, ExactAmount, Moment, Note, Signe
 use super::message::Body;
 use super::order::{Desk, GoodsBack, SourcingPolicy};
 use super::sheet::PriceSheet;
+use super::shipment::ShipmentView;
 use super::stock::Warehouse;
 use lockstep_actors::accounts::command::{AccountReply, CreditAnswer};
 use lockstep_actors::domain::Reply;
@@ -298,6 +299,9 @@ pub struct OrderView {
     /// Another content that came under its number, for a person to look at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contested: Option<ContestedView>,
+    /// What has left, by shipment.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shipments: Vec<ShipmentView>,
     /// What the customer has paid, as the channel says.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub payments: Vec<PaymentView>,
@@ -908,6 +912,7 @@ impl OrderView {
             sourcing: summary.sourcing.map(|plan| (*plan).into()),
             exception: summary.exception.map(Into::into),
             contested: summary.contested.map(Into::into),
+            shipments: summary.shipments.into_iter().map(Into::into).collect(),
             payments: summary.payments.into_iter().map(Into::into).collect(),
             returns: summary.returns.into_iter().map(Into::into).collect(),
             credits: summary.credits.into_iter().map(Into::into).collect(),
