@@ -10,7 +10,7 @@ use crate::{ConfigFile, read_config};
 use lockstep_actors::edi::partner::EDI;
 use lockstep_actors::governance::demand::Attribute;
 use lockstep_actors::orders::effects;
-use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, Broker, LetterBox};
+use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, Broker, LetterBox, OtherPartitions};
 use lockstep_adapters::channels::ChannelConfig;
 use lockstep_adapters::edi::{self, Partner, follow_orders, report_edi};
 use lockstep_adapters::file_drop::OrderFiles;
@@ -73,6 +73,10 @@ async fn serve(config: Config, sharing: Sharing) -> Result<(), Failure> {
         }
     };
     add_channels(&mut service, &config.channels, &config.edi, broker.as_ref())?;
+    if let Err(other) = declare_partitions(&config, broker.as_ref(), &service).await {
+        service.stop().await;
+        return Err(Failure::Config(other.to_string()));
+    }
     let doors = Doors::open(&config, broker, &partners, &service)?;
     tracing::info!("taking messages");
     tokio::select! {
@@ -86,6 +90,20 @@ async fn serve(config: Config, sharing: Sharing) -> Result<(), Failure> {
 
 fn on(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))
+}
+
+/// A broker whose queues are those of another number of partitions would keep what is sent to them for ever.
+async fn declare_partitions(
+    config: &Config,
+    broker: Option<&Broker>,
+    service: &Service,
+) -> Result<(), OtherPartitions> {
+    match (&config.amqp, broker) {
+        (Some(amqp), Some(broker)) if amqp.partition_queues => {
+            amqp::declare_partitions(broker, service.ingress().partitions()).await
+        }
+        (Some(_) | None, _) => Ok(()),
+    }
 }
 
 fn open_partners(config: &Config) -> Result<Vec<Partner>, Failure> {

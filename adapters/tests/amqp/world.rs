@@ -13,14 +13,16 @@ use lockstep_actors::orders::effects;
 use lockstep_actors::reference::Reference;
 use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, Broker, Names};
 use lockstep_runtime::feed::FeedFilter;
+use lockstep_runtime::journal::Blob;
 use lockstep_runtime::memory::MemoryDisk;
-use lockstep_runtime::message::{Envelope, MessageId, Outcome, Provenance};
+use lockstep_runtime::message::{Envelope, MessageId, Origin, Outcome, Provenance, Sequence};
 use lockstep_runtime::node::{Node, NodeConfig};
-use lockstep_runtime::placement::PartitionCount;
+use lockstep_runtime::placement::{PartitionCount, PartitionId};
 use lockstep_runtime::time::SystemClock;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -30,6 +32,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 const BROKER: &str = "127.0.0.1:5672";
+/// How many partitions there are where each has a queue.
+pub(crate) const PARTITIONS: u16 = 8;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(story: impl Future<Output = ()>) {
@@ -40,7 +44,9 @@ pub(crate) struct World {
     pub(crate) names: Names,
     pub(crate) counters: Arc<AmqpCounters>,
     pub(crate) disk: MemoryDisk,
-    node: Node<Distributor>,
+    pub(crate) node: Node<Distributor>,
+    /// Whether each partition has a queue of its own.
+    straight: bool,
     reference: Arc<Reference>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
@@ -58,7 +64,7 @@ pub(crate) struct Letter {
     pub(crate) correlation: String,
     pub(crate) routing_key: String,
     pub(crate) body: Vec<u8>,
-    headers: FieldTable,
+    pub(crate) headers: FieldTable,
 }
 
 impl Letter {
@@ -107,16 +113,27 @@ impl World {
 
     /// As [`World::start_for`], with other scopes.
     pub(crate) async fn start_with(system: &str, scopes: &str) -> Self {
+        Self::start_on(PartitionCount::DEFAULT, false, system, scopes).await
+    }
+
+    /// As [`World::start`], with a queue for each of eight partitions.
+    pub(crate) async fn start_straight() -> Self {
+        let partitions = PartitionCount::new(PARTITIONS).unwrap();
+        Self::start_on(partitions, true, "operator", "'stock:write', 'orders:write'").await
+    }
+
+    async fn start_on(partitions: PartitionCount, straight: bool, system: &str, scopes: &str) -> Self {
         let cuts = watch::Sender::new(0);
         let (address, wire) = lay_wire(cuts.clone()).await;
         let prefix = format!("test.{}", uuid::Uuid::new_v4());
         let config: AmqpConfig = toml::from_str(&format!(
             "url = 'amqp://guest:guest@{address}/%2f'\nprefix = '{prefix}'\nprefetch = 500\n\
+             partition_queues = {straight}\n\
              users.guest = {{ system = '{system}', scopes = [{scopes}] }}"
         ))
         .unwrap();
         config.validate().unwrap();
-        let disk = MemoryDisk::new(PartitionCount::DEFAULT);
+        let disk = MemoryDisk::new(partitions);
         let node = NodeConfig {
             shards: 2,
             consumers: vec![amqp::CONSUMER.to_owned()],
@@ -156,6 +173,7 @@ impl World {
             counters,
             disk,
             node,
+            straight,
             reference,
             stop,
             tasks,
@@ -170,6 +188,13 @@ impl World {
             .until("it has connected", || world.counters.read().connected == 1)
             .await;
         world
+    }
+
+    /// The way to its exchanges and queues.
+    pub(crate) fn broker(&self) -> Broker {
+        let prefix = self.names.ingress_exchange.trim_end_matches(".ingress");
+        let config = format!("url = 'amqp://guest:guest@{BROKER}/%2f'\nprefix = '{prefix}'");
+        Broker::new(&toml::from_str(&config).unwrap()).unwrap()
     }
 
     pub(crate) async fn until(&self, what: &str, condition: impl Fn() -> bool) {
@@ -214,12 +239,25 @@ impl World {
     }
 
     pub(crate) async fn send_raw(&self, body: &[u8], properties: BasicProperties) {
-        let exchange = self.names.ingress_exchange.as_str().into();
+        let exchange = self.names.ingress_exchange.as_str();
+        self.publish(exchange, "test", body, properties).await;
+    }
+
+    /// Sends a message straight to what its sender takes for its partition.
+    pub(crate) async fn send_to_partition(&self, partition: u16, message: &Value) {
+        let exchange = self.names.partitions_exchange.as_str();
+        let properties = self.as_user().with_content_type("application/json".into());
+        let body = message.to_string();
+        self.publish(exchange, &partition.to_string(), body.as_bytes(), properties)
+            .await;
+    }
+
+    async fn publish(&self, exchange: &str, routing_key: &str, body: &[u8], properties: BasicProperties) {
         let options = BasicPublishOptions::default();
         let properties = properties.with_delivery_mode(2);
         let sent = self
             .channel
-            .basic_publish(exchange, "test".into(), options, body, properties)
+            .basic_publish(exchange.into(), routing_key.into(), options, body, properties)
             .await;
         self.sent.fetch_add(1, Ordering::Relaxed);
         // Waited for in `until_settled`.
@@ -263,6 +301,33 @@ impl World {
             panic!("{outcome:?}");
         };
         audit
+    }
+
+    /// The ids of the messages that one partition has taken from outside, in the order in which they were decided.
+    pub(crate) fn decided(&self, partition: PartitionId) -> Vec<String> {
+        let reader = self.node.ingress().reader().unwrap();
+        let mut decided = Vec::new();
+        let read = reader.journal(partition, Sequence(0), &mut |bytes| {
+            for entry in Blob::parse(bytes).unwrap().iter().map(Result::unwrap) {
+                if matches!(entry.origin, Origin::External(_)) {
+                    decided.push(entry.provenance().correlation.to_string());
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        read.unwrap();
+        decided
+    }
+
+    /// How many messages of a queue nobody has taken.
+    pub(crate) async fn waiting(&self, queue: &str) -> u32 {
+        let options = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let channel = self.connection.create_channel().await.unwrap();
+        let declared = channel.queue_declare(queue.into(), options, FieldTable::default());
+        declared.await.unwrap().message_count()
     }
 
     pub(crate) async fn delete_queue(&self, name: &str) {
@@ -348,12 +413,19 @@ impl World {
         }
         self.node.shutdown().await;
         self.wire.abort();
-        let ingress = self.names.ingress_queue.as_str().into();
-        let left = self
-            .channel
-            .queue_delete(ingress, QueueDeleteOptions::default())
-            .await;
-        assert_eq!(left.unwrap(), 0, "deliveries that were never acknowledged");
+        let partitions = (0..PARTITIONS).filter(|_| self.straight).map(PartitionId);
+        let incoming = partitions.map(|partition| self.names.partition_queue(partition));
+        for queue in incoming.chain([self.names.ingress_queue.clone()]) {
+            let left = self
+                .channel
+                .queue_delete(queue.as_str().into(), QueueDeleteOptions::default())
+                .await;
+            assert_eq!(
+                left.unwrap(),
+                0,
+                "deliveries of {queue} that were never acknowledged"
+            );
+        }
         let mut queues = self.queues.into_inner().unwrap();
         queues.push(self.names.dead_letter.clone());
         for queue in queues {
@@ -367,6 +439,8 @@ impl World {
             &self.names.ingress_exchange,
             &self.names.dead_letter,
             &self.names.events_exchange,
+            // One that is not there is deleted all the same.
+            &self.names.partitions_exchange,
         ] {
             let options = ExchangeDeleteOptions::default();
             self.channel
