@@ -14,4 +14,5 @@ mod ownership;
 mod pricing;
 mod rig;
 mod stock;
+mod told;
 mod webhooks;

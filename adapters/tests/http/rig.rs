@@ -73,10 +73,14 @@ impl Rig {
     }
 
     pub(crate) async fn on(opener: Arc<dyn StoreOpener>, setup: Setup) -> Self {
+        let channels = setup.channels.iter();
+        let channels =
+            channels.flat_map(|channel| channel.kinds().into_iter().map(|kind| channel.consumer(kind)));
+        let consumers = std::iter::once(CONSUMER.to_owned()).chain(channels);
         let config = NodeConfig {
             mailbox: setup.mailbox,
             limits: setup.limits,
-            consumers: vec![CONSUMER.to_owned()],
+            consumers: consumers.collect(),
             ..NodeConfig::default()
         };
         let node: Node<Distributor> =
