@@ -84,6 +84,11 @@ fn messages() {
 }
 
 #[test]
+fn webhooks_and_files_of_orders() {
+    go_through("webhook", decoders::webhook);
+}
+
+#[test]
 fn x12() {
     go_through("x12", decoders::x12);
 }

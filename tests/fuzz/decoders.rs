@@ -19,12 +19,15 @@ pub use door::http;
 use lockstep_actors::domain::{Distributor, Message};
 use lockstep_actors::ids::SystemName;
 use lockstep_actors::quantity::Quantity;
+use lockstep_adapters::file_drop::orders_of;
 use lockstep_adapters::schema::{BodyFormat, DecodeError, decode};
+use lockstep_adapters::webhooks::{self, OrderIntake, Wanted};
 use lockstep_adapters::{edi, online_retail, reconcile, store};
 use lockstep_runtime::entity::AddressedMessage;
 use lockstep_runtime::journal::Blob;
 use lockstep_runtime::message::Envelope;
 use lockstep_runtime::time::Timestamp;
+use std::sync::LazyLock;
 
 /// How long a refusal may be, field and reason together: it goes into a header of the dead letter.
 const MAX_REFUSAL_BYTES: usize = 1_024;
@@ -113,6 +116,63 @@ pub fn csv(bytes: &[u8]) {
                 Err(bad) => assert!(!bad.reason.is_empty(), "refused without a reason"),
             }
         }
+    }
+}
+
+/// What a platform announces, and a file of orders in a channel's directory; the first byte says whose words they are.
+///
+/// What is wanted is a canonical message, which is read or refused as any other; what cannot be read is refused with a reason.
+pub fn webhook(bytes: &[u8]) {
+    let Some((&first, body)) = bytes.split_first() else {
+        return;
+    };
+    let (topic, platform): (&str, Platform) = match first % 5 {
+        0 => ("orders/create", webhooks::shopify::decode),
+        1 => ("orders/cancelled", webhooks::shopify::decode),
+        2 => ("order.updated", webhooks::woocommerce::decode),
+        other => return orders(["orders.csv", "orders.ndjson"][usize::from(other % 2)], body),
+    };
+    match platform(topic, body, "web", &INTAKE) {
+        Ok(Wanted::Nothing(why)) => assert!(!why.is_empty(), "passed over without a reason"),
+        Ok(Wanted::Submit(order)) => submission(&order),
+        Ok(Wanted::Cancel { cancel, order }) => {
+            assert!(cancel.is_object(), "a cancellation of nothing");
+            if let Some(order) = order {
+                submission(&order);
+            }
+        }
+        Err(refusal) => assert!(!refusal.reason.is_empty(), "refused without a reason"),
+    }
+}
+
+type Platform = fn(&str, &[u8], &str, &OrderIntake) -> Result<Wanted, webhooks::Unreadable>;
+
+/// How the channel's orders become orders.
+static INTAKE: LazyLock<OrderIntake> = LazyLock::new(|| {
+    let table = "customer = 'WEB'\nwarehouses = ['W1']";
+    toml::from_str(table).expect("a table of orders")
+});
+
+fn submission(order: &serde_json::Value) {
+    let message =
+        serde_json::json!({ "schema": "lockstep.order.submit", "version": 1, "id": "w-1", "body": order });
+    canonical(message.to_string().as_bytes());
+}
+
+fn orders(name: &str, bytes: &[u8]) {
+    let text = edi::text_of(bytes.to_vec());
+    for (_, message) in orders_of(name, &text, "web", &INTAKE) {
+        match message {
+            Ok(message) => canonical(&message),
+            Err(reason) => assert!(!reason.is_empty(), "refused without a reason"),
+        }
+    }
+}
+
+fn canonical(message: &[u8]) {
+    match read(BodyFormat::Json, message) {
+        Ok(envelope) => drop(kept(&envelope.message)),
+        Err(refusal) => assert!(!refusal.reason.is_empty(), "refused without a reason"),
     }
 }
 

@@ -87,6 +87,7 @@ fn open() -> Door {
                 keys: Arc::new(KeyRing::open(file).expect("the keys can be read")),
                 metrics: Vec::new(),
                 channels: Vec::new(),
+                webhooks: Vec::new(),
                 letter_box: None,
             };
             let config = HttpConfig {

@@ -14,6 +14,7 @@ mod history;
 mod kits;
 mod parked;
 mod quotes;
+mod shipments;
 mod sourcing;
 mod transitions;
 mod withdrawn;
@@ -27,6 +28,7 @@ use super::effects::{
     BookingRequest, ERP, EVENTS, ErpRequest, OrderStatus, PaperReference, PaperRequest,
 };
 use super::paper::PaperKind;
+use super::shipment::Carriage;
 use super::sourcing::{Network, Site, Sourcing};
 use super::state::*;
 use super::transitions::Cause;
@@ -179,6 +181,7 @@ fn ship(lines: &[(u16, i64)]) -> OrderCommand {
     OrderCommand::Ship {
         document: None,
         lines: lines.collect(),
+        carriage: Carriage::default(),
     }
 }
 

@@ -5,6 +5,7 @@
 mod auth;
 mod batches;
 mod credit;
+mod files;
 mod goods;
 mod journey;
 mod malformed;
@@ -13,3 +14,5 @@ mod ownership;
 mod pricing;
 mod rig;
 mod stock;
+mod told;
+mod webhooks;

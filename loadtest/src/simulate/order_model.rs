@@ -143,6 +143,7 @@ impl OrderModel {
             | OrderEvent::Corrected { .. }
             | OrderEvent::Parked { .. }
             | OrderEvent::Unparked { .. }
+            | OrderEvent::Dispatched(_)
             | OrderEvent::Paid { .. }
             | OrderEvent::Returned { .. }
             | OrderEvent::Credited { .. }

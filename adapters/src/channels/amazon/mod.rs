@@ -1,4 +1,4 @@
-//! Amazon, by the Listings Items API of the Selling Partner API.
+//! Amazon, by the Listings Items API and the Orders API of the Selling Partner API.
 //!
 //! - One SKU a request: `patchListingsItem` merges the quantity of the seller's own fulfilment, or replaces the price
 //!   (<https://developer-docs.amazon.com/sp-api/docs/merge-a-listing>,
@@ -7,24 +7,31 @@
 //!   (`getListingsItem`) until it shows what was sent, or an issue with it.
 //! - Each operation has a bucket of its own, of 5 requests a second; the answer says the rate that holds for the account
 //!   in `x-amzn-RateLimit-Limit` (<https://developer-docs.amazon.com/sp-api/docs/listings-items-api-rate-limits>).
+//! - Shipments of orders: [`orders`]. `getOrderItems` has a bucket of 30 requests and one in two seconds, `confirmShipment` of 10 and two
+//!   a second (<https://developer-docs.amazon.com/sp-api/docs/orders-api-v0-reference>).
 //! - Tokens are of Login with Amazon, for an hour, from a refresh token
 //!   (<https://developer-docs.amazon.com/sp-api/docs/connecting-to-the-selling-partner-api>).
 
+mod orders;
+
 use super::config::ChannelConfig;
-use super::platform::{Plan, Platform, PlatformError, SET_PRICES, SET_STOCK, lane, operation};
+use super::item_body::number_of;
+use super::platform::{Plan, Platform, PlatformError, lane, operation, write_of};
 use super::secret::{Secret, SecretSource};
-use super::web::{client, unanswered, unsuccessful};
+use super::web::{client, refused, unanswered, unsuccessful, without_effect};
 use crate::egress::{InvalidSetting, web_address};
 use lockstep_actors::channels::{
     Allowance, Answer, Certainty, Content, Guard, Item, ItemVerdict, Key, Kind, Measure, Observation,
-    Request, Rule, Verdict, Work,
+    OrderShown, Request, Rule, Verdict, Work,
 };
+use orders::{OrderItems, Step, next_step};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Url};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -33,6 +40,8 @@ use tokio::sync::Mutex;
 const READ_LISTING: &str = "read-listing";
 /// How soon a listing is first looked at, and then again.
 const LOOK_IN: Duration = Duration::from_secs(5);
+/// How many further pages of an order's items are read.
+const PAGES: usize = 20;
 /// How long a listing may be worked on.
 const FINAL_WORD_WITHIN: Duration = Duration::from_secs(900);
 /// How much earlier than it ends a token is replaced.
@@ -51,6 +60,9 @@ pub struct AmazonConfig {
     /// The product type of patches.
     #[serde(default = "product")]
     pub product_type: String,
+    /// Amazon's codes for our carriers, as in `{ "DHL-EXPRESS" = "DHL" }`.
+    #[serde(default)]
+    pub carriers: BTreeMap<String, String>,
     /// Where tokens come from.
     #[serde(default = "login")]
     pub token_url: String,
@@ -97,11 +109,14 @@ pub(super) fn plan(kinds: &[Kind], timeout_ms: u64) -> Plan {
     let mut operations = vec![operation(READ_LISTING, &[("read", 1), connections], 1)];
     let mut lanes = Vec::new();
     for kind in kinds {
-        let name = match kind {
-            Kind::Stock => SET_STOCK,
-            Kind::Price => SET_PRICES,
-        };
-        operations.push(operation(name, &[("patch", 1), connections], 1));
+        if *kind == Kind::Order {
+            // The items of an order are read before a shipment of it is confirmed.
+            let draws = [("read-items", 1), ("confirm", 1), connections];
+            operations.push(operation(write_of(*kind), &draws, 1));
+            lanes.push(lane(*kind, Guard::Once { quiet }));
+            continue;
+        }
+        operations.push(operation(write_of(*kind), &[("patch", 1), connections], 1));
         let mut lane = lane(*kind, Guard::Rewrite { quiet });
         lane.poll = Some(READ_LISTING.into());
         if *kind == Kind::Stock {
@@ -113,6 +128,22 @@ pub(super) fn plan(kinds: &[Kind], timeout_ms: u64) -> Plan {
     let limits = vec![
         ("patch".into(), bucket.clone()),
         ("read".into(), bucket),
+        (
+            "read-items".into(),
+            Rule::Bucket {
+                burst: 30,
+                refill: 1,
+                per: Duration::from_secs(2),
+            },
+        ),
+        (
+            "confirm".into(),
+            Rule::Bucket {
+                burst: 10,
+                refill: 2,
+                per: Duration::from_secs(1),
+            },
+        ),
         ("connections".into(), Rule::Concurrent { requests: 16 }),
     ];
     Plan {
@@ -130,6 +161,7 @@ struct Token {
 pub struct Amazon {
     client: Client,
     listings: Url,
+    orders: Url,
     config: AmazonConfig,
     client_id: Secret,
     client_secret: Secret,
@@ -149,6 +181,15 @@ struct Spoken {
     observations: Vec<Observation>,
 }
 
+impl Spoken {
+    fn answer(self, verdict: Verdict) -> Answer {
+        Answer {
+            verdict,
+            observations: self.observations,
+        }
+    }
+}
+
 impl Amazon {
     /// Reads the credentials; connects with its first request.
     ///
@@ -158,10 +199,13 @@ impl Amazon {
         let seller = config.amazon.as_ref();
         let seller = seller.ok_or_else(|| config.missing("amazon", "a table"))?;
         let mut listings = web_address(&config.key("url"), config.url.as_deref())?;
+        let mut orders = listings.clone();
         listings.set_path("/listings/2021-08-01/items");
+        orders.set_path("/orders/v0/orders");
         Ok(Self {
             client: client(Duration::from_millis(config.timeout_ms), HeaderMap::new())?,
             listings,
+            orders,
             client_id: config.secret("amazon.client_id", &seller.client_id)?,
             client_secret: config.secret("amazon.client_secret", &seller.client_secret)?,
             refresh_token: config.secret("amazon.refresh_token", &seller.refresh_token)?,
@@ -210,16 +254,8 @@ impl Amazon {
         Ok(text)
     }
 
-    /// Speaks about one SKU. What is no success is an answer.
-    async fn speak(
-        &self,
-        method: Method,
-        limit: &str,
-        key: &Key,
-        pairs: &[(&str, &str)],
-        body: Option<&Value>,
-    ) -> Result<Spoken, Answer> {
-        let token = self.token().await.map_err(Answer::from)?;
+    /// The address of a SKU's listing.
+    fn listing_of(&self, key: &Key, pairs: &[(&str, &str)]) -> Url {
         let mut url = self.listings.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.extend([self.config.seller.as_str(), key.0.as_str()]);
@@ -227,6 +263,27 @@ impl Amazon {
         url.query_pairs_mut()
             .append_pair("marketplaceIds", &self.config.marketplace)
             .extend_pairs(pairs);
+        url
+    }
+
+    /// The address of something below an order.
+    fn order_of(&self, key: &Key, below: &str) -> Url {
+        let mut url = self.orders.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.extend([number_of(key).as_str(), below]);
+        }
+        url
+    }
+
+    /// A call that draws on a limit. What is no success is an answer.
+    async fn speak(
+        &self,
+        method: Method,
+        limit: &str,
+        url: Url,
+        body: Option<&Value>,
+    ) -> Result<Spoken, Answer> {
+        let token = self.token().await.map_err(Answer::from)?;
         let mut request = self
             .client
             .request(method, url)
@@ -245,13 +302,15 @@ impl Amazon {
             .await
             .map_err(|error| Answer::from(unanswered(error)))?;
         let verdict = if status.is_success() {
-            match serde_json::from_str(&text) {
+            // A confirmation is answered without a body.
+            let text = if text.is_empty() { "null" } else { &text };
+            match serde_json::from_str(text) {
                 Ok(body) => return Ok(Spoken { body, observations }),
                 Err(error) => unknown(format!("the answer cannot be read: {error}")),
             }
         } else if status == reqwest::StatusCode::NOT_FOUND {
             Verdict::Refused {
-                reason: format!("there is no such listing: {text}"),
+                reason: format!("there is no such thing at Amazon: {text}"),
             }
         } else {
             unsuccessful(status, &headers, &text)
@@ -277,11 +336,17 @@ impl Amazon {
                     "our_price": [{ "schedule": [{ "value_with_tax": number(price.amount) }] }],
                 }]),
             ),
+            Content::Order(..) => return unknown("an order is no listing".to_owned()).into(),
         };
         let patch = json!({ "op": op, "path": path, "value": value });
         let body = json!({ "productType": self.config.product_type, "patches": [patch] });
         let spoken = match self
-            .speak(Method::PATCH, "patch", &item.key, &[], Some(&body))
+            .speak(
+                Method::PATCH,
+                "patch",
+                self.listing_of(&item.key, &[]),
+                Some(&body),
+            )
             .await
         {
             Ok(spoken) => spoken,
@@ -303,7 +368,8 @@ impl Amazon {
 
     async fn listing(&self, key: &Key) -> Result<Spoken, Answer> {
         let included = [("includedData", "attributes,issues")];
-        self.speak(Method::GET, "read", key, &included, None).await
+        let url = self.listing_of(key, &included);
+        self.speak(Method::GET, "read", url, None).await
     }
 
     /// Whether a listing shows what was sent.
@@ -334,6 +400,58 @@ impl Amazon {
         }
     }
 
+    async fn tell(&self, item: &Item) -> Result<Answer, Answer> {
+        let Content::Order(_, order) = &item.content else {
+            return Err(refused("this is no order".to_owned()).into());
+        };
+        let (read, items) = self.order_items(&item.key).await?;
+        match next_step(order, &items, &self.config.marketplace, &self.config.carriers) {
+            Step::Done => Ok(read.answer(Verdict::Items(vec![ItemVerdict::Taken]))),
+            Step::Refuse(reason) => Ok(read.answer(refused(reason))),
+            Step::Confirm { body, last } => {
+                let url = self.order_of(&item.key, "shipmentConfirmation");
+                let mut told = self.speak(Method::POST, "confirm", url, Some(&body)).await?;
+                told.observations.extend(read.observations);
+                // The next shipment goes at once, and is looked at anew.
+                let verdict = if last {
+                    ItemVerdict::Taken
+                } else {
+                    ItemVerdict::Untouched
+                };
+                Ok(told.answer(Verdict::Items(vec![verdict])))
+            }
+        }
+    }
+
+    async fn order_items(&self, key: &Key) -> Result<(Spoken, OrderItems), Answer> {
+        let (mut spoken, mut items) = self.page_of_items(key, None).await?;
+        for _ in 0..PAGES {
+            let Some(token) = items.next_token().map(ToOwned::to_owned) else {
+                break;
+            };
+            let more;
+            (spoken, more) = self.page_of_items(key, Some(&token)).await?;
+            items.extend(more);
+        }
+        Ok((spoken, items))
+    }
+
+    async fn page_of_items(&self, key: &Key, token: Option<&str>) -> Result<(Spoken, OrderItems), Answer> {
+        let mut url = self.order_of(key, "orderItems");
+        url.query_pairs_mut()
+            .extend_pairs(token.map(|token| ("NextToken", token)));
+        let spoken = self.speak(Method::GET, "read-items", url, None).await;
+        let spoken = spoken.map_err(|answer| Answer {
+            verdict: without_effect(answer.verdict),
+            observations: answer.observations,
+        })?;
+        let items = serde_json::from_value::<OrderItems>(spoken.body.clone()).map_err(|error| {
+            let reason = format!("the items of the order cannot be read: {error}");
+            Answer::from(failed(reason))
+        })?;
+        Ok((spoken, items))
+    }
+
     async fn read(&self, key: &Key) -> Answer {
         match self.listing(key).await {
             Ok(spoken) => Answer {
@@ -349,7 +467,11 @@ impl Platform for Amazon {
     async fn send(&self, request: &Request) -> Answer {
         // An operation takes one item.
         match &request.work {
-            Work::Write(_, items) => match items.as_slice() {
+            Work::Write(Kind::Order, items) => match items.as_slice() {
+                [item] => self.tell(item).await.unwrap_or_else(|answer| answer),
+                _ => unknown("a confirmation is of one order".to_owned()).into(),
+            },
+            Work::Write(Kind::Stock | Kind::Price, items) => match items.as_slice() {
                 [item] => self.patch(item).await,
                 _ => unknown("a patch is of one item".to_owned()).into(),
             },
@@ -362,6 +484,11 @@ impl Platform for Amazon {
                 _ => unknown("a listing is of one item".to_owned()).into(),
             },
         }
+    }
+
+    /// Shipments are confirmed. What is given up is cancelled by a feed, which this does not write.
+    fn concerns(&self, order: &OrderShown) -> bool {
+        !order.shipments.is_empty()
     }
 }
 
@@ -386,6 +513,7 @@ fn handle(measure: Measure) -> String {
     match measure {
         Measure::Units(units) => format!("units {units}"),
         Measure::Amount(amount) => format!("amount {amount}"),
+        Measure::Change(change) => format!("change {change}"),
     }
 }
 

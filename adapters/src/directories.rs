@@ -1,4 +1,4 @@
-//! A partner's directory: `in`, `out`, `archive` and `failed`.
+//! A directory that files are exchanged over: `in`, `out`, `archive` and `failed`.
 //!
 //! Invariants:
 //! - a file is taken from `in` only once it has its name: what begins with `.` or ends in `.tmp` or `.part` is still being
@@ -15,9 +15,9 @@ use std::time::{Duration, UNIX_EPOCH};
 /// The longest name of a file.
 const MAX_NAME: usize = 120;
 
-/// A partner's directories.
+/// The directories of a partner or a channel.
 #[derive(Clone, Debug)]
-pub(super) struct Directories {
+pub(crate) struct Directories {
     inbound: PathBuf,
     outbound: PathBuf,
     archive: PathBuf,
@@ -26,25 +26,25 @@ pub(super) struct Directories {
 
 /// A file that came in.
 #[derive(Debug)]
-pub(super) struct Arrived {
-    pub(super) name: String,
+pub(crate) struct Arrived {
+    pub(crate) name: String,
     /// Tells one file from another of the same name: when it was last written.
-    pub(super) identity: String,
-    pub(super) age: Duration,
+    pub(crate) identity: String,
+    pub(crate) age: Duration,
     /// Its content; none if it is longer than is read.
-    pub(super) content: Option<String>,
+    pub(crate) content: Option<String>,
 }
 
 /// Whether a file was put where it belongs by this call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Delivered {
+pub(crate) enum Delivered {
     Now,
     Before,
 }
 
 impl Directories {
     /// The directories below `root`, made if they are not there.
-    pub(super) fn open(root: &Path) -> io::Result<Self> {
+    pub(crate) fn open(root: &Path) -> io::Result<Self> {
         let of = |name: &str| -> io::Result<PathBuf> {
             let path = root.join(name);
             fs::create_dir_all(&path)?;
@@ -61,7 +61,7 @@ impl Directories {
     }
 
     /// The names of the complete files in `in`, in their order.
-    pub(super) fn arrived(&self) -> io::Result<Vec<String>> {
+    pub(crate) fn arrived(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.inbound)? {
             let entry = entry?;
@@ -78,7 +78,7 @@ impl Directories {
     }
 
     /// Reads a file that came in; none if somebody has taken it away.
-    pub(super) fn read(&self, name: &str, most: usize) -> io::Result<Option<Arrived>> {
+    pub(crate) fn read(&self, name: &str, most: usize) -> io::Result<Option<Arrived>> {
         let file = match File::open(self.inbound.join(name)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -98,19 +98,19 @@ impl Directories {
     }
 
     /// Puts a file that came in away.
-    pub(super) fn put_away(&self, name: &str) -> io::Result<()> {
+    pub(crate) fn put_away(&self, name: &str) -> io::Result<()> {
         move_to(&self.inbound.join(name), &self.archive, name).map(drop)
     }
 
     /// Puts a file that came in where a person looks at it, with the reason beside it.
-    pub(super) fn set_aside(&self, name: &str, reason: &str) -> io::Result<()> {
+    pub(crate) fn set_aside(&self, name: &str, reason: &str) -> io::Result<()> {
         let kept = free_name(&self.failed, name)?;
         self.explain(&kept, reason)?;
         move_to(&self.inbound.join(name), &self.failed, &kept).map(drop)
     }
 
     /// Puts what cannot be written for the partner where a person looks at it.
-    pub(super) fn unsayable(&self, name: &str, body: &str, reason: &str) -> io::Result<()> {
+    pub(crate) fn unsayable(&self, name: &str, body: &str, reason: &str) -> io::Result<()> {
         self.explain(name, reason)?;
         write_whole(&self.failed, name, body)
     }
@@ -119,8 +119,13 @@ impl Directories {
         write_whole(&self.failed, &format!("{name}.reason"), &format!("{reason}\n"))
     }
 
+    /// Puts a file into `out`, whole or not at all.
+    pub(crate) fn put(&self, name: &str, text: &str) -> io::Result<()> {
+        write_whole(&self.outbound, name, text)
+    }
+
     /// Puts a file into `out`, once.
-    pub(super) fn deliver(&self, name: &str, text: &str) -> io::Result<Delivered> {
+    pub(crate) fn deliver(&self, name: &str, text: &str) -> io::Result<Delivered> {
         let unfinished = self.outbound.join(temporary(name));
         let copy = self.archive.join(name);
         let copied = copy.try_exists()?;

@@ -10,20 +10,26 @@
 //! - The API has neither versions nor comparing, and no rate limit of its own: what the shop's host allows is configured, and
 //!   a `Retry-After` is obeyed.
 //!
+//! - Orders: [`orders`].
+//!
 //! Which SKU is which product stands in a file with the columns `sku`, `product` and `variation`, empty where there is none.
 
+mod orders;
+
 use super::config::ChannelConfig;
-use super::platform::{Plan, Platform, PlatformError, SET_PRICES, SET_STOCK, lane, operation};
+use super::item_body::number_of;
+use super::platform::{Plan, Platform, PlatformError, lane, operation, write_of};
 use super::secret::{Secret, SecretSource};
-use super::web::{client, unanswered, unsuccessful};
+use super::web::{client, refused, unanswered, unsuccessful, without_effect};
 use super::webhook::unsupported;
 use crate::egress::web_address;
 use lockstep_actors::channels::{
-    Allowance, Answer, Certainty, Content, Guard, Item, ItemVerdict, Key, Kind, Measure, Request, Rule,
-    Verdict, Work,
+    Allowance, Answer, Certainty, Content, Guard, Item, ItemVerdict, Key, Kind, Measure, OrderShown, Request,
+    Rule, Verdict, Work,
 };
+use orders::{Step, next_step};
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Url};
+use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -32,6 +38,8 @@ use std::time::Duration;
 
 /// The operation that reads stock levels.
 const READ_STOCK: &str = "read-stock";
+/// How many calls tell an order at most: two that read it and its notes, and one that writes.
+const ORDER_CALLS: u64 = 3;
 /// How many products are written or read in a request.
 const BATCH: usize = 100;
 
@@ -45,6 +53,9 @@ pub struct WooCommerceConfig {
     pub consumer_secret: SecretSource,
     /// The file of SKUs, products and variations.
     pub products: PathBuf,
+    /// Whether notes of shipments are sent to the customer.
+    #[serde(default)]
+    pub notify_customers: bool,
 }
 
 /// What a shop allows unless its host says otherwise: five requests a second, two at a time.
@@ -55,12 +66,16 @@ pub(super) fn plan(kinds: &[Kind], timeout_ms: u64) -> Plan {
     let mut operations = Vec::new();
     let mut lanes = Vec::new();
     for kind in kinds {
-        let name = match kind {
-            Kind::Stock => SET_STOCK,
-            Kind::Price => SET_PRICES,
+        let (guard, draws, most) = match kind {
+            Kind::Stock | Kind::Price => (Guard::Rewrite { quiet }, draws, BATCH),
+            Kind::Order => (
+                Guard::Once { quiet },
+                [("requests", ORDER_CALLS), ("connections", 1)],
+                1,
+            ),
         };
-        operations.push(operation(name, &draws, BATCH));
-        let mut lane = lane(*kind, Guard::Rewrite { quiet });
+        operations.push(operation(write_of(*kind), &draws, most));
+        let mut lane = lane(*kind, guard);
         if *kind == Kind::Stock {
             lane.read = Some(READ_STOCK.into());
             operations.push(operation(READ_STOCK, &draws, BATCH));
@@ -131,9 +146,11 @@ fn read_places(path: &Path) -> Result<HashMap<Key, Place>, String> {
 pub struct WooCommerce {
     client: Client,
     products: Url,
+    orders: Url,
     consumer_key: Secret,
     consumer_secret: Secret,
     places: HashMap<Key, Place>,
+    notify_customers: bool,
 }
 
 impl WooCommerce {
@@ -144,19 +161,23 @@ impl WooCommerce {
     pub fn new(config: &ChannelConfig) -> Result<Self, PlatformError> {
         let shop = config.woocommerce.as_ref();
         let shop = shop.ok_or_else(|| config.missing("woocommerce", "a table"))?;
-        let mut products = web_address(&config.key("url"), config.url.as_deref())?;
-        if let Ok(mut segments) = products.path_segments_mut() {
-            segments
-                .pop_if_empty()
-                .extend(["wp-json", "wc", "v3", "products"]);
-        }
+        let address = web_address(&config.key("url"), config.url.as_deref())?;
+        let of = |resource: &str| {
+            let mut address = address.clone();
+            if let Ok(mut segments) = address.path_segments_mut() {
+                segments.pop_if_empty().extend(["wp-json", "wc", "v3", resource]);
+            }
+            address
+        };
         Ok(Self {
             client: client(Duration::from_millis(config.timeout_ms), HeaderMap::new())?,
-            products,
+            products: of("products"),
+            orders: of("orders"),
             consumer_key: config.secret("woocommerce.consumer_key", &shop.consumer_key)?,
             consumer_secret: config.secret("woocommerce.consumer_secret", &shop.consumer_secret)?,
             places: read_places(&shop.products)
                 .map_err(|reason| config.unusable("woocommerce.products", reason))?,
+            notify_customers: shop.notify_customers,
         })
     }
 
@@ -177,6 +198,11 @@ impl WooCommerce {
         let response = request.send().await.map_err(unanswered)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.map_err(unanswered)?;
+        if status == StatusCode::NOT_FOUND {
+            return Err(Verdict::Refused {
+                reason: format!("the shop has nothing there: {text}"),
+            });
+        }
         if !status.is_success() {
             return Err(unsuccessful(status, &headers, &text));
         }
@@ -243,6 +269,59 @@ impl WooCommerce {
         Ok(results.iter().map(judge).collect())
     }
 
+    /// The address of an order, or of something below it.
+    fn order(&self, number: &str, below: &[&str]) -> Url {
+        let mut address = self.orders.clone();
+        if let Ok(mut segments) = address.path_segments_mut() {
+            segments.push(number).extend(below);
+        }
+        address
+    }
+
+    /// An operation takes one order.
+    async fn tell_orders(&self, items: &[Item]) -> Verdict {
+        let [item] = items else {
+            return refused("orders are told one by one".to_owned());
+        };
+        let Content::Order(_, order) = &item.content else {
+            return refused("this is no order".to_owned());
+        };
+        self.tell(&number_of(&item.key), order)
+            .await
+            .unwrap_or_else(|verdict| verdict)
+    }
+
+    async fn tell(&self, number: &str, order: &OrderShown) -> Result<Verdict, Verdict> {
+        let shown = self.look(self.order(number, &[])).await?;
+        let notes = if order.shipments.is_empty() {
+            Value::Null
+        } else {
+            self.look(self.order(number, &["notes"])).await?
+        };
+        let status = shown["status"].as_str().unwrap_or_default();
+        let verdict = match next_step(order, status, &notes) {
+            Step::Done => ItemVerdict::Taken,
+            Step::Note(note) => {
+                let body = json!({ "note": note, "customer_note": self.notify_customers });
+                let request = self.client.post(self.order(number, &["notes"]));
+                self.call(request.json(&body)).await?;
+                // What else is to be told goes at once, and is looked at anew.
+                ItemVerdict::Untouched
+            }
+            Step::Become(status) => {
+                let request = self.client.put(self.order(number, &[]));
+                self.call(request.json(&json!({ "status": status }))).await?;
+                ItemVerdict::Taken
+            }
+        };
+        Ok(Verdict::Items(vec![verdict]))
+    }
+
+    /// Reads something of an order, which changes nothing whatever becomes of it.
+    async fn look(&self, address: Url) -> Result<Value, Verdict> {
+        self.call(self.client.get(address)).await.map_err(without_effect)
+    }
+
     async fn read(&self, keys: &[Key]) -> Verdict {
         let mut values = vec![None; keys.len()];
         for (parent, places) in self.calls(keys.iter()) {
@@ -271,10 +350,15 @@ impl WooCommerce {
 impl Platform for WooCommerce {
     async fn send(&self, request: &Request) -> Answer {
         match &request.work {
-            Work::Write(_, items) => self.write(items).await.into(),
+            Work::Write(Kind::Order, items) => self.tell_orders(items).await.into(),
+            Work::Write(Kind::Stock | Kind::Price, items) => self.write(items).await.into(),
             Work::Read(Kind::Stock, keys) => self.read(keys).await.into(),
-            Work::Read(Kind::Price, _) | Work::Poll(..) => unsupported(),
+            Work::Read(Kind::Price | Kind::Order, _) | Work::Poll(..) => unsupported(),
         }
+    }
+
+    fn concerns(&self, order: &OrderShown) -> bool {
+        orders::concerns(order)
     }
 }
 
@@ -286,6 +370,7 @@ fn written(id: u64, content: &Content) -> Value {
             json!({ "id": id, "manage_stock": true, "stock_quantity": stock.available.units() })
         }
         Content::Price(price) => json!({ "id": id, "regular_price": price.amount.to_string() }),
+        Content::Order(..) => Value::Null,
     }
 }
 
