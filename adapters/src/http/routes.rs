@@ -1,7 +1,7 @@
 //! Which path leads where. What stands here is what the OpenAPI document describes; a test compares both.
 
 use super::problem::Problem;
-use super::{accounts, channels, exceptions, letters, levels, operations, orders, prices, promises, stock};
+use super::{accounts, channels, exceptions, letters, levels, operations, orders, picks, prices, promises, stock};
 use crate::schema::agreement::{AgreementSet, RatesSet};
 use crate::schema::charge::{TaxesSet, VolumeSet};
 use crate::schema::price::{BudgetSet, ContractSet, EditionRelease, IndexPublish};
@@ -43,6 +43,7 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
         .service(resource("/v1/exceptions", "GET").route(web::get().to(exceptions::list)))
         .service(resource("/v1/availability", "GET").route(web::get().to(stock::availability)))
         .service(resource("/v1/stock-levels", "GET").route(web::get().to(levels::levels)))
+        .service(resource("/v1/pick-lists", "GET").route(web::get().to(picks::picks)))
         .service(resource("/v1/promises", "POST").route(web::post().to(promises::promise)))
         .service(resource("/v1/stock-events", "POST").route(web::post().to(stock::events)))
         .service(
