@@ -25,11 +25,12 @@ use lockstep_runtime::entity::Outbound;
 use lockstep_runtime::feed::{FeedClosed, FeedEntry};
 use lockstep_runtime::message::{Envelope, Outcome, Provenance, Sequence};
 use lockstep_runtime::placement::PartitionId;
-use lockstep_runtime::time::Timestamp;
+use lockstep_runtime::time::{Clock, Timestamp};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 fn reference(number: &str) -> ErpReference {
     ErpReference {
@@ -519,4 +520,38 @@ async fn an_erp_that_is_gone_is_left_alone_while_requests_wait_in_the_journal() 
             .iter()
             .all(|answer| matches!(answer, BookingAnswer::Failed { .. }))
     );
+}
+
+/// A clock that shows this when it is started, and goes on as the test's time does.
+struct ClockFrom(Timestamp, Instant);
+
+impl Clock for ClockFrom {
+    fn now(&self) -> Timestamp {
+        self.0.after(self.1.elapsed())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_erp_that_is_maintained_is_asked_afterwards_and_never_faster_than_it_takes() {
+    let journal = Journal::of((0..30).map(|n| ErpRequest::Book(booking(&n.to_string()))));
+    let calls = Arc::new(Mutex::new(0));
+    let config: ErpConfig = toml::from_str(
+        "requests_per_minute = 60\nbreaker_failures = 100\n\
+         [[maintenance]]\nfrom = '03:00'\nuntil = '03:30'\ntime_zone = 'Europe/Berlin'",
+    )
+    .unwrap();
+    // Two seconds before half past three in Berlin.
+    let night: jiff::Timestamp = "2026-11-28T02:29:58Z".parse().unwrap();
+    let clock = ClockFrom(Timestamp::from_millis(night.as_millisecond()), Instant::now());
+    let worker = ErpWorker::new(Gone(Arc::clone(&calls)), Orders::with_room(usize::MAX), &config);
+    let asked = || *calls.lock().unwrap();
+    work_until(worker.by(Arc::new(clock)), &journal, async {
+        tokio::time::sleep(Duration::from_millis(1_900)).await;
+        assert_eq!(asked(), 0);
+        // At 2, 3, 4 and 5 seconds.
+        tokio::time::sleep(Duration::from_millis(3_600)).await;
+        assert_eq!(asked(), 4);
+    })
+    .await;
+    assert_eq!(journal.outstanding(), 26);
 }

@@ -51,6 +51,7 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
             end_reason: None,
             tellings: 0,
             parked: std::mem::take(&mut state.waiting),
+            dispatches: Vec::new(),
             payments: Vec::new(),
             returns: Vec::new(),
             credited: Vec::new(),
@@ -180,6 +181,7 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
         }
         OrderEvent::Ended { reason } => end(placed, reason),
         OrderEvent::Parked { .. } | OrderEvent::Unparked { .. } => wait(&mut placed.parked, event),
+        OrderEvent::Dispatched(dispatch) => placed.dispatches.push(dispatch.clone()),
         OrderEvent::Paid { payment } => placed.payments.push(payment.clone()),
         OrderEvent::Returned { returned } => placed.returns.push(returned.clone()),
         OrderEvent::Credited { credited } => placed.credited.push(credited.clone()),

@@ -11,6 +11,7 @@ use super::paper::ErpPaper;
 use super::parked::Parked;
 use super::parts::ComponentSummary;
 use super::payment::OrderPayment;
+use super::shipment::{Carriage, Shipment};
 use super::sourcing::{Sourcing, SourcingPlan};
 use super::state::{CreditStanding, Exception, Policy, Status};
 use crate::accounts::command::CreditAnswer;
@@ -64,6 +65,9 @@ pub enum OrderCommand {
         document: Option<DocumentId>,
         /// How much of which lines, all shipments together; empty for all that is held.
         lines: Vec<ShipLine>,
+        /// Who carries it.
+        #[serde(default)]
+        carriage: Carriage,
     },
     /// The customer has paid something.
     Pay(OrderPayment),
@@ -490,6 +494,9 @@ pub struct OrderSummary {
     pub exception: Option<OpenCase>,
     /// Another content that came under its number, for a person to look at.
     pub contested: Option<Contested>,
+    /// What has left, by shipment.
+    #[serde(default)]
+    pub shipments: Vec<Shipment>,
     /// What the customer has paid, as the channel says.
     pub payments: Vec<OrderPayment>,
     /// What came back.

@@ -27,6 +27,7 @@ use super::reserve::{
     begin_releasing, go_on_at_the_warehouse, has_shipped, resume_reserving, stock_answered,
 };
 use super::ship::{begin_shipping, resume_shipping};
+use super::shipment::Carriage;
 use super::state::{
     Afterwards, Allocation, AllocationStanding, Exception, Likeness, MAX_LINES, MAX_WAREHOUSES, OrderState,
     Placed, Status,
@@ -170,7 +171,11 @@ fn wanted(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
     let done = match command {
         OrderCommand::ReleaseToWarehouse => release_to_warehouse(&mut flow),
         OrderCommand::ConfirmPick => confirm_pick(&mut flow),
-        OrderCommand::Ship { lines, document } => ship(&mut flow, lines, document.as_ref()),
+        OrderCommand::Ship {
+            lines,
+            document,
+            carriage,
+        } => ship(&mut flow, lines, document.as_ref(), carriage),
         OrderCommand::Pay(payment) => pay(&mut flow, payment),
         OrderCommand::Return(wish) => take_back(&mut flow, wish),
         OrderCommand::Credit(wish) => credit_lines(&mut flow, wish),
@@ -345,10 +350,15 @@ fn confirm_pick(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
     Ok(())
 }
 
-fn ship(flow: &mut Flow<'_>, lines: &[ShipLine], document: Option<&DocumentId>) -> Result<(), OrderRefusal> {
+fn ship(
+    flow: &mut Flow<'_>,
+    lines: &[ShipLine],
+    document: Option<&DocumentId>,
+    carriage: &Carriage,
+) -> Result<(), OrderRefusal> {
     match flow.placed.status {
         Status::Booked | Status::Released | Status::Picked | Status::Backordered => {
-            begin_shipping(flow, lines, document)
+            begin_shipping(flow, lines, document, carriage)
         }
         // A repeat of what is under way or done.
         Status::Shipping | Status::Shipped if lines.is_empty() => Ok(()),

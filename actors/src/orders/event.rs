@@ -10,6 +10,7 @@ use super::history::Reasoning;
 use super::paper::ErpPaper;
 use super::parked::Parked;
 use super::payment::OrderPayment;
+use super::shipment::Dispatch;
 use super::sourcing::SourcingPlan;
 use super::state::{Afterwards, Allocation, Credit, Erp, Exception, Likeness, Status};
 use crate::ids::Reason;
@@ -175,6 +176,8 @@ pub enum OrderEvent {
         /// Its place among those that wait.
         place: u16,
     },
+    /// Goods are told to leave together.
+    Dispatched(Dispatch),
     /// The customer has paid something.
     Paid {
         /// What.

@@ -42,6 +42,7 @@ mod price;
 mod relocate;
 mod reserve;
 mod ship;
+pub mod shipment;
 pub mod sourcing;
 pub mod state;
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Goods leave the house.
 
 use super::command::{OrderRefusal, ShipLine, StockAnswer, StockAnswered};
+use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow};
 use super::parts::Part;
+use super::shipment::{Carriage, Dispatch, DispatchLine};
 use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
 use crate::ids::{DocumentId, Sku};
 use crate::inventory::lots::{LotRefusal, LotUnits};
@@ -14,8 +16,10 @@ pub(super) fn begin_shipping(
     flow: &mut Flow<'_>,
     lines: &[ShipLine],
     document: Option<&DocumentId>,
+    carriage: &Carriage,
 ) -> Result<(), OrderRefusal> {
     let wanted = wanted_totals(flow, lines)?;
+    let leaving = leaving(&flow.placed, &wanted);
     let mut moved = Vec::new();
     for (line, mut left) in wanted {
         for part in flow.placed.parts(line) {
@@ -41,6 +45,12 @@ pub(super) fn begin_shipping(
         return Ok(());
     }
     name_lots(flow, lines, &mut moved)?;
+    flow.happens(OrderEvent::Dispatched(Dispatch {
+        document: document.cloned(),
+        carriage: carriage.clone(),
+        at: flow.now,
+        lines: leaving,
+    }));
     flow.become_status(Status::Shipping);
     flow.wait(ANSWER_WITHIN);
     for (place, allocation) in moved {
@@ -48,6 +58,17 @@ pub(super) fn begin_shipping(
         flow.move_allocation(place, allocation);
     }
     Ok(())
+}
+
+/// The lines of which more is to have left than has.
+fn leaving(placed: &Placed, wanted: &[(u16, Quantity)]) -> Vec<DispatchLine> {
+    let line = |(line, up_to): &(u16, Quantity)| DispatchLine {
+        line: *line,
+        from: placed.shipped(*line),
+        up_to: *up_to,
+    };
+    let lines = wanted.iter().map(line);
+    lines.filter(|line| line.up_to > line.from).collect()
 }
 
 /// Says of which lots what leaves is, part by part, where the warehouse says so. Pieces with serial numbers it has to.

@@ -12,6 +12,7 @@ use super::paper::{ErpPaper, PaperKind};
 use super::parked::Parked;
 use super::parts::Part;
 use super::payment::OrderPayment;
+use super::shipment::Dispatch;
 use super::sourcing::SourcingPlan;
 use crate::accounts::command::CreditRefusal;
 use crate::ids::{BudgetId, DocumentId, OrderKey, Reason, Sku, WarehouseCode};
@@ -518,6 +519,9 @@ pub struct Placed {
     pub tellings: u32,
     /// What came before its time.
     pub parked: Vec<Parked>,
+    /// What was told to leave, in the order in which it was.
+    #[serde(default)]
+    pub dispatches: Vec<Dispatch>,
     /// What the customer has paid, as the channel says.
     pub payments: Vec<OrderPayment>,
     /// What came back.
@@ -638,6 +642,7 @@ impl Placed {
             sourcing: self.sourcing.clone(),
             exception: self.open_case(),
             contested: self.contested.clone(),
+            shipments: self.shipments(),
             payments: self.payments.clone(),
             returns: self.returns.clone(),
             credits: self.credited.clone(),

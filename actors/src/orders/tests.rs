@@ -14,6 +14,7 @@ mod history;
 mod kits;
 mod parked;
 mod quotes;
+mod shipments;
 mod sourcing;
 mod transitions;
 mod withdrawn;
@@ -25,6 +26,7 @@ use super::desk::*;
 use super::desk_list::{DeskEntry, EntryState};
 use super::effects::{BookingRequest, ERP, EVENTS, ErpRequest, OrderStatus, PaperReference, PaperRequest};
 use super::paper::PaperKind;
+use super::shipment::Carriage;
 use super::sourcing::{Network, Site, Sourcing};
 use super::state::*;
 use super::transitions::Cause;
@@ -177,6 +179,7 @@ fn ship(lines: &[(u16, i64)]) -> OrderCommand {
     OrderCommand::Ship {
         document: None,
         lines: lines.collect(),
+        carriage: Carriage::default(),
     }
 }
 

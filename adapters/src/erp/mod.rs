@@ -10,6 +10,7 @@ mod breaker;
 mod config;
 mod http;
 mod local;
+mod pace;
 mod progress;
 mod request;
 mod tryton;
@@ -18,8 +19,9 @@ mod worker;
 
 pub use breaker::Breaker;
 pub use config::{ErpConfig, ErpKind, TokenError, TrytonConfig};
-pub use http::{ConnectorError, HttpErp};
+pub use http::{ConnectorError, HttpErp, HttpErpConfig, Request, RequestForm};
 pub use local::LocalErp;
+pub use pace::{Day, MaintenanceWindow, Pace};
 pub use progress::Progress;
 pub use request::{Called, ErpCounters, ErpMetrics, Handled, handle};
 pub use tryton::TrytonErp;
@@ -51,8 +53,7 @@ pub trait ErpPort: Send + Sync {
     fn cancel(&self, order: &ErpReference) -> impl Future<Output = Result<(), ErpError>> + Send;
     /// Posts a paper of an order that is booked; if it is posted under its key already, tells that one's number.
     fn post(&self, _paper: &PaperRequest) -> impl Future<Output = Result<DocumentId, ErpError>> + Send {
-        let reason = "this connector posts no credit notes and no changes of orders; do so in the ERP, then dismiss this";
-        std::future::ready(Err(ErpError::Rejected(reason.to_owned())))
+        std::future::ready(Err(not_posted()))
     }
     /// What is posted under a paper's key. Changes nothing.
     fn find_paper(
@@ -97,6 +98,12 @@ impl Erp {
 /// and is not booked anew.
 fn does_not_stand() -> ErpError {
     ErpError::Rejected("the key is taken by a booking that does not stand".to_owned())
+}
+
+/// The answer to a paper that a connector does not post.
+fn not_posted() -> ErpError {
+    let reason = "this connector posts no such papers; do so in the ERP, then dismiss this";
+    ErpError::Rejected(reason.to_owned())
 }
 
 impl ErpPort for Erp {

@@ -26,6 +26,7 @@ pub struct ErpCounters {
     dead_lettered: AtomicU64,
     pub(super) in_flight: AtomicU64,
     pub(super) breaker_open: AtomicU64,
+    pub(super) maintenance: AtomicU64,
 }
 
 /// What [`ErpCounters`] held at a moment.
@@ -47,6 +48,8 @@ pub struct ErpMetrics {
     pub in_flight: u64,
     /// 1 while the ERP is left alone.
     pub breaker_open: u64,
+    /// 1 while it is maintained.
+    pub maintenance: u64,
 }
 
 impl ErpCounters {
@@ -63,6 +66,7 @@ impl ErpCounters {
             dead_lettered: read(&self.dead_lettered),
             in_flight: read(&self.in_flight),
             breaker_open: read(&self.breaker_open),
+            maintenance: read(&self.maintenance),
         }
     }
 

@@ -11,6 +11,7 @@ use super::picks::PickList;
 use super::problem::{CONTENT, ProblemDetails};
 use super::promises::{PromiseAsk, Promises};
 use super::stock::{Availability, StockEventItem};
+use super::webhooks::WebhookReceipt;
 use crate::identity::Scope;
 use crate::schema::account::{AccountDocument, AccountSet, AccountView};
 use crate::schema::agreement::{AgreementSet, ItemSet, RatesSet};
@@ -496,6 +497,19 @@ const OPERATIONS: &[Operation] = &[
         scope: Some(Scope::Admin),
         body: Some(of::<ChannelAsk>),
         answers: CHANNEL,
+    },
+    Operation {
+        path: "/v1/webhooks/{channel}",
+        method: "post",
+        id: "webhook",
+        summary: "What a channel's platform announces, signed as the platform signs: orders, and their cancellation.",
+        scope: None,
+        body: None,
+        answers: &[(
+            "200",
+            "Decided or dead-lettered, durably, or nothing that concerns the house.",
+            Answer::Typed(of::<WebhookReceipt>),
+        )],
     },
     Operation {
         path: "/v1/dead-letters",

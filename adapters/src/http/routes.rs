@@ -1,7 +1,9 @@
 //! Which path leads where. What stands here is what the OpenAPI document describes; a test compares both.
 
 use super::problem::Problem;
-use super::{accounts, channels, exceptions, letters, levels, operations, orders, picks, prices, promises, stock};
+use super::{
+    accounts, channels, exceptions, letters, levels, operations, orders, picks, prices, promises, stock, webhooks,
+};
 use crate::schema::agreement::{AgreementSet, RatesSet};
 use crate::schema::charge::{TaxesSet, VolumeSet};
 use crate::schema::price::{BudgetSet, ContractSet, EditionRelease, IndexPublish};
@@ -111,6 +113,7 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
                 .route(web::get().to(channels::show))
                 .route(web::post().to(channels::change)),
         )
+        .service(resource("/v1/webhooks/{channel}", "POST").route(web::post().to(webhooks::take)))
         .service(resource("/v1/dead-letters", "GET").route(web::get().to(letters::list)))
         .service(
             resource("/v1/dead-letters/{letter}", "GET, POST")

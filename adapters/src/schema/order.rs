@@ -10,7 +10,7 @@ use super::stock::{Channel, GoodsLot, OrderNumber, OrderReference, Warehouse};
 use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{
     AddressText, CarrierCode, CouponCode, CustomerId, DocumentId, FreightZone, OrderKey, Reason, Region, Sku,
-    SystemName, UnitOfMeasure, WarehouseCode,
+    SystemName, TrackingNumber, UnitOfMeasure, WarehouseCode,
 };
 use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::inventory::lots::LotUnits;
@@ -24,6 +24,7 @@ use lockstep_actors::orders::command::{
 use lockstep_actors::orders::delivery::{Address, Delivery};
 use lockstep_actors::orders::desk::OwnerRole;
 use lockstep_actors::orders::payment::OrderPayment;
+use lockstep_actors::orders::shipment::Carriage;
 use lockstep_actors::orders::sourcing::Sourcing;
 use lockstep_actors::orders::state::Policy;
 use lockstep_actors::pricing::contract::Customers;
@@ -636,6 +637,14 @@ pub enum ProgressStep {
         /// How much of which lines; all that is held if absent or empty.
         #[serde(default)]
         lines: List<ShippedLine, 0, MAX_LINES>,
+        /// Who carries them; whom the order asks for if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<Text<{ CarrierCode::MAX_BYTES }>>")]
+        carrier: Option<CarrierCode>,
+        /// What the carrier knows them by.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<Text<{ TrackingNumber::MAX_BYTES }>>")]
+        tracking: Option<TrackingNumber>,
     },
     /// The customer has paid something.
     Pay {
@@ -777,8 +786,14 @@ impl From<ProgressStep> for OrderCommand {
         match step {
             ProgressStep::Release {} => Self::ReleaseToWarehouse,
             ProgressStep::Pick {} => Self::ConfirmPick,
-            ProgressStep::Ship { document, lines } => Self::Ship {
+            ProgressStep::Ship {
                 document,
+                lines,
+                carrier,
+                tracking,
+            } => Self::Ship {
+                document,
+                carriage: Carriage { carrier, tracking },
                 lines: lines
                     .into_inner()
                     .into_iter()

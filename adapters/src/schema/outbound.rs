@@ -8,6 +8,7 @@ use super::fields::{Amount, Code, CurrencyCode, ExactAmount, Moment, Note, Signe
 use super::message::Body;
 use super::order::{Desk, GoodsBack, SourcingPolicy};
 use super::sheet::PriceSheet;
+use super::shipment::ShipmentView;
 use super::stock::Warehouse;
 use lockstep_actors::accounts::command::{AccountReply, CreditAnswer};
 use lockstep_actors::domain::Reply;
@@ -303,6 +304,9 @@ pub struct OrderView {
     /// Another content that came under its number, for a person to look at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contested: Option<ContestedView>,
+    /// What has left, by shipment.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shipments: Vec<ShipmentView>,
     /// What the customer has paid, as the channel says.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub payments: Vec<PaymentView>,
@@ -949,6 +953,7 @@ impl OrderView {
             sourcing: summary.sourcing.map(|plan| (*plan).into()),
             exception: summary.exception.map(Into::into),
             contested: summary.contested.map(Into::into),
+            shipments: summary.shipments.into_iter().map(Into::into).collect(),
             payments: summary.payments.into_iter().map(Into::into).collect(),
             returns: summary.returns.into_iter().map(Into::into).collect(),
             credits: summary.credits.into_iter().map(Into::into).collect(),

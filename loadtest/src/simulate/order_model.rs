@@ -148,6 +148,7 @@ impl OrderModel {
             | OrderEvent::Corrected { .. }
             | OrderEvent::Parked { .. }
             | OrderEvent::Unparked { .. }
+            | OrderEvent::Dispatched(_)
             | OrderEvent::Paid { .. }
             | OrderEvent::Returned { .. }
             | OrderEvent::Credited { .. }

@@ -57,6 +57,7 @@ fn standing(status: Status, lines: [[i64; 4]; 2]) -> OrderSummary {
         sourcing: None,
         exception: None,
         contested: None,
+        shipments: Vec::new(),
         payments: Vec::new(),
         returns: Vec::new(),
         credits: Vec::new(),

@@ -67,6 +67,7 @@ impl Answers for Awaiting {
             sourcing: None,
             exception: None,
             contested: None,
+            shipments: Vec::new(),
             payments: Vec::new(),
             returns: Vec::new(),
             credits: Vec::new(),
