@@ -383,7 +383,7 @@ impl<'a> Demand<'a> {
 
 fn of_stock(command: &StockCommand) -> Demand<'_> {
     match command {
-        StockCommand::Show | StockCommand::Promise(_) => Demand::Nothing,
+        StockCommand::Show | StockCommand::Promise(_) | StockCommand::Picks { .. } => Demand::Nothing,
         StockCommand::Hold(hold) => Demand::of_hold(&hold.id, RESERVE),
         StockCommand::HoldLines(lines) => Demand::about(Attribute::StockReservation, RESERVE, &lines.order),
         StockCommand::ChangeHold { id, change } => match change {
@@ -474,9 +474,7 @@ fn of_order<'a>(order: &'a OrderKey, command: &OrderCommand) -> Demand<'a> {
         }
         OrderCommand::BookingAnswered(_)
         | OrderCommand::CancelAnswered(_)
-        | OrderCommand::PaperAnswered(_) => {
-            Demand::about(Attribute::OrderBookingStatus, UPDATE, order)
-        }
+        | OrderCommand::PaperAnswered(_) => Demand::about(Attribute::OrderBookingStatus, UPDATE, order),
         OrderCommand::Priced(_)
         | OrderCommand::StockAnswered(_)
         | OrderCommand::IntroductionAnswered(_)

@@ -50,6 +50,7 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
         }
         StockEvent::WaitsLess { id, quantity, at } => wait_less(state, id, *quantity, *at),
         StockEvent::Promised { id, due } => repromise::promised(state, id, *due),
+        StockEvent::PromisesUntil { until } => repromise::until(state, *until),
         StockEvent::MoveBegun { id, to } => {
             state.appendix_mut().moves.insert(id.clone(), *to);
         }
@@ -186,7 +187,7 @@ pub(super) fn rest(state: &mut StockState) {
         .numberings()
         .filter_map(|numbering| numbering.alarm(state.told(&numbering.source).through));
     let lots = state.lots().first().and_then(|lot| lot.sell_until);
-    let promises = repromise::next_due(state);
+    let promises = repromise::holds_until(state);
     state.alarm = expiry
         .into_iter()
         .chain(forget)
@@ -259,7 +260,10 @@ fn end_hold(state: &mut StockState, id: &HoldId, end: HoldEnd, at: Timestamp) {
 }
 
 fn no_longer_moves(state: &mut StockState, id: &HoldId) {
-    if state.appendix().is_some_and(|appendix| appendix.moves.contains_key(id)) {
+    if state
+        .appendix()
+        .is_some_and(|appendix| appendix.moves.contains_key(id))
+    {
         state.appendix_mut().moves.remove(id);
         rest(state);
     }

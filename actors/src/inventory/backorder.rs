@@ -115,6 +115,8 @@ pub struct Backorders {
     holds: BTreeMap<HoldId, Backorder>,
     /// Those of which a part waits, the next one first.
     queue: BTreeSet<Place>,
+    /// Until when what they are promised holds: the first receipt that it counts on is due.
+    until: Option<Timestamp>,
     /// How many of these each channel has: what a channel may take is reckoned once, not for each that waits.
     #[serde(skip)]
     channels: BTreeMap<CompactString, u32>,
@@ -126,12 +128,15 @@ struct Stored {
     #[serde(with = "pairs")]
     holds: BTreeMap<HoldId, Backorder>,
     queue: BTreeSet<Place>,
+    #[serde(default)]
+    until: Option<Timestamp>,
 }
 
 impl From<Stored> for Backorders {
     fn from(stored: Stored) -> Self {
         let mut backorders = Self {
             holds: stored.holds,
+            until: stored.until,
             ..Self::default()
         };
         for place in stored.queue {
@@ -252,6 +257,15 @@ impl Backorders {
             backorder.due = due;
             backorder.revision = backorder.revision.saturating_add(1);
         }
+    }
+
+    /// Until when what they are promised holds.
+    pub(super) fn promised_until(&self) -> Option<Timestamp> {
+        self.until
+    }
+
+    pub(super) fn promise_until(&mut self, until: Option<Timestamp>) {
+        self.until = until;
     }
 
     pub(super) fn remove(&mut self, id: &HoldId) -> Option<Backorder> {
@@ -418,7 +432,8 @@ pub(super) fn serve(
         if !may_take.contains(&channel) {
             continue;
         }
-        let Some(quantity) = backorder.waiting.min(rations.for_channel(channel)).positive() else {
+        let waiting = backorder.waiting.minus(given_up(&decision.events, id));
+        let Some(quantity) = waiting.min(rations.for_channel(channel)).positive() else {
             continue;
         };
         rations.take(channel, quantity.get());
@@ -426,7 +441,7 @@ pub(super) fn serve(
         let held = state.hold(id).map_or(Quantity::ZERO, |hold| hold.granted.get());
         let answer = StockAnswer::Standing {
             held: held.plus(quantity.get()),
-            waiting: backorder.waiting.minus(quantity.get()),
+            waiting: waiting.minus(quantity.get()),
             revision: backorder.revision.saturating_add(1),
             due: backorder.due,
         };
@@ -471,6 +486,18 @@ pub(super) fn correct_reply(state: &StockState, decision: &mut Decision<SkuWareh
     }
 }
 
+/// How much less of a hold waits after these events, as less is wanted.
+fn given_up(events: &[StockEvent], hold: &HoldId) -> Quantity {
+    let less = events.iter().filter_map(|event| {
+        if let StockEvent::WaitsLess { id, quantity, .. } = event {
+            (id == hold).then(|| quantity.get())
+        } else {
+            None
+        }
+    });
+    less.fold(Quantity::ZERO, Quantity::plus)
+}
+
 fn ended(event: &StockEvent) -> Option<&HoldId> {
     match event {
         StockEvent::Ended { id, .. } => Some(id),
@@ -483,6 +510,7 @@ fn ended(event: &StockEvent) -> Option<&HoldId> {
         | StockEvent::ExpirySet { .. }
         | StockEvent::WaitsLess { .. }
         | StockEvent::Promised { .. }
+        | StockEvent::PromisesUntil { .. }
         | StockEvent::MoveBegun { .. }
         | StockEvent::MoveFailed { .. }
         | StockEvent::Reduced { .. }

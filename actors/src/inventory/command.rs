@@ -4,7 +4,7 @@ use super::allocation::{ChannelPolicy, PolicyFlaw};
 use super::backorder::Priority;
 use super::count::StockCount;
 use super::holds::{HoldChange, HoldLines};
-use super::lots::{LotRefusal, LotUnits};
+use super::lots::{LotRefusal, LotUnits, Pick};
 use super::moving::TakeOver;
 use super::numbering::ChangeNumber;
 use super::promise::{Promise, PromiseWish};
@@ -173,6 +173,11 @@ pub enum StockCommand {
     SetChannelPolicy(ChannelPolicy),
     /// Says what can be promised. Changes nothing.
     Promise(PromiseWish),
+    /// Says from which lots the holds of an order, or all holds, are to be picked. Changes nothing.
+    Picks {
+        /// Whose; of all, if none is named.
+        order: Option<OrderKey>,
+    },
     /// Says how things stand. Changes nothing.
     Show,
 }
@@ -339,6 +344,8 @@ pub enum StockReply {
     },
     /// What can be promised.
     Promised(Promise),
+    /// From which lots holds are to be picked; at most [`MAX_PICKS`](super::lots::MAX_PICKS) of them.
+    Picks(Box<[Pick]>),
     /// Nothing has changed.
     Refused(StockRefusal),
 }

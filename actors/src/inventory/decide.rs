@@ -97,11 +97,9 @@ fn decide_alone(
             answer_to,
         } => moving::begin(id, state, hold, *to, answer_to.as_ref()),
         StockCommand::TakeOver(wish) => moving::take_over(id, state, wish, now),
-        StockCommand::TakenOver {
-            id: hold,
-            by,
-            result,
-        } => moving::taken_over(id, state, hold, *by, result, now),
+        StockCommand::TakenOver { id: hold, by, result } => {
+            moving::taken_over(id, state, hold, *by, result, now)
+        }
         StockCommand::Release { id: hold, answer_to } => {
             answering(id, hold, answer_to.as_ref(), release(state, hold, now))
         }
@@ -172,6 +170,11 @@ fn decide_alone(
         StockCommand::SetSafetyStock { quantity } => set_safety_stock(state, *quantity),
         StockCommand::SetChannelPolicy(policy) => allocation::decide(state, policy),
         StockCommand::Promise(wish) => promise::answer(state, wish, now),
+        StockCommand::Picks { order } => {
+            let is_wanted = |pick: &lots::Pick| order.as_ref().is_none_or(|order| pick.hold.order == *order);
+            let picks = state.picks().into_iter().filter(is_wanted).take(lots::MAX_PICKS);
+            Decision::answer(StockReply::Picks(picks.collect()))
+        }
         StockCommand::Show => Decision::answer(level(state)),
     }
 }
@@ -253,6 +256,7 @@ pub(super) fn answering(
         | StockReply::Stale { .. }
         | StockReply::Reconciled { .. }
         | StockReply::Promised(_)
+        | StockReply::Picks(_)
         | StockReply::Level { .. } => return decision,
     };
     let answered = StockAnswered {

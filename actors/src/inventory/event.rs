@@ -120,6 +120,11 @@ pub enum StockEvent {
         /// By when all of it has come, as far as that is known.
         due: Option<Timestamp>,
     },
+    /// The promises to those that wait hold until then: the first receipt that they count on is due.
+    PromisesUntil {
+        /// Until when; none if they count on nothing.
+        until: Option<Timestamp>,
+    },
     /// A hold is to be held in another warehouse, which is asked.
     MoveBegun {
         /// The hold.
@@ -344,6 +349,7 @@ impl StockEvent {
             Self::Backordered { .. }
             | Self::WaitsLess { .. }
             | Self::Promised { .. }
+            | Self::PromisesUntil { .. }
             | Self::MoveBegun { .. }
             | Self::MoveFailed { .. }
             | Self::ExpirySet { .. }
@@ -396,6 +402,7 @@ impl StockEvent {
             | Self::Withdrawn { .. }
             | Self::WaitsLess { .. }
             | Self::Promised { .. }
+            | Self::PromisesUntil { .. }
             | Self::MoveBegun { .. }
             | Self::MoveFailed { .. }
             | Self::ExpirySet { .. }

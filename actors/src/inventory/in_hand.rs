@@ -51,6 +51,7 @@ fn concerns(state: &StockState, event: &StockEvent) -> bool {
         | StockEvent::ExpirySet { .. }
         | StockEvent::WaitsLess { .. }
         | StockEvent::Promised { .. }
+        | StockEvent::PromisesUntil { .. }
         | StockEvent::MoveBegun { .. }
         | StockEvent::MoveFailed { .. }
         | StockEvent::Received { .. }

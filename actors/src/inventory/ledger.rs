@@ -240,6 +240,7 @@ impl StockEvent {
             Self::Backordered { .. }
             | Self::WaitsLess { .. }
             | Self::Promised { .. }
+            | Self::PromisesUntil { .. }
             | Self::MoveBegun { .. }
             | Self::MoveFailed { .. }
             | Self::ExpirySet { .. }

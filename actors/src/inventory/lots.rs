@@ -28,6 +28,8 @@ use std::collections::BTreeSet;
 
 /// How many lots a pair may have, and how many a message may name.
 pub const MAX_LOTS: usize = 1_000;
+/// How many holds a look at what is to be picked names.
+pub const MAX_PICKS: usize = 1_000;
 /// How many lots a published level names, the first to expire first.
 pub const MAX_LOTS_SHOWN: usize = 16;
 
@@ -171,6 +173,7 @@ fn moves(command: &StockCommand) -> Moves {
         | StockCommand::SetSafetyStock { .. }
         | StockCommand::SetChannelPolicy(_)
         | StockCommand::Promise(_)
+        | StockCommand::Picks { .. }
         | StockCommand::Show => Moves::Otherwise,
     }
 }

@@ -66,7 +66,10 @@ impl Entity for SkuWarehouse {
     type Reply = StockReply;
 
     fn is_query(command: &StockCommand) -> bool {
-        matches!(command, StockCommand::Show | StockCommand::Promise(_))
+        matches!(
+            command,
+            StockCommand::Show | StockCommand::Promise(_) | StockCommand::Picks { .. }
+        )
     }
 
     fn decide(

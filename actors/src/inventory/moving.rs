@@ -11,6 +11,7 @@
 //!   the answer takes;
 //! - a hold that has changed here meanwhile (shipped, picked, reduced, given back, over) stays as it is, and what the other
 //!   one took is given back there;
+//! - a hold of that name at the other warehouse is never taken for the one that comes: two moves that cross leave it in one place;
 //! - the channel of the order has to have room in its class at the other warehouse.
 
 use super::backorder::{Priority, tell};
@@ -121,7 +122,8 @@ fn ask(stock: &StockId, id: &HoldId, hold: &Hold, to: WarehouseCode) -> StockDec
         from: stock.warehouse,
     };
     let begun = StockEvent::MoveBegun { id: id.clone(), to };
-    Decision::event(begun, StockReply::Moving { to }).send((elsewhere(stock, to), StockCommand::TakeOver(wish)))
+    Decision::event(begun, StockReply::Moving { to })
+        .send((elsewhere(stock, to), StockCommand::TakeOver(wish)))
 }
 
 fn elsewhere(stock: &StockId, warehouse: WarehouseCode) -> StockId {
@@ -132,7 +134,12 @@ fn elsewhere(stock: &StockId, warehouse: WarehouseCode) -> StockId {
 }
 
 /// Holds what another warehouse gives away, all of it or nothing, and says so.
-pub(super) fn take_over(stock: &StockId, state: &StockState, wish: &TakeOver, now: Timestamp) -> StockDecision {
+pub(super) fn take_over(
+    stock: &StockId,
+    state: &StockState,
+    wish: &TakeOver,
+    now: Timestamp,
+) -> StockDecision {
     let held = HoldStock {
         id: wish.id.clone(),
         quantity: wish.quantity,
@@ -141,13 +148,18 @@ pub(super) fn take_over(stock: &StockId, state: &StockState, wish: &TakeOver, no
         priority: wish.rank.unwrap_or_default(),
         answer_to: wish.rank.map(|_| wish.id.order.clone()),
     };
-    let decision = hold_stock(state, &held, now);
+    // A hold of that name here is the same one: it may be on its way to where this comes from.
+    let is_here = state.hold(&wish.id).is_some() || state.standing(&wish.id).is_some();
+    let decision = if is_here {
+        refuse(StockRefusal::HoldExists)
+    } else {
+        hold_stock(state, &held, now)
+    };
     let result = if let StockReply::Held { quantity } = &decision.reply {
         Ok(*quantity)
     } else if let StockReply::Refused(refusal) = &decision.reply {
         Err(refusal.clone())
     } else {
-        // A hold of that name waits here for goods.
         Err(StockRefusal::HoldExists)
     };
     let answer = StockCommand::TakenOver {
@@ -170,7 +182,9 @@ pub(super) fn taken_over(
     let answer = Decision::answer(StockReply::Released {
         quantity: Quantity::ZERO,
     });
-    let moved_before = state.closed(id).is_some_and(|closed| closed.end == HoldEnd::Moved);
+    let moved_before = state
+        .closed(id)
+        .is_some_and(|closed| closed.end == HoldEnd::Moved);
     let hold = state.hold(id).filter(|_| state.moves_to(id) == Some(by));
     match (hold, result) {
         (None, Ok(_)) if moved_before => answer,

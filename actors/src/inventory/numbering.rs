@@ -332,6 +332,7 @@ pub(super) fn fact(id: &StockId, state: &StockState, change: &StockCommand, now:
         | StockCommand::Demand { .. }
         | StockCommand::NoDemand { .. }
         | StockCommand::Promise(_)
+        | StockCommand::Picks { .. }
         | StockCommand::Count(_)
         | StockCommand::Reconcile(_)
         | StockCommand::Numbered { .. }

@@ -135,6 +135,7 @@ fn paper(event: &StockEvent) -> Option<(Timestamp, Option<u32>)> {
         | StockEvent::ExpirySet { .. }
         | StockEvent::WaitsLess { .. }
         | StockEvent::Promised { .. }
+        | StockEvent::PromisesUntil { .. }
         | StockEvent::MoveBegun { .. }
         | StockEvent::MoveFailed { .. }
         | StockEvent::Reduced { .. }

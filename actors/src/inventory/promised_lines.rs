@@ -239,7 +239,11 @@ mod tests {
     }
 
     /// Warehouse, units and day of each part, and what is short.
-    fn promised(supplies: &mut Supplies, kit: &[(&str, i64)], quantity: i64) -> (Vec<(String, i64, i64)>, i64) {
+    fn promised(
+        supplies: &mut Supplies,
+        kit: &[(&str, i64)],
+        quantity: i64,
+    ) -> (Vec<(String, i64, i64)>, i64) {
         let components: Vec<Component> = kit
             .iter()
             .map(|(sku, per_kit)| Component {
@@ -271,7 +275,9 @@ mod tests {
         let b: &[_] = &[part(1, 0, ""), part(2, 2, "PO-2"), part(9, 9, "PO-3")];
         let mut all = supplies(&[("A", "W1", a), ("B", "W1", b)]);
         let parts = |parts: &[(&str, i64, i64)]| -> Vec<(String, i64, i64)> {
-            let owned = parts.iter().map(|(code, units, on)| ((*code).to_owned(), *units, *on));
+            let owned = parts
+                .iter()
+                .map(|(code, units, on)| ((*code).to_owned(), *units, *on));
             owned.collect()
         };
         // One kit now; one more on day 2 (A 4 of 5 used); on day 4 A has 11, B one: one; on day 9 A has 9: 4.

@@ -30,9 +30,7 @@ pub(super) fn repromise(
     now: Timestamp,
 ) -> StockDecision {
     let may_wait = state.is_anyone_waiting() || decision.events.iter().any(begins_to_wait);
-    // An alarm stands where a promise ends: no look at all that wait for every command.
-    let may_be_due = state.alarm != 0 && state.alarm <= now.as_millis();
-    let is_due = may_be_due && next_due(state).is_some_and(|due| due <= now);
+    let is_due = holds_until(state).is_some_and(|until| until <= now);
     if !may_wait || !(is_due || decision.events.iter().any(|event| matters(state, event))) {
         return decision;
     }
@@ -55,11 +53,23 @@ pub(super) fn repromise(
         };
         decision = tell(stock, &id, answer, decision).and(StockEvent::Promised { id, due });
     }
+    let until = after.is_anyone_waiting().then(|| first_receipt(&after, now)).flatten();
+    if after.backorders().is_some() && holds_until(&after) != until {
+        decision = decision.and(StockEvent::PromisesUntil { until });
+    }
     decision
 }
 
+fn first_receipt(state: &StockState, now: Timestamp) -> Option<Timestamp> {
+    let dates = state.receipts().map(|(_, receipt)| receipt.due);
+    dates.filter(|due| *due > now).min()
+}
+
 fn begins_to_wait(event: &StockEvent) -> bool {
-    matches!(event, StockEvent::Backordered { .. } | StockEvent::Withdrawn { .. })
+    matches!(
+        event,
+        StockEvent::Backordered { .. } | StockEvent::Withdrawn { .. }
+    )
 }
 
 /// Whether an event may change what comes, or who is before whom.
@@ -76,6 +86,7 @@ fn matters(state: &StockState, event: &StockEvent) -> bool {
         StockEvent::Ended { id, .. } => state.backorders().is_some_and(|known| known.is_waiting(id)),
         StockEvent::Held { .. }
         | StockEvent::Promised { .. }
+        | StockEvent::PromisesUntil { .. }
         | StockEvent::MoveBegun { .. }
         | StockEvent::MoveFailed { .. }
         | StockEvent::Barred { .. }
@@ -132,13 +143,9 @@ fn expected(state: &StockState, now: Timestamp) -> Vec<(HoldId, Option<Timestamp
         .collect()
 }
 
-/// When a promise will have been broken, if nothing comes before.
-pub(super) fn next_due(state: &StockState) -> Option<Timestamp> {
-    let waiting = state
-        .backorders()
-        .into_iter()
-        .flat_map(super::backorder::Backorders::waiting);
-    waiting.take(MAX_PROMISED).filter_map(|(_, waits)| waits.due).min()
+/// Until when the promises hold.
+pub(super) fn holds_until(state: &StockState) -> Option<Timestamp> {
+    state.backorders()?.promised_until()
 }
 
 /// What waits of a hold is expected by then.
@@ -147,7 +154,15 @@ pub(super) fn promised(state: &mut StockState, id: &HoldId, due: Option<Timestam
     if let Some(backorders) = book.backorders.as_mut() {
         backorders.promise(id, due);
     }
-    if let Some(due) = due {
-        wake_by(state, due);
+}
+
+/// The promises hold until then.
+pub(super) fn until(state: &mut StockState, until: Option<Timestamp>) {
+    let book = state.book.get_or_insert_default();
+    if let Some(backorders) = book.backorders.as_mut() {
+        backorders.promise_until(until);
+    }
+    if let Some(until) = until {
+        wake_by(state, until);
     }
 }

@@ -68,6 +68,7 @@ fn in_base_units(command: &StockCommand, sized: SizedUnit<'_>) -> Result<StockCo
             ..
         }
         | StockCommand::Release { .. }
+        | StockCommand::Picks { .. }
         | StockCommand::ConfirmPick { .. }
         | StockCommand::MoveHold { .. }
         | StockCommand::TakeOver(_)

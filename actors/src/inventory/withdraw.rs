@@ -93,6 +93,7 @@ fn shortfall_after(event: &StockEvent) -> Option<Quantity> {
         | StockEvent::ExpirySet { .. }
         | StockEvent::WaitsLess { .. }
         | StockEvent::Promised { .. }
+        | StockEvent::PromisesUntil { .. }
         | StockEvent::MoveBegun { .. }
         | StockEvent::MoveFailed { .. }
         | StockEvent::Reduced { .. }

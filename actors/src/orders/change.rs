@@ -101,7 +101,11 @@ pub struct AnsweredChange {
 /// Takes what it can of a change, and answers each line.
 pub(super) fn change(flow: &mut Flow<'_>, wish: &OrderChange) -> Result<(), OrderRefusal> {
     let placed = &flow.placed;
-    if let Some(known) = placed.changes.iter().find(|known| known.document == wish.document) {
+    if let Some(known) = placed
+        .changes
+        .iter()
+        .find(|known| known.document == wish.document)
+    {
         let is_same = known.lines.iter().map(|line| (line.line, line.asked));
         let asked = wish.lines.iter().map(|line| (line.line, line.quantity));
         return if is_same.eq(asked) {
@@ -180,7 +184,9 @@ fn answers(
     let left = left.map(|ordered| is_changed(ordered).map_or(placed.wanted(ordered), |line| line.wanted));
     if left.fold(Quantity::ZERO, Quantity::plus) == Quantity::ZERO {
         for line in &mut lines {
-            line.wanted = placed.line(line.line).map_or(Quantity::ZERO, |line| placed.wanted(line));
+            line.wanted = placed
+                .line(line.line)
+                .map_or(Quantity::ZERO, |line| placed.wanted(line));
             line.answer = ChangeAnswer::Rejected(ChangeRefusal::NothingLeft);
         }
     }
@@ -276,7 +282,8 @@ fn reduce(flow: &mut Flow<'_>, wish: &OrderChange) {
     let placed = &flow.placed;
     let least = |ordered: &OrderLine| {
         let parts = placed.parts(ordered.line);
-        let sum = |of: fn(&Part) -> Quantity| parts.iter().fold(Quantity::ZERO, |sum, part| sum.plus(of(part)));
+        let sum =
+            |of: fn(&Part) -> Quantity| parts.iter().fold(Quantity::ZERO, |sum, part| sum.plus(of(part)));
         let has_left = sum(|part| part.shipped) == sum(in_hand);
         let because = if has_left {
             ChangeRefusal::Shipped
@@ -307,10 +314,7 @@ fn reduce(flow: &mut Flow<'_>, wish: &OrderChange) {
 
 /// Gives up so much of a line: of what was asked for last first, and there what waits before what is held.
 fn give_up(flow: &mut Flow<'_>, line: u16, mut less: Quantity) {
-    flow.happens(OrderEvent::GivenUp {
-        line,
-        quantity: less,
-    });
+    flow.happens(OrderEvent::GivenUp { line, quantity: less });
     let parts = flow.placed.parts(line);
     let waiting = |part: &Part| part.waiting;
     let held = |part: &Part| part.held.minus(in_hand(part)).at_least_zero();

@@ -139,13 +139,16 @@ fn post_next(flow: &mut Flow<'_>) {
     if papers.iter().any(ErpPaper::is_asked) {
         return;
     }
-    let wanted = papers.iter().enumerate().find_map(|(place, paper)| match paper.standing {
-        PaperStanding::Wanted { uncertain } => Some((place, uncertain)),
-        PaperStanding::Asked { .. }
-        | PaperStanding::Posted { .. }
-        | PaperStanding::Stuck { .. }
-        | PaperStanding::Dismissed => None,
-    });
+    let wanted = papers
+        .iter()
+        .enumerate()
+        .find_map(|(place, paper)| match paper.standing {
+            PaperStanding::Wanted { uncertain } => Some((place, uncertain)),
+            PaperStanding::Asked { .. }
+            | PaperStanding::Posted { .. }
+            | PaperStanding::Stuck { .. }
+            | PaperStanding::Dismissed => None,
+        });
     match wanted {
         Some((place, uncertain)) => ask(flow, place, uncertain),
         None => wait(flow, None),
@@ -236,7 +239,9 @@ fn content(placed: &Placed, reference: PaperReference) -> PaperRequest {
                 .collect()
         }
     };
-    let total = lines.iter().fold(Decimal::ZERO, |sum, line| sum.saturating_add(line.total));
+    let total = lines
+        .iter()
+        .fold(Decimal::ZERO, |sum, line| sum.saturating_add(line.total));
     PaperRequest {
         reference,
         customer: placed.request.customer.clone(),
@@ -250,9 +255,9 @@ fn content(placed: &Placed, reference: PaperReference) -> PaperRequest {
 
 /// The ERP has answered a question about a paper.
 pub(super) fn paper_answered(flow: &mut Flow<'_>, answered: &BookingAnswered) {
-    let asked = flow.placed.papers.iter().position(|paper| {
-        matches!(paper.standing, PaperStanding::Asked { attempt, .. } if attempt == answered.attempt)
-    });
+    let asked = flow.placed.papers.iter().position(
+        |paper| matches!(paper.standing, PaperStanding::Asked { attempt, .. } if attempt == answered.attempt),
+    );
     let Some(place) = asked else {
         return;
     };
@@ -321,7 +326,10 @@ fn no_answer() -> Reason {
 fn first_stuck(placed: &Placed) -> Option<(usize, Exception, bool)> {
     let mut papers = placed.papers.iter().enumerate();
     papers.find_map(|(place, paper)| {
-        let PaperStanding::Stuck { reason, uncertain, .. } = &paper.standing else {
+        let PaperStanding::Stuck {
+            reason, uncertain, ..
+        } = &paper.standing
+        else {
             return None;
         };
         Some((place, paper.exception(reason), *uncertain))

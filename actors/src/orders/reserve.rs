@@ -48,25 +48,20 @@ fn source(flow: &Flow<'_>) -> Option<Box<SourcingPlan>> {
         channel: flow.order.channel(),
         within_days: flow.rules().delivery.within_days,
     };
-    let plan = sourcing::plan(
-        promise,
-        request,
-        reference.network(),
-        |line, warehouse| {
-            if reference.is_hazardous(&line.sku) && !reference.network().handles_hazardous(warehouse) {
-                return None;
-            }
-            let available = |sku: &Sku| {
-                let level = reference.stock_level(sku, warehouse);
-                level.map_or(Quantity::ZERO, |level| level.available)
-            };
-            Some(if line.components.is_empty() {
-                available(&line.sku)
-            } else {
-                whole_kits(&line.components, |component| available(&component.sku))
-            })
-        },
-    );
+    let plan = sourcing::plan(promise, request, reference.network(), |line, warehouse| {
+        if reference.is_hazardous(&line.sku) && !reference.network().handles_hazardous(warehouse) {
+            return None;
+        }
+        let available = |sku: &Sku| {
+            let level = reference.stock_level(sku, warehouse);
+            level.map_or(Quantity::ZERO, |level| level.available)
+        };
+        Some(if line.components.is_empty() {
+            available(&line.sku)
+        } else {
+            whole_kits(&line.components, |component| available(&component.sku))
+        })
+    });
     let is_whole = |sources: &LineSources| sources.warehouses.len() == request.warehouses.len();
     let as_listed = plan.policy == Sourcing::Listed && plan.lines.iter().all(is_whole);
     (!as_listed).then(|| Box::new(plan))
@@ -244,10 +239,9 @@ fn hold_answered(flow: &mut Flow<'_>, place: usize, mut allocation: Allocation, 
         }
         StockAnswer::Standing { .. } => return,
         StockAnswer::Refused(_) => allocation.standing = AllocationStanding::Refused,
-        StockAnswer::Released
-        | StockAnswer::Shipped(_)
-        | StockAnswer::Moved { .. }
-        | StockAnswer::Stays => return,
+        StockAnswer::Released | StockAnswer::Shipped(_) | StockAnswer::Moved { .. } | StockAnswer::Stays => {
+            return;
+        }
     }
     flow.move_allocation(place, allocation);
     // In an exception for want of answers the late ones are noted; a retry goes on from them.

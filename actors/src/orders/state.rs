@@ -611,7 +611,11 @@ impl Placed {
     pub fn open_cases(&self) -> Vec<OpenCase> {
         let contested = self.contested.as_ref().map(Contested::open_case);
         let papers = self.papers.iter().filter_map(ErpPaper::open_case);
-        self.open_case().into_iter().chain(contested).chain(papers).collect()
+        self.open_case()
+            .into_iter()
+            .chain(contested)
+            .chain(papers)
+            .collect()
     }
 
     /// How it stands, for readers.

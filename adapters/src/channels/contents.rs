@@ -358,8 +358,7 @@ mod tests {
         let reference = Arc::new(Reference::default());
         let units = |units: i64| Quantity::new(units).unwrap();
         let bands = [1, 10, 100].map(units);
-        let model =
-            ReadModel::new(Arc::clone(&reference), "web", Vec::new(), None).in_bands(bands.to_vec());
+        let model = ReadModel::new(Arc::clone(&reference), "web", Vec::new(), None).in_bands(bands.to_vec());
         // (in W1, in W2, shown, shown of W1)
         let cases = [
             (0, 0, 0, 0),

@@ -31,7 +31,10 @@ impl ErpPort for LocalErp {
 
     async fn post(&self, paper: &PaperRequest) -> Result<DocumentId, ErpError> {
         let PaperReference {
-            order, kind, document, ..
+            order,
+            kind,
+            document,
+            ..
         } = &paper.reference;
         Self::number_of(&format!("{order}/{kind}/{document}"))
     }

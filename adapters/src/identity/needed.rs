@@ -70,7 +70,7 @@ impl Scope {
 
 fn of_stock(command: &StockCommand) -> Scope {
     match command {
-        StockCommand::Show | StockCommand::Promise(_) => Scope::StockRead,
+        StockCommand::Show | StockCommand::Promise(_) | StockCommand::Picks { .. } => Scope::StockRead,
         StockCommand::Hold(_)
         | StockCommand::HoldLines(_)
         | StockCommand::ChangeHold { .. }

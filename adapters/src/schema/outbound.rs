@@ -2,8 +2,8 @@
 //!
 //! These are forms of their own, not the domain's types: the domain may change its insides without breaking a reader.
 
-use super::charge::TaxRounding;
 use super::amendment::{ChangeView, PaperView};
+use super::charge::TaxRounding;
 use super::fields::{Amount, Code, CurrencyCode, ExactAmount, Moment, Note, SignedUnits, Text, Units};
 use super::message::Body;
 use super::order::{Desk, GoodsBack, SourcingPolicy};
@@ -1838,6 +1838,8 @@ impl CommandResult {
                 quantity: Some(promise.quantity()),
                 ..Self::default()
             },
+            // No message of a sender asks for it.
+            StockReply::Picks(_) => Self::default(),
             StockReply::Stale { known } => Self::stale(known),
             StockReply::Refused(refusal) => Self::failed(CommandOutcome::Refused, &refusal),
         }

@@ -126,6 +126,7 @@ impl StockModel {
             StockEvent::WaitsLess { id, quantity, .. } => self.waits(id, -quantity.units()),
             StockEvent::Barred { .. }
             | StockEvent::Promised { .. }
+            | StockEvent::PromisesUntil { .. }
             | StockEvent::MoveBegun { .. }
             | StockEvent::MoveFailed { .. }
             | StockEvent::Picked { .. }

@@ -138,8 +138,14 @@ fn what_may_not_move_stays() {
             in_hand,
         ),
         (&[hold("O-1", 5), release("O-1")], ended(HoldEnd::Released)),
-        (&[wait("O-1", 12, 50)], StockReply::Refused(StockRefusal::OfAnOrder)),
-        (&[hold("O-9", 10), wait("O-1", 3, 50)], StockReply::Refused(StockRefusal::Waits)),
+        (
+            &[wait("O-1", 12, 50)],
+            StockReply::Refused(StockRefusal::OfAnOrder),
+        ),
+        (
+            &[hold("O-9", 10), wait("O-1", 3, 50)],
+            StockReply::Refused(StockRefusal::Waits),
+        ),
     ];
     for (before, expected) in cases {
         let mut two = Two::with(10, 6);
@@ -159,7 +165,13 @@ fn what_may_not_move_stays() {
     two.tell("W1", &move_to("O-1", "W2"));
     two.settle();
     assert_eq!((two.open("W1", "O-1"), two.available()), (5, [5, 4]));
-    two.tell("W2", &StockCommand::Receive { quantity: positive(1), document: paper() });
+    two.tell(
+        "W2",
+        &StockCommand::Receive {
+            quantity: positive(1),
+            document: paper(),
+        },
+    );
     two.tell("W1", &move_to("O-1", "W2"));
     two.settle();
     assert_eq!((two.open("W2", "O-1"), two.available()), (5, [10, 0]));
@@ -188,6 +200,25 @@ fn what_changed_meanwhile_stays_and_the_other_warehouse_gives_back() {
         two.settle();
         let found = (two.open("W1", "O-1"), two.open("W2", "O-1"), two.available());
         assert_eq!(found, (open, 0, available), "{command:?}");
+    }
+}
+
+/// Found by the random histories below: W2 has it before W1 has let go, and is asked to give it back to W1.
+#[test]
+fn moves_that_cross_leave_the_hold_in_one_place() {
+    for order in [[0, 0, 0], [1, 0, 0], [1, 1, 0]] {
+        let mut two = Two::with(10, 6);
+        two.tell("W1", &hold("O-1", 5));
+        two.tell("W1", &move_to("O-1", "W2"));
+        two.deliver(0);
+        two.tell("W2", &move_to("O-1", "W1"));
+        for place in order {
+            if place < two.mail.len() {
+                two.deliver(place);
+            }
+        }
+        two.settle();
+        assert_eq!(two.open("W1", "O-1") + two.open("W2", "O-1"), 5, "{order:?}");
     }
 }
 
@@ -265,7 +296,10 @@ fn of_a_hold_that_waits_what_waits_is_given_up_first() {
         stock.run(&wait("O-1", 10, 50));
         stock.run(&reduce(to));
         let open = stock.state.hold(&hold_id("O-1")).unwrap().open().units();
-        assert_eq!((open, stock.state.waiting().units(), stock.available()), (held, waiting, available));
+        assert_eq!(
+            (open, stock.state.waiting().units(), stock.available()),
+            (held, waiting, available)
+        );
         // A later repeat of something larger changes nothing.
         stock.run(&reduce(10));
         assert_eq!(stock.state.waiting().units(), waiting);
@@ -331,11 +365,16 @@ fn receipts_are_promised_by_priority_then_age_as_they_will_be_granted() {
         document: DocumentId::new("PO-1").unwrap(),
     });
     assert_eq!(stock.state.hold(&hold_id("O-1")).unwrap().open().units(), 4);
-    assert_eq!(["O-2", "O-3"].map(|order| due(&stock, order)), [Some(90_000), None]);
+    assert_eq!(
+        ["O-2", "O-3"].map(|order| due(&stock, order)),
+        [Some(90_000), None]
+    );
     // One gives up: the others move up.
     stock.run(&release("O-2"));
     assert_eq!(due(&stock, "O-3"), Some(90_000));
-    stock.run(&StockCommand::Unexpect { document: DocumentId::new("PO-2").unwrap() });
+    stock.run(&StockCommand::Unexpect {
+        document: DocumentId::new("PO-2").unwrap(),
+    });
     assert_eq!(due(&stock, "O-3"), None);
 }
 

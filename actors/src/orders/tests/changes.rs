@@ -32,7 +32,9 @@ fn credit(document: &str, units: i64) -> OrderCommand {
 fn answers(world: &World, order: &OrderKey, document: &str) -> Vec<(u16, i64, ChangeAnswer)> {
     let placed = world.orders[order].placed().unwrap();
     let mut changes = placed.changes.iter();
-    let change = changes.find(|change| change.document.as_str() == document).unwrap();
+    let change = changes
+        .find(|change| change.document.as_str() == document)
+        .unwrap();
     let line = |line: &AnsweredLine| (line.line, line.wanted.units(), line.answer);
     change.lines.iter().map(line).collect()
 }
@@ -57,7 +59,10 @@ fn s45_each_line_of_a_change_is_answered_by_itself() {
         .stock("C", "W1", 2);
     let order = world.order("1", &[("A", 10), ("B", 4), ("C", 2)], &["W1"], Policy::Partial);
     // Reserved, shipped, backordered, pending, cancelled.
-    assert_eq!(world.lines(&order), [[6, 0, 4, 0, 0], [4, 0, 0, 0, 0], [2, 0, 0, 0, 0]]);
+    assert_eq!(
+        world.lines(&order),
+        [[6, 0, 4, 0, 0], [4, 0, 0, 0, 0], [2, 0, 0, 0, 0]]
+    );
     world.accept(&order, change("CH-1", &[(1, 7), (2, 5), (3, 0), (9, 1)]));
     assert_eq!(
         answers(&world, &order, "CH-1"),
@@ -69,10 +74,16 @@ fn s45_each_line_of_a_change_is_answered_by_itself() {
         ]
     );
     // What waits is given up first; the line that is cancelled gives back what it held.
-    assert_eq!(world.lines(&order), [[6, 0, 1, 0, 3], [4, 0, 0, 0, 0], [0, 0, 0, 0, 2]]);
+    assert_eq!(
+        world.lines(&order),
+        [[6, 0, 1, 0, 3], [4, 0, 0, 0, 0], [0, 0, 0, 0, 2]]
+    );
     assert_eq!(world.available("C", "W1"), 2);
     let told = world.statuses.last().unwrap();
-    assert_eq!((told.status, told.change.as_ref().unwrap().lines.len()), (Status::Booked, 4));
+    assert_eq!(
+        (told.status, told.change.as_ref().unwrap().lines.len()),
+        (Status::Booked, 4)
+    );
     // The warehouse has begun with what is held: that stays.
     world.accept(&order, OrderCommand::ReleaseToWarehouse);
     world.accept(&order, change("CH-2", &[(1, 3), (2, 0)]));
@@ -87,7 +98,10 @@ fn s45_each_line_of_a_change_is_answered_by_itself() {
     world.accept(&order, ship(&[]));
     assert_eq!(world.status(&order), Status::Shipped);
     world.accept(&order, change("CH-3", &[(1, 2)]));
-    assert_eq!(answers(&world, &order, "CH-3"), [(1, 6, Rejected(ChangeRefusal::Shipped))]);
+    assert_eq!(
+        answers(&world, &order, "CH-3"),
+        [(1, 6, Rejected(ChangeRefusal::Shipped))]
+    );
     // A repeat is answered as the first, and tells nobody anything.
     let told = world.statuses.len();
     world.accept(&order, change("CH-1", &[(1, 7), (2, 5), (3, 0), (9, 1)]));
@@ -207,7 +221,10 @@ fn a_change_that_comes_while_the_order_is_booked_waits_for_that() {
     let reply = world.tell(&order, change("CH-1", &[(1, 4)]));
     assert!(matches!(reply, OrderReply::Parked { .. }), "{reply:?}");
     world.settle();
-    assert_eq!((world.status(&order), world.lines(&order)), (Status::Booked, vec![[4, 0, 0, 0, 2]]));
+    assert_eq!(
+        (world.status(&order), world.lines(&order)),
+        (Status::Booked, vec![[4, 0, 0, 0, 2]])
+    );
     assert!(is_posted(&world, &order, "CH-1"));
     // What is over cannot be changed.
     world.accept(&order, cancel());
@@ -255,7 +272,10 @@ fn a_credit_is_posted_in_the_erp_once_whatever_it_answers() {
     let paper = world.last_paper.clone().unwrap();
     // Two of three at 2.50.
     let line = &paper.lines[0];
-    assert_eq!((line.line, line.quantity.units(), line.total.to_string()), (1, 2, "5.00".to_owned()));
+    assert_eq!(
+        (line.line, line.quantity.units(), line.total.to_string()),
+        (1, 2, "5.00".to_owned())
+    );
     assert_eq!(paper.total.to_string(), "5.00 EUR");
 }
 
@@ -271,7 +291,10 @@ fn a_paper_that_the_erp_does_not_take_is_settled_beside_the_order() {
         world.settle();
         let cases = world.orders[&order].placed().unwrap().open_cases();
         assert_eq!((world.status(&order), cases.len()), (Status::Shipped, 1));
-        assert_eq!(cases[0].exception.to_string(), "the ERP does not have credit CN-1: emulated");
+        assert_eq!(
+            cases[0].exception.to_string(),
+            "the ERP does not have credit CN-1: emulated"
+        );
         // The next paper does not wait for it.
         world.accept(&order, credit("CN-2", 1));
         assert!(is_posted(&world, &order, "CN-2"));
@@ -282,7 +305,10 @@ fn a_paper_that_the_erp_does_not_take_is_settled_beside_the_order() {
     world.settle();
     assert!(is_posted(&world, &order, "CN-1"));
     assert!(world.orders[&order].placed().unwrap().open_cases().is_empty());
-    assert!(matches!(world.tell(&order, OrderCommand::Retry), OrderReply::Refused(_)));
+    assert!(matches!(
+        world.tell(&order, OrderCommand::Retry),
+        OrderReply::Refused(_)
+    ));
 
     let (mut world, order) = refused();
     let dismiss = OrderCommand::Dismiss {
@@ -290,7 +316,10 @@ fn a_paper_that_the_erp_does_not_take_is_settled_beside_the_order() {
     };
     world.accept(&order, dismiss.clone());
     assert_eq!(standing(&world, &order, "CN-1"), PaperStanding::Dismissed);
-    assert_eq!(world.tell(&order, dismiss), OrderReply::Refused(OrderRefusal::NothingToDismiss));
+    assert_eq!(
+        world.tell(&order, dismiss),
+        OrderReply::Refused(OrderRefusal::NothingToDismiss)
+    );
 }
 
 #[test]

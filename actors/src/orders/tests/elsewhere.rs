@@ -14,7 +14,9 @@ fn five_held() -> (World, OrderKey) {
 fn reserved_in(world: &World, order: &OrderKey) -> Vec<(String, i64)> {
     let line = world.orders[order].placed().unwrap().summary().lines.remove(0);
     let places = line.reserved_in.iter();
-    places.map(|(place, units)| (place.to_string(), units.units())).collect()
+    places
+        .map(|(place, units)| (place.to_string(), units.units()))
+        .collect()
 }
 
 #[test]
@@ -111,9 +113,15 @@ fn an_order_hears_when_what_it_waits_for_comes_later() {
         let placed = world.orders[order].placed().unwrap();
         placed.promised_for(1)
     };
-    assert_eq!((promised(&world, &order), promised(&world, &second)), (Some(day(9)), None));
+    assert_eq!(
+        (promised(&world, &order), promised(&world, &second)),
+        (Some(day(9)), None)
+    );
     expect(&mut world, "PO-2", 3, 12);
-    assert_eq!((promised(&world, &order), promised(&world, &second)), (Some(day(9)), Some(day(12))));
+    assert_eq!(
+        (promised(&world, &order), promised(&world, &second)),
+        (Some(day(9)), Some(day(12)))
+    );
     let urgent = key("3");
     let wish = OrderRequest {
         priority: Priority::new(1).unwrap(),

@@ -290,10 +290,17 @@ fn an_edition_of_thousands_is_told_a_part_at_a_time_and_only_what_changed() {
     lists.release("spring", None, 1, Some(skus.unsigned_abs()));
     assert_eq!((lists.pass_until(999), lists.told), (0, told));
     let wakes = lists.pass_until(1_000);
-    println!("an edition of {skus} rows told in {:?}: {} changes", begun.elapsed(), lists.told - told);
+    println!(
+        "an edition of {skus} rows told in {:?}: {} changes",
+        begun.elapsed(),
+        lists.told - told
+    );
     // A tenth of them cost something else, and are told a thousand at a time.
     let parts = usize::try_from(skus).unwrap().div_ceil(1_000);
-    assert_eq!((wakes, lists.told - told), (parts, usize::try_from(skus).unwrap().div_ceil(10)));
+    assert_eq!(
+        (wakes, lists.told - told),
+        (parts, usize::try_from(skus).unwrap().div_ceil(10))
+    );
 }
 
 #[test]

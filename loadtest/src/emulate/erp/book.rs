@@ -190,7 +190,10 @@ impl Book {
             }
             Some(_) if self.idempotency == Idempotency::Honour => Posted::Another,
             Some(_) | None => Posted::New(Paper {
-                number: format!("PAPER-{:08}", self.papers.values().map(Vec::len).sum::<usize>() + 1),
+                number: format!(
+                    "PAPER-{:08}",
+                    self.papers.values().map(Vec::len).sum::<usize>() + 1
+                ),
                 key,
                 content: content.clone(),
             }),

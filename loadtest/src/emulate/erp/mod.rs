@@ -161,7 +161,10 @@ impl Erp {
         let desk = &mut *desk;
         match desk.book.post(reference, kind, document, content) {
             Posted::New(paper) => {
-                let written = desk.journal.as_mut().map_or(Ok(()), |journal| journal.posted(&paper));
+                let written = desk
+                    .journal
+                    .as_mut()
+                    .map_or(Ok(()), |journal| journal.posted(&paper));
                 if let Err(error) = written {
                     return problem(500, "journal", &error.to_string());
                 }
