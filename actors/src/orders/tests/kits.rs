@@ -349,6 +349,7 @@ fn a_kit_leaves_with_the_lots_of_its_components() {
     world.take((stock_id("A", "W1"), receive).into());
     let order = world.order("1", &[("KIT", 2)], &["W1"], Policy::ShipComplete);
     let ship = |of_line: &[(&str, i64)], of_a: Option<&[(&str, i64)]>, component: &str| OrderCommand::Ship {
+        carriage: Carriage::default(),
         document: None,
         lines: vec![ShipLine {
             line: 1,
