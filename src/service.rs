@@ -280,6 +280,7 @@ impl Service {
             config.warehouses.clone(),
             prices,
         )
+        .in_bands(config.stock_bands.clone())
         .with_orders(ingress.clone());
         let plan = config.plan()?;
         let mut engine = Engine::new(&plan.allowance, &plan.lanes, Duration::ZERO)?;

@@ -6,7 +6,7 @@ use super::flow::{ANSWER_WITHIN, Flow};
 use super::parts::Part;
 use super::shipment::{Carriage, Dispatch, DispatchLine};
 use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
-use crate::ids::DocumentId;
+use crate::ids::{DocumentId, Sku};
 use crate::inventory::lots::{LotRefusal, LotUnits};
 use crate::pricing::catalogue::Tracking;
 use crate::quantity::Quantity;
@@ -77,31 +77,12 @@ fn name_lots(
     lines: &[ShipLine],
     moved: &mut [(usize, Allocation)],
 ) -> Result<(), OrderRefusal> {
-    let leaves = |part: &Allocation| part.to_ship.minus(part.shipped);
-    for named in lines.iter().filter(|line| !line.lots.is_empty()) {
-        let line = named.line;
-        let mut lots = named.lots.clone();
-        let mut parts: Vec<_> = moved
-            .iter_mut()
-            .map(|(_, part)| part)
-            .filter(|part| part.line == line)
-            .collect();
-        let goods = parts
-            .iter()
-            .fold(Quantity::ZERO, |sum, part| sum.plus(leaves(part)));
-        let sum = lots
-            .iter()
-            .fold(Quantity::ZERO, |sum, lot| sum.plus(lot.quantity.get()));
-        if parts.iter().any(|part| part.component.is_some()) {
-            let refusal = LotRefusal::NotKept;
-            return Err(OrderRefusal::Lots { line, refusal });
-        }
-        if sum != goods {
-            let refusal = LotRefusal::Sum { named: sum, goods };
-            return Err(OrderRefusal::Lots { line, refusal });
-        }
-        for part in &mut parts {
-            part.lots_to_ship = take_lots(&mut lots, leaves(part));
+    for line in lines {
+        let components = line.components.iter();
+        let named = components.map(|named| (Some(&named.sku), &named.lots));
+        let goods = Some((None, &line.lots)).filter(|(_, lots)| !lots.is_empty());
+        for (component, lots) in goods.into_iter().chain(named) {
+            name_lots_of(flow, line.line, component, lots, moved)?;
         }
     }
     let needs_serials = |part: &Allocation| {
@@ -119,6 +100,47 @@ fn name_lots(
             refusal: LotRefusal::Missing,
         }),
     }
+}
+
+/// Says of which lots what leaves of a line is, or of a component of it that is a kit.
+fn name_lots_of(
+    flow: &Flow<'_>,
+    line: u16,
+    component: Option<&Sku>,
+    lots: &[LotUnits],
+    moved: &mut [(usize, Allocation)],
+) -> Result<(), OrderRefusal> {
+    let ordered = flow.placed.line(line);
+    let is_kit = ordered.is_some_and(|ordered| !ordered.components.is_empty());
+    match component {
+        None if is_kit => {
+            let refusal = LotRefusal::OfKit;
+            return Err(OrderRefusal::Lots { line, refusal });
+        }
+        Some(sku) if ordered.is_none_or(|ordered| ordered.components.iter().all(|part| part.sku != *sku)) => {
+            let sku = sku.clone();
+            return Err(OrderRefusal::UnknownComponent { line, sku });
+        }
+        None | Some(_) => {}
+    }
+    let leaves = |part: &Allocation| part.to_ship.minus(part.shipped);
+    let is_of_it = |part: &&mut Allocation| part.line == line && part.component.as_ref() == component;
+    let mut parts: Vec<_> = moved.iter_mut().map(|(_, part)| part).filter(is_of_it).collect();
+    let goods = parts
+        .iter()
+        .fold(Quantity::ZERO, |sum, part| sum.plus(leaves(part)));
+    let named = lots
+        .iter()
+        .fold(Quantity::ZERO, |sum, lot| sum.plus(lot.quantity.get()));
+    if named != goods {
+        let refusal = LotRefusal::Sum { named, goods };
+        return Err(OrderRefusal::Lots { line, refusal });
+    }
+    let mut lots = lots.to_vec();
+    for part in &mut parts {
+        part.lots_to_ship = take_lots(&mut lots, leaves(part));
+    }
+    Ok(())
 }
 
 /// The first so many units of lots.
@@ -232,7 +254,11 @@ pub(super) fn shipment_answered(
             }
             return;
         }
-        StockAnswer::Held(_) | StockAnswer::Standing { .. } | StockAnswer::Released => return,
+        StockAnswer::Held(_)
+        | StockAnswer::Standing { .. }
+        | StockAnswer::Released
+        | StockAnswer::Moved { .. }
+        | StockAnswer::Stays => return,
     }
     if flow.placed.status == Status::Shipping {
         finish_shipping(flow);

@@ -13,6 +13,7 @@ use compact_str::CompactString;
 use lockstep_actors::channels::Kind;
 use lockstep_actors::ids::{ListId, WarehouseCode};
 use lockstep_actors::money::Currency;
+use lockstep_actors::quantity::Quantity;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -126,7 +127,14 @@ pub struct ChannelConfig {
     /// Only these warehouses count; all if empty.
     #[serde(default)]
     pub warehouses: Vec<WarehouseCode>,
+    /// Levels are shown as the beginning of the band that they are in: up to 16 numbers from 1 on, rising. The number itself
+    /// if empty.
+    #[serde(default)]
+    pub stock_bands: Vec<Quantity>,
 }
+
+/// How many bands a channel may have.
+const MAX_BANDS: usize = 16;
 
 fn stock() -> Vec<PublishedKind> {
     vec![PublishedKind::Stock]
@@ -162,6 +170,12 @@ impl ChannelConfig {
         )?;
         let samples = u64::from(self.samples_per_minute);
         within(&self.key("samples_per_minute"), samples, 0, 10_000, "0 to 10000")?;
+        let bands = &self.stock_bands;
+        let is_rising = bands.windows(2).all(|pair| pair[0] < pair[1]);
+        let begins = bands.first().is_none_or(|first| *first > Quantity::ZERO);
+        if bands.len() > MAX_BANDS || !is_rising || !begins {
+            return Err(self.missing("stock_bands", "up to 16 numbers from 1 on, rising"));
+        }
         let kinds = self.kinds();
         if kinds.is_empty() || kinds.len() != self.publishes.len() {
             return Err(self.missing(

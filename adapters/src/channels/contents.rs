@@ -56,6 +56,8 @@ pub struct ReadModel {
     clock: Arc<dyn Clock>,
     channel: String,
     warehouses: Vec<WarehouseCode>,
+    /// Of which each begins a band, rising; the number itself is shown if there are none.
+    bands: Vec<Quantity>,
     prices: Option<(ListId, Currency)>,
     orders: Option<Ingress<Distributor>>,
 }
@@ -75,6 +77,7 @@ impl ReadModel {
             clock: Arc::new(SystemClock),
             channel: channel.to_owned(),
             warehouses,
+            bands: Vec::new(),
             prices,
             orders: None,
         }
@@ -87,6 +90,20 @@ impl ReadModel {
             orders: Some(ingress),
             ..self
         }
+    }
+
+    /// The same, with a level shown as the beginning of the band that it is in; nothing is shown below the first.
+    #[must_use]
+    pub fn in_bands(self, bands: Vec<Quantity>) -> Self {
+        Self { bands, ..self }
+    }
+
+    fn shown(&self, units: Quantity) -> Quantity {
+        if self.bands.is_empty() {
+            return units;
+        }
+        let reached = self.bands.iter().rev().find(|band| **band <= units);
+        reached.copied().unwrap_or_default()
     }
 
     /// The same by another clock.
@@ -104,7 +121,7 @@ impl ReadModel {
                 let available = row.available_to(&self.channel);
                 units = units.saturating_add(available.units());
                 version = version.max(row.sequence.0);
-                by_warehouse.push((row.warehouse, available));
+                by_warehouse.push((row.warehouse, self.shown(available)));
             }
         }
         let base = self.reference.version_base(sku);
@@ -113,7 +130,7 @@ impl ReadModel {
             return None;
         }
         let content = Content::Stock(StockShown {
-            available: Quantity::new(units.min(Quantity::LIMIT)).unwrap_or_default(),
+            available: self.shown(Quantity::new(units.min(Quantity::LIMIT)).unwrap_or_default()),
             by_warehouse,
         });
         let version = base.saturating_add(version);
@@ -334,6 +351,33 @@ mod tests {
         publish_view(&reference, View::Stock(level("W2", 90, 2)));
         assert_eq!(shown(&reference, "amazon", &[]), 30 + 90);
         assert_eq!(shown(&reference, "web", &[]), 50 + 90);
+    }
+
+    #[test]
+    fn a_channel_is_shown_the_band_that_all_its_warehouses_reach_together() {
+        let reference = Arc::new(Reference::default());
+        let units = |units: i64| Quantity::new(units).unwrap();
+        let bands = [1, 10, 100].map(units);
+        let model = ReadModel::new(Arc::clone(&reference), "web", Vec::new(), None).in_bands(bands.to_vec());
+        // (in W1, in W2, shown, shown of W1)
+        let cases = [
+            (0, 0, 0, 0),
+            (1, 0, 1, 1),
+            (6, 3, 1, 1),
+            (6, 4, 10, 1),
+            (60, 39, 10, 10),
+            (60, 40, 100, 10),
+            (5_000, 0, 100, 100),
+        ];
+        for (sequence, (w1, w2, all, first)) in (1..).zip(cases) {
+            publish_view(&reference, View::Stock(level("W1", w1, 2 * sequence)));
+            publish_view(&reference, View::Stock(level("W2", w2, 2 * sequence + 1)));
+            let Content::Stock(shown) = model.level(&Sku::new("A").unwrap()).unwrap().content else {
+                panic!("a level")
+            };
+            let found = (shown.available, shown.by_warehouse[0].1);
+            assert_eq!(found, (units(all), units(first)), "{w1} and {w2}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The `[erp]` table of the configuration. The token itself never stands in it.
 
+use super::http::HttpErpConfig;
 use super::pace::{self, MaintenanceWindow, Pace};
 use crate::egress::{InvalidSetting, web_address, web_client, within};
 use lockstep_actors::orders::effects::ChargeKind;
@@ -35,6 +36,8 @@ pub struct ErpConfig {
     pub token_file: Option<PathBuf>,
     /// How Tryton is spoken to.
     pub tryton: Option<TrytonConfig>,
+    /// How an ERP behind HTTP is spoken to, if not in the standard form.
+    pub http: Option<HttpErpConfig>,
     /// How long a call may take before its outcome counts as unknown: 10 to 300,000 ms.
     pub timeout_ms: u64,
     /// How many calls may be under way: 1 to 256.
@@ -128,6 +131,7 @@ impl Default for ErpConfig {
             token_env: None,
             token_file: None,
             tryton: None,
+            http: None,
             timeout_ms: 10_000,
             concurrency: 16,
             lookup_first: false,
@@ -165,7 +169,10 @@ impl ErpConfig {
         pace::validate(self.requests_per_minute, &self.maintenance)?;
         match self.kind {
             ErpKind::Local => Ok(()),
-            ErpKind::Http => self.base_url().map(drop),
+            ErpKind::Http => {
+                self.base_url()?;
+                self.http.clone().unwrap_or_default().validate()
+            }
             ErpKind::Tryton => {
                 self.base_url()?;
                 self.tryton.clone().unwrap_or_default().validate()

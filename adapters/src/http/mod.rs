@@ -37,6 +37,7 @@ mod observe;
 mod openapi;
 mod operations;
 mod orders;
+mod picks;
 mod prices;
 mod problem;
 mod promises;

@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use super::{
-    accounts, channels, exceptions, letters, levels, operations, orders, prices, promises, stock, webhooks,
+    accounts, channels, exceptions, letters, levels, operations, orders, picks, prices, promises, stock, webhooks,
 };
 use crate::schema::agreement::{AgreementSet, RatesSet};
 use crate::schema::charge::{TaxesSet, VolumeSet};
@@ -25,6 +25,10 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
             resource("/v1/orders/{channel}/{number}/cancel", "POST").route(web::post().to(orders::cancel)),
         )
         .service(
+            resource("/v1/orders/{channel}/{number}/change", "POST")
+                .route(web::post().to(orders::change_lines)),
+        )
+        .service(
             resource("/v1/orders/{channel}/{number}/resolve", "POST").route(web::post().to(orders::resolve)),
         )
         .service(
@@ -41,6 +45,7 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
         .service(resource("/v1/exceptions", "GET").route(web::get().to(exceptions::list)))
         .service(resource("/v1/availability", "GET").route(web::get().to(stock::availability)))
         .service(resource("/v1/stock-levels", "GET").route(web::get().to(levels::levels)))
+        .service(resource("/v1/pick-lists", "GET").route(web::get().to(picks::picks)))
         .service(resource("/v1/promises", "POST").route(web::post().to(promises::promise)))
         .service(resource("/v1/stock-events", "POST").route(web::post().to(stock::events)))
         .service(

@@ -20,6 +20,7 @@
 
 pub mod account;
 pub mod agreement;
+pub mod amendment;
 mod asyncapi;
 pub mod charge;
 mod compatibility;

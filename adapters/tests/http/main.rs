@@ -4,6 +4,7 @@
 
 mod auth;
 mod batches;
+mod changes;
 mod credit;
 mod files;
 mod goods;

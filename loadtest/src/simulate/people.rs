@@ -130,6 +130,7 @@ impl House {
         let part = order.lines.iter().find(|line| line.reserved.units() > 1);
         let lines = match part.filter(|_| random.percent(25)) {
             Some(line) => vec![ShipLine {
+                components: Vec::new(),
                 line: line.line,
                 total: PositiveQuantity::new(line.shipped.units() + 1).ok()?,
                 lots: Vec::new(),

@@ -71,6 +71,8 @@ impl Answers for Awaiting {
             payments: Vec::new(),
             returns: Vec::new(),
             credits: Vec::new(),
+            changes: Vec::new(),
+            papers: Vec::new(),
             notes: Vec::new(),
             end_reason: None,
             history: Vec::new(),
