@@ -10,7 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use lockstep_actors::channels::{Answer, Engine, Key, Kind, Mark, Next, RequestId};
 use lockstep_runtime::feed::FeedEntry;
 use lockstep_runtime::time::{Clock, SystemClock, Timestamp};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +45,9 @@ struct Driver<C> {
     started: Instant,
     /// Contents that will change by themselves.
     upcoming: BTreeSet<(Timestamp, Kind, Key)>,
+    /// What may change by entries of other nodes, with the version that was last marked.
+    assembled: BTreeMap<Key, u64>,
+    tells_stock: bool,
     samples_per_minute: u32,
     sampled: Instant,
 }
@@ -66,6 +69,8 @@ pub async fn drive<F: Entries, P: Platform>(
         contents,
         started,
         upcoming: BTreeSet::new(),
+        assembled: BTreeMap::new(),
+        tells_stock: feeds.iter().any(|feed| feed.kind == Kind::Stock),
         samples_per_minute,
         sampled: started,
     };
@@ -201,8 +206,25 @@ impl<C: Contents> Driver<C> {
         }
     }
 
-    /// Marks what has changed by itself, and samples.
+    /// Marks what has changed by entries of other nodes. What another node tells of meanwhile is marked anew once it comes back, for
+    /// nobody knows how far the other one had come.
+    fn look_at_assembled(&mut self) {
+        let seen: BTreeMap<Key, u64> = self.contents.assembled().into_iter().collect();
+        let now = self.now();
+        for (key, version) in &seen {
+            if self.assembled.get(key) != Some(version) {
+                let measure = measure(&self.contents, Kind::Stock, key);
+                self.engine.mark(Kind::Stock, key, None, measure, now);
+            }
+        }
+        self.assembled = seen;
+    }
+
+    /// Marks what has changed by itself or elsewhere, and samples.
     fn tick(&mut self) {
+        if self.tells_stock {
+            self.look_at_assembled();
+        }
         let clock = SystemClock.now();
         while let Some((moment, kind, key)) = self.upcoming.pop_first() {
             if moment > clock {
