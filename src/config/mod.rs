@@ -72,6 +72,7 @@ impl OwnershipSettings {
             roles: self.roles.clone().unwrap_or(standard.roles),
             channels: self.channels.clone(),
             owners: self.owners.clone().unwrap_or(standard.owners),
+            edition: standard.edition,
         }
     }
 }

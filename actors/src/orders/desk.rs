@@ -80,6 +80,7 @@ impl Exception {
             | Self::NotServed { .. }
             | Self::BelowMinimum { .. }
             | Self::Duplicate
+            | Self::NotPosted { .. }
             | Self::LikelyDuplicate { .. }
             | Self::Undeliverable(_)
             | Self::PackMultiple { .. } => OwnerRole::CustomerService,
@@ -100,6 +101,7 @@ impl Exception {
             | Self::BelowMinimum { .. }
             | Self::CreditHold(_)
             | Self::Duplicate
+            | Self::NotPosted { .. }
             | Self::LikelyDuplicate { .. }
             | Self::Undeliverable(_)
             | Self::PackMultiple { .. }
@@ -117,6 +119,9 @@ impl Exception {
     pub fn actions(&self) -> Vec<&'static str> {
         if matches!(self, Self::Duplicate) {
             return vec!["dismiss"];
+        }
+        if matches!(self, Self::NotPosted { .. }) {
+            return vec!["retry", "dismiss"];
         }
         let approve = self.approvable().map(|_| "approve");
         ["retry", "correct", "reassign", "reject"]
@@ -141,6 +146,9 @@ impl Exception {
             }
             Self::Duplicate => {
                 "dismiss it; or correct the order; or cancel it and let it be sent under a new number"
+            }
+            Self::NotPosted { .. } => {
+                "settle with the ERP why it does not take it, then retry; or post it there by hand and dismiss it"
             }
             Self::LikelyDuplicate { .. } => "approve it, if it is wanted twice; or reject it",
             Self::Undeliverable(_) => "correct address, carrier or lines; or reject",
@@ -256,6 +264,9 @@ impl DeskAct {
             | OrderCommand::CreditAnswered(_)
             | OrderCommand::BookingAnswered(_)
             | OrderCommand::CancelAnswered(_)
+            | OrderCommand::PaperAnswered(_)
+            | OrderCommand::Change(_)
+            | OrderCommand::Relocate(_)
             | OrderCommand::ReleaseToWarehouse
             | OrderCommand::ConfirmPick
             | OrderCommand::Ship { .. }

@@ -2,8 +2,10 @@
 //!
 //! Bodies are MessagePack with field names; each has the version of its form.
 
+use super::change::AnsweredChange;
 use super::command::{LineSummary, OrderedAs};
 use super::desk::Case;
+use super::paper::PaperKind;
 use super::state::{Placed, Status};
 use crate::ids::{CustomerId, DocumentId, OrderKey, Sku, WarehouseCode};
 use crate::kit::Component;
@@ -38,6 +40,57 @@ pub enum ErpRequest {
     Lookup(ErpReference),
     /// Cancel the order under this key, as far as it is not shipped.
     Cancel(ErpReference),
+    /// Post this paper of an order that is booked. Answered by [`super::command::OrderCommand::PaperAnswered`].
+    Post(Box<PaperRequest>),
+    /// Is there a paper under this key?
+    FindPaper(PaperReference),
+}
+
+/// Which paper of which order: one key, one posting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaperReference {
+    /// The version of the form.
+    pub form: u16,
+    /// Of which order.
+    pub order: OrderKey,
+    /// What it is about.
+    pub kind: PaperKind,
+    /// Its number, one of its kind within the order.
+    pub document: DocumentId,
+    /// To be given back in the answer.
+    pub attempt: u16,
+    /// The conversation.
+    pub correlation: String,
+}
+
+/// A paper to be posted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaperRequest {
+    /// Which paper.
+    pub reference: PaperReference,
+    /// Whose order it is.
+    pub customer: CustomerId,
+    /// What the customer gets, for a credit; nothing for a change.
+    pub total: Money,
+    /// Line by line.
+    pub lines: Vec<PaperLine>,
+}
+
+/// A line of a paper.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaperLine {
+    /// The order's line.
+    pub line: u16,
+    /// What.
+    pub sku: Sku,
+    /// For a credit: for how much of it. For a change: how much is wanted of it from now on. In base units.
+    pub quantity: Quantity,
+    /// For a credit: of its price, less its share of the order's discount.
+    pub amount: Decimal,
+    /// For a credit: of its tax.
+    pub tax: Decimal,
+    /// For a credit: what the customer gets.
+    pub total: Decimal,
 }
 
 /// Which order, which attempt.
@@ -172,6 +225,9 @@ pub struct OrderStatus {
     /// The quote that the order named, if its price did not hold any more.
     #[serde(default)]
     pub lapsed_quote: Option<LapsedQuote>,
+    /// What its customer wanted to be another way, if this is the answer.
+    #[serde(default)]
+    pub change: Option<AnsweredChange>,
 }
 
 /// A quote whose price an order did not get.
@@ -205,6 +261,7 @@ pub(super) fn status_event(
     order: &OrderKey,
     placed: &Placed,
     channel_status: Option<CompactString>,
+    change: Option<AnsweredChange>,
 ) -> Outbound {
     let exception = placed.exception.as_ref();
     let status = OrderStatus {
@@ -223,6 +280,7 @@ pub(super) fn status_event(
         lines: placed.lines_in_parts(),
         channel_status,
         lapsed_quote: placed.quote.as_deref().and_then(lapsed),
+        change,
     };
     outbound(EVENTS, &status)
 }

@@ -1,17 +1,21 @@
 //! What may happen to an order.
 
 use super::after_sales::{CreditedLine, ReturnedLine};
+use super::change::AnsweredChange;
 use super::checks::Check;
 use super::command::OrderRequest;
 use super::desk::{Case, DeskNote, OwnerRole};
 use super::duplicate::Contested;
 use super::history::Reasoning;
+use super::paper::ErpPaper;
 use super::parked::Parked;
 use super::payment::OrderPayment;
+use super::shipment::Dispatch;
 use super::sourcing::SourcingPlan;
 use super::state::{Afterwards, Allocation, Credit, Erp, Exception, Likeness, Status};
 use crate::ids::Reason;
 use crate::pricing::resolve::Quote;
+use crate::quantity::Quantity;
 use compact_str::CompactString;
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -172,6 +176,8 @@ pub enum OrderEvent {
         /// Its place among those that wait.
         place: u16,
     },
+    /// Goods are told to leave together.
+    Dispatched(Dispatch),
     /// The customer has paid something.
     Paid {
         /// What.
@@ -186,6 +192,35 @@ pub enum OrderEvent {
     Credited {
         /// How much.
         credited: CreditedLine,
+    },
+    /// Its customer wanted it another way, and was answered.
+    Changed {
+        /// What, and what became of it.
+        change: AnsweredChange,
+    },
+    /// So much of a line is not wanted any more.
+    GivenUp {
+        /// Which.
+        line: u16,
+        /// How much.
+        quantity: Quantity,
+    },
+    /// The ERP is to have a paper of it.
+    PaperWanted {
+        /// Which.
+        paper: ErpPaper,
+    },
+    /// How a paper stands with the ERP.
+    PaperMoved {
+        /// Its place among the order's papers.
+        place: u16,
+        /// How it stands.
+        paper: ErpPaper,
+    },
+    /// When papers are looked after again.
+    PaperWaits {
+        /// When.
+        until: Option<Timestamp>,
     },
     /// The desk's list is told what is open.
     DeskTold,

@@ -187,6 +187,12 @@ pub fn report_erp(metrics: &ErpMetrics, text: &mut MetricsText) {
         &[],
         metrics.breaker_open,
     );
+    text.gauge(
+        "lockstep_erp_maintenance",
+        "1 while one of the ERP's maintenance windows lasts.",
+        &[],
+        metrics.maintenance,
+    );
 }
 
 /// What the AMQP adapter has done.

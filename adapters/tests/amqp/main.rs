@@ -10,6 +10,7 @@ mod partitions;
 mod world;
 
 use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable};
 use lockstep_runtime::memory::Fault;
 use rand::seq::SliceRandom;
 use serde_json::{Value, json};
@@ -232,6 +233,34 @@ fn each_bad_message_is_dead_lettered_with_its_reason_and_blocks_nobody() {
         }
         assert_eq!(letters.len(), cases.len());
         assert_eq!(world.counters.read().dead_lettered, cases.len() as u64);
+        world.stop().await;
+    });
+}
+
+#[test]
+fn neither_long_names_nor_large_headers_keep_a_bad_message_from_the_dead_letters() {
+    run(async {
+        let world = World::start().await;
+        let mut named_at_length = receipt("bad", "A-0", 1);
+        named_at_length["body"]["k".repeat(200_000)] = json!(1);
+        world.send(&named_at_length).await;
+        for bytes in [60_000, 120_000] {
+            let mut headers = FieldTable::default();
+            headers.insert("note".into(), AMQPValue::LongString("n".repeat(bytes).into()));
+            world.send_raw(b"", world.as_user().with_headers(headers)).await;
+        }
+        let letters = world.dead_letters(3).await;
+        let field = letters[0].header("x-lockstep-field");
+        assert!(
+            field.starts_with("body.kkk") && field.len() < 500,
+            "{} bytes",
+            field.len()
+        );
+        assert_eq!(letters[1].header("note").len(), 60_000);
+        assert!(letters[2].headers.contains_key("x-lockstep-headers-left-out"));
+        for letter in &letters[1..] {
+            assert_eq!(letter.header("x-lockstep-code"), "malformed");
+        }
         world.stop().await;
     });
 }

@@ -64,7 +64,7 @@ pub(crate) struct Letter {
     pub(crate) correlation: String,
     pub(crate) routing_key: String,
     pub(crate) body: Vec<u8>,
-    headers: FieldTable,
+    pub(crate) headers: FieldTable,
 }
 
 impl Letter {

@@ -24,6 +24,9 @@ pub(super) const CHANNELS: [(&str, Guard); 2] = [
     ("marketplace", Guard::CompareAndSet { quiet: QUIET }),
 ];
 
+/// What they are told.
+pub(super) const KINDS: [Kind; 2] = [Kind::Price, Kind::Stock];
+
 /// The consumer of a channel's changes of a kind.
 pub(super) fn consumer(channel: &str, kind: Kind) -> String {
     format!("channel/{channel}/{}", kind.name())
@@ -110,7 +113,10 @@ impl Shelf {
             {
                 ItemVerdict::Conflict
             }
-            (Guard::Version | Guard::CompareAndSet { .. } | Guard::Rewrite { .. }, _) => ItemVerdict::Taken,
+            (
+                Guard::Version | Guard::CompareAndSet { .. } | Guard::Rewrite { .. } | Guard::Once { .. },
+                _,
+            ) => ItemVerdict::Taken,
         };
         if verdict == ItemVerdict::Taken {
             self.older_over_newer += u64::from(shows.is_some_and(|(version, _)| version > item.version));

@@ -98,7 +98,7 @@ impl Machine {
 fn config() -> NodeConfig {
     let mut consumers = vec![lockstep_adapters::erp::CONSUMER.to_owned(), EVENTS.to_owned()];
     for (name, _) in channel::CHANNELS {
-        consumers.extend(Kind::ALL.map(|kind| channel::consumer(name, kind)));
+        consumers.extend(channel::KINDS.map(|kind| channel::consumer(name, kind)));
     }
     NodeConfig {
         shards: SHARDS,
@@ -148,9 +148,10 @@ impl Life {
             let of = |kind| match kind {
                 Kind::Stock => FeedFilter::Kinds(&[SkuWarehouse::KIND, CatalogueItem::KIND]),
                 Kind::Price => FeedFilter::Kinds(&[ListPrice::KIND]),
+                Kind::Order => FeedFilter::Port(effects::EVENTS),
             };
             let mut feeds = Vec::new();
-            for kind in Kind::ALL {
+            for kind in channel::KINDS {
                 feeds.push((kind, feed(&channel::consumer(name, kind), of(kind))?));
             }
             let way = Way::new(guard, contents.by(Arc::clone(&clock)), feeds, plant, now);

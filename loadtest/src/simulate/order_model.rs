@@ -117,6 +117,11 @@ impl OrderModel {
                 *coverage.exceptions.entry("duplicate").or_default() += 1;
             }
             OrderEvent::ContestSettled => self.contested = false,
+            OrderEvent::PaperMoved { paper, .. } => {
+                if let Some(open) = paper.open_case() {
+                    *coverage.exceptions.entry(open.exception.name()).or_default() += 1;
+                }
+            }
             OrderEvent::Priced { quote } => {
                 if let Some(flaw) = super::prices::flaw(quote) {
                     return Err(format!("its price is not explained: {flaw}"));
@@ -143,9 +148,14 @@ impl OrderModel {
             | OrderEvent::Corrected { .. }
             | OrderEvent::Parked { .. }
             | OrderEvent::Unparked { .. }
+            | OrderEvent::Dispatched(_)
             | OrderEvent::Paid { .. }
             | OrderEvent::Returned { .. }
             | OrderEvent::Credited { .. }
+            | OrderEvent::Changed { .. }
+            | OrderEvent::GivenUp { .. }
+            | OrderEvent::PaperWanted { .. }
+            | OrderEvent::PaperWaits { .. }
             | OrderEvent::DeskTold
             | OrderEvent::Ended { .. } => {}
         }

@@ -123,7 +123,12 @@ impl StockModel {
             }
             StockEvent::SafetyStockSet { quantity, .. } => self.safety = quantity.units(),
             StockEvent::NumbersMissing { .. } => self.wants_count = true,
+            StockEvent::WaitsLess { id, quantity, .. } => self.waits(id, -quantity.units()),
             StockEvent::Barred { .. }
+            | StockEvent::Promised { .. }
+            | StockEvent::PromisesUntil { .. }
+            | StockEvent::MoveBegun { .. }
+            | StockEvent::MoveFailed { .. }
             | StockEvent::Picked { .. }
             | StockEvent::ExpirySet { .. }
             | StockEvent::Expected { .. }
