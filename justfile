@@ -14,6 +14,10 @@ sim seeds="1000":
     LOCKSTEP_SEEDS={{seeds}} cargo nextest run -p lockstep-runtime --release simulation
     cargo run --release -p lockstep-loadtest -- simulate --seeds {{seeds}}
 
+# Every decoder against drawn bytes; needs a nightly compiler and cargo-fuzz.
+fuzz *arguments:
+    scripts/fuzz.sh {{arguments}}
+
 # Criterion benchmarks.
 bench *arguments:
     cargo bench {{arguments}}

@@ -8,6 +8,7 @@ use lockstep_adapters::channels::{
     Amazon, ChannelConfig, ChannelKind, PlatformError, Shopify, Webhook, WooCommerce,
 };
 use lockstep_adapters::edi::{EdiChannel, PartnerConfig};
+use lockstep_adapters::file_drop::FileDrop;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +48,7 @@ fn add_channel(
             let sink = AmqpSink::new(broker.clone(), &channel.name, channel.exchanges(), timeout);
             service.add_channel(channel, sink)
         }
+        (ChannelKind::File, _) => service.add_channel(channel, FileDrop::new(channel).map_err(config)?),
         (ChannelKind::Amazon, _) => service.add_channel(channel, Amazon::new(channel).map_err(config)?),
         (ChannelKind::Shopify, _) => service.add_channel(channel, Shopify::new(channel).map_err(config)?),
         (ChannelKind::WooCommerce, _) => {

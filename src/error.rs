@@ -73,6 +73,7 @@ impl From<TransferError> for Failure {
             TransferError::Io { path, cause } => Self::File { path, cause },
             error @ (TransferError::Exists(_)
             | TransferError::NotEmpty
+            | TransferError::Unsettled(_)
             | TransferError::Partitions { .. }) => Self::Usage(error.to_string()),
             error @ (TransferError::File(_) | TransferError::Differs { .. }) => {
                 Self::Failed(error.to_string())

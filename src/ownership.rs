@@ -34,7 +34,10 @@ pub(crate) fn run(arguments: &OwnershipArguments) -> Result<(), Failure> {
 /// The table for a person; Markdown, so that the documentation can show it as it is.
 fn text(table: &Ownership) -> String {
     let mut lines = vec![
-        format!("Ownership table, version {}\n", table.version),
+        format!(
+            "Ownership table, version {}, on edition {} of the standard table\n",
+            table.version, table.edition
+        ),
         "| role | systems |".to_owned(),
         "|---|---|".to_owned(),
     ];

@@ -10,10 +10,13 @@ use crate::{ConfigFile, read_config};
 use lockstep_actors::edi::partner::EDI;
 use lockstep_actors::governance::demand::Attribute;
 use lockstep_actors::orders::effects;
-use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, Broker, LetterBox};
+use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, Broker, LetterBox, OtherPartitions};
+use lockstep_adapters::channels::ChannelConfig;
 use lockstep_adapters::edi::{self, Partner, follow_orders, report_edi};
+use lockstep_adapters::file_drop::OrderFiles;
 use lockstep_adapters::http::{self, HttpParts, MetricSource, report_amqp, report_channel, report_erp};
 use lockstep_adapters::store::Sharing;
+use lockstep_adapters::webhooks::WebhookDoor;
 use lockstep_runtime::feed::FeedFilter;
 use lockstep_runtime::time::SystemClock;
 use std::sync::Arc;
@@ -70,6 +73,10 @@ async fn serve(config: Config, sharing: Sharing) -> Result<(), Failure> {
         }
     };
     add_channels(&mut service, &config.channels, &config.edi, broker.as_ref())?;
+    if let Err(other) = declare_partitions(&config, broker.as_ref(), &service).await {
+        service.stop().await;
+        return Err(Failure::Config(other.to_string()));
+    }
     let doors = Doors::open(&config, broker, &partners, &service)?;
     tracing::info!("taking messages");
     tokio::select! {
@@ -85,6 +92,20 @@ fn on(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))
 }
 
+/// A broker whose queues are those of another number of partitions would keep what is sent to them for ever.
+async fn declare_partitions(
+    config: &Config,
+    broker: Option<&Broker>,
+    service: &Service,
+) -> Result<(), OtherPartitions> {
+    match (&config.amqp, broker) {
+        (Some(amqp), Some(broker)) if amqp.partition_queues => {
+            amqp::declare_partitions(broker, service.ingress().partitions()).await
+        }
+        (Some(_) | None, _) => Ok(()),
+    }
+}
+
 fn open_partners(config: &Config) -> Result<Vec<Partner>, Failure> {
     let partners = config.edi.iter().cloned().map(Partner::open);
     partners
@@ -97,6 +118,13 @@ struct Doors {
     http: http::HttpServerHandle,
     amqp: Option<AmqpDoor>,
     edi: EdiDoor,
+    files: FileDoor,
+}
+
+/// The directories of channels that orders are taken from.
+struct FileDoor {
+    stop: watch::Sender<bool>,
+    receivers: Vec<JoinHandle<()>>,
 }
 
 /// The directories of trading partners.
@@ -153,16 +181,24 @@ impl Doors {
                     .iter()
                     .map(|channel| channel.handle.clone())
                     .collect(),
+                webhooks: webhook_doors(&config.channels, service)?,
                 letter_box,
             },
         )?;
         tracing::info!(address = %http.address(), "listening");
         let edi = EdiDoor::open(partners, service)?;
-        Ok(Self { http, amqp, edi })
+        let files = FileDoor::open(&config.channels, service)?;
+        Ok(Self {
+            http,
+            amqp,
+            edi,
+            files,
+        })
     }
 
     async fn close(self) {
         self.edi.close().await;
+        self.files.close().await;
         if let Some(amqp) = self.amqp {
             amqp.close().await;
         }
@@ -170,6 +206,15 @@ impl Doors {
             tracing::error!(%error, "the HTTP server ended badly");
         }
     }
+}
+
+/// The doors of the channels that take orders by webhooks.
+fn webhook_doors(channels: &[ChannelConfig], service: &Service) -> Result<Vec<WebhookDoor>, Failure> {
+    let opened = channels
+        .iter()
+        .map(|channel| WebhookDoor::open(channel, service.ingress()));
+    let doors: Result<Vec<_>, _> = opened.filter_map(Result::transpose).collect();
+    doors.map_err(|error| Failure::Config(error.to_string()))
 }
 
 fn metrics_of(service: &Service) -> Vec<MetricSource> {
@@ -193,6 +238,33 @@ fn partner_metrics(partner: &Partner, service: &Service) -> MetricSource {
         let name = config.name.as_str();
         report_edi(name, &counters, reference.partner(name).as_deref(), text);
     })
+}
+
+impl FileDoor {
+    fn open(channels: &[ChannelConfig], service: &Service) -> Result<Self, Failure> {
+        let (stop, stopped) = watch::channel(false);
+        let opened = channels
+            .iter()
+            .map(|channel| OrderFiles::open(channel, service.ingress()));
+        let files: Result<Vec<_>, _> = opened.filter_map(Result::transpose).collect();
+        let files = files.map_err(|error| Failure::Config(error.to_string()))?;
+        let receivers = files
+            .into_iter()
+            .map(|files| actix::spawn(files.receive(stopped.clone())));
+        Ok(Self {
+            receivers: receivers.collect(),
+            stop,
+        })
+    }
+
+    async fn close(self) {
+        self.stop.send_replace(true);
+        for receiver in self.receivers {
+            if let Err(error) = receiver.await {
+                tracing::error!(%error, "taking orders from a directory ended badly");
+            }
+        }
+    }
 }
 
 impl EdiDoor {

@@ -21,7 +21,7 @@ use lockstep_adapters::cluster::{Cluster, ClusterConfig, ClusterError};
 use lockstep_adapters::egress::InvalidSetting;
 use lockstep_adapters::erp::{self, ConnectorError, Erp, ErpConfig, ErpCounters, ErpWorker};
 use lockstep_adapters::store::PostgresOpener;
-use lockstep_runtime::entity::{Entity, EntityKind};
+use lockstep_runtime::entity::Entity;
 use lockstep_runtime::feed::{ConsumerLag, Feed, FeedFilter, UnknownConsumer};
 use lockstep_runtime::ingress::Ingress;
 use lockstep_runtime::message::{Envelope, MessageId, Outcome, Provenance, Sequence};
@@ -279,21 +279,30 @@ impl Service {
             &config.name,
             config.warehouses.clone(),
             prices,
-        );
+        )
+        .in_bands(config.stock_bands.clone())
+        .with_orders(ingress.clone());
+        let contents = if self.cluster.is_some() {
+            let (places, partitions) = (Arc::clone(ingress.places()), ingress.partitions());
+            contents.shared(move |sku| places.is_here(partitions.partition_of(sku.as_str().as_bytes())))
+        } else {
+            contents
+        };
         let plan = config.plan()?;
         let mut engine = Engine::new(&plan.allowance, &plan.lanes, Duration::ZERO)?;
         let mut feeds = Vec::new();
         for kind in config.kinds() {
-            let (attribute, kinds): (_, &'static [EntityKind]) = match kind {
+            let (attribute, filter) = match kind {
                 // What a kit is made of changes its level as well.
                 Kind::Stock => (
                     Attribute::StockAvailable,
-                    &[SkuWarehouse::KIND, CatalogueItem::KIND],
+                    FeedFilter::Kinds(&[SkuWarehouse::KIND, CatalogueItem::KIND]),
                 ),
-                Kind::Price => (Attribute::PriceBase, &[ListPrice::KIND]),
+                Kind::Price => (Attribute::PriceBase, FeedFilter::Kinds(&[ListPrice::KIND])),
+                Kind::Order => (Attribute::OrderStatus, FeedFilter::Port(effects::EVENTS)),
             };
             ingress.reference().ownership().judge_publishing(attribute)?;
-            let mut feed: Feed = ingress.feed(&config.consumer(kind), FeedFilter::Kinds(kinds))?;
+            let mut feed: Feed = ingress.feed(&config.consumer(kind), filter)?;
             if feed.is_new() {
                 introduce(
                     &mut engine,

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use lockstep_adapters::store::EmbeddedOpener;
 use lockstep_adapters::store::transfer::{
-    Afterwards, Totals, TransferError, export, import, verify_file, verify_store,
+    Afterwards, Totals, TransferError, export, import, repartition, verify_file, verify_store,
 };
 use lockstep_runtime::store::{Store, StoreOpener};
 use serde_json::json;
@@ -21,7 +21,8 @@ use std::path::{Path, PathBuf};
     lockstep store export monday.lockstep --config lockstep.toml\n  \
     lockstep store verify monday.lockstep\n  \
     lockstep store import monday.lockstep --config postgres.toml\n  \
-    lockstep store verify --config postgres.toml")]
+    lockstep store verify --config postgres.toml\n  \
+    lockstep store repartition --config lockstep.toml --into lockstep-512.toml")]
 pub(crate) struct StoreArguments {
     #[command(subcommand)]
     action: Action,
@@ -58,6 +59,23 @@ enum Action {
             env = "LOCKSTEP_CONFIG"
         )]
         config: PathBuf,
+        /// Answer with JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Deal a store out into a new one with another number of partitions; nobody serves the old one any more.
+    #[command(
+        after_help = "Example:\n  lockstep store repartition --config lockstep.toml --into lockstep-512.toml"
+    )]
+    Repartition {
+        #[command(flatten)]
+        place: Place,
+        /// The configuration that says where the new store shall be, and how many partitions it shall have.
+        #[arg(long, value_name = "FILE")]
+        into: PathBuf,
+        /// A consumer that is no more, as a channel that was taken out of the configuration, is left behind.
+        #[arg(long, value_name = "CONSUMER")]
+        without: Vec<String>,
         /// Answer with JSON.
         #[arg(long)]
         json: bool,
@@ -134,6 +152,26 @@ pub(crate) fn run(arguments: &StoreArguments) -> Result<(), Failure> {
                 &format!("imported from {} and compared with it", file.display()),
                 *json,
             )
+        }
+        Action::Repartition {
+            place,
+            into,
+            without,
+            json,
+        } => {
+            let mut source = place.open()?;
+            let mut target = read_config(into)?.store.opener()?.open()?;
+            let bar = bar(source.partition_count().get().into(), "partitions");
+            let dealt = repartition(&mut *source, &mut *target, without, |read| bar.set_position(read));
+            bar.finish_and_clear();
+            let dealt = dealt?;
+            if *json {
+                return print(&json!(dealt));
+            }
+            print(&format!(
+                "{} partitions became {}: {} entities, each in its place with the state that it had; {} ids of messages are known",
+                dealt.from, dealt.to, dealt.entities, dealt.remembered
+            ))
         }
         Action::Verify { file, place, json } => {
             let (totals, what) = match file {

@@ -14,6 +14,7 @@ use lockstep_adapters::amqp::{AmqpConfig, Broker};
 use lockstep_adapters::identity::AmqpUsers;
 use lockstep_adapters::kit::{EventListener, MessageSender, NotSent};
 use lockstep_adapters::schema::price::PriceSet;
+use lockstep_runtime::placement::PartitionCount;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -64,7 +65,7 @@ async fn the_configurations_that_are_handed_out_can_be_used() {
 
 #[tokio::test]
 async fn the_kit_sends_once_and_hears_what_is_told() {
-    let sender = Sender::new("kit");
+    let sender = Sender::with_partitions("kit");
     let mut service = Service::new(&sender.tables());
     service.start().await;
     let config = AmqpConfig {
@@ -73,13 +74,20 @@ async fn the_kit_sends_once_and_hears_what_is_told() {
         url_file: None,
         prefix: sender.prefix.clone(),
         prefetch: 64,
+        partition_queues: false,
+        partition_prefetch: 64,
         users: AmqpUsers::default(),
     };
     let broker = Broker::new(&config).unwrap();
     let queue = format!("{}.prices", sender.prefix);
     let mut events = EventListener::new(broker.clone(), &queue, "price.changed.*");
     let mut first = None;
-    let mut kit = MessageSender::new(broker, "guest");
+    // The last one reckons with another number of partitions than the service has: 1 of 7 in place of 0 of 16.
+    let straight = |partitions| {
+        MessageSender::to_partitions(broker.clone(), "guest", PartitionCount::new(partitions).unwrap())
+    };
+    let mut kit = MessageSender::new(broker.clone(), "guest");
+    let (mut straight, mut misled) = (straight(16), straight(7));
     let price = |version: u64, unit: &str| -> PriceSet {
         serde_json::from_value(
             json!({ "sku": "A-1", "list": "standard", "currency": "EUR", "unit": unit, "rule": "r",
@@ -109,14 +117,15 @@ async fn the_kit_sends_once_and_hears_what_is_told() {
         })
         .await;
         // Twice under one id, then another.
-        for (id, version, unit) in [("p-1", 1, "1.00"), ("p-1", 1, "1.00"), ("p-2", 2, "2.00")] {
-            kit.send(id, &price(version, unit)).await.unwrap();
-        }
+        kit.send("p-1", &price(1, "1.00")).await.unwrap();
+        straight.send("p-1", &price(1, "1.00")).await.unwrap();
+        misled.send("p-2", &price(2, "2.00")).await.unwrap();
     };
     let (second, ()) = tokio::time::timeout(WITHIN, async { tokio::join!(heard, told) })
         .await
         .unwrap();
     assert_eq!(first.as_deref(), Some("A-1"));
+    assert_eq!(service.metric("lockstep_amqp_misdirected_total").await, 1);
     assert!(
         second.to_string().contains("2.00"),
         "the second price is the second event: {second}"
@@ -148,7 +157,7 @@ fn lines(bytes: &[u8]) -> Vec<Value> {
 
 #[tokio::test]
 async fn the_python_example_sends_once_and_hears_what_becomes_of_orders() {
-    let sender = Sender::new("python");
+    let sender = Sender::with_partitions("python");
     let mut service = Service::new(&sender.tables());
     service.start().await;
     let door = service.door();
@@ -160,8 +169,8 @@ async fn the_python_example_sends_once_and_hears_what_becomes_of_orders() {
     )
     .unwrap();
     // Sent twice, counted once; the third row is no receipt.
-    for _ in 0..2 {
-        let sent = output(example(&sender.prefix).arg("send").arg(&rows)).await;
+    for straight in [&[][..], &["--partitions", "16"]] {
+        let sent = output(example(&sender.prefix).arg("send").args(straight).arg(&rows)).await;
         assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
     }
     let asked = directory.path().join("asked.csv");

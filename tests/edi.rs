@@ -163,21 +163,6 @@ async fn status(door: &Door, number: &str, wanted: &str) {
     .await;
 }
 
-async fn metric(service: &Service, name: &str) -> u64 {
-    let text = service
-        .http
-        .get(service.url("/metrics"))
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
-    let line = text.lines().find(|line| line.starts_with(name));
-    line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
-        .unwrap_or_else(|| panic!("no {name} in {text}"))
-}
-
 /// Reads files with pyx12, which `scripts/x12.sh` installs.
 fn read_by_another_parser(files: &[PathBuf]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -278,7 +263,7 @@ async fn a_purchase_order_is_answered_shipped_and_invoiced_and_every_document_ca
     .await;
 
     // The partner takes one 855 and does not take the other.
-    let awaited = metric(&service, "lockstep_edi_awaited").await;
+    let awaited = service.metric("lockstep_edi_awaited").await;
     let control = |text: &str| text.split('*').nth(13).unwrap().parse::<u32>().unwrap();
     let say = |text: &str, verdict: &str| {
         format!(
@@ -295,10 +280,12 @@ async fn a_purchase_order_is_answered_shipped_and_invoiced_and_every_document_ca
     for name in ["a.edi", "b.edi", "c.edi"] {
         exchange.is_taken(name).await;
     }
-    assert_eq!(metric(&service, "lockstep_edi_awaited").await, awaited - 2);
-    assert_eq!(metric(&service, "lockstep_edi_rejected_total").await, 1);
+    assert_eq!(service.metric("lockstep_edi_awaited").await, awaited - 2);
+    assert_eq!(service.metric("lockstep_edi_rejected_total").await, 1);
     assert_eq!(
-        metric(&service, "lockstep_edi_acknowledgements_unexpected_total").await,
+        service
+            .metric("lockstep_edi_acknowledgements_unexpected_total")
+            .await,
         1
     );
     assert_eq!(

@@ -10,7 +10,7 @@
 
 mod support;
 
-use lockstep_loadtest::emulate::channel;
+use lockstep_loadtest::emulate::{channel, erp};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
@@ -169,6 +169,122 @@ async fn a_store_moves_to_postgresql_and_back_and_answers_alike() {
     );
     assert!(service.terminate().await.success(), "{}", service.log());
     database.drop().await;
+}
+
+/// Lets a configuration speak of another store, with another number of partitions.
+fn with_store(text: &str, store: &str) -> String {
+    let begin = text.find("[store]").unwrap();
+    let end = begin + text[begin..].find("[http]").unwrap();
+    format!("{}[store]\n{store}\n\n{}", &text[..begin], &text[end..])
+}
+
+#[tokio::test]
+async fn a_store_is_dealt_out_into_fewer_and_more_partitions_and_answers_alike() {
+    let database = Database::new("repartition").await;
+    let files = tempfile::tempdir().unwrap();
+    let erp = erp::start(erp::Options::default()).unwrap();
+    let mut service = Service::new(&format!("[erp]\nkind = \"http\"\nurl = {:?}\n", erp.url()));
+    let text = std::fs::read_to_string(service.config()).unwrap();
+    service.start().await;
+    let door = service.door();
+    let day = day(SEED, 250);
+    deliver(&door, &day).await;
+    let mut before = split(settled(&door, &day).await);
+    let bookings = erp.state().stats().bookings;
+    assert!(bookings > 20, "{bookings}");
+    // Dead letters have to lie on the desk, and stay there under the ids that they have.
+    let letters = door.look("/v1/dead-letters").await.unwrap();
+    let fresh = files.path().join("fresh");
+    let stores = [
+        format!(
+            "kind = \"postgres\"\npartitions = 5\n[store.postgres]\nurl = {:?}",
+            database.url
+        ),
+        format!("directory = {fresh:?}\npartitions = 48"),
+    ];
+    for (store_table, partitions) in stores.into_iter().zip([5, 48]) {
+        assert!(service.terminate().await.success(), "{}", service.log());
+        let new = files.path().join(format!("{partitions}.toml"));
+        std::fs::write(&new, with_store(&text, &store_table)).unwrap();
+        let dealt = done(&[
+            &"repartition",
+            &"--config",
+            &service.config(),
+            &"--into",
+            &new,
+            &"--json",
+        ])
+        .await;
+        assert_eq!(dealt["to"], partitions);
+        assert!(
+            dealt["remembered"].as_u64().unwrap() >= day.len() as u64,
+            "{dealt}"
+        );
+        let (code, why) = refused(&service.config()).await;
+        assert_eq!(code, Some(3), "the old store: {why}");
+        assert!(why.contains("has moved"), "{why}");
+
+        std::fs::copy(&new, service.config()).unwrap();
+        service.start().await;
+        let now = split(look(&door, &day).await);
+        same(&format!("in {partitions} partitions"), &before.0, &now.0);
+        assert!(now.1 >= before.1 + (1 << 32), "{} after {}", now.1, before.1);
+        // Whatever was said before is known, and nothing is told or booked again.
+        for operation in &day {
+            let verdict = door.deliver(operation).await;
+            assert!(
+                matches!(verdict, Verdict::Done { repeated: true } | Verdict::Refused),
+                "{verdict:?}: {operation:?}"
+            );
+        }
+        let now = split(settled(&door, &day).await);
+        same(&format!("after repeats in {partitions}"), &before.0, &now.0);
+        assert_eq!(erp.state().stats().bookings, bookings);
+        assert_eq!(door.look("/v1/dead-letters").await.unwrap(), letters);
+        // It works on: what comes now is of the next store as well.
+        let more = Operation {
+            id: format!("more-{partitions}"),
+            act: Act::Receipt {
+                sku: SKUS[0],
+                warehouse: "W1",
+                quantity: 3,
+            },
+        };
+        door.deliver(&more).await;
+        before = split(settled(&door, &day).await);
+    }
+    assert!(service.terminate().await.success(), "{}", service.log());
+    database.drop().await;
+    erp.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_under_way_is_not_dealt_out() {
+    let files = tempfile::tempdir().unwrap();
+    // Nobody is there: orders wait to be booked.
+    let mut service = Service::new("[erp]\nkind = \"http\"\nurl = \"http://127.0.0.1:9\"\n");
+    let text = std::fs::read_to_string(service.config()).unwrap();
+    service.start().await;
+    deliver(&service.door(), &day(SEED, 60)).await;
+    assert!(service.terminate().await.success(), "{}", service.log());
+    let new = files.path().join("new.toml");
+    let fresh = files.path().join("fresh");
+    std::fs::write(
+        &new,
+        with_store(&text, &format!("directory = {fresh:?}\npartitions = 8")),
+    )
+    .unwrap();
+    let refused = store(&[&"repartition", &"--config", &service.config(), &"--into", &new]).await;
+    assert_eq!(refused.code, Some(2), "{}", refused.error);
+    assert!(
+        refused.error.contains("erp has read partition")
+            && refused.error.contains("lockstep_consumer_lag_entries"),
+        "{}",
+        refused.error
+    );
+    // Nothing was changed: the old store goes on.
+    service.start().await;
+    assert!(service.terminate().await.success(), "{}", service.log());
 }
 
 #[tokio::test]

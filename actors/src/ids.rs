@@ -218,6 +218,10 @@ text_name!(
     CarrierCode, "a carrier code", 32
 );
 text_name!(
+    /// What a carrier knows a parcel by.
+    TrackingNumber, "a tracking number", 64
+);
+text_name!(
     /// How goods are dangerous, as a UN number or a class.
     HazardClass, "a hazard class", 16
 );

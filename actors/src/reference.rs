@@ -327,14 +327,18 @@ impl Reference {
         rows.get(place).map(|row| row.level(sku))
     }
 
-    /// How a SKU stands in its warehouses, as it is shown to a channel, or to anybody. Of a kit: where all of its components
-    /// have ever been, as many as they make.
+    /// How a SKU stands in its warehouses, as it is shown to a channel, or to anybody; without those that do not serve the
+    /// channel. Of a kit: where all of its components have ever been, as many as they make.
     #[must_use]
     pub fn availability_to(&self, sku: &Sku, channel: Option<&str>) -> Vec<StockLevel> {
-        match self.item(sku).filter(|item| !item.components.is_empty()) {
+        let mut levels = match self.item(sku).filter(|item| !item.components.is_empty()) {
             Some(kit) => self.kit_levels(sku, &kit.components, channel),
             None => self.availability(sku),
+        };
+        if let Some(channel) = channel {
+            levels.retain(|level| self.network.serves_channel(level.warehouse, channel));
         }
+        levels
     }
 
     /// How many kits a channel can have in a warehouse.
@@ -681,6 +685,7 @@ pub fn publish_view(reference: &Reference, view: View) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::orders::sourcing::Site;
     use crate::quantity::PositiveQuantity;
 
     fn level(warehouse: &str, available: i64, sequence: u64) -> StockLevel {
@@ -763,6 +768,24 @@ mod tests {
         assert_eq!(reference.kits_with(&Sku::new("A").unwrap()), []);
         publish_view(&reference, item(&[], 3));
         assert_eq!((kits().0, kits().1 > third), (vec![], true));
+    }
+
+    #[test]
+    fn a_channel_is_not_shown_what_lies_in_a_warehouse_that_does_not_serve_it() {
+        let code = |code: &str| WarehouseCode::new(code).unwrap();
+        let site = Site {
+            channels: vec!["edi".into()],
+            ..Site::default()
+        };
+        let network = Network([(code("W1"), site)].into());
+        let reference = Reference::of(Ownership::standard(), network);
+        publish_view(&reference, View::Stock(level("W1", 5, 1)));
+        publish_view(&reference, View::Stock(level("W2", 7, 2)));
+        let shown = |channel: Option<&str>| {
+            let levels = reference.availability_to(&Sku::new("A").unwrap(), channel);
+            levels.iter().map(|level| level.available.units()).sum::<i64>()
+        };
+        assert_eq!([Some("edi"), Some("web"), None].map(shown), [12, 7, 12]);
     }
 
     #[test]

@@ -1,12 +1,15 @@
 """A system that tells Lockstep of stock over RabbitMQ and listens to what becomes of orders.
 
     python3 stock_events.py --url amqp://wms-app:secret@broker:5672/%2f --system wms-app send counts.csv
+    python3 stock_events.py --url amqp://wms-app:secret@broker:5672/%2f --system wms-app send --partitions 256 counts.csv
     python3 stock_events.py --url amqp://shop-app:secret@broker:5672/%2f --system shop-app listen --channel shop
 
 Needs pika 1.3 (https://pika.readthedocs.io). What it shows is what each sender and each listener needs:
 
 - persistent messages, publisher confirms, and `mandatory`: a message counts as sent once the broker has it;
 - an id that is the same for every repeat, so that sending again does no harm: it is made from the row, not drawn;
+- with `--partitions`, the partition: such messages go straight to the node that decides them, if the service has
+  `amqp.partition_queues`, and each item's in the order in which they were sent;
 - `user_id`, which the broker checks: Lockstep knows who sends by it ([amqp.users] in its configuration);
 - a connection that is made anew with growing pauses, and what was not confirmed sent again;
 - a durable queue of the listener's own, acknowledgement after the work, and passing over events that were seen before.
@@ -18,6 +21,7 @@ import hashlib
 import json
 import sys
 import time
+import zlib
 
 import pika
 from pika.exceptions import AMQPError, NackError, UnroutableError
@@ -39,11 +43,16 @@ def receipt(row):
     return {"schema": SCHEMA, "version": VERSION, "id": id, "body": body}
 
 
+def partition_of(key, partitions):
+    """The partition of what a message is about: of a stock event its SKU, of an order `channel/number`."""
+    return zlib.crc32(key.encode()) % partitions
+
+
 class Lockstep:
     """A connection that is made anew when it is lost."""
 
-    def __init__(self, url, prefix, user):
-        self.url, self.prefix, self.user = url, prefix, user
+    def __init__(self, url, prefix, user, partitions=None):
+        self.url, self.prefix, self.user, self.partitions = url, prefix, user, partitions
         self.connection = self.channel = None
 
     def connected(self):
@@ -61,6 +70,12 @@ class Lockstep:
                 pause = min(pause * 2, LONGEST_PAUSE)
         return self.channel
 
+    def address(self, message):
+        """The exchange and the routing key of a stock event."""
+        if self.partitions is None:
+            return f"{self.prefix}.ingress", "stock"
+        return f"{self.prefix}.partitions", str(partition_of(message["body"]["sku"], self.partitions))
+
     def send(self, message, reply_to=None):
         """Returns once the broker has the message, durably."""
         properties = pika.BasicProperties(
@@ -74,8 +89,7 @@ class Lockstep:
         body = json.dumps(message).encode()
         while True:
             try:
-                exchange = f"{self.prefix}.ingress"
-                self.connected().basic_publish(exchange, "stock", body, properties, mandatory=True)
+                self.connected().basic_publish(*self.address(message), body, properties, mandatory=True)
                 return
             except (NackError, UnroutableError) as error:
                 # The queue is full, or Lockstep has not declared it yet: the broker does not have the message.
@@ -133,11 +147,13 @@ def main():
     sending = commands.add_parser("send", help="send receipts, rows of sku,warehouse,quantity,document")
     sending.add_argument("file")
     sending.add_argument("--ask", action="store_true", help="wait for what became of each")
+    sending.add_argument("--partitions", type=int, help="store.partitions of a service with amqp.partition_queues")
     listening = commands.add_parser("listen", help="print what becomes of the orders of a channel")
     listening.add_argument("--channel", required=True)
     listening.add_argument("--count", type=int, help="end after so many events")
     arguments = parser.parse_args()
-    lockstep = Lockstep(arguments.url, arguments.prefix, arguments.system)
+    partitions = arguments.partitions if arguments.command == "send" else None
+    lockstep = Lockstep(arguments.url, arguments.prefix, arguments.system, partitions)
     if arguments.command == "send":
         with open(arguments.file, newline="") as file:
             for row in csv.DictReader(file):

@@ -5,12 +5,14 @@
 mod support;
 
 use lockstep_actors::channels::Kind;
+use lockstep_actors::ids::CarrierCode;
+use lockstep_actors::orders::state::Status;
 use lockstep_adapters::channels::{Amazon, ChannelCommand, ChannelConfig};
 use lockstep_loadtest::emulate::amazon::{self, Options};
 use lockstep_loadtest::emulate::{Emulator, Probability};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use support::Channel;
+use support::{Channel, order};
 
 struct Seller {
     emulator: Emulator<amazon::Amazon>,
@@ -26,9 +28,9 @@ impl Seller {
         std::fs::write(&secret, "s\n").unwrap();
         let secret = serde_json::json!({ "file": secret });
         let config: ChannelConfig = serde_json::from_value(serde_json::json!({
-            "name": "amazon-de", "kind": "amazon", "url": emulator.url(), "timeout_ms": 1_000,
+            "name": "amazon-de", "kind": "amazon", "publishes": ["stock", "order-status"], "url": emulator.url(), "timeout_ms": 1_000,
             "amazon": {
-                "seller": "A1", "marketplace": "A1PA6795UKMFR9", "token_url": format!("{}/auth/o2/token", emulator.url()),
+                "seller": "A1", "carriers": { "DHL-EXPRESS": "DHL" }, "marketplace": "A1PA6795UKMFR9", "token_url": format!("{}/auth/o2/token", emulator.url()),
                 "client_id": secret, "client_secret": secret, "refresh_token": secret,
             },
         }))
@@ -110,5 +112,70 @@ async fn a_seller_in_trouble_converges() {
     seller.assert_converged();
     let stats = seller.emulator.state().stats();
     assert!(stats.failed > 0 && stats.throttled == 0, "{stats:?}");
+    seller.channel.stop().await;
+}
+
+/// An order of three SKUs in two packages, one by a carrier that Amazon has a code for; told twice, through failures.
+#[tokio::test]
+async fn each_package_is_confirmed_once_and_what_lacks_a_tracking_number_is_an_exception() {
+    let options = Options {
+        fail: Probability::per_million(100_000),
+        fail_after_commit: Probability::per_million(100_000),
+        ..Options::default()
+    };
+    let mut seller = Seller::open(options);
+    let skus = ["S1", "S2", "S3"];
+    for number in ["302-1", "302-2"] {
+        seller.emulator.state().place(number, &skus.map(|sku| (sku, 10)));
+    }
+    let (first, rest): (&[(u16, i64)], &[(u16, i64)]) = (&[(1, 4), (3, 10)], &[(1, 6), (2, 10)]);
+    let mut shown = order(Status::Booked, &skus, &[first]);
+    shown.shipments[0].carriage.carrier = CarrierCode::new("DHL-EXPRESS").ok();
+    seller.channel.order("amazon-de/302-1", 5, shown.clone()).await;
+    seller.channel.converged().await;
+    let mut all = order(Status::Shipped, &skus, &[first, rest]);
+    all.shipments[0] = shown.shipments[0].clone();
+    for change in [7, 8] {
+        seller.channel.order("amazon-de/302-1", change, all.clone()).await;
+        seller.channel.converged().await;
+    }
+    let mut bare = order(Status::Shipped, &skus, &[rest]);
+    bare.shipments[0].carriage.tracking = None;
+    seller.channel.order("amazon-de/302-2", 7, bare).await;
+    seller.channel.converged().await;
+    let packages = seller.emulator.state().packages();
+    let told = |number: &str| -> Vec<(u64, String, String, Vec<(String, i64)>)> {
+        let packages = packages[number].0.clone().into_iter();
+        packages
+            .map(|(reference, package)| {
+                (
+                    reference,
+                    package.carrier,
+                    package.tracking,
+                    package.lines.into_iter().collect(),
+                )
+            })
+            .collect()
+    };
+    let lines = |lines: &[(&str, i64)]| {
+        lines
+            .iter()
+            .map(|(sku, units)| ((*sku).to_owned(), *units))
+            .collect()
+    };
+    let expected: Vec<(u64, String, String, Vec<(String, i64)>)> = vec![
+        (1, "DHL".into(), "1Z1".into(), lines(&[("S1", 4), ("S3", 10)])),
+        (2, "Other".into(), "1Z2".into(), lines(&[("S1", 6), ("S2", 10)])),
+    ];
+    assert_eq!(told("302-1"), expected);
+    assert_eq!(packages["302-1"].1, 2, "each was confirmed once");
+    assert_eq!(told("302-2"), []);
+    let view = seller.channel.handle.ask(ChannelCommand::Show).await.unwrap();
+    let refused: Vec<_> = view.refused.iter().map(|item| item.reason.as_str()).collect();
+    assert_eq!(
+        refused,
+        ["shipment 1 has no carrier or no tracking number, which Amazon needs"]
+    );
+    assert_eq!(seller.emulator.state().stats().throttled, 0);
     seller.channel.stop().await;
 }

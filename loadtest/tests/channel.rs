@@ -5,17 +5,18 @@
 mod support;
 
 use lockstep_actors::channels::{Kind, Report};
+use lockstep_actors::orders::state::Status;
 use lockstep_adapters::channels::{ChannelCommand, ChannelConfig, Webhook};
 use lockstep_loadtest::emulate::channel::Options;
 use lockstep_loadtest::emulate::{Emulator, Probability, channel};
 use std::collections::BTreeMap;
-use support::Channel;
+use support::{Channel, order};
 
 fn config(emulator: &Emulator<channel::Channel>, burst: u32) -> ChannelConfig {
     let url = emulator.url();
     serde_json::from_value(serde_json::json!({
         "name": "shop", "kind": "http", "url": format!("{url}/levels"), "prices_url": format!("{url}/prices"),
-        "publishes": ["stock", "price"], "price_list": { "list": "L", "currency": "EUR" },
+        "orders_url": format!("{url}/orders"), "publishes": ["stock", "price", "order-status"], "price_list": { "list": "L", "currency": "EUR" },
         "limits": { "requests": { "bucket": { "burst": burst, "refill": 200, "per_ms": 1_000 } } },
         "operations": { "set-stock": { "max_items": 20 }, "set-prices": { "max_items": 20 } },
     }))
@@ -78,6 +79,50 @@ async fn a_channel_in_trouble_converges_and_never_goes_back() {
     );
     let retried: u64 = report.lanes.iter().map(|lane| lane.counts.retried).sum();
     assert!(throttled(&report) > 0 && retried > 0, "{report:?}");
+    emulator.stop().await.unwrap();
+}
+
+/// Twenty orders, each told when it is booked, when a part has left and when all has; in trouble.
+#[tokio::test]
+async fn a_channel_in_trouble_knows_each_of_its_orders_and_shipments_once() {
+    let options = Options {
+        rate: "1000/s".parse().unwrap(),
+        storm: Probability::per_million(100_000),
+        fail: Probability::per_million(50_000),
+        fail_after_commit: Probability::per_million(100_000),
+        fail_item: Probability::per_million(50_000),
+        ..Options::default()
+    };
+    let emulator = channel::start(options).unwrap();
+    let config = config(&emulator, 50);
+    let mut shop = Channel::start(&config, Webhook::new(&config).unwrap());
+    let (first, rest): (&[(u16, i64)], &[(u16, i64)]) = (&[(1, 4)], &[(1, 6), (2, 10)]);
+    let steps = [
+        (5, Status::Booked, &[][..]),
+        (7, Status::Booked, &[first]),
+        (9, Status::Shipped, &[first, rest]),
+    ];
+    for (change, status, shipments) in steps {
+        for number in 0..20 {
+            let shown = order(status, &["A", "B"], shipments);
+            shop.order(&format!("shop/{number}"), change, shown).await;
+        }
+    }
+    shop.converged().await;
+    let orders = emulator.state().orders();
+    assert_eq!(orders.len(), 20);
+    for (number, held) in &orders {
+        let units: Vec<Vec<i64>> = held
+            .shipments
+            .iter()
+            .map(|shipment| shipment.lines.iter().map(|line| line.quantity.units()).collect())
+            .collect();
+        let standing = (held.status.as_str(), held.version, units);
+        assert_eq!(standing, ("shipped", 9, vec![vec![4], vec![6, 10]]), "{number}");
+    }
+    let stats = emulator.state().stats();
+    assert_eq!((stats.stale_writes, stats.changed_shipments), (0, 0), "{stats:?}");
+    shop.stop().await;
     emulator.stop().await.unwrap();
 }
 

@@ -7,10 +7,13 @@
 )]
 
 use lockstep_actors::domain::{Distributor, Message, Reply};
-use lockstep_actors::ids::{CustomerId, OrderKey, Sku};
+use lockstep_actors::ids::{CustomerId, DocumentId, OrderKey, Sku};
 use lockstep_actors::money::{Currency, Money};
 use lockstep_actors::orders::command::{BookingAnswer, OrderCommand};
-use lockstep_actors::orders::effects::{BookingLine, BookingRequest, ERP, ErpReference, ErpRequest, FORM};
+use lockstep_actors::orders::effects::{
+    BookingLine, BookingRequest, ERP, ErpReference, ErpRequest, FORM, PaperLine, PaperReference, PaperRequest,
+};
+use lockstep_actors::orders::paper::PaperKind;
 use lockstep_actors::quantity::{PositiveQuantity, Quantity};
 use lockstep_adapters::egress::Entries;
 use lockstep_adapters::erp::{
@@ -22,11 +25,12 @@ use lockstep_runtime::entity::Outbound;
 use lockstep_runtime::feed::{FeedClosed, FeedEntry};
 use lockstep_runtime::message::{Envelope, Outcome, Provenance, Sequence};
 use lockstep_runtime::placement::PartitionId;
-use lockstep_runtime::time::Timestamp;
+use lockstep_runtime::time::{Clock, Timestamp};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 fn reference(number: &str) -> ErpReference {
     ErpReference {
@@ -98,6 +102,76 @@ async fn an_order_is_booked_found_and_cancelled_and_repeats_change_nothing() {
     assert_eq!(port.lookup(&reference(number)).await, Ok(None));
     let stats = emulator.state().stats();
     assert_eq!((stats.bookings, stats.replayed, stats.cancelled), (1, 1, 1));
+    emulator.stop().await.unwrap();
+}
+
+fn paper(number: &str, kind: PaperKind, units: i64) -> PaperRequest {
+    let currency = Currency::new("EUR").unwrap();
+    PaperRequest {
+        reference: PaperReference {
+            form: FORM,
+            order: OrderKey::new("web", number).unwrap(),
+            kind,
+            document: DocumentId::new("CN/1 ä").unwrap(),
+            attempt: 1,
+            correlation: "c-1".to_owned(),
+        },
+        customer: CustomerId::new("C-1").unwrap(),
+        total: Money::zero(currency),
+        lines: vec![PaperLine {
+            line: 1,
+            sku: Sku::new("A").unwrap(),
+            quantity: Quantity::new(units).unwrap(),
+            amount: 2.into(),
+            tax: 0.into(),
+            total: 2.into(),
+        }],
+    }
+}
+
+#[tokio::test]
+async fn a_paper_is_posted_once_and_found_whatever_became_of_the_answer() {
+    let emulator = erp::start(Options::default()).unwrap();
+    let port = connector(&emulator, 5_000);
+    let number = "4711/ä ö?#%2F";
+    let (credit, change) = (
+        paper(number, PaperKind::Credit, 1),
+        paper(number, PaperKind::Change, 1),
+    );
+    assert_eq!(
+        kind(&port.post(&credit).await),
+        "rejected",
+        "nothing is booked yet"
+    );
+    port.book(&booking(number)).await.unwrap();
+    assert_eq!(port.find_paper(&credit.reference).await, Ok(None));
+    let posted = port.post(&credit).await.unwrap();
+    assert_eq!(port.post(&credit).await.as_ref(), Ok(&posted));
+    assert_eq!(
+        port.find_paper(&credit.reference).await.as_ref(),
+        Ok(&Some(posted.clone()))
+    );
+    // A change may have the same number: it is another paper.
+    assert_ne!(port.post(&change).await.as_ref(), Ok(&posted));
+    assert_eq!(
+        kind(&port.post(&paper(number, PaperKind::Credit, 2)).await),
+        "rejected"
+    );
+    let key = format!("{}/credits/CN/1 ä", credit.reference.order);
+    assert_eq!(emulator.state().papers_of(&key).len(), 1);
+    emulator.stop().await.unwrap();
+
+    let options = Options {
+        timeout_after_commit: Probability::ALWAYS,
+        ..Options::default()
+    };
+    let emulator = erp::start(options).unwrap();
+    let port = connector(&emulator, 200);
+    assert_eq!(kind(&port.book(&booking("1")).await), "unknown");
+    let credit = paper("1", PaperKind::Credit, 1);
+    assert_eq!(kind(&port.post(&credit).await), "unknown");
+    assert_eq!(kind(&port.find_paper(&credit.reference).await), "ok");
+    assert!(port.find_paper(&credit.reference).await.unwrap().is_some());
     emulator.stop().await.unwrap();
 }
 
@@ -426,14 +500,14 @@ async fn answers_go_to_their_orders_and_a_restart_books_nothing_twice() {
 struct Gone(Arc<Mutex<u32>>);
 
 impl ErpPort for Gone {
-    async fn book(&self, _: &BookingRequest) -> Result<lockstep_actors::ids::DocumentId, ErpError> {
+    async fn book(&self, _: &BookingRequest) -> Result<DocumentId, ErpError> {
         *self.0.lock().unwrap() += 1;
         Err(ErpError::Transient("gone".into()))
     }
     async fn cancel(&self, _: &ErpReference) -> Result<(), ErpError> {
         Err(ErpError::Transient("gone".into()))
     }
-    async fn lookup(&self, _: &ErpReference) -> Result<Option<lockstep_actors::ids::DocumentId>, ErpError> {
+    async fn lookup(&self, _: &ErpReference) -> Result<Option<DocumentId>, ErpError> {
         Err(ErpError::Transient("gone".into()))
     }
 }
@@ -460,4 +534,38 @@ async fn an_erp_that_is_gone_is_left_alone_while_requests_wait_in_the_journal() 
             .iter()
             .all(|answer| matches!(answer, BookingAnswer::Failed { .. }))
     );
+}
+
+/// A clock that shows this when it is started, and goes on as the test's time does.
+struct ClockFrom(Timestamp, Instant);
+
+impl Clock for ClockFrom {
+    fn now(&self) -> Timestamp {
+        self.0.after(self.1.elapsed())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_erp_that_is_maintained_is_asked_afterwards_and_never_faster_than_it_takes() {
+    let journal = Journal::of((0..30).map(|n| ErpRequest::Book(booking(&n.to_string()))));
+    let calls = Arc::new(Mutex::new(0));
+    let config: ErpConfig = toml::from_str(
+        "requests_per_minute = 60\nbreaker_failures = 100\n\
+         [[maintenance]]\nfrom = '03:00'\nuntil = '03:30'\ntime_zone = 'Europe/Berlin'",
+    )
+    .unwrap();
+    // Two seconds before half past three in Berlin.
+    let night: jiff::Timestamp = "2026-11-28T02:29:58Z".parse().unwrap();
+    let clock = ClockFrom(Timestamp::from_millis(night.as_millisecond()), Instant::now());
+    let worker = ErpWorker::new(Gone(Arc::clone(&calls)), Orders::with_room(usize::MAX), &config);
+    let asked = || *calls.lock().unwrap();
+    work_until(worker.by(Arc::new(clock)), &journal, async {
+        tokio::time::sleep(Duration::from_millis(1_900)).await;
+        assert_eq!(asked(), 0);
+        // At 2, 3, 4 and 5 seconds.
+        tokio::time::sleep(Duration::from_millis(3_600)).await;
+        assert_eq!(asked(), 4);
+    })
+    .await;
+    assert_eq!(journal.outstanding(), 26);
 }

@@ -5,12 +5,13 @@
 mod support;
 
 use lockstep_actors::channels::Kind;
+use lockstep_actors::orders::state::Status;
 use lockstep_adapters::channels::{ChannelConfig, Shopify};
-use lockstep_loadtest::emulate::shopify::{self, Options};
+use lockstep_loadtest::emulate::shopify::{self, Fulfillment, Options};
 use lockstep_loadtest::emulate::{Emulator, Probability};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use support::Channel;
+use support::{Channel, order};
 
 struct Shop {
     emulator: Emulator<shopify::Shopify>,
@@ -33,7 +34,7 @@ impl Shop {
         std::fs::write(&token, "shpat_test\n").unwrap();
         let config: ChannelConfig = serde_json::from_value(serde_json::json!({
             "name": "shop", "kind": "shopify", "url": emulator.url(), "timeout_ms": 1_000,
-            "publishes": ["stock", "price"], "price_list": { "list": "L", "currency": "EUR" },
+            "publishes": ["stock", "price", "order-status"], "price_list": { "list": "L", "currency": "EUR" },
             "operations": { "set-stock": { "max_items": batch } },
             "shopify": {
                 "access_token": { "file": token }, "items": items,
@@ -180,5 +181,113 @@ async fn a_shop_in_trouble_converges() {
         stats.failed > 0 && stats.storms > 0 && stats.throttled == 0,
         "{stats:?}"
     );
+    shop.channel.stop().await;
+}
+
+fn fulfilled(order: u64, tracking: &str, lines: &[(&str, i64)]) -> Fulfillment {
+    Fulfillment {
+        order,
+        tracking: Some(tracking.to_owned()),
+        lines: lines
+            .iter()
+            .map(|(sku, units)| ((*sku).to_owned(), *units))
+            .collect(),
+    }
+}
+
+#[tokio::test]
+async fn each_shipment_is_fulfilled_once_however_often_it_is_told() {
+    let mut shop = Shop::open(Options::default(), 250);
+    shop.emulator.state().place(7, &[("S1", 10), ("S2", 10)]);
+    let skus = ["S1", "S2"];
+    let first: &[(u16, i64)] = &[(1, 4)];
+    let rest: &[(u16, i64)] = &[(1, 6), (2, 10)];
+    shop.channel
+        .order("shop/7", 5, order(Status::Booked, &skus, &[first]))
+        .await;
+    shop.channel.converged().await;
+    let told = vec![fulfilled(7, "1Z1", &[("S1", 4)])];
+    assert_eq!(shop.emulator.state().fulfillments(), told);
+    for change in [6, 7] {
+        let shown = order(Status::Shipped, &skus, &[first, rest]);
+        shop.channel.order("shop/7", change, shown).await;
+        shop.channel.converged().await;
+    }
+    let told = [&told[..], &[fulfilled(7, "1Z2", &[("S1", 6), ("S2", 10)])]].concat();
+    assert_eq!(shop.emulator.state().fulfillments(), told);
+    let stats = shop.emulator.state().stats();
+    assert_eq!(stats.throttled, 0, "{stats:?}");
+    shop.channel.stop().await;
+}
+
+#[tokio::test]
+async fn a_shop_in_trouble_has_each_shipment_once() {
+    let options = Options {
+        restore: "1000/s".parse().unwrap(),
+        fail: Probability::per_million(50_000),
+        fail_after_commit: Probability::per_million(150_000),
+        storm: Probability::per_million(50_000),
+        ..Options::default()
+    };
+    let mut shop = Shop::open(options, 250);
+    let lines: &[(u16, i64)] = &[(1, 5)];
+    for number in 1..=20 {
+        shop.emulator.state().place(number, &[("S1", 10)]);
+        for (change, shipments) in [(5, &[lines][..]), (6, &[lines, lines])] {
+            let shown = order(Status::Shipped, &["S1"], shipments);
+            shop.channel.order(&format!("shop/{number}"), change, shown).await;
+        }
+    }
+    shop.channel.converged().await;
+    let mut told = shop.emulator.state().fulfillments();
+    told.sort_by_key(|told| (told.order, told.tracking.clone()));
+    let expected =
+        (1..=20).flat_map(|number| ["1Z1", "1Z2"].map(|tracking| fulfilled(number, tracking, &[("S1", 5)])));
+    assert_eq!(told, expected.collect::<Vec<_>>());
+    let stats = shop.emulator.state().stats();
+    assert!(stats.failed > 0 && stats.storms > 0, "{stats:?}");
+    shop.channel.stop().await;
+}
+
+#[tokio::test]
+async fn an_order_that_is_given_up_is_cancelled_and_what_cannot_be_is_an_exception() {
+    let mut shop = Shop::open(Options::default(), 250);
+    for number in [1, 2] {
+        shop.emulator.state().place(number, &[("S1", 10)]);
+    }
+    let given_up = || order(Status::Cancelled, &["S1"], &[]);
+    shop.channel.order("shop/1", 4, given_up()).await;
+    // Twice the same, one that the shop does not know, and goods that the customer did not order there.
+    shop.channel.order("shop/1", 5, given_up()).await;
+    shop.channel.order("shop/99", 4, given_up()).await;
+    let other: &[(u16, i64)] = &[(1, 3)];
+    shop.channel
+        .order("shop/2", 6, order(Status::Shipped, &["S9"], &[other]))
+        .await;
+    // A status that a shop has nothing to do with.
+    shop.channel
+        .order("shop/3", 3, order(Status::Booked, &["S1"], &[]))
+        .await;
+    shop.channel.converged().await;
+    assert!(shop.emulator.state().is_cancelled(1));
+    let view = shop
+        .channel
+        .handle
+        .ask(lockstep_adapters::channels::ChannelCommand::Show)
+        .await
+        .unwrap();
+    let refused: Vec<_> = view
+        .refused
+        .iter()
+        .map(|item| (item.key.as_str(), item.reason.as_str()))
+        .collect();
+    let expected = [
+        (
+            "shop/2",
+            "3 of S9 have left, and the shop's order has none open to be fulfilled",
+        ),
+        ("shop/99", "the shop has no such order"),
+    ];
+    assert_eq!(refused, expected);
     shop.channel.stop().await;
 }

@@ -5,11 +5,12 @@
 mod support;
 
 use lockstep_actors::channels::Kind;
+use lockstep_actors::orders::state::Status;
 use lockstep_adapters::channels::{ChannelCommand, ChannelConfig, WooCommerce};
 use lockstep_loadtest::emulate::woocommerce::{self, Options, Shop};
 use lockstep_loadtest::emulate::{Emulator, Probability};
 use std::collections::BTreeMap;
-use support::Channel;
+use support::{Channel, order};
 
 /// SKUs `P1` to `P500` are products, `V10.1` to `V10.9` variations of product 10; `GONE` does not exist in the shop.
 struct Store {
@@ -43,7 +44,7 @@ impl Store {
         let rate = serde_json::json!({ "bucket": { "burst": 20, "refill": 20, "per_ms": 1_000 } });
         let config: ChannelConfig = serde_json::from_value(serde_json::json!({
             "name": "woo", "kind": "woocommerce", "url": emulator.url(), "timeout_ms": 1_000,
-            "publishes": ["stock", "price"], "price_list": { "list": "retail", "currency": "EUR" },
+            "publishes": ["stock", "price", "order-status"], "price_list": { "list": "retail", "currency": "EUR" },
             "limits": { "requests": rate },
             "woocommerce": { "consumer_key": secret, "consumer_secret": secret, "products": products },
         }))
@@ -161,5 +162,60 @@ async fn products_and_variations_converge_through_storms_and_failures() {
         stats.failed > 0 && stats.refused > 0 && stats.throttled == 0,
         "{stats:?}"
     );
+    store.channel.stop().await;
+}
+
+/// Each shipment is a note once and each order ends as completed, through failures, and what the shop's people have decided stays.
+#[tokio::test]
+async fn orders_are_told_once_in_trouble_and_a_refund_is_left_alone() {
+    let options = Options {
+        rate: "200/s".parse().unwrap(),
+        burst: 20.try_into().unwrap(),
+        fail: Probability::per_million(50_000),
+        fail_after_commit: Probability::per_million(100_000),
+        storm: Probability::per_million(50_000),
+        ..Options::default()
+    };
+    let mut store = Store::open(&options);
+    store.emulator.state().set_status(8, "refunded");
+    let (first, rest): (&[(u16, i64)], &[(u16, i64)]) = (&[(1, 4)], &[(1, 6), (2, 10)]);
+    for (change, status, shipments) in [
+        (7, Status::Booked, &[first][..]),
+        (9, Status::Shipped, &[first, rest]),
+    ] {
+        for number in 1..=8 {
+            let shown = order(status, &["P1", "P2"], shipments);
+            store.channel.order(&format!("woo/{number}"), change, shown).await;
+        }
+    }
+    store
+        .channel
+        .order("woo/9", 4, order(Status::Rejected, &["P1"], &[]))
+        .await;
+    store
+        .channel
+        .order("woo/900001", 4, order(Status::Rejected, &["P1"], &[]))
+        .await;
+    store.channel.converged().await;
+    let mut orders = store.emulator.state().orders();
+    assert_eq!(orders.remove(&9).unwrap().status, "cancelled");
+    let notes = [
+        "Shipment 1: 4 x P1, with UPS, tracking number 1Z1",
+        "Shipment 2: 6 x P1, 10 x P2, with UPS, tracking number 1Z2",
+    ];
+    for (number, held) in &orders {
+        let status = if *number == 8 { "refunded" } else { "completed" };
+        assert_eq!(
+            (held.status.as_str(), &held.notes[..]),
+            (status, &notes.map(str::to_owned)[..]),
+            "{number}"
+        );
+    }
+    assert_eq!(orders.len(), 8);
+    let view = store.channel.handle.ask(ChannelCommand::Show).await.unwrap();
+    assert_eq!(view.refused.len(), 1, "{:?}", view.refused);
+    assert_eq!(view.refused[0].key, "woo/900001");
+    let stats = store.emulator.state().stats();
+    assert!(stats.failed > 0 && stats.throttled == 0, "{stats:?}");
     store.channel.stop().await;
 }

@@ -69,6 +69,17 @@ macro_rules! domain {
             fn routing_key(&self) -> &[u8] {
                 match self { $(Self::$variant(id, _) => $crate::entity::EntityId::routing_key(id),)+ }
             }
+            fn key_of(kind: $crate::entity::EntityKind, id: &[u8]) -> Option<Vec<u8>> {
+                match kind {
+                    $(
+                        <$entity as $crate::entity::Entity>::KIND => {
+                            let id: <$entity as $crate::entity::Entity>::Id = $crate::entity::EntityId::decode(id)?;
+                            Some($crate::entity::EntityId::routing_key(&id).to_vec())
+                        }
+                    )+
+                    _ => None,
+                }
+            }
             fn encode_id(&self, into: &mut Vec<u8>) {
                 match self { $(Self::$variant(id, _) => $crate::entity::EntityId::encode(id, into),)+ }
             }

@@ -238,6 +238,8 @@ pub trait AddressedMessage: Clone + Debug + Send + 'static {
     fn kind(&self) -> EntityKind;
     /// The entity's routing key.
     fn routing_key(&self) -> &[u8];
+    /// The routing key of an entity by its kind and its id, encoded; `None` if these bytes are no such id.
+    fn key_of(kind: EntityKind, id: &[u8]) -> Option<Vec<u8>>;
     /// Appends the entity's id, encoded.
     fn encode_id(&self, into: &mut Vec<u8>);
     /// Whether the command only asks and never changes anything, whatever the state.

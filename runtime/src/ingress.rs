@@ -97,13 +97,21 @@ pub(crate) struct Shared<D: Domain> {
 impl<D: Domain> Shared<D> {
     /// Where a delivery has to go in.
     fn mailbox(&self, delivery: &Delivery<D>) -> &Mailbox<D> {
-        let key = delivery.envelope.message.routing_key();
-        let partition = self.partitions.partition_of(key);
+        let partition = self.partition_of(&delivery.envelope);
         if self.places.is_here(partition) {
-            &self.mailboxes[usize::from(partition.0) % self.mailboxes.len()]
+            self.mailbox_of(partition)
         } else {
             &self.away
         }
+    }
+
+    /// That of the shard that has a partition of this node.
+    fn mailbox_of(&self, partition: PartitionId) -> &Mailbox<D> {
+        &self.mailboxes[usize::from(partition.0) % self.mailboxes.len()]
+    }
+
+    fn partition_of(&self, envelope: &Envelope<D>) -> PartitionId {
+        self.partitions.partition_of(envelope.message.routing_key())
     }
 }
 
@@ -135,6 +143,27 @@ impl<D: Domain> Ingress<D> {
     /// # Errors
     /// [`Rejected`] gives the delivery back.
     pub fn try_submit(&self, delivery: Delivery<D>) -> Result<(), Rejected<D>> {
+        let delivery = self.admit(delivery)?;
+        let mailbox = self.0.mailbox(&delivery);
+        Self::push(mailbox, delivery)
+    }
+
+    /// The same for whoever keeps what belongs to partition `own` until this node has it: such a message goes to no other node.
+    ///
+    /// # Errors
+    /// [`Rejected`] gives the delivery back, with [`RejectCause::NotReady`] also when `own` is not here.
+    pub fn try_submit_of(&self, own: PartitionId, delivery: Delivery<D>) -> Result<(), Rejected<D>> {
+        let delivery = self.admit(delivery)?;
+        // Looked at once: a message that finds the partition closed afterwards is not taken by its shard, nor are those after it.
+        if self.0.partition_of(&delivery.envelope) == own {
+            return self.push_here(own, delivery);
+        }
+        let mailbox = self.0.mailbox(&delivery);
+        Self::push(mailbox, delivery)
+    }
+
+    /// A delivery as far as [`Domain::admit`] lets it, unless nothing is taken.
+    fn admit(&self, delivery: Delivery<D>) -> Result<Delivery<D>, Rejected<D>> {
         let shared = &*self.0;
         if shared.closed.load(Ordering::Acquire) {
             return Err(Rejected {
@@ -149,14 +178,21 @@ impl<D: Domain> Ingress<D> {
             });
         }
         let Delivery { envelope, responder } = delivery;
-        self.push(Delivery {
+        Ok(Delivery {
             envelope: D::admit(&shared.reference, envelope),
             responder,
         })
     }
 
-    fn push(&self, delivery: Delivery<D>) -> Result<(), Rejected<D>> {
-        let mailbox = self.0.mailbox(&delivery);
+    fn push_here(&self, partition: PartitionId, delivery: Delivery<D>) -> Result<(), Rejected<D>> {
+        if !self.0.places.is_here(partition) {
+            let cause = RejectCause::NotReady;
+            return Err(Rejected { delivery, cause });
+        }
+        Self::push(self.0.mailbox_of(partition), delivery)
+    }
+
+    fn push(mailbox: &Mailbox<D>, delivery: Delivery<D>) -> Result<(), Rejected<D>> {
         match mailbox.deliveries.try_send(delivery) {
             Ok(()) => {
                 mailbox.wake.notify_one();
@@ -255,13 +291,11 @@ impl<D: Domain> Ingress<D> {
     /// # Errors
     /// [`Rejected`] gives the delivery back, also when its partition is not here.
     pub fn take_in(&self, delivery: Delivery<D>) -> Result<(), Rejected<D>> {
-        let key = delivery.envelope.message.routing_key();
-        let is_here = self.0.places.is_here(self.0.partitions.partition_of(key));
-        if !is_here || !self.0.health.is_ready() {
+        if !self.0.health.is_ready() {
             let cause = RejectCause::NotReady;
             return Err(Rejected { delivery, cause });
         }
-        self.push(delivery)
+        self.push_here(self.0.partition_of(&delivery.envelope), delivery)
     }
 
     /// Hands what an entity of another node has sent to its shard. What is not taken comes again.

@@ -263,7 +263,7 @@ impl Standing {
                 "an import into it has not ended; clear it away and import again",
             )),
             noted if noted == Self::Retired.number() => Err(StoreError::Unserved(
-                "it has moved, by `lockstep store export --retire`; serve the store that it was imported into",
+                "it has moved, by `lockstep store export --retire` or `store repartition`; serve the store that it was moved into",
             )),
             _ => Err(StoreError::Unserved(
                 "a newer version says that it must not be; use that version",

@@ -72,6 +72,7 @@ impl OwnershipSettings {
             roles: self.roles.clone().unwrap_or(standard.roles),
             channels: self.channels.clone(),
             owners: self.owners.clone().unwrap_or(standard.owners),
+            edition: standard.edition,
         }
     }
 }
@@ -299,6 +300,9 @@ impl Config {
         errors.extend(self.cluster.validate().err());
         errors.extend(self.http.validate().err());
         errors.extend(self.amqp.as_ref().and_then(|amqp| amqp.validate().err()));
+        let partitions = PartitionCount::new(self.store.partitions).ok();
+        let amqp = self.amqp.as_ref().zip(partitions);
+        errors.extend(amqp.and_then(|(amqp, partitions)| amqp.fits(partitions).err()));
         errors.extend(self.erp.validate().err());
         for (place, channel) in self.channels.iter().enumerate() {
             errors.extend(channel.validate().err());

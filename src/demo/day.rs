@@ -12,6 +12,7 @@ use lockstep_actors::inventory::command::StockReply;
 use lockstep_actors::orders::Order;
 use lockstep_actors::orders::command::OrderCommand;
 use lockstep_actors::orders::effects::OrderStatus;
+use lockstep_actors::orders::shipment::Carriage;
 use lockstep_actors::orders::state::Status;
 use lockstep_adapters::egress::Entries;
 use lockstep_loadtest::distributor::{Defect, Distributor, Movement};
@@ -333,6 +334,7 @@ fn next_step(status: Status) -> Option<OrderCommand> {
         Status::Picked => Some(OrderCommand::Ship {
             document: None,
             lines: Vec::new(),
+            carriage: Carriage::default(),
         }),
         Status::Shipped => Some(OrderCommand::Close),
         Status::Pricing

@@ -4,8 +4,9 @@ use super::{AtRest, render};
 use crate::error::Failure;
 use crate::print::print;
 use lockstep_actors::channels::Kind;
-use lockstep_actors::ids::{Sku, StockId};
+use lockstep_actors::ids::{OrderKey, Sku, StockId};
 use lockstep_actors::inventory::SkuWarehouse;
+use lockstep_actors::orders::Order;
 use lockstep_actors::pricing::ListPrice;
 use lockstep_adapters::channels::consumer;
 use lockstep_runtime::entity::{Entity, EntityId, EntityKind};
@@ -22,7 +23,8 @@ struct Standing {
     /// Whether it has ever been told anything.
     known: bool,
     changes: u64,
-    skus: BTreeSet<String>,
+    /// SKUs, or orders.
+    keys: BTreeSet<String>,
     oldest: Option<Timestamp>,
 }
 
@@ -47,9 +49,17 @@ pub(super) fn show(at_rest: &AtRest, names: &[String]) -> Result<(), Failure> {
     print(&lines.join("\n"))
 }
 
+/// What a kind is told of.
+fn noun(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Stock | Kind::Price => "SKUs",
+        Kind::Order => "orders",
+    }
+}
+
 fn value(name: &str, kind: Kind, standing: &Standing) -> Value {
     json!({ "channel": name, "kind": kind.name(), "known": standing.known, "changes": standing.changes,
-        "skus": standing.skus.len(), "oldest": standing.oldest.map(render::moment) })
+        noun(kind).to_lowercase(): standing.keys.len(), "oldest": standing.oldest.map(render::moment) })
 }
 
 fn text(name: &str, kind: Kind, standing: &Standing) -> String {
@@ -57,8 +67,9 @@ fn text(name: &str, kind: Kind, standing: &Standing) -> String {
         (false, _) => "has never been told anything".to_owned(),
         (true, None) => "has been told everything".to_owned(),
         (true, Some(oldest)) => format!(
-            "is to be told of {} SKUs; {} changes since {} are not acknowledged",
-            standing.skus.len(),
+            "is to be told of {} {}; {} changes since {} are not acknowledged",
+            standing.keys.len(),
+            noun(kind),
             standing.changes,
             render::moment(oldest)
         ),
@@ -77,7 +88,7 @@ fn standing(at_rest: &AtRest, name: &str, kind: Kind) -> Result<Standing, Failur
             let entries = Blob::parse(bytes).map(|blob| blob.iter());
             for entry in entries.into_iter().flatten().flatten() {
                 if entry.sequence >= from && entry.kind == entity && entry.has_events() {
-                    standing.add(kind, &entry);
+                    standing.add(name, kind, &entry);
                 }
             }
             ControlFlow::Continue(())
@@ -90,17 +101,22 @@ fn entity_of(kind: Kind) -> EntityKind {
     match kind {
         Kind::Stock => SkuWarehouse::KIND,
         Kind::Price => ListPrice::KIND,
+        Kind::Order => Order::KIND,
     }
 }
 
 impl Standing {
-    fn add(&mut self, kind: Kind, entry: &Entry<'_>) {
-        let sku = match kind {
-            Kind::Stock => StockId::decode(entry.entity).map(|id| id.sku),
-            Kind::Price => Sku::decode(entry.entity),
+    fn add(&mut self, channel: &str, kind: Kind, entry: &Entry<'_>) {
+        let key = match kind {
+            Kind::Stock => StockId::decode(entry.entity).map(|id| id.sku.as_str().to_owned()),
+            Kind::Price => Sku::decode(entry.entity).map(|sku| sku.as_str().to_owned()),
+            Kind::Order => match OrderKey::decode(entry.entity) {
+                Some(order) if order.channel() != channel => return,
+                order => order.map(|order| order.as_str().to_owned()),
+            },
         };
         self.changes += 1;
-        self.skus.extend(sku.map(|sku| sku.as_str().to_owned()));
+        self.keys.extend(key);
         self.oldest = Some(self.oldest.map_or(entry.at, |oldest| oldest.min(entry.at)));
     }
 }

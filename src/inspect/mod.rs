@@ -9,6 +9,7 @@ mod exceptions;
 mod ledger;
 mod picks;
 mod render;
+mod stored;
 
 use crate::error::Failure;
 use crate::print::print;

@@ -1,5 +1,6 @@
 //! Histories as JSON, and JSON as text for a person.
 
+use super::stored::value;
 use crate::error::Failure;
 use lockstep_actors::governance::audit::AuditState;
 use lockstep_actors::governance::demand::Operation;
@@ -7,7 +8,6 @@ use lockstep_actors::ids::OrderKey;
 use lockstep_runtime::history::{History, HistoryEntry};
 use lockstep_runtime::message::Origin;
 use lockstep_runtime::placement::PartitionId;
-use lockstep_runtime::rmp_serde;
 use lockstep_runtime::time::Timestamp;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -28,10 +28,6 @@ pub(super) fn age(age: Duration) -> String {
         (0, hours, minutes) => format!("{hours}h {minutes}m"),
         (days, hours, _) => format!("{days}d {hours}h"),
     }
-}
-
-fn value(bytes: &[u8]) -> Result<Value, Failure> {
-    rmp_serde::from_slice(bytes).map_err(|error| Failure::Failed(format!("cannot be shown: {error}")))
 }
 
 /// An entity as one JSON object.

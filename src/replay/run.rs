@@ -20,6 +20,7 @@ use lockstep_actors::inventory::count::StockCount;
 use lockstep_actors::money::Currency;
 use lockstep_actors::orders::command::{OrderCommand, OrderLine, OrderRequest};
 use lockstep_actors::orders::delivery::Delivery;
+use lockstep_actors::orders::shipment::Carriage;
 use lockstep_actors::orders::sourcing::Sourcing;
 use lockstep_actors::orders::state::{Policy, Status};
 use lockstep_actors::pricing::contract::{ContractCommand, Customers};
@@ -357,7 +358,14 @@ async fn ship(
             Status::Picked => {
                 let document = Some(DocumentId::new(&format!("DN-{date}-{}", order.number()))?);
                 let lines = Vec::new();
-                ("ship", OrderCommand::Ship { document, lines })
+                (
+                    "ship",
+                    OrderCommand::Ship {
+                        document,
+                        lines,
+                        carriage: Carriage::default(),
+                    },
+                )
             }
             Status::Shipped => ("close", OrderCommand::Close),
             Status::Pricing

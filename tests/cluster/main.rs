@@ -9,7 +9,9 @@
     reason = "a test that meets the unexpected shall fail, and says what it saw"
 )]
 
+mod kits;
 mod nemesis;
+mod straight;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -20,7 +22,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use support::books::{Books, try_level};
-use support::broker::Sender;
+use support::broker::{PARTITIONS, Sender};
 use support::database::Database;
 use support::door::{Door, Verdict};
 use support::poll::until;
@@ -71,12 +73,25 @@ async fn send_over_http(doors: Vec<Door>, sender: usize, seed: u64, shared: Rc<S
     }
 }
 
+/// By the ingress queue, by the queue of its partition, or by that of another one.
 async fn publish(mut broker: Sender, seed: u64, shared: Rc<Shared>) {
     let mut traffic = Traffic::new("m", seed);
     while !shared.over.get() {
         let operation = traffic.next();
         let body = serde_json::to_vec(&operation.message()).unwrap();
-        broker.publish("application/json", &body).await;
+        let own = operation.partition(PARTITIONS);
+        if traffic.chance(50) {
+            broker.publish("application/json", &body).await;
+        } else {
+            let partition = if traffic.chance(90) {
+                own
+            } else {
+                (own + 1) % PARTITIONS
+            };
+            broker
+                .publish_to_partition(partition, "application/json", &body)
+                .await;
+        }
         shared.books.borrow_mut().enter(&operation);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -136,7 +151,7 @@ impl Trial {
         })
         .unwrap();
         let database = Database::new(name).await;
-        let broker = Sender::new(name);
+        let broker = Sender::with_partitions(name);
         let table = format!("[erp]\nkind = \"http\"\nurl = {:?}\n\n", erp.url());
         let mut nodes = Vec::new();
         for name in NAMES {
@@ -172,7 +187,7 @@ impl Trial {
     async fn account(mut self) {
         self.shared.over.set(true);
         self.senders.join_all().await;
-        until("an empty ingress queue", WITHIN, async || {
+        until("empty queues of what comes in", WITHIN, async || {
             self.broker.is_drained().await.then_some(())
         })
         .await;

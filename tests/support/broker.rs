@@ -8,6 +8,7 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind, Queue};
 use lockstep_adapters::amqp::Names;
+use lockstep_runtime::placement::PartitionId;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,6 +16,8 @@ use std::time::Duration;
 const URL: &str = "amqp://guest:guest@127.0.0.1:5672/%2f";
 /// Where the broker listens.
 pub const ADDRESS: &str = "127.0.0.1:5672";
+/// How many partitions a service of the tests has.
+pub const PARTITIONS: u16 = 16;
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A connection that is made anew when it is lost, and names that no other test has.
@@ -22,6 +25,8 @@ const CONFIRMED_WITHIN: Duration = Duration::from_secs(60);
 pub struct Sender {
     pub prefix: String,
     pub names: Names,
+    /// Whether the service has a queue for each of its sixteen partitions.
+    straight: bool,
     channel: Option<(Connection, Channel)>,
 }
 
@@ -32,7 +37,16 @@ impl Sender {
         Self {
             names: Names::of(&prefix),
             prefix,
+            straight: false,
             channel: None,
+        }
+    }
+
+    /// A sender to a service with a queue for each partition.
+    pub fn with_partitions(test: &str) -> Self {
+        Self {
+            straight: true,
+            ..Self::new(test)
         }
     }
 
@@ -41,6 +55,7 @@ impl Sender {
         Self {
             prefix: self.prefix.clone(),
             names: self.names.clone(),
+            straight: self.straight,
             channel: None,
         }
     }
@@ -52,11 +67,15 @@ impl Sender {
 
     /// The same for one that reaches the broker by way of another address.
     pub fn tables_through(&self, address: SocketAddr) -> String {
-        let url = URL.replace(ADDRESS, &address.to_string());
+        let mut url = URL.replace(ADDRESS, &address.to_string());
+        if self.straight {
+            // A paused node's queues are another one's once the broker takes it for gone.
+            url.push_str("?heartbeat=2");
+        }
         format!(
-            "[amqp]\nurl = {url:?}\nprefix = {:?}\nprefetch = 64\n\n\
+            "[amqp]\nurl = {url:?}\nprefix = {:?}\nprefetch = 64\npartition_queues = {}\n\n\
              [amqp.users]\nguest = {{ system = \"operator\", scopes = [\"admin\"] }}\n",
-            self.prefix
+            self.prefix, self.straight
         )
     }
 
@@ -75,8 +94,19 @@ impl Sender {
         Ok(&self.channel.as_ref().unwrap().1)
     }
 
-    async fn try_publish(&mut self, content_type: &str, body: &[u8]) -> lapin::Result<bool> {
-        let exchange = ShortString::from(self.names.ingress_exchange.as_str());
+    async fn try_publish(
+        &mut self,
+        partition: Option<u16>,
+        content_type: &str,
+        body: &[u8],
+    ) -> lapin::Result<bool> {
+        let (exchange, routing_key) = match partition {
+            None => (self.names.ingress_exchange.as_str().into(), "test".into()),
+            Some(partition) => (
+                self.names.partitions_exchange.as_str().into(),
+                partition.to_string().into(),
+            ),
+        };
         let properties = BasicProperties::default()
             .with_content_type(content_type.into())
             .with_user_id("guest".into())
@@ -84,7 +114,7 @@ impl Sender {
         let channel = self.channel().await?;
         let publishing = channel.basic_publish(
             exchange,
-            "test".into(),
+            routing_key,
             BasicPublishOptions::default(),
             body,
             properties,
@@ -94,9 +124,18 @@ impl Sender {
 
     /// Publishes until the broker has confirmed it: the message may then be there more than once.
     pub async fn publish(&mut self, content_type: &str, body: &[u8]) {
+        self.publish_as(None, content_type, body).await;
+    }
+
+    /// The same straight to a partition.
+    pub async fn publish_to_partition(&mut self, partition: u16, content_type: &str, body: &[u8]) {
+        self.publish_as(Some(partition), content_type, body).await;
+    }
+
+    async fn publish_as(&mut self, partition: Option<u16>, content_type: &str, body: &[u8]) {
         until("the broker's confirmation", CONFIRMED_WITHIN, async || {
-            let attempt = tokio::time::timeout(Duration::from_secs(5), self.try_publish(content_type, body));
-            match attempt.await {
+            let publishing = self.try_publish(partition, content_type, body);
+            match tokio::time::timeout(Duration::from_secs(5), publishing).await {
                 Ok(Ok(true)) => Some(()),
                 Ok(Ok(false)) => None,
                 Ok(Err(_)) | Err(_) => {
@@ -143,8 +182,19 @@ impl Sender {
 
     /// Whether every message has been delivered to the service.
     pub async fn is_drained(&mut self) -> bool {
-        let queue = self.names.ingress_queue.clone();
-        self.waiting(&queue).await == Some(0)
+        for queue in self.incoming() {
+            if self.waiting(&queue).await != Some(0) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The queues that the service reads.
+    fn incoming(&self) -> Vec<String> {
+        let partitions = (0..PARTITIONS).filter(|_| self.straight).map(PartitionId);
+        let queues = partitions.map(|partition| self.names.partition_queue(partition));
+        queues.chain([self.names.ingress_queue.clone()]).collect()
     }
 
     async fn waiting(&mut self, queue: &str) -> Option<u32> {
@@ -216,8 +266,9 @@ impl Sender {
     /// Deletes everything that was declared under the prefix.
     pub async fn clean_up(mut self) {
         let names = self.names.clone();
+        let queues = self.incoming();
         let channel = self.channel().await.unwrap();
-        for queue in [&names.ingress_queue, &names.dead_letter] {
+        for queue in queues.iter().chain([&names.dead_letter]) {
             let deleted = channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default());
             deleted.await.unwrap();
         }
@@ -225,6 +276,8 @@ impl Sender {
             &names.ingress_exchange,
             &names.dead_letter,
             &names.events_exchange,
+            // One that is not there is deleted all the same.
+            &names.partitions_exchange,
         ] {
             let deleted = channel.exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default());
             deleted.await.unwrap();

@@ -1,6 +1,8 @@
 //! A database of a test's own in the PostgreSQL of this machine, dropped after it.
 
 use super::poll::until;
+use lockstep_runtime::journal::Blob;
+use lockstep_runtime::message::Origin;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio_postgres::{Client, NoTls};
@@ -71,6 +73,21 @@ impl Database {
             (partition by partition order by first_sequence) as next from lockstep.journal) j \
             where next is not null and next <> end_sequence";
         self.client.query_one(gaps, &[]).await.unwrap().get(0)
+    }
+
+    /// The ids of the messages that a partition has taken from outside, in the order in which they were decided.
+    pub async fn decided(&self, partition: u16) -> Vec<String> {
+        let blobs = "select body from lockstep.journal where partition = $1 order by first_sequence";
+        let rows = self.client.query(blobs, &[&i32::from(partition)]).await.unwrap();
+        let mut decided = Vec::new();
+        for row in rows {
+            for entry in Blob::parse(row.get(0)).unwrap().iter().map(Result::unwrap) {
+                if matches!(entry.origin, Origin::External(_)) {
+                    decided.push(entry.provenance().correlation.to_string());
+                }
+            }
+        }
+        decided
     }
 
     /// Runs a statement.

@@ -174,6 +174,15 @@ impl Service {
         .await;
     }
 
+    /// The value of a series without labels.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let answer = self.http.get(self.url("/metrics")).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        let line = text.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
+            .unwrap_or_else(|| panic!("no {name} in {text}"))
+    }
+
     /// Ends it as a power cut would, as far as the process goes.
     pub async fn kill(&mut self) {
         let mut child = self.child.take().unwrap();

@@ -2,6 +2,7 @@
 //!
 //! Drawn from a seed. Every operation has an id of its own and may be delivered any number of times.
 
+use lockstep_runtime::placement::PartitionCount;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -82,6 +83,20 @@ impl Operation {
                 json!({ "step": { "ship": {} } }),
             ),
         }
+    }
+
+    /// The partition of what it is about, of so many.
+    pub fn partition(&self, partitions: u16) -> u16 {
+        let key = match &self.act {
+            Act::Price { sku } | Act::Receipt { sku, .. } => (*sku).to_owned(),
+            Act::Order { number, .. } | Act::Cancel { number } | Act::Ship { number } => {
+                format!("{CHANNEL}/{number}")
+            }
+        };
+        PartitionCount::new(partitions)
+            .unwrap()
+            .partition_of(key.as_bytes())
+            .0
     }
 
     /// The canonical message.

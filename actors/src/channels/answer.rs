@@ -1,6 +1,6 @@
 //! What a platform answers, and what follows for each item of the request.
 
-use super::content::{Key, Measure};
+use super::content::{Key, Kind, Measure};
 use super::engine::{Engine, RequestId};
 use super::lane::{Attempt, Class, Held, Lane, Shows, Waiting};
 use super::limit::{Observation, Reserved};
@@ -452,7 +452,7 @@ impl Lane {
         self.unknown(key);
         match self.guard {
             Guard::Version => {}
-            Guard::CompareAndSet { quiet } | Guard::Rewrite { quiet } => {
+            Guard::CompareAndSet { quiet } | Guard::Rewrite { quiet } | Guard::Once { quiet } => {
                 self.late.insert(key.clone(), now.saturating_add(quiet));
             }
         }
@@ -539,7 +539,16 @@ impl Lane {
             Some(_) | None => {
                 self.late.remove(key);
                 self.settle(key, &waiting);
+                self.forget(key);
             }
+        }
+    }
+
+    /// Nothing is kept of an order that the channel has said its final word on.
+    fn forget(&mut self, key: &Key) {
+        if self.kind == Kind::Order {
+            self.held.remove(key);
+            self.late.remove(key);
         }
     }
 
@@ -547,5 +556,6 @@ impl Lane {
         self.counts.refused = self.counts.refused.saturating_add(1);
         self.exceptions.refuse(key, version, reason, now);
         self.settle(key, waiting);
+        self.forget(key);
     }
 }

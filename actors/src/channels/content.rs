@@ -1,5 +1,6 @@
 //! What a channel is told: the newest content of a key, and how pressing it is.
 
+use super::order::OrderShown;
 use crate::ids::WarehouseCode;
 use crate::money::Currency;
 use crate::quantity::Quantity;
@@ -14,11 +15,13 @@ pub enum Kind {
     Price,
     /// Stock levels, by SKU.
     Stock,
+    /// How orders stand, by order. There is no end of them, so nothing is remembered of one that has been told.
+    Order,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Price, Self::Stock];
+    pub const ALL: [Self; 3] = [Self::Price, Self::Stock, Self::Order];
 
     /// Its name.
     #[must_use]
@@ -26,11 +29,12 @@ impl Kind {
         match self {
             Self::Price => "price",
             Self::Stock => "stock",
+            Self::Order => "order",
         }
     }
 }
 
-/// What an update is about: a SKU.
+/// What an update is about: a SKU, or an order as `channel/number`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(pub CompactString);
 
@@ -65,6 +69,8 @@ pub enum Content {
     Price(PriceShown),
     /// A stock level.
     Stock(StockShown),
+    /// How an order stands, and which of its changes of status that is.
+    Order(u32, Box<OrderShown>),
 }
 
 impl Content {
@@ -74,6 +80,7 @@ impl Content {
         match self {
             Self::Price(_) => Kind::Price,
             Self::Stock(_) => Kind::Stock,
+            Self::Order(..) => Kind::Order,
         }
     }
 
@@ -83,6 +90,7 @@ impl Content {
         match self {
             Self::Price(price) => Measure::Amount(price.amount),
             Self::Stock(stock) => Measure::Units(stock.available.units()),
+            Self::Order(sequence, _) => Measure::Change(*sequence),
         }
     }
 }
@@ -94,6 +102,8 @@ pub enum Measure {
     Units(i64),
     /// Money.
     Amount(Decimal),
+    /// The number of an order's change of status.
+    Change(u32),
 }
 
 /// The newest content of a key, and its version.
@@ -107,7 +117,7 @@ pub struct Newest {
 
 /// Where the newest contents are read. Two reads of a key give versions that never fall.
 pub trait Source {
-    /// The newest content of a key; none if there is nothing to tell.
+    /// The newest content of a key; none if there is nothing to tell, or if contents of the kind are brought with their changes.
     fn newest(&self, kind: Kind, key: &Key) -> Option<Newest>;
 }
 
@@ -146,7 +156,7 @@ impl Urgency {
             }
             (Measure::Units(units), _) if units <= Self::RISKY_UNITS => Self::OversellRisk,
             (Measure::Amount(amount), Some(Measure::Amount(shown))) if amount < shown => Self::PriceDrop,
-            (Measure::Units(_) | Measure::Amount(_), _) => Self::Routine,
+            (Measure::Units(_) | Measure::Amount(_) | Measure::Change(_), _) => Self::Routine,
         }
     }
 

@@ -5,7 +5,7 @@
 //! within `MAX_PASSED + n` requests.
 
 use super::answer::Flight;
-use super::content::{Content, Key, Kind, Measure, Source, Urgency};
+use super::content::{Content, Key, Kind, Measure, Newest, Source, Urgency};
 use super::lane::{Attempt, Held, Lane, Shows, Waiting};
 use super::limit::{Admission, Precedence};
 use super::operation::{Account, Allowance, AllowanceError, OperationId};
@@ -125,7 +125,7 @@ impl Engine {
         let mut lanes = Vec::with_capacity(plans.len());
         for plan in plans {
             let find = |name: &CompactString| account.find(name);
-            let mut lane = Lane::new(plan.kind, find(&plan.write)?, plan.guard);
+            let mut lane = Lane::new(plan.kind, find(&plan.write)?, plan.guard, now);
             lane.read = plan.read.as_ref().map(find).transpose()?;
             lane.poll = plan.poll.as_ref().map(find).transpose()?;
             lane.final_word_within = plan.final_word_within;
@@ -171,6 +171,16 @@ impl Engine {
     pub fn mark(&mut self, kind: Kind, key: &Key, mark: Option<Mark>, measure: Option<Measure>, now: Moment) {
         if let Some(lane) = self.lane(kind) {
             lane.mark(key, mark, measure, now);
+            self.place(kind, key, now);
+        }
+    }
+
+    /// The same of a key whose newest content is kept nowhere else: it is told as it is brought here, the last one.
+    pub fn bring(&mut self, kind: Kind, key: &Key, mark: Mark, newest: Newest, now: Moment) {
+        let measure = newest.content.measure();
+        if let Some(lane) = self.lane(kind) {
+            lane.mark(key, Some(mark), Some(measure), now);
+            lane.bring(key, newest);
             self.place(kind, key, now);
         }
     }
@@ -471,7 +481,8 @@ impl Engine {
             }
         }
         let lane = &mut self.lanes[place];
-        let newest = source.newest(lane.kind, &key);
+        let brought = waiting.brought.as_deref().cloned();
+        let newest = brought.or_else(|| source.newest(lane.kind, &key));
         let held = lane.held.get(&key).copied();
         let background = lane.background.left.contains(&key);
         let needed = |version: u64| match held {

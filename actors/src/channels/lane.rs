@@ -9,7 +9,7 @@
 //! - a quantity that rises waits for a price of its SKU that waits or is under way (S55); one that falls waits for nothing.
 
 use super::ages::Ages;
-use super::content::{Key, Kind, Measure, Urgency};
+use super::content::{Key, Kind, Measure, Newest, Urgency};
 use super::exceptions::Exceptions;
 use super::operation::OperationId;
 use super::progress::{Mark, Progress};
@@ -62,6 +62,8 @@ pub(super) struct Waiting {
     pub(super) failures: u32,
     /// With how many it may share a request.
     pub(super) together: usize,
+    /// Its newest content, where that comes with the change.
+    pub(super) brought: Option<Box<Newest>>,
     measure: Option<Measure>,
     urgency: Urgency,
     place: Place,
@@ -77,6 +79,7 @@ impl Waiting {
             not_before: now,
             failures: 0,
             together: usize::MAX,
+            brought: None,
             measure,
             urgency: Urgency::Routine,
             place: Place::Parked,
@@ -150,6 +153,8 @@ pub(super) struct Lane {
     pub(super) held: HashMap<Key, Held>,
     /// Until when a request without an answer may still come through.
     pub(super) late: HashMap<Key, Moment>,
+    /// Until when one of the time before the start may.
+    opens: Moment,
     pub(super) audits: VecDeque<Key>,
     pub(super) background: Background,
     pub(super) progress: Progress,
@@ -162,8 +167,13 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(kind: Kind, write: OperationId, guard: Guard) -> Self {
+    pub(super) fn new(kind: Kind, write: OperationId, guard: Guard, now: Moment) -> Self {
+        let opens = match guard {
+            Guard::Once { quiet } => now.saturating_add(quiet),
+            Guard::Version | Guard::CompareAndSet { .. } | Guard::Rewrite { .. } => now,
+        };
         Self {
+            opens,
             kind,
             write,
             read: None,
@@ -237,6 +247,13 @@ impl Lane {
         self.park(key.clone(), waiting);
     }
 
+    /// The newest content of a key that waits comes with its change.
+    pub(super) fn bring(&mut self, key: &Key, newest: Newest) {
+        if let Some(waiting) = self.waiting.get_mut(key) {
+            waiting.brought = Some(Box::new(newest));
+        }
+    }
+
     /// What comes back from a request waits again; with what has changed meanwhile it becomes one, with the older mark.
     pub(super) fn wait_again(&mut self, key: &Key, mut waiting: Waiting) {
         if let Some(newer) = self.take(key) {
@@ -250,6 +267,7 @@ impl Lane {
                 waiting.class = Class::Live;
             }
             waiting.measure = newer.measure;
+            waiting.brought = newer.brought.or(waiting.brought);
             waiting.attempt = newer.attempt;
             waiting.not_before = newer.not_before;
             waiting.failures = 0;
@@ -300,6 +318,10 @@ impl Lane {
             (Class::Live, Some(measure)) => Urgency::of(measure, shown),
             (Class::Live, None) => Urgency::Routine,
         };
+        if let Guard::Once { .. } = self.guard {
+            let late = self.late.get(key).copied().unwrap_or_default();
+            waiting.not_before = waiting.not_before.max(late).max(self.opens);
+        }
         let rises = waiting.measure.is_none_or(|measure| rises(measure, shown));
         let in_doubt = self.held.get(key).is_some_and(|held| held.shows == Shows::Doubt);
         waiting.place = if self.flying.contains(key) || (price_pending && rises) {
@@ -471,6 +493,6 @@ fn rises(newest: Measure, shown: Option<Measure>) -> bool {
     match (newest, shown) {
         (Measure::Units(0), _) => false,
         (Measure::Units(units), Some(Measure::Units(shown))) => units > shown,
-        (Measure::Units(_) | Measure::Amount(_), _) => true,
+        (Measure::Units(_) | Measure::Amount(_) | Measure::Change(_), _) => true,
     }
 }

@@ -20,6 +20,7 @@ mod exceptions;
 mod lane;
 mod limit;
 mod operation;
+mod order;
 mod progress;
 mod report;
 mod retry;
@@ -36,6 +37,7 @@ pub use exceptions::{Exception, MAX_EXCEPTIONS, MAX_WORDS};
 pub use lane::{CYCLE, LaneCounts, MAX_AUDITS};
 pub use limit::{Admission, Observation, Precedence, Rule};
 pub use operation::{Allowance, AllowanceError, Draw, Operation};
+pub use order::{OrderLineShown, OrderShown};
 pub use progress::Mark;
 pub use report::{LaneReport, LimitReport, OperationReport, Report, ResyncReport};
 pub use retry::{BreakerState, FIRST_PAUSE, LONGEST_ASKED, LONGEST_PAUSE, back_off};
@@ -54,6 +56,12 @@ pub enum Guard {
     /// that comes late no longer finds what it expects, unless the same number is shown again by then: so the newest value
     /// is written once more, comparing, when the late request can no longer arrive.
     CompareAndSet {
+        /// How long a request may still arrive after it was given up.
+        quiet: Duration,
+    },
+    /// What is written adds to what is there, so that twice is not as once: whoever writes looks first at what is there. Nothing
+    /// is written while a request of before may still arrive, one of the time before the start included.
+    Once {
         /// How long a request may still arrive after it was given up.
         quiet: Duration,
     },

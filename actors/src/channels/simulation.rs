@@ -211,13 +211,15 @@ impl World {
         self.sequence += 1;
         // What is sold out stays so until the platform shows it.
         let stocked = self.random.happens(75) && !self.sold_out.contains_key(&key);
-        let kind = if stocked { Kind::Stock } else { Kind::Price };
-        let content = match kind {
+        let content = if !stocked {
+            price(i64::try_from(self.random.below(100_000)).unwrap() + 1)
+        } else if self.random.below(150) == 0 {
             // Now and then one sells out: 25 of 5,000 changes a second.
-            Kind::Stock if self.random.below(150) == 0 => stock(0),
-            Kind::Stock => stock(i64::try_from(self.random.below(1_000)).unwrap() + 1),
-            Kind::Price => price(i64::try_from(self.random.below(100_000)).unwrap() + 1),
+            stock(0)
+        } else {
+            stock(i64::try_from(self.random.below(1_000)).unwrap() + 1)
         };
+        let kind = content.kind();
         let measure = content.measure();
         let newest = Newest {
             version: self.sequence,
@@ -369,7 +371,10 @@ impl World {
             {
                 ItemVerdict::Conflict
             }
-            (Guard::Version | Guard::CompareAndSet { .. } | Guard::Rewrite { .. }, _) => ItemVerdict::Taken,
+            (
+                Guard::Version | Guard::CompareAndSet { .. } | Guard::Rewrite { .. } | Guard::Once { .. },
+                _,
+            ) => ItemVerdict::Taken,
         };
         if verdict == ItemVerdict::Taken {
             self.older_over_newer += u64::from(shows.is_some_and(|(version, _)| version > item.version));

@@ -1,5 +1,7 @@
 //! The rules of the engine, one table or story each.
 
+mod orders;
+
 use super::simulation::{price, stock};
 use super::*;
 use lockstep_runtime::message::Sequence;

@@ -193,7 +193,7 @@ impl Attribute {
             | Self::OrderPayment => &[Operation::Update],
             Self::StockReservation => &[Operation::Reserve, Operation::Update],
             Self::OrderException => &[Operation::Approve],
-            Self::OrderRequest => &[Operation::Create],
+            Self::OrderRequest => &[Operation::Create, Operation::Update],
             Self::StockAvailable | Self::OrderStatus => &[Operation::Publish],
         }
     }
@@ -383,7 +383,7 @@ impl<'a> Demand<'a> {
 
 fn of_stock(command: &StockCommand) -> Demand<'_> {
     match command {
-        StockCommand::Show | StockCommand::Promise(_) => Demand::Nothing,
+        StockCommand::Show | StockCommand::Promise(_) | StockCommand::Picks { .. } => Demand::Nothing,
         StockCommand::Hold(hold) => Demand::of_hold(&hold.id, RESERVE),
         StockCommand::HoldLines(lines) => Demand::about(Attribute::StockReservation, RESERVE, &lines.order),
         StockCommand::ChangeHold { id, change } => match change {
@@ -391,7 +391,10 @@ fn of_stock(command: &StockCommand) -> Demand<'_> {
             // Another order's channel is concerned as well: neither may do it alone.
             HoldChange::Transfer(_) => Demand::of_hold(id, UPDATE),
         },
-        StockCommand::Release { id, .. } => Demand::of_hold(id, RESERVE),
+        StockCommand::Release { id, .. } | StockCommand::MoveHold { id, .. } => Demand::of_hold(id, RESERVE),
+        StockCommand::TakeOver(_) | StockCommand::TakenOver { .. } => Demand::Inside {
+            attribute: Attribute::StockReservation,
+        },
         StockCommand::ConfirmPick { id } => Demand::of_hold(id, UPDATE),
         StockCommand::Ship { .. }
         | StockCommand::Receive { .. }
@@ -452,6 +455,7 @@ fn of_order<'a>(order: &'a OrderKey, command: &OrderCommand) -> Demand<'a> {
     match command {
         OrderCommand::Show => Demand::Nothing,
         OrderCommand::Submit(_) => Demand::about(Attribute::OrderRequest, CREATE, order),
+        OrderCommand::Change(_) => Demand::about(Attribute::OrderRequest, UPDATE, order),
         OrderCommand::Cancel { .. } => Demand::about(Attribute::OrderCancellation, UPDATE, order),
         OrderCommand::Retry
         | OrderCommand::Correct(_)
@@ -463,13 +467,14 @@ fn of_order<'a>(order: &'a OrderKey, command: &OrderCommand) -> Demand<'a> {
         OrderCommand::ReleaseToWarehouse
         | OrderCommand::ConfirmPick
         | OrderCommand::Ship { .. }
+        | OrderCommand::Relocate(_)
         | OrderCommand::Return(_) => Demand::about(Attribute::OrderFulfilment, UPDATE, order),
         OrderCommand::Close | OrderCommand::Credit(_) => {
             Demand::about(Attribute::OrderInvoice, UPDATE, order)
         }
-        OrderCommand::BookingAnswered(_) | OrderCommand::CancelAnswered(_) => {
-            Demand::about(Attribute::OrderBookingStatus, UPDATE, order)
-        }
+        OrderCommand::BookingAnswered(_)
+        | OrderCommand::CancelAnswered(_)
+        | OrderCommand::PaperAnswered(_) => Demand::about(Attribute::OrderBookingStatus, UPDATE, order),
         OrderCommand::Priced(_)
         | OrderCommand::StockAnswered(_)
         | OrderCommand::IntroductionAnswered(_)

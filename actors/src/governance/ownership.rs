@@ -31,7 +31,7 @@ pub type Owners = BTreeMap<Attribute, BTreeMap<Operation, Vec<CompactString>>>;
 /// Who may write what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ownership {
-    /// Its version; higher for every change.
+    /// Its version; higher for every change that the house makes.
     pub version: u64,
     /// The systems of each role.
     pub roles: BTreeMap<CompactString, Vec<CompactString>>,
@@ -39,6 +39,9 @@ pub struct Ownership {
     pub channels: BTreeMap<SystemName, Vec<CompactString>>,
     /// Who may write what.
     pub owners: Owners,
+    /// The edition of the standard table that it stands on: what it does not say itself comes from there.
+    #[serde(default)]
+    pub edition: u64,
 }
 
 /// A write by somebody who does not own what it writes.

@@ -1,6 +1,7 @@
 //! Which table of owners a store works under, and which ones it worked under before.
 //!
-//! Invariants: the version only rises; a version has one content.
+//! Invariants: neither the house's version nor the edition of the standard table that it stands on ever falls; a version on
+//! an edition has one content.
 
 use super::ownership::Ownership;
 use crate::domain::Distributor;
@@ -95,6 +96,17 @@ pub enum RecordRefusal {
         /// The version that holds.
         known: u64,
     },
+    /// It stands on an older edition of the standard table, as that of an older release does.
+    #[error(
+        "this release has edition {declared} of the standard ownership table, but this store has worked under edition \
+         {known}; start a release that has it"
+    )]
+    OlderEdition {
+        /// The edition that it stands on.
+        declared: u64,
+        /// The edition that the one that holds stands on.
+        known: u64,
+    },
     /// The same version, another content.
     #[error(
         "the ownership table differs from the one this store works under, but both have version {known}; \
@@ -157,11 +169,19 @@ fn declare(
             return Decision::answer(RecordReply::Accepted);
         }
         let declared = table.version;
+        let refuse = |refusal| Decision::answer(RecordReply::Refused(refusal));
         if declared < known {
-            return Decision::answer(RecordReply::Refused(RecordRefusal::Older { declared, known }));
+            return refuse(RecordRefusal::Older { declared, known });
         }
-        if declared == known {
-            return Decision::answer(RecordReply::Refused(RecordRefusal::Changed { known }));
+        let (on, was_on) = (table.edition, current.table.edition);
+        if on < was_on {
+            return refuse(RecordRefusal::OlderEdition {
+                declared: on,
+                known: was_on,
+            });
+        }
+        if declared == known && on == was_on {
+            return refuse(RecordRefusal::Changed { known });
         }
     }
     let declared = Declared {

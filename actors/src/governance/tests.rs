@@ -21,6 +21,7 @@ use crate::reference::Reference;
 use compact_str::CompactString;
 use lockstep_runtime::entity::{Context, Entity};
 use lockstep_runtime::message::{Envelope, MessageId, Provenance};
+use lockstep_runtime::rmp_serde;
 use lockstep_runtime::time::Timestamp;
 
 fn stock(command: StockCommand) -> Message {
@@ -474,6 +475,36 @@ fn a_change_of_the_table_needs_a_higher_version() {
         known: 2,
     };
     assert_eq!(declare(&first), (RecordReply::Refused(older), 0));
-    assert_eq!(state.current.unwrap().table, second);
-    assert_eq!(state.earlier[0].table, first);
+    // A release that adds to the standard table: the house's own version stays.
+    let mut upgraded = second.clone();
+    upgraded.owners.remove(&Attribute::PriceIndex);
+    upgraded.edition += 1;
+    assert_eq!(declare(&upgraded), (RecordReply::Accepted, 1));
+    let older = RecordRefusal::OlderEdition {
+        declared: second.edition,
+        known: upgraded.edition,
+    };
+    assert_eq!(declare(&second), (RecordReply::Refused(older), 0));
+    assert_eq!(state.current.unwrap().table, upgraded);
+    assert_eq!(state.earlier[1].table, second);
+}
+
+/// A table that a store noted before editions were counted is one of edition 0.
+#[test]
+fn whoever_changes_the_standard_table_raises_its_edition() {
+    let table = Ownership::standard();
+    let roles = rmp_serde::to_vec(&table.roles).unwrap();
+    let owners = rmp_serde::to_vec(&table.owners).unwrap();
+    // FNV-1a.
+    let content = roles
+        .iter()
+        .chain(&owners)
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    assert_eq!(
+        (table.edition, content),
+        (1, 3_472_224_895_983_349_110),
+        "the standard table has changed: raise EDITION, and note edition and content here"
+    );
 }

@@ -9,6 +9,7 @@ use super::lots;
 use super::numbering::{self, TOLD_KEPT};
 use super::papers;
 use super::reconcile;
+use super::repromise;
 use super::state::{
     Book, CLOSED_KEPT, ClosedHold, DatedDemand, ExpectedReceipt, Hold, HoldEnd, MAX_CLOSED, Stage, StockState,
 };
@@ -43,9 +44,17 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
                 priority: *priority,
                 since: *at,
                 revision: FIRST_REVISION,
+                due: None,
             };
             book(state).backorders.get_or_insert_default().add(id, backorder);
         }
+        StockEvent::WaitsLess { id, quantity, at } => wait_less(state, id, *quantity, *at),
+        StockEvent::Promised { id, due } => repromise::promised(state, id, *due),
+        StockEvent::PromisesUntil { until } => repromise::until(state, *until),
+        StockEvent::MoveBegun { id, to } => {
+            state.appendix_mut().moves.insert(id.clone(), *to);
+        }
+        StockEvent::MoveFailed { id } => no_longer_moves(state, id),
         StockEvent::Granted { id, quantity, .. } => grant(state, id, *quantity),
         StockEvent::Withdrawn { id, quantity, .. } => withdraw(state, id, *quantity),
         StockEvent::Ended { id, end, at, .. } => end_hold(state, id, *end, *at),
@@ -178,11 +187,13 @@ pub(super) fn rest(state: &mut StockState) {
         .numberings()
         .filter_map(|numbering| numbering.alarm(state.told(&numbering.source).through));
     let lots = state.lots().first().and_then(|lot| lot.sell_until);
+    let promises = repromise::holds_until(state);
     state.alarm = expiry
         .into_iter()
         .chain(forget)
         .chain(numbers)
         .chain(lots)
+        .chain(promises)
         .min()
         .map_or(0, Timestamp::as_millis);
 }
@@ -229,6 +240,7 @@ fn end_hold(state: &mut StockState, id: &HoldId, end: HoldEnd, at: Timestamp) {
     let soft = hold.as_ref().map_or(Quantity::ZERO, Hold::soft);
     book(state).soft = state.soft().minus(soft);
     let waited = wait_no_more(book(state), id);
+    no_longer_moves(state, id);
     if hold.is_none() && waited.is_none() {
         return;
     }
@@ -245,6 +257,16 @@ fn end_hold(state: &mut StockState, id: &HoldId, end: HoldEnd, at: Timestamp) {
             at,
         },
     );
+}
+
+fn no_longer_moves(state: &mut StockState, id: &HoldId) {
+    if state
+        .appendix()
+        .is_some_and(|appendix| appendix.moves.contains_key(id))
+    {
+        state.appendix_mut().moves.remove(id);
+        rest(state);
+    }
 }
 
 fn wait_no_more(book: &mut Book, id: &HoldId) -> Option<Backorder> {
@@ -335,6 +357,22 @@ fn reduce(state: &mut StockState, id: &HoldId, less: PositiveQuantity, at: Times
         state.reserved = state.reserved.minus(less.get());
     }
     if !is_open {
+        end_hold(state, id, HoldEnd::Shipped, at);
+    }
+}
+
+/// Of a hold of which nothing else is left than what has left the house, nothing remains.
+fn wait_less(state: &mut StockState, id: &HoldId, less: PositiveQuantity, at: Timestamp) {
+    if let Some(backorders) = book(state).backorders.as_mut() {
+        backorders.want_less(id, less);
+    }
+    let is_settled = state
+        .hold(id)
+        .is_some_and(|hold| hold.open() == Quantity::ZERO && hold.shipped > Quantity::ZERO);
+    let waits = state
+        .backorders()
+        .is_some_and(|backorders| backorders.is_waiting(id));
+    if is_settled && !waits {
         end_hold(state, id, HoldEnd::Shipped, at);
     }
 }

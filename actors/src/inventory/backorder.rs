@@ -93,6 +93,9 @@ pub struct Backorder {
     pub since: Timestamp,
     /// How often its standing has changed.
     pub revision: u32,
+    /// By when all that waits has come, as far as the expected receipts say.
+    #[serde(default)]
+    pub due: Option<Timestamp>,
 }
 
 /// A place in the queue: by priority, then age.
@@ -112,6 +115,8 @@ pub struct Backorders {
     holds: BTreeMap<HoldId, Backorder>,
     /// Those of which a part waits, the next one first.
     queue: BTreeSet<Place>,
+    /// Until when what they are promised holds: the first receipt that it counts on is due.
+    until: Option<Timestamp>,
     /// How many of these each channel has: what a channel may take is reckoned once, not for each that waits.
     #[serde(skip)]
     channels: BTreeMap<CompactString, u32>,
@@ -123,12 +128,15 @@ struct Stored {
     #[serde(with = "pairs")]
     holds: BTreeMap<HoldId, Backorder>,
     queue: BTreeSet<Place>,
+    #[serde(default)]
+    until: Option<Timestamp>,
 }
 
 impl From<Stored> for Backorders {
     fn from(stored: Stored) -> Self {
         let mut backorders = Self {
             holds: stored.holds,
+            until: stored.until,
             ..Self::default()
         };
         for place in stored.queue {
@@ -209,6 +217,7 @@ impl Backorders {
                 priority: hold.rank.unwrap_or_default(),
                 since: hold.since,
                 revision: FIRST_REVISION,
+                due: None,
             },
         };
         self.add(id, again);
@@ -224,6 +233,39 @@ impl Backorders {
             self.dequeue(&place(id, &backorder));
         }
         Some(backorder)
+    }
+
+    /// Less of a hold waits, as less is wanted.
+    pub(super) fn want_less(&mut self, id: &HoldId, quantity: PositiveQuantity) {
+        let Some(backorder) = self.holds.get_mut(id) else {
+            return;
+        };
+        backorder.waiting = backorder.waiting.minus(quantity.get());
+        backorder.asked = match backorder.asked.get().minus(quantity.get()).positive() {
+            Some(asked) => asked,
+            None => backorder.asked,
+        };
+        let backorder = backorder.clone();
+        if backorder.waiting <= Quantity::ZERO {
+            self.dequeue(&place(id, &backorder));
+        }
+    }
+
+    /// What waits of a hold is expected by then.
+    pub(super) fn promise(&mut self, id: &HoldId, due: Option<Timestamp>) {
+        if let Some(backorder) = self.holds.get_mut(id) {
+            backorder.due = due;
+            backorder.revision = backorder.revision.saturating_add(1);
+        }
+    }
+
+    /// Until when what they are promised holds.
+    pub(super) fn promised_until(&self) -> Option<Timestamp> {
+        self.until
+    }
+
+    pub(super) fn promise_until(&mut self, until: Option<Timestamp>) {
+        self.until = until;
     }
 
     pub(super) fn remove(&mut self, id: &HoldId) -> Option<Backorder> {
@@ -289,6 +331,7 @@ impl StockState {
             held: self.hold(id).map_or(Quantity::ZERO, |hold| hold.granted.get()),
             waiting: backorder.waiting,
             revision: backorder.revision,
+            due: backorder.due,
         })
     }
 }
@@ -326,6 +369,7 @@ pub(super) fn backorder(
             held,
             waiting: waiting.map_or(Quantity::ZERO, PositiveQuantity::get),
             revision: FIRST_REVISION,
+            due: None,
         },
     };
     let mut decision = Decision::answer(reply);
@@ -388,7 +432,8 @@ pub(super) fn serve(
         if !may_take.contains(&channel) {
             continue;
         }
-        let Some(quantity) = backorder.waiting.min(rations.for_channel(channel)).positive() else {
+        let waiting = backorder.waiting.minus(given_up(&decision.events, id));
+        let Some(quantity) = waiting.min(rations.for_channel(channel)).positive() else {
             continue;
         };
         rations.take(channel, quantity.get());
@@ -396,8 +441,9 @@ pub(super) fn serve(
         let held = state.hold(id).map_or(Quantity::ZERO, |hold| hold.granted.get());
         let answer = StockAnswer::Standing {
             held: held.plus(quantity.get()),
-            waiting: backorder.waiting.minus(quantity.get()),
+            waiting: waiting.minus(quantity.get()),
             revision: backorder.revision.saturating_add(1),
+            due: backorder.due,
         };
         decision = tell(stock, id, answer, decision).and(StockEvent::Granted {
             id: id.clone(),
@@ -440,6 +486,18 @@ pub(super) fn correct_reply(state: &StockState, decision: &mut Decision<SkuWareh
     }
 }
 
+/// How much less of a hold waits after these events, as less is wanted.
+fn given_up(events: &[StockEvent], hold: &HoldId) -> Quantity {
+    let less = events.iter().filter_map(|event| {
+        if let StockEvent::WaitsLess { id, quantity, .. } = event {
+            (id == hold).then(|| quantity.get())
+        } else {
+            None
+        }
+    });
+    less.fold(Quantity::ZERO, Quantity::plus)
+}
+
 fn ended(event: &StockEvent) -> Option<&HoldId> {
     match event {
         StockEvent::Ended { id, .. } => Some(id),
@@ -450,6 +508,11 @@ fn ended(event: &StockEvent) -> Option<&HoldId> {
         | StockEvent::Barred { .. }
         | StockEvent::Picked { .. }
         | StockEvent::ExpirySet { .. }
+        | StockEvent::WaitsLess { .. }
+        | StockEvent::Promised { .. }
+        | StockEvent::PromisesUntil { .. }
+        | StockEvent::MoveBegun { .. }
+        | StockEvent::MoveFailed { .. }
         | StockEvent::Reduced { .. }
         | StockEvent::HeldAgain { .. }
         | StockEvent::Shipped { .. }

@@ -4,12 +4,13 @@ use super::allocation::{ChannelPolicy, PolicyFlaw};
 use super::backorder::Priority;
 use super::count::StockCount;
 use super::holds::{HoldChange, HoldLines};
-use super::lots::{LotRefusal, LotUnits};
+use super::lots::{LotRefusal, LotUnits, Pick};
+use super::moving::TakeOver;
 use super::numbering::ChangeNumber;
 use super::promise::{Promise, PromiseWish};
 use super::reconcile::{Snapshot, Verdict};
 use super::state::{HoldEnd, Stage};
-use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName, UnitOfMeasure};
+use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName, UnitOfMeasure, WarehouseCode};
 use crate::pricing::catalogue::Tracking;
 use crate::quantity::{PositiveQuantity, Quantity};
 use crate::units::UnitRefusal;
@@ -30,6 +31,26 @@ pub enum StockCommand {
         id: HoldId,
         /// How.
         change: HoldChange,
+    },
+    /// Hold what of a hold has not been shipped in another warehouse instead, once that has it.
+    MoveHold {
+        /// Which.
+        id: HoldId,
+        /// Where to.
+        to: WarehouseCode,
+        /// The order to tell; none for a hold that no order took by itself.
+        answer_to: Option<OrderKey>,
+    },
+    /// Another warehouse gives a hold away. Only stocks say so.
+    TakeOver(TakeOver),
+    /// Another warehouse has taken a hold over, or cannot. Only stocks say so.
+    TakenOver {
+        /// Which.
+        id: HoldId,
+        /// Who answers.
+        by: WarehouseCode,
+        /// How much it holds now, or why it does not.
+        result: Result<PositiveQuantity, StockRefusal>,
     },
     /// Give a hold back, as far as it has not been shipped. Before its hold, it bars it.
     Release {
@@ -152,6 +173,11 @@ pub enum StockCommand {
     SetChannelPolicy(ChannelPolicy),
     /// Says what can be promised. Changes nothing.
     Promise(PromiseWish),
+    /// Says from which lots the holds of an order, or all holds, are to be picked. Changes nothing.
+    Picks {
+        /// Whose; of all, if none is named.
+        order: Option<OrderKey>,
+    },
     /// Says how things stand. Changes nothing.
     Show,
 }
@@ -266,11 +292,18 @@ pub enum StockReply {
         waiting: Quantity,
         /// How often this has changed.
         revision: u32,
+        /// By when all that waits has come, as far as the expected receipts say.
+        due: Option<Timestamp>,
     },
     /// Nothing of the hold is left: now or before.
     Released {
         /// How much came back with this command.
         quantity: Quantity,
+    },
+    /// Another warehouse is asked to hold it instead.
+    Moving {
+        /// Which.
+        to: WarehouseCode,
     },
     /// The warehouse's pick is noted.
     Picked,
@@ -311,6 +344,8 @@ pub enum StockReply {
     },
     /// What can be promised.
     Promised(Promise),
+    /// From which lots holds are to be picked; at most [`MAX_PICKS`](super::lots::MAX_PICKS) of them.
+    Picks(Box<[Pick]>),
     /// Nothing has changed.
     Refused(StockRefusal),
 }
@@ -365,6 +400,18 @@ pub enum StockRefusal {
     /// The warehouse has it in hand.
     #[error("the warehouse has this hold in hand; it no longer expires")]
     Picked,
+    /// What the warehouse has in hand does not move.
+    #[error("the warehouse has this hold in hand, or a part of it has left; it cannot be held elsewhere")]
+    InHand,
+    /// Another warehouse is asked to take the hold over.
+    #[error("{to} is asked to take this hold over; wait for its answer")]
+    Moves {
+        /// Which.
+        to: WarehouseCode,
+    },
+    /// An order has taken the hold by itself.
+    #[error("an order has taken this hold by itself; relocate the line of the order")]
+    OfAnOrder,
     /// A part of the hold waits for goods.
     #[error("a part of this hold waits for goods; release it and hold what is wanted")]
     Waits,

@@ -13,9 +13,11 @@ use super::event::StockEvent;
 use super::holds;
 use super::in_hand;
 use super::lots;
+use super::moving;
 use super::numbering;
 use super::promise;
 use super::reconcile::{self, ReconciliationRules};
+use super::repromise::repromise;
 use super::state::{
     CLOSED_KEPT, Coming, Hold, HoldEnd, MAX_EXPECTED, MAX_HOLDS, MAX_TELLING_SYSTEMS, StockState,
 };
@@ -68,7 +70,8 @@ fn decide_now(
     let decision = decide_alone(id, state, command, rules, now);
     let decision = lots::take(state, decision);
     let decision = withdraw(id, state, decision, now);
-    in_hand::note(state, serve(id, state, decision, now))
+    let decision = serve(id, state, decision, now);
+    in_hand::note(state, repromise(id, state, decision, now))
 }
 
 /// Without what it frees for holds that wait.
@@ -88,6 +91,15 @@ fn decide_alone(
         ),
         StockCommand::HoldLines(wish) => holds::hold_lines(state, wish, now),
         StockCommand::ChangeHold { id: hold, change } => holds::change(state, hold, change, now),
+        StockCommand::MoveHold {
+            id: hold,
+            to,
+            answer_to,
+        } => moving::begin(id, state, hold, *to, answer_to.as_ref()),
+        StockCommand::TakeOver(wish) => moving::take_over(id, state, wish, now),
+        StockCommand::TakenOver { id: hold, by, result } => {
+            moving::taken_over(id, state, hold, *by, result, now)
+        }
         StockCommand::Release { id: hold, answer_to } => {
             answering(id, hold, answer_to.as_ref(), release(state, hold, now))
         }
@@ -158,6 +170,11 @@ fn decide_alone(
         StockCommand::SetSafetyStock { quantity } => set_safety_stock(state, *quantity),
         StockCommand::SetChannelPolicy(policy) => allocation::decide(state, policy),
         StockCommand::Promise(wish) => promise::answer(state, wish, now),
+        StockCommand::Picks { order } => {
+            let is_wanted = |pick: &lots::Pick| order.as_ref().is_none_or(|order| pick.hold.order == *order);
+            let picks = state.picks().into_iter().filter(is_wanted).take(lots::MAX_PICKS);
+            Decision::answer(StockReply::Picks(picks.collect()))
+        }
         StockCommand::Show => Decision::answer(level(state)),
     }
 }
@@ -179,8 +196,8 @@ pub(super) fn wake(id: &StockId, state: &StockState, now: Timestamp) -> Option<S
     let kept = i64::try_from(CLOSED_KEPT.as_millis()).unwrap_or(i64::MAX);
     let until = Timestamp::from_millis(now.as_millis().saturating_sub(kept));
     state.alarm().filter(|&alarm| alarm <= now)?;
-    let decision = decision.and(StockEvent::Forgotten { until });
-    Some(in_hand::note(state, serve(id, state, decision, now)))
+    let decision = repromise(id, state, serve(id, state, decision, now), now);
+    Some(in_hand::note(state, decision).and(StockEvent::Forgotten { until }))
 }
 
 pub(super) fn refuse(refusal: StockRefusal) -> StockDecision {
@@ -223,19 +240,23 @@ pub(super) fn answering(
             held,
             waiting,
             revision,
+            due,
         } => StockAnswer::Standing {
             held,
             waiting,
             revision,
+            due,
         },
         StockReply::Released { .. } => StockAnswer::Released,
         StockReply::Shipped { total } => StockAnswer::Shipped(*total),
         StockReply::Refused(refusal) => StockAnswer::Refused(refusal.clone()),
         StockReply::Picked
+        | StockReply::Moving { .. }
         | StockReply::Accepted { .. }
         | StockReply::Stale { .. }
         | StockReply::Reconciled { .. }
         | StockReply::Promised(_)
+        | StockReply::Picks(_)
         | StockReply::Level { .. } => return decision,
     };
     let answered = StockAnswered {
@@ -367,7 +388,12 @@ fn confirm_pick(state: &StockState, id: &HoldId, now: Timestamp) -> StockDecisio
             StockReply::Picked,
         ),
         (
-            HoldEnd::Released | HoldEnd::Shipped | HoldEnd::Expired | HoldEnd::Barred | HoldEnd::Transferred,
+            HoldEnd::Released
+            | HoldEnd::Shipped
+            | HoldEnd::Expired
+            | HoldEnd::Barred
+            | HoldEnd::Transferred
+            | HoldEnd::Moved,
             _,
         ) => refuse(StockRefusal::Ended {
             end: closed.end,

@@ -7,7 +7,7 @@ use super::lots::{Lot, LotUnits};
 use super::numbering::{ChangeNumber, Resync};
 use super::reconcile::OpenDrift;
 use super::state::{Coming, HoldEnd, Stage};
-use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName};
+use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName, WarehouseCode};
 use crate::quantity::{PositiveQuantity, Quantity};
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -103,6 +103,39 @@ pub enum StockEvent {
         quantity: PositiveQuantity,
         /// When.
         at: Timestamp,
+    },
+    /// Less of a hold waits, as less is wanted.
+    WaitsLess {
+        /// The hold.
+        id: HoldId,
+        /// How much less.
+        quantity: PositiveQuantity,
+        /// When.
+        at: Timestamp,
+    },
+    /// What waits of a hold is expected for another moment than before.
+    Promised {
+        /// The hold.
+        id: HoldId,
+        /// By when all of it has come, as far as that is known.
+        due: Option<Timestamp>,
+    },
+    /// The promises to those that wait hold until then: the first receipt that they count on is due.
+    PromisesUntil {
+        /// Until when; none if they count on nothing.
+        until: Option<Timestamp>,
+    },
+    /// A hold is to be held in another warehouse, which is asked.
+    MoveBegun {
+        /// The hold.
+        id: HoldId,
+        /// Where to.
+        to: WarehouseCode,
+    },
+    /// The other warehouse cannot have it: it stays.
+    MoveFailed {
+        /// The hold.
+        id: HoldId,
     },
     /// An expired hold was confirmed and is held again.
     HeldAgain {
@@ -314,6 +347,11 @@ impl StockEvent {
             | Self::Withdrawn { id, quantity, .. }
             | Self::Shipped { id, quantity, .. } => Some((id, less(quantity.get()))),
             Self::Backordered { .. }
+            | Self::WaitsLess { .. }
+            | Self::Promised { .. }
+            | Self::PromisesUntil { .. }
+            | Self::MoveBegun { .. }
+            | Self::MoveFailed { .. }
             | Self::ExpirySet { .. }
             | Self::Barred { .. }
             | Self::Picked { .. }
@@ -362,6 +400,11 @@ impl StockEvent {
             | Self::Backordered { .. }
             | Self::Granted { .. }
             | Self::Withdrawn { .. }
+            | Self::WaitsLess { .. }
+            | Self::Promised { .. }
+            | Self::PromisesUntil { .. }
+            | Self::MoveBegun { .. }
+            | Self::MoveFailed { .. }
             | Self::ExpirySet { .. }
             | Self::Reduced { .. }
             | Self::Ended { .. }

@@ -4,7 +4,7 @@
 //!
 //! Invariants:
 //! - lines held together are held all or none;
-//! - a hold is never made more, nor less than what of it was shipped;
+//! - a hold is never made more, nor less than what of it was shipped; what of it waits for goods is given up first;
 //! - what is given to another order was never free in between, and the other order's channel may take it.
 
 use super::allocation::Rations;
@@ -98,7 +98,8 @@ pub(super) fn hold_lines(state: &StockState, wish: &HoldLines, now: Timestamp) -
 pub(super) fn change(state: &StockState, id: &HoldId, change: &HoldChange, now: Timestamp) -> StockDecision {
     let waits = state.standing(id).is_some();
     match (state.hold(id), change) {
-        (_, HoldChange::Transfer(_) | HoldChange::Reduce(_)) if waits => refuse(StockRefusal::Waits),
+        (_, HoldChange::Transfer(_)) if waits => refuse(StockRefusal::Waits),
+        (hold, HoldChange::Reduce(to)) if waits => reduce_waiting(state, id, hold, *to, now),
         (_, HoldChange::Expire(Some(_))) if waits => refuse(StockRefusal::BackorderExpires),
         (Some(hold), HoldChange::Expire(at)) => expire(id, hold, *at, now),
         (Some(hold), HoldChange::Reduce(to)) => reduce(id, hold, *to, now),
@@ -165,6 +166,51 @@ fn reduce(id: &HoldId, hold: &Hold, to: PositiveQuantity, now: Timestamp) -> Sto
             reply,
         ),
         None => Decision::answer(reply),
+    }
+}
+
+/// Of a hold of which a part waits, what waits is given up first.
+fn reduce_waiting(
+    state: &StockState,
+    id: &HoldId,
+    hold: Option<&Hold>,
+    to: PositiveQuantity,
+    now: Timestamp,
+) -> StockDecision {
+    let waiting = state
+        .backorders()
+        .and_then(|known| known.get(id))
+        .map_or(Quantity::ZERO, |known| known.waiting);
+    let granted = hold.map_or(Quantity::ZERO, |hold| hold.granted.get());
+    let less = granted.plus(waiting).minus(to.get());
+    let Some(waits_less) = less.min(waiting).positive() else {
+        return match hold {
+            Some(hold) => reduce(id, hold, to, now),
+            None => Decision::answer(StockReply::Released {
+                quantity: Quantity::ZERO,
+            }),
+        };
+    };
+    let waits_less = StockEvent::WaitsLess {
+        id: id.clone(),
+        quantity: waits_less,
+        at: now,
+    };
+    match hold {
+        Some(hold) if to < hold.granted => {
+            let decision = reduce(id, hold, to, now);
+            if matches!(decision.reply, StockReply::Refused(_)) {
+                return decision;
+            }
+            decision.and(waits_less)
+        }
+        Some(hold) => Decision::event(waits_less, held(hold)),
+        None => Decision::event(
+            waits_less,
+            StockReply::Released {
+                quantity: Quantity::ZERO,
+            },
+        ),
     }
 }
 

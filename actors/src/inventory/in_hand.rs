@@ -49,6 +49,11 @@ fn concerns(state: &StockState, event: &StockEvent) -> bool {
         | StockEvent::Withdrawn { .. }
         | StockEvent::Barred { .. }
         | StockEvent::ExpirySet { .. }
+        | StockEvent::WaitsLess { .. }
+        | StockEvent::Promised { .. }
+        | StockEvent::PromisesUntil { .. }
+        | StockEvent::MoveBegun { .. }
+        | StockEvent::MoveFailed { .. }
         | StockEvent::Received { .. }
         | StockEvent::Returned { .. }
         | StockEvent::Expected { .. }

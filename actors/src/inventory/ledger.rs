@@ -238,6 +238,11 @@ impl StockEvent {
                 vec![(Account::Safety, quantity.minus(*before))],
             )),
             Self::Backordered { .. }
+            | Self::WaitsLess { .. }
+            | Self::Promised { .. }
+            | Self::PromisesUntil { .. }
+            | Self::MoveBegun { .. }
+            | Self::MoveFailed { .. }
             | Self::ExpirySet { .. }
             | Self::Barred { .. }
             | Self::Picked { .. }
@@ -261,6 +266,7 @@ fn ended(end: HoldEnd) -> &'static str {
         HoldEnd::Expired => "hold expired",
         HoldEnd::Barred => "barred",
         HoldEnd::Transferred => "hold given to another order",
+        HoldEnd::Moved => "hold moved to another warehouse",
     }
 }
 

@@ -28,6 +28,8 @@ use std::collections::BTreeSet;
 
 /// How many lots a pair may have, and how many a message may name.
 pub const MAX_LOTS: usize = 1_000;
+/// How many holds a look at what is to be picked names.
+pub const MAX_PICKS: usize = 1_000;
 /// How many lots a published level names, the first to expire first.
 pub const MAX_LOTS_SHOWN: usize = 16;
 
@@ -72,6 +74,9 @@ pub enum LotRefusal {
     /// The catalogue keeps the SKU by lot or serial number, and none is named.
     #[error("lots: this SKU is kept by lot or serial number; name those of the goods")]
     Missing,
+    /// A kit lies in no lot.
+    #[error("lots: this line is a kit; name those of its components")]
+    OfKit,
     /// They do not add up to the goods.
     #[error("lots: they add up to {named}, the goods to {goods}")]
     Sum {
@@ -152,6 +157,9 @@ fn moves(command: &StockCommand) -> Moves {
         | StockCommand::ChangeHold { .. }
         | StockCommand::Release { .. }
         | StockCommand::ConfirmPick { .. }
+        | StockCommand::MoveHold { .. }
+        | StockCommand::TakeOver(_)
+        | StockCommand::TakenOver { .. }
         | StockCommand::Expect { .. }
         | StockCommand::Unexpect { .. }
         | StockCommand::Demand { .. }
@@ -165,6 +173,7 @@ fn moves(command: &StockCommand) -> Moves {
         | StockCommand::SetSafetyStock { .. }
         | StockCommand::SetChannelPolicy(_)
         | StockCommand::Promise(_)
+        | StockCommand::Picks { .. }
         | StockCommand::Show => Moves::Otherwise,
     }
 }

@@ -25,10 +25,13 @@ pub mod holds;
 mod in_hand;
 pub mod ledger;
 pub mod lots;
+pub mod moving;
 pub mod numbering;
 pub mod papers;
 pub mod promise;
+pub mod promised_lines;
 pub mod reconcile;
+pub mod repromise;
 pub mod state;
 #[cfg(test)]
 mod tests;
@@ -63,7 +66,10 @@ impl Entity for SkuWarehouse {
     type Reply = StockReply;
 
     fn is_query(command: &StockCommand) -> bool {
-        matches!(command, StockCommand::Show | StockCommand::Promise(_))
+        matches!(
+            command,
+            StockCommand::Show | StockCommand::Promise(_) | StockCommand::Picks { .. }
+        )
     }
 
     fn decide(

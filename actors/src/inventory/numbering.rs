@@ -324,11 +324,15 @@ pub(super) fn fact(id: &StockId, state: &StockState, change: &StockCommand, now:
         | StockCommand::ChangeHold { .. }
         | StockCommand::Release { .. }
         | StockCommand::ConfirmPick { .. }
+        | StockCommand::MoveHold { .. }
+        | StockCommand::TakeOver(_)
+        | StockCommand::TakenOver { .. }
         | StockCommand::Expect { .. }
         | StockCommand::Unexpect { .. }
         | StockCommand::Demand { .. }
         | StockCommand::NoDemand { .. }
         | StockCommand::Promise(_)
+        | StockCommand::Picks { .. }
         | StockCommand::Count(_)
         | StockCommand::Reconcile(_)
         | StockCommand::Numbered { .. }

@@ -133,6 +133,11 @@ fn paper(event: &StockEvent) -> Option<(Timestamp, Option<u32>)> {
         | StockEvent::Barred { .. }
         | StockEvent::Picked { .. }
         | StockEvent::ExpirySet { .. }
+        | StockEvent::WaitsLess { .. }
+        | StockEvent::Promised { .. }
+        | StockEvent::PromisesUntil { .. }
+        | StockEvent::MoveBegun { .. }
+        | StockEvent::MoveFailed { .. }
         | StockEvent::Reduced { .. }
         | StockEvent::HeldAgain { .. }
         | StockEvent::Expected { .. }

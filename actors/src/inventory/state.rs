@@ -9,7 +9,7 @@ use super::lots::{Lot, MAX_LOTS_SHOWN};
 use super::numbering::{Numbering, Told};
 use super::papers::{Papers, Suspect};
 use super::reconcile::OpenDrift;
-use crate::ids::{DocumentId, HoldId, SystemName};
+use crate::ids::{DocumentId, HoldId, SystemName, WarehouseCode};
 use crate::quantity::{PositiveQuantity, Quantity};
 use crate::reference::LevelDetail;
 use compact_str::CompactString;
@@ -110,6 +110,9 @@ pub struct Appendix {
     /// What the warehouse has in hand of what is reserved.
     #[serde(default)]
     pub in_hand: Quantity,
+    /// Holds that another warehouse is asked to take over.
+    #[serde(default, with = "pairs")]
+    pub moves: BTreeMap<HoldId, WarehouseCode>,
 }
 
 impl Book {
@@ -137,6 +140,7 @@ impl Appendix {
             && self.suspects.is_empty()
             && self.lots.is_empty()
             && self.in_hand == Quantity::ZERO
+            && self.moves.is_empty()
     }
 }
 
@@ -210,6 +214,8 @@ pub enum HoldEnd {
     Barred,
     /// What of it was not shipped is held for another order.
     Transferred,
+    /// It is held in another warehouse.
+    Moved,
 }
 
 /// A receipt that is expected.

@@ -19,6 +19,7 @@ mod count;
 mod holds;
 mod ledger;
 mod lots;
+mod moving;
 mod numbering;
 mod promise;
 mod reconcile;
@@ -109,6 +110,7 @@ fn backordered(held: i64, waiting: i64, revision: u32) -> StockReply {
         held: units(held),
         waiting: units(waiting),
         revision,
+        due: None,
     }
 }
 

@@ -68,7 +68,11 @@ fn in_base_units(command: &StockCommand, sized: SizedUnit<'_>) -> Result<StockCo
             ..
         }
         | StockCommand::Release { .. }
+        | StockCommand::Picks { .. }
         | StockCommand::ConfirmPick { .. }
+        | StockCommand::MoveHold { .. }
+        | StockCommand::TakeOver(_)
+        | StockCommand::TakenOver { .. }
         | StockCommand::Unexpect { .. }
         | StockCommand::NoDemand { .. }
         | StockCommand::SetChannelPolicy(_)

@@ -59,6 +59,7 @@ pub(super) fn withdraw(
                 .map_or(Quantity::ZERO, |waits| waits.waiting)
                 .plus(quantity.get()),
             revision: waits.map_or(FIRST_REVISION, |waits| waits.revision.saturating_add(1)),
+            due: waits.and_then(|waits| waits.due),
         };
         decision = tell(stock, id, answer, decision).and(StockEvent::Withdrawn {
             id: id.clone(),
@@ -90,6 +91,11 @@ fn shortfall_after(event: &StockEvent) -> Option<Quantity> {
         | StockEvent::Barred { .. }
         | StockEvent::Picked { .. }
         | StockEvent::ExpirySet { .. }
+        | StockEvent::WaitsLess { .. }
+        | StockEvent::Promised { .. }
+        | StockEvent::PromisesUntil { .. }
+        | StockEvent::MoveBegun { .. }
+        | StockEvent::MoveFailed { .. }
         | StockEvent::Reduced { .. }
         | StockEvent::HeldAgain { .. }
         | StockEvent::Shipped { .. }

@@ -9,6 +9,7 @@
 use super::command::{CreditWish, GoodsReturn, OrderRefusal, ReturnLine};
 use super::event::OrderEvent;
 use super::flow::Flow;
+use super::paper::{PaperKind, tell_erp};
 use super::state::Placed;
 use crate::ids::{DocumentId, Sku, StockId, WarehouseCode};
 use crate::inventory::command::{Condition, StockCommand};
@@ -209,6 +210,7 @@ pub(super) fn credit_lines(flow: &mut Flow<'_>, wish: &CreditWish) -> Result<(),
     for credited in back {
         flow.happens(OrderEvent::Credited { credited });
     }
+    tell_erp(flow, PaperKind::Credit, &wish.document);
     Ok(())
 }
 

@@ -4,11 +4,13 @@ use super::command::OrderRequest;
 use super::desk::{Case, MAX_NOTES};
 use super::event::OrderEvent;
 use super::history::{Milestone, remember};
+use super::paper::{ErpPaper, PaperStanding};
 use super::parked::Parked;
 use super::state::{
     Afterwards, Allocation, AllocationStanding, Credit, Erp, Exception, Likeness, OrderState, Placed, Status,
 };
 use crate::ids::Reason;
+use crate::quantity::Quantity;
 
 pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
     if let OrderEvent::Placed {
@@ -49,13 +51,19 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
             end_reason: None,
             tellings: 0,
             parked: std::mem::take(&mut state.waiting),
+            dispatches: Vec::new(),
             payments: Vec::new(),
             returns: Vec::new(),
             credited: Vec::new(),
             budgets: Vec::new(),
             history: Vec::new(),
             stated_by: by.clone(),
+            changes: Vec::new(),
             given_up: Vec::new(),
+            papers: Vec::new(),
+            paper_attempt: 0,
+            paper_alarm: None,
+            late_bookings: Vec::new(),
         }));
     } else if let Some(placed) = &mut state.placed {
         apply_placed(placed, event);
@@ -174,10 +182,16 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
         }
         OrderEvent::Ended { reason } => end(placed, reason),
         OrderEvent::Parked { .. } | OrderEvent::Unparked { .. } => wait(&mut placed.parked, event),
+        OrderEvent::Dispatched(dispatch) => placed.dispatches.push(dispatch.clone()),
         OrderEvent::Paid { payment } => placed.payments.push(payment.clone()),
         OrderEvent::Returned { returned } => placed.returns.push(returned.clone()),
         OrderEvent::Credited { credited } => placed.credited.push(credited.clone()),
-        OrderEvent::GivenUpMoved { given_up } => placed.given_up.clone_from(given_up),
+        OrderEvent::LateBookingsMoved { late } => placed.late_bookings.clone_from(late),
+        OrderEvent::Changed { change } => placed.changes.push(change.clone()),
+        OrderEvent::GivenUp { line, quantity } => give_up(placed, *line, *quantity),
+        OrderEvent::PaperWanted { paper } => placed.papers.push(paper.clone()),
+        OrderEvent::PaperMoved { place, paper } => move_paper(placed, *place, paper),
+        OrderEvent::PaperWaits { until } => placed.paper_alarm = *until,
         OrderEvent::DeskTold => placed.tellings = placed.tellings.saturating_add(1),
     }
 }
@@ -190,6 +204,22 @@ fn wait(waiting: &mut Vec<Parked>, event: &OrderEvent) {
         && usize::from(*place) < waiting.len()
     {
         waiting.remove(usize::from(*place));
+    }
+}
+
+fn give_up(placed: &mut Placed, line: u16, quantity: Quantity) {
+    match placed.given_up.iter_mut().find(|(known, _)| *known == line) {
+        Some((_, sum)) => *sum = sum.plus(quantity),
+        None => placed.given_up.push((line, quantity)),
+    }
+}
+
+fn move_paper(placed: &mut Placed, place: u16, paper: &ErpPaper) {
+    if let PaperStanding::Asked { attempt, .. } = paper.standing {
+        placed.paper_attempt = placed.paper_attempt.max(attempt);
+    }
+    if let Some(known) = placed.papers.get_mut(usize::from(place)) {
+        known.clone_from(paper);
     }
 }
 
@@ -208,6 +238,7 @@ fn correct(placed: &mut Placed, request: &OrderRequest) {
     placed.approved_by.clear();
     placed.contested = None;
     placed.afterwards = None;
+    placed.given_up.clear();
     placed.allocations.clear();
 }
 

@@ -6,7 +6,7 @@ use super::command::{BookingAnswer, BookingAnswered, CancelAnswer, CancelAnswere
 use super::effects::{ErpRequest, booking, reference, to_erp};
 use super::event::OrderEvent;
 use super::flow::{ERP_ANSWERS_WITHIN, Flow, MAX_TRIES};
-use super::given_up::{give_up, given_up_answered, next_attempt};
+use super::late_booking::{late_answered, may_land, next_attempt};
 use super::reserve::begin_releasing;
 use super::ship::resume_shipping;
 use super::state::{Afterwards, AllocationStanding, Erp, ErpQuestion, Exception, Placed, Status};
@@ -137,7 +137,7 @@ fn failed(flow: &mut Flow<'_>, reason: Reason) {
 }
 
 fn not_booked(flow: &mut Flow<'_>, afterwards: Afterwards) {
-    give_up(flow);
+    may_land(flow);
     let before = &flow.placed.erp;
     let erp = Erp {
         booking: match afterwards {
@@ -225,7 +225,7 @@ pub(super) fn ask_to_cancel(flow: &mut Flow<'_>) {
 }
 
 pub(super) fn cancel_answered(flow: &mut Flow<'_>, answered: &CancelAnswered) {
-    if given_up_answered(flow, answered) {
+    if late_answered(flow, answered) {
         return;
     }
     let erp = &flow.placed.erp;

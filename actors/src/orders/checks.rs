@@ -383,6 +383,7 @@ impl Exception {
             Self::LikelyDuplicate { .. } => Some(Check::Duplicate),
             Self::PackMultiple { .. } => Some(Check::Pack),
             Self::Duplicate
+            | Self::NotPosted { .. }
             | Self::Undeliverable(_)
             | Self::NoPrice(_)
             | Self::Shortage { .. }

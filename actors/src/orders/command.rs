@@ -1,14 +1,17 @@
 //! What someone may want of an order, what its partners answer it, and what it answers.
 
 use super::after_sales::{CreditedLine, Disposition, ReturnedLine};
+use super::change::AnsweredChange;
 use super::checks::StatedPrice;
 use super::delivery::Delivery;
 use super::desk::{Case, DeskNote, OwnerRole};
 use super::duplicate::Contested;
 use super::history::Milestone;
+use super::paper::ErpPaper;
 use super::parked::Parked;
 use super::parts::ComponentSummary;
 use super::payment::OrderPayment;
+use super::shipment::{Carriage, Shipment};
 use super::sourcing::{Sourcing, SourcingPlan};
 use super::state::{CreditStanding, Exception, Policy, Status};
 use crate::accounts::command::CreditAnswer;
@@ -46,6 +49,12 @@ pub enum OrderCommand {
     BookingAnswered(BookingAnswered),
     /// The ERP's answer to a cancellation.
     CancelAnswered(CancelAnswered),
+    /// The ERP's answer about a paper of the order.
+    PaperAnswered(BookingAnswered),
+    /// Its customer wants lines to be another way.
+    Change(OrderChange),
+    /// Goods of a line are to come from another warehouse.
+    Relocate(Relocation),
     /// The warehouse may begin.
     ReleaseToWarehouse,
     /// The warehouse has everything in hand.
@@ -56,6 +65,9 @@ pub enum OrderCommand {
         document: Option<DocumentId>,
         /// How much of which lines, all shipments together; empty for all that is held.
         lines: Vec<ShipLine>,
+        /// Who carries it.
+        #[serde(default)]
+        carriage: Carriage,
     },
     /// The customer has paid something.
     Pay(OrderPayment),
@@ -210,6 +222,37 @@ pub struct ReturnLine {
     pub component: Option<Sku>,
 }
 
+/// What a customer wants to be another way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderChange {
+    /// The customer's number for it; it counts once.
+    pub document: DocumentId,
+    /// Why.
+    pub reason: Reason,
+    /// Which lines; each once. The others stay.
+    pub lines: Vec<ChangeLine>,
+}
+
+/// How much of a line is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeLine {
+    /// Which.
+    pub line: u16,
+    /// How much in all from now on, in base units; nothing to cancel it. Not negative.
+    pub quantity: Quantity,
+}
+
+/// From which warehouse goods of a line are to come instead of which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relocation {
+    /// Which line.
+    pub line: u16,
+    /// Where they are held.
+    pub from: WarehouseCode,
+    /// Where they are to be held.
+    pub to: WarehouseCode,
+}
+
 /// Money to be given back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreditWish {
@@ -237,6 +280,18 @@ pub struct ShipLine {
     pub total: PositiveQuantity,
     /// Of which lots what leaves now is, if the warehouse says so.
     #[serde(default)]
+    pub lots: Vec<LotUnits>,
+    /// Of a kit: of which lots what leaves now of its components is, if the warehouse says so; each component once.
+    #[serde(default)]
+    pub components: Vec<ComponentLots>,
+}
+
+/// Of which lots a kit's component is that leaves the house.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentLots {
+    /// Which component.
+    pub sku: Sku,
+    /// Of which lots, in its own base units.
     pub lots: Vec<LotUnits>,
 }
 
@@ -299,7 +354,17 @@ pub enum StockAnswer {
         waiting: Quantity,
         /// Rises with every change, so that an older answer never overwrites a newer one.
         revision: u32,
+        /// By when all that waits has come, as far as the expected receipts say.
+        #[serde(default)]
+        due: Option<Timestamp>,
     },
+    /// It is held in another warehouse now.
+    Moved {
+        /// Which.
+        to: WarehouseCode,
+    },
+    /// It cannot be held in another warehouse, and is held as before.
+    Stays,
     /// Nothing is held any more.
     Released,
     /// This much has left the house, all shipments together.
@@ -429,12 +494,19 @@ pub struct OrderSummary {
     pub exception: Option<OpenCase>,
     /// Another content that came under its number, for a person to look at.
     pub contested: Option<Contested>,
+    /// What has left, by shipment.
+    #[serde(default)]
+    pub shipments: Vec<Shipment>,
     /// What the customer has paid, as the channel says.
     pub payments: Vec<OrderPayment>,
     /// What came back.
     pub returns: Vec<ReturnedLine>,
     /// What was given back in money.
     pub credits: Vec<CreditedLine>,
+    /// What its customer wanted to be another way, and what became of it.
+    pub changes: Vec<AnsweredChange>,
+    /// What the ERP is to have of it since it was booked.
+    pub papers: Vec<ErpPaper>,
     /// What people did about exceptions, the newest last.
     pub notes: Vec<DeskNote>,
     /// Why it was cancelled or rejected.
@@ -448,7 +520,9 @@ impl OrderSummary {
     #[must_use]
     pub fn open_cases(&self) -> Vec<OpenCase> {
         let contested = self.contested.as_ref().map(Contested::open_case);
-        self.exception.clone().into_iter().chain(contested).collect()
+        let papers = self.papers.iter().filter_map(ErpPaper::open_case);
+        let own = self.exception.clone().into_iter();
+        own.chain(contested).chain(papers).collect()
     }
 }
 
@@ -482,6 +556,9 @@ pub struct LineSummary {
     pub shipped: Quantity,
     /// How much waits for goods to come.
     pub backordered: Quantity,
+    /// By when all that waits has come, as far as the expected receipts say.
+    #[serde(default)]
+    pub promised_for: Option<Timestamp>,
     /// How much is not settled yet: still being priced, asked for or given back, or waiting for a person.
     pub pending: Quantity,
     /// How much was given up.
@@ -498,6 +575,9 @@ pub struct LineSummary {
     pub credited: Quantity,
     /// What has left the house, by warehouse.
     pub shipped_from: Vec<(WarehouseCode, Quantity)>,
+    /// What is held and still in the house, by warehouse.
+    #[serde(default)]
+    pub reserved_in: Vec<(WarehouseCode, Quantity)>,
     /// Of a kit: how its components stand.
     #[serde(default)]
     pub components: Vec<ComponentSummary>,
@@ -596,7 +676,7 @@ pub enum OrderRefusal {
     #[error("at most {} coupons at once", crate::pricing::contract::MAX_COUPONS)]
     TooManyCoupons,
     /// No other content has come under its number.
-    #[error("no other content has come under this number")]
+    #[error("no other content has come under this number, and the ERP has all papers")]
     NothingToDismiss,
     /// It is not the kind of exception that is approved.
     #[error("this exception cannot be approved; retry, correct or reject it")]
@@ -636,6 +716,15 @@ pub enum OrderRefusal {
         line: u16,
         /// What.
         sku: Sku,
+    },
+    /// Goods that cannot come from elsewhere.
+    #[error(
+        "line {line}: only goods that are held there as a whole and that the warehouse has not begun with move, kits do not, and \
+         not to where a part of the line is already"
+    )]
+    NotMovable {
+        /// Which.
+        line: u16,
     },
     /// The order has no such line.
     #[error("the order has no line {line}")]

@@ -6,6 +6,7 @@ use super::apply::apply;
 use super::book::{
     ask_to_cancel, begin_booking, begin_ending, booking_answered, cancel_answered, look_again,
 };
+use super::change::change;
 use super::checks::{approve, check_and_go_on, check_packs};
 use super::command::{OrderCommand, OrderLine, OrderRefusal, OrderReply, OrderRequest, ShipLine};
 use super::credit::{ask_for_credit, credit_answered, give_stock_back, go_on_from_hold};
@@ -13,18 +14,21 @@ use super::desk::{DeskAct, correct, escalate, note, reassign};
 use super::duplicate::{contest, dismiss, introduce, introduction_answered};
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow, MAX_TRIES};
-use super::given_up::ask_about_given_up;
 use super::goods::{is_repeat, take};
+use super::late_booking::ask_about_late;
+use super::paper::{look_after_papers, paper_answered, retry_paper};
 use super::parked::{
     Parked, expire_with_order, expire_without_order, is_before_its_time, keep_for_later, keep_with_order,
     or_dead_letter,
 };
 use super::payment::pay;
 use super::price::{ask_for_price, begin_pricing, pricing_answered};
+use super::relocate::relocate;
 use super::reserve::{
     begin_releasing, go_on_at_the_warehouse, has_shipped, resume_reserving, stock_answered,
 };
 use super::ship::{begin_shipping, resume_shipping};
+use super::shipment::Carriage;
 use super::state::{
     Afterwards, Allocation, AllocationStanding, Exception, Likeness, MAX_LINES, MAX_WAREHOUSES, OrderState,
     Placed, Status,
@@ -68,11 +72,14 @@ pub(super) fn decide(
             | OrderCommand::StockAnswered(_)
             | OrderCommand::CreditAnswered(_)
             | OrderCommand::BookingAnswered(_)
-            | OrderCommand::CancelAnswered(_),
+            | OrderCommand::CancelAnswered(_)
+            | OrderCommand::PaperAnswered(_),
             Some(placed),
         ) => answered(begin(order, placed, command, context), command),
         (
             OrderCommand::ReleaseToWarehouse
+            | OrderCommand::Change(_)
+            | OrderCommand::Relocate(_)
             | OrderCommand::ConfirmPick
             | OrderCommand::Ship { .. }
             | OrderCommand::Pay(_)
@@ -125,7 +132,10 @@ fn answered(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
         }
         OrderCommand::BookingAnswered(answered) => booking_answered(&mut flow, answered),
         OrderCommand::CancelAnswered(answered) => cancel_answered(&mut flow, answered),
+        OrderCommand::PaperAnswered(answered) => paper_answered(&mut flow, answered),
         OrderCommand::Submit(_)
+        | OrderCommand::Change(_)
+        | OrderCommand::Relocate(_)
         | OrderCommand::ReleaseToWarehouse
         | OrderCommand::ConfirmPick
         | OrderCommand::Ship { .. }
@@ -162,12 +172,19 @@ fn wanted(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
     let done = match command {
         OrderCommand::ReleaseToWarehouse => release_to_warehouse(&mut flow),
         OrderCommand::ConfirmPick => confirm_pick(&mut flow),
-        OrderCommand::Ship { lines, document } => ship(&mut flow, lines, document.as_ref()),
+        OrderCommand::Ship {
+            lines,
+            document,
+            carriage,
+        } => ship(&mut flow, lines, document.as_ref(), carriage),
         OrderCommand::Pay(payment) => pay(&mut flow, payment),
         OrderCommand::Return(wish) => take_back(&mut flow, wish),
         OrderCommand::Credit(wish) => credit_lines(&mut flow, wish),
         OrderCommand::Close => advance(&mut flow, &[Status::Shipped], Status::Closed),
+        OrderCommand::Change(wish) => change(&mut flow, wish),
+        OrderCommand::Relocate(wish) => relocate(&mut flow, wish),
         OrderCommand::Cancel { reason } => cancel(&mut flow, reason),
+        OrderCommand::Retry if flow.placed.status != Status::Exception => retry_paper(&mut flow),
         OrderCommand::Retry => retry(&mut flow),
         OrderCommand::Reject { reason } => reject(&mut flow, reason),
         OrderCommand::Correct(correction) => correct(&mut flow, correction),
@@ -182,6 +199,7 @@ fn wanted(mut flow: Flow<'_>, command: &OrderCommand) -> OrderDecision {
         | OrderCommand::CreditAnswered(_)
         | OrderCommand::BookingAnswered(_)
         | OrderCommand::CancelAnswered(_)
+        | OrderCommand::PaperAnswered(_)
         | OrderCommand::Show => Ok(()),
     };
     match done {
@@ -333,10 +351,15 @@ fn confirm_pick(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
     Ok(())
 }
 
-fn ship(flow: &mut Flow<'_>, lines: &[ShipLine], document: Option<&DocumentId>) -> Result<(), OrderRefusal> {
+fn ship(
+    flow: &mut Flow<'_>,
+    lines: &[ShipLine],
+    document: Option<&DocumentId>,
+    carriage: &Carriage,
+) -> Result<(), OrderRefusal> {
     match flow.placed.status {
         Status::Booked | Status::Released | Status::Picked | Status::Backordered => {
-            begin_shipping(flow, lines, document)
+            begin_shipping(flow, lines, document, carriage)
         }
         // A repeat of what is under way or done.
         Status::Shipping | Status::Shipped if lines.is_empty() => Ok(()),
@@ -387,7 +410,7 @@ fn cancel(flow: &mut Flow<'_>, reason: &Reason) -> Result<(), OrderRefusal> {
 /// In an exception for want of answers the late ones are noted: then a retry finds the order shipped.
 fn everything_has_left(flow: &Flow<'_>) -> bool {
     let mut lines = flow.placed.request.lines.iter();
-    lines.all(|line| flow.placed.shipped(line.line) == line.quantity.get())
+    lines.all(|line| flow.placed.shipped(line.line) == flow.placed.wanted(line))
 }
 
 /// What was shipped stands: then only the rest is given up.
@@ -465,7 +488,8 @@ pub(super) fn wake(
     let is_stock_kept = !is_due(placed.keep_stock_until);
     let mut flow = Flow::new(order, placed.clone(), Cause::Alarm, context);
     expire_with_order(&mut flow);
-    ask_about_given_up(&mut flow);
+    ask_about_late(&mut flow);
+    look_after_papers(&mut flow);
     if is_stock_kept && !is_due(placed.alarm) {
         return Some(flow.accepted());
     }

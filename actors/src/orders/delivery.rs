@@ -83,6 +83,9 @@ pub struct DeliveryRules {
     pub carriers: Vec<CarrierCode>,
     /// What holds for hazardous goods besides.
     pub hazardous: HazardRules,
+    /// Within how many days goods have to be there: warehouses that are further away are not asked. Any, where nothing is
+    /// said.
+    pub within_days: Option<u16>,
 }
 
 /// What holds for hazardous goods of a channel.
@@ -148,6 +151,7 @@ impl DeliveryRules {
             regions: Vec::new(),
             carriers: Vec::new(),
         },
+        within_days: None,
     };
 
     /// What is in the way of delivering an order; the first thing.

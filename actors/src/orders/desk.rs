@@ -8,12 +8,13 @@
 //!   cancelled there first, what is held is given back, then it is priced anew.
 
 use super::book::{begin_ending, may_stand};
+use super::change::as_wanted;
 use super::command::{Correction, OrderCommand, OrderRefusal};
 use super::decide::check;
 use super::event::OrderEvent;
 use super::flow::Flow;
-use super::given_up::MAX_GIVEN_UP;
 use super::goods::take;
+use super::late_booking::MAX_LATE;
 use super::price::begin_pricing;
 use super::reserve::is_live;
 use super::state::{Afterwards, Exception, Status};
@@ -82,6 +83,7 @@ impl Exception {
             | Self::NotServed { .. }
             | Self::BelowMinimum { .. }
             | Self::Duplicate
+            | Self::NotPosted { .. }
             | Self::LikelyDuplicate { .. }
             | Self::Undeliverable(_)
             | Self::PackMultiple { .. } => OwnerRole::CustomerService,
@@ -102,6 +104,7 @@ impl Exception {
             | Self::BelowMinimum { .. }
             | Self::CreditHold(_)
             | Self::Duplicate
+            | Self::NotPosted { .. }
             | Self::LikelyDuplicate { .. }
             | Self::Undeliverable(_)
             | Self::PackMultiple { .. }
@@ -119,6 +122,9 @@ impl Exception {
     pub fn actions(&self) -> Vec<&'static str> {
         if matches!(self, Self::Duplicate) {
             return vec!["dismiss"];
+        }
+        if matches!(self, Self::NotPosted { .. }) {
+            return vec!["retry", "dismiss"];
         }
         let approve = self.approvable().map(|_| "approve");
         ["retry", "correct", "reassign", "reject"]
@@ -143,6 +149,9 @@ impl Exception {
             }
             Self::Duplicate => {
                 "dismiss it; or correct the order; or cancel it and let it be sent under a new number"
+            }
+            Self::NotPosted { .. } => {
+                "settle with the ERP why it does not take it, then retry; or post it there by hand and dismiss it"
             }
             Self::LikelyDuplicate { .. } => "approve it, if it is wanted twice; or reject it",
             Self::Undeliverable(_) => "correct address, carrier or lines; or reject",
@@ -258,6 +267,9 @@ impl DeskAct {
             | OrderCommand::CreditAnswered(_)
             | OrderCommand::BookingAnswered(_)
             | OrderCommand::CancelAnswered(_)
+            | OrderCommand::PaperAnswered(_)
+            | OrderCommand::Change(_)
+            | OrderCommand::Relocate(_)
             | OrderCommand::ReleaseToWarehouse
             | OrderCommand::ConfirmPick
             | OrderCommand::Ship { .. }
@@ -368,11 +380,12 @@ pub(super) fn correct(flow: &mut Flow<'_>, correction: &Correction) -> Result<()
             status: placed.status,
         });
     }
-    let has_room = placed.given_up.len() < MAX_GIVEN_UP;
+    let has_room = placed.late_bookings.len() < MAX_LATE;
     if placed.erp.number.is_some() || placed.erp.uncertain || !has_room {
         return Err(OrderRefusal::InErp);
     }
     let mut request = placed.request.clone();
+    request.lines = as_wanted(placed);
     if let Some(lines) = &correction.lines {
         request.lines.clone_from(lines);
         take(&mut request.lines, &placed.request.lines, flow.reference)?;
@@ -386,13 +399,18 @@ pub(super) fn correct(flow: &mut Flow<'_>, correction: &Correction) -> Result<()
         request.delivery.clone_from(delivery);
     }
     check(&request)?;
-    let request = Box::new(request);
-    if may_stand(placed) || placed.allocations.iter().any(is_live) {
+    begin_anew(flow, Box::new(request));
+    Ok(())
+}
+
+/// Begins anew with another request, once nothing is held any more and the ERP has consented to cancel what it was ever asked
+/// to book.
+pub(super) fn begin_anew(flow: &mut Flow<'_>, request: Box<super::command::OrderRequest>) {
+    if may_stand(&flow.placed) || flow.placed.allocations.iter().any(is_live) {
         begin_ending(flow, Afterwards::Corrected(request));
     } else {
         take_up(flow, request);
     }
-    Ok(())
 }
 
 /// Begins anew with a corrected request.

@@ -8,6 +8,7 @@ use super::command::{IntroductionAnswered, OpenCase, OrderRefusal, OrderReply, O
 use super::desk::{self, Case, DeskAct, DeskNote};
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow};
+use super::paper::dismiss_paper;
 use super::state::{Exception, Likeness, Status};
 use crate::accounts::command::{AccountCommand, Introduction};
 use crate::ids::Reason;
@@ -63,7 +64,7 @@ pub(super) fn contest(mut flow: Flow<'_>, request: &OrderRequest) -> Decision<Or
 /// A person has looked at it: the order stays as it is.
 pub(super) fn dismiss(flow: &mut Flow<'_>, reason: &Reason) -> Result<(), OrderRefusal> {
     if flow.placed.contested.is_none() {
-        return Err(OrderRefusal::NothingToDismiss);
+        return dismiss_paper(flow, reason);
     }
     let note = DeskNote {
         at: flow.now,

@@ -2,9 +2,11 @@
 //!
 //! Bodies are MessagePack with field names; each has the version of its form.
 
+use super::change::AnsweredChange;
 use super::command::{LineSummary, OrderedAs};
 use super::desk::Case;
-use super::state::{GivenUp, Placed, Status};
+use super::paper::PaperKind;
+use super::state::{LateBooking, Placed, Status};
 use crate::ids::{CustomerId, DocumentId, OrderKey, Sku, WarehouseCode};
 use crate::kit::Component;
 use crate::money::{Currency, Money};
@@ -39,6 +41,57 @@ pub enum ErpRequest {
     Lookup(ErpReference),
     /// Cancel the order under this key, as far as it is not shipped.
     Cancel(ErpReference),
+    /// Post this paper of an order that is booked. Answered by [`super::command::OrderCommand::PaperAnswered`].
+    Post(Box<PaperRequest>),
+    /// Is there a paper under this key?
+    FindPaper(PaperReference),
+}
+
+/// Which paper of which order: one key, one posting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaperReference {
+    /// The version of the form.
+    pub form: u16,
+    /// Of which order.
+    pub order: OrderKey,
+    /// What it is about.
+    pub kind: PaperKind,
+    /// Its number, one of its kind within the order.
+    pub document: DocumentId,
+    /// To be given back in the answer.
+    pub attempt: u16,
+    /// The conversation.
+    pub correlation: String,
+}
+
+/// A paper to be posted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaperRequest {
+    /// Which paper.
+    pub reference: PaperReference,
+    /// Whose order it is.
+    pub customer: CustomerId,
+    /// What the customer gets, for a credit; nothing for a change.
+    pub total: Money,
+    /// Line by line.
+    pub lines: Vec<PaperLine>,
+}
+
+/// A line of a paper.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaperLine {
+    /// The order's line.
+    pub line: u16,
+    /// What.
+    pub sku: Sku,
+    /// For a credit: for how much of it. For a change: how much is wanted of it from now on. In base units.
+    pub quantity: Quantity,
+    /// For a credit: of its price, less its share of the order's discount.
+    pub amount: Decimal,
+    /// For a credit: of its tax.
+    pub tax: Decimal,
+    /// For a credit: what the customer gets.
+    pub total: Decimal,
 }
 
 /// Which order, which attempt.
@@ -188,6 +241,9 @@ pub struct OrderStatus {
     /// The quote that the order named, if its price did not hold any more.
     #[serde(default)]
     pub lapsed_quote: Option<LapsedQuote>,
+    /// What its customer wanted to be another way, if this is the answer.
+    #[serde(default)]
+    pub change: Option<AnsweredChange>,
 }
 
 /// A quote whose price an order did not get.
@@ -221,6 +277,7 @@ pub(super) fn status_event(
     order: &OrderKey,
     placed: &Placed,
     channel_status: Option<CompactString>,
+    change: Option<AnsweredChange>,
 ) -> Outbound {
     let exception = placed.exception.as_ref();
     let status = OrderStatus {
@@ -239,6 +296,7 @@ pub(super) fn status_event(
         lines: placed.lines_in_parts(),
         channel_status,
         lapsed_quote: placed.quote.as_deref().and_then(lapsed),
+        change,
     };
     outbound(EVENTS, &status)
 }
@@ -262,11 +320,11 @@ pub(super) fn reference(order: &OrderKey, placed: &Placed) -> ErpReference {
     }
 }
 
-/// A request about a booking that was given up.
-pub(super) fn reference_to(order: &OrderKey, placed: &Placed, given_up: &GivenUp) -> ErpReference {
+/// A request about a booking that may land late.
+pub(super) fn reference_to(order: &OrderKey, placed: &Placed, late: &LateBooking) -> ErpReference {
     ErpReference {
-        attempt: given_up.attempt,
-        booking: given_up.booking,
+        attempt: late.attempt,
+        booking: late.booking,
         ..reference(order, placed)
     }
 }

@@ -1,17 +1,21 @@
 //! What may happen to an order.
 
 use super::after_sales::{CreditedLine, ReturnedLine};
+use super::change::AnsweredChange;
 use super::checks::Check;
 use super::command::OrderRequest;
 use super::desk::{Case, DeskNote, OwnerRole};
 use super::duplicate::Contested;
 use super::history::Reasoning;
+use super::paper::ErpPaper;
 use super::parked::Parked;
 use super::payment::OrderPayment;
+use super::shipment::Dispatch;
 use super::sourcing::SourcingPlan;
-use super::state::{Afterwards, Allocation, Credit, Erp, Exception, GivenUp, Likeness, Status};
+use super::state::{Afterwards, Allocation, Credit, Erp, Exception, LateBooking, Likeness, Status};
 use crate::ids::Reason;
 use crate::pricing::resolve::Quote;
+use crate::quantity::Quantity;
 use compact_str::CompactString;
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -172,6 +176,8 @@ pub enum OrderEvent {
         /// Its place among those that wait.
         place: u16,
     },
+    /// Goods are told to leave together.
+    Dispatched(Dispatch),
     /// The customer has paid something.
     Paid {
         /// What.
@@ -187,6 +193,35 @@ pub enum OrderEvent {
         /// How much.
         credited: CreditedLine,
     },
+    /// Its customer wanted it another way, and was answered.
+    Changed {
+        /// What, and what became of it.
+        change: AnsweredChange,
+    },
+    /// So much of a line is not wanted any more.
+    GivenUp {
+        /// Which.
+        line: u16,
+        /// How much.
+        quantity: Quantity,
+    },
+    /// The ERP is to have a paper of it.
+    PaperWanted {
+        /// Which.
+        paper: ErpPaper,
+    },
+    /// How a paper stands with the ERP.
+    PaperMoved {
+        /// Its place among the order's papers.
+        place: u16,
+        /// How it stands.
+        paper: ErpPaper,
+    },
+    /// When papers are looked after again.
+    PaperWaits {
+        /// When.
+        until: Option<Timestamp>,
+    },
     /// The desk's list is told what is open.
     DeskTold,
     /// It ended without all its goods.
@@ -195,8 +230,8 @@ pub enum OrderEvent {
         reason: Reason,
     },
     /// How it stands with bookings that it does not want any more.
-    GivenUpMoved {
+    LateBookingsMoved {
         /// Those that may yet land.
-        given_up: Vec<GivenUp>,
+        late: Vec<LateBooking>,
     },
 }

@@ -2,6 +2,7 @@
 
 use super::Order;
 use super::apply::apply_placed;
+use super::change::AnsweredChange;
 use super::checks::ChannelRules;
 use super::command::{OpenCase, OrderReply, StockAnswered};
 use super::credit::give_credit_back;
@@ -52,6 +53,8 @@ pub(super) struct Flow<'a> {
     outbound: Vec<Outbound>,
     /// What waited in vain.
     pub(super) expired: Vec<Expired<Message>>,
+    /// A change that was answered, for the next status event to tell.
+    pub(super) answered_change: Option<AnsweredChange>,
 }
 
 impl<'a> Flow<'a> {
@@ -74,6 +77,7 @@ impl<'a> Flow<'a> {
             sends: Vec::new(),
             outbound: Vec::new(),
             expired: Vec::new(),
+            answered_change: None,
         }
     }
 
@@ -115,7 +119,8 @@ impl<'a> Flow<'a> {
             reasoning: Some(reasoning),
         });
         let word = self.rules().vocabulary.get(&status).cloned();
-        self.publish(status_event(self.order, &self.placed, word));
+        let change = self.answered_change.take();
+        self.publish(status_event(self.order, &self.placed, word, change));
         tell_budgets(self);
         if self.placed.has_ended() {
             give_credit_back(self);

@@ -13,11 +13,14 @@
 //! - an order whose channel is checked for credit is booked only once the customer's account bears it, and the account is
 //!   told when it has ended;
 //! - whatever changes about what a person must settle is told to the desk's list;
+//! - what the ERP is to have of an order after it was booked, a credit note or a change, it is asked for until it has it or a
+//!   person sees to it;
 //! - each change of status is published, numbered densely from 1.
 
 pub mod after_sales;
 mod apply;
 mod book;
+pub mod change;
 pub mod checks;
 pub mod command;
 pub mod credit;
@@ -29,16 +32,19 @@ pub mod duplicate;
 pub mod effects;
 pub mod event;
 mod flow;
-mod given_up;
 mod goods;
 pub mod history;
 pub mod invoice;
+mod late_booking;
+pub mod paper;
 pub mod parked;
 pub mod parts;
 pub mod payment;
 mod price;
+mod relocate;
 mod reserve;
 mod ship;
+pub mod shipment;
 pub mod sourcing;
 pub mod state;
 #[cfg(test)]
@@ -95,8 +101,9 @@ impl Entity for Order {
         let placed = state.placed();
         let own = placed.and_then(|placed| placed.alarm);
         let stock = placed.and_then(|placed| placed.keep_stock_until);
-        let given_up = placed.and_then(|placed| placed.given_up.iter().map(|given_up| given_up.ask_at).min());
-        [own, stock, given_up, parked].into_iter().flatten().min()
+        let late = placed.and_then(|placed| placed.late_bookings.iter().map(|late| late.ask_at).min());
+        let papers = placed.and_then(|placed| placed.paper_alarm);
+        [own, stock, late, papers, parked].into_iter().flatten().min()
     }
 
     fn wake(id: &OrderKey, state: &OrderState, context: &Context<'_, Distributor>) -> Option<Decision<Self>> {

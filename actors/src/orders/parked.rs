@@ -38,14 +38,22 @@ pub struct Parked {
     pub correlation: CompactString,
 }
 
-/// The steps of an order that others report, in the order in which they are taken up.
+// The steps of an order that others report, in the order in which they are taken up.
+const PAY: u8 = 0;
+const CHANGE: u8 = 1;
+const RELEASE: u8 = 2;
+const PICK: u8 = 3;
+const SHIP: u8 = 4;
+const CLOSE: u8 = 5;
+
 fn step(command: &OrderCommand) -> Option<u8> {
     match command {
-        OrderCommand::Pay(_) => Some(0),
-        OrderCommand::ReleaseToWarehouse => Some(1),
-        OrderCommand::ConfirmPick => Some(2),
-        OrderCommand::Ship { .. } => Some(3),
-        OrderCommand::Close => Some(4),
+        OrderCommand::Pay(_) => Some(PAY),
+        OrderCommand::Change(_) => Some(CHANGE),
+        OrderCommand::ReleaseToWarehouse => Some(RELEASE),
+        OrderCommand::ConfirmPick => Some(PICK),
+        OrderCommand::Ship { .. } => Some(SHIP),
+        OrderCommand::Close => Some(CLOSE),
         OrderCommand::Submit(_)
         | OrderCommand::Priced(_)
         | OrderCommand::IntroductionAnswered(_)
@@ -53,6 +61,8 @@ fn step(command: &OrderCommand) -> Option<u8> {
         | OrderCommand::CreditAnswered(_)
         | OrderCommand::BookingAnswered(_)
         | OrderCommand::CancelAnswered(_)
+        | OrderCommand::PaperAnswered(_)
+        | OrderCommand::Relocate(_)
         | OrderCommand::Return(_)
         | OrderCommand::Credit(_)
         | OrderCommand::TakeUp(_)
@@ -70,12 +80,14 @@ fn step(command: &OrderCommand) -> Option<u8> {
 /// Whether a step comes before its time.
 fn is_early(status: Status, step: u8) -> bool {
     match status {
-        Status::Pricing | Status::Reserving | Status::CreditCheck | Status::Booking => step > 0,
-        Status::Booked | Status::Released | Status::Picked | Status::Shipping => step > 3,
+        Status::Pricing | Status::Reserving | Status::CreditCheck => step > CHANGE,
+        Status::Booking => step > PAY,
+        Status::Booked | Status::Released | Status::Picked => step > SHIP,
+        Status::Shipping => step > SHIP || step == CHANGE,
+        // What becomes of it is being settled.
+        Status::Cancelling | Status::Releasing => step == CHANGE,
         Status::Backordered
         | Status::Shipped
-        | Status::Cancelling
-        | Status::Releasing
         | Status::Exception
         | Status::Closed
         | Status::Cancelled
@@ -86,8 +98,10 @@ fn is_early(status: Status, step: u8) -> bool {
 /// Whether a step that waits may be taken up: its time has come, and nothing is under way that may still change that.
 fn may_be_taken_up(status: Status, step: u8) -> bool {
     match status {
-        Status::Exception | Status::Cancelling | Status::Releasing => step == 0,
-        Status::Shipping | Status::Backordered => step < 3,
+        Status::Exception => step <= CHANGE,
+        Status::Cancelling | Status::Releasing => step == PAY,
+        Status::Shipping => step < SHIP && step != CHANGE,
+        Status::Backordered => step < SHIP,
         Status::Pricing
         | Status::Reserving
         | Status::CreditCheck

@@ -7,6 +7,7 @@
 use super::command::OrderLine;
 use super::state::{Allocation, AllocationStanding, Placed};
 use crate::ids::{Sku, WarehouseCode};
+use crate::inventory::lots::LotUnits;
 use crate::kit::{Component, whole_kits};
 use crate::quantity::Quantity;
 use serde::{Deserialize, Serialize};
@@ -104,6 +105,9 @@ pub struct ComponentSummary {
     pub backordered: Quantity,
     /// How much came back, in kits or alone.
     pub returned: Quantity,
+    /// Of which lots what has left was, as far as it is kept by lot or serial number.
+    #[serde(default)]
+    pub lots: Vec<LotUnits>,
 }
 
 impl Placed {
@@ -195,6 +199,7 @@ impl Placed {
                 shipped: sum(|part| part.shipped),
                 backordered: sum(Allocation::waiting),
                 returned: self.component_returned(line.line, component),
+                lots: parts().flat_map(|part| part.lots.iter().cloned()).collect(),
             }
         };
         line.components.iter().map(of).collect()

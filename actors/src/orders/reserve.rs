@@ -5,8 +5,9 @@ use super::credit::{check_credit, hold_without_stock};
 use super::desk::take_up;
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow};
+use super::relocate::{moved, moved_in_vain};
 use super::ship::shipment_answered;
-use super::sourcing::{self, LineSources, Sourcing, SourcingPlan};
+use super::sourcing::{self, ChannelPromise, LineSources, Sourcing, SourcingPlan};
 use super::state::{Afterwards, Allocation, AllocationStanding, Exception, Placed, Policy, Status};
 use crate::ids::{Sku, WarehouseCode};
 use crate::inventory::command::HoldMode;
@@ -43,25 +44,24 @@ fn source(flow: &Flow<'_>) -> Option<Box<SourcingPlan>> {
     if request.sourcing == Sourcing::Listed && reference.network().0.is_empty() {
         return None;
     }
-    let plan = sourcing::plan(
-        flow.order.channel(),
-        request,
-        reference.network(),
-        |line, warehouse| {
-            if reference.is_hazardous(&line.sku) && !reference.network().handles_hazardous(warehouse) {
-                return None;
-            }
-            let available = |sku: &Sku| {
-                let level = reference.stock_level(sku, warehouse);
-                level.map_or(Quantity::ZERO, |level| level.available)
-            };
-            Some(if line.components.is_empty() {
-                available(&line.sku)
-            } else {
-                whole_kits(&line.components, |component| available(&component.sku))
-            })
-        },
-    );
+    let promise = ChannelPromise {
+        channel: flow.order.channel(),
+        within_days: flow.rules().delivery.within_days,
+    };
+    let plan = sourcing::plan(promise, request, reference.network(), |line, warehouse| {
+        if reference.is_hazardous(&line.sku) && !reference.network().handles_hazardous(warehouse) {
+            return None;
+        }
+        let available = |sku: &Sku| {
+            let level = reference.stock_level(sku, warehouse);
+            level.map_or(Quantity::ZERO, |level| level.available)
+        };
+        Some(if line.components.is_empty() {
+            available(&line.sku)
+        } else {
+            whole_kits(&line.components, |component| available(&component.sku))
+        })
+    });
     let is_whole = |sources: &LineSources| sources.warehouses.len() == request.warehouses.len();
     let as_listed = plan.policy == Sourcing::Listed && plan.lines.iter().all(is_whole);
     (!as_listed).then(|| Box::new(plan))
@@ -189,6 +189,7 @@ fn allocation(
         component,
         lots: Vec::new(),
         lots_to_ship: Vec::new(),
+        due: None,
     }
 }
 
@@ -204,6 +205,12 @@ pub(super) fn stock_answered(flow: &mut Flow<'_>, answered: &StockAnswered) {
         answered.answer,
         StockAnswer::Held(_) | StockAnswer::Standing { .. }
     );
+    if let StockAnswer::Moved { to } = answered.answer {
+        return match known.filter(|(_, part)| is_live(part)) {
+            Some((place, allocation)) => moved(flow, place, allocation, to),
+            None => moved_in_vain(flow, answered, to),
+        };
+    }
     match known {
         None if held => flow.release_stray(answered),
         None => {}
@@ -232,7 +239,9 @@ fn hold_answered(flow: &mut Flow<'_>, place: usize, mut allocation: Allocation, 
         }
         StockAnswer::Standing { .. } => return,
         StockAnswer::Refused(_) => allocation.standing = AllocationStanding::Refused,
-        StockAnswer::Released | StockAnswer::Shipped(_) => return,
+        StockAnswer::Released | StockAnswer::Shipped(_) | StockAnswer::Moved { .. } | StockAnswer::Stays => {
+            return;
+        }
     }
     flow.move_allocation(place, allocation);
     // In an exception for want of answers the late ones are noted; a retry goes on from them.
@@ -247,6 +256,7 @@ fn note_standing(allocation: &mut Allocation, answer: &StockAnswer) -> bool {
         held,
         waiting,
         revision,
+        due,
     } = answer
     else {
         return false;
@@ -255,9 +265,11 @@ fn note_standing(allocation: &mut Allocation, answer: &StockAnswer) -> bool {
     if revision <= allocation.revision || held < allocation.shipped {
         return false;
     }
-    allocation.held = held;
-    allocation.waiting = waiting;
+    // What was given up meanwhile is not for the order any more, whatever the stock knew when it said this.
+    allocation.held = held.min(allocation.asked.get());
+    allocation.waiting = waiting.min(allocation.asked.get().minus(allocation.held));
     allocation.revision = revision;
+    allocation.due = due.filter(|_| allocation.waiting > Quantity::ZERO);
     true
 }
 
@@ -270,6 +282,8 @@ fn granted(flow: &mut Flow<'_>, place: usize, mut allocation: Allocation, answer
     if allocation.held < before {
         return withdrawn(flow, place, allocation);
     }
+    let promised = flow.placed.promised_for(allocation.line);
+    let line = allocation.line;
     let waits_no_more = |placed: &Placed| {
         let mut parts = placed.allocations.iter();
         parts.all(|part| part.waiting() == Quantity::ZERO)
@@ -282,6 +296,19 @@ fn granted(flow: &mut Flow<'_>, place: usize, mut allocation: Allocation, answer
     };
     if goes_on {
         go_on_at_the_warehouse(flow);
+    } else if flow.placed.promised_for(line) != promised {
+        tell_promise(flow);
+    }
+}
+
+/// What waits is expected for another moment than was said before: those who follow the order are told.
+fn tell_promise(flow: &mut Flow<'_>) {
+    let status = flow.placed.status;
+    if matches!(
+        status,
+        Status::Booked | Status::Released | Status::Picked | Status::Backordered
+    ) {
+        flow.become_status(status);
     }
 }
 
@@ -375,7 +402,7 @@ fn short_lines(placed: &Placed) -> impl Iterator<Item = u16> {
                 // What was held and is not there after all.
                 Policy::ShipComplete => Quantity::ZERO,
             };
-            placed.held(line.line).plus(waiting) < line.quantity.get()
+            placed.held(line.line).plus(waiting) < placed.wanted(line)
         })
         .map(|line| line.line)
 }
@@ -420,7 +447,11 @@ fn release_answered(flow: &mut Flow<'_>, place: usize, mut allocation: Allocatio
         StockAnswer::Released => allocation.standing = AllocationStanding::Released,
         StockAnswer::Shipped(total) => allocation.has_left(*total, answered.lots.as_deref()),
         // The release is on its way behind it.
-        StockAnswer::Held(_) | StockAnswer::Standing { .. } | StockAnswer::Refused(_) => return,
+        StockAnswer::Held(_)
+        | StockAnswer::Standing { .. }
+        | StockAnswer::Refused(_)
+        | StockAnswer::Moved { .. }
+        | StockAnswer::Stays => return,
     }
     let line = allocation.line;
     flow.move_allocation(place, allocation);

@@ -1,10 +1,12 @@
 //! Goods leave the house.
 
 use super::command::{OrderRefusal, ShipLine, StockAnswer, StockAnswered};
+use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow};
 use super::parts::Part;
+use super::shipment::{Carriage, Dispatch, DispatchLine};
 use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
-use crate::ids::DocumentId;
+use crate::ids::{DocumentId, Sku};
 use crate::inventory::lots::{LotRefusal, LotUnits};
 use crate::pricing::catalogue::Tracking;
 use crate::quantity::Quantity;
@@ -14,8 +16,10 @@ pub(super) fn begin_shipping(
     flow: &mut Flow<'_>,
     lines: &[ShipLine],
     document: Option<&DocumentId>,
+    carriage: &Carriage,
 ) -> Result<(), OrderRefusal> {
     let wanted = wanted_totals(flow, lines)?;
+    let leaving = leaving(&flow.placed, &wanted);
     let mut moved = Vec::new();
     for (line, mut left) in wanted {
         for part in flow.placed.parts(line) {
@@ -41,6 +45,12 @@ pub(super) fn begin_shipping(
         return Ok(());
     }
     name_lots(flow, lines, &mut moved)?;
+    flow.happens(OrderEvent::Dispatched(Dispatch {
+        document: document.cloned(),
+        carriage: carriage.clone(),
+        at: flow.now,
+        lines: leaving,
+    }));
     flow.become_status(Status::Shipping);
     flow.wait(ANSWER_WITHIN);
     for (place, allocation) in moved {
@@ -50,37 +60,29 @@ pub(super) fn begin_shipping(
     Ok(())
 }
 
+/// The lines of which more is to have left than has.
+fn leaving(placed: &Placed, wanted: &[(u16, Quantity)]) -> Vec<DispatchLine> {
+    let line = |(line, up_to): &(u16, Quantity)| DispatchLine {
+        line: *line,
+        from: placed.shipped(*line),
+        up_to: *up_to,
+    };
+    let lines = wanted.iter().map(line);
+    lines.filter(|line| line.up_to > line.from).collect()
+}
+
 /// Says of which lots what leaves is, part by part, where the warehouse says so. Pieces with serial numbers it has to.
 fn name_lots(
     flow: &Flow<'_>,
     lines: &[ShipLine],
     moved: &mut [(usize, Allocation)],
 ) -> Result<(), OrderRefusal> {
-    let leaves = |part: &Allocation| part.to_ship.minus(part.shipped);
-    for named in lines.iter().filter(|line| !line.lots.is_empty()) {
-        let line = named.line;
-        let mut lots = named.lots.clone();
-        let mut parts: Vec<_> = moved
-            .iter_mut()
-            .map(|(_, part)| part)
-            .filter(|part| part.line == line)
-            .collect();
-        let goods = parts
-            .iter()
-            .fold(Quantity::ZERO, |sum, part| sum.plus(leaves(part)));
-        let sum = lots
-            .iter()
-            .fold(Quantity::ZERO, |sum, lot| sum.plus(lot.quantity.get()));
-        if parts.iter().any(|part| part.component.is_some()) {
-            let refusal = LotRefusal::NotKept;
-            return Err(OrderRefusal::Lots { line, refusal });
-        }
-        if sum != goods {
-            let refusal = LotRefusal::Sum { named: sum, goods };
-            return Err(OrderRefusal::Lots { line, refusal });
-        }
-        for part in &mut parts {
-            part.lots_to_ship = take_lots(&mut lots, leaves(part));
+    for line in lines {
+        let components = line.components.iter();
+        let named = components.map(|named| (Some(&named.sku), &named.lots));
+        let goods = Some((None, &line.lots)).filter(|(_, lots)| !lots.is_empty());
+        for (component, lots) in goods.into_iter().chain(named) {
+            name_lots_of(flow, line.line, component, lots, moved)?;
         }
     }
     let needs_serials = |part: &Allocation| {
@@ -98,6 +100,47 @@ fn name_lots(
             refusal: LotRefusal::Missing,
         }),
     }
+}
+
+/// Says of which lots what leaves of a line is, or of a component of it that is a kit.
+fn name_lots_of(
+    flow: &Flow<'_>,
+    line: u16,
+    component: Option<&Sku>,
+    lots: &[LotUnits],
+    moved: &mut [(usize, Allocation)],
+) -> Result<(), OrderRefusal> {
+    let ordered = flow.placed.line(line);
+    let is_kit = ordered.is_some_and(|ordered| !ordered.components.is_empty());
+    match component {
+        None if is_kit => {
+            let refusal = LotRefusal::OfKit;
+            return Err(OrderRefusal::Lots { line, refusal });
+        }
+        Some(sku) if ordered.is_none_or(|ordered| ordered.components.iter().all(|part| part.sku != *sku)) => {
+            let sku = sku.clone();
+            return Err(OrderRefusal::UnknownComponent { line, sku });
+        }
+        None | Some(_) => {}
+    }
+    let leaves = |part: &Allocation| part.to_ship.minus(part.shipped);
+    let is_of_it = |part: &&mut Allocation| part.line == line && part.component.as_ref() == component;
+    let mut parts: Vec<_> = moved.iter_mut().map(|(_, part)| part).filter(is_of_it).collect();
+    let goods = parts
+        .iter()
+        .fold(Quantity::ZERO, |sum, part| sum.plus(leaves(part)));
+    let named = lots
+        .iter()
+        .fold(Quantity::ZERO, |sum, lot| sum.plus(lot.quantity.get()));
+    if named != goods {
+        let refusal = LotRefusal::Sum { named, goods };
+        return Err(OrderRefusal::Lots { line, refusal });
+    }
+    let mut lots = lots.to_vec();
+    for part in &mut parts {
+        part.lots_to_ship = take_lots(&mut lots, leaves(part));
+    }
+    Ok(())
 }
 
 /// The first so many units of lots.
@@ -211,7 +254,11 @@ pub(super) fn shipment_answered(
             }
             return;
         }
-        StockAnswer::Held(_) | StockAnswer::Standing { .. } | StockAnswer::Released => return,
+        StockAnswer::Held(_)
+        | StockAnswer::Standing { .. }
+        | StockAnswer::Released
+        | StockAnswer::Moved { .. }
+        | StockAnswer::Stays => return,
     }
     if flow.placed.status == Status::Shipping {
         finish_shipping(flow);

@@ -4,8 +4,8 @@
 //! says itself, and what it lacks the next one is asked for, so that a plan that has aged costs a split, never a unit.
 //!
 //! Rules, the same for every order:
-//! 1. a warehouse that does not serve the order's channel or region is left out, and the plan says why; one that does not
-//!    handle hazardous goods is left out of the lines that are;
+//! 1. a warehouse that does not serve the order's channel or region, or not within the days that the channel promises, is
+//!    left out, and the plan says why; one that does not handle hazardous goods is left out of the lines that are;
 //! 2. of what is left, the policy chooses and orders ([`Sourcing`]);
 //! 3. those that were not chosen come last, as the order lists them;
 //! 4. ties go to the warehouse that the order lists first: the same order, network and stock give the same plan.
@@ -60,6 +60,8 @@ pub struct Site {
     pub hazardous: Hazardous,
     /// How far it is to a region, in whatever unit the house counts. A region that is not listed is farthest.
     pub distances: BTreeMap<Region, u32>,
+    /// In how many days its goods are in a region. A region that is not listed is beyond every promise.
+    pub lead_days: BTreeMap<Region, u16>,
 }
 
 /// From where an order is to be taken, and why.
@@ -104,6 +106,8 @@ pub enum Restriction {
     Channel,
     /// It does not serve the order's region, or the order names none.
     Region,
+    /// Its goods are not in the order's region within the days that the channel promises, or that is not known.
+    LeadTime,
 }
 
 /// In which order a line's warehouses are asked.
@@ -123,20 +127,43 @@ impl Network {
         site.is_none_or(|site| site.hazardous == Hazardous::Allowed)
     }
 
+    /// Whether a warehouse serves a channel.
+    #[must_use]
+    pub fn serves_channel(&self, warehouse: WarehouseCode, channel: &str) -> bool {
+        self.0.get(&warehouse).is_none_or(|site| {
+            site.channels.is_empty() || site.channels.iter().any(|served| served == channel)
+        })
+    }
+
     fn restriction(
         &self,
-        channel: &str,
+        promise: &ChannelPromise<'_>,
         request: &OrderRequest,
         warehouse: WarehouseCode,
     ) -> Option<Restriction> {
         let site = self.0.get(&warehouse)?;
-        if !site.channels.is_empty() && !site.channels.iter().any(|served| served == channel) {
+        if !self.serves_channel(warehouse, promise.channel) {
             return Some(Restriction::Channel);
         }
         let region = request.ship_to_region.as_ref();
         let serves = site.regions.is_empty() || region.is_some_and(|region| site.regions.contains(region));
-        (!serves).then_some(Restriction::Region)
+        if !serves {
+            return Some(Restriction::Region);
+        }
+        let days = region.and_then(|region| site.lead_days.get(region));
+        let within = promise.within_days?;
+        let is_in_time = days.is_some_and(|days| *days <= within);
+        (!is_in_time).then_some(Restriction::LeadTime)
     }
+}
+
+/// What an order's channel promises its customers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelPromise<'a> {
+    /// Its name.
+    pub channel: &'a str,
+    /// Within how many days goods are there; none if it promises nothing.
+    pub within_days: Option<u16>,
 }
 
 /// What there is to choose from.
@@ -176,14 +203,14 @@ struct Score {
 /// does not go from there.
 #[must_use]
 pub fn plan(
-    channel: &str,
+    promise: ChannelPromise<'_>,
     request: &OrderRequest,
     network: &Network,
     available: impl Fn(&OrderLine, WarehouseCode) -> Option<Quantity>,
 ) -> SourcingPlan {
     let (mut excluded, mut candidates) = (Vec::new(), Vec::new());
     for &warehouse in &request.warehouses {
-        match network.restriction(channel, request, warehouse) {
+        match network.restriction(&promise, request, warehouse) {
             Some(because) => excluded.push(Excluded { warehouse, because }),
             None => candidates.push(Candidate::of(network, request, warehouse)),
         }

@@ -1,15 +1,18 @@
 //! What is known of an order.
 
 use super::after_sales::{CreditedLine, Disposition, ReturnedLine};
+use super::change::AnsweredChange;
 use super::checks::Check;
 use super::command::{LineSummary, OpenCase, OrderRequest, OrderSummary};
 use super::delivery::DeliveryFault;
 use super::desk::{Case, DeskNote};
 use super::duplicate::Contested;
 use super::history::Milestone;
+use super::paper::{ErpPaper, PaperKind};
 use super::parked::Parked;
 use super::parts::Part;
 use super::payment::OrderPayment;
+use super::shipment::Dispatch;
 use super::sourcing::SourcingPlan;
 use crate::accounts::command::CreditRefusal;
 use crate::ids::{BudgetId, DocumentId, OrderKey, Reason, Sku, WarehouseCode};
@@ -161,6 +164,16 @@ pub enum Exception {
         /// What it should be a multiple of.
         pack: PositiveQuantity,
     },
+    /// The ERP does not take a paper of the order. Kept beside the order, never its own standing.
+    #[error("the ERP does not have {kind} {document}: {reason}")]
+    NotPosted {
+        /// What it is about.
+        kind: PaperKind,
+        /// Its number.
+        document: DocumentId,
+        /// Why not.
+        reason: Reason,
+    },
     /// It comes to less than the channel's orders should.
     #[error("the order comes to {total}, less than {minimum}")]
     BelowMinimum {
@@ -189,7 +202,7 @@ pub enum Exception {
         quantity: Quantity,
     },
     /// No warehouse that it names may serve it.
-    #[error("none of the {warehouses} warehouses that the order names serves its channel and region")]
+    #[error("none of the {warehouses} warehouses that the order names serves its channel and region in time")]
     NotServed {
         /// How many it names.
         warehouses: u16,
@@ -227,6 +240,7 @@ impl Exception {
             Self::NoPrice(_) => "no-price",
             Self::PriceDiffers { .. } => "price-differs",
             Self::Duplicate => "duplicate",
+            Self::NotPosted { .. } => "not-posted",
             Self::LikelyDuplicate { .. } => "likely-duplicate",
             Self::Undeliverable(_) => "undeliverable",
             Self::PackMultiple { .. } => "pack-multiple",
@@ -285,6 +299,9 @@ pub struct Allocation {
     /// Of which lots what is to leave now is, if the warehouse says so.
     #[serde(default)]
     pub lots_to_ship: Vec<LotUnits>,
+    /// By when all that waits of it has come, as the stock says.
+    #[serde(default)]
+    pub due: Option<Timestamp>,
 }
 
 /// Where an allocation stands.
@@ -381,7 +398,7 @@ pub struct Erp {
 
 /// A booking that nobody wants any more and that may yet land in the ERP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GivenUp {
+pub struct LateBooking {
     /// Which of the order's bookings.
     pub booking: u16,
     /// The number of the last request to cancel it since; 0 for none.
@@ -521,6 +538,9 @@ pub struct Placed {
     pub tellings: u32,
     /// What came before its time.
     pub parked: Vec<Parked>,
+    /// What was told to leave, in the order in which it was.
+    #[serde(default)]
+    pub dispatches: Vec<Dispatch>,
     /// What the customer has paid, as the channel says.
     pub payments: Vec<OrderPayment>,
     /// What came back.
@@ -536,9 +556,24 @@ pub struct Placed {
     /// Which system states the prices that the order states: who sent it, or corrected it since.
     #[serde(default)]
     pub stated_by: CompactString,
+    /// What its customer wanted to be another way, and what became of it.
+    #[serde(default)]
+    pub changes: Vec<AnsweredChange>,
+    /// How much of which lines is not wanted any more since it was booked.
+    #[serde(default)]
+    pub given_up: Vec<(u16, Quantity)>,
+    /// What the ERP is to have of it since it was booked.
+    #[serde(default)]
+    pub papers: Vec<ErpPaper>,
+    /// The number of the last question about one of these.
+    #[serde(default)]
+    pub paper_attempt: u16,
+    /// When to look after these again.
+    #[serde(default)]
+    pub paper_alarm: Option<Timestamp>,
     /// Bookings that it does not want any more and that may yet land in the ERP.
     #[serde(default)]
-    pub given_up: Vec<GivenUp>,
+    pub late_bookings: Vec<LateBooking>,
 }
 
 impl OrderState {
@@ -597,7 +632,12 @@ impl Placed {
     #[must_use]
     pub fn open_cases(&self) -> Vec<OpenCase> {
         let contested = self.contested.as_ref().map(Contested::open_case);
-        self.open_case().into_iter().chain(contested).collect()
+        let papers = self.papers.iter().filter_map(ErpPaper::open_case);
+        self.open_case()
+            .into_iter()
+            .chain(contested)
+            .chain(papers)
+            .collect()
     }
 
     /// How it stands, for readers.
@@ -624,9 +664,12 @@ impl Placed {
             sourcing: self.sourcing.clone(),
             exception: self.open_case(),
             contested: self.contested.clone(),
+            shipments: self.shipments(),
             payments: self.payments.clone(),
             returns: self.returns.clone(),
             credits: self.credited.clone(),
+            changes: self.changes.clone(),
+            papers: self.papers.clone(),
             notes: self.notes.clone(),
             end_reason: self.end_reason.clone(),
             history: self.history.clone(),
@@ -676,15 +719,24 @@ impl Placed {
         others.fold(Quantity::ZERO, |sum, other| sum.plus(other.quantity.get()))
     }
 
+    /// By when all that waits of a line has come; none if that is not known of a part of it, or nothing waits.
+    #[must_use]
+    pub fn promised_for(&self, line: u16) -> Option<Timestamp> {
+        let waiting = self.of_line(line).filter(|part| part.waiting() > Quantity::ZERO);
+        let due: Option<Vec<Timestamp>> = waiting.map(|part| part.due).collect();
+        due.into_iter().flatten().max()
+    }
+
     fn line_summary(&self, line: &super::command::OrderLine) -> LineSummary {
         let open = self.open(line.line);
         let (shipped, backordered) = (self.shipped(line.line), self.waiting(line.line));
         let substituted = self.substituted(line.line);
         let rest = line.quantity.get().minus(open).minus(shipped).minus(backordered);
+        let given_up = line.quantity.get().minus(self.wanted(line));
         let (pending, cancelled) = if self.status.is_final() {
             (Quantity::ZERO, rest)
         } else {
-            (rest, Quantity::ZERO)
+            (rest.minus(given_up), given_up)
         };
         LineSummary {
             line: line.line,
@@ -694,6 +746,7 @@ impl Placed {
             reserved: open,
             shipped,
             backordered,
+            promised_for: self.promised_for(line.line),
             pending,
             cancelled,
             substituted,
@@ -707,9 +760,16 @@ impl Placed {
                 .filter(|part| part.shipped > Quantity::ZERO)
                 .map(|part| (part.warehouse, part.shipped))
                 .collect(),
+            reserved_in: self
+                .parts(line.line)
+                .iter()
+                .filter(|part| part.open() > Quantity::ZERO)
+                .map(|part| (part.warehouse, part.open()))
+                .collect(),
             components: self.component_summaries(line),
             lots: self
                 .of_line(line.line)
+                .filter(|part| part.component.is_none())
                 .flat_map(|part| part.lots.iter().cloned())
                 .collect(),
         }

@@ -2,17 +2,20 @@
 
 mod after_sales;
 mod budgets;
+mod changes;
 mod checks;
 mod credit;
 mod delivery;
 mod desk;
 mod duplicates;
-mod given_up;
+mod elsewhere;
 mod goods;
 mod history;
 mod kits;
+mod late_booking;
 mod parked;
 mod quotes;
+mod shipments;
 mod sourcing;
 mod transitions;
 mod withdrawn;
@@ -22,7 +25,9 @@ use super::command::*;
 use super::delivery::Delivery;
 use super::desk::*;
 use super::desk_list::{DeskEntry, EntryState};
-use super::effects::{BookingRequest, ERP, EVENTS, ErpRequest, OrderStatus};
+use super::effects::{BookingRequest, ERP, EVENTS, ErpRequest, OrderStatus, PaperReference, PaperRequest};
+use super::paper::PaperKind;
+use super::shipment::Carriage;
 use super::sourcing::{Network, Site, Sourcing};
 use super::state::*;
 use super::transitions::Cause;
@@ -88,6 +93,9 @@ struct World {
     cancelled_in_erp: BTreeMap<OrderKey, u32>,
     /// By the booking's key: the lines that stand in the ERP.
     erp_books: BTreeMap<String, Vec<(String, i64)>>,
+    /// How often each paper was posted.
+    papers: BTreeMap<(OrderKey, PaperKind, String), u32>,
+    last_paper: Option<PaperRequest>,
     statuses: Vec<OrderStatus>,
     /// Why messages that waited became dead letters.
     dead: Vec<String>,
@@ -166,6 +174,7 @@ fn cancel() -> OrderCommand {
 
 fn ship(lines: &[(u16, i64)]) -> OrderCommand {
     let lines = lines.iter().map(|&(line, units)| ShipLine {
+        components: Vec::new(),
         line,
         total: quantity(units),
         lots: Vec::new(),
@@ -173,6 +182,7 @@ fn ship(lines: &[(u16, i64)]) -> OrderCommand {
     OrderCommand::Ship {
         document: None,
         lines: lines.collect(),
+        carriage: Carriage::default(),
     }
 }
 
@@ -199,6 +209,8 @@ impl World {
             last_booking: None,
             cancelled_in_erp: BTreeMap::new(),
             erp_books: BTreeMap::new(),
+            papers: BTreeMap::new(),
+            last_paper: None,
             statuses: Vec::new(),
             dead: Vec::new(),
             transitions: BTreeSet::new(),
@@ -444,6 +456,51 @@ impl World {
                 (
                     reference.order,
                     OrderCommand::CancelAnswered(CancelAnswered { attempt, answer }),
+                )
+            }
+            ErpRequest::Post(paper) => {
+                let PaperReference {
+                    order,
+                    kind,
+                    document,
+                    attempt,
+                    ..
+                } = paper.reference.clone();
+                let answer = match fate % 8 {
+                    1 => BookingAnswer::Failed { reason },
+                    2 => BookingAnswer::Rejected { reason },
+                    silent => {
+                        let key = (order.clone(), kind, document.to_string());
+                        *self.papers.entry(key).or_default() += 1;
+                        self.last_paper = Some(*paper);
+                        match silent {
+                            3 => return,
+                            4 => BookingAnswer::Unknown { reason },
+                            _ => BookingAnswer::Confirmed { erp_number: number },
+                        }
+                    }
+                };
+                (
+                    order,
+                    OrderCommand::PaperAnswered(BookingAnswered { attempt, answer }),
+                )
+            }
+            ErpRequest::FindPaper(reference) => {
+                let key = (
+                    reference.order.clone(),
+                    reference.kind,
+                    reference.document.to_string(),
+                );
+                let attempt = reference.attempt;
+                let answer = match (fate % 4, self.papers.contains_key(&key)) {
+                    (3, _) => return,
+                    (2, _) => BookingAnswer::Unknown { reason },
+                    (_, true) => BookingAnswer::Confirmed { erp_number: number },
+                    (_, false) => BookingAnswer::NotFound,
+                };
+                (
+                    reference.order,
+                    OrderCommand::PaperAnswered(BookingAnswered { attempt, answer }),
                 )
             }
         };

@@ -35,6 +35,8 @@ pub enum Cause {
     Ship,
     /// It is invoiced.
     Close,
+    /// Its customer wants it another way.
+    Change,
     /// It is no longer wanted.
     Cancel,
     /// An exception is tried again.
@@ -114,6 +116,7 @@ impl Cause {
             OrderCommand::ConfirmPick => Self::Pick,
             OrderCommand::Ship { .. } => Self::Ship,
             OrderCommand::Close => Self::Close,
+            OrderCommand::Change(_) => Self::Change,
             OrderCommand::Cancel { .. } => Self::Cancel,
             OrderCommand::Retry => Self::Retry,
             OrderCommand::Correct(_) => Self::Correct,
@@ -125,6 +128,8 @@ impl Cause {
             OrderCommand::Pay(_)
             | OrderCommand::Return(_)
             | OrderCommand::Credit(_)
+            | OrderCommand::Relocate(_)
+            | OrderCommand::PaperAnswered(_)
             | OrderCommand::Dismiss { .. }
             | OrderCommand::Show => return None,
         })
@@ -146,6 +151,7 @@ impl Cause {
             Self::Pick => "pick confirmed",
             Self::Ship => "shipment",
             Self::Close => "close",
+            Self::Change => "a change",
             Self::Cancel => "cancel",
             Self::Retry => "retry",
             Self::Correct => "correct",
@@ -167,6 +173,7 @@ impl Cause {
             Self::Alarm => &[Party::Clock],
             Self::Release | Self::Pick | Self::Ship => &[Party::Wms, Party::Operator],
             Self::Close => &[Party::Erp, Party::Operator],
+            Self::Change => &[Party::Channel, Party::Operator],
             Self::Cancel => &[Party::Channel, Party::Erp, Party::Operator],
             Self::Retry | Self::Correct | Self::Approve | Self::Reassign | Self::Reject => &[Party::Operator],
         }
@@ -193,6 +200,7 @@ pub const TRANSITIONS: &[Transition] = &[
     ),
     row(Some(Status::Pricing), Cause::Alarm, &[Status::Exception]),
     row(Some(Status::Pricing), Cause::Cancel, &[Status::Releasing]),
+    row(Some(Status::Pricing), Cause::Change, &[Status::Pricing]),
     row(Some(Status::Reserving), Cause::Priced, &[Status::Exception]),
     row(
         Some(Status::Reserving),
@@ -218,6 +226,11 @@ pub const TRANSITIONS: &[Transition] = &[
     row(Some(Status::Reserving), Cause::Cancel, &[Status::Releasing]),
     row(
         Some(Status::Reserving),
+        Cause::Change,
+        &[Status::Reserving, Status::Releasing],
+    ),
+    row(
+        Some(Status::Reserving),
         Cause::Retry,
         &[
             Status::CreditCheck,
@@ -238,6 +251,11 @@ pub const TRANSITIONS: &[Transition] = &[
     ),
     row(Some(Status::CreditCheck), Cause::Alarm, &[Status::Exception]),
     row(Some(Status::CreditCheck), Cause::Cancel, &[Status::Releasing]),
+    row(
+        Some(Status::CreditCheck),
+        Cause::Change,
+        &[Status::CreditCheck, Status::Releasing],
+    ),
     row(
         Some(Status::Booking),
         Cause::BookingAnswered,
@@ -265,6 +283,11 @@ pub const TRANSITIONS: &[Transition] = &[
     row(Some(Status::Booked), Cause::Ship, &[Status::Shipping]),
     row(Some(Status::Booked), Cause::Cancel, &[Status::Cancelling]),
     row(
+        Some(Status::Booked),
+        Cause::Change,
+        &[Status::Booked, Status::Backordered, Status::Shipped],
+    ),
+    row(
         Some(Status::Released),
         Cause::StockAnswered,
         &[
@@ -277,6 +300,7 @@ pub const TRANSITIONS: &[Transition] = &[
     row(Some(Status::Released), Cause::Pick, &[Status::Picked]),
     row(Some(Status::Released), Cause::Ship, &[Status::Shipping]),
     row(Some(Status::Released), Cause::Cancel, &[Status::Cancelling]),
+    row(Some(Status::Released), Cause::Change, &[Status::Released]),
     row(
         Some(Status::Picked),
         Cause::StockAnswered,
@@ -289,6 +313,7 @@ pub const TRANSITIONS: &[Transition] = &[
     ),
     row(Some(Status::Picked), Cause::Ship, &[Status::Shipping]),
     row(Some(Status::Picked), Cause::Cancel, &[Status::Cancelling]),
+    row(Some(Status::Picked), Cause::Change, &[Status::Picked]),
     row(
         Some(Status::Shipping),
         Cause::StockAnswered,
@@ -313,14 +338,24 @@ pub const TRANSITIONS: &[Transition] = &[
             Status::Shipped,
         ],
     ),
-    row(Some(Status::Backordered), Cause::StockAnswered, &[Status::Booked]),
+    row(
+        Some(Status::Backordered),
+        Cause::StockAnswered,
+        &[Status::Booked, Status::Backordered],
+    ),
     row(
         Some(Status::Backordered),
         Cause::BookingAnswered,
         &[Status::Cancelling],
     ),
     row(Some(Status::Backordered), Cause::Cancel, &[Status::Cancelling]),
+    row(
+        Some(Status::Backordered),
+        Cause::Change,
+        &[Status::Backordered, Status::Shipped],
+    ),
     row(Some(Status::Shipped), Cause::Close, &[Status::Closed]),
+    row(Some(Status::Shipped), Cause::Change, &[Status::Shipped]),
     row(
         Some(Status::Cancelling),
         Cause::CancelAnswered,
@@ -418,6 +453,16 @@ pub const TRANSITIONS: &[Transition] = &[
         Some(Status::Exception),
         Cause::Correct,
         &[Status::Pricing, Status::Cancelling, Status::Releasing],
+    ),
+    row(
+        Some(Status::Exception),
+        Cause::Change,
+        &[
+            Status::Pricing,
+            Status::Cancelling,
+            Status::Releasing,
+            Status::Exception,
+        ],
     ),
     row(
         Some(Status::Exception),

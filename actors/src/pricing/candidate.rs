@@ -80,7 +80,7 @@ impl Candidate<'_> {
             return Err(Missed::Over { until });
         }
         let currency = match &self.term.effect {
-            Effect::Fixed(_) | Effect::Indexed(_) => Some(desk.contract.currency),
+            Effect::Fixed(_) | Effect::Indexed(_) | Effect::ByValue(_) => Some(desk.contract.currency),
             // A bound is held against the price in the currency that is asked for.
             Effect::Bound {
                 at: Bound::Price(_), ..

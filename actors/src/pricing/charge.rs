@@ -34,6 +34,8 @@ pub struct Charge {
 pub enum ChargeKind {
     /// Off the goods, spread over the lines.
     Discount(Part),
+    /// Off the goods by what they come to, all of it or tier by tier; spread over the lines.
+    DiscountByValue(Rebate),
     /// What it costs to bring it.
     Freight(Freight),
     /// On top, such as for small orders.
@@ -77,7 +79,7 @@ pub struct Freight {
 impl ChargeKind {
     const fn place(&self) -> u8 {
         match self {
-            Self::Discount(_) => 0,
+            Self::Discount(_) | Self::DiscountByValue(_) => 0,
             Self::Freight(_) => 1,
             Self::Surcharge { .. } => 2,
             Self::Rebate(_) => 3,
@@ -91,7 +93,7 @@ pub(super) fn check(charges: &[Charge]) -> Result<(), PriceRefusal> {
     }
     for (place, charge) in charges.iter().enumerate() {
         charge.effective.check()?;
-        if let ChargeKind::Rebate(rebate) = &charge.kind {
+        if let ChargeKind::Rebate(rebate) | ChargeKind::DiscountByValue(rebate) = &charge.kind {
             rebate.check(&charge.rule)?;
         }
         let key = |of: &Charge| (of.kind.place(), of.minimum, of.effective.from, of.version);

@@ -85,6 +85,7 @@ fn needs_cost(term: &Term) -> bool {
         } => true,
         Effect::Fixed(_)
         | Effect::Discount(_)
+        | Effect::ByValue(_)
         | Effect::Indexed(_)
         | Effect::Bound {
             at: Bound::Price(_), ..
@@ -97,6 +98,6 @@ fn next_break(term: &Term, units: i64) -> Option<PositiveQuantity> {
         Effect::Fixed(scale) => scale.missed(units).map(|at| at.from),
         Effect::Discount(scale) => scale.missed(units).map(|at| at.from),
         Effect::CostPlus(scale) => scale.missed(units).map(|at| at.from),
-        Effect::Indexed(_) | Effect::Bound { .. } => None,
+        Effect::ByValue(_) | Effect::Indexed(_) | Effect::Bound { .. } => None,
     }
 }

@@ -116,17 +116,13 @@ impl Waterfall {
         each(self.amount, self.units, PLACES, RoundingMode::HalfEven).ok_or(QuoteRefusal::Overflow)
     }
 
-    fn standing<'d>(
-        &self,
-        list: Option<Decimal>,
-        cost: Option<Decimal>,
-        indices: Indices<'d>,
-    ) -> Standing<'d> {
+    fn standing<'d>(&self, list: Option<Decimal>, cost: Option<Decimal>, desk: &'d Desk<'_>) -> Standing<'d> {
         Standing {
             units: self.units,
             list,
             cost,
-            indices,
+            indices: desk.indices(),
+            volume: desk.volume,
             amount: (!self.steps.is_empty()).then_some(self.amount),
         }
     }
@@ -260,12 +256,8 @@ fn term_steps<'a>(
         if here.is_empty() {
             continue;
         }
-        for term in choose(
-            mode.combination,
-            &here,
-            waterfall.standing(list, cost, desk.indices()),
-        )? {
-            if apply(waterfall, term, waterfall.standing(list, cost, desk.indices()))? {
+        for term in choose(mode.combination, &here, waterfall.standing(list, cost, desk))? {
+            if apply(waterfall, term, waterfall.standing(list, cost, desk))? {
                 applied.push(term);
             }
         }

@@ -3,6 +3,7 @@
 use super::charge::{Charge, ChargeKind, Freight, Part};
 use super::exact::{LIMIT, share, times};
 use super::line::Desk;
+use super::rebate::Rebate;
 use super::resolve::{Accrual, OrderStep, OrderStepKind, PricedLine, QuoteRefusal, TaxedAmount};
 use super::split::split;
 use super::tax::{TaxBasis, TaxLevel, TaxProfile, TaxRate, TaxRates};
@@ -153,17 +154,24 @@ fn part_of(desk: &Desk<'_>, part: Part, of: Decimal) -> Result<Decimal> {
     Ok(desk.contract.rounding.mode.round(exact, desk.currency))
 }
 
+/// What goods earn by tiers, rounded to the currency's smallest unit.
+fn earned(desk: &Desk<'_>, tiers: &Rebate, goods: Decimal) -> Result<Decimal> {
+    let exact = bounded(tiers.earned(goods))?;
+    Ok(desk.contract.rounding.mode.round(exact, desk.currency))
+}
+
 /// The first in rank, never more than the goods; each line gets its share.
 fn discount(desk: &Desk<'_>, charges: &[&Charge], steps: &mut Steps, lines: &mut [PricedLine]) -> Result<()> {
+    let goods = steps.reached();
     let found = charges.iter().find_map(|charge| match &charge.kind {
-        ChargeKind::Discount(part) => Some((*charge, *part)),
+        ChargeKind::Discount(part) => Some((*charge, part_of(desk, *part, goods))),
+        ChargeKind::DiscountByValue(tiers) => Some((*charge, earned(desk, tiers, goods))),
         ChargeKind::Freight(_) | ChargeKind::Surcharge { .. } | ChargeKind::Rebate(_) => None,
     });
-    let Some((charge, part)) = found else {
+    let Some((charge, amount)) = found else {
         return Ok(());
     };
-    let goods = steps.reached();
-    let amount = part_of(desk, part, goods)?.min(goods);
+    let amount = amount?.min(goods);
     if amount == Decimal::ZERO {
         return Ok(());
     }
@@ -194,6 +202,7 @@ fn freight<'a>(
         }
         ChargeKind::Freight(_)
         | ChargeKind::Discount(_)
+        | ChargeKind::DiscountByValue(_)
         | ChargeKind::Surcharge { .. }
         | ChargeKind::Rebate(_) => None,
     });
@@ -235,6 +244,7 @@ fn surcharges<'a>(charges: &[&'a Charge], net: Decimal) -> Vec<(&'a Charge, Part
         }
         ChargeKind::Surcharge { .. }
         | ChargeKind::Discount(_)
+        | ChargeKind::DiscountByValue(_)
         | ChargeKind::Freight(_)
         | ChargeKind::Rebate(_) => None,
     };
@@ -329,7 +339,10 @@ fn rebates(desk: &Desk<'_>, charges: &[&Charge], net: Decimal) -> Result<Vec<Acc
     for charge in charges {
         let rebate = match &charge.kind {
             ChargeKind::Rebate(rebate) => rebate,
-            ChargeKind::Discount(_) | ChargeKind::Freight(_) | ChargeKind::Surcharge { .. } => continue,
+            ChargeKind::Discount(_)
+            | ChargeKind::DiscountByValue(_)
+            | ChargeKind::Freight(_)
+            | ChargeKind::Surcharge { .. } => continue,
         };
         let exact = bounded(rebate.accrues(desk.volume, net))?;
         found.push(Accrual {

@@ -1,4 +1,4 @@
-//! Rebates: what a customer earns by volume. They accrue beside the invoice, never on it.
+//! What a value earns by tiers: rebates by volume, which accrue beside the invoice and never on it, and discounts by value.
 
 use super::exact::times;
 use super::list::PriceRefusal;
@@ -55,17 +55,9 @@ impl Rebate {
     /// What a volume has earned, to ten decimals.
     #[must_use]
     pub fn earned(&self, volume: Decimal) -> Option<Decimal> {
-        let part = |amount: Decimal, percent: Percent| {
-            let mut factor = percent.get();
-            factor.set_scale(factor.scale() + 2).ok()?;
-            times(amount, factor)
-        };
         let reached = |tier: &&Tier| tier.from.amount() <= volume;
         match self.mode {
-            RebateMode::Retroactive => {
-                let tier = self.tiers.iter().rev().find(reached);
-                tier.map_or(Some(Decimal::ZERO), |tier| part(volume, tier.percent))
-            }
+            RebateMode::Retroactive => self.rate_at(volume, volume),
             RebateMode::Incremental => {
                 let ends = self.tiers.iter().skip(1).map(|tier| tier.from.amount());
                 let ends = ends.chain(std::iter::once(Decimal::MAX));
@@ -78,12 +70,26 @@ impl Rebate {
         }
     }
 
+    /// So much of an amount as the tier that a volume reaches says, to ten decimals.
+    #[must_use]
+    pub fn rate_at(&self, amount: Decimal, volume: Decimal) -> Option<Decimal> {
+        let reached = |tier: &&Tier| tier.from.amount() <= volume;
+        let tier = self.tiers.iter().rev().find(reached);
+        tier.map_or(Some(Decimal::ZERO), |tier| part(amount, tier.percent))
+    }
+
     /// What more of it accrues when a volume grows by a value.
     #[must_use]
     pub fn accrues(&self, volume: Decimal, value: Decimal) -> Option<Decimal> {
         self.earned(volume.checked_add(value)?)?
             .checked_sub(self.earned(volume)?)
     }
+}
+
+fn part(amount: Decimal, percent: Percent) -> Option<Decimal> {
+    let mut factor = percent.get();
+    factor.set_scale(factor.scale() + 2).ok()?;
+    times(amount, factor)
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ pub(super) struct Standing<'d> {
     pub(super) amount: Option<Decimal>,
     /// Where indices are looked up.
     pub(super) indices: Indices<'d>,
+    /// What the customer has bought before, in the period of its rebates.
+    pub(super) volume: Decimal,
 }
 
 /// What a term makes of a line's amount.
@@ -54,6 +56,7 @@ pub(super) fn outcome(term: &Term, standing: Standing<'_>) -> Result<Option<Outc
         cost,
         amount,
         indices,
+        volume,
     } = standing;
     let covered = term.covered(units);
     // What the units cost that the term does not cover.
@@ -89,7 +92,7 @@ pub(super) fn outcome(term: &Term, standing: Standing<'_>) -> Result<Option<Outc
             Ok(Some(Outcome { plain, broken: None }))
         }
         Effect::Bound { .. } => Ok(None),
-        Effect::Discount(scale) => {
+        Effect::Discount(_) | Effect::ByValue(_) => {
             let base = match term.stage {
                 Stage::Agreed => list,
                 Stage::Standing | Stage::Promotion | Stage::Ceiling | Stage::Floor | Stage::Advertised => {
@@ -98,8 +101,17 @@ pub(super) fn outcome(term: &Term, standing: Standing<'_>) -> Result<Option<Outc
             };
             let Some(base) = base else { return Ok(None) };
             let part = bounded(share(base, covered, units))?;
-            let plain = with_rest(scale.off(part, covered))?;
-            Ok(Some(Outcome { plain, broken: None }))
+            let left = match &term.effect {
+                Effect::ByValue(value) => value.off(part, volume),
+                Effect::Discount(scale) => scale.off(part, covered),
+                Effect::Fixed(_) | Effect::CostPlus(_) | Effect::Indexed(_) | Effect::Bound { .. } => {
+                    Some(part)
+                }
+            };
+            Ok(Some(Outcome {
+                plain: with_rest(left)?,
+                broken: None,
+            }))
         }
     }
 }
@@ -182,6 +194,7 @@ fn has_base(term: &Term, standing: Standing<'_>) -> bool {
         cost,
         amount,
         indices,
+        volume: _,
     } = standing;
     if term.covered(units) < units && amount.is_none() {
         return false;
@@ -191,8 +204,8 @@ fn has_base(term: &Term, standing: Standing<'_>) -> bool {
         Effect::CostPlus(_) => cost.is_some(),
         // One that overflows is found when it is reckoned.
         Effect::Indexed(formula) => !matches!(indexed(formula, indices), Ok(None)),
-        Effect::Discount(_) if term.stage == Stage::Agreed => list.is_some(),
-        Effect::Discount(_) => amount.is_some(),
+        Effect::Discount(_) | Effect::ByValue(_) if term.stage == Stage::Agreed => list.is_some(),
+        Effect::Discount(_) | Effect::ByValue(_) => amount.is_some(),
         Effect::Bound { .. } => false,
     }
 }

@@ -5,6 +5,7 @@
 
 use super::index::Formula;
 use super::list::{Effective, PriceRefusal};
+use super::rebate::{Rebate, RebateMode};
 use super::scale::Scale;
 use crate::ids::{BrandId, BudgetId, CategoryId, CouponCode, ExclusiveGroup, ProductId, RuleId, Sku};
 use crate::money::{Markup, Percent, Price};
@@ -81,6 +82,8 @@ pub enum Effect {
     CostPlus(Scale<Markup>),
     /// The price of one base unit follows an index. Boxed, since few do.
     Indexed(Box<Formula>),
+    /// So much less by what the line, or the customer's purchases, come to. Boxed, since few do.
+    ByValue(Box<ByValue>),
     /// What a price may not pass.
     Bound {
         /// The bound.
@@ -88,6 +91,38 @@ pub enum Effect {
         /// What is done about a price that passes it.
         breach: Breach,
     },
+}
+
+/// A discount by value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ByValue {
+    /// By which value.
+    pub of: ValueOf,
+    /// From which value on which percentage: of all of the line's once it is reached, or tier by tier.
+    pub tiers: Rebate,
+}
+
+/// By which value a discount is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ValueOf {
+    /// What the line comes to.
+    Line,
+    /// What the customer has bought before, in the period of its rebates; tier by tier the line comes on top of it.
+    Volume,
+}
+
+impl ByValue {
+    /// What is left of a line's amount; `None` if that is beyond all bounds.
+    #[must_use]
+    pub fn off(&self, amount: Decimal, volume: Decimal) -> Option<Decimal> {
+        let off = match (self.of, self.tiers.mode) {
+            (ValueOf::Line, _) => self.tiers.earned(amount)?,
+            (ValueOf::Volume, RebateMode::Incremental) => self.tiers.accrues(volume, amount)?,
+            (ValueOf::Volume, RebateMode::Retroactive) => self.tiers.rate_at(amount, volume)?,
+        };
+        amount.checked_sub(off)
+    }
 }
 
 /// What a price may not pass.
@@ -327,6 +362,9 @@ impl Term {
             (Effect::CostPlus(scale), Stage::Agreed) => scale.check(),
             (Effect::Indexed(_), Stage::Agreed) => Ok(()),
             (Effect::Discount(scale), Stage::Standing | Stage::Agreed | Stage::Promotion) => scale.check(),
+            (Effect::ByValue(value), Stage::Standing | Stage::Agreed | Stage::Promotion) => {
+                value.tiers.check(&self.rule)
+            }
             (
                 Effect::Bound {
                     at: Bound::Margin(margin),
@@ -338,6 +376,7 @@ impl Term {
             (
                 Effect::Fixed(_)
                 | Effect::Discount(_)
+                | Effect::ByValue(_)
                 | Effect::CostPlus(_)
                 | Effect::Indexed(_)
                 | Effect::Bound { .. },
@@ -366,7 +405,7 @@ impl Effect {
     pub const fn usual_stage(&self) -> Stage {
         match self {
             Self::Fixed(_) | Self::CostPlus(_) | Self::Indexed(_) => Stage::Agreed,
-            Self::Discount(_) => Stage::Standing,
+            Self::Discount(_) | Self::ByValue(_) => Stage::Standing,
             Self::Bound { .. } => Stage::Floor,
         }
     }

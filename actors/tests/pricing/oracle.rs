@@ -1,15 +1,17 @@
 //! A slow evaluator of prices, written from `docs/pricing.md` alone. It shares no code with the resolver: amounts are
 //! whole numbers of 10^-10, terms are sorted by a key, and every rule is spelled out as the text has it.
 
+use crate::order_oracle::{earned, percent_of};
 use crate::world::{BUDGETS, World};
 use lockstep_actors::ids::{RuleId, Sku};
 use lockstep_actors::money::{Currency, Markup, Percent, Price, RoundingMode};
 use lockstep_actors::pricing::contract::RoundingLevel;
 use lockstep_actors::pricing::ending::Toward;
 use lockstep_actors::pricing::rates::RateSet;
+use lockstep_actors::pricing::rebate::RebateMode;
 use lockstep_actors::pricing::scale::{BreakMode, Scale};
 use lockstep_actors::pricing::term::{
-    Bound, Breach, Combination, Effect, Inheritance, Maximum, Scope, Stacking, Stage, Term,
+    Bound, Breach, Combination, Effect, Inheritance, Maximum, Scope, Stacking, Stage, Term, ValueOf,
 };
 use std::cmp::Reverse;
 
@@ -139,6 +141,8 @@ struct Line {
     amount: Option<i128>,
     /// What the index says.
     index: Option<Price>,
+    /// What was bought before.
+    volume: i128,
 }
 
 /// The amount after a term, without and with its breaks; none if it cannot be applied.
@@ -190,6 +194,31 @@ fn effect(term: &Term, line: Line) -> Option<(i128, i128)> {
             Some((whole, whole))
         }
         Effect::Bound { .. } => None,
+        Effect::ByValue(value) => {
+            let base = if term.stage == Stage::Agreed {
+                line.list?
+            } else {
+                line.amount?
+            };
+            let part = part(base, covered, line.units);
+            // Of the line: what it comes to. Of the volume: the percentage that it has reached, or what the line adds on top of it.
+            let off = match (value.of, value.tiers.mode) {
+                (ValueOf::Line, _) => earned(&value.tiers, part),
+                (ValueOf::Volume, RebateMode::Incremental) => {
+                    earned(&value.tiers, line.volume + part) - earned(&value.tiers, line.volume)
+                }
+                (ValueOf::Volume, RebateMode::Retroactive) => {
+                    let reached = value
+                        .tiers
+                        .tiers
+                        .iter()
+                        .rfind(|tier| times(tier.from, 1) <= line.volume)?;
+                    percent_of(part, reached.percent)
+                }
+            };
+            let after = part - off + rest;
+            Some((after, after))
+        }
         Effect::Discount(scale) => {
             let base = if term.stage == Stage::Agreed {
                 line.list?
@@ -364,7 +393,9 @@ fn ranked<'a>(world: &'a World, sku: &Sku, units: i64) -> Vec<Ranked<'a>> {
                 })
             });
             let ours = match &term.effect {
-                Effect::Fixed(_) | Effect::Indexed(_) => currency == world.contract.currency,
+                Effect::Fixed(_) | Effect::Indexed(_) | Effect::ByValue(_) => {
+                    currency == world.contract.currency
+                }
                 Effect::Bound {
                     at: Bound::Price(_), ..
                 } => currency == world.asked,
@@ -403,6 +434,7 @@ pub(crate) fn steps(world: &World, sku: &Sku, units: i64) -> Option<Vec<Step>> {
         cost: cost(world, sku, world.contract.currency),
         amount: None,
         index: world.index(),
+        volume: world.volume(),
     };
     let mut step = |kind, rule: Option<&RuleId>, after: i128, line: &mut Line| {
         steps.push(Step {
@@ -461,7 +493,9 @@ pub(crate) fn steps(world: &World, sku: &Sku, units: i64) -> Option<Vec<Step>> {
             let rule = Some(&term.rule);
             match (stage, &term.effect) {
                 (Stage::Standing, _) => step("StandingDiscount", rule, plain, &mut line),
-                (Stage::Agreed, Effect::Discount(_)) => step("AgreedPrice", rule, plain, &mut line),
+                (Stage::Agreed, Effect::Discount(_) | Effect::ByValue(_)) => {
+                    step("AgreedPrice", rule, plain, &mut line)
+                }
                 (Stage::Agreed, _) => {
                     step("AgreedPrice", rule, plain, &mut line);
                     let cap = term.conditions.as_ref().and_then(|conditions| conditions.maximum);
@@ -472,7 +506,10 @@ pub(crate) fn steps(world: &World, sku: &Sku, units: i64) -> Option<Vec<Step>> {
                     let reached = match &term.effect {
                         Effect::Fixed(scale) => reaches_a_break(scale, covered),
                         Effect::CostPlus(scale) => reaches_a_break(scale, covered),
-                        Effect::Discount(_) | Effect::Indexed(_) | Effect::Bound { .. } => false,
+                        Effect::Discount(_)
+                        | Effect::ByValue(_)
+                        | Effect::Indexed(_)
+                        | Effect::Bound { .. } => false,
                     };
                     if reached {
                         step("AgreedBreak", rule, broken, &mut line);
@@ -515,7 +552,11 @@ pub(crate) fn steps(world: &World, sku: &Sku, units: i64) -> Option<Vec<Step>> {
             .filter(|of| of.term.stage == stage)
             .find_map(|of| match &of.term.effect {
                 Effect::Bound { at, breach } => bound(world, sku, *at).map(|unit| (of.term, unit, *breach)),
-                Effect::Fixed(_) | Effect::Discount(_) | Effect::CostPlus(_) | Effect::Indexed(_) => None,
+                Effect::Fixed(_)
+                | Effect::Discount(_)
+                | Effect::ByValue(_)
+                | Effect::CostPlus(_)
+                | Effect::Indexed(_) => None,
             });
         let Some((term, unit, breach)) = first else {
             continue;

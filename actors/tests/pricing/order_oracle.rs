@@ -26,7 +26,7 @@ pub(crate) struct OracleOrder {
 }
 
 /// A share of an amount in percent, to ten decimals.
-fn percent_of(amount: i128, percent: Percent) -> i128 {
+pub(crate) fn percent_of(amount: i128, percent: Percent) -> i128 {
     divided(amount * parts(percent), 1_000_000, RoundingMode::HalfEven)
 }
 
@@ -173,7 +173,7 @@ fn taxes(world: &World, net: &[(Option<TaxCategory>, i128)]) -> Option<Vec<(Rule
     Some(found.into_iter().map(told).collect())
 }
 
-fn earned(rebate: &Rebate, volume: i128) -> i128 {
+pub(crate) fn earned(rebate: &Rebate, volume: i128) -> i128 {
     let mut sum = 0;
     for (place, tier) in rebate.tiers.iter().enumerate() {
         let from = times(tier.from, 1);
@@ -203,6 +203,7 @@ pub(crate) fn order(world: &World, lines: &[OracleLine]) -> Option<OracleOrder> 
     let mut discounts = vec![0; lines.len()];
     let discount = charges.iter().find_map(|charge| match &charge.kind {
         ChargeKind::Discount(part) => Some((charge, part_of(world, *part, goods).min(goods))),
+        ChargeKind::DiscountByValue(tiers) => Some((charge, rounded(world, earned(tiers, goods)).min(goods))),
         ChargeKind::Freight(_) | ChargeKind::Surcharge { .. } | ChargeKind::Rebate(_) => None,
     });
     if let Some((charge, amount)) = discount.filter(|(_, amount)| *amount > 0) {
@@ -213,7 +214,10 @@ pub(crate) fn order(world: &World, lines: &[OracleLine]) -> Option<OracleOrder> 
     let net = reached;
     let freight = charges.iter().find(|charge| match &charge.kind {
         ChargeKind::Freight(freight) => freight.zone.is_none() || freight.zone == world.zone,
-        ChargeKind::Discount(_) | ChargeKind::Surcharge { .. } | ChargeKind::Rebate(_) => false,
+        ChargeKind::Discount(_)
+        | ChargeKind::DiscountByValue(_)
+        | ChargeKind::Surcharge { .. }
+        | ChargeKind::Rebate(_) => false,
     });
     if let Some(charge) = freight {
         let ChargeKind::Freight(terms) = &charge.kind else {

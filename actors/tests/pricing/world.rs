@@ -20,8 +20,8 @@ use lockstep_actors::pricing::rebate::{Rebate, RebateMode, Tier};
 use lockstep_actors::pricing::scale::{Break, BreakMode, Scale};
 use lockstep_actors::pricing::tax::{Exemption, TaxBasis, TaxLevel, TaxProfile, TaxRate, TaxTable};
 use lockstep_actors::pricing::term::{
-    Bound, Breach, Combination, Conditions, Effect, Inheritance, Maximum, Precedence, Scope, Stacking, Stage,
-    StageMode, Term,
+    Bound, Breach, ByValue, Combination, Conditions, Effect, Inheritance, Maximum, Precedence, Scope,
+    Stacking, Stage, StageMode, Term, ValueOf,
 };
 use lockstep_actors::pricing::{ExchangeRates, ListEditions, PriceIndex, PromotionBudget};
 use lockstep_actors::quantity::PositiveQuantity;
@@ -283,6 +283,7 @@ fn rebate(random: &mut Random) -> Rebate {
 
 fn charge(random: &mut Random) -> Charge {
     let kind = match random.below(4) {
+        0 if random.chance(40) => ChargeKind::DiscountByValue(rebate(random)),
         0 => ChargeKind::Discount(part(random)),
         1 => ChargeKind::Freight(Freight {
             zone: random.sometimes(40, zone),
@@ -367,6 +368,12 @@ fn term(random: &mut Random) -> Term {
             index_base: fare(random),
         })),
         Stage::Agreed | Stage::Promotion if random.chance(50) => Effect::Fixed(scale(random, price)),
+        Stage::Standing | Stage::Agreed | Stage::Promotion if random.chance(25) => {
+            Effect::ByValue(Box::new(ByValue {
+                of: random.of(&[ValueOf::Line, ValueOf::Volume]),
+                tiers: rebate(random),
+            }))
+        }
         Stage::Standing | Stage::Agreed | Stage::Promotion => Effect::Discount(scale(random, percent)),
     };
     Term {

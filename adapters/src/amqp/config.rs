@@ -4,6 +4,7 @@ use super::topology::Names;
 use crate::egress::{InvalidSetting, within};
 use crate::identity::AmqpUsers;
 use crate::url::{UrlError, UrlPlace};
+use lockstep_runtime::placement::PartitionCount;
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -25,6 +26,12 @@ pub struct AmqpConfig {
     /// How many deliveries may be under way: 1 to 60,000.
     #[serde(default = "prefetch")]
     pub prefetch: u16,
+    /// Whether each partition has a queue of its own beside the ingress queue, for senders that compute the partition.
+    #[serde(default)]
+    pub partition_queues: bool,
+    /// How many deliveries of each partition's own queue may be under way: 1 to 1,000.
+    #[serde(default = "partition_prefetch")]
+    pub partition_prefetch: u16,
     /// Which system is behind which of the broker's users, and what it may do.
     #[serde(default)]
     pub users: AmqpUsers,
@@ -38,6 +45,16 @@ fn prefetch() -> u16 {
     4096
 }
 
+fn partition_prefetch() -> u16 {
+    64
+}
+
+/// A queue takes a channel, and a broker allows 2,047 of them for a connection unless it is told otherwise
+/// (<https://www.rabbitmq.com/docs/channels#channel-max>).
+const MOST_PARTITION_QUEUES: u16 = 2_000;
+/// The most deliveries of partitions' own queues that a node may have under way.
+const MOST_STRAIGHT: u32 = 131_072;
+
 impl AmqpConfig {
     /// Checks every setting.
     ///
@@ -45,6 +62,8 @@ impl AmqpConfig {
     /// [`InvalidSetting`] names the first that cannot be used.
     pub fn validate(&self) -> Result<(), InvalidSetting> {
         within("amqp.prefetch", self.prefetch.into(), 1, 60_000, "1 to 60000")?;
+        let prefetch = self.partition_prefetch.into();
+        within("amqp.partition_prefetch", prefetch, 1, 1_000, "1 to 1000")?;
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
         if self.prefix.is_empty() || self.prefix.len() > 64 || !self.prefix.chars().all(allowed) {
             return Err(InvalidSetting {
@@ -54,6 +73,29 @@ impl AmqpConfig {
             });
         }
         self.place().validate(EXAMPLE, |url| parse(url).is_ok())
+    }
+
+    /// Checks that a node could have so many partitions, each with a queue of its own.
+    ///
+    /// # Errors
+    /// [`InvalidSetting`] names what is too much.
+    pub fn fits(&self, partitions: PartitionCount) -> Result<(), InvalidSetting> {
+        let count = partitions.get();
+        if self.partition_queues && count > MOST_PARTITION_QUEUES {
+            return Err(InvalidSetting {
+                key: "store.partitions".to_owned(),
+                value: count.to_string(),
+                allowed: "with amqp.partition_queues at most 2000",
+            });
+        }
+        if self.partition_queues && u32::from(count) * u32::from(self.partition_prefetch) > MOST_STRAIGHT {
+            return Err(InvalidSetting {
+                key: "amqp.partition_prefetch".to_owned(),
+                value: self.partition_prefetch.to_string(),
+                allowed: "at most 131072 divided by store.partitions",
+            });
+        }
+        Ok(())
     }
 
     fn place(&self) -> UrlPlace<'_> {
@@ -102,6 +144,10 @@ mod tests {
             ("url_env = 'A'\nurl_file = 'b'", Some("amqp.url")),
             ("url = 'http://guest:secret@localhost'", Some("amqp.url")),
             ("url_env = 'A'\nprefetch = 0", Some("amqp.prefetch")),
+            (
+                "url_env = 'A'\npartition_prefetch = 1001",
+                Some("amqp.partition_prefetch"),
+            ),
             ("url_env = 'A'\nprefix = 'Lock step'", Some("amqp.prefix")),
         ];
         for (text, key) in cases {
@@ -109,6 +155,32 @@ mod tests {
             let error = config.validate().err();
             assert_eq!(error.as_ref().map(|error| error.key.as_str()), key, "{text}");
             assert!(error.is_none_or(|error| !error.to_string().contains("secret")));
+        }
+    }
+
+    #[test]
+    fn queues_of_partitions_are_bounded_in_number_and_in_what_they_have_under_way() {
+        let cases = [
+            ("", 4_096, None),
+            ("partition_queues = true", 256, None),
+            ("partition_queues = true", 2_000, None),
+            ("partition_queues = true", 2_001, Some("store.partitions")),
+            // 256 of 512 are 131,072.
+            ("partition_queues = true\npartition_prefetch = 512", 256, None),
+            (
+                "partition_queues = true\npartition_prefetch = 513",
+                256,
+                Some("amqp.partition_prefetch"),
+            ),
+        ];
+        for (text, partitions, key) in cases {
+            let config: AmqpConfig = toml::from_str(&format!("url_env = 'A'\n{text}")).unwrap();
+            let error = config.fits(PartitionCount::new(partitions).unwrap()).err();
+            assert_eq!(
+                error.map(|error| error.key).as_deref(),
+                key,
+                "{text}, {partitions} partitions"
+            );
         }
     }
 }

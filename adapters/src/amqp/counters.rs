@@ -14,6 +14,8 @@ pub struct AmqpCounters {
     pub(super) connections: AtomicU64,
     pub(super) connected: AtomicU64,
     pub(super) under_way: AtomicU64,
+    pub(super) misdirected: AtomicU64,
+    pub(super) partitions: AtomicU64,
 }
 
 /// What [`AmqpCounters`] held at a moment.
@@ -37,6 +39,10 @@ pub struct AmqpMetrics {
     pub connected: u64,
     /// Deliveries that are not acknowledged.
     pub under_way: u64,
+    /// Messages in a partition's own queue that belong to another partition, and were routed on to it.
+    pub misdirected: u64,
+    /// Partitions whose own queue is read.
+    pub partitions: u64,
 }
 
 impl AmqpCounters {
@@ -54,6 +60,8 @@ impl AmqpCounters {
             connections: read(&self.connections),
             connected: read(&self.connected),
             under_way: read(&self.under_way),
+            misdirected: read(&self.misdirected),
+            partitions: read(&self.partitions),
         }
     }
 
@@ -64,4 +72,9 @@ impl AmqpCounters {
 
 pub(super) fn add(counter: &AtomicU64, more: u64) {
     counter.fetch_add(more, Ordering::Relaxed);
+}
+
+/// Takes back what was added.
+pub(super) fn take(gauge: &AtomicU64, less: u64) {
+    gauge.fetch_sub(less, Ordering::Relaxed);
 }

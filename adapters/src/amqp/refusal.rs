@@ -17,6 +17,12 @@ pub(super) const FIELD: &str = "x-lockstep-field";
 pub(super) const REASON: &str = "x-lockstep-reason";
 pub(super) const USER: &str = "x-lockstep-user";
 
+/// How large the sender's own headers may be to stay with the dead letter. With ours they have to fit into one frame, as
+/// the protocol wants it: 128 KiB as the broker is installed (<https://www.rabbitmq.com/docs/configure#config-items>,
+/// `frame_max`). A larger header would end the connection, and the message would come again for ever.
+const MAX_SENDERS_HEADERS_BYTES: usize = 64 * 1024;
+const HEADERS_LEFT_OUT: &str = "x-lockstep-headers-left-out";
+
 /// Why a delivery goes to the dead-letter exchange. The code is stable, the reason is for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
@@ -34,10 +40,11 @@ impl Refusal {
         }
     }
 
-    /// The headers of the dead letter: the reason and where the message came from. The sender's own headers stay.
+    /// The headers of the dead letter: the reason and where the message came from. The sender's own headers stay, if
+    /// there is room for them.
     pub(super) fn properties(&self, delivery: &Delivery) -> BasicProperties {
         let from = &delivery.properties;
-        let mut headers = from.headers().clone().unwrap_or_default();
+        let mut headers = senders_headers(from);
         let mut put = |name: &str, value: &str| {
             headers.insert(name.into(), AMQPValue::LongString(LongString::from(value)));
         };
@@ -52,6 +59,18 @@ impl Refusal {
         put(USER, from.user_id().as_ref().map_or("", ShortString::as_str));
         kept(from, headers)
     }
+}
+
+fn senders_headers(from: &BasicProperties) -> FieldTable {
+    let headers = from.headers().clone().unwrap_or_default();
+    // As MessagePack a table is hardly ever smaller than as AMQP has it.
+    let bytes = rmp_serde::to_vec(&headers).map_or(usize::MAX, |packed| packed.len());
+    if bytes <= MAX_SENDERS_HEADERS_BYTES {
+        return headers;
+    }
+    let mut left_out = FieldTable::default();
+    left_out.insert(HEADERS_LEFT_OUT.into(), AMQPValue::Boolean(true));
+    left_out
 }
 
 fn kept(from: &BasicProperties, headers: FieldTable) -> BasicProperties {

@@ -1,8 +1,9 @@
-//! A sales channel behind AMQP exchanges: stock levels and prices as messages, the routing key is the SKU.
+//! A sales channel behind AMQP exchanges: stock levels, prices and standings of orders as messages; the routing key is the SKU,
+//! or the channel's number for the order.
 
 use super::connect::{Broker, PublishError, Publisher, confirmed, publish};
 use super::topology::topic_exchange;
-use crate::channels::{ItemBody, Platform, unsupported};
+use crate::channels::{ItemBody, Platform, name_of, unsupported};
 use lapin::BasicProperties;
 use lockstep_actors::channels::{Answer, Certainty, Item, ItemVerdict, Kind, Request, Verdict, Work};
 use std::collections::BTreeMap;
@@ -60,10 +61,11 @@ async fn publish_with(publisher: &mut Publisher, exchange: &str, items: &[Item])
             tracing::error!(sku = %item.key, "an item cannot be written");
             continue;
         };
+        let name = name_of(item);
         let properties = BasicProperties::default()
             .with_content_type("application/json".into())
-            .with_message_id(format!("{}-{}", item.key, item.version).into());
-        confirms.push(publish(channel, exchange, &item.key.0, &body, properties).await?);
+            .with_message_id(format!("{name}-{}", item.version).into());
+        confirms.push(publish(channel, exchange, &name, &body, properties).await?);
     }
     for confirm in confirms {
         confirmed(confirm).await?;

@@ -7,10 +7,13 @@ use super::secret::{Secret, SecretSource};
 use super::shopify::{self, ShopifyConfig};
 use super::woocommerce::{self, WooCommerceConfig};
 use crate::egress::{InvalidSetting, web_address, within};
+use crate::file_drop::FileDropConfig;
+use crate::webhooks::OrderIntake;
 use compact_str::CompactString;
 use lockstep_actors::channels::Kind;
 use lockstep_actors::ids::{ListId, WarehouseCode};
 use lockstep_actors::money::Currency;
+use lockstep_actors::quantity::Quantity;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -28,6 +31,8 @@ pub enum ChannelKind {
     Amazon,
     /// By EDI documents to a trading partner.
     Edi,
+    /// By files in a directory.
+    File,
     /// By the REST API of a WooCommerce shop.
     #[serde(rename = "woocommerce")]
     WooCommerce,
@@ -41,6 +46,8 @@ pub enum PublishedKind {
     Stock,
     /// List prices.
     Price,
+    /// How the orders stand that it placed.
+    OrderStatus,
 }
 
 impl PublishedKind {
@@ -50,6 +57,7 @@ impl PublishedKind {
         match self {
             Self::Stock => Kind::Stock,
             Self::Price => Kind::Price,
+            Self::OrderStatus => Kind::Order,
         }
     }
 }
@@ -68,7 +76,8 @@ pub struct PriceListConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChannelConfig {
-    /// Its name: 1 to 32 of `a-z`, `0-9` and `-`. Its consumers are called `channel/<name>` and `channel/<name>/price`.
+    /// Its name: 1 to 32 of `a-z`, `0-9` and `-`. It is also that of its orders. Its consumers are called
+    /// `channel/<name>`, `channel/<name>/price` and `channel/<name>/order`.
     pub name: String,
     /// How it is reached.
     pub kind: ChannelKind,
@@ -81,18 +90,26 @@ pub struct ChannelConfig {
     pub url: Option<String>,
     /// The endpoint for prices, for `http`.
     pub prices_url: Option<String>,
+    /// The endpoint for how orders stand, for `http`.
+    pub orders_url: Option<String>,
     /// What signs requests of `http`: `{ env = "NAME" }` or `{ file = "path" }`; unsigned if absent.
     pub signing_secret: Option<SecretSource>,
     /// The exchange for stock levels, for `amqp`.
     pub exchange: Option<String>,
     /// The exchange for prices, for `amqp`.
     pub prices_exchange: Option<String>,
+    /// The exchange for how orders stand, for `amqp`.
+    pub orders_exchange: Option<String>,
     /// The shop, for `shopify`.
     pub shopify: Option<ShopifyConfig>,
     /// The seller's account, for `amazon`.
     pub amazon: Option<AmazonConfig>,
     /// The shop, for `woocommerce`.
     pub woocommerce: Option<WooCommerceConfig>,
+    /// The directory, for `file`.
+    pub file: Option<FileDropConfig>,
+    /// How its orders come in: by signed webhooks for `shopify`, `woocommerce` and `http`, from the directory for `file`.
+    pub orders: Option<OrderIntake>,
     /// The trading partner, for `edi`: the name of one in `[[edi]]`.
     pub partner: Option<String>,
     /// Limits in the place of the platform's.
@@ -110,7 +127,14 @@ pub struct ChannelConfig {
     /// Only these warehouses count; all if empty.
     #[serde(default)]
     pub warehouses: Vec<WarehouseCode>,
+    /// Levels are shown as the beginning of the band that they are in: up to 16 numbers from 1 on, rising. The number itself
+    /// if empty.
+    #[serde(default)]
+    pub stock_bands: Vec<Quantity>,
 }
+
+/// How many bands a channel may have.
+const MAX_BANDS: usize = 16;
 
 fn stock() -> Vec<PublishedKind> {
     vec![PublishedKind::Stock]
@@ -146,31 +170,56 @@ impl ChannelConfig {
         )?;
         let samples = u64::from(self.samples_per_minute);
         within(&self.key("samples_per_minute"), samples, 0, 10_000, "0 to 10000")?;
+        let bands = &self.stock_bands;
+        let is_rising = bands.windows(2).all(|pair| pair[0] < pair[1]);
+        let begins = bands.first().is_none_or(|first| *first > Quantity::ZERO);
+        if bands.len() > MAX_BANDS || !is_rising || !begins {
+            return Err(self.missing("stock_bands", "up to 16 numbers from 1 on, rising"));
+        }
         let kinds = self.kinds();
         if kinds.is_empty() || kinds.len() != self.publishes.len() {
             return Err(self.missing(
                 "publishes",
-                "each of \"stock\" and \"price\" once, and at least one",
+                "each of \"stock\", \"price\" and \"order-status\" once, and at least one",
             ));
         }
         if self.tells(Kind::Price) && self.price_list.is_none() {
             return Err(self.missing("price_list", "a list and a currency, to publish prices"));
         }
         self.validate_ways()?;
+        self.validate_orders()?;
         self.plan().map(drop)
+    }
+
+    fn validate_orders(&self) -> Result<(), InvalidSetting> {
+        let Some(orders) = &self.orders else {
+            return Ok(());
+        };
+        let is_signed = orders.signing_secret.is_some();
+        match self.kind {
+            ChannelKind::File if !is_signed => Ok(()),
+            ChannelKind::File => Err(self.missing("orders.signing_secret", "none: files are not signed")),
+            ChannelKind::Http | ChannelKind::Shopify | ChannelKind::WooCommerce if !is_signed => Err(self
+                .missing(
+                    "orders.signing_secret",
+                    "{ env = \"NAME\" } or { file = \"path\" }",
+                )),
+            ChannelKind::Shopify | ChannelKind::WooCommerce if !orders.is_complete() => Err(self.missing(
+                "orders",
+                "a customer, and as many warehouses as an order may name",
+            )),
+            ChannelKind::Http | ChannelKind::Shopify | ChannelKind::WooCommerce => Ok(()),
+            ChannelKind::Amqp | ChannelKind::Amazon | ChannelKind::Edi => Err(self.missing(
+                "orders",
+                "for shopify, woocommerce, http and file only: others announce no orders",
+            )),
+        }
     }
 
     fn validate_ways(&self) -> Result<(), InvalidSetting> {
         for kind in self.kinds() {
-            let (url_key, url, exchange_key, exchange) = match kind {
-                Kind::Stock => ("url", &self.url, "exchange", &self.exchange),
-                Kind::Price => (
-                    "prices_url",
-                    &self.prices_url,
-                    "prices_exchange",
-                    &self.prices_exchange,
-                ),
-            };
+            let (url_key, url) = self.endpoint(kind);
+            let (exchange_key, exchange) = self.exchange(kind);
             match self.kind {
                 ChannelKind::Shopify => {
                     web_address(&self.key("url"), self.url.as_deref()).map(drop)?;
@@ -194,10 +243,26 @@ impl ChannelConfig {
                         return Err(self.missing("woocommerce", "a table"));
                     }
                 }
+                ChannelKind::File => match &self.file {
+                    Some(file) => within(
+                        &self.key("file.poll_ms"),
+                        file.poll_ms,
+                        10,
+                        3_600_000,
+                        "10 to 3600000",
+                    )?,
+                    None => return Err(self.missing("file", "a table")),
+                },
+                ChannelKind::Edi if kind == Kind::Order => {
+                    return Err(self.missing(
+                        "publishes",
+                        "stock and price: a partner is told of orders by [[edi]]",
+                    ));
+                }
                 ChannelKind::Edi if self.partner.is_some() => {}
                 ChannelKind::Edi => return Err(self.missing("partner", "the name of a partner in [[edi]]")),
-                ChannelKind::Http => web_address(&self.key(url_key), url.as_deref()).map(drop)?,
-                ChannelKind::Amqp if exchange.as_deref().is_some_and(|name| !name.is_empty()) => {}
+                ChannelKind::Http => web_address(&self.key(url_key), url).map(drop)?,
+                ChannelKind::Amqp if exchange.is_some_and(|name| !name.is_empty()) => {}
                 ChannelKind::Amqp => return Err(self.missing(exchange_key, "the name of an exchange")),
             }
         }
@@ -209,7 +274,7 @@ impl ChannelConfig {
         format!("channels.{}.{key}", self.name)
     }
 
-    pub(super) fn missing(&self, key: &str, allowed: &'static str) -> InvalidSetting {
+    pub(crate) fn missing(&self, key: &str, allowed: &'static str) -> InvalidSetting {
         InvalidSetting {
             key: self.key(key),
             value: String::new(),
@@ -218,7 +283,7 @@ impl ChannelConfig {
     }
 
     /// The credential that the setting `key` names.
-    pub(super) fn secret(&self, key: &'static str, source: &SecretSource) -> Result<Secret, PlatformError> {
+    pub(crate) fn secret(&self, key: &'static str, source: &SecretSource) -> Result<Secret, PlatformError> {
         source.read().map_err(|cause| PlatformError::Secret {
             channel: self.name.clone(),
             key,
@@ -227,7 +292,7 @@ impl ChannelConfig {
     }
 
     /// What the setting `key` names cannot be used.
-    pub(super) fn unusable(&self, key: &'static str, reason: String) -> PlatformError {
+    pub(crate) fn unusable(&self, key: &'static str, reason: String) -> PlatformError {
         PlatformError::File {
             channel: self.name.clone(),
             key,
@@ -250,15 +315,29 @@ impl ChannelConfig {
         self.publishes.iter().any(|published| published.kind() == kind)
     }
 
+    /// The setting that names the endpoint of a kind for `http`, and what it says.
+    pub(super) fn endpoint(&self, kind: Kind) -> (&'static str, Option<&str>) {
+        match kind {
+            Kind::Stock => ("url", self.url.as_deref()),
+            Kind::Price => ("prices_url", self.prices_url.as_deref()),
+            Kind::Order => ("orders_url", self.orders_url.as_deref()),
+        }
+    }
+
+    /// The setting that names the exchange of a kind for `amqp`, and what it says.
+    fn exchange(&self, kind: Kind) -> (&'static str, Option<&str>) {
+        match kind {
+            Kind::Stock => ("exchange", self.exchange.as_deref()),
+            Kind::Price => ("prices_exchange", self.prices_exchange.as_deref()),
+            Kind::Order => ("orders_exchange", self.orders_exchange.as_deref()),
+        }
+    }
+
     /// The exchanges of what it is told, for `amqp`.
     #[must_use]
     pub fn exchanges(&self) -> BTreeMap<Kind, String> {
-        let exchange = |kind| match kind {
-            Kind::Stock => self.exchange.clone(),
-            Kind::Price => self.prices_exchange.clone(),
-        };
-        let kinds = self.kinds().into_iter();
-        kinds.filter_map(|kind| Some((kind, exchange(kind)?))).collect()
+        let named = |kind| Some((kind, self.exchange(kind).1?.to_owned()));
+        self.kinds().into_iter().filter_map(named).collect()
     }
 
     /// The name under which it reads the journals for a kind.
@@ -277,6 +356,7 @@ impl ChannelConfig {
             ChannelKind::Shopify => shopify::plan(&self.kinds(), self.timeout_ms),
             ChannelKind::Amazon => amazon::plan(&self.kinds(), self.timeout_ms),
             ChannelKind::Edi => crate::edi::plan(&self.kinds()),
+            ChannelKind::File => crate::file_drop::plan(&self.kinds()),
             ChannelKind::WooCommerce => woocommerce::plan(&self.kinds(), self.timeout_ms),
         };
         limits::apply(&self.name, &self.limits, &self.operations, &mut plan)?;
@@ -290,6 +370,7 @@ pub fn consumer(name: &str, kind: Kind) -> String {
     match kind {
         Kind::Stock => format!("channel/{name}"),
         Kind::Price => format!("channel/{name}/price"),
+        Kind::Order => format!("channel/{name}/order"),
     }
 }
 

@@ -2,13 +2,20 @@
 //!
 //! Invariant: two reads of a key give versions that never fall. A stock level's version is the newest journal entry of its
 //! warehouses, all in one partition; that of a kit is the sum of its components' versions, and starts above all before
-//! when it is made of something else. A price changes before its entry when a row or an edition comes into force or ends, so
+//! when it is made of something else. Components lie in several partitions: where several nodes share these, each of them sees
+//! another one's changes a moment later, so that a kit is told by one node alone, the one that has the kit's own SKU, whenever what
+//! it sees of the kit has changed. A price changes before its entry when a row or an edition comes into force or ends, so
 //! its version is the entry's sequence and, below it, how many beginnings and ends of rows have passed. An edition that is
 //! not released has no beginning, and one that has begun is never moved, so that this number never falls either.
 
-use lockstep_actors::channels::{Content, Key, Kind, Measure, Newest, PriceShown, Source, StockShown};
-use lockstep_actors::ids::{ListId, Sku, StockId, WarehouseCode};
+use crate::asking::{Halt, order_summary};
+use lockstep_actors::channels::{
+    Content, Key, Kind, Measure, Newest, OrderShown, PriceShown, Source, StockShown,
+};
+use lockstep_actors::domain::Distributor;
+use lockstep_actors::ids::{ListId, OrderKey, Sku, StockId, WarehouseCode};
 use lockstep_actors::money::Currency;
+use lockstep_actors::orders::Order;
 use lockstep_actors::pricing::CatalogueItem;
 use lockstep_actors::pricing::edition::Editions;
 use lockstep_actors::pricing::list::ListRow;
@@ -17,6 +24,7 @@ use lockstep_actors::quantity::Quantity;
 use lockstep_actors::reference::{PublishedPrices, Reference};
 use lockstep_runtime::entity::{Entity, EntityId};
 use lockstep_runtime::feed::FeedEntry;
+use lockstep_runtime::ingress::Ingress;
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::time::{Clock, SystemClock, Timestamp};
 use std::sync::Arc;
@@ -33,8 +41,17 @@ pub trait Contents: Source + Send + Sync + 'static {
     /// All keys of a kind, with the journal entry of their newest change.
     fn keys(&self, kind: Kind) -> Vec<(Key, Sequence)>;
 
+    /// What this node tells of that may change by entries of others, with the version that it has now.
+    fn assembled(&self) -> Vec<(Key, u64)>;
+
     /// When the content of a key next changes by itself.
     fn changes_at(&self, kind: Kind, key: &Key) -> Option<Timestamp>;
+
+    /// The newest content of an order, asked of its owner; none if there is nothing to tell of it.
+    ///
+    /// # Errors
+    /// [`Halt`] if the node is stopping or the order cannot be read.
+    fn ask(&self, order: &Key) -> impl Future<Output = Result<Option<Newest>, Halt>> + Send;
 }
 
 /// The domain's read model as a channel is shown it.
@@ -44,8 +61,16 @@ pub struct ReadModel {
     clock: Arc<dyn Clock>,
     channel: String,
     warehouses: Vec<WarehouseCode>,
+    /// Of which each begins a band, rising; the number itself is shown if there are none.
+    bands: Vec<Quantity>,
     prices: Option<(ListId, Currency)>,
+    orders: Option<Ingress<Distributor>>,
+    /// Which SKUs this node has, if others have the rest.
+    shared: Option<Arc<IsHere>>,
 }
+
+/// Whether a SKU's partition is here.
+type IsHere = dyn Fn(&Sku) -> bool + Send + Sync;
 
 impl ReadModel {
     /// Levels of `warehouses`, of all if that is empty, as the orders' channel `channel` is shown them; and the prices of
@@ -62,8 +87,48 @@ impl ReadModel {
             clock: Arc::new(SystemClock),
             channel: channel.to_owned(),
             warehouses,
+            bands: Vec::new(),
             prices,
+            orders: None,
+            shared: None,
         }
+    }
+
+    /// The same with how the orders stand that the channel has placed.
+    #[must_use]
+    pub fn with_orders(self, ingress: Ingress<Distributor>) -> Self {
+        Self {
+            orders: Some(ingress),
+            ..self
+        }
+    }
+
+    /// The same on a node of a cluster, which has the SKUs for which `is_here` is true.
+    #[must_use]
+    pub fn shared(self, is_here: impl Fn(&Sku) -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            shared: Some(Arc::new(is_here)),
+            ..self
+        }
+    }
+
+    /// Whether this node tells of a kit.
+    fn tells_of(&self, kit: &Sku) -> bool {
+        self.shared.as_ref().is_none_or(|is_here| is_here(kit))
+    }
+
+    /// The same, with a level shown as the beginning of the band that it is in; nothing is shown below the first.
+    #[must_use]
+    pub fn in_bands(self, bands: Vec<Quantity>) -> Self {
+        Self { bands, ..self }
+    }
+
+    fn shown(&self, units: Quantity) -> Quantity {
+        if self.bands.is_empty() {
+            return units;
+        }
+        let reached = self.bands.iter().rev().find(|band| **band <= units);
+        reached.copied().unwrap_or_default()
     }
 
     /// The same by another clock.
@@ -81,7 +146,7 @@ impl ReadModel {
                 let available = row.available_to(&self.channel);
                 units = units.saturating_add(available.units());
                 version = version.max(row.sequence.0);
-                by_warehouse.push((row.warehouse, available));
+                by_warehouse.push((row.warehouse, self.shown(available)));
             }
         }
         let base = self.reference.version_base(sku);
@@ -90,7 +155,7 @@ impl ReadModel {
             return None;
         }
         let content = Content::Stock(StockShown {
-            available: Quantity::new(units.min(Quantity::LIMIT)).unwrap_or_default(),
+            available: self.shown(Quantity::new(units.min(Quantity::LIMIT)).unwrap_or_default()),
             by_warehouse,
         });
         let version = base.saturating_add(version);
@@ -137,12 +202,25 @@ impl ReadModel {
     }
 }
 
+impl ReadModel {
+    /// The order that an entry is of, if the channel has placed it.
+    fn changed_order(&self, entry: &FeedEntry) -> Option<Vec<Key>> {
+        if entry.kind != Order::KIND {
+            return Some(Vec::new());
+        }
+        let order = OrderKey::decode(&entry.entity)?;
+        let is_ours = order.channel() == self.channel;
+        Some(is_ours.then(|| Key(order.as_str().into())).into_iter().collect())
+    }
+}
+
 impl Source for ReadModel {
     fn newest(&self, kind: Kind, key: &Key) -> Option<Newest> {
         let sku = Sku::new(&key.0).ok()?;
         match kind {
             Kind::Stock => self.level(&sku),
             Kind::Price => self.price(&sku, self.clock.now()),
+            Kind::Order => None,
         }
     }
 }
@@ -150,8 +228,10 @@ impl Source for ReadModel {
 impl Contents for ReadModel {
     fn changed(&self, kind: Kind, entry: &FeedEntry) -> Option<Vec<Key>> {
         let key = |sku: &Sku| Key(sku.as_str().into());
-        if kind == Kind::Price {
-            return Sku::decode(&entry.entity).map(|sku| vec![key(&sku)]);
+        match kind {
+            Kind::Price => return Sku::decode(&entry.entity).map(|sku| vec![key(&sku)]),
+            Kind::Order => return self.changed_order(entry),
+            Kind::Stock => {}
         }
         if entry.kind == CatalogueItem::KIND {
             let sku = Sku::decode(&entry.entity)?;
@@ -161,7 +241,8 @@ impl Contents for ReadModel {
         }
         let sku = StockId::decode(&entry.entity)?.sku;
         let kits = self.reference.kits_with(&sku);
-        Some(std::iter::once(&sku).chain(&kits).map(key).collect())
+        let kits = kits.iter().filter(|kit| self.tells_of(kit));
+        Some(std::iter::once(&sku).chain(kits).map(key).collect())
     }
 
     fn shows(&self, kind: Kind, entry: &FeedEntry) -> bool {
@@ -177,6 +258,8 @@ impl Contents for ReadModel {
                 let prices = self.reference.list_prices(&sku);
                 prices.is_some_and(|prices| prices.sequence >= entry.sequence)
             }),
+            // It is asked, which waits for what it is to answer.
+            Kind::Order => None,
         };
         // What cannot be read is not waited for.
         published.unwrap_or(true)
@@ -186,20 +269,30 @@ impl Contents for ReadModel {
         let changes = match kind {
             Kind::Stock => self.reference.newest_changes(),
             Kind::Price => self.reference.newest_price_changes(),
+            Kind::Order => Vec::new(),
         };
         // The changes of a kit are those of its components.
         let kits = match kind {
             Kind::Stock => self.reference.kits(),
-            Kind::Price => Vec::new(),
+            Kind::Price | Kind::Order => Vec::new(),
         };
         let kits = kits.into_iter().map(|kit| (kit, Sequence(0)));
         let key = |(sku, sequence): (Sku, Sequence)| (Key(sku.as_str().into()), sequence);
         changes.into_iter().chain(kits).map(key).collect()
     }
 
+    fn assembled(&self) -> Vec<(Key, u64)> {
+        if self.shared.is_none() {
+            return Vec::new();
+        }
+        let kits = self.reference.kits().into_iter().filter(|kit| self.tells_of(kit));
+        let seen = |kit: Sku| Some((Key(kit.as_str().into()), self.level(&kit)?.version));
+        kits.filter_map(seen).collect()
+    }
+
     fn changes_at(&self, kind: Kind, key: &Key) -> Option<Timestamp> {
         match kind {
-            Kind::Stock => None,
+            Kind::Stock | Kind::Order => None,
             Kind::Price => {
                 let published = self.reference.list_prices(&Sku::new(&key.0).ok()?)?;
                 let (list, _) = self.prices.as_ref()?;
@@ -209,6 +302,21 @@ impl Contents for ReadModel {
                 moments.filter(|moment| *moment > now).min()
             }
         }
+    }
+
+    async fn ask(&self, order: &Key) -> Result<Option<Newest>, Halt> {
+        let (Some(ingress), Ok(key)) = (&self.orders, OrderKey::parse(&order.0)) else {
+            return Ok(None);
+        };
+        let Some(summary) = order_summary(ingress, &key).await? else {
+            return Ok(None);
+        };
+        let words = &self.reference.order_rules().of(&self.channel).vocabulary;
+        let shown = OrderShown::new(&summary, words.get(&summary.status).cloned());
+        Ok(Some(Newest {
+            version: u64::from(summary.sequence),
+            content: Content::Order(summary.sequence, Box::new(shown)),
+        }))
     }
 }
 
@@ -254,7 +362,7 @@ mod tests {
         let model = ReadModel::new(Arc::clone(reference), channel, warehouses.collect(), None);
         match model.level(&Sku::new("A").unwrap()).unwrap().content {
             Content::Stock(stock) => stock.available.units(),
-            Content::Price(price) => panic!("{price:?}"),
+            other @ (Content::Price(_) | Content::Order(..)) => panic!("{other:?}"),
         }
     }
 
@@ -278,6 +386,33 @@ mod tests {
         publish_view(&reference, View::Stock(level("W2", 90, 2)));
         assert_eq!(shown(&reference, "amazon", &[]), 30 + 90);
         assert_eq!(shown(&reference, "web", &[]), 50 + 90);
+    }
+
+    #[test]
+    fn a_channel_is_shown_the_band_that_all_its_warehouses_reach_together() {
+        let reference = Arc::new(Reference::default());
+        let units = |units: i64| Quantity::new(units).unwrap();
+        let bands = [1, 10, 100].map(units);
+        let model = ReadModel::new(Arc::clone(&reference), "web", Vec::new(), None).in_bands(bands.to_vec());
+        // (in W1, in W2, shown, shown of W1)
+        let cases = [
+            (0, 0, 0, 0),
+            (1, 0, 1, 1),
+            (6, 3, 1, 1),
+            (6, 4, 10, 1),
+            (60, 39, 10, 10),
+            (60, 40, 100, 10),
+            (5_000, 0, 100, 100),
+        ];
+        for (sequence, (w1, w2, all, first)) in (1..).zip(cases) {
+            publish_view(&reference, View::Stock(level("W1", w1, 2 * sequence)));
+            publish_view(&reference, View::Stock(level("W2", w2, 2 * sequence + 1)));
+            let Content::Stock(shown) = model.level(&Sku::new("A").unwrap()).unwrap().content else {
+                panic!("a level")
+            };
+            let found = (shown.available, shown.by_warehouse[0].1);
+            assert_eq!(found, (units(all), units(first)), "{w1} and {w2}");
+        }
     }
 
     #[test]

@@ -3,14 +3,16 @@
 use super::contents::{Contents, measure};
 use super::platform::Platform;
 use super::status::{ChannelCommand, ChannelView, Control};
+use crate::asking::Halt;
 use crate::egress::Entries;
+use crate::erp::Undeliverable;
 use futures_util::StreamExt;
 use futures_util::future::select_all;
-use futures_util::stream::FuturesUnordered;
-use lockstep_actors::channels::{Answer, Engine, Key, Kind, Mark, Next, RequestId};
+use futures_util::stream::{self, FuturesUnordered};
+use lockstep_actors::channels::{Answer, Content, Engine, Key, Kind, Mark, Newest, Next, RequestId};
 use lockstep_runtime::feed::FeedEntry;
 use lockstep_runtime::time::{Clock, SystemClock, Timestamp};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +25,8 @@ const READ_AT_ONCE: usize = 1_024;
 const SAVE_EVERY: Duration = Duration::from_millis(100);
 /// How long a shard is given to publish what it has made durable before it is looked at again.
 const PUBLISHING: Duration = Duration::from_millis(1);
+/// How many orders are asked at once how they stand.
+const ASKED_AT_ONCE: usize = 16;
 /// How many requests may be under way, whatever the limits say.
 const MAX_IN_FLIGHT: usize = 256;
 /// How long requests under way are waited for at the end. What is not answered by then is sent again after the start.
@@ -36,6 +40,9 @@ pub struct KindFeed<F> {
     pub feed: F,
 }
 
+/// Contents that were asked for.
+type Brought = BTreeMap<Key, Newest>;
+
 /// The requests under way, each with its answer.
 type UnderWay = FuturesUnordered<Pin<Box<dyn Future<Output = (RequestId, Answer)> + Send>>>;
 
@@ -45,6 +52,9 @@ struct Driver<C> {
     started: Instant,
     /// Contents that will change by themselves.
     upcoming: BTreeSet<(Timestamp, Kind, Key)>,
+    /// What may change by entries of other nodes, with the version that was last marked.
+    assembled: BTreeMap<Key, u64>,
+    tells_stock: bool,
     samples_per_minute: u32,
     sampled: Instant,
 }
@@ -66,6 +76,8 @@ pub async fn drive<F: Entries, P: Platform>(
         contents,
         started,
         upcoming: BTreeSet::new(),
+        assembled: BTreeMap::new(),
+        tells_stock: feeds.iter().any(|feed| feed.kind == Kind::Stock),
         samples_per_minute,
         sampled: started,
     };
@@ -83,9 +95,12 @@ pub async fn drive<F: Entries, P: Platform>(
             Some((id, answer)) = in_flight.next(), if !in_flight.is_empty() => driver.answered(id, &answer),
             () = tokio::time::sleep_until(wait_until.unwrap_or(started)), if wait_until.is_some() => {}
             (kind, entries) = read(&mut feeds) => match entries {
+                // What is not marked is read again after the next start.
                 Some(entries) => tokio::select! {
-                    () = driver.until_shown(kind, &entries) => driver.mark_all(kind, &entries),
-                    // What is not marked is read again after the next start.
+                    brought = driver.until_shown(kind, &entries) => match brought {
+                        Ok(brought) => driver.mark_all(kind, &entries, &brought, &*platform),
+                        Err(Undeliverable) => break,
+                    },
                     () = told(&mut stopping) => break,
                 },
                 None => return,
@@ -155,22 +170,43 @@ impl<C: Contents> Driver<C> {
     }
 
     /// Waits until the contents show what the entries changed: one that was read too early would be taken for the newest,
-    /// and the channel would keep it until the next change.
-    async fn until_shown(&self, kind: Kind, entries: &[FeedEntry]) {
+    /// and the channel would keep it until the next change. Contents that are kept with their owners are asked for.
+    async fn until_shown(&self, kind: Kind, entries: &[FeedEntry]) -> Result<Brought, Undeliverable> {
         for entry in entries {
             while !self.contents.shows(kind, entry) {
                 tokio::time::sleep(PUBLISHING).await;
             }
         }
+        if kind != Kind::Order {
+            return Ok(Brought::new());
+        }
+        let changed = entries
+            .iter()
+            .filter_map(|entry| self.contents.changed(kind, entry));
+        let orders: BTreeSet<Key> = changed.flatten().collect();
+        let mut asked = stream::iter(orders)
+            .map(|order| async { (self.contents.ask(&order).await, order) })
+            .buffer_unordered(ASKED_AT_ONCE);
+        let mut brought = Brought::new();
+        while let Some((answer, order)) = asked.next().await {
+            match answer {
+                Ok(newest) => brought.extend(newest.map(|newest| (order, newest))),
+                Err(Halt::Stopping(stopping)) => return Err(stopping),
+                Err(Halt::Defect(reason)) => {
+                    tracing::error!(%order, reason, "a channel is not told of an order, which cannot be read");
+                }
+            }
+        }
+        Ok(brought)
     }
 
-    fn mark_all(&mut self, kind: Kind, entries: &[FeedEntry]) {
+    fn mark_all<P: Platform>(&mut self, kind: Kind, entries: &[FeedEntry], brought: &Brought, platform: &P) {
         for entry in entries {
             let Some(keys) = self.contents.changed(kind, entry) else {
                 tracing::error!(
                     partition = entry.partition.0,
                     sequence = entry.sequence.0,
-                    "an entry of a stock, item or price whose id cannot be read"
+                    "an entry of a stock, item, price or order whose id cannot be read"
                 );
                 continue;
             };
@@ -180,11 +216,22 @@ impl<C: Contents> Driver<C> {
             };
             self.engine.pass(kind, mark);
             for key in keys {
-                let measure = measure(&self.contents, kind, &key);
-                let now = self.now();
-                self.engine.mark(kind, &key, Some(mark), measure, now);
-                self.watch(kind, key);
+                self.mark(kind, key, mark, brought, platform);
             }
+        }
+    }
+
+    fn mark<P: Platform>(&mut self, kind: Kind, key: Key, mark: Mark, brought: &Brought, platform: &P) {
+        let now = self.now();
+        if kind != Kind::Order {
+            let measure = measure(&self.contents, kind, &key);
+            self.engine.mark(kind, &key, Some(mark), measure, now);
+            self.watch(kind, key);
+        } else if let Some(newest) = brought.get(&key)
+            && let Content::Order(_, order) = &newest.content
+            && platform.concerns(order)
+        {
+            self.engine.bring(kind, &key, mark, newest.clone(), now);
         }
     }
 
@@ -201,8 +248,25 @@ impl<C: Contents> Driver<C> {
         }
     }
 
-    /// Marks what has changed by itself, and samples.
+    /// Marks what has changed by entries of other nodes. What another node tells of meanwhile is marked anew once it comes back, for
+    /// nobody knows how far the other one had come.
+    fn look_at_assembled(&mut self) {
+        let seen: BTreeMap<Key, u64> = self.contents.assembled().into_iter().collect();
+        let now = self.now();
+        for (key, version) in &seen {
+            if self.assembled.get(key) != Some(version) {
+                let measure = measure(&self.contents, Kind::Stock, key);
+                self.engine.mark(Kind::Stock, key, None, measure, now);
+            }
+        }
+        self.assembled = seen;
+    }
+
+    /// Marks what has changed by itself or elsewhere, and samples.
     fn tick(&mut self) {
+        if self.tells_stock {
+            self.look_at_assembled();
+        }
         let clock = SystemClock.now();
         while let Some((moment, kind, key)) = self.upcoming.pop_first() {
             if moment > clock {

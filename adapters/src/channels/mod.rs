@@ -1,4 +1,5 @@
-//! The way to sales channels: one actor an account tells it the newest stock levels and prices within its limits.
+//! The way to sales channels: one actor an account tells it the newest stock levels, prices and standings of its orders within
+//! its limits.
 //!
 //! What leaves next is decided by the engine in [`lockstep_actors::channels`]; here it is driven: changes are read from the
 //! journals, contents from the read models, requests are carried to a [`Platform`], cursors are saved.
@@ -13,6 +14,7 @@ mod amazon;
 mod config;
 mod contents;
 mod drive;
+mod item_body;
 mod limits;
 mod platform;
 mod secret;
@@ -27,12 +29,17 @@ pub use amazon::{Amazon, AmazonConfig};
 pub use config::{ChannelConfig, ChannelKind, PriceListConfig, PublishedKind, consumer};
 pub use contents::{Contents, ReadModel};
 pub use drive::{KindFeed, drive};
+pub(crate) use item_body::{ItemBody, name_of};
+pub use item_body::{OrderBody, OrderLineBody, PriceBody, StockBody};
 pub use limits::{DrawConfig, OperationConfig, RuleConfig};
-pub use platform::{Plan, Platform, PlatformError, SET_PRICES, SET_STOCK};
+pub use platform::{Plan, Platform, PlatformError, SET_PRICES, SET_STOCK, TELL_ORDERS, write_of};
 pub(crate) use platform::{lane, operation};
+pub(crate) use secret::Secret;
 pub use secret::{SecretError, SecretSource};
 pub use shopify::{Shopify, ShopifyConfig};
-pub use status::{ChannelCommand, ChannelHandle, ChannelStatus, ChannelView, Control, channel_handle};
-pub(crate) use webhook::{ItemBody, unsupported};
-pub use webhook::{PriceBody, StockBody, Webhook};
+pub use status::{
+    ChannelCommand, ChannelHandle, ChannelStatus, ChannelView, Control, RefusedItem, channel_handle,
+};
+pub use webhook::Webhook;
+pub(crate) use webhook::unsupported;
 pub use woocommerce::{WooCommerce, WooCommerceConfig};

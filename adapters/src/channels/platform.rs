@@ -3,13 +3,27 @@
 use super::secret::SecretError;
 use crate::egress::InvalidSetting;
 use compact_str::CompactString;
-use lockstep_actors::channels::{Allowance, Answer, Draw, Guard, Kind, LanePlan, Operation, Request, Rule};
+use lockstep_actors::channels::{
+    Allowance, Answer, Draw, Guard, Kind, LanePlan, Operation, OrderShown, Request, Rule,
+};
 use std::time::Duration;
 
 /// The operation that writes stock levels.
 pub const SET_STOCK: &str = "set-stock";
 /// The operation that writes prices.
 pub const SET_PRICES: &str = "set-prices";
+/// The operation that tells how orders stand.
+pub const TELL_ORDERS: &str = "tell-orders";
+
+/// The operation that writes a kind.
+#[must_use]
+pub const fn write_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Stock => SET_STOCK,
+        Kind::Price => SET_PRICES,
+        Kind::Order => TELL_ORDERS,
+    }
+}
 
 /// What a platform allows, and how each kind is sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +38,11 @@ pub struct Plan {
 pub trait Platform: Send + Sync + 'static {
     /// Carries out a request and says what became of it, within a bounded time.
     fn send(&self, request: &Request) -> impl Future<Output = Answer> + Send;
+
+    /// Whether it has something to do with an order that stands so. What it has not is not sent to it.
+    fn concerns(&self, _order: &OrderShown) -> bool {
+        true
+    }
 }
 
 /// The way to a platform cannot be built.
@@ -59,13 +78,9 @@ pub enum PlatformError {
 
 /// How a kind is written by its operation.
 pub(crate) fn lane(kind: Kind, guard: Guard) -> LanePlan {
-    let write = match kind {
-        Kind::Stock => SET_STOCK,
-        Kind::Price => SET_PRICES,
-    };
     LanePlan {
         kind,
-        write: write.into(),
+        write: write_of(kind).into(),
         read: None,
         poll: None,
         guard,

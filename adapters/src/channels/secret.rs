@@ -32,7 +32,7 @@ pub enum SecretError {
 
 /// A credential. It is not shown.
 #[derive(Clone)]
-pub(super) struct Secret(String);
+pub(crate) struct Secret(String);
 
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -42,13 +42,13 @@ impl fmt::Debug for Secret {
 
 impl Secret {
     /// For a request.
-    pub(super) fn reveal(&self) -> &str {
+    pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
 }
 
 impl SecretSource {
-    pub(super) fn read(&self) -> Result<Secret, SecretError> {
+    pub(crate) fn read(&self) -> Result<Secret, SecretError> {
         match self {
             Self::Env(name) => {
                 let text = std::env::var(name).ok().map(|text| text.trim().to_owned());

@@ -29,7 +29,7 @@ pub enum ChannelCommand {
 pub struct RefusedItem {
     /// What.
     pub kind: Kind,
-    /// Of which SKU.
+    /// Of which SKU or order.
     pub key: String,
     /// In the channel's words.
     pub reason: String,

@@ -2,7 +2,7 @@
 
 use super::platform::PlatformError;
 use crate::egress::web_client;
-use lockstep_actors::channels::{Certainty, Verdict};
+use lockstep_actors::channels::{Certainty, ItemVerdict, Verdict};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, StatusCode};
 use rust_decimal::Decimal;
@@ -26,6 +26,28 @@ pub(super) fn pause(headers: &HeaderMap) -> Option<Duration> {
     let in_seconds = || number("retry-after")?.checked_mul(Decimal::ONE_THOUSAND);
     let milliseconds = number("retry-after-ms").or_else(in_seconds)?;
     milliseconds.ceil().to_u64().map(Duration::from_millis)
+}
+
+/// The one item of a request is refused.
+pub(super) fn refused(reason: String) -> Verdict {
+    Verdict::Items(vec![ItemVerdict::Refused(reason)])
+}
+
+/// What became of a request that only reads: it had no effect.
+pub(super) fn without_effect(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Failed { reason, pause, .. } => Verdict::Failed {
+            reason,
+            pause,
+            certainty: Certainty::NotTaken,
+        },
+        other @ (Verdict::Items(_)
+        | Verdict::Values(_)
+        | Verdict::Accepted { .. }
+        | Verdict::Pending { .. }
+        | Verdict::Throttled { .. }
+        | Verdict::Refused { .. }) => other,
+    }
 }
 
 /// A request that had no answer.

@@ -1,86 +1,27 @@
-//! A consumer of our own making behind HTTP: arrays of levels or prices by POST, signed if there is a secret.
+//! A consumer of our own making behind HTTP: arrays of levels, prices or orders by POST, signed if there is a secret.
 //!
 //! An item carries a version; the consumer passes over one that is older than what it has, so that sending again is
-//! harmless. It answers 200 with one result an item, in their order: `{"results":[{"sku":"A","status":"ok"}]}`; status
+//! harmless. It answers 200 with one result an item, in their order: `{"results":[{"sku":"A","status":"ok"}]}`, with `order` in place of
+//! `sku` where items are orders; status
 //! `stale` for an older version, `failed` with a `reason` if it may be taken later, `refused` with a `reason` if not.
 //!
 //! The signature is `Lockstep-Signature: t=<seconds>,v1=<hex of HMAC-SHA256(secret, "<seconds>.<body>")>`.
 
 use super::config::ChannelConfig;
+use super::item_body::{ItemBody, name_of};
 use super::platform::{Platform, PlatformError};
 use super::secret::Secret;
 use super::web::{client, unanswered, unsuccessful};
 use crate::egress::web_address;
 use hmac::{Hmac, Mac};
-use lockstep_actors::channels::{
-    Answer, Certainty, Content, Item, ItemVerdict, Kind, Request, Verdict, Work,
-};
+use lockstep_actors::channels::{Answer, Certainty, Item, ItemVerdict, Kind, Request, Verdict, Work};
 use lockstep_runtime::time::{Clock, SystemClock, Timestamp};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Url};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// A SKU's stock as a consumer is told it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StockBody {
-    /// What.
-    pub sku: String,
-    /// How many can be sold, in all warehouses that count.
-    pub available: i64,
-    /// The same by warehouse.
-    pub by_warehouse: BTreeMap<String, i64>,
-    /// Grows with every change of this SKU.
-    pub version: u64,
-}
-
-/// A SKU's list price as a consumer is told it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PriceBody {
-    /// What.
-    pub sku: String,
-    /// The price of a base unit, as a decimal.
-    pub amount: String,
-    /// In which currency.
-    pub currency: String,
-    /// Grows with every change of this price.
-    pub version: u64,
-}
-
-/// The body of an item.
-#[derive(Serialize)]
-#[serde(untagged)]
-pub(crate) enum ItemBody {
-    Stock(StockBody),
-    Price(PriceBody),
-}
-
-impl ItemBody {
-    pub(crate) fn of(item: &Item) -> Self {
-        let (sku, version) = (item.key.to_string(), item.version);
-        match &item.content {
-            Content::Stock(stock) => {
-                let by_warehouse = stock.by_warehouse.iter();
-                let units = by_warehouse
-                    .map(|(warehouse, quantity)| (warehouse.as_str().to_owned(), quantity.units()));
-                Self::Stock(StockBody {
-                    sku,
-                    available: stock.available.units(),
-                    by_warehouse: units.collect(),
-                    version,
-                })
-            }
-            Content::Price(price) => Self::Price(PriceBody {
-                sku,
-                amount: price.amount.to_string(),
-                currency: price.currency.to_string(),
-                version,
-            }),
-        }
-    }
-}
 
 /// Sends JSON arrays by POST.
 #[derive(Debug)]
@@ -97,6 +38,7 @@ struct Results {
 
 #[derive(Deserialize)]
 struct ItemResult {
+    #[serde(alias = "order")]
     sku: String,
     status: String,
     #[serde(default)]
@@ -111,11 +53,8 @@ impl Webhook {
     pub fn new(config: &ChannelConfig) -> Result<Self, PlatformError> {
         let mut urls = BTreeMap::new();
         for kind in config.kinds() {
-            let (key, url) = match kind {
-                Kind::Stock => ("url", &config.url),
-                Kind::Price => ("prices_url", &config.prices_url),
-            };
-            urls.insert(kind, web_address(&config.key(key), url.as_deref())?);
+            let (key, url) = config.endpoint(kind);
+            urls.insert(kind, web_address(&config.key(key), url)?);
         }
         let secret = config.signing_secret.as_ref();
         let secret = secret.map(|source| config.secret("signing_secret", source));
@@ -197,7 +136,7 @@ fn read_results(text: &str, items: &[Item]) -> Verdict {
         Err(error) => return unknown(error.to_string()),
     };
     let mut pairs = results.iter().zip(items);
-    if results.len() != items.len() || !pairs.all(|(result, item)| *result.sku == *item.key.0) {
+    if results.len() != items.len() || !pairs.all(|(result, item)| result.sku == name_of(item)) {
         return unknown("the results do not fit the items that were sent".to_owned());
     }
     let verdict = |result: ItemResult| match result.status.as_str() {

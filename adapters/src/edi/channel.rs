@@ -5,9 +5,10 @@
 
 use super::config::PartnerConfig;
 use super::element::{day, number};
-use super::exchange::{Halt, ask_partner};
+use super::exchange::ask_partner;
 use super::write::Segments;
-use crate::channels::{Plan, Platform, SET_PRICES, SET_STOCK, lane, operation, unsupported};
+use crate::asking::Halt;
+use crate::channels::{Plan, Platform, lane, operation, unsupported, write_of};
 use lockstep_actors::channels::{
     Allowance, Answer, Certainty, Content, Guard, Item, ItemVerdict, Kind, Request, Rule, Verdict, Work,
 };
@@ -32,11 +33,7 @@ pub(crate) fn plan(kinds: &[Kind]) -> Plan {
     };
     let draws = [("documents", 1), ("writing", 1)];
     let write = |kind: &Kind| {
-        let name = match kind {
-            Kind::Stock => SET_STOCK,
-            Kind::Price => SET_PRICES,
-        };
-        let mut write = operation(name, &draws, ITEMS);
+        let mut write = operation(write_of(*kind), &draws, ITEMS);
         write.linger = LINGER;
         write
     };
@@ -72,6 +69,12 @@ impl EdiChannel {
         let document = match kind {
             Kind::Stock => inventory(&self.partner, items, now),
             Kind::Price => catalogue(&self.partner, items, now),
+            // The configuration allows no such kind: a partner is told of its orders in answer to its own documents.
+            Kind::Order => {
+                return Verdict::Refused {
+                    reason: "a partner is told of orders by 855, 856 and 810".to_owned(),
+                };
+            }
         };
         let send = PartnerCommand::Send(vec![document]);
         let conversation = format!("edi {} {}", self.partner.name, kind.name());

@@ -3,8 +3,8 @@
 use super::config::PartnerConfig;
 use super::counters::{EdiCounters, add};
 use super::element::moment;
-use super::files::{Delivered, Directories};
 use super::write::render;
+use crate::directories::{Delivered, Directories};
 use crate::egress::{Entries, next_until};
 use lockstep_actors::edi::partner::{Interchange, TradingPartner};
 use lockstep_actors::ids::PartnerName;

@@ -1,8 +1,8 @@
 //! Follows the orders of partners, and tells what has become of them.
 
 use super::config::PartnerConfig;
-use super::exchange::{Halt, ask, own};
 use super::tell::due;
+use crate::asking::{Halt, ask, order_summary, own};
 use crate::egress::{Entries, next_until};
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -10,7 +10,6 @@ use lockstep_actors::domain::{Distributor, Reply};
 use lockstep_actors::edi::purchase::{PurchaseCommand, PurchaseReply, PurchaseState};
 use lockstep_actors::ids::OrderKey;
 use lockstep_actors::orders::Order;
-use lockstep_actors::orders::command::{OrderCommand, OrderReply, OrderSummary};
 use lockstep_runtime::entity::{Entity, EntityId};
 use lockstep_runtime::feed::FeedEntry;
 use lockstep_runtime::ingress::Ingress;
@@ -57,7 +56,8 @@ pub async fn follow_orders(
     }
 }
 
-fn order_of(entry: &FeedEntry) -> Option<OrderKey> {
+/// The order that an entry is of.
+pub(crate) fn order_of(entry: &FeedEntry) -> Option<OrderKey> {
     (entry.kind == Order::KIND)
         .then(|| OrderKey::decode(&entry.entity))
         .flatten()
@@ -74,7 +74,7 @@ pub(super) async fn tell(
             // It came in otherwise, or is just being taken in: then it is looked at once that is done.
             return Ok(());
         };
-        let Some(summary) = summary(ingress, order).await? else {
+        let Some(summary) = order_summary(ingress, order).await? else {
             return Ok(());
         };
         let Some(due) = due(partner, order, &summary, &state, SystemClock.now()) else {
@@ -101,14 +101,5 @@ async fn purchase(ingress: &Ingress<Distributor>, order: &OrderKey) -> Result<Op
             Ok(state.purchase.is_some().then_some(*state))
         }
         other => Err(Halt::Defect(format!("a purchase order answered {other:?}"))),
-    }
-}
-
-async fn summary(ingress: &Ingress<Distributor>, order: &OrderKey) -> Result<Option<OrderSummary>, Halt> {
-    let message = (order.clone(), OrderCommand::Show).into();
-    match ask(ingress, own(message, order.as_str())).await? {
-        Some(Reply::Order(OrderReply::Order(summary))) => Ok(Some(*summary)),
-        Some(Reply::Order(OrderReply::Refused(_))) => Ok(None),
-        other => Err(Halt::Defect(format!("an order answered {other:?}"))),
     }
 }

@@ -20,7 +20,6 @@ mod deliver;
 mod element;
 mod exchange;
 mod fault;
-mod files;
 mod follow;
 mod judge;
 mod purchase_order;
@@ -31,16 +30,16 @@ mod tell;
 mod tests;
 mod write;
 
+pub use crate::directories::text_of;
 pub use channel::EdiChannel;
 pub(crate) use channel::plan;
 pub use check::{Checked, check};
 pub use config::{MAX_PARTNERS, OrderConfig, Outgoing, PartnerConfig};
 pub use counters::{EdiCounters, report_edi};
-pub use files::text_of;
 pub use follow::{FOLLOWER, follow_orders};
 
+use crate::directories::Directories;
 use crate::egress::Entries;
-use files::Directories;
 use lockstep_actors::domain::Distributor;
 use lockstep_runtime::ingress::Ingress;
 use std::path::PathBuf;

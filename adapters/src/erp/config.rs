@@ -1,5 +1,7 @@
 //! The `[erp]` table of the configuration. The token itself never stands in it.
 
+use super::http::HttpErpConfig;
+use super::pace::{self, MaintenanceWindow, Pace};
 use crate::egress::{InvalidSetting, web_address, web_client, within};
 use lockstep_actors::orders::effects::ChargeKind;
 use serde::Deserialize;
@@ -34,6 +36,8 @@ pub struct ErpConfig {
     pub token_file: Option<PathBuf>,
     /// How Tryton is spoken to.
     pub tryton: Option<TrytonConfig>,
+    /// How an ERP behind HTTP is spoken to, if not in the standard form.
+    pub http: Option<HttpErpConfig>,
     /// How long a call may take before its outcome counts as unknown: 10 to 300,000 ms.
     pub timeout_ms: u64,
     /// How many calls may be under way: 1 to 256.
@@ -44,6 +48,11 @@ pub struct ErpConfig {
     pub breaker_failures: u32,
     /// For so long: 10 to 600,000 ms.
     pub breaker_pause_ms: u64,
+    /// How many requests of orders it takes a minute, evenly spaced: 1 to 60,000; as many as come if absent. A request
+    /// may be more than one call.
+    pub requests_per_minute: Option<u32>,
+    /// When it is maintained and not asked.
+    pub maintenance: Vec<MaintenanceWindow>,
 }
 
 /// The `[erp.tryton]` table: the database, the user, and how our names become Tryton's.
@@ -122,11 +131,14 @@ impl Default for ErpConfig {
             token_env: None,
             token_file: None,
             tryton: None,
+            http: None,
             timeout_ms: 10_000,
             concurrency: 16,
             lookup_first: false,
             breaker_failures: 10,
             breaker_pause_ms: 5_000,
+            requests_per_minute: None,
+            maintenance: Vec::new(),
         }
     }
 }
@@ -154,9 +166,13 @@ impl ErpConfig {
             600_000,
             "10 to 600000",
         )?;
+        pace::validate(self.requests_per_minute, &self.maintenance)?;
         match self.kind {
             ErpKind::Local => Ok(()),
-            ErpKind::Http => self.base_url().map(drop),
+            ErpKind::Http => {
+                self.base_url()?;
+                self.http.clone().unwrap_or_default().validate()
+            }
             ErpKind::Tryton => {
                 self.base_url()?;
                 self.tryton.clone().unwrap_or_default().validate()
@@ -172,6 +188,12 @@ impl ErpConfig {
     pub(super) fn client(&self) -> reqwest::ClientBuilder {
         let timeout = Duration::from_millis(self.timeout_ms);
         web_client(timeout).connect_timeout(timeout)
+    }
+
+    /// When it may be asked.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        Pace::new(self.requests_per_minute, self.maintenance.clone())
     }
 
     /// How long the ERP is left alone.

@@ -2,7 +2,7 @@
 
 use super::{ErpError, ErpPort};
 use lockstep_actors::ids::DocumentId;
-use lockstep_actors::orders::effects::{BookingRequest, ErpReference};
+use lockstep_actors::orders::effects::{BookingRequest, ErpReference, PaperReference, PaperRequest};
 use lockstep_runtime::message::MessageId;
 
 /// Confirms everything. Holds no state: the number follows from the booking's key, so that repeats get the same one.
@@ -11,7 +11,11 @@ pub struct LocalErp;
 
 impl LocalErp {
     fn number(order: &ErpReference) -> Result<DocumentId, ErpError> {
-        let hash = MessageId::of("local-erp", &order.key()).0;
+        Self::number_of(&order.key())
+    }
+
+    fn number_of(key: &str) -> Result<DocumentId, ErpError> {
+        let hash = MessageId::of("local-erp", key).0;
         DocumentId::new(&format!("L-{hash:032X}")).map_err(|error| ErpError::Rejected(error.to_string()))
     }
 }
@@ -23,6 +27,16 @@ impl ErpPort for LocalErp {
 
     async fn cancel(&self, _order: &ErpReference) -> Result<(), ErpError> {
         Ok(())
+    }
+
+    async fn post(&self, paper: &PaperRequest) -> Result<DocumentId, ErpError> {
+        let PaperReference {
+            order,
+            kind,
+            document,
+            ..
+        } = &paper.reference;
+        Self::number_of(&format!("{order}/{kind}/{document}"))
     }
 
     async fn lookup(&self, order: &ErpReference) -> Result<Option<DocumentId>, ErpError> {

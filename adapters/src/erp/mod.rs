@@ -2,13 +2,15 @@
 //!
 //! Invariants:
 //! - a request that may have reached the ERP and was not answered is [`ErpError::Unknown`], never anything milder;
-//! - the booking's key is its reference and idempotency key: one key, one booking;
+//! - the booking's key is its reference and idempotency key: one key, one booking; that of the order, a paper's kind and number are
+//!   the paper's: one key, one posting;
 //! - a request's cursor moves on only when the answer to it is durable in the order.
 
 mod breaker;
 mod config;
 mod http;
 mod local;
+mod pace;
 mod progress;
 mod request;
 mod tryton;
@@ -17,8 +19,9 @@ mod worker;
 
 pub use breaker::Breaker;
 pub use config::{ErpConfig, ErpKind, TokenError, TrytonConfig};
-pub use http::{ConnectorError, HttpErp};
+pub use http::{ConnectorError, HttpErp, HttpErpConfig, Request, RequestForm};
 pub use local::LocalErp;
+pub use pace::{Day, MaintenanceWindow, Pace};
 pub use progress::Progress;
 pub use request::{Called, ErpCounters, ErpMetrics, Handled, handle};
 pub use tryton::TrytonErp;
@@ -26,7 +29,7 @@ pub use turns::Turns;
 pub use worker::{Answers, CONSUMER, ErpWorker, Undeliverable};
 
 use lockstep_actors::ids::DocumentId;
-use lockstep_actors::orders::effects::{BookingRequest, ErpReference};
+use lockstep_actors::orders::effects::{BookingRequest, ErpReference, PaperReference, PaperRequest};
 
 /// Why the ERP did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +51,17 @@ pub trait ErpPort: Send + Sync {
     fn book(&self, request: &BookingRequest) -> impl Future<Output = Result<DocumentId, ErpError>> + Send;
     /// Cancels what is booked under our key. Nothing booked is success.
     fn cancel(&self, order: &ErpReference) -> impl Future<Output = Result<(), ErpError>> + Send;
+    /// Posts a paper of an order that is booked; if it is posted under its key already, tells that one's number.
+    fn post(&self, _paper: &PaperRequest) -> impl Future<Output = Result<DocumentId, ErpError>> + Send {
+        std::future::ready(Err(not_posted()))
+    }
+    /// What is posted under a paper's key. Changes nothing.
+    fn find_paper(
+        &self,
+        _paper: &PaperReference,
+    ) -> impl Future<Output = Result<Option<DocumentId>, ErpError>> + Send {
+        std::future::ready(Ok(None))
+    }
     /// What is booked under our key. Changes nothing, so that a failure is never [`ErpError::Unknown`].
     fn lookup(
         &self,
@@ -86,6 +100,12 @@ fn does_not_stand() -> ErpError {
     ErpError::Rejected("the key is taken by a booking that does not stand".to_owned())
 }
 
+/// The answer to a paper that a connector does not post.
+fn not_posted() -> ErpError {
+    let reason = "this connector posts no such papers; do so in the ERP, then dismiss this";
+    ErpError::Rejected(reason.to_owned())
+}
+
 impl ErpPort for Erp {
     async fn book(&self, request: &BookingRequest) -> Result<DocumentId, ErpError> {
         match self {
@@ -100,6 +120,22 @@ impl ErpPort for Erp {
             Self::Local(erp) => erp.cancel(order).await,
             Self::Http(erp) => erp.cancel(order).await,
             Self::Tryton(erp) => erp.cancel(order).await,
+        }
+    }
+
+    async fn post(&self, paper: &PaperRequest) -> Result<DocumentId, ErpError> {
+        match self {
+            Self::Local(erp) => erp.post(paper).await,
+            Self::Http(erp) => erp.post(paper).await,
+            Self::Tryton(erp) => erp.post(paper).await,
+        }
+    }
+
+    async fn find_paper(&self, paper: &PaperReference) -> Result<Option<DocumentId>, ErpError> {
+        match self {
+            Self::Local(erp) => erp.find_paper(paper).await,
+            Self::Http(erp) => erp.find_paper(paper).await,
+            Self::Tryton(erp) => erp.find_paper(paper).await,
         }
     }
 

@@ -9,7 +9,7 @@ use lockstep_actors::ids::{DocumentId, OrderKey, Reason};
 use lockstep_actors::orders::command::{
     BookingAnswer, BookingAnswered, CancelAnswer, CancelAnswered, OrderCommand, OrderReply,
 };
-use lockstep_actors::orders::effects::{ErpReference, ErpRequest};
+use lockstep_actors::orders::effects::{ErpReference, ErpRequest, PaperReference};
 use lockstep_runtime::feed::FeedEntry;
 use lockstep_runtime::message::{Envelope, MessageId, Outcome, Provenance, Sequence};
 use lockstep_runtime::placement::PartitionId;
@@ -26,6 +26,7 @@ pub struct ErpCounters {
     dead_lettered: AtomicU64,
     pub(super) in_flight: AtomicU64,
     pub(super) breaker_open: AtomicU64,
+    pub(super) maintenance: AtomicU64,
 }
 
 /// What [`ErpCounters`] held at a moment.
@@ -47,6 +48,8 @@ pub struct ErpMetrics {
     pub in_flight: u64,
     /// 1 while the ERP is left alone.
     pub breaker_open: u64,
+    /// 1 while it is maintained.
+    pub maintenance: u64,
 }
 
 impl ErpCounters {
@@ -63,6 +66,7 @@ impl ErpCounters {
             dead_lettered: read(&self.dead_lettered),
             in_flight: read(&self.in_flight),
             breaker_open: read(&self.breaker_open),
+            maintenance: read(&self.maintenance),
         }
     }
 
@@ -232,13 +236,35 @@ async fn call<P: ErpPort>(port: &P, request: ErpRequest) -> (Called, OrderKey, O
             let answer = port.cancel(&reference).await;
             cancelled(reference, answer)
         }
+        ErpRequest::Post(paper) => {
+            let answer = port.post(&paper).await.map(Some);
+            posted(paper.reference, answer)
+        }
+        ErpRequest::FindPaper(reference) => {
+            let answer = port.find_paper(&reference).await;
+            let answer = answer.map_err(|error| ErpError::Unknown(error.to_string()));
+            posted(reference, answer)
+        }
     }
+}
+
+fn posted(
+    reference: PaperReference,
+    answer: Result<Option<DocumentId>, ErpError>,
+) -> (Called, OrderKey, OrderCommand) {
+    let (called, answered) = answered(reference.attempt, answer);
+    (called, reference.order, OrderCommand::PaperAnswered(answered))
 }
 
 fn booked(
     reference: ErpReference,
     answer: Result<Option<DocumentId>, ErpError>,
 ) -> (Called, OrderKey, OrderCommand) {
+    let (called, answered) = answered(reference.attempt, answer);
+    (called, reference.order, OrderCommand::BookingAnswered(answered))
+}
+
+fn answered(attempt: u16, answer: Result<Option<DocumentId>, ErpError>) -> (Called, BookingAnswered) {
     let called = answer.as_ref().err().map_or(Called::Confirmed, Called::of);
     let answer = match answer {
         Ok(Some(erp_number)) => BookingAnswer::Confirmed { erp_number },
@@ -253,12 +279,7 @@ fn booked(
             reason: reason(&text),
         },
     };
-    let attempt = reference.attempt;
-    (
-        called,
-        reference.order,
-        OrderCommand::BookingAnswered(BookingAnswered { attempt, answer }),
-    )
+    (called, BookingAnswered { attempt, answer })
 }
 
 fn cancelled(reference: ErpReference, answer: Result<(), ErpError>) -> (Called, OrderKey, OrderCommand) {

@@ -1,9 +1,10 @@
 //! Carries requests from the journal to the ERP and answers back to the orders.
 //!
-//! One call a request: who retries, and when, is the order's decision. While the breaker is open, requests wait
-//! durably in the journal.
+//! One call a request: who retries, and when, is the order's decision. While the breaker is open, the ERP is maintained, or
+//! it has been asked as often as it wants to be, requests wait durably in the journal.
 
 use super::breaker::Breaker;
+use super::pace::Pace;
 use super::progress::Progress;
 use super::request::{Called, ErpCounters, Handled, handle};
 use super::turns::Turns;
@@ -15,6 +16,7 @@ use lockstep_actors::domain::{Distributor, Reply};
 use lockstep_runtime::feed::FeedClosed;
 use lockstep_runtime::ingress::Ingress;
 use lockstep_runtime::message::{Delivery, Envelope, Outcome, Responder};
+use lockstep_runtime::time::{Clock, SystemClock};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -61,13 +63,22 @@ impl Answers for Ingress<Distributor> {
 }
 
 /// The worker.
-#[derive(Debug)]
 pub struct ErpWorker<P, A> {
     port: P,
     answers: A,
     concurrency: usize,
     breaker: Breaker,
+    pace: Pace,
+    clock: Arc<dyn Clock>,
     counters: Arc<ErpCounters>,
+}
+
+impl<P, A> std::fmt::Debug for ErpWorker<P, A> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = formatter.debug_struct("ErpWorker");
+        shown.field("breaker", &self.breaker).field("pace", &self.pace);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
@@ -79,8 +90,16 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
             answers,
             concurrency: config.concurrency.max(1),
             breaker: Breaker::new(config.breaker_failures.max(1), config.breaker_pause()),
+            pace: config.pace(),
+            clock: Arc::new(SystemClock),
             counters: Arc::default(),
         }
+    }
+
+    /// The same, with maintenance windows reckoned by this clock.
+    #[must_use]
+    pub fn by(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
     }
 
     /// Its counters, to be read while it runs.
@@ -103,6 +122,8 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
             answers,
             concurrency,
             mut breaker,
+            mut pace,
+            clock,
             counters,
         } = self;
         let started = Instant::now();
@@ -111,14 +132,16 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
         let mut turns = Turns::default();
         let mut stopping = false;
         loop {
-            let mut room = if stopping {
-                0
+            let may_leave = !stopping && pace.wait(started.elapsed(), clock.now()).is_none();
+            let mut room = if may_leave {
+                pace.room(breaker.room(started.elapsed(), calls.len(), concurrency))
             } else {
-                breaker.room(started.elapsed(), calls.len(), concurrency)
+                0
             };
             while room > 0
                 && let Some(entry) = turns.next_entry()
             {
+                pace.left(started.elapsed());
                 calls.push(handle(&port, &answers, &counters, entry));
                 room -= 1;
             }
@@ -126,13 +149,23 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
             if stopping && calls.is_empty() {
                 return Ok(());
             }
-            let retry_at = breaker.open_until().filter(|until| *until > started.elapsed());
-            counters
-                .breaker_open
-                .store(u64::from(breaker.open_until().is_some()), Ordering::Relaxed);
-            counters
-                .in_flight
-                .store(u64::try_from(calls.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            let now = started.elapsed();
+            let paced = pace.wait(now, clock.now()).map(|wait| now + wait);
+            let retry_at = breaker.open_until().max(paced).filter(|until| *until > now);
+            let shown = [
+                (
+                    &counters.breaker_open,
+                    usize::from(breaker.open_until().is_some()),
+                ),
+                (
+                    &counters.maintenance,
+                    usize::from(pace.maintenance(clock.now()).is_some()),
+                ),
+                (&counters.in_flight, calls.len()),
+            ];
+            for (gauge, value) in shown {
+                gauge.store(u64::try_from(value).unwrap_or(u64::MAX), Ordering::Relaxed);
+            }
             tokio::select! {
                 Some(handled) = calls.next(), if !calls.is_empty() => {
                     let handled: Handled = handled;

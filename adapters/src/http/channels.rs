@@ -3,11 +3,11 @@
 use super::exchange::{Received, answer};
 use super::problem::Problem;
 use super::service::Service;
-use crate::channels::{ChannelCommand, ChannelHandle, ChannelView};
+use crate::channels::{ChannelCommand, ChannelHandle, ChannelView, RefusedItem};
 use crate::identity::Scope;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use lockstep_actors::channels::{BreakerState, LaneReport};
+use lockstep_actors::channels::{BreakerState, Kind, LaneReport};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -62,7 +62,7 @@ pub(super) struct ChannelState {
     kinds: Vec<KindState>,
     limits: Vec<LimitState>,
     operations: Vec<OperationState>,
-    /// What it would not take: of each kind the first thousand by SKU.
+    /// What it would not take: of each kind the first thousand by SKU or order.
     refused: Vec<Refused>,
 }
 
@@ -70,7 +70,7 @@ pub(super) struct ChannelState {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 struct KindState {
     kind: &'static str,
-    /// SKUs that the channel has not been told, or has not said its final word on.
+    /// SKUs or orders that the channel has not been told, or has not said its final word on.
     untold: u64,
     /// How long the oldest of them has waited, without those told again in the background.
     oldest_ms: u64,
@@ -130,7 +130,12 @@ struct OperationState {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 struct Refused {
     kind: &'static str,
-    sku: String,
+    /// Of stock and prices: which SKU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sku: Option<String>,
+    /// Of orders: which, as `channel/number`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<String>,
     /// In the channel's words.
     reason: String,
     for_ms: u64,
@@ -192,13 +197,7 @@ impl ChannelState {
             failed: operation.failed,
             breaker: breaker(operation.breaker),
         });
-        let refused = refused.into_iter().map(|item| Refused {
-            kind: item.kind.name(),
-            sku: item.key,
-            reason: item.reason,
-            for_ms: item.for_ms,
-            times: item.times,
-        });
+        let refused = refused.into_iter().map(Refused::from);
         Self {
             name: name.to_owned(),
             paused: report.paused,
@@ -206,6 +205,23 @@ impl ChannelState {
             limits: limits.collect(),
             operations: operations.collect(),
             refused: refused.collect(),
+        }
+    }
+}
+
+impl From<RefusedItem> for Refused {
+    fn from(item: RefusedItem) -> Self {
+        let (sku, order) = match item.kind {
+            Kind::Stock | Kind::Price => (Some(item.key), None),
+            Kind::Order => (None, Some(item.key)),
+        };
+        Self {
+            kind: item.kind.name(),
+            sku,
+            order,
+            reason: item.reason,
+            for_ms: item.for_ms,
+            times: item.times,
         }
     }
 }

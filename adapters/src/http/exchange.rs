@@ -28,16 +28,7 @@ impl Received {
         let format = content_type
             .and_then(BodyFormat::of_content_type)
             .ok_or_else(|| Problem::unsupported_media_type(content_type))?;
-        let announced =
-            text(request.headers(), &CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-        if announced.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
-            return Err(Problem::too_large());
-        }
-        let bytes = tokio::time::timeout(within, payload.to_bytes_limited(MAX_BODY_BYTES))
-            .await
-            .map_err(|_| Problem::body_timeout())?
-            .map_err(|_| Problem::too_large())?
-            .map_err(|error| Problem::broken_body(&error))?;
+        let bytes = bytes_of(request, payload, within).await?;
         Ok(Self { format, bytes })
     }
 
@@ -52,6 +43,23 @@ impl Received {
             BodyFormat::MessagePack => matches!(self.bytes.first(), Some(0x90..=0x9f | 0xdc | 0xdd)),
         }
     }
+}
+
+/// The body as it comes, which must be small enough and come in time.
+pub(super) async fn bytes_of(
+    request: &HttpRequest,
+    payload: web::Payload,
+    within: Duration,
+) -> Result<web::Bytes, Problem> {
+    let announced = text(request.headers(), &CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
+        return Err(Problem::too_large());
+    }
+    tokio::time::timeout(within, payload.to_bytes_limited(MAX_BODY_BYTES))
+        .await
+        .map_err(|_| Problem::body_timeout())?
+        .map_err(|_| Problem::too_large())?
+        .map_err(|error| Problem::broken_body(&error))
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &actix_web::http::header::HeaderName) -> Option<&'h str> {

@@ -187,6 +187,12 @@ pub fn report_erp(metrics: &ErpMetrics, text: &mut MetricsText) {
         &[],
         metrics.breaker_open,
     );
+    text.gauge(
+        "lockstep_erp_maintenance",
+        "1 while one of the ERP's maintenance windows lasts.",
+        &[],
+        metrics.maintenance,
+    );
 }
 
 /// What the AMQP adapter has done.
@@ -219,6 +225,11 @@ pub fn report_amqp(metrics: &AmqpMetrics, text: &mut MetricsText) {
             "Connections of the consumer made.",
             metrics.connections,
         ),
+        (
+            "misdirected",
+            "Messages in a partition's queue that belong to another one, and were routed on.",
+            metrics.misdirected,
+        ),
     ];
     for (name, help, value) in counters {
         text.counter(&format!("lockstep_amqp_{name}_total"), help, &[], value);
@@ -234,6 +245,12 @@ pub fn report_amqp(metrics: &AmqpMetrics, text: &mut MetricsText) {
         "Deliveries that are not acknowledged.",
         &[],
         metrics.under_way,
+    );
+    text.gauge(
+        "lockstep_amqp_partitions",
+        "Partitions whose own queue is read.",
+        &[],
+        metrics.partitions,
     );
 }
 

@@ -15,7 +15,7 @@
 //!
 //! let config = HttpConfig::default();
 //! let keys = std::sync::Arc::new(config.open_keys()?);
-//! let server = start(&config, HttpParts { ingress, keys, metrics: Vec::new(), channels: Vec::new(), letter_box: None })?;
+//! let server = start(&config, HttpParts { ingress, keys, metrics: Vec::new(), channels: Vec::new(), webhooks: Vec::new(), letter_box: None })?;
 //! println!("listening on {}", server.address());
 //! server.stop().await?;
 //! # Ok(())
@@ -37,6 +37,7 @@ mod observe;
 mod openapi;
 mod operations;
 mod orders;
+mod picks;
 mod prices;
 mod problem;
 mod promises;
@@ -46,6 +47,7 @@ mod routes;
 mod server;
 mod service;
 mod stock;
+mod webhooks;
 
 pub use channel_metrics::report_channel;
 pub use config::HttpConfig;

@@ -7,19 +7,21 @@ use super::letters::{LetterAnswer, LetterAsk, LetterList, LetterView};
 use super::levels::StockLevels;
 use super::operations::NodeStatus;
 use super::orders::{CancelOrder, OrderReceipt, ProgressOrder, ResolveOrder};
+use super::picks::PickList;
 use super::problem::{CONTENT, ProblemDetails};
 use super::promises::{PromiseAsk, Promises};
 use super::stock::{Availability, StockEventItem};
+use super::webhooks::WebhookReceipt;
 use crate::identity::Scope;
 use crate::schema::account::{AccountDocument, AccountSet, AccountView};
 use crate::schema::agreement::{AgreementSet, ItemSet, RatesSet};
 use crate::schema::charge::{TaxesSet, VolumeSet};
 use crate::schema::limits::{MAX_AVAILABILITY_SKUS, MAX_BATCH, MAX_CODE_BYTES, MAX_ID_BYTES, MAX_LEVELS};
-use crate::schema::order::OrderSubmit;
+use crate::schema::order::{OrderSubmit, WantedChange};
 use crate::schema::outbound::{CommandResult, OrderHistory, OrderView, PriceQuote};
 use crate::schema::price::{BudgetSet, ContractSet, EditionRelease, IndexPublish, PriceSet, QuoteAsk};
 use crate::schema::sheet::{PriceSheet, SheetAsk};
-use lockstep_actors::ids::{ChannelName, WarehouseCode};
+use lockstep_actors::ids::{ChannelName, OrderKey, WarehouseCode};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -110,6 +112,15 @@ const OPERATIONS: &[Operation] = &[
         answers: RECEIPT,
     },
     Operation {
+        path: "/v1/orders/{channel}/{number}/change",
+        method: "post",
+        id: "changeOrder",
+        summary: "Want less of an order's lines, or none. Each line is answered by itself.",
+        scope: Some(Scope::OrdersWrite),
+        body: Some(of::<WantedChange>),
+        answers: PROGRESS,
+    },
+    Operation {
         path: "/v1/orders/{channel}/{number}/resolve",
         method: "post",
         id: "resolveOrder",
@@ -171,6 +182,15 @@ const OPERATIONS: &[Operation] = &[
         scope: Some(Scope::StockRead),
         body: None,
         answers: &[("200", "A page.", Answer::Typed(of::<StockLevels>))],
+    },
+    Operation {
+        path: "/v1/pick-lists",
+        method: "get",
+        id: "pickList",
+        summary: "From which lots the holds of a stock are to be picked, first expired first out.",
+        scope: Some(Scope::StockRead),
+        body: None,
+        answers: &[("200", "The list.", Answer::Typed(of::<PickList>))],
     },
     Operation {
         path: "/v1/promises",
@@ -479,6 +499,19 @@ const OPERATIONS: &[Operation] = &[
         answers: CHANNEL,
     },
     Operation {
+        path: "/v1/webhooks/{channel}",
+        method: "post",
+        id: "webhook",
+        summary: "What a channel's platform announces, signed as the platform signs: orders, and their cancellation.",
+        scope: None,
+        body: None,
+        answers: &[(
+            "200",
+            "Decided or dead-lettered, durably, or nothing that concerns the house.",
+            Answer::Typed(of::<WebhookReceipt>),
+        )],
+    },
+    Operation {
         path: "/v1/dead-letters",
         method: "get",
         id: "listDeadLetters",
@@ -642,6 +675,16 @@ fn parameters(operation: &Operation) -> Value {
         parameters.push(json!({
             "name": "limit", "in": "query",
             "schema": { "type": "integer", "minimum": 1, "maximum": MAX_LEVELS, "default": MAX_LEVELS },
+        }));
+    }
+    if operation.id == "pickList" {
+        let text = |most: usize| json!({ "type": "string", "minLength": 1, "maxLength": most });
+        for (name, most) in [("sku", MAX_CODE_BYTES), ("warehouse", WarehouseCode::MAX_BYTES)] {
+            parameters.push(json!({ "name": name, "in": "query", "required": true, "schema": text(most) }));
+        }
+        parameters.push(json!({
+            "name": "order", "in": "query", "schema": text(OrderKey::MAX_CHANNEL_BYTES + OrderKey::MAX_NUMBER_BYTES + 1),
+            "description": "Of this order alone: channel and number, as in web/4711.",
         }));
     }
     if operation.id == "listDeadLetters" {

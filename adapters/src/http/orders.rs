@@ -1,12 +1,13 @@
-//! `/v1/orders`: submit, look up, cancel, resolve an exception, report progress.
+//! `/v1/orders`: submit, look up, change, cancel, resolve an exception, report progress.
 
 use super::exchange::{Received, answer};
 use super::problem::Problem;
 use super::refusal::order_refusal;
 use super::service::{Call, Decided, Service};
 use crate::identity::Scope;
+use crate::schema::amendment::ChangeView;
 use crate::schema::fields::{Moment, Note};
-use crate::schema::order::{OrderSubmit, ProgressStep, Resolution};
+use crate::schema::order::{OrderSubmit, ProgressStep, Resolution, WantedChange};
 use crate::schema::outbound::{OrderHistory, OrderStanding, OrderView};
 use crate::schema::{Command, DecodeError};
 use actix_web::http::StatusCode;
@@ -39,6 +40,9 @@ pub(super) struct OrderReceipt {
     /// It came before its time, and waits until then; after that it is a dead letter.
     #[serde(skip_serializing_if = "Option::is_none")]
     waits_until: Option<Moment>,
+    /// The answer to a change, line by line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<ChangeView>,
 }
 
 /// What an order made of a command.
@@ -142,6 +146,29 @@ pub(super) async fn resolve(
     .await
 }
 
+/// `POST /v1/orders/{channel}/{number}/change`
+pub(super) async fn change_lines(
+    request: HttpRequest,
+    service: web::Data<Service>,
+    path: web::Path<(String, String)>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let call = service.admit(&request, Scope::OrdersWrite)?;
+    let key = key(&path)?;
+    let wanted: WantedChange = Received::of(&request, payload, service.timeout).await?.decode()?;
+    let document = wanted.document.clone();
+    let decided = service
+        .ask_once(&call, Message::Order(key.clone(), wanted.into()))
+        .await?;
+    let (code, mut receipt) = receipt_of(&service, &call, (&key, StatusCode::OK), &decided).await?;
+    if receipt.waits_until.is_none() {
+        let summary = summary(&service, &call, &key).await?;
+        let mut changes = summary.changes.into_iter();
+        receipt.change = changes.find(|change| change.document == document).map(Into::into);
+    }
+    respond(&request, code, &receipt, decided.repeated)
+}
+
 /// `POST /v1/orders/{channel}/{number}/progress`
 pub(super) async fn progress(
     request: HttpRequest,
@@ -241,10 +268,36 @@ async fn receipt(
     request: &HttpRequest,
     service: &Service,
     call: &Call,
-    (key, status): (&OrderKey, StatusCode),
+    taken: (&OrderKey, StatusCode),
     decided: Decided,
 ) -> Result<HttpResponse, Problem> {
-    let standing = match decided.reply {
+    let (code, receipt) = receipt_of(service, call, taken, &decided).await?;
+    respond(request, code, &receipt, decided.repeated)
+}
+
+fn respond(
+    request: &HttpRequest,
+    code: StatusCode,
+    receipt: &OrderReceipt,
+    repeated: bool,
+) -> Result<HttpResponse, Problem> {
+    let mut response = answer(request, code, receipt)?;
+    if repeated {
+        response.headers_mut().insert(
+            HeaderName::from_static(REPLAYED),
+            HeaderValue::from_static("true"),
+        );
+    }
+    Ok(response)
+}
+
+async fn receipt_of(
+    service: &Service,
+    call: &Call,
+    (key, status): (&OrderKey, StatusCode),
+    decided: &Decided,
+) -> Result<(StatusCode, OrderReceipt), Problem> {
+    let standing = match decided.reply.clone() {
         Some(reply) => accepted(reply)?,
         // The first answer was not kept: say where the order stands now.
         None => {
@@ -262,13 +315,7 @@ async fn receipt(
         status: standing.map(|(status, _)| status.into()),
         sequence: standing.map(|(_, sequence)| sequence),
         waits_until,
+        change: None,
     };
-    let mut response = answer(request, code, &receipt)?;
-    if decided.repeated {
-        response.headers_mut().insert(
-            HeaderName::from_static(REPLAYED),
-            HeaderValue::from_static("true"),
-        );
-    }
-    Ok(response)
+    Ok((code, receipt))
 }

@@ -1,8 +1,7 @@
 //! `/v1/promises`: what can be promised for when, for many lines at once.
 //!
-//! Lines are served in the order of the request: what one is promised is not promised to a later one of the same SKU.
-//! A line over several warehouses takes what is there first, then what comes earliest; where that is equal, from the
-//! warehouse that is named first.
+//! Lines are served in the order of the request, kits from what their components can be promised
+//! ([`lockstep_actors::inventory::promised_lines`]).
 
 use super::exchange::{Received, answer};
 use super::problem::Problem;
@@ -17,12 +16,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use lockstep_actors::domain::{Message, Reply};
 use lockstep_actors::ids::{ChannelName, DocumentId, Sku, StockId, WarehouseCode};
 use lockstep_actors::inventory::command::{StockCommand, StockReply};
-use lockstep_actors::inventory::promise::{PromiseWish, PromisedPart, Supply};
+use lockstep_actors::inventory::promise::{PromiseWish, Supply};
+use lockstep_actors::inventory::promised_lines::{LinePart, LineWish, Source, Supplies};
+use lockstep_actors::kit::Component;
 use lockstep_actors::quantity::{PositiveQuantity, Quantity};
 use lockstep_runtime::message::Outcome;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 /// What somebody would like to be promised.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -80,7 +81,7 @@ struct PromisedLine {
     parts: Vec<PartView>,
 }
 
-/// Units that come from one supply.
+/// Units that are promised together.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 struct PartView {
     /// Where.
@@ -95,6 +96,58 @@ struct PartView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
     document: Option<DocumentId>,
+    /// Of a kit: what its components come from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    components: Vec<ComponentPartView>,
+}
+
+/// Units of a kit's component that come from one supply.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+struct ComponentPartView {
+    /// What.
+    #[schemars(with = "Code")]
+    sku: Sku,
+    /// How many, in its own base units.
+    #[schemars(with = "PositiveUnits")]
+    quantity: PositiveQuantity,
+    /// When they are there.
+    date: Moment,
+    /// The purchase or transfer order that they come with; absent if they are there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    document: Option<DocumentId>,
+}
+
+fn document(supply: Supply) -> Option<DocumentId> {
+    match supply {
+        Supply::OnHand => None,
+        Supply::Document(document) => Some(document),
+    }
+}
+
+impl PartView {
+    fn of(part: LinePart, is_kit: bool) -> Self {
+        let mut sources = part.sources;
+        let mut view = Self {
+            warehouse: part.warehouse,
+            quantity: part.quantity,
+            date: Moment(part.at),
+            document: None,
+            components: Vec::new(),
+        };
+        if is_kit {
+            let component = |source: Source| ComponentPartView {
+                sku: source.sku,
+                quantity: source.part.quantity,
+                date: Moment(source.part.at),
+                document: document(source.part.supply),
+            };
+            view.components = sources.into_iter().map(component).collect();
+        } else {
+            view.document = sources.pop().and_then(|source| document(source.part.supply));
+        }
+        view
+    }
 }
 
 /// `POST /v1/promises`
@@ -105,32 +158,59 @@ pub(super) async fn promise(
 ) -> Result<HttpResponse, Problem> {
     let call = service.admit(&request, Scope::StockRead)?;
     let ask: PromiseAsk = Received::of(&request, payload, service.timeout).await?.decode()?;
-    let lines = ask.lines.as_slice();
-    let wanted = wanted(lines)?;
-    let mut supplies = ask_all(&service, &call, &ask, wanted).await?;
-    let lines = lines.iter().map(|line| serve(line, &mut supplies)).collect();
+    let reference = service.ingress.reference();
+    let kits: Vec<Vec<Component>> = ask
+        .lines
+        .as_slice()
+        .iter()
+        .map(|line| {
+            let item = reference.item(&line.sku);
+            item.map(|item| item.components.clone()).unwrap_or_default()
+        })
+        .collect();
+    let wishes: Vec<LineWish<'_>> = ask
+        .lines
+        .as_slice()
+        .iter()
+        .zip(&kits)
+        .map(|(line, components)| LineWish {
+            sku: &line.sku,
+            components,
+            quantity: line.quantity,
+            warehouses: line.warehouses.as_slice(),
+        })
+        .collect();
+    let mut supplies = ask_all(&service, &call, &ask, wanted(&wishes)?).await?;
+    let lines = wishes.iter().map(|line| promised(line, &mut supplies)).collect();
     answer(&request, StatusCode::OK, &Promises { lines })
 }
 
+fn promised(line: &LineWish<'_>, supplies: &mut Supplies) -> PromisedLine {
+    let (parts, short) = supplies.serve(line);
+    let last = parts.iter().map(|part| part.at).max();
+    let is_kit = !line.components.is_empty();
+    PromisedLine {
+        sku: line.sku.clone(),
+        quantity: line.quantity,
+        short,
+        date: last.filter(|_| short == Quantity::ZERO).map(Moment),
+        parts: parts.into_iter().map(|part| PartView::of(part, is_kit)).collect(),
+    }
+}
+
 /// What is wanted of each pair by all lines together.
-fn wanted(lines: &[PromiseLine]) -> Result<Vec<(StockId, PositiveQuantity)>, DecodeError> {
+fn wanted(lines: &[LineWish<'_>]) -> Result<Vec<(StockId, PositiveQuantity)>, DecodeError> {
     let mut wanted: Vec<(StockId, PositiveQuantity)> = Vec::new();
     let mut places = HashMap::new();
-    for line in lines {
-        for warehouse in line.warehouses.as_slice() {
-            let stock = StockId {
-                sku: line.sku.clone(),
-                warehouse: *warehouse,
-            };
-            match places.get(&stock) {
-                Some(place) => {
-                    let (_, sum): &mut (StockId, PositiveQuantity) = &mut wanted[*place];
-                    *sum = sum.get().plus(line.quantity.get()).positive().unwrap_or(*sum);
-                }
-                None => {
-                    places.insert(stock.clone(), wanted.len());
-                    wanted.push((stock, line.quantity));
-                }
+    for (stock, quantity) in lines.iter().flat_map(LineWish::asks) {
+        match places.get(&stock) {
+            Some(place) => {
+                let (_, sum): &mut (StockId, PositiveQuantity) = &mut wanted[*place];
+                *sum = sum.get().plus(quantity.get()).positive().unwrap_or(*sum);
+            }
+            None => {
+                places.insert(stock.clone(), wanted.len());
+                wanted.push((stock, quantity));
             }
         }
     }
@@ -142,8 +222,6 @@ fn wanted(lines: &[PromiseLine]) -> Result<Vec<(StockId, PositiveQuantity)>, Dec
     }
     Ok(wanted)
 }
-
-type Supplies = HashMap<StockId, VecDeque<PromisedPart>>;
 
 async fn ask_all(
     service: &Service,
@@ -169,14 +247,14 @@ async fn ask_all(
     let outcomes = service
         .send_in_order(call, known.iter().map(message).collect())
         .await;
-    let mut supplies = HashMap::new();
+    let mut supplies = Supplies::default();
     for ((stock, _), outcome) in known.into_iter().zip(outcomes) {
         match outcome {
             Outcome::Done {
                 reply: Reply::Stock(StockReply::Promised(promise)),
                 ..
             } => {
-                supplies.insert(stock, promise.parts.into());
+                supplies.add(stock, promise.parts);
             }
             Outcome::Unavailable => return Err(service.why_unavailable()),
             Outcome::Done { .. } | Outcome::Repeated | Outcome::DeadLettered { .. } => {
@@ -187,72 +265,4 @@ async fn ask_all(
         }
     }
     Ok(supplies)
-}
-
-/// Takes for a line what is there or comes first.
-fn serve(line: &PromiseLine, supplies: &mut Supplies) -> PromisedLine {
-    let mut short = line.quantity.get();
-    let mut parts: Vec<PartView> = Vec::new();
-    while let Some(open) = short.positive() {
-        let Some(stock) = earliest(line, supplies) else {
-            break;
-        };
-        let Some((quantity, part)) = take(supplies, &stock, open) else {
-            break;
-        };
-        short = short.minus(quantity.get());
-        let document = match part.supply {
-            Supply::OnHand => None,
-            Supply::Document(document) => Some(document),
-        };
-        parts.push(PartView {
-            warehouse: stock.warehouse,
-            quantity,
-            date: Moment(part.at),
-            document,
-        });
-    }
-    let last = parts.iter().map(|part| part.date).max();
-    PromisedLine {
-        sku: line.sku.clone(),
-        quantity: line.quantity,
-        short,
-        date: last.filter(|_| short == Quantity::ZERO),
-        parts,
-    }
-}
-
-/// The line's pair whose next units are there first.
-fn earliest(line: &PromiseLine, supplies: &Supplies) -> Option<StockId> {
-    let heads = line.warehouses.as_slice().iter().filter_map(|warehouse| {
-        let stock = StockId {
-            sku: line.sku.clone(),
-            warehouse: *warehouse,
-        };
-        let part = supplies.get(&stock)?.front()?;
-        // Shards look at the clock one after the other: what is there is there now, whoever said so first.
-        let comes = match part.supply {
-            Supply::OnHand => None,
-            Supply::Document(_) => Some(part.at),
-        };
-        Some((comes, stock))
-    });
-    let first = heads.min_by_key(|(comes, _)| *comes);
-    first.map(|(_, stock)| stock)
-}
-
-fn take(
-    supplies: &mut Supplies,
-    stock: &StockId,
-    most: PositiveQuantity,
-) -> Option<(PositiveQuantity, PromisedPart)> {
-    let queue = supplies.get_mut(stock)?;
-    let part = queue.front_mut()?;
-    let quantity = part.quantity.min(most);
-    let taken = part.clone();
-    match part.quantity.get().minus(quantity.get()).positive() {
-        Some(left) => part.quantity = left,
-        None => drop(queue.pop_front()),
-    }
-    Some((quantity, taken))
 }

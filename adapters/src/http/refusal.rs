@@ -23,6 +23,7 @@ pub(super) fn order_refusal(refusal: &OrderRefusal) -> Problem {
         OrderRefusal::UnknownOrder => StatusCode::NOT_FOUND,
         OrderRefusal::Conflict
         | OrderRefusal::NotNow { .. }
+        | OrderRefusal::NotMovable { .. }
         | OrderRefusal::InErp
         | OrderRefusal::NotApprovable
         | OrderRefusal::SecondPerson
@@ -56,6 +57,9 @@ pub(super) fn stock_status(refusal: &StockRefusal) -> StatusCode {
         | StockRefusal::Ended { .. }
         | StockRefusal::MoreThanHeld { .. }
         | StockRefusal::Picked
+        | StockRefusal::InHand
+        | StockRefusal::Moves { .. }
+        | StockRefusal::OfAnOrder
         | StockRefusal::Waits
         | StockRefusal::HoldExists
         | StockRefusal::LessThanShipped { .. }

@@ -1,7 +1,10 @@
 //! Which path leads where. What stands here is what the OpenAPI document describes; a test compares both.
 
 use super::problem::Problem;
-use super::{accounts, channels, exceptions, letters, levels, operations, orders, prices, promises, stock};
+use super::{
+    accounts, channels, exceptions, letters, levels, operations, orders, picks, prices, promises, stock,
+    webhooks,
+};
 use crate::schema::agreement::{AgreementSet, RatesSet};
 use crate::schema::charge::{TaxesSet, VolumeSet};
 use crate::schema::price::{BudgetSet, ContractSet, EditionRelease, IndexPublish};
@@ -23,6 +26,10 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
             resource("/v1/orders/{channel}/{number}/cancel", "POST").route(web::post().to(orders::cancel)),
         )
         .service(
+            resource("/v1/orders/{channel}/{number}/change", "POST")
+                .route(web::post().to(orders::change_lines)),
+        )
+        .service(
             resource("/v1/orders/{channel}/{number}/resolve", "POST").route(web::post().to(orders::resolve)),
         )
         .service(
@@ -39,6 +46,7 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
         .service(resource("/v1/exceptions", "GET").route(web::get().to(exceptions::list)))
         .service(resource("/v1/availability", "GET").route(web::get().to(stock::availability)))
         .service(resource("/v1/stock-levels", "GET").route(web::get().to(levels::levels)))
+        .service(resource("/v1/pick-lists", "GET").route(web::get().to(picks::picks)))
         .service(resource("/v1/promises", "POST").route(web::post().to(promises::promise)))
         .service(resource("/v1/stock-events", "POST").route(web::post().to(stock::events)))
         .service(
@@ -106,6 +114,7 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
                 .route(web::get().to(channels::show))
                 .route(web::post().to(channels::change)),
         )
+        .service(resource("/v1/webhooks/{channel}", "POST").route(web::post().to(webhooks::take)))
         .service(resource("/v1/dead-letters", "GET").route(web::get().to(letters::list)))
         .service(
             resource("/v1/dead-letters/{letter}", "GET, POST")

@@ -11,6 +11,7 @@ use crate::channels::ChannelHandle;
 use crate::identity::KeyRing;
 use crate::letters::Desk;
 use crate::sheets::PriceSheets;
+use crate::webhooks::WebhookDoor;
 use actix_web::dev::ServerHandle;
 use actix_web::http::KeepAlive;
 use actix_web::middleware::from_fn;
@@ -36,6 +37,8 @@ pub struct HttpParts {
     pub metrics: Vec<MetricSource>,
     /// The channels that run.
     pub channels: Vec<ChannelHandle>,
+    /// Where channels' webhooks come in.
+    pub webhooks: Vec<WebhookDoor>,
     /// Where the broker keeps dead letters, if there is a broker.
     pub letter_box: Option<LetterBox>,
 }
@@ -111,7 +114,8 @@ pub fn start(config: &HttpConfig, parts: HttpParts) -> Result<HttpServerHandle, 
     let address = listener.local_addr().map_err(bind)?;
     let service = web::Data::new(Service {
         sheets: PriceSheets::new(Arc::clone(parts.ingress.reference())),
-        desk: Desk::new(parts.ingress.clone(), parts.letter_box, config.request_timeout()),
+        desk: Desk::new(parts.ingress.clone(), parts.letter_box, config.request_timeout())
+            .with_channels(parts.webhooks.iter().map(WebhookDoor::channel)),
         ingress: parts.ingress,
         keys: parts.keys,
         anonymous: config.anonymous(),
@@ -119,6 +123,7 @@ pub fn start(config: &HttpConfig, parts: HttpParts) -> Result<HttpServerHandle, 
         timeout: config.request_timeout(),
         sources: parts.metrics,
         channels: parts.channels,
+        webhooks: parts.webhooks,
         counters: HttpCounters::new()?,
         recent: RecentKeys::default(),
         openapi: openapi::document().to_string().into(),

@@ -11,6 +11,7 @@ use crate::letters::Desk;
 use crate::schema::DecodeError;
 use crate::schema::fields::Id;
 use crate::sheets::PriceSheets;
+use crate::webhooks::WebhookDoor;
 use actix_web::http::header::{AUTHORIZATION, FORWARDED, HOST, HeaderMap};
 use actix_web::{HttpMessage, HttpRequest, web};
 use compact_str::CompactString;
@@ -34,6 +35,7 @@ pub(super) struct Service {
     pub(super) timeout: Duration,
     pub(super) sources: Vec<MetricSource>,
     pub(super) channels: Vec<ChannelHandle>,
+    pub(super) webhooks: Vec<WebhookDoor>,
     pub(super) counters: HttpCounters,
     pub(super) recent: RecentKeys,
     pub(super) sheets: PriceSheets,
@@ -230,6 +232,14 @@ impl Service {
             &[],
             u64::from(self.health() == Health::Ready),
         );
+        if let Some(age) = self.ingress.places().read_model_age() {
+            text.gauge(
+                "lockstep_read_model_age_milliseconds",
+                "How old what is read of other nodes' partitions is at most.",
+                &[],
+                u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+            );
+        }
         text.counter(
             "lockstep_refused_writes_total",
             "Writes by systems that do not own what they wrote.",
@@ -239,6 +249,9 @@ impl Service {
         text.families(self.counters.gather());
         for source in &self.sources {
             source(&mut text);
+        }
+        for door in &self.webhooks {
+            door.report(&mut text);
         }
         text
     }

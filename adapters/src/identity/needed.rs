@@ -70,12 +70,13 @@ impl Scope {
 
 fn of_stock(command: &StockCommand) -> Scope {
     match command {
-        StockCommand::Show | StockCommand::Promise(_) => Scope::StockRead,
+        StockCommand::Show | StockCommand::Promise(_) | StockCommand::Picks { .. } => Scope::StockRead,
         StockCommand::Hold(_)
         | StockCommand::HoldLines(_)
         | StockCommand::ChangeHold { .. }
         | StockCommand::Release { .. }
         | StockCommand::ConfirmPick { .. }
+        | StockCommand::MoveHold { .. }
         | StockCommand::Ship { .. }
         | StockCommand::Receive { .. }
         | StockCommand::Expect { .. }
@@ -91,6 +92,8 @@ fn of_stock(command: &StockCommand) -> Scope {
         | StockCommand::InLots { .. }
         | StockCommand::SetSafetyStock { .. }
         | StockCommand::SetChannelPolicy(_) => Scope::StockWrite,
+        // Only stocks say this, from within.
+        StockCommand::TakeOver(_) | StockCommand::TakenOver { .. } => Scope::Admin,
     }
 }
 
@@ -137,6 +140,8 @@ fn of_order(command: &OrderCommand) -> Scope {
         | OrderCommand::Pay(_)
         | OrderCommand::Return(_)
         | OrderCommand::Credit(_)
+        | OrderCommand::Change(_)
+        | OrderCommand::Relocate(_)
         | OrderCommand::Close
         | OrderCommand::Cancel { .. }
         | OrderCommand::Retry
@@ -152,6 +157,7 @@ fn of_order(command: &OrderCommand) -> Scope {
         | OrderCommand::TakeUp(_)
         | OrderCommand::CreditAnswered(_)
         | OrderCommand::BookingAnswered(_)
-        | OrderCommand::CancelAnswered(_) => Scope::Admin,
+        | OrderCommand::CancelAnswered(_)
+        | OrderCommand::PaperAnswered(_) => Scope::Admin,
     }
 }

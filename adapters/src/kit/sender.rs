@@ -2,8 +2,11 @@
 
 use crate::amqp::{BackOff, Broker, PublishError, Publisher, confirmed, publish_to_queue};
 use crate::schema::limits::{MAX_BODY_BYTES, MAX_ID_BYTES};
-use crate::schema::{BodyFormat, Command, EncodeError, Outgoing, encode};
+use crate::schema::{BodyFormat, Command, DecodeError, EncodeError, Outgoing, decode, encode};
 use lapin::BasicProperties;
+use lockstep_actors::ids::{InvalidName, SystemName};
+use lockstep_runtime::entity::AddressedMessage;
+use lockstep_runtime::placement::PartitionCount;
 
 /// Sends messages of one system.
 #[derive(Debug)]
@@ -11,6 +14,8 @@ pub struct MessageSender {
     publisher: Publisher,
     exchange: String,
     user: String,
+    /// Computed by the sender, if it does.
+    partitions: Option<PartitionCount>,
 }
 
 /// A message that cannot be sent, whatever the broker does.
@@ -25,6 +30,12 @@ pub enum NotSent {
     /// Its id is empty or too long.
     #[error("a message's id has 1 to {MAX_ID_BYTES} bytes, not {0}")]
     Id(usize),
+    /// It says what Lockstep does not take, so that it has no partition.
+    #[error(transparent)]
+    Malformed(#[from] DecodeError),
+    /// The user's name is none that a system can have.
+    #[error(transparent)]
+    User(#[from] InvalidName),
 }
 
 impl MessageSender {
@@ -35,6 +46,18 @@ impl MessageSender {
             exchange: broker.names().ingress_exchange.clone(),
             publisher: Publisher::new(broker, &format!("{user} to lockstep")),
             user: user.to_owned(),
+            partitions: None,
+        }
+    }
+
+    /// The same for a service with `amqp.partition_queues` and this `store.partitions`: messages go straight to the node that decides
+    /// them. With another number than the service's they are routed on, at the price of their order.
+    #[must_use]
+    pub fn to_partitions(broker: Broker, user: &str, partitions: PartitionCount) -> Self {
+        Self {
+            exchange: broker.names().partitions_exchange.clone(),
+            partitions: Some(partitions),
+            ..Self::new(broker, user)
         }
     }
 
@@ -50,8 +73,9 @@ impl MessageSender {
         if body.len() > MAX_BODY_BYTES {
             return Err(NotSent::TooLarge(body.len()));
         }
+        let routing_key = self.routing_key(&body)?;
         let mut back_off = BackOff::default();
-        while let Err(error) = self.attempt(id, &body).await {
+        while let Err(error) = self.attempt(id, &routing_key, &body).await {
             tracing::warn!(%error, id, "a message is sent again");
             if matches!(error, PublishError::Connection(_) | PublishError::Timeout) {
                 self.publisher.reset();
@@ -61,13 +85,24 @@ impl MessageSender {
         Ok(())
     }
 
-    async fn attempt(&mut self, id: &str, body: &[u8]) -> Result<(), PublishError> {
+    /// The number of the message's partition, if the sender computes it.
+    fn routing_key(&self, body: &[u8]) -> Result<String, NotSent> {
+        let Some(partitions) = self.partitions else {
+            return Ok("kit".to_owned());
+        };
+        let source = SystemName::new(&self.user)?;
+        let envelope = decode(BodyFormat::MessagePack, body, &source)?;
+        let partition = partitions.partition_of(envelope.message.routing_key());
+        Ok(partition.0.to_string())
+    }
+
+    async fn attempt(&mut self, id: &str, routing_key: &str, body: &[u8]) -> Result<(), PublishError> {
         let properties = BasicProperties::default()
             .with_content_type(BodyFormat::MessagePack.content_type().into())
             .with_message_id(id.into())
             .with_user_id(self.user.as_str().into());
         let channel = self.publisher.channel().await?;
-        let confirm = publish_to_queue(channel, &self.exchange, "kit", body, properties).await?;
+        let confirm = publish_to_queue(channel, &self.exchange, routing_key, body, properties).await?;
         confirmed(confirm).await
     }
 }

@@ -6,6 +6,7 @@ use crate::amqp::LetterBox;
 use crate::identity::{Caller, Scope};
 use crate::schema::outbound::{CommandOutcome, CommandResult};
 use crate::schema::{BodyFormat, DecodeError, decode};
+use crate::webhooks::LETTER_USER;
 use futures_util::stream::{self, StreamExt};
 use lockstep_actors::domain::{Distributor, Message, Reply};
 use lockstep_actors::governance::audit::AuditReply;
@@ -29,6 +30,8 @@ pub struct Desk {
     pub(super) letter_box: Option<LetterBox>,
     timeout: Duration,
     pub(super) seen: Mutex<SeenUpTo>,
+    /// Whose webhooks come in.
+    channels: Vec<SystemName>,
 }
 
 /// Who asks for something to be done, and in which conversation.
@@ -141,6 +144,16 @@ impl Desk {
             letter_box,
             timeout,
             seen: Mutex::default(),
+            channels: Vec::new(),
+        }
+    }
+
+    /// The same with the letters of these channels' webhooks.
+    #[must_use]
+    pub fn with_channels<'c>(self, channels: impl Iterator<Item = &'c SystemName>) -> Self {
+        Self {
+            channels: channels.cloned().collect(),
+            ..self
         }
     }
 
@@ -316,7 +329,8 @@ impl Desk {
                 caller
                     .require(Scope::needed_for(&envelope.message))
                     .map_err(|missing| DeskError::left("missing-scope", missing))?;
-                if head.code == NOT_DIGESTED {
+                // What a channel has sent may have been judged, and refused.
+                if head.code == NOT_DIGESTED || user.starts_with(LETTER_USER) {
                     envelope.id = again(envelope.id);
                 }
                 Ok(envelope)
@@ -350,6 +364,9 @@ impl Desk {
     }
 
     fn sender(&self, user: &str) -> Result<Caller, DeskError> {
+        if let Some(channel) = user.strip_prefix(LETTER_USER) {
+            return self.channel(channel);
+        }
         let Some(letter_box) = &self.letter_box else {
             return Err(DeskError::left(
                 "unknown-sender",
@@ -362,6 +379,19 @@ impl Desk {
                 user => format!("the user {user:?} is no system; name it in [amqp.users]"),
             };
             DeskError::left("unknown-sender", reason)
+        })
+    }
+
+    /// A channel whose webhooks come in: it submits and cancels orders.
+    fn channel(&self, name: &str) -> Result<Caller, DeskError> {
+        let known = self.channels.iter().find(|channel| channel.as_str() == name);
+        let system = known.ok_or_else(|| {
+            let reason = format!("the channel {name:?} takes no orders by webhooks any more");
+            DeskError::left("unknown-sender", reason)
+        })?;
+        Ok(Caller {
+            system: system.clone(),
+            scopes: [Scope::OrdersWrite].into_iter().collect(),
         })
     }
 

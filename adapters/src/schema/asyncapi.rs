@@ -72,24 +72,36 @@ fn references<'m>(names: impl Iterator<Item = &'m str>) -> Value {
         .into()
 }
 
-fn exchange(name: &str) -> Value {
+fn exchange(name: &str, kind: &str) -> Value {
     json!({ "amqp": { "is": "routingKey", "bindingVersion": "0.3.0",
-        "exchange": { "name": name, "type": "topic", "durable": true, "autoDelete": false, "vhost": "/" } } })
+        "exchange": { "name": name, "type": kind, "durable": true, "autoDelete": false, "vhost": "/" } } })
 }
 
 fn channels(names: &Names, messages: &Map<String, Value>) -> Value {
-    let inbound = MESSAGES
-        .iter()
-        .filter(|message| message.direction == Direction::Inbound);
+    let inbound = || {
+        let inbound = MESSAGES
+            .iter()
+            .filter(|message| message.direction == Direction::Inbound);
+        references(inbound.map(|message| message.schema))
+    };
     let mut channels = json!({
         "ingress": {
             "address": "{anything}",
             "description": format!(
                 "What Lockstep is told: JSON, or MessagePack with structures as maps, at most {MAX_BODY_BYTES} bytes. Publish \
                  persistently, with confirms, with user_id, and with an id that a repeat carries again."),
-            "messages": references(inbound.map(|message| message.schema)),
+            "messages": inbound(),
             "parameters": { "anything": { "description": "Any routing key." } },
-            "bindings": exchange(&names.ingress_exchange),
+            "bindings": exchange(&names.ingress_exchange, "topic"),
+        },
+        "partitions": {
+            "address": "{partition}",
+            "description": "The same from senders that compute the partition, if the service has amqp.partition_queues: crc32(key) mod \
+                            store.partitions. The key is the message's sku, or channel/number of an order, or whatever else it is \
+                            about (docs/messages.md).",
+            "messages": inbound(),
+            "parameters": { "partition": { "description": "The partition's number in decimal." } },
+            "bindings": exchange(&names.partitions_exchange, "direct"),
         },
         "answers": {
             "address": null,
@@ -103,23 +115,27 @@ fn channels(names: &Names, messages: &Map<String, Value>) -> Value {
             "address": address,
             "messages": references([schema].into_iter().filter(|name| messages.contains_key(*name))),
             "parameters": { parameter: { "description": "Whose." } },
-            "bindings": exchange(&names.events_exchange),
+            "bindings": exchange(&names.events_exchange, "topic"),
         });
     }
     channels
 }
 
 fn operations() -> Value {
-    let mut operations = json!({
-        "takeMessages": {
+    let taking = |channel: &str| {
+        json!({
             "action": "receive",
-            "channel": { "$ref": "#/channels/ingress" },
+            "channel": { "$ref": format!("#/channels/{channel}") },
             "summary": "Decides what it is told, durably, and then acknowledges.",
             "reply": {
                 "address": { "location": "$message.header#/reply_to", "description": "The reply_to property." },
                 "channel": { "$ref": "#/channels/answers" },
             },
-        },
+        })
+    };
+    let mut operations = json!({
+        "takeMessages": taking("ingress"),
+        "takeMessagesOfPartition": taking("partitions"),
     });
     for (_, name, _) in TOPICS {
         let title = format!("tell{}{}", name[..1].to_uppercase(), &name[1..]);

@@ -59,6 +59,14 @@ fn nothing_as_text() -> &'static str {
 pub enum OrderChargeKind {
     /// Off the goods, spread over the lines.
     Discount(ChargePart),
+    /// Off the goods by what they come to, spread over the lines.
+    DiscountByValue {
+        /// From which value on which percentage, rising; the first from zero.
+        tiers: List<RebateTier, 1, MAX_TIERS>,
+        /// Whether a percentage is of all of it once that is reached, or tier by tier.
+        #[serde(default)]
+        mode: RebateTiers,
+    },
     /// What it costs to bring it.
     Freight(FreightTerms),
     /// On top.
@@ -165,6 +173,21 @@ pub enum RebateTiers {
     Retroactive,
 }
 
+/// Tiers as the domain has them.
+pub(super) fn tiers_of(tiers: List<RebateTier, 1, MAX_TIERS>, mode: RebateTiers) -> Rebate {
+    let tier = |tier: RebateTier| Tier {
+        from: tier.from,
+        percent: tier.percent,
+    };
+    Rebate {
+        tiers: tiers.into_inner().into_iter().map(tier).collect(),
+        mode: match mode {
+            RebateTiers::Incremental => RebateMode::Incremental,
+            RebateTiers::Retroactive => RebateMode::Retroactive,
+        },
+    }
+}
+
 impl From<ChargePart> for Part {
     fn from(part: ChargePart) -> Self {
         match part {
@@ -190,19 +213,8 @@ impl From<OrderChargeKind> for ChargeKind {
                 part: part.into(),
                 below,
             },
-            OrderChargeKind::Rebate { tiers, mode } => {
-                let tier = |tier: RebateTier| Tier {
-                    from: tier.from,
-                    percent: tier.percent,
-                };
-                Self::Rebate(Rebate {
-                    tiers: tiers.into_inner().into_iter().map(tier).collect(),
-                    mode: match mode {
-                        RebateTiers::Incremental => RebateMode::Incremental,
-                        RebateTiers::Retroactive => RebateMode::Retroactive,
-                    },
-                })
-            }
+            OrderChargeKind::DiscountByValue { tiers, mode } => Self::DiscountByValue(tiers_of(tiers, mode)),
+            OrderChargeKind::Rebate { tiers, mode } => Self::Rebate(tiers_of(tiers, mode)),
         }
     }
 }

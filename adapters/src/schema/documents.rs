@@ -6,7 +6,7 @@ use super::charge::{TaxesSet, VolumeSet};
 use super::compatibility::Direction;
 use super::limits::MAX_ID_BYTES;
 use super::message::{Body, VERSION};
-use super::order::{OrderCancel, OrderProgress, OrderResolve, OrderSubmit};
+use super::order::{OrderCancel, OrderChangeAsk, OrderProgress, OrderResolve, OrderSubmit};
 use super::outbound::{CommandResult, OrderStatusChange, PriceQuote, StockLevelView, StockResync};
 use super::price::{BudgetSet, ContractSet, EditionRelease, IndexPublish, PriceSet, QuoteAsk};
 use super::price_change::PriceChanged;
@@ -44,9 +44,10 @@ const fn described<B: Body>(direction: Direction) -> Described {
 }
 
 /// All canonical messages.
-pub(super) const MESSAGES: [Described; 26] = [
+pub(super) const MESSAGES: [Described; 27] = [
     described::<OrderSubmit>(Direction::Inbound),
     described::<OrderCancel>(Direction::Inbound),
+    described::<OrderChangeAsk>(Direction::Inbound),
     described::<OrderResolve>(Direction::Inbound),
     described::<OrderProgress>(Direction::Inbound),
     described::<StockEvent>(Direction::Inbound),

@@ -66,8 +66,9 @@ fn prefix(field: &str) -> String {
     }
 }
 
-/// How much of a reason is kept: it may quote the sender's own text.
-const MAX_REASON_BYTES: usize = 400;
+/// How much of a field's path, and of a reason, is kept: either may quote the sender's own text, and both go into the
+/// headers of a dead letter.
+const MAX_WORDS_BYTES: usize = 400;
 
 impl DecodeError {
     /// A fault in `field`, or in the whole body if that is empty.
@@ -75,7 +76,7 @@ impl DecodeError {
     pub fn new(code: DecodeCode, field: impl Into<String>, reason: impl fmt::Display) -> Self {
         Self {
             code,
-            field: field.into(),
+            field: shortened(field.into()),
             reason: shortened(reason.to_string()),
         }
     }
@@ -87,16 +88,12 @@ impl DecodeError {
     }
 }
 
-fn shortened(mut reason: String) -> String {
-    if reason.len() > MAX_REASON_BYTES {
-        let end = (0..=MAX_REASON_BYTES)
-            .rev()
-            .find(|&end| reason.is_char_boundary(end))
-            .unwrap_or(0);
-        reason.truncate(end);
-        reason.push('…');
+fn shortened(mut words: String) -> String {
+    if words.len() > MAX_WORDS_BYTES {
+        words.truncate(words.floor_char_boundary(MAX_WORDS_BYTES));
+        words.push('…');
     }
-    reason
+    words
 }
 
 /// A decoder's own error, sorted into our codes.

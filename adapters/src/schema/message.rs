@@ -6,7 +6,7 @@ use super::charge::{TaxesSet, VolumeSet};
 use super::error::{DecodeCode, DecodeError};
 use super::fields::Id;
 use super::head::peek;
-use super::order::{OrderCancel, OrderProgress, OrderResolve, OrderSubmit};
+use super::order::{OrderCancel, OrderChangeAsk, OrderProgress, OrderResolve, OrderSubmit};
 use super::price::{BudgetSet, ContractSet, EditionRelease, IndexPublish, PriceSet, QuoteAsk};
 use super::sheet::SheetAsk;
 use super::stock::StockEvent;
@@ -73,10 +73,11 @@ pub fn decode(
 
 type Reader = fn(BodyFormat, &[u8], &SystemName) -> Result<Envelope<Distributor>, DecodeError>;
 
-const READERS: [(&str, Reader); 19] = [
+const READERS: [(&str, Reader); 20] = [
     entry::<StockEvent>(),
     entry::<OrderSubmit>(),
     entry::<OrderCancel>(),
+    entry::<OrderChangeAsk>(),
     entry::<OrderResolve>(),
     entry::<OrderProgress>(),
     entry::<PriceSet>(),

@@ -20,6 +20,7 @@
 
 pub mod account;
 pub mod agreement;
+pub mod amendment;
 mod asyncapi;
 pub mod charge;
 mod compatibility;
@@ -34,6 +35,7 @@ pub mod outbound;
 pub mod price;
 pub mod price_change;
 pub mod sheet;
+pub mod shipment;
 pub mod stock;
 pub mod term;
 #[cfg(test)]

@@ -1,30 +1,35 @@
 //! Orders as channels send them, and what people and warehouses do with them.
 
 use super::error::DecodeError;
-use super::fields::{Amount, Code, CurrencyCode, List, Moment, Note, PositiveUnits, Rank, Text, UnitPrice};
+use super::fields::{
+    Amount, Code, CurrencyCode, List, Moment, Note, PositiveUnits, Rank, Text, UnitPrice, Units, not_negative,
+};
 use super::limits::{MAX_COUPONS, MAX_LINES, MAX_LOTS, MAX_WAREHOUSES};
 use super::message::{Body, Command};
 use super::stock::{Channel, GoodsLot, OrderNumber, OrderReference, Warehouse};
 use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{
     AddressText, CarrierCode, CouponCode, CustomerId, DocumentId, FreightZone, OrderKey, Reason, Region, Sku,
-    SystemName, UnitOfMeasure, WarehouseCode,
+    SystemName, TrackingNumber, UnitOfMeasure, WarehouseCode,
 };
 use lockstep_actors::inventory::backorder::Priority;
+use lockstep_actors::inventory::lots::LotUnits;
+use lockstep_actors::kit::MAX_COMPONENTS;
 use lockstep_actors::money::{Currency, Money};
 use lockstep_actors::orders::after_sales::Disposition;
 use lockstep_actors::orders::command::{
-    Correction, CreditLine, CreditWish, GoodsReturn, OrderCommand, OrderLine, OrderRequest, OrderedAs,
-    ReturnLine, ShipLine,
+    ChangeLine, ComponentLots, Correction, CreditLine, CreditWish, GoodsReturn, OrderChange, OrderCommand,
+    OrderLine, OrderRequest, OrderedAs, Relocation, ReturnLine, ShipLine,
 };
 use lockstep_actors::orders::delivery::{Address, Delivery};
 use lockstep_actors::orders::desk::OwnerRole;
 use lockstep_actors::orders::payment::OrderPayment;
+use lockstep_actors::orders::shipment::Carriage;
 use lockstep_actors::orders::sourcing::Sourcing;
 use lockstep_actors::orders::state::Policy;
 use lockstep_actors::pricing::contract::Customers;
 use lockstep_actors::pricing::kept::QuoteNumber;
-use lockstep_actors::quantity::PositiveQuantity;
+use lockstep_actors::quantity::{PositiveQuantity, Quantity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -361,6 +366,74 @@ impl Command for OrderCancel {
     }
 }
 
+/// `lockstep.order.change`: lines are wanted another way. Each line is answered by itself: in the `change` of
+/// `lockstep.order.status`, and in the order's `changes`. More than before is another order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OrderChangeAsk {
+    /// The channel that took the order.
+    pub channel: Channel,
+    /// Its number there.
+    pub number: OrderNumber,
+    /// What is wanted.
+    pub change: WantedChange,
+}
+
+/// What is wanted of an order another way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WantedChange {
+    /// The customer's number for it; it counts once.
+    #[schemars(with = "Code")]
+    pub document: DocumentId,
+    /// Why.
+    #[schemars(with = "Note")]
+    pub reason: Reason,
+    /// Which lines, each once; the others stay.
+    pub lines: List<WantedLine, 1, MAX_LINES>,
+}
+
+/// How much of a line is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WantedLine {
+    /// Which.
+    pub line: u16,
+    /// How much in all from now on, in base units; 0 to cancel the line.
+    #[serde(deserialize_with = "not_negative")]
+    #[schemars(with = "Units")]
+    pub quantity: Quantity,
+}
+
+impl From<WantedChange> for OrderCommand {
+    fn from(wanted: WantedChange) -> Self {
+        let lines = wanted.lines.into_inner().into_iter();
+        Self::Change(OrderChange {
+            document: wanted.document,
+            reason: wanted.reason,
+            lines: lines
+                .map(|line| ChangeLine {
+                    line: line.line,
+                    quantity: line.quantity,
+                })
+                .collect(),
+        })
+    }
+}
+
+impl Body for OrderChangeAsk {
+    const SCHEMA: &'static str = "lockstep.order.change";
+}
+
+impl Command for OrderChangeAsk {
+    fn into_message(self, _source: &SystemName) -> Result<Message, DecodeError> {
+        Ok(Message::Order(
+            key(&self.channel, &self.number)?,
+            self.change.into(),
+        ))
+    }
+}
+
 /// `lockstep.order.resolve`: what a person decides about an order's exception.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -564,6 +637,14 @@ pub enum ProgressStep {
         /// How much of which lines; all that is held if absent or empty.
         #[serde(default)]
         lines: List<ShippedLine, 0, MAX_LINES>,
+        /// Who carries them; whom the order asks for if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<Text<{ CarrierCode::MAX_BYTES }>>")]
+        carrier: Option<CarrierCode>,
+        /// What the carrier knows them by.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<Text<{ TrackingNumber::MAX_BYTES }>>")]
+        tracking: Option<TrackingNumber>,
     },
     /// The customer has paid something.
     Pay {
@@ -591,6 +672,17 @@ pub enum ProgressStep {
         document: DocumentId,
         /// For how much of which lines.
         lines: List<CreditedGoods, 1, MAX_LINES>,
+    },
+    /// Goods of a line that the warehouse has not begun with are to come from another warehouse.
+    Relocate {
+        /// Which line.
+        line: u16,
+        /// Where they are held.
+        #[schemars(with = "Warehouse")]
+        from: WarehouseCode,
+        /// Where they are to be held.
+        #[schemars(with = "Warehouse")]
+        to: WarehouseCode,
     },
     /// It is invoiced and done.
     Close {},
@@ -666,9 +758,27 @@ pub struct ShippedLine {
     #[schemars(with = "PositiveUnits")]
     pub total: PositiveQuantity,
     /// In which lots, or with which serial numbers, what leaves now is; those that expire first if absent. Pieces with serial
-    /// numbers have to be named.
+    /// numbers have to be named. Of a kit, `components` say it.
     #[serde(default, skip_serializing_if = "List::is_empty")]
     pub lots: List<GoodsLot, 0, MAX_LOTS>,
+    /// Of a kit: in which lots what leaves now of its components is; each component once.
+    #[serde(default, skip_serializing_if = "List::is_empty")]
+    pub components: List<ShippedComponent, 0, MAX_COMPONENTS>,
+}
+
+/// A component of a kit that has left the house.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShippedComponent {
+    /// Which.
+    #[schemars(with = "Code")]
+    pub sku: Sku,
+    /// In which lots, or with which serial numbers, what leaves now of it is.
+    pub lots: List<GoodsLot, 1, MAX_LOTS>,
+}
+
+fn lots(named: Vec<GoodsLot>) -> Vec<LotUnits> {
+    named.into_iter().map(Into::into).collect()
 }
 
 impl From<ProgressStep> for OrderCommand {
@@ -676,15 +786,30 @@ impl From<ProgressStep> for OrderCommand {
         match step {
             ProgressStep::Release {} => Self::ReleaseToWarehouse,
             ProgressStep::Pick {} => Self::ConfirmPick,
-            ProgressStep::Ship { document, lines } => Self::Ship {
+            ProgressStep::Ship {
                 document,
+                lines,
+                carrier,
+                tracking,
+            } => Self::Ship {
+                document,
+                carriage: Carriage { carrier, tracking },
                 lines: lines
                     .into_inner()
                     .into_iter()
                     .map(|line| ShipLine {
                         line: line.line,
                         total: line.total,
-                        lots: line.lots.into_inner().into_iter().map(Into::into).collect(),
+                        lots: lots(line.lots.into_inner()),
+                        components: line
+                            .components
+                            .into_inner()
+                            .into_iter()
+                            .map(|component| ComponentLots {
+                                sku: component.sku,
+                                lots: lots(component.lots.into_inner()),
+                            })
+                            .collect(),
                     })
                     .collect(),
             },
@@ -722,6 +847,7 @@ impl From<ProgressStep> for OrderCommand {
                     lines: lines.collect(),
                 })
             }
+            ProgressStep::Relocate { line, from, to } => Self::Relocate(Relocation { line, from, to }),
             ProgressStep::Close {} => Self::Close,
         }
     }

@@ -2,11 +2,13 @@
 //!
 //! These are forms of their own, not the domain's types: the domain may change its insides without breaking a reader.
 
+use super::amendment::{ChangeView, PaperView};
 use super::charge::TaxRounding;
 use super::fields::{Amount, Code, CurrencyCode, ExactAmount, Moment, Note, SignedUnits, Text, Units};
 use super::message::Body;
 use super::order::{Desk, GoodsBack, SourcingPolicy};
 use super::sheet::PriceSheet;
+use super::shipment::ShipmentView;
 use super::stock::Warehouse;
 use lockstep_actors::accounts::command::{AccountReply, CreditAnswer};
 use lockstep_actors::domain::Reply;
@@ -91,6 +93,9 @@ pub struct OrderStatusChange {
     /// The quote that the order named, if it did not get its price.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lapsed_quote: Option<LapsedQuoteView>,
+    /// What its customer wanted another way, if this is the answer, line by line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<ChangeView>,
 }
 
 /// A quote whose price an order did not get.
@@ -187,6 +192,7 @@ impl From<OrderStatus> for OrderStatusChange {
             reason: status.reason,
             lines: status.lines.into_iter().map(Into::into).collect(),
             lapsed_quote: status.lapsed_quote.map(Into::into),
+            change: status.change.map(Into::into),
         }
     }
 }
@@ -298,6 +304,9 @@ pub struct OrderView {
     /// Another content that came under its number, for a person to look at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contested: Option<ContestedView>,
+    /// What has left, by shipment.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shipments: Vec<ShipmentView>,
     /// What the customer has paid, as the channel says.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub payments: Vec<PaymentView>,
@@ -307,6 +316,12 @@ pub struct OrderView {
     /// What was given back in money.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub credits: Vec<CreditedView>,
+    /// What its customer wanted another way, and what became of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangeView>,
+    /// What the ERP is to have of it since it was booked: credit notes and changes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub papers: Vec<PaperView>,
     /// What was done about exceptions, the newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<DeskNoteView>,
@@ -430,7 +445,7 @@ pub struct ExcludedView {
     /// Which.
     #[schemars(with = "Warehouse")]
     pub warehouse: WarehouseCode,
-    /// Why: it serves other channels, or other regions.
+    /// Why: it serves other channels or other regions, or is too far away.
     pub because: RestrictionView,
 }
 
@@ -442,6 +457,8 @@ pub enum RestrictionView {
     Channel,
     /// It does not serve the order's region, or the order names none.
     Region,
+    /// Its goods are not there within the days that the channel promises, or that is not known.
+    LeadTime,
 }
 
 impl From<SourcingPlan> for SourcingView {
@@ -451,6 +468,7 @@ impl From<SourcingPlan> for SourcingView {
             because: match excluded.because {
                 Restriction::Channel => RestrictionView::Channel,
                 Restriction::Region => RestrictionView::Region,
+                Restriction::LeadTime => RestrictionView::LeadTime,
             },
         });
         Self {
@@ -745,6 +763,9 @@ pub struct OrderLineView {
     /// How much waits for goods to come.
     #[schemars(with = "Units")]
     pub backordered: Quantity,
+    /// By when all that waits has come, as far as the expected receipts say. Told anew when that changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promised_for: Option<Moment>,
     /// How much is not settled yet: still being priced, asked for or given back, or waiting for a person.
     #[schemars(with = "Units")]
     pub pending: Quantity,
@@ -766,12 +787,26 @@ pub struct OrderLineView {
     /// For how much of what has left money was given back.
     #[schemars(with = "Units")]
     pub credited: Quantity,
+    /// Where what is reserved is held.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reserved_in: Vec<ReservedIn>,
     /// Of a kit: how its components stand.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<ComponentView>,
     /// Of which lots, or with which serial numbers, what has left was.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lots: Vec<LotView>,
+}
+
+/// What of a line is held in a warehouse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ReservedIn {
+    /// Where.
+    #[schemars(with = "Warehouse")]
+    pub warehouse: WarehouseCode,
+    /// How much.
+    #[schemars(with = "Units")]
+    pub quantity: Quantity,
 }
 
 /// So much of a lot, or a piece with a serial number.
@@ -829,6 +864,9 @@ pub struct ComponentView {
     /// How much came back, in kits or alone.
     #[schemars(with = "Units")]
     pub returned: Quantity,
+    /// Of which lots, or with which serial numbers, what has left was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lots: Vec<LotView>,
 }
 
 impl From<ComponentSummary> for ComponentView {
@@ -840,6 +878,7 @@ impl From<ComponentSummary> for ComponentView {
             shipped: component.shipped,
             backordered: component.backordered,
             returned: component.returned,
+            lots: component.lots.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -881,6 +920,12 @@ impl From<LineSummary> for OrderLineView {
             restocked: line.restocked,
             scrapped: line.scrapped,
             credited: line.credited,
+            promised_for: line.promised_for.map(Moment),
+            reserved_in: line
+                .reserved_in
+                .into_iter()
+                .map(|(warehouse, quantity)| ReservedIn { warehouse, quantity })
+                .collect(),
             components: line.components.into_iter().map(Into::into).collect(),
             lots: line.lots.into_iter().map(Into::into).collect(),
         }
@@ -908,9 +953,12 @@ impl OrderView {
             sourcing: summary.sourcing.map(|plan| (*plan).into()),
             exception: summary.exception.map(Into::into),
             contested: summary.contested.map(Into::into),
+            shipments: summary.shipments.into_iter().map(Into::into).collect(),
             payments: summary.payments.into_iter().map(Into::into).collect(),
             returns: summary.returns.into_iter().map(Into::into).collect(),
             credits: summary.credits.into_iter().map(Into::into).collect(),
+            changes: summary.changes.into_iter().map(Into::into).collect(),
+            papers: summary.papers.into_iter().map(Into::into).collect(),
             notes: summary.notes.into_iter().map(Into::into).collect(),
             reason: summary.end_reason.map(|reason| reason.to_string()),
         }
@@ -1773,6 +1821,10 @@ impl CommandResult {
             StockReply::Released { quantity: released } => quantity(released),
             StockReply::Shipped { total } => quantity(total),
             StockReply::Picked => Self::default(),
+            StockReply::Moving { to } => Self {
+                reason: Some(format!("{to} is asked to hold it instead")),
+                ..Self::default()
+            },
             StockReply::Accepted { available, .. } | StockReply::Level { available, .. } => Self {
                 available: Some(available),
                 ..Self::default()
@@ -1786,6 +1838,8 @@ impl CommandResult {
                 quantity: Some(promise.quantity()),
                 ..Self::default()
             },
+            // No message of a sender asks for it.
+            StockReply::Picks(_) => Self::default(),
             StockReply::Stale { known } => Self::stale(known),
             StockReply::Refused(refusal) => Self::failed(CommandOutcome::Refused, &refusal),
         }

@@ -480,6 +480,27 @@ pub enum HeldChange {
     Quantity(#[schemars(with = "PositiveUnits")] PositiveQuantity),
     /// What of it was not shipped is held under this name.
     Hold(HoldReference),
+    /// It is held in this warehouse, once that has it; of what the warehouse has not begun with.
+    Warehouse(#[schemars(with = "Warehouse")] WarehouseCode),
+}
+
+impl HeldChange {
+    fn of(self, id: HoldId) -> Result<StockCommand, DecodeError> {
+        let change = match self {
+            Self::ExpiresAt(moment) => HoldChange::Expire(Some(moment.0)),
+            Self::Firm => HoldChange::Expire(None),
+            Self::Quantity(quantity) => HoldChange::Reduce(quantity),
+            Self::Hold(to) => HoldChange::Transfer(to.id()?),
+            Self::Warehouse(to) => {
+                return Ok(StockCommand::MoveHold {
+                    id,
+                    to,
+                    answer_to: None,
+                });
+            }
+        };
+        Ok(StockCommand::ChangeHold { id, change })
+    }
 }
 
 fn first() -> u16 {
@@ -667,15 +688,7 @@ impl StockChange {
                     .collect(),
                 expires: expires_at.map(|moment| moment.0),
             }),
-            Self::ChangeHold { hold, to } => StockCommand::ChangeHold {
-                id: hold.id()?,
-                change: match to {
-                    HeldChange::ExpiresAt(moment) => HoldChange::Expire(Some(moment.0)),
-                    HeldChange::Firm => HoldChange::Expire(None),
-                    HeldChange::Quantity(quantity) => HoldChange::Reduce(quantity),
-                    HeldChange::Hold(to) => HoldChange::Transfer(to.id()?),
-                },
-            },
+            Self::ChangeHold { hold, to } => to.of(hold.id()?)?,
             Self::Release { hold } => StockCommand::Release {
                 id: hold.id()?,
                 answer_to: None,

@@ -1,8 +1,9 @@
 //! The terms of contracts and agreements as their owner publishes them.
 
+use super::charge::{RebateTier, RebateTiers, tiers_of};
 use super::error::DecodeError;
 use super::fields::{Amount, Code, CurrencyCode, Day, List, Moment, PositiveUnits, markup, percent, price};
-use super::limits::MAX_BREAKS;
+use super::limits::{MAX_BREAKS, MAX_TIERS};
 use jiff::tz::TimeZone;
 use lockstep_actors::ids::{
     BrandId, BudgetId, CategoryId, CouponCode, ExclusiveGroup, IndexId, ProductId, RuleId, Sku,
@@ -14,8 +15,8 @@ use lockstep_actors::pricing::index::Formula;
 use lockstep_actors::pricing::list::Effective;
 use lockstep_actors::pricing::scale::{Break, BreakMode, Scale};
 use lockstep_actors::pricing::term::{
-    Bound, Breach, Combination, Conditions, Effect, Inheritance, Maximum, Precedence, Scope, Stacking, Stage,
-    StageMode, Term, Terms,
+    Bound, Breach, ByValue, Combination, Conditions, Effect, Inheritance, Maximum, Precedence, Scope,
+    Stacking, Stage, StageMode, Term, Terms, ValueOf,
 };
 use lockstep_actors::quantity::PositiveQuantity;
 use schemars::JsonSchema;
@@ -242,6 +243,16 @@ pub enum TermEffect {
         #[schemars(with = "Amount")]
         index_base: Price,
     },
+    /// So much less by what the line, or the customer's purchases, come to; in the currency of the whole.
+    ByValue {
+        /// By which value.
+        of: DiscountValue,
+        /// From which value on which percentage, rising; the first from zero.
+        tiers: List<RebateTier, 1, MAX_TIERS>,
+        /// Whether a percentage is of all of it once that is reached, or tier by tier.
+        #[serde(default)]
+        mode: RebateTiers,
+    },
     /// A price that may not be passed.
     PriceBound {
         /// The price of one base unit.
@@ -459,6 +470,16 @@ impl From<StageRule> for StageMode {
     }
 }
 
+/// By which value a discount is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiscountValue {
+    /// What the line comes to.
+    Line,
+    /// What the customer has bought before in the period of its rebates; tier by tier the line comes on top of it.
+    Volume,
+}
+
 impl From<TermEffect> for Effect {
     fn from(effect: TermEffect) -> Self {
         match effect {
@@ -487,6 +508,13 @@ impl From<TermEffect> for Effect {
                 factor,
                 index,
                 index_base,
+            })),
+            TermEffect::ByValue { of, tiers, mode } => Self::ByValue(Box::new(ByValue {
+                of: match of {
+                    DiscountValue::Line => ValueOf::Line,
+                    DiscountValue::Volume => ValueOf::Volume,
+                },
+                tiers: tiers_of(tiers, mode),
             })),
             TermEffect::PriceBound { unit, breach } => Self::Bound {
                 at: Bound::Price(unit),

@@ -9,6 +9,7 @@ use lockstep_actors::ids::{StockId, SystemName, WarehouseCode};
 use lockstep_actors::inventory::command::StockCommand;
 use lockstep_actors::inventory::holds::HoldChange;
 use lockstep_actors::orders::command::OrderCommand;
+use lockstep_actors::orders::shipment::Carriage;
 use lockstep_actors::pricing::catalogue::ItemCommand;
 use lockstep_actors::pricing::list::ListPriceCommand;
 use lockstep_runtime::message::{Envelope, MessageId};
@@ -311,6 +312,7 @@ fn orders_and_prices_become_their_commands() {
             OrderCommand::Ship {
                 document: None,
                 lines: vec![],
+                carriage: Carriage::default(),
             },
         ),
         (json!({ "close": {} }), OrderCommand::Close),

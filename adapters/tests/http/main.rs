@@ -4,7 +4,9 @@
 
 mod auth;
 mod batches;
+mod changes;
 mod credit;
+mod files;
 mod goods;
 mod journey;
 mod malformed;
@@ -13,3 +15,5 @@ mod ownership;
 mod pricing;
 mod rig;
 mod stock;
+mod told;
+mod webhooks;

@@ -4,9 +4,11 @@ use lockstep_actors::domain::Distributor;
 use lockstep_actors::ids::SystemName;
 use lockstep_actors::orders::effects::ERP;
 use lockstep_actors::reference::Reference;
+use lockstep_adapters::channels::ChannelConfig;
 use lockstep_adapters::erp::{CONSUMER, ErpConfig, ErpWorker, LocalErp};
 use lockstep_adapters::http::{HttpConfig, HttpParts, HttpServerHandle, report_erp, start};
 use lockstep_adapters::identity::{KeyFile, KeyRing, Scope, Scopes};
+use lockstep_adapters::webhooks::WebhookDoor;
 use lockstep_runtime::feed::FeedFilter;
 use lockstep_runtime::memory::MemoryDisk;
 use lockstep_runtime::node::{Node, NodeConfig};
@@ -41,6 +43,8 @@ pub(crate) struct Setup {
     pub(crate) limits: ShardLimits,
     pub(crate) config: HttpConfig,
     pub(crate) reference: Reference,
+    /// Those whose webhooks come in.
+    pub(crate) channels: Vec<ChannelConfig>,
 }
 
 impl Default for Setup {
@@ -49,6 +53,7 @@ impl Default for Setup {
             mailbox: 1_024,
             limits: ShardLimits::default(),
             reference: Reference::default(),
+            channels: Vec::new(),
             config: HttpConfig {
                 listen: "127.0.0.1:0".parse().unwrap(),
                 workers: 1,
@@ -68,10 +73,14 @@ impl Rig {
     }
 
     pub(crate) async fn on(opener: Arc<dyn StoreOpener>, setup: Setup) -> Self {
+        let channels = setup.channels.iter();
+        let channels =
+            channels.flat_map(|channel| channel.kinds().into_iter().map(|kind| channel.consumer(kind)));
+        let consumers = std::iter::once(CONSUMER.to_owned()).chain(channels);
         let config = NodeConfig {
             mailbox: setup.mailbox,
             limits: setup.limits,
-            consumers: vec![CONSUMER.to_owned()],
+            consumers: consumers.collect(),
             ..NodeConfig::default()
         };
         let node: Node<Distributor> =
@@ -90,11 +99,17 @@ impl Rig {
         let file = KeyFile::at(directory.path().join("keys.toml"));
         let key = issue(&file, "operator", &[Scope::Admin]);
         let keys = Arc::new(KeyRing::open(file.clone()).unwrap());
+        let doors = setup.channels.iter().filter_map(|channel| {
+            let door = WebhookDoor::open(channel, ingress.clone());
+            door.unwrap()
+        });
+        let doors: Vec<_> = doors.collect();
         let parts = HttpParts {
             ingress,
             keys,
             metrics: vec![Box::new(move |text| report_erp(&counters.read(), text))],
             channels: Vec::new(),
+            webhooks: doors,
             letter_box: None,
         };
         let server = start(&setup.config, parts).unwrap();

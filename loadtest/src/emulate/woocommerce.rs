@@ -1,4 +1,4 @@
-//! A WooCommerce shop behind its REST API, as far as stock and prices of products go.
+//! A WooCommerce shop behind its REST API, as far as stock and prices of products, and status and notes of orders go.
 //!
 //! - `POST /wp-json/wc/v3/products/batch` and `.../products/{id}/variations/batch` with `{"update": [...]}`: 200 with a
 //!   result for each, in their order; more than 100 is answered 413 `woocommerce_rest_request_entity_too_large`
@@ -7,6 +7,9 @@
 //!   exist, or is written as what it is not, is an error of that item alone, with code, message and status.
 //! - `stock_quantity` is an integer and `regular_price` a string, else the item gets `rest_invalid_param`.
 //! - `GET` of the same places with `include` shows at most `per_page` of them.
+//! - `GET` and `PUT /wp-json/wc/v3/orders/{id}`: its status, one of those that the shop knows
+//!   (<https://woocommerce.github.io/woocommerce-rest-api-docs/#order-properties>); `GET` and `POST .../notes`, where a note that is sent
+//!   twice stands twice (<https://woocommerce.github.io/woocommerce-rest-api-docs/#create-an-order-note>). Orders 1 to 900,000 are there.
 //! - Without basic authentication the answer is 401.
 //! - The API has no limit of its own. Its host has one here: a bucket of `--burst` at `--rate`, then 429 with `Retry-After`.
 
@@ -110,10 +113,42 @@ struct Product {
     price: String,
 }
 
+/// What the shop shows of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Order {
+    /// Its status.
+    pub status: String,
+    /// Its notes, the oldest first.
+    pub notes: Vec<String>,
+}
+
+impl Default for Order {
+    /// Paid, and waiting for its goods.
+    fn default() -> Self {
+        Self {
+            status: "processing".to_owned(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// The statuses that the shop knows.
+const STATUSES: [&str; 8] = [
+    "pending",
+    "processing",
+    "on-hold",
+    "completed",
+    "cancelled",
+    "refunded",
+    "failed",
+    "trash",
+];
+
 #[derive(Debug)]
 struct State {
     bucket: Bucket,
     products: BTreeMap<u64, Product>,
+    orders: BTreeMap<u64, Order>,
     stats: ShopStats,
 }
 
@@ -146,6 +181,7 @@ impl Shop {
             state: Mutex::new(State {
                 bucket: Bucket::new(options.rate, options.burst),
                 products: BTreeMap::new(),
+                orders: BTreeMap::new(),
                 stats: ShopStats::default(),
             }),
         })
@@ -169,6 +205,36 @@ impl Shop {
         products
             .map(|(id, product)| (*id, (product.stock, product.price.clone())))
             .collect()
+    }
+
+    /// The orders that anybody has asked for or written.
+    #[must_use]
+    pub fn orders(&self) -> BTreeMap<u64, Order> {
+        self.state().orders.clone()
+    }
+
+    /// Somebody in the shop gives an order another status.
+    pub fn set_status(&self, order: u64, status: &str) {
+        status.clone_into(&mut self.state().orders.entry(order).or_default().status);
+    }
+
+    /// Answers about an order that is there.
+    fn order(
+        &self,
+        request: &HttpRequest,
+        id: u64,
+        work: impl FnOnce(&mut Order) -> Result<Value, Value>,
+    ) -> HttpResponse {
+        self.answer(request, |state, _| {
+            if !(1..=LAST_ID).contains(&id) {
+                let refusal = error("woocommerce_rest_shop_order_invalid_id", "Invalid ID.", 404);
+                return HttpResponse::NotFound().json(refusal);
+            }
+            match work(state.orders.entry(id).or_default()) {
+                Ok(shown) => HttpResponse::Ok().json(shown),
+                Err(refusal) => HttpResponse::BadRequest().json(refusal),
+            }
+        })
     }
 
     fn answer(
@@ -309,6 +375,10 @@ fn routes(config: &mut ServiceConfig) {
         .route(products, web::get().to(read_products))
         .route(&format!("{variations}/batch"), web::post().to(write_variations))
         .route(&variations, web::get().to(read_variations))
+        .route("/wp-json/wc/v3/orders/{id}", web::get().to(read_order))
+        .route("/wp-json/wc/v3/orders/{id}", web::put().to(write_order))
+        .route("/wp-json/wc/v3/orders/{id}/notes", web::get().to(read_notes))
+        .route("/wp-json/wc/v3/orders/{id}/notes", web::post().to(add_note))
         .route("/stats", web::get().to(stats));
 }
 
@@ -364,6 +434,55 @@ async fn read_variations(
     wanted: web::Query<Wanted>,
 ) -> HttpResponse {
     shop.answer(&request, |state, _| listed(state, &wanted))
+}
+
+fn shown(id: u64, order: &Order) -> Value {
+    json!({ "id": id, "status": order.status })
+}
+
+async fn read_order(request: HttpRequest, shop: web::Data<Shop>, id: web::Path<u64>) -> HttpResponse {
+    shop.order(&request, *id, |order| Ok(shown(*id, order)))
+}
+
+async fn write_order(
+    request: HttpRequest,
+    shop: web::Data<Shop>,
+    id: web::Path<u64>,
+    body: web::Json<Value>,
+) -> HttpResponse {
+    shop.order(&request, *id, |order| match body["status"].as_str() {
+        Some(status) if STATUSES.contains(&status) => {
+            status.clone_into(&mut order.status);
+            Ok(shown(*id, order))
+        }
+        Some(_) | None => Err(error("rest_invalid_param", "Invalid parameter(s): status", 400)),
+    })
+}
+
+async fn read_notes(request: HttpRequest, shop: web::Data<Shop>, id: web::Path<u64>) -> HttpResponse {
+    shop.order(&request, *id, |order| {
+        let notes = order.notes.iter().map(|note| json!({ "note": note }));
+        Ok(notes.collect())
+    })
+}
+
+async fn add_note(
+    request: HttpRequest,
+    shop: web::Data<Shop>,
+    id: web::Path<u64>,
+    body: web::Json<Value>,
+) -> HttpResponse {
+    shop.order(&request, *id, |order| match body["note"].as_str() {
+        Some(note) => {
+            order.notes.push(note.to_owned());
+            Ok(json!({ "note": note }))
+        }
+        None => Err(error(
+            "rest_missing_callback_param",
+            "Missing parameter(s): note",
+            400,
+        )),
+    })
 }
 
 async fn stats(shop: web::Data<Shop>) -> HttpResponse {

@@ -265,8 +265,9 @@ impl Audit {
 
     fn note_effect(&mut self, is_for_erp: bool, is_event: bool, body: &[u8]) {
         if is_for_erp && let Ok(request) = rmp_serde::from_slice::<ErpRequest>(body) {
-            let ErpReference { order, attempt, .. } = reference(&request);
-            self.asked.insert((order.clone(), *attempt));
+            if let Some(ErpReference { order, attempt, .. }) = reference(&request) {
+                self.asked.insert((order.clone(), *attempt));
+            }
         }
         if is_event {
             // What orders tell is numbered; the house checks that it hears every number.
@@ -365,11 +366,12 @@ impl Audit {
     }
 }
 
-/// Whose request it is, and which attempt.
-pub(super) fn reference(request: &ErpRequest) -> &ErpReference {
+/// Whose request about a booking it is, and which attempt; none for papers of orders that are booked.
+pub(super) fn reference(request: &ErpRequest) -> Option<&ErpReference> {
     match request {
-        ErpRequest::Book(booking) => &booking.reference,
-        ErpRequest::Lookup(reference) | ErpRequest::Cancel(reference) => reference,
+        ErpRequest::Book(booking) => Some(&booking.reference),
+        ErpRequest::Lookup(reference) | ErpRequest::Cancel(reference) => Some(reference),
+        ErpRequest::Post(_) | ErpRequest::FindPaper(_) => None,
     }
 }
 

@@ -105,7 +105,7 @@ impl Machine {
 fn config() -> NodeConfig {
     let mut consumers = vec![lockstep_adapters::erp::CONSUMER.to_owned(), EVENTS.to_owned()];
     for (name, _) in channel::CHANNELS {
-        consumers.extend(Kind::ALL.map(|kind| channel::consumer(name, kind)));
+        consumers.extend(channel::KINDS.map(|kind| channel::consumer(name, kind)));
     }
     NodeConfig {
         shards: SHARDS,
@@ -152,12 +152,16 @@ impl Life {
         let mut ways = Vec::new();
         for (name, guard) in channel::CHANNELS {
             let contents = ReadModel::new(Arc::clone(&reference), name, Vec::new(), prices.clone());
+            let (places, partitions) = (Arc::clone(ingress.places()), ingress.partitions());
+            let contents =
+                contents.shared(move |sku| places.is_here(partitions.partition_of(sku.as_str().as_bytes())));
             let of = |kind| match kind {
                 Kind::Stock => FeedFilter::Kinds(&[SkuWarehouse::KIND, CatalogueItem::KIND]),
                 Kind::Price => FeedFilter::Kinds(&[ListPrice::KIND]),
+                Kind::Order => FeedFilter::Port(effects::EVENTS),
             };
             let mut feeds = Vec::new();
-            for kind in Kind::ALL {
+            for kind in channel::KINDS {
                 feeds.push((kind, feed(&channel::consumer(name, kind), of(kind))?));
             }
             let way = Way::new(guard, contents.by(Arc::clone(&clock)), feeds, plant, now);

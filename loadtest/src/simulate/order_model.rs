@@ -144,7 +144,12 @@ impl OrderModel {
             OrderEvent::Placed { request, .. } | OrderEvent::Corrected { request, .. } => {
                 self.request = Some((**request).clone());
             }
-            OrderEvent::GivenUpMoved { given_up } => self.given_up = given_up.len(),
+            OrderEvent::LateBookingsMoved { late } => self.given_up = late.len(),
+            OrderEvent::PaperMoved { paper, .. } => {
+                if let Some(open) = paper.open_case() {
+                    *coverage.exceptions.entry(open.exception.name()).or_default() += 1;
+                }
+            }
             OrderEvent::Priced { quote } => {
                 self.amounts = quote.lines.iter().map(|line| (line.line, line.amount)).collect();
                 if let Some(flaw) = self
@@ -174,9 +179,14 @@ impl OrderModel {
             | OrderEvent::Reassigned { .. }
             | OrderEvent::Parked { .. }
             | OrderEvent::Unparked { .. }
+            | OrderEvent::Dispatched(_)
             | OrderEvent::Paid { .. }
             | OrderEvent::Returned { .. }
             | OrderEvent::Credited { .. }
+            | OrderEvent::Changed { .. }
+            | OrderEvent::GivenUp { .. }
+            | OrderEvent::PaperWanted { .. }
+            | OrderEvent::PaperWaits { .. }
             | OrderEvent::DeskTold
             | OrderEvent::Ended { .. } => {}
         }

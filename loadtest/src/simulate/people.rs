@@ -11,6 +11,7 @@ use lockstep_actors::orders::command::{
     Correction, GoodsReturn, LineSummary, OrderCommand, OrderLine, OrderSummary, ReturnLine, ShipLine,
 };
 use lockstep_actors::orders::desk::OwnerRole;
+use lockstep_actors::orders::shipment::Carriage;
 use lockstep_actors::orders::state::{Policy, Status};
 use lockstep_actors::quantity::PositiveQuantity;
 
@@ -55,7 +56,15 @@ impl House {
             2 => self.act(place, "erp", OrderCommand::Close),
             _ => {
                 let (document, lines) = (None, Vec::new());
-                self.act(place, "wms", OrderCommand::Ship { document, lines })
+                self.act(
+                    place,
+                    "wms",
+                    OrderCommand::Ship {
+                        document,
+                        lines,
+                        carriage: Carriage::default(),
+                    },
+                )
             }
         }
     }
@@ -119,6 +128,7 @@ impl House {
         let part = order.lines.iter().find(|line| line.reserved.units() > 1);
         let lines = match part.filter(|_| random.percent(self.habits.parts)) {
             Some(line) => vec![ShipLine {
+                components: Vec::new(),
                 line: line.line,
                 total: PositiveQuantity::new(line.shipped.units() + 1).ok()?,
                 lots: Vec::new(),
@@ -126,7 +136,15 @@ impl House {
             None => Vec::new(),
         };
         let document = DocumentId::new(&format!("DN-{}", random.between(0, 1_000_000))).ok();
-        self.act(place, "wms", OrderCommand::Ship { document, lines })
+        self.act(
+            place,
+            "wms",
+            OrderCommand::Ship {
+                document,
+                lines,
+                carriage: Carriage::default(),
+            },
+        )
     }
 
     fn take_back(&mut self, place: usize, order: &OrderSummary, random: &mut Random) -> Option<Mail> {

@@ -135,7 +135,12 @@ impl StockModel {
                     *self.lots.entry(lot.lot.clone()).or_default() -= lot.quantity.units();
                 }
             }
+            StockEvent::WaitsLess { id, quantity, .. } => self.waits(id, -quantity.units()),
             StockEvent::Barred { .. }
+            | StockEvent::Promised { .. }
+            | StockEvent::PromisesUntil { .. }
+            | StockEvent::MoveBegun { .. }
+            | StockEvent::MoveFailed { .. }
             | StockEvent::Picked { .. }
             | StockEvent::ExpirySet { .. }
             | StockEvent::Expected { .. }

@@ -1,9 +1,14 @@
 //! A journal and read model of a test's own, and a drive over them.
 
-use lockstep_actors::channels::{Content, Engine, Key, Kind, Newest, PriceShown, Source, StockShown};
-use lockstep_actors::ids::{Sku, StockId, WarehouseCode};
+use lockstep_actors::channels::{
+    Content, Engine, Key, Kind, Newest, OrderLineShown, OrderShown, PriceShown, Source, StockShown,
+};
+use lockstep_actors::ids::{CarrierCode, OrderKey, Sku, StockId, TrackingNumber, WarehouseCode};
 use lockstep_actors::money::Currency;
-use lockstep_actors::quantity::Quantity;
+use lockstep_actors::orders::shipment::{Carriage, Shipment};
+use lockstep_actors::orders::state::Status;
+use lockstep_actors::quantity::{PositiveQuantity, Quantity};
+use lockstep_adapters::asking::Halt;
 use lockstep_adapters::channels::{
     ChannelConfig, ChannelHandle, Contents, KindFeed, Platform, channel_handle, drive,
 };
@@ -27,6 +32,7 @@ pub(crate) struct Books(Arc<Mutex<Committed>>);
 #[derive(Default)]
 struct Committed {
     newest: BTreeMap<(Kind, String), (i64, u64)>,
+    orders: BTreeMap<Key, Newest>,
     ends: HashMap<PartitionId, u64>,
 }
 
@@ -36,14 +42,39 @@ impl Books {
             sku: Sku::new(name).unwrap(),
             warehouse: WarehouseCode::new("W1").unwrap(),
         };
-        let partition = PartitionCount::new(4).unwrap().partition_of(id.routing_key());
         let mut committed = self.0.lock().unwrap();
-        let end = committed.ends.entry(partition).or_default();
-        *end += 1;
-        let sequence = *end;
+        let entry = committed.commit(&id);
         committed
             .newest
-            .insert((kind, name.to_owned()), (number, sequence));
+            .insert((kind, name.to_owned()), (number, entry.sequence.0));
+        entry
+    }
+
+    /// An order stands so after its change of status number `change`.
+    pub(crate) fn order(&self, name: &str, change: u32, shown: OrderShown) -> FeedEntry {
+        let id = OrderKey::parse(name).unwrap();
+        let mut committed = self.0.lock().unwrap();
+        let newest = Newest {
+            version: u64::from(change),
+            content: Content::Order(change, Box::new(shown)),
+        };
+        committed.orders.insert(Key(name.into()), newest);
+        committed.commit(&id)
+    }
+
+    pub(crate) fn held(&self, kind: Kind) -> BTreeMap<String, (i64, u64)> {
+        let committed = self.0.lock().unwrap();
+        let newest = committed.newest.iter().filter(|((other, _), _)| *other == kind);
+        newest.map(|((_, sku), number)| (sku.clone(), *number)).collect()
+    }
+}
+
+impl Committed {
+    fn commit(&mut self, id: &impl EntityId) -> FeedEntry {
+        let partition = PartitionCount::new(4).unwrap().partition_of(id.routing_key());
+        let end = self.ends.entry(partition).or_default();
+        *end += 1;
+        let sequence = *end;
         let mut entity = Vec::new();
         id.encode(&mut entity);
         FeedEntry {
@@ -61,12 +92,6 @@ impl Books {
             outbound: Vec::new(),
         }
     }
-
-    pub(crate) fn held(&self, kind: Kind) -> BTreeMap<String, (i64, u64)> {
-        let committed = self.0.lock().unwrap();
-        let newest = committed.newest.iter().filter(|((other, _), _)| *other == kind);
-        newest.map(|((_, sku), number)| (sku.clone(), *number)).collect()
-    }
 }
 
 impl Source for Books {
@@ -82,13 +107,17 @@ impl Source for Books {
                 amount: Decimal::new(number, 2),
                 currency: Currency::new("EUR").unwrap(),
             }),
+            Kind::Order => return None,
         };
         Some(Newest { version, content })
     }
 }
 
 impl Contents for Books {
-    fn changed(&self, _kind: Kind, entry: &FeedEntry) -> Option<Vec<Key>> {
+    fn changed(&self, kind: Kind, entry: &FeedEntry) -> Option<Vec<Key>> {
+        if kind == Kind::Order {
+            return OrderKey::decode(&entry.entity).map(|order| vec![Key(order.as_str().into())]);
+        }
         StockId::decode(&entry.entity).map(|id| vec![Key(id.sku.as_str().into())])
     }
 
@@ -100,8 +129,16 @@ impl Contents for Books {
         Vec::new()
     }
 
+    fn assembled(&self) -> Vec<(Key, u64)> {
+        Vec::new()
+    }
+
     fn changes_at(&self, _kind: Kind, _key: &Key) -> Option<Timestamp> {
         None
+    }
+
+    async fn ask(&self, order: &Key) -> Result<Option<Newest>, Halt> {
+        Ok(self.0.lock().unwrap().orders.get(order).cloned())
     }
 }
 
@@ -164,6 +201,12 @@ impl Channel {
         }
     }
 
+    pub(crate) async fn order(&mut self, name: &str, change: u32, shown: OrderShown) {
+        let entry = self.books.order(name, change, shown);
+        self.ends.insert((Kind::Order, entry.partition), entry.sequence.0);
+        self.senders[&Kind::Order].send(entry).await.unwrap();
+    }
+
     pub(crate) async fn change(&mut self, kind: Kind, name: &str, number: i64) {
         let entry = self.books.change(kind, name, number);
         self.ends.insert((kind, entry.partition), entry.sequence.0);
@@ -179,4 +222,43 @@ impl Channel {
         self.stop.send(true).unwrap();
         self.driving.await.unwrap();
     }
+}
+
+/// An order of 10 of each SKU, of which `shipments` have left: of each how much of which line, from 1.
+pub(crate) fn order(status: Status, skus: &[&str], shipments: &[&[(u16, i64)]]) -> OrderShown {
+    let numbered = (1_u32..).zip(shipments);
+    let shipments: Vec<Shipment> = numbered
+        .map(|(number, lines)| Shipment {
+            number,
+            document: None,
+            carriage: Carriage {
+                carrier: Some(CarrierCode::new("UPS").unwrap()),
+                tracking: Some(TrackingNumber::new(&format!("1Z{number}")).unwrap()),
+            },
+            at: Timestamp::from_millis(1_795_876_245_000),
+            lines: lines
+                .iter()
+                .map(|(line, units)| (*line, PositiveQuantity::new(*units).unwrap()))
+                .collect(),
+        })
+        .collect();
+    let mut shown = OrderShown {
+        status,
+        word: None,
+        at: Timestamp::from_millis(1_795_876_245_000),
+        reason: None,
+        lines: Vec::new(),
+        shipments,
+    };
+    for (line, sku) in (1_u16..).zip(skus) {
+        shown.lines.push(OrderLineShown {
+            line,
+            sku: Sku::new(sku).unwrap(),
+            ordered: Quantity::new(10).unwrap(),
+            shipped: Quantity::ZERO,
+            backordered: Quantity::ZERO,
+            cancelled: Quantity::ZERO,
+        });
+    }
+    shown
 }

@@ -11,6 +11,7 @@
 //! - a panic in `decide` leaves the state untouched and costs that message; a panic in `apply` costs the entity a reload.
 
 mod alarms;
+mod at_rest;
 mod batch;
 mod commit;
 mod dead_letter;
@@ -22,8 +23,9 @@ mod recovery;
 mod reload;
 mod wake;
 
+pub use at_rest::Streams;
 pub use batch::{Acknowledgement, Released};
-pub use partition::shifted_header;
+pub use partition::{settled_header, shifted_header};
 
 use crate::entity::{AddressedMessage, Context, Domain, EntityKind, Residency};
 use crate::inbox::StreamPlace;

@@ -47,6 +47,20 @@ pub fn shifted_header(header: Option<&[u8]>, by: u64) -> Result<Vec<u8>, String>
     rmp_serde::to_vec(&header).map_err(|error| error.to_string())
 }
 
+/// The header of a partition whose journal holds entries from `first` up to and without `end`, all of which its snapshots include,
+/// and that has no streams yet.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn settled_header(first: Sequence, end: Sequence) -> Result<Vec<u8>, String> {
+    let header = Header {
+        retained_from: first,
+        state_from: end,
+        ..Header::default()
+    };
+    rmp_serde::to_vec(&header).map_err(|error| error.to_string())
+}
+
 /// An entity that is ahead of its snapshot, since an entry.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dirty {

@@ -188,11 +188,10 @@ fn a_transfer_needs_room_in_the_class_of_the_other_orders_channel() {
 }
 
 #[test]
-fn a_hold_of_which_a_part_waits_is_neither_reduced_nor_given_away_nor_made_soft() {
+fn a_hold_of_which_a_part_waits_is_neither_given_away_nor_made_soft() {
     let mut stock = Stock::with(1);
     stock.run(&wait("O", 2, 50));
     for (what, refusal) in [
-        (HoldChange::Reduce(positive(1)), StockRefusal::Waits),
         (HoldChange::Transfer(hold_id("P")), StockRefusal::Waits),
         (
             HoldChange::Expire(Some(after(900))),

@@ -27,6 +27,7 @@ fn told(decision: &StockDecision) -> Vec<(String, i64, i64, u32)> {
             held,
             waiting,
             revision,
+            due: _,
         } = &answered.answer
         else {
             return None;

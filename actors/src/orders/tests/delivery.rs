@@ -22,6 +22,7 @@ fn rules(hazardous: HazardRules) -> ChannelRules {
         delivery: DeliveryRules {
             address: vec![AddressField::Street, AddressField::City],
             carriers: vec![carrier("dhl"), carrier("ups")],
+            within_days: None,
             hazardous,
         },
         ..ChannelRules::default()

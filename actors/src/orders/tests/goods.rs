@@ -7,7 +7,7 @@ pub(super) fn unit(name: &str) -> UnitOfMeasure {
     UnitOfMeasure::new(name).unwrap()
 }
 
-fn sold_by(sizes: &[(&str, i64, i64)]) -> Item {
+pub(super) fn sold_by(sizes: &[(&str, i64, i64)]) -> Item {
     let size = |&(name, base_units, of): &(&str, i64, i64)| {
         let size = UnitSize {
             base_units: quantity(base_units),

@@ -316,3 +316,88 @@ fn what_makes_no_kit_is_refused() {
         );
     }
 }
+
+#[test]
+fn a_kit_leaves_with_the_lots_of_its_components() {
+    use crate::inventory::lots::{LotRefusal, LotUnits};
+    use crate::pricing::catalogue::Tracking;
+    let lots = |lots: &[(&str, i64)]| -> Vec<LotUnits> {
+        let lot = |&(name, units): &(&str, i64)| LotUnits {
+            lot: LotCode::new(name).unwrap(),
+            quantity: quantity(units),
+            expires: None,
+        };
+        lots.iter().map(lot).collect()
+    };
+    let mut world = world(&[("B", "W1", 3)]);
+    world.item(
+        "A",
+        Item {
+            tracking: Tracking::Serials,
+            ..Item::default()
+        },
+    );
+    let named = lots(&[("S-1", 1), ("S-2", 1), ("S-3", 1), ("S-4", 1)]);
+    let receive = StockCommand::InLots {
+        lots: named.into(),
+        kept: Tracking::None,
+        change: Box::new(StockCommand::Receive {
+            quantity: quantity(4),
+            document: DocumentId::new("GR").unwrap(),
+        }),
+    };
+    world.take((stock_id("A", "W1"), receive).into());
+    let order = world.order("1", &[("KIT", 2)], &["W1"], Policy::ShipComplete);
+    let ship = |of_line: &[(&str, i64)], of_a: Option<&[(&str, i64)]>, component: &str| OrderCommand::Ship {
+        carriage: Carriage::default(),
+        document: None,
+        lines: vec![ShipLine {
+            line: 1,
+            total: quantity(1),
+            lots: lots(of_line),
+            components: of_a
+                .into_iter()
+                .map(|of_a| ComponentLots {
+                    sku: sku(component),
+                    lots: lots(of_a),
+                })
+                .collect(),
+        }],
+    };
+    let refused = |refusal| OrderReply::Refused(OrderRefusal::Lots { line: 1, refusal });
+    // One kit takes two pieces of A, which have to be named.
+    assert_eq!(
+        world.tell(&order, ship(&[], None, "A")),
+        refused(LotRefusal::Missing)
+    );
+    assert_eq!(
+        world.tell(&order, ship(&[("S-1", 1)], None, "A")),
+        refused(LotRefusal::OfKit)
+    );
+    let one = ship(&[], Some(&[("S-3", 1)]), "A");
+    let sum = LotRefusal::Sum {
+        named: Quantity::new(1).unwrap(),
+        goods: Quantity::new(2).unwrap(),
+    };
+    assert_eq!(world.tell(&order, one), refused(sum));
+    let unknown = OrderRefusal::UnknownComponent {
+        line: 1,
+        sku: sku("C"),
+    };
+    assert_eq!(
+        world.tell(&order, ship(&[], Some(&[("S-3", 2)]), "C")),
+        OrderReply::Refused(unknown)
+    );
+    world.accept(&order, ship(&[], Some(&[("S-3", 1), ("S-1", 1)]), "A"));
+    assert_eq!(world.lines(&order), [[1, 1, 0, 0, 0]]);
+    let line = world.orders[&order].placed().unwrap().summary().lines.remove(0);
+    let left: Vec<String> = line.components[0]
+        .lots
+        .iter()
+        .map(|lot| lot.lot.to_string())
+        .collect();
+    assert_eq!(
+        (left, line.lots.len()),
+        (vec!["S-3".to_owned(), "S-1".to_owned()], 0)
+    );
+}

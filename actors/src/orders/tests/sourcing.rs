@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::ids::Region;
-use crate::orders::sourcing::{Excluded, LineSources, Network, Restriction, Site, SourcingPlan, plan};
+use crate::orders::sourcing::{
+    ChannelPromise, Excluded, LineSources, Network, Restriction, Site, SourcingPlan, plan,
+};
 use proptest::prelude::*;
 
 type Stock<'a> = &'a [(&'a str, &'a str, i64)];
@@ -16,6 +18,7 @@ fn site(channels: &[&str], regions: &[&str], costs: (u32, u32), distances: &[(&s
         hazardous: crate::orders::delivery::Hazardous::Allowed,
         unit_cost: costs.1,
         distances: distances.iter().map(|&(name, far)| (region(name), far)).collect(),
+        lead_days: BTreeMap::new(),
     }
 }
 
@@ -38,7 +41,20 @@ fn order(lines: &[(&str, i64)], warehouses: &[&str], sourcing: Sourcing) -> Orde
 }
 
 fn planned(order: &OrderRequest, network: &Network, stock: Stock<'_>) -> SourcingPlan {
-    plan("web", order, network, |line, warehouse| {
+    planned_within(None, order, network, stock)
+}
+
+fn planned_within(
+    within_days: Option<u16>,
+    order: &OrderRequest,
+    network: &Network,
+    stock: Stock<'_>,
+) -> SourcingPlan {
+    let promise = ChannelPromise {
+        channel: "web",
+        within_days,
+    };
+    plan(promise, order, network, |line, warehouse| {
         let found = stock
             .iter()
             .find(|(known, place, _)| *known == line.sku.as_str() && *place == warehouse.as_str());
@@ -167,6 +183,43 @@ fn a_warehouse_that_may_not_serve_the_channel_or_region_is_left_out_with_its_rea
             excluded("W2", Restriction::Region)
         ]
     );
+}
+
+#[test]
+fn a_warehouse_that_is_not_there_within_the_days_of_the_channel_is_left_out() {
+    let region = |name: &str| Region::new(name).unwrap();
+    let days = |lead: &[(&str, u16)]| Site {
+        lead_days: lead.iter().map(|&(name, days)| (region(name), days)).collect(),
+        ..Site::default()
+    };
+    let network = network(&[
+        ("W1", days(&[("DE", 3), ("AT", 1)])),
+        ("W2", days(&[("DE", 2)])),
+        ("W3", days(&[("AT", 1)])),
+    ]);
+    // (promised days, warehouses that are asked, left out); W4 is not listed and restricts nothing.
+    let cases: [(Option<u16>, &[&str], &[&str]); 4] = [
+        (None, &["W1", "W2", "W3", "W4"], &[]),
+        (Some(3), &["W1", "W2", "W4"], &["W3"]),
+        (Some(2), &["W2", "W4"], &["W1", "W3"]),
+        (Some(1), &["W4"], &["W1", "W2", "W3"]),
+    ];
+    let to = |warehouses: &[&str], region: Option<Region>| OrderRequest {
+        ship_to_region: region,
+        ..order(&[("A", 6)], warehouses, Sourcing::Listed)
+    };
+    for (within, asked, left_out) in cases {
+        let order = to(&["W1", "W2", "W3", "W4"], Some(region("DE")));
+        let plan = planned_within(within, &order, &network, STOCK);
+        assert_eq!(sources(&plan, 1), asked, "{within:?}");
+        let excluded = plan.excluded.iter();
+        let excluded = excluded.map(|excluded| (excluded.warehouse.as_str(), excluded.because));
+        let because = left_out.iter().map(|&code| (code, Restriction::LeadTime));
+        assert!(excluded.eq(because), "{within:?}: {:?}", plan.excluded);
+    }
+    // How long it takes to nowhere in particular nobody knows.
+    let plan = planned_within(Some(3), &to(&["W2"], None), &network, STOCK);
+    assert!(!plan.serves());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::accounts::state::AccountStatus;
+use crate::governance::demand::Demand;
 use crate::orders::credit::CreditRule;
 use crate::orders::transitions::TRANSITIONS;
 use proptest::strategy::{Strategy, ValueTree};
@@ -50,7 +51,7 @@ fn pull_at_one_order(choices: Vec<u8>) -> World {
 }
 
 fn pull(world: &mut World, order: &OrderKey) {
-    match world.fate.next() % 28 {
+    match world.fate.next() % 31 {
         0..=5 if !world.mail.is_empty() => {
             let place = usize::from(world.fate.next()) % world.mail.len();
             let message = world.mail.remove(place);
@@ -83,6 +84,13 @@ fn pull(world: &mut World, order: &OrderKey) {
             let correction = correct(world.fate.next());
             drop(world.tell(order, correction));
         }
+        28 | 29 => {
+            let (choice, number) = (world.fate.next(), world.statuses.len());
+            let lines = [(1, i64::from(choice % 7)), (2, i64::from(choice % 3))];
+            let lines = &lines[..1 + usize::from(choice % 2)];
+            drop(world.tell(order, changes::change(&format!("CH-{number}"), lines)));
+        }
+        30 => drop(world.tell(order, changes::relocate("W1", "W2"))),
         26 => world.limit("100.00", AccountStatus::Active),
         27 => world.limit("1.00", AccountStatus::OnHold),
         24 | 25 => {
@@ -682,6 +690,87 @@ fn every_row_of_the_table_happens_and_nothing_else_does() {
         never.is_empty() && unknown.is_empty(),
         "never seen: {never:#?}\nnot in the table: {unknown:#?}"
     );
+}
+
+/// Found by the random pulling above: what was given up of a line was taken off what a correction made of it, too.
+#[test]
+fn what_was_given_up_of_a_line_stays_given_up_when_its_order_is_corrected() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 6).stock("B", "W1", 2);
+    let order = world.order("1", &[("A", 6), ("B", 2)], &["W1"], Policy::ShipComplete);
+    world.accept(&order, changes::change("CH-1", &[(1, 0)]));
+    // The ERP consents to the cancellation; the stock answers too late, and somebody wants it after all.
+    world.tell(&order, cancel());
+    let consent = world.mail.remove(0);
+    world.take(consent);
+    world.answer_too_late(&order, correct(1));
+    assert_eq!(world.lines(&order), [[2, 0, 0, 0, 0]], "B alone");
+    assert_eq!(world.available("A", "W1"), 6);
+}
+
+/// A command that causes what `cause` says; none for what only happens inside.
+fn told_from_outside(cause: Cause) -> Option<OrderCommand> {
+    let attempt = 1;
+    let answer = BookingAnswer::NotFound;
+    let cancelled = CancelAnswer::Cancelled;
+    Some(match cause {
+        Cause::Submit => OrderCommand::Submit(Box::new(request(&[("A", 1)], &["W1"], Policy::Partial))),
+        Cause::BookingAnswered => OrderCommand::BookingAnswered(BookingAnswered { attempt, answer }),
+        Cause::CancelAnswered => OrderCommand::CancelAnswered(CancelAnswered {
+            attempt,
+            answer: cancelled,
+        }),
+        Cause::Release => OrderCommand::ReleaseToWarehouse,
+        Cause::Pick => OrderCommand::ConfirmPick,
+        Cause::Ship => ship(&[]),
+        Cause::Close => OrderCommand::Close,
+        Cause::Change => changes::change("CH-1", &[(1, 1)]),
+        Cause::Cancel => cancel(),
+        Cause::Retry => OrderCommand::Retry,
+        Cause::Correct => correct(1),
+        Cause::Approve => approve(),
+        Cause::Reassign => OrderCommand::Reassign {
+            to: OwnerRole::Warehouse,
+        },
+        Cause::Reject => reject(),
+        Cause::Priced
+        | Cause::IntroductionAnswered
+        | Cause::StockAnswered
+        | Cause::CreditAnswered
+        | Cause::Alarm => return None,
+    })
+}
+
+#[test]
+fn who_may_cause_a_change_is_whom_the_standard_table_of_owners_lets() {
+    let table = Ownership::standard();
+    for row in TRANSITIONS {
+        let parties: BTreeSet<String> = row
+            .cause
+            .parties()
+            .iter()
+            .map(|party| party.name().to_lowercase())
+            .collect();
+        let Some(command) = told_from_outside(row.cause) else {
+            let is_inside = |party: &String| party.ends_with("(inside)") || party == "clock";
+            assert!(parties.iter().all(is_inside), "{:?}: {parties:?}", row.cause);
+            continue;
+        };
+        assert_eq!(Cause::of(&command), Some(row.cause));
+        let message = Message::Order(key("1"), command);
+        let Demand::Write {
+            attribute,
+            operations,
+            ..
+        } = Demand::of(&message)
+        else {
+            panic!("{:?} comes from inside", row.cause)
+        };
+        let owners = operations
+            .iter()
+            .flat_map(|operation| table.owners_of(attribute, *operation));
+        let owners: BTreeSet<String> = owners.map(ToString::to_string).collect();
+        assert_eq!(owners, parties, "{:?}", row.cause);
+    }
 }
 
 /// The part of the book that is made from the table.

@@ -252,6 +252,73 @@ fn order_discounts_by_value_the_first_in_rank() {
     }
 }
 
+/// 2 % from 500 on, 5 % from 1,000 on.
+fn two_and_five(mode: RebateMode) -> Rebate {
+    let steps = tiers(mode, &[("0", "0"), ("500", "2"), ("1000", "5")]);
+    let ChargeKind::Rebate(steps) = steps else {
+        panic!("a rebate")
+    };
+    steps
+}
+
+#[test]
+fn a_discount_by_value_is_of_all_or_tier_by_tier_by_line_order_and_volume() {
+    use RebateMode::{Incremental, Retroactive};
+    let of_line = |of, mode| {
+        let effect = Effect::ByValue(Box::new(ByValue {
+            of,
+            tiers: two_and_five(mode),
+        }));
+        let term = Term::plain(RuleId::new("value").unwrap(), 1, Scope::Everything, effect);
+        Case::flat("100").terms([term])
+    };
+    let total = |case: &Case, units: &[i64]| case.lines(units).unwrap().total.amount;
+    // Units at 100, of all once it is reached, tier by tier: 2 % of 500 to 1,000, 5 % of what is above.
+    let cases = [
+        (4, "400", "400"),
+        (5, "490", "500"),
+        (9, "882", "892"),
+        (12, "1140", "1180"),
+    ];
+    for (units, all, tiered) in cases {
+        for (mode, expected) in [(Retroactive, all), (Incremental, tiered)] {
+            let line = of_line(ValueOf::Line, mode);
+            assert_eq!(
+                total(&line, &[units]),
+                decimal(expected),
+                "line of {units}, {mode:?}"
+            );
+            let charged = charge("value", "0", ChargeKind::DiscountByValue(two_and_five(mode)));
+            let order = Case::flat("100").charged([charged]);
+            // Two lines come together to what one would.
+            assert_eq!(
+                total(&order, &[units - 1, 1]),
+                decimal(expected),
+                "order of {units}, {mode:?}"
+            );
+        }
+    }
+    // Each line by itself.
+    assert_eq!(
+        total(&of_line(ValueOf::Line, Retroactive), &[4, 5]),
+        decimal("890")
+    );
+    // 900 were bought before. 4 units: all at 2 %; or 100 at 2 % and 300 at 5 %.
+    for (mode, expected) in [(Retroactive, "392"), (Incremental, "383")] {
+        let mut case = of_line(ValueOf::Volume, mode);
+        case.volume = Volume {
+            value: decimal("900"),
+            version: 1,
+        };
+        assert_eq!(total(&case, &[4]), decimal(expected), "{mode:?}");
+    }
+    // Nothing was bought before.
+    assert_eq!(
+        total(&of_line(ValueOf::Volume, Retroactive), &[12]),
+        decimal("1200")
+    );
+}
+
 #[test]
 fn freight_by_weight_and_zone_with_a_least_and_a_threshold() {
     let item = Item {

@@ -85,7 +85,7 @@ fn number(number: &serde_json::Number) -> Option<Decimal> {
 pub(super) fn units(measure: Measure) -> Option<i64> {
     match measure {
         Measure::Units(units) => Some(units),
-        Measure::Amount(_) => None,
+        Measure::Amount(_) | Measure::Change(_) => None,
     }
 }
 
@@ -134,6 +134,22 @@ impl Reply {
         Some(Duration::from_millis(milliseconds))
     }
 
+    /// What was asked for.
+    pub(super) fn data(&self) -> &Value {
+        &self.data
+    }
+
+    /// This answer as the last of a request that took `before` as well: what it cost, they cost together.
+    pub(super) fn after(mut self, before: &Self) -> Self {
+        if let (Some(cost), Some(earlier)) = (&mut self.extensions.cost, &before.extensions.cost) {
+            let sum = |one: u64, other: u64| one.saturating_add(other);
+            cost.requested_query_cost = sum(cost.requested_query_cost, earlier.requested_query_cost);
+            let actual = |cost: &Cost| cost.actual_query_cost.unwrap_or(0);
+            cost.actual_query_cost = Some(sum(actual(cost), actual(earlier)));
+        }
+        self
+    }
+
     fn observations(&self) -> Option<Vec<Observation>> {
         let cost = self.extensions.cost.as_ref()?;
         let status = &cost.throttle_status;
@@ -157,7 +173,8 @@ impl Reply {
         ])
     }
 
-    fn answer(&self, verdict: Verdict) -> Answer {
+    /// A verdict with what the answer says about the limit.
+    pub(super) fn answer(&self, verdict: Verdict) -> Answer {
         Answer {
             verdict,
             observations: self.observations().unwrap_or_default(),
@@ -174,11 +191,7 @@ pub(super) fn judge_write(reply: &Reply, field: &str, array: &str, count: usize)
         .cloned();
     let errors: Option<Vec<UserError>> = errors.and_then(|errors| serde_json::from_value(errors).ok());
     let Some(errors) = errors else {
-        return reply.answer(Verdict::Failed {
-            reason: format!("the shop's answer lacks {field}"),
-            pause: None,
-            certainty: Certainty::Unknown,
-        });
+        return reply.answer(lacks(field));
     };
     if errors.is_empty() {
         return reply.answer(Verdict::Items(vec![ItemVerdict::Taken; count]));
@@ -212,6 +225,32 @@ fn element(error: &UserError, array: &str) -> Option<usize> {
     let mut path = error.field.as_ref()?.iter().skip_while(|part| *part != array);
     path.next()?;
     path.next()?.parse().ok()
+}
+
+/// The words of a mutation's errors in its payload's list `errors`; none if it did what it was asked. An answer that lacks them
+/// says nothing about what was done.
+pub(super) fn errors_of(reply: &Reply, field: &str, errors: &str) -> Result<Option<String>, Answer> {
+    let payload = reply.data.get(field);
+    let list = payload.and_then(|payload| payload.get(errors)).cloned();
+    let list: Option<Vec<UserError>> = list.and_then(|errors| serde_json::from_value(errors).ok());
+    let Some(list) = list else {
+        return Err(reply.answer(lacks(field)));
+    };
+    let words = list.iter().map(|error| match &error.code {
+        Some(code) => format!("{code} {}", error.message),
+        None => error.message.clone(),
+    });
+    let words = words.collect::<Vec<_>>().join("; ");
+    Ok((!words.is_empty()).then_some(words))
+}
+
+/// An answer without what was asked for.
+fn lacks(field: &str) -> Verdict {
+    Verdict::Failed {
+        reason: format!("the shop's answer lacks {field}"),
+        pause: None,
+        certainty: Certainty::Unknown,
+    }
 }
 
 /// The quantities of `keys`, of which those at the places `known` were asked for.

@@ -14,13 +14,17 @@
 //!   (<https://shopify.dev/changelog/making-idempotency-mandatory-for-inventory-adjustments-and-refund-mutations>). Each
 //!   attempt has one of its own: a request that is sent again carries what is newest by then, and is another request.
 //!
+//! - Fulfilments and cancellations: [`orders`].
+//!
 //! Which SKU is which inventory item and variant stands in a file with the columns `sku`, `inventory_item` and `variant`.
 
 mod answer;
 mod items;
+mod orders;
+mod tell;
 
 use super::config::ChannelConfig;
-use super::platform::{Plan, Platform, PlatformError, SET_PRICES, SET_STOCK, lane, operation};
+use super::platform::{Plan, Platform, PlatformError, lane, operation, write_of};
 use super::secret::SecretSource;
 use super::web::{client, unanswered, unsuccessful};
 use super::webhook::unsupported;
@@ -28,7 +32,8 @@ use crate::egress::{InvalidSetting, web_address};
 use answer::{Reply, judge_read, judge_write};
 use items::Items;
 use lockstep_actors::channels::{
-    Allowance, Answer, Content, Draw, Guard, Item, ItemVerdict, Key, Kind, Request, Rule, Verdict, Work,
+    Allowance, Answer, Content, Draw, Guard, Item, ItemVerdict, Key, Kind, OrderShown, Request, Rule,
+    Verdict, Work,
 };
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Url};
@@ -39,6 +44,8 @@ use std::time::Duration;
 
 /// The operation that reads stock levels.
 const READ_STOCK: &str = "read-stock";
+/// The operation that reads an order.
+const READ_ORDER: &str = "read-order";
 /// The limit of points.
 const POINTS: &str = "points";
 /// What a mutation costs.
@@ -69,6 +76,12 @@ pub struct ShopifyConfig {
     pub location: Option<String>,
     /// The price list whose prices are set, as in `gid://shopify/PriceList/1`; needed to publish prices.
     pub price_list: Option<String>,
+    /// Whether the shop writes to its customers when goods have left or an order is cancelled.
+    #[serde(default)]
+    pub notify_customers: bool,
+    /// Whether the shop pays back what was paid for an order that is cancelled, the way it was paid.
+    #[serde(default)]
+    pub refund_cancelled: bool,
 }
 
 fn version() -> String {
@@ -89,6 +102,7 @@ impl ShopifyConfig {
         let (key, place) = match kind {
             Kind::Stock => ("shopify.location", &self.location),
             Kind::Price => ("shopify.price_list", &self.price_list),
+            Kind::Order => return Ok(()),
         };
         if place
             .as_deref()
@@ -109,16 +123,30 @@ pub(super) fn plan(kinds: &[Kind], timeout_ms: u64) -> Plan {
         refill: 100,
         per: Duration::from_secs(1),
     };
-    let draws = [(POINTS, MUTATION_POINTS), ("connections", 1)];
     let mut operations = Vec::new();
     let mut lanes = Vec::new();
     for kind in kinds {
-        let (name, guard) = match kind {
-            Kind::Stock => (SET_STOCK, Guard::CompareAndSet { quiet }),
-            Kind::Price => (SET_PRICES, Guard::Rewrite { quiet }),
+        let (guard, most) = match kind {
+            Kind::Stock => (Guard::CompareAndSet { quiet }, 250),
+            Kind::Price => (Guard::Rewrite { quiet }, 250),
+            Kind::Order => (Guard::Once { quiet }, 1),
         };
-        operations.push(operation(name, &draws, 250));
+        let points = match kind {
+            Kind::Stock | Kind::Price => MUTATION_POINTS,
+            // The order is read first.
+            Kind::Order => orders::READ_POINTS + MUTATION_POINTS,
+        };
+        operations.push(operation(
+            write_of(*kind),
+            &[(POINTS, points), ("connections", 1)],
+            most,
+        ));
         let mut lane = lane(*kind, guard);
+        if *kind == Kind::Order {
+            let reads = [(POINTS, orders::READ_POINTS), ("connections", 1)];
+            operations.push(operation(READ_ORDER, &reads, 1));
+            lane.poll = Some(READ_ORDER.into());
+        }
         if *kind == Kind::Stock {
             lane.read = Some(READ_STOCK.into());
             let mut read = operation(READ_STOCK, &[(POINTS, 1), ("connections", 1)], READ_ITEMS);
@@ -149,6 +177,8 @@ pub struct Shopify {
     items: Items,
     location: String,
     price_list: String,
+    notify_customers: bool,
+    refund_cancelled: bool,
 }
 
 impl Shopify {
@@ -174,6 +204,8 @@ impl Shopify {
             items: Items::read(&shop.items).map_err(|reason| config.unusable("shopify.items", reason))?,
             location: shop.location.clone().unwrap_or_default(),
             price_list: shop.price_list.clone().unwrap_or_default(),
+            notify_customers: shop.notify_customers,
+            refund_cancelled: shop.refund_cancelled,
         })
     }
 
@@ -288,7 +320,13 @@ impl Platform for Shopify {
             Work::Write(Kind::Stock, items) => self.set_quantities(items).await,
             Work::Write(Kind::Price, items) => self.add_prices(items).await,
             Work::Read(Kind::Stock, keys) => self.read_quantities(keys).await,
-            Work::Read(Kind::Price, _) | Work::Poll(..) => unsupported(),
+            Work::Write(Kind::Order, items) => self.tell_orders(items).await,
+            Work::Poll(_, keys) => self.look_at_orders(keys).await,
+            Work::Read(Kind::Price | Kind::Order, _) => unsupported(),
         }
+    }
+
+    fn concerns(&self, order: &OrderShown) -> bool {
+        orders::concerns(order)
     }
 }

@@ -33,11 +33,7 @@ pub fn import(
             wanted: count.get(),
         });
     }
-    let claims: Vec<Claim> = count.all().map(Claim::alone).collect();
-    let states = store.acquire(&claims)?;
-    if !states.iter().all(is_new) || !store.reader().kinds(PartitionId(0))?.is_empty() {
-        return Err(TransferError::NotEmpty);
-    }
+    let states = all_new(store)?;
     let epochs: BTreeMap<PartitionId, Epoch> = states
         .iter()
         .map(|state| (state.partition, state.epoch))
@@ -112,12 +108,22 @@ pub fn import(
     Ok(totals)
 }
 
+/// Takes all partitions of a store that has never been used.
+pub(super) fn all_new(store: &mut dyn Store) -> Result<Vec<PartitionState>, TransferError> {
+    let claims: Vec<Claim> = store.partition_count().all().map(Claim::alone).collect();
+    let states = store.acquire(&claims)?;
+    if !states.iter().all(is_new) || !store.reader().kinds(PartitionId(0))?.is_empty() {
+        return Err(TransferError::NotEmpty);
+    }
+    Ok(states)
+}
+
 fn is_new(state: &PartitionState) -> bool {
     state.next_sequence == Sequence(1) && state.header.is_none()
 }
 
 /// A partition that is being written.
-struct Filling {
+pub(super) struct Filling {
     partition: PartitionId,
     epoch: Epoch,
     /// Where the next blob has to begin; `None` before the first.
@@ -125,7 +131,7 @@ struct Filling {
     /// Where the journal has to end.
     end: Sequence,
     header: Vec<u8>,
-    cursors: Vec<Cursor>,
+    pub(super) cursors: Vec<Cursor>,
     batches: Vec<CommitBatch>,
     bytes: usize,
     /// Whether the last batch takes more than a blob.
@@ -133,7 +139,7 @@ struct Filling {
 }
 
 impl Filling {
-    fn of(head: &PartitionHead, epoch: Epoch, header: Vec<u8>) -> Self {
+    pub(super) fn of(head: &PartitionHead, epoch: Epoch, header: Vec<u8>) -> Self {
         Self {
             partition: PartitionId(head.partition),
             epoch,
@@ -147,7 +153,12 @@ impl Filling {
         }
     }
 
-    fn blob(&mut self, store: &mut dyn Store, blob: &Blob<'_>, bytes: &[u8]) -> Result<(), TransferError> {
+    pub(super) fn blob(
+        &mut self,
+        store: &mut dyn Store,
+        blob: &Blob<'_>,
+        bytes: &[u8],
+    ) -> Result<(), TransferError> {
         let (first, entries) = (moved(blob.first), blob.entries);
         self.begin_at(store, first)?;
         let mut journal = bytes.to_vec();
@@ -239,7 +250,7 @@ impl Filling {
 }
 
 /// The header and the cursors last.
-fn finish(store: &mut dyn Store, filling: Option<Filling>) -> Result<(), TransferError> {
+pub(super) fn finish(store: &mut dyn Store, filling: Option<Filling>) -> Result<(), TransferError> {
     let Some(mut filling) = filling else {
         return Ok(());
     };
@@ -260,7 +271,7 @@ fn finish(store: &mut dyn Store, filling: Option<Filling>) -> Result<(), Transfe
 }
 
 /// Where a sequence of the file lies in the store. What has never happened has not happened there either.
-fn moved(sequence: Sequence) -> Sequence {
+pub(super) fn moved(sequence: Sequence) -> Sequence {
     match sequence {
         Sequence(0) => sequence,
         Sequence(number) => Sequence(number + LEAP),

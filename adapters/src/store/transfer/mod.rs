@@ -13,6 +13,8 @@
 mod export;
 mod file;
 mod import;
+mod ledger;
+mod repartition;
 mod walk;
 
 #[cfg(test)]
@@ -21,6 +23,7 @@ mod tests;
 pub use export::export;
 pub use file::{FileError, Totals, verify_file};
 pub use import::import;
+pub use repartition::{Repartitioned, repartition};
 pub use walk::verify_store;
 
 use lockstep_runtime::store::StoreError;
@@ -65,9 +68,15 @@ pub enum TransferError {
         /// What the store has.
         wanted: u16,
     },
+    /// The store cannot be dealt out anew yet.
+    #[error(
+        "the store is not settled: {0}. Start the service, let it run until nothing is under way and \
+         lockstep_consumer_lag_entries is 0, stop it, and try again; a consumer that is no more is left behind by --without"
+    )]
+    Unsettled(String),
     /// What was read back is not what the file says.
     #[error(
-        "what was imported differs from the file: {found} in place of {wanted}; the store must not be served"
+        "what was written differs from what was read: {found} in place of {wanted}; the store must not be served"
     )]
     Differs {
         /// The digest of the store.

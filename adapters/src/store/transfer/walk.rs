@@ -63,7 +63,7 @@ fn walk_partition(
     Ok(())
 }
 
-fn go_on(result: &Result<(), TransferError>) -> ControlFlow<()> {
+pub(super) fn go_on(result: &Result<(), TransferError>) -> ControlFlow<()> {
     if result.is_ok() {
         ControlFlow::Continue(())
     } else {

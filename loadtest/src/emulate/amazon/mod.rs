@@ -1,4 +1,4 @@
-//! Listings behind Amazon's Selling Partner API, as far as quantity and price go.
+//! A seller's account behind Amazon's Selling Partner API, as far as quantities, prices and the shipments of orders go.
 //!
 //! - `POST /auth/o2/token` gives a token for any refresh token; without it a listing answers 403.
 //! - `PATCH` and `GET /listings/2021-08-01/items/{seller}/{sku}`; SKUs that begin with `GONE` do not exist (404). A patch
@@ -8,12 +8,21 @@
 //! - Patching and reading have a bucket each, of `--burst` at `--rate`; without a token of it the answer is 429
 //!   `QuotaExceeded`. Each answer says the rate in `x-amzn-RateLimit-Limit`
 //!   (<https://developer-docs.amazon.com/sp-api/docs/listings-items-api-rate-limits>).
+//! - `GET /orders/v0/orders/{order}/orderItems`, 30 requests at once and one in two seconds, and `POST .../shipmentConfirmation`, 10 at
+//!   once and two a second (<https://developer-docs.amazon.com/sp-api/docs/orders-api-v0-reference>), of orders that were placed by
+//!   `POST /emulator/orders/{order}` with `{"SKU": units}`, which is no part of Amazon's; `GET /emulator/packages` tells what was confirmed.
+
+mod orders;
+
+pub use orders::Package;
 
 use super::channel::{Bucket, Rate};
 use super::fault::FaultTable;
 use super::{Emulator, EmulatorError, Probability, parse_duration};
+use actix_web::http::StatusCode;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
+use orders::Orders;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -54,7 +63,7 @@ pub struct Options {
 impl Default for Options {
     /// The documented rates without faults, on any port of the loopback interface.
     fn default() -> Self {
-        let five = NonZeroU32::MIN.saturating_add(4);
+        let five = whole(5);
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             rate: Rate::per_second(five),
@@ -118,7 +127,11 @@ impl Listing {
     }
 }
 
-/// The listings of a seller.
+const fn whole(number: u32) -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(number - 1)
+}
+
+/// The listings and orders of a seller.
 #[derive(Debug)]
 pub struct Amazon {
     options: Options,
@@ -132,6 +145,9 @@ pub struct Amazon {
 struct State {
     patches: Bucket,
     reads: Bucket,
+    item_reads: Bucket,
+    confirmations: Bucket,
+    orders: Orders,
     listings: BTreeMap<String, Listing>,
     stats: ListingStats,
 }
@@ -150,6 +166,9 @@ impl Amazon {
             state: Mutex::new(State {
                 patches: Bucket::new(options.rate, options.burst),
                 reads: Bucket::new(options.rate, options.burst),
+                item_reads: Bucket::new(Rate::per_minute(whole(30)), whole(30)),
+                confirmations: Bucket::new(Rate::per_second(whole(2)), whole(10)),
+                orders: Orders::default(),
                 listings: BTreeMap::new(),
                 stats: ListingStats::default(),
             }),
@@ -182,45 +201,75 @@ impl Amazon {
         shown
     }
 
-    fn answer(&self, sku: &str, patch: Option<&Value>) -> HttpResponse {
+    /// Carries a request out that a bucket and the drawn faults let through. `rate` is what the bucket refills a second.
+    fn gated(
+        &self,
+        bucket: fn(&mut State) -> &mut Bucket,
+        rate: &str,
+        work: impl FnOnce(&mut State, u64, Duration) -> (StatusCode, Value),
+    ) -> HttpResponse {
         let now = self.started.elapsed();
         let mut state = self.state();
         let request = state.stats.requests;
         state.stats.requests += 1;
-        let bucket = if patch.is_some() {
-            &mut state.patches
-        } else {
-            &mut state.reads
+        let limited = |status| {
+            let mut response = HttpResponse::build(status);
+            response.insert_header(("x-amzn-ratelimit-limit", rate));
+            response
         };
-        if bucket.take(now).is_err() {
+        if bucket(&mut state).take(now).is_err() {
             state.stats.throttled += 1;
             let message = "You exceeded your quota for the requested resource.";
-            let errors = json!({ "errors": [{ "code": "QuotaExceeded", "message": message }] });
-            return self.limited(HttpResponse::TooManyRequests()).json(errors);
+            return limited(StatusCode::TOO_MANY_REQUESTS).json(error("QuotaExceeded", message));
         }
         let fault = self.faults.draw("request", request);
         if matches!(fault, Some(Fault::Unavailable)) {
             state.stats.failed += 1;
             return HttpResponse::ServiceUnavailable().finish();
         }
-        if sku.starts_with("GONE") {
-            let errors =
-                json!({ "errors": [{ "code": "NOT_FOUND", "message": format!("SKU {sku} not found") }] });
-            return self.limited(HttpResponse::NotFound()).json(errors);
-        }
-        let body = match patch {
-            Some(patch) => self.patch(&mut state, sku, patch, request, now),
-            None => {
-                let listing = state.listings.entry(sku.to_owned()).or_default();
-                listing.advance(now);
-                json!({ "sku": sku, "attributes": listing.attributes, "issues": listing.issues })
-            }
-        };
+        let (status, body) = work(&mut state, request, now);
         if matches!(fault, Some(Fault::ErrorAfterCommit)) {
             state.stats.failed += 1;
             return HttpResponse::InternalServerError().finish();
         }
-        self.limited(HttpResponse::Ok()).json(body)
+        if status == StatusCode::NO_CONTENT {
+            return limited(status).finish();
+        }
+        limited(status).json(body)
+    }
+
+    fn listing(&self, sku: &str, patch: Option<&Value>) -> HttpResponse {
+        let bucket: fn(&mut State) -> &mut Bucket = match patch {
+            Some(_) => |state| &mut state.patches,
+            None => |state| &mut state.reads,
+        };
+        let rate = format!("{}.0", self.options.rate.per_whole_second());
+        self.gated(bucket, &rate, |state, request, now| {
+            if sku.starts_with("GONE") {
+                let message = format!("SKU {sku} not found");
+                return (StatusCode::NOT_FOUND, error("NOT_FOUND", &message));
+            }
+            let body = match patch {
+                Some(patch) => self.patch(state, sku, patch, request, now),
+                None => {
+                    let listing = state.listings.entry(sku.to_owned()).or_default();
+                    listing.advance(now);
+                    json!({ "sku": sku, "attributes": listing.attributes, "issues": listing.issues })
+                }
+            };
+            (StatusCode::OK, body)
+        })
+    }
+
+    /// A customer orders: so many of which SKU.
+    pub fn place(&self, order: &str, lines: &[(&str, i64)]) {
+        self.state().orders.place(order, lines);
+    }
+
+    /// By order: its packages by their references, and how often any was confirmed.
+    #[must_use]
+    pub fn packages(&self) -> BTreeMap<String, (BTreeMap<u64, Package>, u64)> {
+        self.state().orders.packages()
     }
 
     fn patch(&self, state: &mut State, sku: &str, patch: &Value, request: u64, now: Duration) -> Value {
@@ -245,12 +294,10 @@ impl Amazon {
         listing.pending.push((now + self.options.delay, attribute, shows));
         json!({ "sku": sku, "status": "ACCEPTED", "submissionId": request.to_string(), "issues": [] })
     }
+}
 
-    fn limited(&self, mut response: actix_web::HttpResponseBuilder) -> actix_web::HttpResponseBuilder {
-        let rate = format!("{}.0", self.options.rate.per_whole_second());
-        response.insert_header(("x-amzn-ratelimit-limit", rate));
-        response
-    }
+fn error(code: &str, message: &str) -> Value {
+    json!({ "errors": [{ "code": code, "message": message }] })
 }
 
 /// Starts the listings on the current tokio event loop.
@@ -267,6 +314,13 @@ fn routes(config: &mut ServiceConfig) {
         .route("/auth/o2/token", web::post().to(token))
         .route(listing, web::patch().to(patch))
         .route(listing, web::get().to(read))
+        .route("/orders/v0/orders/{order}/orderItems", web::get().to(items))
+        .route(
+            "/orders/v0/orders/{order}/shipmentConfirmation",
+            web::post().to(confirm),
+        )
+        .route("/emulator/orders/{order}", web::post().to(place))
+        .route("/emulator/packages", web::get().to(packages))
         .route("/stats", web::get().to(stats));
 }
 
@@ -283,8 +337,8 @@ fn refused(request: &HttpRequest) -> Option<HttpResponse> {
     if request.headers().contains_key("x-amz-access-token") {
         return None;
     }
-    let errors = json!({ "errors": [{ "code": "Unauthorized", "message": "Access to requested resource is denied." }] });
-    Some(HttpResponse::Forbidden().json(errors))
+    let denied = error("Unauthorized", "Access to requested resource is denied.");
+    Some(HttpResponse::Forbidden().json(denied))
 }
 
 async fn patch(
@@ -293,7 +347,7 @@ async fn patch(
     path: web::Path<(String, String)>,
     body: web::Json<Value>,
 ) -> HttpResponse {
-    refused(&request).unwrap_or_else(|| amazon.answer(&path.1, Some(&body)))
+    refused(&request).unwrap_or_else(|| amazon.listing(&path.1, Some(&body)))
 }
 
 async fn read(
@@ -301,7 +355,67 @@ async fn read(
     amazon: web::Data<Amazon>,
     path: web::Path<(String, String)>,
 ) -> HttpResponse {
-    refused(&request).unwrap_or_else(|| amazon.answer(&path.1, None))
+    refused(&request).unwrap_or_else(|| amazon.listing(&path.1, None))
+}
+
+#[derive(Deserialize)]
+struct NextPage {
+    #[serde(rename = "NextToken")]
+    token: Option<String>,
+}
+
+async fn items(
+    request: HttpRequest,
+    amazon: web::Data<Amazon>,
+    order: web::Path<String>,
+    page: web::Query<NextPage>,
+) -> HttpResponse {
+    refused(&request).unwrap_or_else(|| {
+        let token = page.token.as_deref();
+        amazon.gated(
+            |state| &mut state.item_reads,
+            "0.5",
+            |state, _, _| match state.orders.items(&order, token) {
+                Some(items) => (StatusCode::OK, items),
+                None => (
+                    StatusCode::NOT_FOUND,
+                    error("NOT_FOUND", "There is no such order."),
+                ),
+            },
+        )
+    })
+}
+
+async fn confirm(
+    request: HttpRequest,
+    amazon: web::Data<Amazon>,
+    order: web::Path<String>,
+    body: web::Json<Value>,
+) -> HttpResponse {
+    refused(&request).unwrap_or_else(|| {
+        amazon.gated(
+            |state| &mut state.confirmations,
+            "2.0",
+            |state, _, _| match state.orders.confirm(&order, &body) {
+                Ok(()) => (StatusCode::NO_CONTENT, Value::Null),
+                Err(message) => (StatusCode::BAD_REQUEST, error("InvalidInput", &message)),
+            },
+        )
+    })
+}
+
+async fn place(
+    amazon: web::Data<Amazon>,
+    order: web::Path<String>,
+    lines: web::Json<BTreeMap<String, i64>>,
+) -> HttpResponse {
+    let lines: Vec<_> = lines.iter().map(|(sku, units)| (sku.as_str(), *units)).collect();
+    amazon.place(&order, &lines);
+    HttpResponse::NoContent().finish()
+}
+
+async fn packages(amazon: web::Data<Amazon>) -> HttpResponse {
+    HttpResponse::Ok().json(amazon.packages())
 }
 
 async fn stats(amazon: web::Data<Amazon>) -> HttpResponse {

@@ -28,6 +28,15 @@ impl Rate {
         }
     }
 
+    /// So many requests a minute.
+    #[must_use]
+    pub const fn per_minute(requests: NonZeroU32) -> Self {
+        Self {
+            requests,
+            per: Duration::from_secs(60),
+        }
+    }
+
     /// The time between two requests at this rate.
     pub(in crate::emulate) fn interval(self) -> Duration {
         self.per / self.requests.get()
@@ -89,6 +98,12 @@ impl Bucket {
         }
         self.full_at = full_at;
         Ok(())
+    }
+
+    /// Gives back tokens that were taken and not needed.
+    pub(in crate::emulate) fn give_back(&mut self, tokens: u64) {
+        let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+        self.full_at = self.full_at.saturating_sub(self.interval.saturating_mul(tokens));
     }
 
     /// How many tokens there are, in whole ones.

@@ -3,10 +3,11 @@
 //! - `POST /levels` takes a JSON array of `{sku, available, by_warehouse, version}` and answers 200 with one result an
 //!   item, in the order of the request: `{"results":[{"sku":"A","status":"ok"}, ..]}`; status `stale` for a version older
 //!   than the one held, `failed` with a `reason` for an item it would not take.
-//! - `POST /prices` takes `{sku, amount, currency, version}` in the same way.
+//! - `POST /prices` takes `{sku, amount, currency, version}` in the same way, and `POST /orders` orders with their shipments,
+//!   which are only ever added.
 //! - A request takes one token of a bucket of `--burst` that refills at `--rate`; without one it is answered 429 with
 //!   `Retry-After` and `Retry-After-Ms`. An array longer than `--batch` is answered 413.
-//! - `GET /levels` and `GET /prices` tell what it holds, `GET /stats` the counts.
+//! - `GET /levels`, `GET /prices` and `GET /orders` tell what it holds, `GET /stats` the counts.
 
 mod limit;
 mod shelf;
@@ -20,6 +21,7 @@ use super::{Emulator, EmulatorError, Probability, parse_duration};
 use actix_web::http::StatusCode;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
+use lockstep_adapters::channels::OrderBody;
 use serde_json::json;
 use shelf::{Shelf, Versioned};
 use std::collections::BTreeMap;
@@ -104,6 +106,7 @@ struct Counter {
     stats: ChannelStats,
     levels: Shelf<Level>,
     prices: Shelf<Price>,
+    orders: Shelf<OrderBody>,
 }
 
 impl Channel {
@@ -121,6 +124,7 @@ impl Channel {
             stats: ChannelStats::default(),
             levels: Shelf::default(),
             prices: Shelf::default(),
+            orders: Shelf::default(),
         };
         Ok(Self {
             options,
@@ -151,6 +155,12 @@ impl Channel {
     #[must_use]
     pub fn prices(&self) -> BTreeMap<String, Price> {
         self.counter().prices.held().clone()
+    }
+
+    /// The orders that it was told of, by their numbers.
+    #[must_use]
+    pub fn orders(&self) -> BTreeMap<String, OrderBody> {
+        self.counter().orders.held().clone()
     }
 
     async fn answer(&self, response: HttpResponse) -> HttpResponse {
@@ -232,6 +242,8 @@ fn routes(config: &mut ServiceConfig) {
     config
         .route("/levels", web::post().to(put_levels))
         .route("/prices", web::post().to(put_prices))
+        .route("/orders", web::post().to(put_orders))
+        .route("/orders", web::get().to(orders))
         .route("/prices", web::get().to(prices))
         .route("/levels", web::get().to(levels))
         .route("/stats", web::get().to(stats));
@@ -247,6 +259,16 @@ async fn put_prices(channel: web::Data<Channel>, items: web::Json<Vec<Price>>) -
     channel
         .answer(channel.take(&items, |counter| &mut counter.prices))
         .await
+}
+
+async fn put_orders(channel: web::Data<Channel>, items: web::Json<Vec<OrderBody>>) -> HttpResponse {
+    channel
+        .answer(channel.take(&items, |counter| &mut counter.orders))
+        .await
+}
+
+async fn orders(channel: web::Data<Channel>) -> HttpResponse {
+    HttpResponse::Ok().json(channel.orders())
 }
 
 async fn prices(channel: web::Data<Channel>) -> HttpResponse {

@@ -3,6 +3,7 @@
 //! Invariant: a held version never goes back.
 
 use crate::emulate::fault::FaultTable;
+use lockstep_adapters::channels::OrderBody;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -35,12 +36,33 @@ pub struct Price {
 
 /// What stands on a shelf.
 pub(super) trait Versioned: Clone {
-    fn sku(&self) -> &str;
+    /// Its SKU, or the order's number.
+    fn name(&self) -> &str;
     fn version(&self) -> u64;
+
+    /// Whether a newer version may stand in the place of this one.
+    fn may_become(&self, _newer: &Self) -> bool {
+        true
+    }
+}
+
+impl Versioned for OrderBody {
+    fn name(&self) -> &str {
+        &self.order
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// What has left has left: shipments are only ever added.
+    fn may_become(&self, newer: &Self) -> bool {
+        newer.shipments.starts_with(&self.shipments)
+    }
 }
 
 impl Versioned for Level {
-    fn sku(&self) -> &str {
+    fn name(&self) -> &str {
         &self.sku
     }
 
@@ -50,7 +72,7 @@ impl Versioned for Level {
 }
 
 impl Versioned for Price {
-    fn sku(&self) -> &str {
+    fn name(&self) -> &str {
         &self.sku
     }
 
@@ -74,7 +96,7 @@ pub enum ItemStatus {
 /// The answer to an item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemResult {
-    /// Which article.
+    /// Which article, or which order.
     pub sku: String,
     /// What became of it.
     pub status: ItemStatus,
@@ -104,6 +126,8 @@ pub struct ChannelStats {
     pub repeated: u64,
     /// Items older than what is held: refused.
     pub stale_writes: u64,
+    /// Orders of which a shipment that was told before is not there any more, or is another one.
+    pub changed_shipments: u64,
     /// Items not taken by a drawn fault.
     pub failed_items: u64,
 }
@@ -145,7 +169,7 @@ impl<T: Versioned> Shelf<T> {
 
     fn put_or_fail(&mut self, item: &T, faults: &FaultTable<()>, stats: &mut ChannelStats) -> ItemResult {
         let number = stats.count(|stats| &mut stats.items);
-        let (status, reason) = if faults.draw(item.sku(), number).is_some() {
+        let (status, reason) = if faults.draw(item.name(), number).is_some() {
             stats.count(|stats| &mut stats.failed_items);
             (
                 ItemStatus::Failed,
@@ -155,24 +179,29 @@ impl<T: Versioned> Shelf<T> {
             (self.put(item, stats), None)
         };
         ItemResult {
-            sku: item.sku().to_owned(),
+            sku: item.name().to_owned(),
             status,
             reason,
         }
     }
 
     fn put(&mut self, item: &T, stats: &mut ChannelStats) -> ItemStatus {
-        let held = self.held.get(item.sku()).map(Versioned::version);
+        let held = self.held.get(item.name()).map(Versioned::version);
         if held > Some(item.version()) {
             stats.count(|stats| &mut stats.stale_writes);
             return ItemStatus::Stale;
+        }
+        if let Some(held) = self.held.get(item.name())
+            && !held.may_become(item)
+        {
+            stats.count(|stats| &mut stats.changed_shipments);
         }
         if held == Some(item.version()) {
             stats.count(|stats| &mut stats.repeated);
         } else {
             stats.count(|stats| &mut stats.updated);
         }
-        self.held.insert(item.sku().to_owned(), item.clone());
+        self.held.insert(item.name().to_owned(), item.clone());
         ItemStatus::Ok
     }
 

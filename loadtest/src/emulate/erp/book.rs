@@ -41,6 +41,30 @@ pub struct Booking {
     pub order: Value,
 }
 
+/// A credit note or a change of a booking.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Paper {
+    /// The ERP's own number for it.
+    pub number: String,
+    /// The booking's reference, the kind and the paper's own number, as in `web/1/credits/CN-1`.
+    pub key: String,
+    /// What it says, as it came.
+    pub content: Value,
+}
+
+/// What a request to post a paper comes to.
+#[derive(Debug, PartialEq)]
+pub(super) enum Posted {
+    /// To be posted: not held until [`Book::keep`].
+    New(Paper),
+    /// Held already.
+    Before(Paper),
+    /// Held already with another content.
+    Another,
+    /// Nothing is booked under the reference.
+    NotBooked,
+}
+
 /// How often what happened since the start; `bookings` and `double_booked` also count what the journal held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErpStats {
@@ -87,6 +111,7 @@ pub struct Book {
     duplicates: Duplicates,
     idempotency: Idempotency,
     by_reference: BTreeMap<String, Vec<Booking>>,
+    papers: BTreeMap<String, Vec<Paper>>,
     attempts: HashMap<String, u64>,
     stats: ErpStats,
 }
@@ -97,6 +122,7 @@ impl Book {
             duplicates,
             idempotency,
             by_reference: BTreeMap::new(),
+            papers: BTreeMap::new(),
             attempts: HashMap::new(),
             stats: ErpStats::default(),
         }
@@ -150,6 +176,36 @@ impl Book {
         self.stats.bookings += 1;
         self.stats.double_booked += u64::from(!held.is_empty());
         held.push(booking);
+    }
+
+    /// Posts a paper of a booking. Where the key is not looked at, a repeat is posted again.
+    pub(super) fn post(&self, reference: &str, kind: &str, document: &str, content: &Value) -> Posted {
+        if self.bookings_of(reference).is_empty() {
+            return Posted::NotBooked;
+        }
+        let key = format!("{reference}/{kind}/{document}");
+        match self.papers_of(&key).first() {
+            Some(held) if self.idempotency == Idempotency::Honour && held.content == *content => {
+                Posted::Before(held.clone())
+            }
+            Some(_) if self.idempotency == Idempotency::Honour => Posted::Another,
+            Some(_) | None => Posted::New(Paper {
+                number: format!(
+                    "PAPER-{:08}",
+                    self.papers.values().map(Vec::len).sum::<usize>() + 1
+                ),
+                key,
+                content: content.clone(),
+            }),
+        }
+    }
+
+    pub(super) fn keep(&mut self, paper: Paper) {
+        self.papers.entry(paper.key.clone()).or_default().push(paper);
+    }
+
+    pub(super) fn papers_of(&self, key: &str) -> &[Paper] {
+        self.papers.get(key).map_or(&[], Vec::as_slice)
     }
 
     /// Cancels everything under `reference`; how many were not cancelled before.
@@ -240,6 +296,26 @@ mod tests {
                 (book.stats().duplicate_attempts, book.stats().double_booked),
                 (attempts, double)
             );
+        }
+    }
+
+    #[test]
+    fn a_paper_is_posted_once_where_keys_are_known() {
+        for (idempotency, times) in [(Idempotency::Honour, 1), (Idempotency::Ignore, 2)] {
+            let mut book = Book::new(Duplicates::Refuse, idempotency);
+            let content = json!({ "total": 1 });
+            assert_eq!(book.post("O-1", "credits", "CN-1", &content), Posted::NotBooked);
+            create(&mut book, "k");
+            for _ in 0..2 {
+                match book.post("O-1", "credits", "CN-1", &content) {
+                    Posted::New(paper) => book.keep(paper),
+                    Posted::Before(paper) => assert_eq!(paper.number, "PAPER-00000001"),
+                    Posted::Another | Posted::NotBooked => panic!("not posted"),
+                }
+            }
+            assert_eq!(book.papers_of("O-1/credits/CN-1").len(), times);
+            let another = book.post("O-1", "credits", "CN-1", &json!({ "total": 2 }));
+            assert_eq!(another == Posted::Another, idempotency == Idempotency::Honour);
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A last line without its line feed is a write that a kill cut short: it was never answered and is dropped.
 
-use super::book::{Book, Booking};
+use super::book::{Book, Booking, Paper};
 use crate::emulate::EmulatorError;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 #[serde(rename_all = "snake_case")]
 enum Record {
     Booked(Booking),
+    Posted(Paper),
     Cancelled { reference: String },
 }
 
@@ -47,6 +48,7 @@ impl Journal {
             })?;
             match record {
                 Record::Booked(booking) => book.commit(booking),
+                Record::Posted(paper) => book.keep(paper),
                 Record::Cancelled { reference } => {
                     book.cancel(&reference);
                 }
@@ -63,6 +65,10 @@ impl Journal {
 
     pub(super) fn booked(&mut self, booking: &Booking) -> Result<(), EmulatorError> {
         self.append(&Record::Booked(booking.clone()))
+    }
+
+    pub(super) fn posted(&mut self, paper: &Paper) -> Result<(), EmulatorError> {
+        self.append(&Record::Posted(paper.clone()))
     }
 
     pub(super) fn cancelled(&mut self, reference: &str) -> Result<(), EmulatorError> {

@@ -3,6 +3,8 @@
 //! - `POST /bookings` with `Idempotency-Key` books an order: 201, or 200 with the first answer when the key repeats.
 //!   The body is an object with `reference` (1 to 128 bytes) and `lines` (not empty); all else is kept as it came.
 //! - `DELETE /bookings/{reference}` cancels: 200, however often; 404 if nothing is booked.
+//! - `PUT /bookings/{reference}/credits/{document}` and `.../changes/{document}` post a paper of what is booked: 201, 200 for a
+//!   repeat, 409 for another content, 422 if nothing is booked; `GET` tells it.
 //! - `GET /bookings/{reference}` tells what is booked: 200 or 404. `GET /bookings` tells all, `GET /stats` the counts.
 //!
 //! What is booked is in the journal file before it is answered and survives a restart.
@@ -10,14 +12,14 @@
 mod book;
 mod journal;
 
-pub use book::{Book, Booking, Duplicates, ErpStats, Idempotency};
+pub use book::{Book, Booking, Duplicates, ErpStats, Idempotency, Paper};
 
 use super::fault::FaultTable;
 use super::{Emulator, EmulatorError, Probability, parse_duration};
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
-use book::Created;
+use book::{Created, Posted};
 use journal::Journal;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -148,6 +150,33 @@ impl Erp {
         self.desk().book.bookings_of(reference).to_vec()
     }
 
+    /// Every posting of a paper, by the booking's reference, kind and number; more than one is a double posting.
+    #[must_use]
+    pub fn papers_of(&self, key: &str) -> Vec<Paper> {
+        self.desk().book.papers_of(key).to_vec()
+    }
+
+    fn post(&self, (reference, kind, document): (&str, &str, &str), content: &Value) -> HttpResponse {
+        let mut desk = self.desk();
+        let desk = &mut *desk;
+        match desk.book.post(reference, kind, document, content) {
+            Posted::New(paper) => {
+                let written = desk
+                    .journal
+                    .as_mut()
+                    .map_or(Ok(()), |journal| journal.posted(&paper));
+                if let Err(error) = written {
+                    return problem(500, "journal", &error.to_string());
+                }
+                desk.book.keep(paper.clone());
+                HttpResponse::Created().json(paper)
+            }
+            Posted::Before(paper) => HttpResponse::Ok().json(paper),
+            Posted::Another => problem(409, "conflict", "this paper was posted with another content"),
+            Posted::NotBooked => problem(422, "not-booked", "nothing is booked under this reference"),
+        }
+    }
+
     fn book(&self, key: &str, body: &Value) -> HttpResponse {
         let mut desk = self.desk();
         let desk = &mut *desk;
@@ -263,6 +292,14 @@ fn routes(config: &mut ServiceConfig) {
         .route("/bookings", web::get().to(list))
         .route("/bookings/{reference}", web::get().to(find))
         .route("/bookings/{reference}", web::delete().to(cancel))
+        .route(
+            "/bookings/{reference}/{kind:credits|changes}/{document}",
+            web::put().to(post),
+        )
+        .route(
+            "/bookings/{reference}/{kind:credits|changes}/{document}",
+            web::get().to(find_paper),
+        )
         .route("/stats", web::get().to(stats));
 }
 
@@ -284,6 +321,26 @@ async fn find(erp: web::Data<Erp>, reference: web::Path<String>) -> HttpResponse
     match erp.bookings_of(&reference).first() {
         Some(booking) => HttpResponse::Ok().json(booking),
         None => problem(404, "not-found", "nothing is booked under this reference"),
+    }
+}
+
+async fn post(
+    erp: web::Data<Erp>,
+    path: web::Path<(String, String, String)>,
+    body: web::Json<Value>,
+) -> HttpResponse {
+    let (reference, kind, document) = &*path;
+    let key = format!("{reference}/{kind}/{document}");
+    erp.serve("post", &key, || erp.post((reference, kind, document), &body))
+        .await
+}
+
+async fn find_paper(erp: web::Data<Erp>, path: web::Path<(String, String, String)>) -> HttpResponse {
+    let (reference, kind, document) = &*path;
+    erp.desk().book.count(|stats| &mut stats.lookups);
+    match erp.papers_of(&format!("{reference}/{kind}/{document}")).first() {
+        Some(paper) => HttpResponse::Ok().json(paper),
+        None => problem(404, "not-found", "no such paper is posted"),
     }
 }
 

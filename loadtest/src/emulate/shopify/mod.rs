@@ -1,10 +1,14 @@
-//! A shop behind Shopify's GraphQL Admin API, as far as inventory and price lists go, as strict as the documentation.
+//! A shop behind Shopify's GraphQL Admin API, as far as inventory, price lists and the fulfilment of orders go, as strict as
+//! the documentation.
 //!
 //! - `POST /admin/api/<version>/graphql.json` takes `inventorySetQuantities`, `priceListFixedPricesAdd` and a query of
 //!   `nodes` with their variables; which of them is told by the name in the query. Without `X-Shopify-Access-Token` it
 //!   answers 401.
+//! - The same place takes the queries of `order` and `fulfillmentOrder`, `fulfillmentCreate` and `orderCancel`, of orders that were
+//!   placed by `POST /emulator/orders/{number}` with `{"SKU": units}`, which is no part of Shopify's; `GET /emulator/fulfillments`
+//!   tells what was fulfilled.
 //! - Points: a bucket of `--bucket` that leaks `--restore` a second. A mutation costs 10, a query 1 and 3 for each node.
-//!   What is asked for must be there; else the answer is 200 with the error `THROTTLED`. A query of more than 1,000 points
+//!   What is asked for must be there, and what there is not is given back; else the answer is 200 with the error `THROTTLED`. A query of more than 1,000 points
 //!   is refused. Each answer says what it cost and how full the bucket is
 //!   (<https://shopify.dev/docs/apps/build/apis/graphql-admin/rate-limits>).
 //! - At most 250 elements in an array (<https://shopify.dev/docs/api/usage/limits>).
@@ -14,8 +18,10 @@
 //!   (<https://shopify.dev/docs/api/usage/implementing-idempotency>).
 //! - The inventory items `gid://shopify/InventoryItem/1` to `--items`, and the variants of the same numbers, are there.
 
+mod orders;
 mod shop;
 
+pub use orders::Fulfillment;
 pub use shop::ShopStats;
 
 use super::channel::{Bucket, Rate};
@@ -24,6 +30,7 @@ use super::{Emulator, EmulatorError, Probability, parse_duration};
 use actix_web::http::StatusCode;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
+use orders::Orders;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shop::{Outcome, Shop};
@@ -117,6 +124,7 @@ struct State {
     points: Bucket,
     /// By idempotency key: the first answer.
     answered: HashMap<String, Value>,
+    orders: Orders,
 }
 
 impl Shopify {
@@ -136,6 +144,7 @@ impl Shopify {
                 shop: Shop::new(options.items),
                 points,
                 answered: HashMap::new(),
+                orders: Orders::default(),
             }),
             options,
         })
@@ -166,6 +175,23 @@ impl Shopify {
     /// A customer of the shop buys: its quantity falls without us.
     pub fn sell(&self, item: u64, units: i64) {
         self.state().shop.sell(item, units);
+    }
+
+    /// A customer of the shop orders: so many of which SKU.
+    pub fn place(&self, order: u64, lines: &[(&str, i64)]) {
+        self.state().orders.place(order, lines);
+    }
+
+    /// All fulfilments that were created, the oldest first.
+    #[must_use]
+    pub fn fulfillments(&self) -> Vec<Fulfillment> {
+        self.state().orders.fulfillments()
+    }
+
+    /// Whether an order shows as cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self, order: u64) -> bool {
+        self.state().orders.is_cancelled(order)
     }
 
     fn answer(&self, call: &Call) -> HttpResponse {
@@ -200,13 +226,15 @@ impl Shopify {
             let cost = self.cost(&state, requested, None, now);
             return HttpResponse::Ok().json(json!({ "errors": errors, "extensions": { "cost": cost } }));
         }
-        state.shop.add_points(requested);
         let outcome = carry_out(&mut state, call, matches!(fault, Some(Fault::StaleRead)));
+        let actual = actual(requested, &outcome);
+        state.points.give_back(requested - actual);
+        state.shop.add_points(actual);
         if matches!(fault, Some(Fault::ErrorAfterCommit)) {
             state.shop.count(|stats| &mut stats.failed);
             return HttpResponse::build(StatusCode::INTERNAL_SERVER_ERROR).finish();
         }
-        let cost = self.cost(&state, requested, Some(requested), now);
+        let cost = self.cost(&state, requested, Some(actual), now);
         HttpResponse::Ok().json(match outcome {
             Outcome::Data(data) => json!({ "data": data, "extensions": { "cost": cost } }),
             Outcome::Error(message) => {
@@ -231,10 +259,28 @@ impl Shopify {
 
 fn cost(call: &Call) -> u64 {
     let nodes = call.variables["ids"].as_array().map_or(0, Vec::len);
+    if call.query.contains("fulfillmentOrders(first: 5)") {
+        return 1 + 2 + 5 * (1 + 2 + 10);
+    }
+    if call.query.contains("fulfillmentOrder(id:") {
+        return 1 + 2 + 10;
+    }
     if call.query.trim_start().starts_with("mutation") {
         10
     } else {
         1 + 3 * u64::try_from(nodes).unwrap_or(u64::MAX / 4)
+    }
+}
+
+/// What an answer cost: of an order only what there is of it.
+fn actual(requested: u64, outcome: &Outcome) -> u64 {
+    let Outcome::Data(data) = outcome else {
+        return requested;
+    };
+    let lines = data.pointer("/order/fulfillmentOrders/nodes/0/lineItems/nodes");
+    match lines.and_then(Value::as_array) {
+        Some(lines) => requested.min(1 + 2 + 1 + 2 + lines.len() as u64),
+        None => requested,
     }
 }
 
@@ -249,6 +295,18 @@ fn carry_out(state: &mut State, call: &Call, behind: bool) -> Outcome {
     if arrays.into_iter().any(too_long) {
         state.shop.count(|stats| &mut stats.oversized);
         return Outcome::Error("The input array size is greater than the maximum allowed of 250.".to_owned());
+    }
+    if call.query.contains("order(id:") {
+        return state.orders.read(&variables["id"]);
+    }
+    if call.query.contains("fulfillmentOrder(id:") {
+        return state.orders.read_lines(&variables["id"], &variables["after"]);
+    }
+    if call.query.contains("fulfillmentCreate") {
+        return state.orders.fulfil(&variables["fulfillment"]);
+    }
+    if call.query.contains("orderCancel") {
+        return state.orders.cancel(variables);
     }
     if call.query.contains("priceListFixedPricesAdd") {
         return state.shop.add_prices(&variables["prices"]);
@@ -283,6 +341,8 @@ pub fn start(options: Options) -> Result<Emulator<Shopify>, EmulatorError> {
 fn routes(config: &mut ServiceConfig) {
     config
         .route("/admin/api/{version}/graphql.json", web::post().to(graphql))
+        .route("/emulator/orders/{number}", web::post().to(place))
+        .route("/emulator/fulfillments", web::get().to(fulfillments))
         .route("/stats", web::get().to(stats));
 }
 
@@ -296,6 +356,20 @@ async fn graphql(request: HttpRequest, shop: web::Data<Shopify>, call: web::Json
         tokio::time::sleep(shop.options.latency).await;
     }
     response
+}
+
+async fn place(
+    shop: web::Data<Shopify>,
+    number: web::Path<u64>,
+    lines: web::Json<BTreeMap<String, i64>>,
+) -> HttpResponse {
+    let lines: Vec<_> = lines.iter().map(|(sku, units)| (sku.as_str(), *units)).collect();
+    shop.place(*number, &lines);
+    HttpResponse::NoContent().finish()
+}
+
+async fn fulfillments(shop: web::Data<Shopify>) -> HttpResponse {
+    HttpResponse::Ok().json(shop.fulfillments())
 }
 
 async fn stats(shop: web::Data<Shopify>) -> HttpResponse {

@@ -53,7 +53,7 @@ pub(super) struct Shop {
     stats: ShopStats,
 }
 
-fn number(id: &Value, kind: &str) -> Option<u64> {
+pub(super) fn number(id: &Value, kind: &str) -> Option<u64> {
     id.as_str()?
         .strip_prefix(&format!("gid://shopify/{kind}/"))?
         .parse()

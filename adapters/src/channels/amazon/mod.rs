@@ -1,0 +1,505 @@
+//! Amazon, by the Listings Items API and the Orders API of the Selling Partner API.
+//!
+//! - One SKU a request: `patchListingsItem` merges the quantity of the seller's own fulfilment, or replaces the price
+//!   (<https://developer-docs.amazon.com/sp-api/docs/merge-a-listing>,
+//!   <https://developer-docs.amazon.com/sp-api/docs/manage-purchasable-offer>).
+//! - `ACCEPTED` is not the final word: what was submitted is worked on and may fail. The listing is read
+//!   (`getListingsItem`) until it shows what was sent, or an issue with it.
+//! - Each operation has a bucket of its own, of 5 requests a second; the answer says the rate that holds for the account
+//!   in `x-amzn-RateLimit-Limit` (<https://developer-docs.amazon.com/sp-api/docs/listings-items-api-rate-limits>).
+//! - Shipments of orders: [`orders`]. `getOrderItems` has a bucket of 30 requests and one in two seconds, `confirmShipment` of 10 and two
+//!   a second (<https://developer-docs.amazon.com/sp-api/docs/orders-api-v0-reference>).
+//! - Tokens are of Login with Amazon, for an hour, from a refresh token
+//!   (<https://developer-docs.amazon.com/sp-api/docs/connecting-to-the-selling-partner-api>).
+
+mod orders;
+mod tell;
+
+use super::config::ChannelConfig;
+use super::item_body::number_of;
+use super::platform::{Plan, Platform, PlatformError, lane, operation, write_of};
+use super::secret::{Secret, SecretSource};
+use super::web::{client, unanswered, unsuccessful};
+use crate::egress::{InvalidSetting, web_address};
+use lockstep_actors::channels::{
+    Allowance, Answer, Certainty, Content, Guard, Item, ItemVerdict, Key, Kind, Measure, Observation,
+    OrderShown, Request, Rule, Verdict, Work,
+};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Client, Method, Url};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+/// The operation that reads a listing.
+const READ_LISTING: &str = "read-listing";
+/// How soon a listing is first looked at, and then again.
+const LOOK_IN: Duration = Duration::from_secs(5);
+/// How long a listing may be worked on.
+const FINAL_WORD_WITHIN: Duration = Duration::from_secs(900);
+/// How much earlier than it ends a token is replaced.
+const TOKEN_RESERVE: Duration = Duration::from_secs(60);
+/// How long a token holds that does not say so.
+const TOKEN_SECONDS: u64 = 3_600;
+
+/// A seller's account.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AmazonConfig {
+    /// The seller, as in `A1B2C3`.
+    pub seller: String,
+    /// The marketplace, as in `A1PA6795UKMFR9`.
+    pub marketplace: String,
+    /// The product type of patches.
+    #[serde(default = "product")]
+    pub product_type: String,
+    /// Amazon's codes for our carriers, as in `{ "DHL-EXPRESS" = "DHL" }`.
+    #[serde(default)]
+    pub carriers: BTreeMap<String, String>,
+    /// Where tokens come from.
+    #[serde(default = "login")]
+    pub token_url: String,
+    /// Where the application's id is.
+    pub client_id: SecretSource,
+    /// Where the application's secret is.
+    pub client_secret: SecretSource,
+    /// Where the seller's refresh token is.
+    pub refresh_token: SecretSource,
+}
+
+fn product() -> String {
+    "PRODUCT".to_owned()
+}
+fn login() -> String {
+    "https://api.amazon.com/auth/o2/token".to_owned()
+}
+
+impl AmazonConfig {
+    pub(super) fn validate(&self, channel: &ChannelConfig) -> Result<(), InvalidSetting> {
+        web_address(&channel.key("amazon.token_url"), Some(&self.token_url)).map(drop)?;
+        for (key, value) in [
+            ("amazon.seller", &self.seller),
+            ("amazon.marketplace", &self.marketplace),
+        ] {
+            let named = !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric());
+            if !named {
+                return Err(channel.missing(key, "letters and digits"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an account allows unless Amazon says otherwise.
+pub(super) fn plan(kinds: &[Kind], timeout_ms: u64) -> Plan {
+    let quiet = Duration::from_millis(timeout_ms.saturating_mul(2));
+    let bucket = Rule::Bucket {
+        burst: 5,
+        refill: 5,
+        per: Duration::from_secs(1),
+    };
+    let connections = ("connections", 1);
+    let mut operations = vec![operation(READ_LISTING, &[("read", 1), connections], 1)];
+    let mut lanes = Vec::new();
+    for kind in kinds {
+        if *kind == Kind::Order {
+            // The items of an order are read before a shipment of it is confirmed.
+            let draws = [("read-items", 1), ("confirm", 1), connections];
+            operations.push(operation(write_of(*kind), &draws, 1));
+            lanes.push(lane(*kind, Guard::Once { quiet }));
+            continue;
+        }
+        operations.push(operation(write_of(*kind), &[("patch", 1), connections], 1));
+        let mut lane = lane(*kind, Guard::Rewrite { quiet });
+        lane.poll = Some(READ_LISTING.into());
+        if *kind == Kind::Stock {
+            lane.read = Some(READ_LISTING.into());
+        }
+        lane.final_word_within = FINAL_WORD_WITHIN;
+        lanes.push(lane);
+    }
+    let limits = vec![
+        ("patch".into(), bucket.clone()),
+        ("read".into(), bucket),
+        (
+            "read-items".into(),
+            Rule::Bucket {
+                burst: 30,
+                refill: 1,
+                per: Duration::from_secs(2),
+            },
+        ),
+        (
+            "confirm".into(),
+            Rule::Bucket {
+                burst: 10,
+                refill: 2,
+                per: Duration::from_secs(1),
+            },
+        ),
+        ("connections".into(), Rule::Concurrent { requests: 16 }),
+    ];
+    Plan {
+        allowance: Allowance { limits, operations },
+        lanes,
+    }
+}
+
+struct Token {
+    text: HeaderValue,
+    until: Instant,
+}
+
+/// The way to a seller's listings.
+pub struct Amazon {
+    client: Client,
+    listings: Url,
+    orders: Url,
+    config: AmazonConfig,
+    client_id: Secret,
+    client_secret: Secret,
+    refresh_token: Secret,
+    token: Mutex<Option<Token>>,
+}
+
+#[derive(Deserialize)]
+struct TokenBody {
+    access_token: String,
+    #[serde(default)]
+    expires_in: Option<u64>,
+}
+
+struct Spoken {
+    body: Value,
+    observations: Vec<Observation>,
+}
+
+impl Spoken {
+    fn answer(self, verdict: Verdict) -> Answer {
+        Answer {
+            verdict,
+            observations: self.observations,
+        }
+    }
+}
+
+impl Amazon {
+    /// Reads the credentials; connects with its first request.
+    ///
+    /// # Errors
+    /// [`PlatformError`] that names what cannot be used.
+    pub fn new(config: &ChannelConfig) -> Result<Self, PlatformError> {
+        let seller = config.amazon.as_ref();
+        let seller = seller.ok_or_else(|| config.missing("amazon", "a table"))?;
+        let mut listings = web_address(&config.key("url"), config.url.as_deref())?;
+        let mut orders = listings.clone();
+        listings.set_path("/listings/2021-08-01/items");
+        orders.set_path("/orders/v0/orders");
+        Ok(Self {
+            client: client(Duration::from_millis(config.timeout_ms), HeaderMap::new())?,
+            listings,
+            orders,
+            client_id: config.secret("amazon.client_id", &seller.client_id)?,
+            client_secret: config.secret("amazon.client_secret", &seller.client_secret)?,
+            refresh_token: config.secret("amazon.refresh_token", &seller.refresh_token)?,
+            config: seller.clone(),
+            token: Mutex::new(None),
+        })
+    }
+
+    /// A token that holds for a while yet.
+    async fn token(&self) -> Result<HeaderValue, Verdict> {
+        let mut kept = self.token.lock().await;
+        if let Some(token) = kept.as_ref().filter(|token| token.until > Instant::now()) {
+            return Ok(token.text.clone());
+        }
+        let mut form = Url::parse("form:").map_err(|error| failed(error.to_string()))?;
+        form.query_pairs_mut()
+            .append_pair("grant_type", "refresh_token")
+            .append_pair("refresh_token", self.refresh_token.reveal())
+            .append_pair("client_id", self.client_id.reveal())
+            .append_pair("client_secret", self.client_secret.reveal());
+        let request = self
+            .client
+            .post(&self.config.token_url)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form.query().unwrap_or_default().to_owned());
+        let response = request
+            .send()
+            .await
+            .map_err(|error| failed(error.without_url().to_string()))?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(failed(format!("no token: the login answers {status}")));
+        }
+        let body: TokenBody = response
+            .json()
+            .await
+            .map_err(|error| failed(error.without_url().to_string()))?;
+        let mut text = HeaderValue::from_str(&body.access_token)
+            .map_err(|_| failed("no token: it is no header value".to_owned()))?;
+        text.set_sensitive(true);
+        let holds = Duration::from_secs(body.expires_in.unwrap_or(TOKEN_SECONDS));
+        *kept = Some(Token {
+            text: text.clone(),
+            until: Instant::now() + holds.saturating_sub(TOKEN_RESERVE),
+        });
+        Ok(text)
+    }
+
+    /// The address of a SKU's listing.
+    fn listing_of(&self, key: &Key, pairs: &[(&str, &str)]) -> Url {
+        let mut url = self.listings.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.extend([self.config.seller.as_str(), key.0.as_str()]);
+        }
+        url.query_pairs_mut()
+            .append_pair("marketplaceIds", &self.config.marketplace)
+            .extend_pairs(pairs);
+        url
+    }
+
+    /// The address of something below an order.
+    fn order_of(&self, key: &Key, below: &str) -> Url {
+        let mut url = self.orders.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.extend([number_of(key).as_str(), below]);
+        }
+        url
+    }
+
+    /// A call that draws on a limit. What is no success is an answer.
+    async fn speak(
+        &self,
+        method: Method,
+        limit: &str,
+        url: Url,
+        body: Option<&Value>,
+    ) -> Result<Spoken, Answer> {
+        let token = self.token().await.map_err(Answer::from)?;
+        let mut request = self
+            .client
+            .request(method, url)
+            .header("x-amz-access-token", token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request
+            .send()
+            .await
+            .map_err(|error| Answer::from(unanswered(error)))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let observations: Vec<_> = rate(&headers, limit).into_iter().collect();
+        let text = response
+            .text()
+            .await
+            .map_err(|error| Answer::from(unanswered(error)))?;
+        let verdict = if status.is_success() {
+            // A confirmation is answered without a body.
+            let text = if text.is_empty() { "null" } else { &text };
+            match serde_json::from_str(text) {
+                Ok(body) => return Ok(Spoken { body, observations }),
+                Err(error) => unknown(format!("the answer cannot be read: {error}")),
+            }
+        } else if status == reqwest::StatusCode::NOT_FOUND {
+            Verdict::Refused {
+                reason: format!("there is no such thing at Amazon: {text}"),
+            }
+        } else {
+            unsuccessful(status, &headers, &text)
+        };
+        Err(Answer {
+            verdict,
+            observations,
+        })
+    }
+
+    async fn patch(&self, item: &Item) -> Answer {
+        let (path, op, value) = match &item.content {
+            Content::Stock(stock) => (
+                "/attributes/fulfillment_availability",
+                "merge",
+                json!([{ "fulfillment_channel_code": "DEFAULT", "quantity": stock.available.units() }]),
+            ),
+            Content::Price(price) => (
+                "/attributes/purchasable_offer",
+                "replace",
+                json!([{
+                    "marketplace_id": self.config.marketplace, "currency": price.currency.code(),
+                    "our_price": [{ "schedule": [{ "value_with_tax": number(price.amount) }] }],
+                }]),
+            ),
+            Content::Order(..) => return unknown("an order is no listing".to_owned()).into(),
+        };
+        let patch = json!({ "op": op, "path": path, "value": value });
+        let body = json!({ "productType": self.config.product_type, "patches": [patch] });
+        let spoken = match self
+            .speak(
+                Method::PATCH,
+                "patch",
+                self.listing_of(&item.key, &[]),
+                Some(&body),
+            )
+            .await
+        {
+            Ok(spoken) => spoken,
+            Err(answer) => return answer,
+        };
+        let verdict = match spoken.body["status"].as_str() {
+            Some("ACCEPTED") => Verdict::Accepted {
+                handle: handle(item.content.measure()).as_str().into(),
+                ask_in: LOOK_IN,
+            },
+            Some("INVALID") => Verdict::Items(vec![ItemVerdict::Refused(issues(&spoken.body))]),
+            Some(_) | None => unknown("the answer has no status".to_owned()),
+        };
+        Answer {
+            verdict,
+            observations: spoken.observations,
+        }
+    }
+
+    async fn listing(&self, key: &Key) -> Result<Spoken, Answer> {
+        let included = [("includedData", "attributes,issues")];
+        let url = self.listing_of(key, &included);
+        self.speak(Method::GET, "read", url, None).await
+    }
+
+    /// Whether a listing shows what was sent.
+    async fn look(&self, handle: &str, key: &Key) -> Answer {
+        let spoken = match self.listing(key).await {
+            Ok(spoken) => spoken,
+            Err(answer) => return answer,
+        };
+        let shown = match handle.split_once(' ') {
+            Some(("units", units)) => {
+                quantity(&spoken.body).map(|shown| shown.to_string()) == Some(units.to_owned())
+            }
+            Some(("amount", amount)) => price(&spoken.body) == Decimal::from_str(amount).ok(),
+            Some(_) | None => false,
+        };
+        let errors = issues(&spoken.body);
+        let verdict = if shown {
+            Verdict::Items(vec![ItemVerdict::Taken])
+        } else if errors.is_empty() {
+            Verdict::Pending { ask_in: LOOK_IN }
+        } else {
+            // What failed after it was accepted is submitted again, and at last an exception.
+            Verdict::Items(vec![ItemVerdict::Failed(errors)])
+        };
+        Answer {
+            verdict,
+            observations: spoken.observations,
+        }
+    }
+
+    async fn read(&self, key: &Key) -> Answer {
+        match self.listing(key).await {
+            Ok(spoken) => Answer {
+                verdict: Verdict::Values(vec![quantity(&spoken.body).map(Measure::Units)]),
+                observations: spoken.observations,
+            },
+            Err(answer) => answer,
+        }
+    }
+}
+
+impl Platform for Amazon {
+    async fn send(&self, request: &Request) -> Answer {
+        // An operation takes one item.
+        match &request.work {
+            Work::Write(Kind::Order, items) => match items.as_slice() {
+                [item] => self.tell(item).await.unwrap_or_else(|answer| answer),
+                _ => unknown("a confirmation is of one order".to_owned()).into(),
+            },
+            Work::Write(Kind::Stock | Kind::Price, items) => match items.as_slice() {
+                [item] => self.patch(item).await,
+                _ => unknown("a patch is of one item".to_owned()).into(),
+            },
+            Work::Read(_, keys) => match keys.as_slice() {
+                [key] => self.read(key).await,
+                _ => unknown("a listing is of one item".to_owned()).into(),
+            },
+            Work::Poll(handle, keys) => match keys.as_slice() {
+                [key] => self.look(handle, key).await,
+                _ => unknown("a listing is of one item".to_owned()).into(),
+            },
+        }
+    }
+
+    /// Shipments are confirmed. What is given up is cancelled by a feed, which this does not write.
+    fn concerns(&self, order: &OrderShown) -> bool {
+        !order.shipments.is_empty()
+    }
+}
+
+fn unknown(reason: String) -> Verdict {
+    Verdict::Failed {
+        reason,
+        pause: None,
+        certainty: Certainty::Unknown,
+    }
+}
+
+fn failed(reason: String) -> Verdict {
+    Verdict::Failed {
+        reason,
+        pause: None,
+        certainty: Certainty::NotTaken,
+    }
+}
+
+/// What was sent, so that it can be found again.
+fn handle(measure: Measure) -> String {
+    match measure {
+        Measure::Units(units) => format!("units {units}"),
+        Measure::Amount(amount) => format!("amount {amount}"),
+        Measure::Change(change) => format!("change {change}"),
+    }
+}
+
+/// A JSON number with the digits of the amount.
+fn number(amount: Decimal) -> Value {
+    serde_json::from_str(&amount.to_string()).unwrap_or(Value::Null)
+}
+
+fn quantity(listing: &Value) -> Option<i64> {
+    let entries = listing
+        .pointer("/attributes/fulfillment_availability")?
+        .as_array()?;
+    let own = entries
+        .iter()
+        .find(|entry| entry["fulfillment_channel_code"] == "DEFAULT")?;
+    own["quantity"].as_i64()
+}
+
+fn price(listing: &Value) -> Option<Decimal> {
+    let amount = listing.pointer("/attributes/purchasable_offer/0/our_price/0/schedule/0/value_with_tax")?;
+    amount.to_string().parse().ok()
+}
+
+/// The errors of a listing or submission, in Amazon's words.
+fn issues(body: &Value) -> String {
+    let issues = body["issues"].as_array().into_iter().flatten();
+    let errors = issues.filter(|issue| issue["severity"] == "ERROR");
+    let words = errors.map(|issue| {
+        let text = |name: &str| issue[name].as_str().unwrap_or_default().to_owned();
+        format!("{} {}", text("code"), text("message"))
+    });
+    words.collect::<Vec<_>>().join("; ")
+}
+
+/// The rate that Amazon says holds, as in `x-amzn-RateLimit-Limit: 5.0`.
+fn rate(headers: &HeaderMap, limit: &str) -> Option<Observation> {
+    let rate = Decimal::from_str(headers.get("x-amzn-ratelimit-limit")?.to_str().ok()?.trim()).ok()?;
+    let interval = Decimal::from(1_000_000_000).checked_div(rate)?.ceil().to_u64()?;
+    Some(Observation::Rate {
+        limit: limit.into(),
+        interval: Duration::from_nanos(interval),
+    })
+}

@@ -1,0 +1,126 @@
+//! What a webhook wants, as canonical messages.
+
+use super::config::OrderIntake;
+use crate::schema::VERSION;
+use crate::schema::limits::MAX_AMOUNT_SCALE;
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+
+/// What a webhook wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Nothing that concerns us; why, in words.
+    Nothing(&'static str),
+    /// Take this order: the body of a `lockstep.order.submit`.
+    Submit(Value),
+    /// Cancel an order: the body of a `lockstep.order.cancel`; and that of its submission, should it not have come in yet.
+    Cancel {
+        /// The cancellation.
+        cancel: Value,
+        /// The order, if the platform would have it taken and cancelled.
+        order: Option<Value>,
+    },
+}
+
+/// A webhook that says nothing that could be an order.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct Unreadable {
+    /// Which field of the platform's, as in `line_items[3].sku`.
+    pub field: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Unreadable {
+    pub(super) fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// A canonical message of a schema.
+pub(super) fn message(schema: &str, id: &str, body: &Value) -> Vec<u8> {
+    let message = json!({ "schema": schema, "version": VERSION, "id": id, "body": body });
+    message.to_string().into_bytes()
+}
+
+/// The JSON object in a body.
+pub(super) fn object(body: &[u8]) -> Result<Value, Unreadable> {
+    let value: Value =
+        serde_json::from_slice(body).map_err(|error| Unreadable::new("", error.to_string()))?;
+    if value.is_object() {
+        Ok(value)
+    } else {
+        Err(Unreadable::new("", "is no JSON object"))
+    }
+}
+
+/// A number or text as text; none of what is absent, empty or something else.
+pub(super) fn text(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.trim().to_owned(),
+        Value::Number(number) => number.to_string(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+    };
+    Some(text).filter(|text| !text.is_empty())
+}
+
+pub(super) fn needed(order: &Value, field: &str) -> Result<String, Unreadable> {
+    text(&order[field]).ok_or_else(|| Unreadable::new(field, "is missing"))
+}
+
+/// A decimal in a number or text.
+pub(super) fn decimal(value: &Value) -> Option<Decimal> {
+    let text = text(value)?;
+    text.parse().ok().or_else(|| Decimal::from_scientific(&text).ok())
+}
+
+/// What one unit costs if so many cost `amount`, to as many decimals as a price may have; none if it is no price.
+pub(super) fn each(amount: Decimal, quantity: i64) -> Option<Decimal> {
+    let each = amount.checked_div(Decimal::from(quantity))?;
+    Some(each.round_dp(MAX_AMOUNT_SCALE).normalize()).filter(|each| !each.is_sign_negative())
+}
+
+/// The body of a submission with what the channel's configuration says.
+pub(super) fn submission(
+    intake: &OrderIntake,
+    channel: &str,
+    number: &str,
+    customer: Option<&str>,
+    rest: Value,
+) -> Result<Value, Unreadable> {
+    let buyer = intake.buyer(customer);
+    let buyer = buyer.ok_or_else(|| Unreadable::new("customer", "the configuration names no buyer"))?;
+    let mut body = json!({
+        "channel": channel, "number": number, "customer": buyer.as_str(),
+        "warehouses": intake.warehouses, "sourcing": intake.sourcing, "policy": intake.policy,
+    });
+    if let (Some(body), Value::Object(rest)) = (body.as_object_mut(), rest) {
+        body.extend(rest.into_iter().filter(|(_, value)| !value.is_null()));
+    }
+    Ok(body)
+}
+
+/// An address of the parts that are there, each cut to what fits.
+pub(super) fn address(parts: [(&str, Option<String>); 5]) -> Value {
+    let most = lockstep_actors::ids::AddressText::MAX_BYTES;
+    let known = parts.into_iter().filter_map(|(name, text)| {
+        let mut text: String = text?
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        text.truncate(text.floor_char_boundary(most));
+        let text = text.trim().to_owned();
+        (!text.is_empty()).then(|| (name.to_owned(), Value::String(text)))
+    });
+    Value::Object(known.collect())
+}
+
+/// Texts one after the other, with blanks between those that are there.
+pub(super) fn joined<'v>(parts: impl IntoIterator<Item = &'v Value>) -> Option<String> {
+    let parts: Vec<String> = parts.into_iter().filter_map(text).collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
+}

@@ -1,0 +1,140 @@
+//! WooCommerce's webhooks of orders
+//! (<https://woocommerce.github.io/woocommerce-rest-api-docs/#webhooks>).
+//!
+//! | read | becomes |
+//! |---|---|
+//! | topics `order.created`, `order.updated`; `status` one of the channel's `statuses` | a submission |
+//! | the same; `status` `cancelled`, `refunded` or `failed` | a cancellation, if the order had come in |
+//! | `id` | the order's number |
+//! | `number` | the customer's purchase order |
+//! | `customer_id` | the customer, by the channel's `customers`, else its `customer` |
+//! | `currency` | the currency |
+//! | `line_items[].sku`, `quantity` | SKU and quantity; lines are numbered by their places |
+//! | `line_items[].total` | what a unit costs: without tax, less discounts |
+//! | `shipping`, or `billing` if that is empty | where it goes to |
+//!
+//! The body that a shop sends when a webhook is made, `webhook_id=1`, has no topic and is passed over.
+
+use super::config::OrderIntake;
+use super::order::{Unreadable, Wanted, address, decimal, each, joined, needed, object, submission, text};
+use serde_json::{Value, json};
+
+/// What a webhook with this topic and body wants of the channel.
+///
+/// # Errors
+/// [`Unreadable`] with the field that is wrong.
+pub fn decode(topic: &str, body: &[u8], channel: &str, intake: &OrderIntake) -> Result<Wanted, Unreadable> {
+    if !matches!(topic, "order.created" | "order.updated") {
+        return Ok(Wanted::Nothing(
+            "the topic is none of order.created and order.updated",
+        ));
+    }
+    let order = object(body)?;
+    let number = needed(&order, "id")?;
+    let status = needed(&order, "status")?;
+    if intake.statuses.contains(&status) {
+        return submit(&order, channel, &number, intake).map(Wanted::Submit);
+    }
+    if !matches!(status.as_str(), "cancelled" | "refunded" | "failed") {
+        return Ok(Wanted::Nothing("the status is none in which an order is taken"));
+    }
+    let reason = format!("{status} in the shop");
+    Ok(Wanted::Cancel {
+        cancel: json!({ "channel": channel, "number": number, "reason": reason }),
+        order: None,
+    })
+}
+
+fn submit(order: &Value, channel: &str, number: &str, intake: &OrderIntake) -> Result<Value, Unreadable> {
+    let shipping = &order["shipping"];
+    let is_known = text(&shipping["address_1"]).is_some() || text(&shipping["postcode"]).is_some();
+    let to = if is_known { shipping } else { &order["billing"] };
+    let rest = json!({
+        "currency": needed(order, "currency")?,
+        "purchase_order": text(&order["number"]),
+        "lines": lines(&order["line_items"])?,
+        "ship_to": address([
+            ("name", joined([&to["first_name"], &to["last_name"]])),
+            ("street", joined([&to["address_1"], &to["address_2"]])),
+            ("postal_code", text(&to["postcode"])),
+            ("city", text(&to["city"])),
+            ("country", text(&to["country"])),
+        ]),
+    });
+    submission(
+        intake,
+        channel,
+        number,
+        text(&order["customer_id"]).as_deref(),
+        rest,
+    )
+}
+
+fn lines(items: &Value) -> Result<Vec<Value>, Unreadable> {
+    let mut lines = Vec::new();
+    for (place, item) in items.as_array().into_iter().flatten().enumerate() {
+        let at = |field: &str| format!("line_items[{place}].{field}");
+        let sku = text(&item["sku"]).ok_or_else(|| Unreadable::new(at("sku"), "is missing"))?;
+        let quantity = item["quantity"].as_i64().filter(|units| *units > 0);
+        let quantity = quantity.ok_or_else(|| Unreadable::new(at("quantity"), "is not above 0"))?;
+        let mut line = json!({ "line": place + 1, "sku": sku, "quantity": quantity });
+        if let Some(price) = decimal(&item["total"]).and_then(|total| each(total, quantity)) {
+            line["unit_price"] = price.to_string().into();
+        }
+        lines.push(line);
+    }
+    if lines.is_empty() {
+        return Err(Unreadable::new("line_items", "is empty"));
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn intake() -> OrderIntake {
+        toml::from_str("signing_secret = { env = 'S' }\ncustomer = 'WEB'\nwarehouses = ['W1', 'W2']").unwrap()
+    }
+
+    /// In the words of <https://woocommerce.github.io/woocommerce-rest-api-docs/#order-properties>.
+    fn order(status: &str) -> Value {
+        json!({
+            "id": 727, "number": "727", "status": status, "currency": "USD", "customer_id": 0,
+            "billing": { "first_name": "John", "last_name": "Doe", "address_1": "969 Market", "address_2": "",
+                "city": "San Francisco", "postcode": "94103", "country": "US" },
+            "shipping": { "first_name": "", "last_name": "", "address_1": "", "postcode": "" },
+            "line_items": [{ "sku": "A-100", "quantity": 2, "total": "6.00", "price": 3 }],
+        })
+    }
+
+    fn read(status: &str) -> Wanted {
+        decode(
+            "order.updated",
+            order(status).to_string().as_bytes(),
+            "woo",
+            &intake(),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn an_order_is_taken_once_it_is_paid_and_cancelled_when_the_shop_gives_it_up() {
+        let Wanted::Submit(body) = read("processing") else {
+            panic!("no submission")
+        };
+        let expected = json!({
+            "channel": "woo", "number": "727", "customer": "WEB", "currency": "USD", "purchase_order": "727",
+            "warehouses": ["W1", "W2"], "sourcing": "listed", "policy": "ship-complete",
+            "lines": [{ "line": 1, "sku": "A-100", "quantity": 2, "unit_price": "3" }],
+            "ship_to": { "name": "John Doe", "street": "969 Market", "postal_code": "94103", "city": "San Francisco",
+                "country": "US" },
+        });
+        assert_eq!(body, expected);
+        let cancel = json!({ "channel": "woo", "number": "727", "reason": "refunded in the shop" });
+        assert_eq!(read("refunded"), Wanted::Cancel { cancel, order: None });
+        assert!(matches!(read("pending"), Wanted::Nothing(_)));
+        let ping = decode("", b"webhook_id=1", "woo", &intake());
+        assert!(matches!(ping, Ok(Wanted::Nothing(_))));
+    }
+}

@@ -1,0 +1,102 @@
+//! A channel is told how the orders stand that it has placed.
+
+use crate::journey::{order, price, receipt};
+use crate::rig::{Rig, Setup, disk};
+use lockstep_actors::channels::{
+    Answer, Content, Engine, ItemVerdict, Kind, OrderShown, Request, Verdict, Work,
+};
+use lockstep_actors::orders::effects::EVENTS;
+use lockstep_actors::orders::state::Status;
+use lockstep_adapters::channels::{ChannelConfig, KindFeed, Platform, ReadModel, channel_handle, drive};
+use lockstep_runtime::feed::FeedFilter;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// A platform that takes what it is told, and passes it on.
+struct Told(mpsc::Sender<(String, OrderShown)>);
+
+impl Platform for Told {
+    async fn send(&self, request: &Request) -> Answer {
+        let Work::Write(Kind::Order, items) = &request.work else {
+            panic!("{request:?}")
+        };
+        for item in items {
+            let Content::Order(_, shown) = &item.content else {
+                panic!("{item:?}")
+            };
+            self.0
+                .send((item.key.to_string(), (**shown).clone()))
+                .await
+                .unwrap();
+        }
+        Verdict::Items(vec![ItemVerdict::Taken; items.len()]).into()
+    }
+}
+
+/// 3 are ordered; 2 leave with 1Z1, then the last one with 1Z2. An order of another channel is not this one's.
+#[actix_web::test]
+async fn a_channel_is_told_of_its_own_orders_and_of_each_shipment() {
+    let channel: ChannelConfig = serde_json::from_value(json!({
+        "name": "web", "kind": "http", "orders_url": "http://shop.example/orders", "publishes": ["order-status"],
+    }))
+    .unwrap();
+    channel.validate().unwrap();
+    let setup = Setup {
+        channels: vec![channel.clone()],
+        ..Setup::default()
+    };
+    let rig = Rig::on(Arc::new(disk()), setup).await;
+    let ingress = rig.node.ingress();
+    let reference = Arc::clone(ingress.reference());
+    let contents = ReadModel::new(reference, "web", Vec::new(), None).with_orders(ingress.clone());
+    let consumer = channel.consumer(Kind::Order);
+    let feed = ingress.feed(&consumer, FeedFilter::Port(EVENTS)).unwrap();
+    let plan = channel.plan().unwrap();
+    let engine = Engine::new(&plan.allowance, &plan.lanes, Duration::ZERO).unwrap();
+    let (sender, mut told) = mpsc::channel(64);
+    let (stop, stopped) = watch::channel(false);
+    let (_handle, control) = channel_handle("web");
+    let kind = Kind::Order;
+    let feeds = vec![KindFeed { kind, feed }];
+    let driving = tokio::spawn(drive(feeds, contents, Told(sender), engine, 0, control, stopped));
+
+    rig.post("/v1/stock-events", &receipt("A-1", 100)).await.ok();
+    rig.post("/v1/prices", &price("A-1", "10.49")).await.ok();
+    let mut elsewhere = order("9", "A-1", 1);
+    elsewhere["channel"] = json!("other");
+    rig.post("/v1/orders", &elsewhere).await.ok();
+    rig.post("/v1/orders", &order("1", "A-1", 3)).await.ok();
+    rig.until("/v1/orders/web/1", |answer| answer.body["status"] == "booked")
+        .await;
+    for (total, tracking, status) in [(2, "1Z1", "booked"), (3, "1Z2", "shipped")] {
+        let ship = json!({ "step": { "ship": { "lines": [{ "line": 1, "total": total }], "carrier": "UPS",
+            "tracking": tracking } } });
+        rig.post("/v1/orders/web/1/progress", &ship).await.ok();
+        rig.until("/v1/orders/web/1", |answer| {
+            let shipments = answer.body["shipments"].as_array().map_or(0, Vec::len);
+            answer.body["status"] == status && shipments == total - 1
+        })
+        .await;
+    }
+    let shipped = loop {
+        let (key, shown) = told.recv().await.unwrap();
+        assert_eq!(key, "web/1");
+        if shown.status == Status::Shipped {
+            break shown;
+        }
+    };
+    let shipments: Vec<_> = shipped
+        .shipments
+        .iter()
+        .map(|shipment| {
+            let tracking = shipment.carriage.tracking.as_ref().unwrap().as_str();
+            (shipment.number, tracking, shipment.lines[0].1.units())
+        })
+        .collect();
+    assert_eq!(shipments, [(1, "1Z1", 2), (2, "1Z2", 1)]);
+    stop.send(true).unwrap();
+    driving.await.unwrap();
+    rig.stop().await;
+}
