@@ -17,6 +17,9 @@ use tokio::runtime::Runtime;
 /// How long an answer may take, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What is asked for otherwise is no HTTP to the server, which says so without a body.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
 struct Door {
     runtime: Runtime,
     client: Client,
@@ -35,7 +38,8 @@ pub fn http(bytes: &[u8]) {
         return;
     };
     let body = parts.next().unwrap_or_default();
-    if let Some((method, path)) = head.split_once(' ').filter(|(_, path)| path.starts_with('/')) {
+    let is_request = |&(method, path): &(&str, &str)| METHODS.contains(&method) && path.starts_with('/');
+    if let Some((method, path)) = head.split_once(' ').filter(is_request) {
         let answer = DOOR.runtime.block_on(DOOR.ask(method, path, content_type, body));
         if let Some((status, problem)) = answer {
             assert!(status != 500, "{head}: {problem}");

@@ -13,18 +13,18 @@
 //!   (<https://developer-docs.amazon.com/sp-api/docs/connecting-to-the-selling-partner-api>).
 
 mod orders;
+mod tell;
 
 use super::config::ChannelConfig;
 use super::item_body::number_of;
 use super::platform::{Plan, Platform, PlatformError, lane, operation, write_of};
 use super::secret::{Secret, SecretSource};
-use super::web::{client, refused, unanswered, unsuccessful, without_effect};
+use super::web::{client, unanswered, unsuccessful};
 use crate::egress::{InvalidSetting, web_address};
 use lockstep_actors::channels::{
     Allowance, Answer, Certainty, Content, Guard, Item, ItemVerdict, Key, Kind, Measure, Observation,
     OrderShown, Request, Rule, Verdict, Work,
 };
-use orders::{OrderItems, Step, next_step};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Url};
 use rust_decimal::Decimal;
@@ -40,8 +40,6 @@ use tokio::sync::Mutex;
 const READ_LISTING: &str = "read-listing";
 /// How soon a listing is first looked at, and then again.
 const LOOK_IN: Duration = Duration::from_secs(5);
-/// How many further pages of an order's items are read.
-const PAGES: usize = 20;
 /// How long a listing may be worked on.
 const FINAL_WORD_WITHIN: Duration = Duration::from_secs(900);
 /// How much earlier than it ends a token is replaced.
@@ -398,58 +396,6 @@ impl Amazon {
             verdict,
             observations: spoken.observations,
         }
-    }
-
-    async fn tell(&self, item: &Item) -> Result<Answer, Answer> {
-        let Content::Order(_, order) = &item.content else {
-            return Err(refused("this is no order".to_owned()).into());
-        };
-        let (read, items) = self.order_items(&item.key).await?;
-        match next_step(order, &items, &self.config.marketplace, &self.config.carriers) {
-            Step::Done => Ok(read.answer(Verdict::Items(vec![ItemVerdict::Taken]))),
-            Step::Refuse(reason) => Ok(read.answer(refused(reason))),
-            Step::Confirm { body, last } => {
-                let url = self.order_of(&item.key, "shipmentConfirmation");
-                let mut told = self.speak(Method::POST, "confirm", url, Some(&body)).await?;
-                told.observations.extend(read.observations);
-                // The next shipment goes at once, and is looked at anew.
-                let verdict = if last {
-                    ItemVerdict::Taken
-                } else {
-                    ItemVerdict::Untouched
-                };
-                Ok(told.answer(Verdict::Items(vec![verdict])))
-            }
-        }
-    }
-
-    async fn order_items(&self, key: &Key) -> Result<(Spoken, OrderItems), Answer> {
-        let (mut spoken, mut items) = self.page_of_items(key, None).await?;
-        for _ in 0..PAGES {
-            let Some(token) = items.next_token().map(ToOwned::to_owned) else {
-                break;
-            };
-            let more;
-            (spoken, more) = self.page_of_items(key, Some(&token)).await?;
-            items.extend(more);
-        }
-        Ok((spoken, items))
-    }
-
-    async fn page_of_items(&self, key: &Key, token: Option<&str>) -> Result<(Spoken, OrderItems), Answer> {
-        let mut url = self.order_of(key, "orderItems");
-        url.query_pairs_mut()
-            .extend_pairs(token.map(|token| ("NextToken", token)));
-        let spoken = self.speak(Method::GET, "read-items", url, None).await;
-        let spoken = spoken.map_err(|answer| Answer {
-            verdict: without_effect(answer.verdict),
-            observations: answer.observations,
-        })?;
-        let items = serde_json::from_value::<OrderItems>(spoken.body.clone()).map_err(|error| {
-            let reason = format!("the items of the order cannot be read: {error}");
-            Answer::from(failed(reason))
-        })?;
-        Ok((spoken, items))
     }
 
     async fn read(&self, key: &Key) -> Answer {
