@@ -282,6 +282,12 @@ impl Service {
         )
         .in_bands(config.stock_bands.clone())
         .with_orders(ingress.clone());
+        let contents = if self.cluster.is_some() {
+            let (places, partitions) = (Arc::clone(ingress.places()), ingress.partitions());
+            contents.shared(move |sku| places.is_here(partitions.partition_of(sku.as_str().as_bytes())))
+        } else {
+            contents
+        };
         let plan = config.plan()?;
         let mut engine = Engine::new(&plan.allowance, &plan.lanes, Duration::ZERO)?;
         let mut feeds = Vec::new();

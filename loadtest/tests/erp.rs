@@ -133,16 +133,29 @@ async fn a_paper_is_posted_once_and_found_whatever_became_of_the_answer() {
     let emulator = erp::start(Options::default()).unwrap();
     let port = connector(&emulator, 5_000);
     let number = "4711/ä ö?#%2F";
-    let (credit, change) = (paper(number, PaperKind::Credit, 1), paper(number, PaperKind::Change, 1));
-    assert_eq!(kind(&port.post(&credit).await), "rejected", "nothing is booked yet");
+    let (credit, change) = (
+        paper(number, PaperKind::Credit, 1),
+        paper(number, PaperKind::Change, 1),
+    );
+    assert_eq!(
+        kind(&port.post(&credit).await),
+        "rejected",
+        "nothing is booked yet"
+    );
     port.book(&booking(number)).await.unwrap();
     assert_eq!(port.find_paper(&credit.reference).await, Ok(None));
     let posted = port.post(&credit).await.unwrap();
     assert_eq!(port.post(&credit).await.as_ref(), Ok(&posted));
-    assert_eq!(port.find_paper(&credit.reference).await.as_ref(), Ok(&Some(posted.clone())));
+    assert_eq!(
+        port.find_paper(&credit.reference).await.as_ref(),
+        Ok(&Some(posted.clone()))
+    );
     // A change may have the same number: it is another paper.
     assert_ne!(port.post(&change).await.as_ref(), Ok(&posted));
-    assert_eq!(kind(&port.post(&paper(number, PaperKind::Credit, 2)).await), "rejected");
+    assert_eq!(
+        kind(&port.post(&paper(number, PaperKind::Credit, 2)).await),
+        "rejected"
+    );
     let key = format!("{}/credits/CN/1 ä", credit.reference.order);
     assert_eq!(emulator.state().papers_of(&key).len(), 1);
     emulator.stop().await.unwrap();

@@ -131,7 +131,11 @@ pub struct Places {
     began: Instant,
     /// Until when the node's lease lasts, in nanoseconds since it began.
     until: AtomicU64,
+    /// Of when the read models of others' partitions are, in nanoseconds since it began; [`NEVER`] if there are none.
+    followed: AtomicU64,
 }
+
+const NEVER: u64 = u64::MAX;
 
 impl Places {
     pub(crate) fn new(partitions: PartitionCount, place: Place) -> Self {
@@ -140,6 +144,7 @@ impl Places {
             changes: watch::Sender::new(0),
             began: Instant::now(),
             until: AtomicU64::new(u64::MAX),
+            followed: AtomicU64::new(NEVER),
         }
     }
 
@@ -181,6 +186,24 @@ impl Places {
             .store(u64::try_from(nanos).unwrap_or(u64::MAX - 1), Ordering::Release);
     }
 
+    /// The read models of others' partitions have all that was committed at that moment.
+    pub fn followed(&self, at: Instant) {
+        let nanos = at.saturating_duration_since(self.began).as_nanos();
+        self.followed
+            .store(u64::try_from(nanos).unwrap_or(NEVER - 1), Ordering::Release);
+    }
+
+    /// How old the read models of others' partitions are at most; `None` if nobody else has any.
+    #[must_use]
+    pub fn read_model_age(&self) -> Option<Duration> {
+        let followed = self.followed.load(Ordering::Acquire);
+        (followed != NEVER).then(|| {
+            self.began
+                .elapsed()
+                .saturating_sub(Duration::from_nanos(followed))
+        })
+    }
+
     /// The partitions that are in this place, in order.
     #[must_use]
     pub fn all(&self, place: Place) -> Vec<PartitionId> {
@@ -209,6 +232,17 @@ const fn code(place: Place) -> u8 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn read_models_of_others_are_as_old_as_the_last_look_at_all_of_them() {
+        let places = Places::new(PartitionCount::DEFAULT, Place::Elsewhere);
+        assert_eq!(places.read_model_age(), None, "nobody else has any");
+        places.followed(places.began);
+        let age = places.read_model_age().unwrap();
+        assert!(age <= places.began.elapsed());
+        places.followed(Instant::now() + Duration::from_secs(60));
+        assert_eq!(places.read_model_age(), Some(Duration::ZERO));
+    }
 
     fn nodes(names: &str) -> BTreeSet<char> {
         names.chars().collect()

@@ -9,6 +9,7 @@
     reason = "a test that meets the unexpected shall fail, and says what it saw"
 )]
 
+mod kits;
 mod nemesis;
 mod straight;
 #[path = "../support/mod.rs"]

@@ -53,7 +53,10 @@ pub(super) fn repromise(
         };
         decision = tell(stock, &id, answer, decision).and(StockEvent::Promised { id, due });
     }
-    let until = after.is_anyone_waiting().then(|| first_receipt(&after, now)).flatten();
+    let until = after
+        .is_anyone_waiting()
+        .then(|| first_receipt(&after, now))
+        .flatten();
     if after.backorders().is_some() && holds_until(&after) != until {
         decision = decision.and(StockEvent::PromisesUntil { until });
     }

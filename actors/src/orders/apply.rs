@@ -236,6 +236,7 @@ fn correct(placed: &mut Placed, request: &OrderRequest) {
     placed.approved_by.clear();
     placed.contested = None;
     placed.afterwards = None;
+    placed.given_up.clear();
     placed.allocations.clear();
 }
 

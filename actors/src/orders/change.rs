@@ -381,6 +381,23 @@ fn reduced(allocation: Allocation, left: Quantity) -> Allocation {
     }
 }
 
+/// The lines of an order without what was given up of them.
+pub(super) fn as_wanted(placed: &Placed) -> Vec<OrderLine> {
+    let line = |ordered: &OrderLine| {
+        let wanted = placed.wanted(ordered);
+        with_quantity(ordered, wanted).or_else(|| {
+            // No whole number of the unit that was ordered: it is in base units from now on, at our price.
+            Some(OrderLine {
+                quantity: wanted.positive()?,
+                ordered_as: None,
+                channel_price: None,
+                ..ordered.clone()
+            })
+        })
+    };
+    placed.request.lines.iter().filter_map(line).collect()
+}
+
 impl Placed {
     /// How much of a line is wanted: what was ordered, less what was given up of it.
     #[must_use]

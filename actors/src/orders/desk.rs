@@ -7,6 +7,7 @@
 //! - an order is corrected only while it certainly does not stand in the ERP: what is held is given back first, then it
 //!   is priced anew.
 
+use super::change::as_wanted;
 use super::command::{Correction, OrderCommand, OrderRefusal};
 use super::decide::check;
 use super::event::OrderEvent;
@@ -381,6 +382,7 @@ pub(super) fn correct(flow: &mut Flow<'_>, correction: &Correction) -> Result<()
         return Err(OrderRefusal::InErp);
     }
     let mut request = placed.request.clone();
+    request.lines = as_wanted(placed);
     if let Some(lines) = &correction.lines {
         request.lines.clone_from(lines);
         take(&mut request.lines, &placed.request.lines, flow.reference)?;

@@ -52,6 +52,9 @@ struct Driver<C> {
     started: Instant,
     /// Contents that will change by themselves.
     upcoming: BTreeSet<(Timestamp, Kind, Key)>,
+    /// What may change by entries of other nodes, with the version that was last marked.
+    assembled: BTreeMap<Key, u64>,
+    tells_stock: bool,
     samples_per_minute: u32,
     sampled: Instant,
 }
@@ -73,6 +76,8 @@ pub async fn drive<F: Entries, P: Platform>(
         contents,
         started,
         upcoming: BTreeSet::new(),
+        assembled: BTreeMap::new(),
+        tells_stock: feeds.iter().any(|feed| feed.kind == Kind::Stock),
         samples_per_minute,
         sampled: started,
     };
@@ -243,8 +248,25 @@ impl<C: Contents> Driver<C> {
         }
     }
 
-    /// Marks what has changed by itself, and samples.
+    /// Marks what has changed by entries of other nodes. What another node tells of meanwhile is marked anew once it comes back, for
+    /// nobody knows how far the other one had come.
+    fn look_at_assembled(&mut self) {
+        let seen: BTreeMap<Key, u64> = self.contents.assembled().into_iter().collect();
+        let now = self.now();
+        for (key, version) in &seen {
+            if self.assembled.get(key) != Some(version) {
+                let measure = measure(&self.contents, Kind::Stock, key);
+                self.engine.mark(Kind::Stock, key, None, measure, now);
+            }
+        }
+        self.assembled = seen;
+    }
+
+    /// Marks what has changed by itself or elsewhere, and samples.
     fn tick(&mut self) {
+        if self.tells_stock {
+            self.look_at_assembled();
+        }
         let clock = SystemClock.now();
         while let Some((moment, kind, key)) = self.upcoming.pop_first() {
             if moment > clock {

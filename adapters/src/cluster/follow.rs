@@ -8,7 +8,7 @@ use lockstep_runtime::placement::{Place, Places};
 use lockstep_runtime::store::StoreError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How old a read model may be, about.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -64,6 +64,7 @@ fn read(
     reader: &PostgresReader,
     places: &Places,
 ) -> Result<(), StoreError> {
+    let asked = Instant::now();
     for (partition, end) in reader.positions()? {
         if places.of(partition) == Place::Elsewhere {
             follower.read(reader, partition, end)?;
@@ -71,5 +72,6 @@ fn read(
             follower.forget(partition);
         }
     }
+    places.followed(asked);
     Ok(())
 }

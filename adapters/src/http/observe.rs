@@ -12,6 +12,8 @@ use prometheus::proto::MetricFamily;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
 use std::time::Instant;
 
+/// The header that says, on a node of a cluster, how old what was read of other nodes' partitions is at most, in milliseconds.
+pub(super) const READ_MODEL_AGE: HeaderName = HeaderName::from_static("x-lockstep-read-model-age");
 /// The header that carries the conversation's id, both ways.
 pub(super) const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 
@@ -105,6 +107,10 @@ pub(super) async fn observe(
     // A valid id is a valid header value.
     if let Ok(value) = HeaderValue::from_str(&correlation.0) {
         response.headers_mut().insert(CORRELATION, value);
+    }
+    if let Some(age) = service.ingress.places().read_model_age() {
+        let milliseconds = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        response.headers_mut().insert(READ_MODEL_AGE, milliseconds.into());
     }
     let route = response.request().match_pattern();
     let route = route.as_deref().unwrap_or("unknown");

@@ -2,7 +2,8 @@
 
 use super::problem::Problem;
 use super::{
-    accounts, channels, exceptions, letters, levels, operations, orders, picks, prices, promises, stock, webhooks,
+    accounts, channels, exceptions, letters, levels, operations, orders, picks, prices, promises, stock,
+    webhooks,
 };
 use crate::schema::agreement::{AgreementSet, RatesSet};
 use crate::schema::charge::{TaxesSet, VolumeSet};

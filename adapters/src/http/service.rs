@@ -232,6 +232,14 @@ impl Service {
             &[],
             u64::from(self.health() == Health::Ready),
         );
+        if let Some(age) = self.ingress.places().read_model_age() {
+            text.gauge(
+                "lockstep_read_model_age_milliseconds",
+                "How old what is read of other nodes' partitions is at most.",
+                &[],
+                u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+            );
+        }
         text.counter(
             "lockstep_refused_writes_total",
             "Writes by systems that do not own what they wrote.",

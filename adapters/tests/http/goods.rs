@@ -139,11 +139,16 @@ async fn goods_come_and_leave_by_lot_and_pieces_by_serial_number() {
         .await;
     let list = |query: &str| format!("/v1/pick-lists?sku=FOOD&warehouse=W1{query}");
     let picks = rig.get(&list("&order=web/1")).await.ok().body["picks"].clone();
-    assert_eq!((&picks[0]["number"], &picks[0]["lots"][0]["lot"]), (&"1".into(), &"SOON".into()));
+    assert_eq!(
+        (&picks[0]["number"], &picks[0]["lots"][0]["lot"]),
+        (&"1".into(), &"SOON".into())
+    );
     assert_eq!(picks[0]["lots"][1]["quantity"], 1, "{picks}");
     assert_eq!(rig.get(&list("&order=web/2")).await.ok().body["picks"], json!([]));
     rig.get(&list("&order=web")).await.problem(422, "invalid-field");
-    rig.get("/v1/pick-lists?sku=FOOD").await.problem(422, "invalid-field");
+    rig.get("/v1/pick-lists?sku=FOOD")
+        .await
+        .problem(422, "invalid-field");
     let ship = |lots: Value| json!({ "step": { "ship": { "lines": [{ "line": 1, "total": 5 }, { "line": 2, "total": 1, "lots": lots }] } } });
     let progress = "/v1/orders/web/1/progress";
     rig.post(progress, &ship(json!([]))).await.problem(422, "lots");

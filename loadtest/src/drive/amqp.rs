@@ -3,16 +3,17 @@
 use super::broker::{Address, Sender, verdict};
 use super::pace::Pace;
 use super::report::{Latency, Meter, Report, millis, per_second};
-use super::workload::Workload;
+use super::workload::{Item, Workload};
 use super::{DriveError, Load, open_bar};
 use clap::Args;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use lapin::Consumer;
 use lapin::message::Delivery;
 use lapin::options::{BasicConsumeOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
+use lapin::{Consumer, PublisherConfirm};
 use lockstep_adapters::amqp::Names;
+use lockstep_runtime::placement::PartitionCount;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
@@ -33,6 +34,9 @@ pub(super) struct Options {
     /// Ask for an answer to every n-th message.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     sample: u64,
+    /// Compute the partition, of as many as the service's store has, and send straight to it: needs its amqp.partition_queues.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    partitions: Option<u16>,
     /// How many messages may wait for their confirm; waiting for a place counts as latency.
     #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     in_flight: u32,
@@ -44,7 +48,8 @@ type Confirm = Pin<Box<dyn Future<Output = (u64, &'static str)>>>;
 struct Drive<'a> {
     options: &'a Options,
     workload: Workload,
-    exchange: String,
+    names: Names,
+    partitions: Option<PartitionCount>,
     sender: Sender,
     reply_to: String,
     replies: Consumer,
@@ -95,7 +100,12 @@ impl<'a> Drive<'a> {
         let pace = options.load.pace();
         Ok(Self {
             workload: options.load.workload(),
-            exchange: names.ingress_exchange.clone(),
+            names: names.clone(),
+            partitions: options
+                .partitions
+                .map(PartitionCount::new)
+                .transpose()
+                .map_err(DriveError::other)?,
             sender,
             reply_to,
             replies,
@@ -116,10 +126,7 @@ impl<'a> Drive<'a> {
     /// Sends prices and stock and waits until the service has taken them.
     async fn prepare(&mut self, names: &Names) -> Result<(), DriveError> {
         for item in self.workload.preparation() {
-            let confirm = self
-                .sender
-                .publish(&self.exchange, &item, self.workload.format, None)
-                .await?;
+            let confirm = self.publish(&item, None).await?;
             let outcome = verdict(confirm).await;
             if outcome != "confirm: ack" {
                 let outcome = outcome.to_owned();
@@ -129,9 +136,33 @@ impl<'a> Drive<'a> {
         self.until_empty(names, Instant::now() + DRAINED_WITHIN).await
     }
 
+    async fn publish(
+        &self,
+        item: &Item,
+        answer: Option<(&str, String)>,
+    ) -> Result<PublisherConfirm, DriveError> {
+        let partition = self
+            .partitions
+            .map(|count| count.partition_of(item.key().as_bytes()).0.to_string());
+        let to = match &partition {
+            Some(partition) => (self.names.partitions_exchange.as_str(), partition.as_str()),
+            None => (self.names.ingress_exchange.as_str(), item.schema),
+        };
+        self.sender.publish(to, item, self.workload.format, answer).await
+    }
+
+    /// How many messages wait in all queues of what comes in.
+    async fn waiting(&self, names: &Names) -> Result<u32, DriveError> {
+        let (mut waiting, _) = self.sender.look(&names.ingress_queue).await?;
+        for partition in self.partitions.iter().flat_map(|count| count.all()) {
+            waiting += self.sender.look(&names.partition_queue(partition)).await?.0;
+        }
+        Ok(waiting)
+    }
+
     async fn until_empty(&self, names: &Names, deadline: Instant) -> Result<(), DriveError> {
         loop {
-            let (waiting, _) = self.sender.look(&names.ingress_queue).await?;
+            let waiting = self.waiting(names).await?;
             if waiting == 0 {
                 return Ok(());
             }
@@ -182,10 +213,7 @@ impl<'a> Drive<'a> {
         // The last one is always answered: then the drain is known to be over.
         let asks = number.is_multiple_of(self.options.sample) || number + 1 == self.pace.total;
         let answer = asks.then(|| (self.reply_to.as_str(), number.to_string()));
-        let confirm = self
-            .sender
-            .publish(&self.exchange, &item, self.workload.format, answer)
-            .await?;
+        let confirm = self.publish(&item, answer).await?;
         self.asked += u64::from(asks);
         self.sent += 1;
         self.confirms

@@ -53,7 +53,7 @@ impl Sender {
     /// Puts a message on the wire. `answer` is where the answer should go, and under which number.
     pub(super) async fn publish(
         &self,
-        exchange: &str,
+        (exchange, routing_key): (&str, &str),
         item: &Item,
         format: BodyFormat,
         answer: Option<(&str, String)>,
@@ -75,7 +75,7 @@ impl Sender {
         };
         let sent =
             self.channel
-                .basic_publish(exchange.into(), item.schema.into(), options, &body, properties);
+                .basic_publish(exchange.into(), routing_key.into(), options, &body, properties);
         Ok(sent.await?)
     }
 

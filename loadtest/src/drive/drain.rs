@@ -181,8 +181,8 @@ async fn fill(
         let asks = number + ASKED >= options.messages;
         let answer = reply_to.filter(|_| asks).map(|queue| (queue, number.to_string()));
         let item = workload.item(number);
-        let exchange = &names.ingress_exchange;
-        let confirm = sender.publish(exchange, &item, workload.format, answer).await?;
+        let to = (names.ingress_exchange.as_str(), item.schema);
+        let confirm = sender.publish(to, &item, workload.format, answer).await?;
         confirms.push(verdict(confirm));
         bar.inc(1);
     }
@@ -308,7 +308,7 @@ async fn watch(
     let pid = child
         .id()
         .ok_or_else(|| DriveError::other("the service has ended"))?;
-    let meter = Meter::process(pid)?;
+    let meter = Meter::processes(&[pid])?;
     let wanted = u32::try_from(ASKED.min(options.messages)).unwrap_or(u32::MAX);
     while sender.look(&names.ingress_queue).await?.0 > 0 || sender.look(reply_to).await?.0 < wanted {
         alive(child)?;

@@ -37,7 +37,8 @@ pub enum Command {
     /// Through AMQP, with confirms; every n-th message asks for an answer, which comes after the decision is durable.
     #[command(after_help = "Examples:\n  \
         lockstep-loadtest drive amqp --rate 20000 --seconds 30 --workload stock --pid $(pidof lockstep)\n  \
-        lockstep-loadtest drive amqp --prefix lockstep --format json --sample 100 --json")]
+        lockstep-loadtest drive amqp --prefix lockstep --format json --sample 100 --json\n  \
+        lockstep-loadtest drive amqp --rate 20000 --partitions 256 --pid 4711 --pid 4712 --pid 4713")]
     Amqp(amqp::Options),
 }
 
@@ -93,9 +94,9 @@ struct Load {
     /// What the traffic is drawn from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The service's process, whose processor time and memory are reported.
+    /// The service's process, whose processor time and memory are reported; several nodes' are added up.
     #[arg(long, conflicts_with = "service_pid_file")]
-    pid: Option<u32>,
+    pid: Vec<u32>,
     /// The file that holds the service's process id.
     #[arg(long)]
     service_pid_file: Option<PathBuf>,
@@ -121,12 +122,12 @@ impl Load {
     }
 
     fn service_meter(&self) -> Result<Option<Meter>, DriveError> {
-        let pid = match (&self.pid, &self.service_pid_file) {
-            (Some(pid), _) => Some(*pid),
-            (None, Some(path)) => Some(read_pid(path)?),
-            (None, None) => None,
-        };
-        pid.map(Meter::process).transpose()
+        let mut processes = self.pid.clone();
+        if let Some(path) = &self.service_pid_file {
+            processes.push(read_pid(path)?);
+        }
+        let is_asked = !processes.is_empty();
+        is_asked.then(|| Meter::processes(&processes)).transpose()
     }
 }
 

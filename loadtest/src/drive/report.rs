@@ -1,12 +1,13 @@
 //! What was measured, as a table for people or JSON for programs.
 
 use super::DriveError;
+use crate::measure::MeasureError;
 use crate::measure::process::{Usage, usage_in};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Longer ones count as this long.
@@ -63,36 +64,43 @@ pub(super) struct Cost {
     pub(super) resident_bytes: u64,
 }
 
-/// A process whose spending is watched from now on.
+/// Processes whose spending is watched from now on.
 #[derive(Debug)]
 pub(super) struct Meter {
-    directory: PathBuf,
-    before: Usage,
+    watched: Vec<(PathBuf, Usage)>,
 }
 
 impl Meter {
     pub(super) fn harness() -> Result<Self, DriveError> {
-        Self::of(Path::new("/proc/self"))
+        Self::of([PathBuf::from("/proc/self")])
     }
 
-    pub(super) fn process(pid: u32) -> Result<Self, DriveError> {
-        Self::of(Path::new(&format!("/proc/{pid}")))
+    pub(super) fn processes(pids: &[u32]) -> Result<Self, DriveError> {
+        Self::of(pids.iter().map(|pid| PathBuf::from(format!("/proc/{pid}"))))
     }
 
-    fn of(directory: &Path) -> Result<Self, DriveError> {
+    fn of(directories: impl IntoIterator<Item = PathBuf>) -> Result<Self, DriveError> {
+        let watched = directories.into_iter().map(|directory| {
+            let before = usage_in(&directory)?;
+            Ok::<_, MeasureError>((directory, before))
+        });
         Ok(Self {
-            directory: directory.to_owned(),
-            before: usage_in(directory)?,
+            watched: watched.collect::<Result<_, _>>()?,
         })
     }
 
     pub(super) fn cost(&self, messages: u64) -> Result<Cost, DriveError> {
-        let now = usage_in(&self.directory)?;
-        let each = |before: u64, after: u64| after.saturating_sub(before) * 1000 / messages.max(1);
+        let (mut user_us, mut system_us, mut resident_bytes) = (0, 0, 0);
+        for (directory, before) in &self.watched {
+            let now = usage_in(directory)?;
+            user_us += now.user_us.saturating_sub(before.user_us);
+            system_us += now.system_us.saturating_sub(before.system_us);
+            resident_bytes += now.resident;
+        }
         Ok(Cost {
-            user_ns_per_message: each(self.before.user_us, now.user_us),
-            system_ns_per_message: each(self.before.system_us, now.system_us),
-            resident_bytes: now.resident,
+            user_ns_per_message: user_us * 1000 / messages.max(1),
+            system_ns_per_message: system_us * 1000 / messages.max(1),
+            resident_bytes,
         })
     }
 }

@@ -77,6 +77,15 @@ impl Item {
         }
     }
 
+    /// What names its partition.
+    pub(super) fn key(&self) -> String {
+        let text = |field: &str| self.body[field].as_str().unwrap_or_default();
+        match text("sku") {
+            "" => format!("{}/{}", text("channel"), text("number")),
+            sku => sku.to_owned(),
+        }
+    }
+
     /// The canonical message, as AMQP takes it.
     pub(super) fn message(&self, format: BodyFormat) -> Result<Vec<u8>, EncodeError> {
         let whole = json!({ "schema": self.schema, "version": 1, "id": self.id, "body": self.body });

@@ -129,6 +129,10 @@ impl Contents for Books {
         Vec::new()
     }
 
+    fn assembled(&self) -> Vec<(Key, u64)> {
+        Vec::new()
+    }
+
     fn changes_at(&self, _kind: Kind, _key: &Key) -> Option<Timestamp> {
         None
     }

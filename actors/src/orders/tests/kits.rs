@@ -349,6 +349,7 @@ fn a_kit_leaves_with_the_lots_of_its_components() {
     world.take((stock_id("A", "W1"), receive).into());
     let order = world.order("1", &[("KIT", 2)], &["W1"], Policy::ShipComplete);
     let ship = |of_line: &[(&str, i64)], of_a: Option<&[(&str, i64)]>, component: &str| OrderCommand::Ship {
+        carriage: Carriage::default(),
         document: None,
         lines: vec![ShipLine {
             line: 1,
@@ -365,8 +366,14 @@ fn a_kit_leaves_with_the_lots_of_its_components() {
     };
     let refused = |refusal| OrderReply::Refused(OrderRefusal::Lots { line: 1, refusal });
     // One kit takes two pieces of A, which have to be named.
-    assert_eq!(world.tell(&order, ship(&[], None, "A")), refused(LotRefusal::Missing));
-    assert_eq!(world.tell(&order, ship(&[("S-1", 1)], None, "A")), refused(LotRefusal::OfKit));
+    assert_eq!(
+        world.tell(&order, ship(&[], None, "A")),
+        refused(LotRefusal::Missing)
+    );
+    assert_eq!(
+        world.tell(&order, ship(&[("S-1", 1)], None, "A")),
+        refused(LotRefusal::OfKit)
+    );
     let one = ship(&[], Some(&[("S-3", 1)]), "A");
     let sum = LotRefusal::Sum {
         named: Quantity::new(1).unwrap(),
@@ -384,6 +391,13 @@ fn a_kit_leaves_with_the_lots_of_its_components() {
     world.accept(&order, ship(&[], Some(&[("S-3", 1), ("S-1", 1)]), "A"));
     assert_eq!(world.lines(&order), [[1, 1, 0, 0, 0]]);
     let line = world.orders[&order].placed().unwrap().summary().lines.remove(0);
-    let left: Vec<String> = line.components[0].lots.iter().map(|lot| lot.lot.to_string()).collect();
-    assert_eq!((left, line.lots.len()), (vec!["S-3".to_owned(), "S-1".to_owned()], 0));
+    let left: Vec<String> = line.components[0]
+        .lots
+        .iter()
+        .map(|lot| lot.lot.to_string())
+        .collect();
+    assert_eq!(
+        (left, line.lots.len()),
+        (vec!["S-3".to_owned(), "S-1".to_owned()], 0)
+    );
 }

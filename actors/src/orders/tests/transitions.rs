@@ -691,6 +691,21 @@ fn every_row_of_the_table_happens_and_nothing_else_does() {
     );
 }
 
+/// Found by the random pulling above: what was given up of a line was taken off what a correction made of it, too.
+#[test]
+fn what_was_given_up_of_a_line_stays_given_up_when_its_order_is_corrected() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 6).stock("B", "W1", 2);
+    let order = world.order("1", &[("A", 6), ("B", 2)], &["W1"], Policy::ShipComplete);
+    world.accept(&order, changes::change("CH-1", &[(1, 0)]));
+    // The ERP consents to the cancellation; the stock answers too late, and somebody wants it after all.
+    world.tell(&order, cancel());
+    let consent = world.mail.remove(0);
+    world.take(consent);
+    world.answer_too_late(&order, correct(1));
+    assert_eq!(world.lines(&order), [[2, 0, 0, 0, 0]], "B alone");
+    assert_eq!(world.available("A", "W1"), 6);
+}
+
 /// A command that causes what `cause` says; none for what only happens inside.
 fn told_from_outside(cause: Cause) -> Option<OrderCommand> {
     let attempt = 1;

@@ -214,7 +214,11 @@ impl Forms {
             templates: Templates::new(),
             forms: BTreeMap::new(),
         };
-        for (key, pointer) in [("number", &all.config.number), ("state", &all.config.state), ("detail", &all.config.detail)] {
+        for (key, pointer) in [
+            ("number", &all.config.number),
+            ("state", &all.config.state),
+            ("detail", &all.config.detail),
+        ] {
             is_pointer(&format!("erp.http.{key}"), pointer)?;
         }
         for request in Request::ALL {
@@ -231,27 +235,49 @@ impl Forms {
         let method = own.method.unwrap_or_else(|| method.into());
         let method = Method::from_bytes(method.as_bytes())
             .map_err(|_| wrong(format!("{key}.method"), &method, "an HTTP method, as in POST"))?;
-        self.template(&key, "path", Place::Path, &own.path.unwrap_or_else(|| path.to_owned()))?;
-        let body = own.body.or_else(|| body.map(str::to_owned)).filter(|body| !body.is_empty());
+        self.template(
+            &key,
+            "path",
+            Place::Path,
+            &own.path.unwrap_or_else(|| path.to_owned()),
+        )?;
+        let body = own
+            .body
+            .or_else(|| body.map(str::to_owned))
+            .filter(|body| !body.is_empty());
         if let Some(body) = &body {
             self.template(&key, "body", Place::Body, body)?;
         }
         let mut headers = Vec::new();
         for (name, value) in own.headers.unwrap_or_else(|| standard_headers(request)) {
             let parsed = HeaderName::from_bytes(name.as_bytes());
-            headers.push(parsed.map_err(|_| wrong(format!("{key}.headers"), &name, "the name of an HTTP header"))?);
+            headers.push(
+                parsed.map_err(|_| wrong(format!("{key}.headers"), &name, "the name of an HTTP header"))?,
+            );
             self.template(&key, &name, Place::Header, &value)?;
         }
         let number = own.number.unwrap_or_else(|| self.config.number.clone());
         is_pointer(&format!("{key}.number"), &number)?;
-        self.forms.insert(request, Form { method, headers, has_body: body.is_some(), number });
+        self.forms.insert(
+            request,
+            Form {
+                method,
+                headers,
+                has_body: body.is_some(),
+                number,
+            },
+        );
         Ok(())
     }
 
     fn template(&mut self, key: &str, name: &str, place: Place, text: &str) -> Result<(), InvalidSetting> {
         let key = format!("{key}.{name}");
         if text.len() > MAX_TEMPLATE_BYTES {
-            return Err(wrong(key, &text.len().to_string(), "a template of at most 65536 bytes"));
+            return Err(wrong(
+                key,
+                &text.len().to_string(),
+                "a template of at most 65536 bytes",
+            ));
         }
         self.templates.add(&key, place, text).map_err(|error| {
             let found = format!("{text} ({error})");
@@ -260,14 +286,21 @@ impl Forms {
     }
 
     fn try_out(&self, request: Request) -> Result<(), InvalidSetting> {
-        let unusable = |reason: String| wrong(request.key(), &reason, "a request; docs/erp.md has the names that there are");
+        let unusable = |reason: String| {
+            wrong(
+                request.key(),
+                &reason,
+                "a request; docs/erp.md has the names that there are",
+            )
+        };
         let written = self.write(request, &request.example()).map_err(unusable)?;
         if !written.path.starts_with('/') {
             return Err(unusable(format!("{} does not begin with /", written.path)));
         }
         let is_json = self.config.content_type == "application/json";
         if let Some(body) = written.body.filter(|_| is_json) {
-            serde_json::from_str::<Value>(&body).map_err(|error| unusable(format!("its body is no JSON: {error}: {body}")))?;
+            serde_json::from_str::<Value>(&body)
+                .map_err(|error| unusable(format!("its body is no JSON: {error}: {body}")))?;
         }
         Ok(())
     }
@@ -279,11 +312,17 @@ impl Forms {
             let text = self.templates.render(&format!("{key}.{name}"), place, of);
             text.map_err(|error| format!("{key}.{name}: {error}"))
         };
-        let form = self.forms.get(&request).ok_or_else(|| format!("{key} is not there"))?;
+        let form = self
+            .forms
+            .get(&request)
+            .ok_or_else(|| format!("{key} is not there"))?;
         let mut headers = HeaderMap::new();
         for name in &form.headers {
             let value = HeaderValue::from_str(&text(name.as_str(), Place::Header)?);
-            headers.insert(name, value.map_err(|error| format!("{key}.headers.{name}: {error}"))?);
+            headers.insert(
+                name,
+                value.map_err(|error| format!("{key}.headers.{name}: {error}"))?,
+            );
         }
         Ok(Written {
             method: form.method.clone(),
@@ -322,14 +361,22 @@ fn standard_headers(request: Request) -> BTreeMap<String, String> {
 }
 
 fn wrong(key: String, value: &str, allowed: &'static str) -> InvalidSetting {
-    InvalidSetting { key, value: value.to_owned(), allowed }
+    InvalidSetting {
+        key,
+        value: value.to_owned(),
+        allowed,
+    }
 }
 
 fn is_pointer(key: &str, pointer: &str) -> Result<(), InvalidSetting> {
     if pointer.is_empty() || pointer.starts_with('/') {
         return Ok(());
     }
-    Err(wrong(key.to_owned(), pointer, "a JSON Pointer, as in /order/number"))
+    Err(wrong(
+        key.to_owned(),
+        pointer,
+        "a JSON Pointer, as in /order/number",
+    ))
 }
 
 /// The text, number or truth value at a place.
@@ -355,7 +402,9 @@ mod tests {
     const OTHER: &str = include_str!("../../../../docs/erp.md");
 
     fn other() -> Forms {
-        let (_, example) = OTHER.split_once("```toml\n# An ERP of another vocabulary.\n").unwrap();
+        let (_, example) = OTHER
+            .split_once("```toml\n# An ERP of another vocabulary.\n")
+            .unwrap();
         let (example, _) = example.split_once("```").unwrap();
         let document: toml::Table = toml::from_str(example).unwrap();
         let http = document["erp"]["http"].clone();
@@ -371,11 +420,20 @@ mod tests {
         assert_eq!(book.headers["idempotency-key"], "web/4711");
         let body: Value = serde_json::from_str(&book.body.unwrap()).unwrap();
         assert_eq!(body["reference"], "web/4711");
-        assert_eq!((&body["lines"], &body["charges"]), (&order["lines"], &order["charges"]));
+        assert_eq!(
+            (&body["lines"], &body["charges"]),
+            (&order["lines"], &order["charges"])
+        );
         let lookup = forms.write(Request::Lookup, &order).unwrap();
-        assert_eq!((lookup.path.as_str(), lookup.body), ("/bookings/web%2F4711", None));
+        assert_eq!(
+            (lookup.path.as_str(), lookup.body),
+            ("/bookings/web%2F4711", None)
+        );
         let credit = forms.write(Request::post(PaperKind::Credit), &order).unwrap();
-        assert_eq!((credit.method.as_str(), credit.path.as_str()), ("PUT", "/bookings/web%2F4711/credits/RMA-1"));
+        assert_eq!(
+            (credit.method.as_str(), credit.path.as_str()),
+            ("PUT", "/bookings/web%2F4711/credits/RMA-1")
+        );
         let answer = json!({ "number": "SO-1", "cancelled": true, "detail": "closed" });
         assert_eq!(forms.number(Request::Book, &answer).as_deref(), Some("SO-1"));
         assert!(forms.is_withdrawn(&answer) && !forms.is_withdrawn(&json!({ "cancelled": false })));
@@ -392,7 +450,10 @@ mod tests {
             { "article": "A-1", "pieces": 2, "net": 9.50 }] });
         assert_eq!(body, expected);
         let lookup = forms.write(Request::Lookup, &Request::Lookup.example()).unwrap();
-        assert_eq!(lookup.path, "/sales/orders?filter=customerReference%20eq%20%27web%2F4711%27");
+        assert_eq!(
+            lookup.path,
+            "/sales/orders?filter=customerReference%20eq%20%27web%2F4711%27"
+        );
         let found = json!({ "value": [{ "orderNo": 815, "status": "VOID" }] });
         assert_eq!(forms.number(Request::Lookup, &found).as_deref(), Some("815"));
         assert!(forms.is_withdrawn(&found));
@@ -403,17 +464,48 @@ mod tests {
     fn what_cannot_be_asked_is_refused_before_the_start() {
         let cases = [
             ("number = 'number'", "erp.http.number", "JSON Pointer"),
-            ("requests.book.method = 'PO ST'", "erp.http.requests.book.method", "POST"),
-            ("requests.book.path = 'bookings'", "erp.http.requests.book", "docs/erp.md"),
-            ("requests.book.path = '/{{ custmer }}'", "erp.http.requests.book", "docs/erp.md"),
-            ("requests.book.body = '{{ order'", "erp.http.requests.book.body", "template"),
-            ("requests.book.body = '{\"a\": }'", "erp.http.requests.book", "docs/erp.md"),
-            ("requests.lookup.headers = { 'a b' = 'c' }", "erp.http.requests.lookup.headers", "header"),
-            ("requests.find-credit.number = 'x'", "erp.http.requests.find-credit.number", "JSON Pointer"),
+            (
+                "requests.book.method = 'PO ST'",
+                "erp.http.requests.book.method",
+                "POST",
+            ),
+            (
+                "requests.book.path = 'bookings'",
+                "erp.http.requests.book",
+                "docs/erp.md",
+            ),
+            (
+                "requests.book.path = '/{{ custmer }}'",
+                "erp.http.requests.book",
+                "docs/erp.md",
+            ),
+            (
+                "requests.book.body = '{{ order'",
+                "erp.http.requests.book.body",
+                "template",
+            ),
+            (
+                "requests.book.body = '{\"a\": }'",
+                "erp.http.requests.book",
+                "docs/erp.md",
+            ),
+            (
+                "requests.lookup.headers = { 'a b' = 'c' }",
+                "erp.http.requests.lookup.headers",
+                "header",
+            ),
+            (
+                "requests.find-credit.number = 'x'",
+                "erp.http.requests.find-credit.number",
+                "JSON Pointer",
+            ),
         ];
         for (text, key, allowed) in cases {
             let error = forms(text).unwrap_err();
-            assert!(error.key == key && error.allowed.contains(allowed), "{text}: {error}");
+            assert!(
+                error.key == key && error.allowed.contains(allowed),
+                "{text}: {error}"
+            );
         }
         assert!(toml::from_str::<HttpErpConfig>("requests.bok.path = '/'").is_err());
         assert!(toml::from_str::<HttpErpConfig>("posts = ['invoice']").is_err());

@@ -145,9 +145,14 @@ impl HttpErp {
     async fn ask(&self, request: Request, of: &impl Serialize) -> Result<Response, ErpError> {
         let written = self.forms.write(request, of).map_err(ErpError::Rejected)?;
         let address = format!("{}{}", self.base.as_str().trim_end_matches('/'), written.path);
-        let mut call = self.client.request(written.method, address).headers(written.headers);
+        let mut call = self
+            .client
+            .request(written.method, address)
+            .headers(written.headers);
         if let Some(body) = written.body {
-            call = call.header(CONTENT_TYPE, &self.forms.config.content_type).body(body);
+            call = call
+                .header(CONTENT_TYPE, &self.forms.config.content_type)
+                .body(body);
         }
         let place = self.places.acquire().await;
         let _place = place.map_err(|_| ErpError::Transient("the connector is closing".to_owned()))?;
@@ -218,7 +223,11 @@ impl ErpPort for HttpErp {
             && let Some(found) = self.find(Request::Lookup, &order).await?
         {
             // A request that is read again after a crash may meet its own cancellation: it is not booked anew.
-            return if found.withdrawn { Err(does_not_stand()) } else { Ok(found.number) };
+            return if found.withdrawn {
+                Err(does_not_stand())
+            } else {
+                Ok(found.number)
+            };
         }
         let booking = Booking {
             order,
@@ -272,7 +281,9 @@ impl ErpPort for HttpErp {
 
     async fn lookup(&self, order: &ErpReference) -> Result<Option<DocumentId>, ErpError> {
         let found = self.find(Request::Lookup, &Named::of(&order.order)).await?;
-        Ok(found.filter(|booking| !booking.withdrawn).map(|booking| booking.number))
+        Ok(found
+            .filter(|booking| !booking.withdrawn)
+            .map(|booking| booking.number))
     }
 }
 
@@ -302,7 +313,8 @@ pub(super) fn not_answered(error: &reqwest::Error) -> ErpError {
 
 async fn read(response: Response) -> Result<Value, ErpError> {
     let bytes = read_bounded(response).await?;
-    serde_json::from_slice(&bytes).map_err(|error| ErpError::Unknown(format!("an answer that is none: {error}")))
+    serde_json::from_slice(&bytes)
+        .map_err(|error| ErpError::Unknown(format!("an answer that is none: {error}")))
 }
 
 /// Reads an answer's body, as far as it is bounded.

@@ -10,7 +10,11 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 
 /// What a value of a path or a query keeps (RFC 3986, unreserved).
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// Where a template's text goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +46,11 @@ impl Templates {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|name| {
-            if name.ends_with(Place::Body.ending()) { AutoEscape::Json } else { AutoEscape::None }
+            if name.ends_with(Place::Body.ending()) {
+                AutoEscape::Json
+            } else {
+                AutoEscape::None
+            }
         });
         environment.set_formatter(|output, state, value| {
             if state.name().ends_with(Place::Path.ending()) {
@@ -57,12 +65,15 @@ impl Templates {
 
     /// Reads a template.
     pub(super) fn add(&mut self, key: &str, place: Place, text: &str) -> Result<(), Error> {
-        self.0.add_template_owned(format!("{key}{}", place.ending()), text.to_owned())
+        self.0
+            .add_template_owned(format!("{key}{}", place.ending()), text.to_owned())
     }
 
     /// The text of a template that was added.
     pub(super) fn render(&self, key: &str, place: Place, of: &impl Serialize) -> Result<String, Error> {
-        self.0.get_template(&format!("{key}{}", place.ending()))?.render(Serde(of))
+        self.0
+            .get_template(&format!("{key}{}", place.ending()))?
+            .render(Serde(of))
     }
 }
 
@@ -81,8 +92,12 @@ mod tests {
 
     fn rendered(place: Place, text: &str, of: &serde_json::Value) -> Result<String, String> {
         let mut templates = Templates::new();
-        templates.add("book", place, text).map_err(|error| error.to_string())?;
-        templates.render("book", place, of).map_err(|error| error.to_string())
+        templates
+            .add("book", place, text)
+            .map_err(|error| error.to_string())?;
+        templates
+            .render("book", place, of)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -90,9 +105,17 @@ mod tests {
         let order = json!({ "order": "web/7", "customer": "O'Hara \"& Sons\"", "lines": [
             { "sku": "A-1", "quantity": 2, "amount": "9.50" }, { "sku": "B\n2", "quantity": 1, "amount": "3" }] });
         let cases = [
-            (Place::Path, "/sales?ref={{ order }}&of={{ customer }}", "/sales?ref=web%2F7&of=O%27Hara%20%22%26%20Sons%22"),
+            (
+                Place::Path,
+                "/sales?ref={{ order }}&of={{ customer }}",
+                "/sales?ref=web%2F7&of=O%27Hara%20%22%26%20Sons%22",
+            ),
             (Place::Header, "{{ order }}", "web/7"),
-            (Place::Body, r#"{"name":{{ customer }}}"#, r#"{"name":"O'Hara \"& Sons\""}"#),
+            (
+                Place::Body,
+                r#"{"name":{{ customer }}}"#,
+                r#"{"name":"O'Hara \"& Sons\""}"#,
+            ),
             (
                 Place::Body,
                 "[{% for line in lines %}[{{ line.sku }},{{ line.amount|number }}]{% if not loop.last %},{% endif %}{% endfor %}]",
@@ -100,7 +123,11 @@ mod tests {
             ),
         ];
         for (place, template, expected) in cases {
-            assert_eq!(rendered(place, template, &order).as_deref(), Ok(expected), "{template}");
+            assert_eq!(
+                rendered(place, template, &order).as_deref(),
+                Ok(expected),
+                "{template}"
+            );
         }
     }
 

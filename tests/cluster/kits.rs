@@ -1,0 +1,87 @@
+//! A channel is told of a kit whose components lie on different nodes: after the last change it shows what can be assembled, whichever
+//! node saw which component first.
+
+use super::support::broker::Sender;
+use super::support::database::Database;
+use super::support::poll::until;
+use super::support::service::Service;
+use super::{NAMES, Said, WITHIN};
+use lockstep_loadtest::emulate::channel;
+use serde_json::{Value, json};
+
+/// How often both components change at once.
+const ROUNDS: i64 = 40;
+
+async fn post(node: &Service, path: &str, id: &str, body: &Value) {
+    until(&format!("{path} to take {id}"), WITHIN, async || {
+        let asked = node
+            .http
+            .post(node.url(path))
+            .header("idempotency-key", id)
+            .json(body);
+        let answer = asked.send().await.ok()?;
+        answer.status().is_success().then_some(())
+    })
+    .await;
+}
+
+async fn receive(node: &Service, sku: &str, number: i64) {
+    let id = format!("{sku}-{number}");
+    let body =
+        json!({ "sku": sku, "warehouse": "W1", "change": { "receipt": { "quantity": 1, "document": id } } });
+    post(node, "/v1/stock-events", &id, &body).await;
+}
+
+#[tokio::test]
+async fn a_kit_whose_components_change_on_two_nodes_at_once_is_told_as_it_is_in_the_end() {
+    let database = Database::new("kits").await;
+    let broker = Sender::new("kits");
+    let shop = channel::start(channel::Options::default()).unwrap();
+    let tables = format!(
+        "{}\n[[channels]]\nname = \"shop\"\nkind = \"http\"\nurl = \"{}/levels\"\n",
+        broker.tables(),
+        shop.url()
+    );
+    let mut nodes = Vec::new();
+    for name in NAMES {
+        let mut node = Service::in_cluster(name, &database.url, &tables);
+        node.start().await;
+        nodes.push(node);
+    }
+    database.until_shared_by(&NAMES).await;
+    let said = Said(&nodes);
+    // Partitions 0, 10 and 12 of 16.
+    let item = json!({ "sku": "KIT", "version": 1,
+        "components": [{ "sku": "A-2", "quantity": 1 }, { "sku": "A-3", "quantity": 1 }] });
+    post(&nodes[0], "/v1/items", "item", &item).await;
+    for round in 1..=ROUNDS {
+        tokio::join!(receive(&nodes[1], "A-2", round), receive(&nodes[2], "A-3", round));
+        until(
+            &format!("a channel that shows {round} kits"),
+            WITHIN,
+            async || {
+                let kit = shop.state().levels().remove("KIT")?;
+                (kit.available == round).then_some(())
+            },
+        )
+        .await;
+    }
+    // What is read of other nodes' partitions says how old it is at most.
+    for node in &nodes {
+        let answer = node
+            .http
+            .get(node.url("/v1/availability?sku=KIT"))
+            .send()
+            .await
+            .unwrap();
+        let age = answer.headers()["x-lockstep-read-model-age"].to_str().unwrap();
+        assert!(age.parse::<u64>().unwrap() < 10_000, "{age} ms");
+    }
+    drop(said);
+    for node in &mut nodes {
+        assert!(node.terminate().await.success(), "{}", node.log());
+    }
+    broker.clean_up().await;
+    database.drop().await;
+    shop.stop().await.unwrap();
+}
