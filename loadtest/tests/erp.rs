@@ -38,6 +38,7 @@ fn reference(number: &str) -> ErpReference {
         order: OrderKey::new("web", number).unwrap(),
         attempt: 1,
         correlation: format!("c-{number}"),
+        booking: 0,
     }
 }
 

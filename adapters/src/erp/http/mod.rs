@@ -29,6 +29,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, Url};
 use serde::Serialize;
 use serde_json::Value;
+use std::borrow::Cow;
 use tokio::sync::Semaphore;
 
 /// The connector. Cheap calls share its connections.
@@ -61,8 +62,8 @@ pub enum ConnectorError {
 /// What templates know of every request.
 #[derive(Serialize)]
 struct Named<'a> {
-    /// Our key, `channel/number`.
-    order: &'a str,
+    /// Our key: `channel/number`, of a booking anew after a correction `/number/channel/number`.
+    order: Cow<'a, str>,
     channel: &'a str,
     order_number: &'a str,
 }
@@ -70,9 +71,16 @@ struct Named<'a> {
 impl<'a> Named<'a> {
     fn of(order: &'a OrderKey) -> Self {
         Self {
-            order: order.as_str(),
+            order: Cow::Borrowed(order.as_str()),
             channel: order.channel(),
             order_number: order.number(),
+        }
+    }
+
+    fn of_booking(booking: &'a ErpReference) -> Self {
+        Self {
+            order: booking.key(),
+            ..Self::of(&booking.order)
         }
     }
 }
@@ -218,7 +226,7 @@ impl HttpErp {
 
 impl ErpPort for HttpErp {
     async fn book(&self, request: &BookingRequest) -> Result<DocumentId, ErpError> {
-        let order = Named::of(&request.reference.order);
+        let order = Named::of_booking(&request.reference);
         if self.lookup_first
             && let Some(found) = self.find(Request::Lookup, &order).await?
         {
@@ -248,7 +256,7 @@ impl ErpPort for HttpErp {
     }
 
     async fn cancel(&self, order: &ErpReference) -> Result<(), ErpError> {
-        let response = self.ask(Request::Cancel, &Named::of(&order.order)).await?;
+        let response = self.ask(Request::Cancel, &Named::of_booking(order)).await?;
         let status = response.status();
         if status.is_success() || self.forms.config.absent.contains(&status.as_u16()) {
             return Ok(());
@@ -280,7 +288,7 @@ impl ErpPort for HttpErp {
     }
 
     async fn lookup(&self, order: &ErpReference) -> Result<Option<DocumentId>, ErpError> {
-        let found = self.find(Request::Lookup, &Named::of(&order.order)).await?;
+        let found = self.find(Request::Lookup, &Named::of_booking(order)).await?;
         Ok(found
             .filter(|booking| !booking.withdrawn)
             .map(|booking| booking.number))
