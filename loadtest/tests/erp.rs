@@ -154,7 +154,7 @@ async fn a_paper_is_posted_once_and_found_whatever_became_of_the_answer() {
         kind(&port.post(&paper(number, PaperKind::Credit, 2)).await),
         "rejected"
     );
-    let key = format!("{}/credits/CN/1 ä", credit.reference.order);
+    let key = format!("{}/credits/CN/1 ä", credit.reference.booking.order);
     assert_eq!(emulator.state().papers_of(&key).len(), 1);
     emulator.stop().await.unwrap();
 
