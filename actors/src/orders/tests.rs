@@ -25,7 +25,9 @@ use super::command::*;
 use super::delivery::Delivery;
 use super::desk::*;
 use super::desk_list::{DeskEntry, EntryState};
-use super::effects::{BookingRequest, ERP, EVENTS, ErpRequest, OrderStatus, PaperReference, PaperRequest};
+use super::effects::{
+    BookingRequest, ERP, EVENTS, ErpReference, ErpRequest, OrderStatus, PaperReference, PaperRequest,
+};
 use super::paper::PaperKind;
 use super::shipment::Carriage;
 use super::sourcing::{Network, Site, Sourcing};
