@@ -38,6 +38,7 @@ fn reference(number: &str) -> ErpReference {
         order: OrderKey::new("web", number).unwrap(),
         attempt: 1,
         correlation: format!("c-{number}"),
+        booking: 0,
     }
 }
 
@@ -108,12 +109,9 @@ fn paper(number: &str, kind: PaperKind, units: i64) -> PaperRequest {
     let currency = Currency::new("EUR").unwrap();
     PaperRequest {
         reference: PaperReference {
-            form: FORM,
-            order: OrderKey::new("web", number).unwrap(),
+            booking: reference(number),
             kind,
             document: DocumentId::new("CN/1 ä").unwrap(),
-            attempt: 1,
-            correlation: "c-1".to_owned(),
         },
         customer: CustomerId::new("C-1").unwrap(),
         total: Money::zero(currency),

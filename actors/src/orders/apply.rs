@@ -63,6 +63,7 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
             papers: Vec::new(),
             paper_attempt: 0,
             paper_alarm: None,
+            late_bookings: Vec::new(),
         }));
     } else if let Some(placed) = &mut state.placed {
         apply_placed(placed, event);
@@ -185,6 +186,7 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
         OrderEvent::Paid { payment } => placed.payments.push(payment.clone()),
         OrderEvent::Returned { returned } => placed.returns.push(returned.clone()),
         OrderEvent::Credited { credited } => placed.credited.push(credited.clone()),
+        OrderEvent::LateBookingsMoved { late } => placed.late_bookings.clone_from(late),
         OrderEvent::Changed { change } => placed.changes.push(change.clone()),
         OrderEvent::GivenUp { line, quantity } => give_up(placed, *line, *quantity),
         OrderEvent::PaperWanted { paper } => placed.papers.push(paper.clone()),
@@ -236,6 +238,7 @@ fn correct(placed: &mut Placed, request: &OrderRequest) {
     placed.approved_by.clear();
     placed.contested = None;
     placed.afterwards = None;
+    placed.given_up.clear();
     placed.allocations.clear();
 }
 

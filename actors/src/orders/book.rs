@@ -6,9 +6,10 @@ use super::command::{BookingAnswer, BookingAnswered, CancelAnswer, CancelAnswere
 use super::effects::{ErpRequest, booking, reference, to_erp};
 use super::event::OrderEvent;
 use super::flow::{ERP_ANSWERS_WITHIN, Flow, MAX_TRIES};
+use super::late_booking::{late_answered, may_land, next_attempt};
 use super::reserve::begin_releasing;
 use super::ship::resume_shipping;
-use super::state::{Afterwards, AllocationStanding, Erp, ErpQuestion, Exception, Status};
+use super::state::{Afterwards, AllocationStanding, Erp, ErpQuestion, Exception, Placed, Status};
 use crate::ids::{DocumentId, Reason};
 
 pub(super) fn begin_booking(flow: &mut Flow<'_>) {
@@ -22,14 +23,18 @@ pub(super) fn begin_booking(flow: &mut Flow<'_>) {
 }
 
 fn ask(flow: &mut Flow<'_>, question: ErpQuestion, tries: u8) {
-    let attempt = flow.placed.erp.attempt.saturating_add(1);
+    let before = &flow.placed.erp;
     let erp = Erp {
-        attempt,
+        attempt: next_attempt(&flow.placed),
         question,
         awaiting: true,
         // From now on until its answer the ERP may have it.
         uncertain: true,
-        number: flow.placed.erp.number.clone(),
+        asked_to_book: match question {
+            ErpQuestion::Book => Some(flow.now),
+            ErpQuestion::Lookup | ErpQuestion::Cancel => before.asked_to_book,
+        },
+        ..before.clone()
     };
     flow.happens(OrderEvent::ErpMoved { erp });
     let request = match question {
@@ -98,8 +103,9 @@ pub(super) fn booking_answered(flow: &mut Flow<'_>, answered: &BookingAnswered) 
     let erp = &flow.placed.erp;
     let parked = matches!(flow.placed.exception, Some(Exception::BookingUnknown(_)));
     let current = erp.awaiting && answered.attempt == erp.attempt && flow.placed.status == Status::Booking;
-    // That it stands in the ERP is true whichever attempt says so.
-    let useful = erp.uncertain && (flow.placed.status == Status::Booking || parked);
+    // That it stands in the ERP is true whichever attempt of this booking says so.
+    let is_of_this = answered.attempt > erp.booking;
+    let useful = erp.uncertain && is_of_this && (flow.placed.status == Status::Booking || parked);
     match &answered.answer {
         BookingAnswer::Confirmed { erp_number } if useful => confirmed(flow, erp_number),
         BookingAnswer::Rejected { reason } if current => rejected(flow, reason),
@@ -131,17 +137,25 @@ fn failed(flow: &mut Flow<'_>, reason: Reason) {
 }
 
 fn not_booked(flow: &mut Flow<'_>, afterwards: Afterwards) {
+    may_land(flow);
+    let before = &flow.placed.erp;
     let erp = Erp {
+        booking: match afterwards {
+            // What is booked from now on is another order to the ERP.
+            Afterwards::Corrected(_) => before.attempt,
+            Afterwards::Cancelled(_)
+            | Afterwards::Rejected(_)
+            | Afterwards::Closed(_)
+            | Afterwards::Exception(_) => before.booking,
+        },
         awaiting: false,
         uncertain: false,
         // What was shipped stands in the ERP.
-        number: flow
-            .placed
-            .erp
+        number: before
             .number
             .clone()
             .filter(|_| matches!(afterwards, Afterwards::Closed(_))),
-        ..flow.placed.erp.clone()
+        ..before.clone()
     };
     flow.happens(OrderEvent::ErpMoved { erp });
     flow.happens(OrderEvent::CancelWanted { afterwards: None });
@@ -177,21 +191,23 @@ fn rejected(flow: &mut Flow<'_>, reason: &Reason) {
     flow.raise(Exception::BookingRejected(reason.clone()), Status::Booking);
 }
 
-/// Ends an order: at once if the ERP certainly does not have it, else with the ERP's consent. While it is being booked
-/// nothing is certain: that an attempt was answered with "nothing done" says nothing about the same request sent once more
-/// after a crash, or still on its way.
-pub(super) fn begin_ending(flow: &mut Flow<'_>, afterwards: Afterwards) {
-    let placed = &flow.placed;
-    // The ERP has consented already if only the stocks' answers are missing.
-    let has_consented = placed.status == Status::Exception && placed.resume == Status::Releasing;
+/// Whether the ERP may have it. While it is being booked nothing is certain: that an attempt was answered with "nothing done"
+/// says nothing about the same request sent once more after a crash, or still on its way.
+pub(super) fn may_stand(placed: &Placed) -> bool {
     let stage = if placed.status == Status::Exception {
         placed.resume
     } else {
         placed.status
     };
-    let is_being_booked = stage == Status::Booking;
-    let may_stand = placed.erp.number.is_some() || placed.erp.uncertain || is_being_booked;
-    if has_consented || !may_stand {
+    placed.erp.number.is_some() || placed.erp.uncertain || stage == Status::Booking
+}
+
+/// Ends an order, or lets it begin anew: at once if the ERP certainly does not have it, else with the ERP's consent.
+pub(super) fn begin_ending(flow: &mut Flow<'_>, afterwards: Afterwards) {
+    let placed = &flow.placed;
+    // The ERP has consented already if only the stocks' answers are missing.
+    let has_consented = placed.status == Status::Exception && placed.resume == Status::Releasing;
+    if has_consented || !may_stand(placed) {
         return begin_releasing(flow, afterwards);
     }
     flow.happens(OrderEvent::CancelWanted {
@@ -209,6 +225,9 @@ pub(super) fn ask_to_cancel(flow: &mut Flow<'_>) {
 }
 
 pub(super) fn cancel_answered(flow: &mut Flow<'_>, answered: &CancelAnswered) {
+    if late_answered(flow, answered) {
+        return;
+    }
     let erp = &flow.placed.erp;
     let current = erp.awaiting && answered.attempt == erp.attempt && flow.placed.status == Status::Cancelling;
     if !current {

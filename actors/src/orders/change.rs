@@ -16,13 +16,13 @@
 
 use super::command::{ChangeLine, OrderChange, OrderLine, OrderRefusal};
 use super::decide::check;
-use super::desk::take_up;
+use super::desk::begin_anew;
 use super::event::OrderEvent;
 use super::flow::Flow;
+use super::late_booking::MAX_LATE;
 use super::paper::{PaperKind, tell_erp};
 use super::parts::Part;
-use super::reserve::{begin_releasing, is_live};
-use super::state::{Afterwards, Allocation, AllocationStanding, Placed, Status};
+use super::state::{Allocation, AllocationStanding, Placed, Status};
 use crate::ids::{DocumentId, Reason};
 use crate::inventory::command::StockCommand;
 use crate::inventory::holds::HoldChange;
@@ -123,7 +123,8 @@ pub(super) fn change(flow: &mut Flow<'_>, wish: &OrderChange) -> Result<(), Orde
             return Err(OrderRefusal::RepeatedLine { line: line.line });
         }
     }
-    let in_erp = placed.erp.number.is_some() || placed.erp.uncertain;
+    let has_room = placed.late_bookings.len() < MAX_LATE;
+    let in_erp = placed.erp.number.is_some() || placed.erp.uncertain || !has_room;
     match placed.status {
         Status::Pricing | Status::Reserving | Status::CreditCheck => take_anew(flow, wish),
         Status::Exception if !in_erp => take_anew(flow, wish),
@@ -232,14 +233,13 @@ fn take_anew(flow: &mut Flow<'_>, wish: &OrderChange) -> Result<(), OrderRefusal
         .collect();
     check(&request)?;
     let is_changed = request != placed.request;
-    let holds = placed.allocations.iter().any(is_live);
     note(flow, wish, lines);
     let request = Box::new(request);
-    match (is_changed, holds) {
+    if is_changed {
+        begin_anew(flow, request);
+    } else {
         // Nothing of it could be done: the order goes on as it is.
-        (false, _) => flow.become_status(flow.placed.status),
-        (true, true) => begin_releasing(flow, Afterwards::Corrected(request)),
-        (true, false) => take_up(flow, request),
+        flow.become_status(flow.placed.status);
     }
     Ok(())
 }
@@ -379,6 +379,23 @@ fn reduced(allocation: Allocation, left: Quantity) -> Allocation {
         standing,
         ..allocation
     }
+}
+
+/// The lines of an order without what was given up of them.
+pub(super) fn as_wanted(placed: &Placed) -> Vec<OrderLine> {
+    let line = |ordered: &OrderLine| {
+        let wanted = placed.wanted(ordered);
+        with_quantity(ordered, wanted).or_else(|| {
+            // No whole number of the unit that was ordered: it is in base units from now on, at our price.
+            Some(OrderLine {
+                quantity: wanted.positive()?,
+                ordered_as: None,
+                channel_price: None,
+                ..ordered.clone()
+            })
+        })
+    };
+    placed.request.lines.iter().filter_map(line).collect()
 }
 
 impl Placed {

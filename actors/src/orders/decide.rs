@@ -15,6 +15,7 @@ use super::duplicate::{contest, dismiss, introduce, introduction_answered};
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow, MAX_TRIES};
 use super::goods::{is_repeat, take};
+use super::late_booking::ask_about_late;
 use super::paper::{look_after_papers, paper_answered, retry_paper};
 use super::parked::{
     Parked, expire_with_order, expire_without_order, is_before_its_time, keep_for_later, keep_with_order,
@@ -379,6 +380,11 @@ fn ship(
 
 fn cancel(flow: &mut Flow<'_>, reason: &Reason) -> Result<(), OrderRefusal> {
     match flow.placed.status {
+        Status::Cancelling if matches!(flow.placed.cancel_wanted, Some(Afterwards::Corrected(_))) => {
+            let afterwards = Some(Afterwards::Cancelled(reason.clone()));
+            flow.happens(OrderEvent::CancelWanted { afterwards });
+            Ok(())
+        }
         Status::Cancelled | Status::Cancelling => Ok(()),
         Status::Exception if everything_has_left(flow) => Err(OrderRefusal::AlreadyShipped),
         Status::Booking if flow.placed.cancel_wanted.is_some() => Ok(()),
@@ -482,6 +488,7 @@ pub(super) fn wake(
     let is_stock_kept = !is_due(placed.keep_stock_until);
     let mut flow = Flow::new(order, placed.clone(), Cause::Alarm, context);
     expire_with_order(&mut flow);
+    ask_about_late(&mut flow);
     look_after_papers(&mut flow);
     if is_stock_kept && !is_due(placed.alarm) {
         return Some(flow.accepted());

@@ -4,16 +4,19 @@
 //! - an order in exception has a case with an owner and a time; when that is over it is escalated, at most
 //!   [`MAX_ESCALATIONS`] times, each published;
 //! - what a person does about an exception is noted with their system and the moment, the last [`MAX_NOTES`] of an order;
-//! - an order is corrected only while it certainly does not stand in the ERP: what is held is given back first, then it
-//!   is priced anew.
+//! - an order is corrected only while the ERP is not known to have it and not in doubt: what it was ever asked to book is
+//!   cancelled there first, what is held is given back, then it is priced anew.
 
+use super::book::{begin_ending, may_stand};
+use super::change::as_wanted;
 use super::command::{Correction, OrderCommand, OrderRefusal};
 use super::decide::check;
 use super::event::OrderEvent;
 use super::flow::Flow;
 use super::goods::take;
+use super::late_booking::MAX_LATE;
 use super::price::begin_pricing;
-use super::reserve::{begin_releasing, is_live};
+use super::reserve::is_live;
 use super::state::{Afterwards, Exception, Status};
 use crate::ids::Reason;
 use compact_str::CompactString;
@@ -377,10 +380,12 @@ pub(super) fn correct(flow: &mut Flow<'_>, correction: &Correction) -> Result<()
             status: placed.status,
         });
     }
-    if placed.erp.number.is_some() || placed.erp.uncertain {
+    let has_room = placed.late_bookings.len() < MAX_LATE;
+    if placed.erp.number.is_some() || placed.erp.uncertain || !has_room {
         return Err(OrderRefusal::InErp);
     }
     let mut request = placed.request.clone();
+    request.lines = as_wanted(placed);
     if let Some(lines) = &correction.lines {
         request.lines.clone_from(lines);
         take(&mut request.lines, &placed.request.lines, flow.reference)?;
@@ -394,13 +399,18 @@ pub(super) fn correct(flow: &mut Flow<'_>, correction: &Correction) -> Result<()
         request.delivery.clone_from(delivery);
     }
     check(&request)?;
-    let request = Box::new(request);
-    if placed.allocations.iter().any(is_live) {
-        begin_releasing(flow, Afterwards::Corrected(request));
+    begin_anew(flow, Box::new(request));
+    Ok(())
+}
+
+/// Begins anew with another request, once nothing is held any more and the ERP has consented to cancel what it was ever asked
+/// to book.
+pub(super) fn begin_anew(flow: &mut Flow<'_>, request: Box<super::command::OrderRequest>) {
+    if may_stand(&flow.placed) || flow.placed.allocations.iter().any(is_live) {
+        begin_ending(flow, Afterwards::Corrected(request));
     } else {
         take_up(flow, request);
     }
-    Ok(())
 }
 
 /// Begins anew with a corrected request.

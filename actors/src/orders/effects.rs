@@ -6,7 +6,7 @@ use super::change::AnsweredChange;
 use super::command::{LineSummary, OrderedAs};
 use super::desk::Case;
 use super::paper::PaperKind;
-use super::state::{Placed, Status};
+use super::state::{LateBooking, Placed, Status};
 use crate::ids::{CustomerId, DocumentId, OrderKey, Sku, WarehouseCode};
 use crate::kit::Component;
 use crate::money::{Currency, Money};
@@ -19,6 +19,7 @@ use lockstep_runtime::rmp_serde;
 use lockstep_runtime::time::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// The ERP's port: [`ErpRequest`].
 pub const ERP: PortId = PortId(1);
@@ -30,7 +31,7 @@ pub const EVENTS: PortId = PortId(2);
 pub const FORM: u16 = 1;
 
 /// A request to the ERP. Answered by [`super::command::OrderCommand::BookingAnswered`] or `CancelAnswered` with
-/// the same attempt. `order` is the key under which the ERP must know it: one key, one booking.
+/// the same attempt. [`ErpReference::key`] is what the ERP must know it under: one key, one booking.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ErpRequest {
@@ -49,18 +50,12 @@ pub enum ErpRequest {
 /// Which paper of which order: one key, one posting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaperReference {
-    /// The version of the form.
-    pub form: u16,
-    /// Of which order.
-    pub order: OrderKey,
+    /// Of which booking; its attempt is to be given back in the answer.
+    pub booking: ErpReference,
     /// What it is about.
     pub kind: PaperKind,
     /// Its number, one of its kind within the order.
     pub document: DocumentId,
-    /// To be given back in the answer.
-    pub attempt: u16,
-    /// The conversation.
-    pub correlation: String,
 }
 
 /// A paper to be posted.
@@ -104,6 +99,21 @@ pub struct ErpReference {
     pub attempt: u16,
     /// The conversation.
     pub correlation: String,
+    /// Which of the order's bookings: 0 for the first.
+    #[serde(default)]
+    pub booking: u16,
+}
+
+impl ErpReference {
+    /// The key of the booking: the order's, and for what was booked anew after a correction `/number/` before it. No order's key
+    /// begins with a `/`, so that no two bookings share one.
+    #[must_use]
+    pub fn key(&self) -> Cow<'_, str> {
+        match self.booking {
+            0 => Cow::Borrowed(self.order.as_str()),
+            booking => Cow::Owned(format!("/{booking}/{}", self.order)),
+        }
+    }
 }
 
 /// An order to be booked.
@@ -300,6 +310,16 @@ pub(super) fn reference(order: &OrderKey, placed: &Placed) -> ErpReference {
         order: order.clone(),
         attempt: placed.erp.attempt,
         correlation: placed.correlation.to_string(),
+        booking: placed.erp.booking,
+    }
+}
+
+/// A request about a booking that may land late.
+pub(super) fn reference_to(order: &OrderKey, placed: &Placed, late: &LateBooking) -> ErpReference {
+    ErpReference {
+        attempt: late.attempt,
+        booking: late.booking,
+        ..reference(order, placed)
     }
 }
 

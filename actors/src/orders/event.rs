@@ -12,7 +12,7 @@ use super::parked::Parked;
 use super::payment::OrderPayment;
 use super::shipment::Dispatch;
 use super::sourcing::SourcingPlan;
-use super::state::{Afterwards, Allocation, Credit, Erp, Exception, Likeness, Status};
+use super::state::{Afterwards, Allocation, Credit, Erp, Exception, LateBooking, Likeness, Status};
 use crate::ids::Reason;
 use crate::pricing::resolve::Quote;
 use crate::quantity::Quantity;
@@ -228,5 +228,10 @@ pub enum OrderEvent {
     Ended {
         /// Why.
         reason: Reason,
+    },
+    /// How it stands with bookings that it does not want any more.
+    LateBookingsMoved {
+        /// Those that may yet land.
+        late: Vec<LateBooking>,
     },
 }

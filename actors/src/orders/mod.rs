@@ -6,7 +6,8 @@
 //! - each wait has an alarm; what is not answered is asked again, and at last raises an exception;
 //! - an answer to an earlier attempt does nothing, except that a hold nobody waits for is released at once;
 //! - `cancelled`, `rejected` and `closed` are reached only once every stock that was asked has acknowledged that it
-//!   holds nothing more for the order; and only once the ERP certainly does not have it, or has what was shipped;
+//!   holds nothing more for the order; and only once the ERP has said that it does not have it, or has what was shipped;
+//! - what the ERP was asked to book and nobody wants any more is cancelled there, however late it lands;
 //! - reserved, shipped, backordered, pending and cancelled units of a line always add up to what was ordered;
 //! - units that wait for goods keep an order from being `shipped`;
 //! - an order whose channel is checked for credit is booked only once the customer's account bears it, and the account is
@@ -34,6 +35,7 @@ mod flow;
 mod goods;
 pub mod history;
 pub mod invoice;
+mod late_booking;
 pub mod paper;
 pub mod parked;
 pub mod parts;
@@ -99,8 +101,9 @@ impl Entity for Order {
         let placed = state.placed();
         let own = placed.and_then(|placed| placed.alarm);
         let stock = placed.and_then(|placed| placed.keep_stock_until);
+        let late = placed.and_then(|placed| placed.late_bookings.iter().map(|late| late.ask_at).min());
         let papers = placed.and_then(|placed| placed.paper_alarm);
-        [own, stock, papers, parked].into_iter().flatten().min()
+        [own, stock, late, papers, parked].into_iter().flatten().min()
     }
 
     fn wake(id: &OrderKey, state: &OrderState, context: &Context<'_, Distributor>) -> Option<Decision<Self>> {

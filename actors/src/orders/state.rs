@@ -388,6 +388,25 @@ pub struct Erp {
     pub uncertain: bool,
     /// Its number for the order.
     pub number: Option<DocumentId>,
+    /// Which of the order's bookings this is: the number of the last request about the one before; 0 for the first.
+    #[serde(default)]
+    pub booking: u16,
+    /// When it was last asked to book it.
+    #[serde(default)]
+    pub asked_to_book: Option<Timestamp>,
+}
+
+/// A booking that nobody wants any more and that may yet land in the ERP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LateBooking {
+    /// Which of the order's bookings.
+    pub booking: u16,
+    /// The number of the last request to cancel it since; 0 for none.
+    pub attempt: u16,
+    /// How often it was asked since.
+    pub tries: u8,
+    /// When the ERP is asked (again) to cancel it.
+    pub ask_at: Timestamp,
 }
 
 /// Whether the customer's account knows an order that is like it.
@@ -552,6 +571,9 @@ pub struct Placed {
     /// When to look after these again.
     #[serde(default)]
     pub paper_alarm: Option<Timestamp>,
+    /// Bookings that it does not want any more and that may yet land in the ERP.
+    #[serde(default)]
+    pub late_bookings: Vec<LateBooking>,
 }
 
 impl OrderState {

@@ -12,6 +12,7 @@ mod elsewhere;
 mod goods;
 mod history;
 mod kits;
+mod late_booking;
 mod parked;
 mod quotes;
 mod shipments;
@@ -90,6 +91,8 @@ struct World {
     booked: BTreeMap<OrderKey, u32>,
     last_booking: Option<BookingRequest>,
     cancelled_in_erp: BTreeMap<OrderKey, u32>,
+    /// By the booking's key: the lines that stand in the ERP.
+    erp_books: BTreeMap<String, Vec<(String, i64)>>,
     /// How often each paper was posted.
     papers: BTreeMap<(OrderKey, PaperKind, String), u32>,
     last_paper: Option<PaperRequest>,
@@ -205,6 +208,7 @@ impl World {
             booked: BTreeMap::new(),
             last_booking: None,
             cancelled_in_erp: BTreeMap::new(),
+            erp_books: BTreeMap::new(),
             papers: BTreeMap::new(),
             last_paper: None,
             statuses: Vec::new(),
@@ -408,7 +412,7 @@ impl World {
                     )
                 } else {
                     *self.booked.entry(order.clone()).or_default() += 1;
-                    self.last_booking = Some(booking);
+                    self.lands(booking);
                     if fate % 8 == 3 {
                         return;
                     }
@@ -446,6 +450,7 @@ impl World {
                     _ => CancelAnswer::Cancelled,
                 };
                 if answer == CancelAnswer::Cancelled {
+                    self.erp_books.remove(&*reference.key());
                     *self.cancelled_in_erp.entry(reference.order.clone()).or_default() += 1;
                 }
                 (
@@ -455,11 +460,9 @@ impl World {
             }
             ErpRequest::Post(paper) => {
                 let PaperReference {
-                    order,
+                    booking: ErpReference { order, attempt, .. },
                     kind,
                     document,
-                    attempt,
-                    ..
                 } = paper.reference.clone();
                 let answer = match fate % 8 {
                     1 => BookingAnswer::Failed { reason },
@@ -482,11 +485,11 @@ impl World {
             }
             ErpRequest::FindPaper(reference) => {
                 let key = (
-                    reference.order.clone(),
+                    reference.booking.order.clone(),
                     reference.kind,
                     reference.document.to_string(),
                 );
-                let attempt = reference.attempt;
+                let attempt = reference.booking.attempt;
                 let answer = match (fate % 4, self.papers.contains_key(&key)) {
                     (3, _) => return,
                     (2, _) => BookingAnswer::Unknown { reason },
@@ -494,12 +497,21 @@ impl World {
                     (_, false) => BookingAnswer::NotFound,
                 };
                 (
-                    reference.order,
+                    reference.booking.order,
                     OrderCommand::PaperAnswered(BookingAnswered { attempt, answer }),
                 )
             }
         };
         self.mail.push((order, command).into());
+    }
+
+    /// The ERP books.
+    fn lands(&mut self, booking: BookingRequest) {
+        let lines = booking.lines.iter();
+        let lines = lines.map(|line| (line.sku.to_string(), line.quantity.units()));
+        self.erp_books
+            .insert(booking.reference.key().into_owned(), lines.collect());
+        self.last_booking = Some(booking);
     }
 
     /// Delivers all mail, in an order and with repeats as fate has it.

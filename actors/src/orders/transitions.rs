@@ -452,12 +452,17 @@ pub const TRANSITIONS: &[Transition] = &[
     row(
         Some(Status::Exception),
         Cause::Correct,
-        &[Status::Pricing, Status::Releasing],
+        &[Status::Pricing, Status::Cancelling, Status::Releasing],
     ),
     row(
         Some(Status::Exception),
         Cause::Change,
-        &[Status::Pricing, Status::Releasing, Status::Exception],
+        &[
+            Status::Pricing,
+            Status::Cancelling,
+            Status::Releasing,
+            Status::Exception,
+        ],
     ),
     row(
         Some(Status::Exception),

@@ -8,8 +8,9 @@ use lockstep_runtime::message::{Envelope, MessageId, Outcome, Provenance};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-/// The form of what is below. A node joins only nodes of the same form.
-pub(super) const PROTOCOL: i32 = 1;
+/// The form of what is below, and of what nodes write into journals: raised with every change that a version before cannot
+/// read. A node joins only nodes of the same form.
+pub(super) const PROTOCOL: i32 = 2;
 
 pub(super) const DELIVERIES: &str = "/cluster/v1/deliveries";
 pub(super) const MESSAGES: &str = "/cluster/v1/messages";

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - a request that may have reached the ERP and was not answered is [`ErpError::Unknown`], never anything milder;
-//! - the order key is the booking's reference and idempotency key: one key, one booking; that and a paper's kind and number are
+//! - the booking's key is its reference and idempotency key: one key, one booking; that of the order, a paper's kind and number are
 //!   the paper's: one key, one posting;
 //! - a request's cursor moves on only when the answer to it is durable in the order.
 

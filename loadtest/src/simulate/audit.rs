@@ -5,21 +5,25 @@
 //! 2. nothing is answered, sent or asked for that is not durable;
 //! 3. a message from outside has one entry, a message between partitions is taken once and in order, and is the one sent;
 //! 4. an order that is over holds nothing; its status changes by the domain's own table;
-//! 6. each price is explained.
+//! 6. each price is explained, and what the terms come to ([`PriceModel`]).
 //!
 //! The others show at the end ([`super::verdict`]).
 
 use super::order_model::{Coverage, OrderModel};
+use super::prices::PriceModel;
 use super::stock_model::StockModel;
 use lockstep_actors::domain::Message;
 use lockstep_actors::governance::audit::SystemAudit;
-use lockstep_actors::ids::{OrderKey, StockId};
+use lockstep_actors::ids::{CustomerId, OrderKey, Sku, StockId};
 use lockstep_actors::inventory::SkuWarehouse;
 use lockstep_actors::inventory::event::StockEvent;
 use lockstep_actors::orders::Order;
 use lockstep_actors::orders::effects::{ERP, EVENTS, ErpReference, ErpRequest, OrderStatus};
 use lockstep_actors::orders::event::OrderEvent;
 use lockstep_actors::orders::transitions::Cause;
+use lockstep_actors::pricing::contract::ContractEvent;
+use lockstep_actors::pricing::list::ListPriceEvent;
+use lockstep_actors::pricing::{CustomerContract, ListPrice};
 use lockstep_runtime::entity::{AddressedMessage, Entity, EntityId, EntityKind};
 use lockstep_runtime::journal::{Blob, Entry};
 use lockstep_runtime::memory::MemoryDisk;
@@ -59,6 +63,7 @@ pub(super) struct Audit {
     sent: BTreeMap<(PartitionId, PartitionId, u64), Sent>,
     pub(super) stocks: BTreeMap<StockId, StockModel>,
     pub(super) orders: BTreeMap<OrderKey, OrderModel>,
+    prices: PriceModel,
     /// Orders that a stock holds something for, and how much.
     held_for: BTreeMap<OrderKey, i64>,
     /// What the ERP may be asked: order and attempt.
@@ -69,6 +74,9 @@ pub(super) struct Audit {
     pub(super) coverage: Coverage,
     pub(super) violations: Vec<Violation>,
     digest: std::hash::DefaultHasher,
+    /// The order of which every entry is to be seen, and what was seen.
+    traced: Option<OrderKey>,
+    pub(super) trace: Vec<String>,
 }
 
 impl Audit {
@@ -81,6 +89,7 @@ impl Audit {
             sent: BTreeMap::new(),
             stocks: BTreeMap::new(),
             orders: BTreeMap::new(),
+            prices: PriceModel::default(),
             held_for: BTreeMap::new(),
             asked: BTreeSet::new(),
             dead_letters: 0,
@@ -89,6 +98,8 @@ impl Audit {
             coverage: Coverage::default(),
             violations: Vec::new(),
             digest: std::hash::DefaultHasher::new(),
+            traced: None,
+            trace: Vec::new(),
         }
     }
 
@@ -97,6 +108,37 @@ impl Audit {
             promise,
             what: what.into(),
         });
+    }
+
+    /// Lets every entry of an order be seen, and of stocks about it.
+    pub(super) fn trace_of(&mut self, order: Option<&str>) {
+        self.traced = order.and_then(|order| OrderKey::parse(order).ok());
+    }
+
+    fn trace_entry(&mut self, entry: &Entry<'_>, cause: Option<Cause>) {
+        let Some(order) = &self.traced else { return };
+        let about = if entry.kind == Order::KIND {
+            OrderKey::decode(entry.entity)
+                .filter(|key| key == order)
+                .map(|key| key.to_string())
+        } else if entry.kind == SkuWarehouse::KIND {
+            StockId::decode(entry.entity).map(|id| format!("{}@{}", id.sku, id.warehouse.as_str()))
+        } else {
+            None
+        };
+        let Some(about) = about else { return };
+        for event in entry.events() {
+            let said = if entry.kind == Order::KIND {
+                rmp_serde::from_slice::<OrderEvent>(event).map(|event| format!("{event:?}"))
+            } else {
+                rmp_serde::from_slice::<StockEvent>(event).map(|event| format!("{event:?}"))
+            };
+            let said = said.unwrap_or_else(|error| error.to_string());
+            if entry.kind == Order::KIND || said.contains(order.as_str()) {
+                self.trace
+                    .push(format!("{} {about} {cause:?}: {said}", entry.at.as_millis()));
+            }
+        }
     }
 
     /// A number that two histories share only if they are the same.
@@ -173,8 +215,15 @@ impl Audit {
         if entry.kind == SystemAudit::KIND && entry.has_events() {
             self.refused_writes += 1;
         }
+        self.trace_entry(entry, cause);
         if entry.kind == SkuWarehouse::KIND {
             self.note_stock(entry);
+        }
+        if entry.kind == ListPrice::KIND {
+            self.note_list_price(entry);
+        }
+        if entry.kind == CustomerContract::KIND {
+            self.note_contract(entry);
         }
         if entry.kind == Order::KIND {
             self.note_order(entry, cause);
@@ -245,6 +294,33 @@ impl Audit {
                 self.violated(1, format!("{}@{}: {what}", id.sku, id.warehouse.as_str()));
             }
         }
+        if let Some(flaw) = self.stocks.get(&id).and_then(StockModel::flaw_in_lots) {
+            self.violated(1, format!("{}@{}: {flaw}", id.sku, id.warehouse.as_str()));
+        }
+    }
+
+    fn note_list_price(&mut self, entry: &Entry<'_>) {
+        let Some(sku) = Sku::decode(entry.entity) else {
+            return self.violated(2, "an entry of a list price has no SKU");
+        };
+        for event in entry.events() {
+            match rmp_serde::from_slice::<ListPriceEvent>(event) {
+                Ok(event) => self.prices.note_list(&sku, &event),
+                Err(_) => self.violated(2, format!("an event of {sku}'s list price cannot be read")),
+            }
+        }
+    }
+
+    fn note_contract(&mut self, entry: &Entry<'_>) {
+        let Some(customer) = CustomerId::decode(entry.entity) else {
+            return self.violated(2, "an entry of a contract has no customer");
+        };
+        for event in entry.events() {
+            match rmp_serde::from_slice::<ContractEvent>(event) {
+                Ok(event) => self.prices.note_contract(&customer, &event),
+                Err(_) => self.violated(2, format!("an event of {customer}'s contract cannot be read")),
+            }
+        }
     }
 
     fn note_order(&mut self, entry: &Entry<'_>, cause: Option<Cause>) {
@@ -256,7 +332,7 @@ impl Audit {
                 return self.violated(2, format!("an event of {key} cannot be read"));
             };
             let order = self.orders.entry(key.clone()).or_default();
-            let applied = order.apply(&event, cause, &mut self.coverage);
+            let applied = order.apply(&event, cause, &self.prices, &mut self.coverage);
             if let Err(what) = applied {
                 let promise = if matches!(event, OrderEvent::Priced { .. }) {
                     6
@@ -266,6 +342,11 @@ impl Audit {
                 self.violated(promise, format!("{key}: {what}"));
             }
         }
+    }
+
+    /// How many entries the partition with the most has.
+    pub(super) fn longest_journal(&self) -> u64 {
+        self.next.iter().copied().max().unwrap_or(0)
     }
 
     /// How many units are held for an order.

@@ -6,6 +6,7 @@ use super::faults::Fault;
 use super::house::{Mail, Purpose};
 use super::people::pause_after;
 use super::plant::Plant;
+use super::workload::Workload;
 use super::world::{Event, Posted, World};
 use lockstep_actors::domain::{Message, Reply};
 use lockstep_actors::governance::audit::AuditReply;
@@ -266,8 +267,8 @@ impl World {
             Status::Closed | Status::Cancelled | Status::Rejected
         );
         if !is_over || summary.contested.is_some() {
-            let mut pause = pause_after(summary.status, &mut self.random);
-            if self.house.is_closing {
+            let mut pause = pause_after(summary.status, &self.house.habits, &mut self.random);
+            if self.house.is_closing && self.setting.workload != Workload::Absent {
                 pause = pause.min(20 * SECOND);
             }
             self.watch(order, pause);
@@ -297,7 +298,7 @@ impl World {
         if let Some(script) = self.house.orders.get_mut(order) {
             script.told.insert(status.sequence);
         }
-        let pause = pause_after(status.status, &mut self.random);
+        let pause = pause_after(status.status, &self.house.habits, &mut self.random);
         self.watch(order, pause);
     }
 }

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// After so long a node gives a request up, and so long after that it may still arrive.
 pub(super) const TIMEOUT: Millis = 2_000;
+/// How often it is looked what has changed by entries of other nodes.
+const ASSEMBLED_EVERY: Millis = 1_000;
 const QUIET: Duration = Duration::from_secs(6);
 const BATCH: usize = 10;
 /// How many entries are read at a time.
@@ -140,6 +142,9 @@ pub(super) struct Way {
     feeds: Vec<(Kind, Feed)>,
     /// Entries that the read model does not show yet.
     unshown: VecDeque<(Kind, FeedEntry)>,
+    /// What may change by entries of other nodes, with the version that was last marked; and when that is looked at again.
+    assembled: BTreeMap<Key, u64>,
+    assembled_at: Millis,
     began: Millis,
     plant: Option<Plant>,
 }
@@ -157,6 +162,8 @@ impl Way {
             contents,
             feeds,
             unshown: VecDeque::new(),
+            assembled: BTreeMap::new(),
+            assembled_at: now,
             began: now,
             plant,
         })
@@ -181,6 +188,10 @@ impl Way {
                 self.mark(kind, &entry, moment);
             }
         }
+        if now >= self.assembled_at {
+            self.assembled_at = now + ASSEMBLED_EVERY;
+            self.look_at_assembled(moment);
+        }
         let mut requests = Vec::new();
         let look_again = loop {
             match self.engine.next(moment, &self.contents) {
@@ -194,6 +205,19 @@ impl Way {
         };
         self.save();
         (requests, look_again)
+    }
+
+    /// Marks what has changed by entries of other nodes, as the real driver does.
+    fn look_at_assembled(&mut self, moment: Moment) {
+        let seen: BTreeMap<Key, u64> = self.contents.assembled().into_iter().collect();
+        for (key, version) in &seen {
+            if self.assembled.get(key) != Some(version) {
+                let newest = self.contents.newest(Kind::Stock, key);
+                let measure = newest.map(|newest| newest.content.measure());
+                self.engine.mark(Kind::Stock, key, None, measure, moment);
+            }
+        }
+        self.assembled = seen;
     }
 
     fn mark(&mut self, kind: Kind, entry: &FeedEntry, moment: Moment) {

@@ -14,7 +14,7 @@ impl World {
         let pause = self.random.between(500, 15 * SECOND);
         self.after(pause, Event::Chaos);
         let machine = self.random.below(NODES);
-        match self.random.between(0, 26) {
+        match self.random.between(0, 27) {
             0..4 => self.crash(machine),
             4..7 => {
                 self.tally.count(Fault::NodePause);
@@ -50,6 +50,7 @@ impl World {
                 self.cut_until[machine][other] = self.now + lasts;
             }
             22..24 => self.drain(machine),
+            24 if self.random.percent(20) => self.upgrade(),
             _ => {
                 // A machine is gone for long: all of it moves.
                 if self.random.percent(20) {
@@ -76,6 +77,16 @@ impl World {
         } else {
             self.tally.count(Fault::LinkOutage);
             self.cut_until = [[self.now + lasts; NODES]; NODES];
+        }
+    }
+
+    /// A version that speaks another form is installed everywhere, and one process after the other is replaced: the new ones are
+    /// refused for as long as an old one is there.
+    fn upgrade(&mut self) {
+        self.tally.count(Fault::Upgrade);
+        for machine in 0..NODES {
+            self.machines[machine].form += 1;
+            self.drain(machine);
         }
     }
 

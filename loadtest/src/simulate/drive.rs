@@ -10,7 +10,6 @@ use super::world::{Event, Place, World};
 use lockstep_actors::domain::Message;
 use lockstep_actors::governance::ownership::Ownership;
 use lockstep_actors::orders::effects::OrderStatus;
-use lockstep_actors::orders::sourcing::Network;
 use lockstep_actors::orders::transitions::Cause;
 use lockstep_actors::reference::Reference;
 use lockstep_adapters::cluster::plan;
@@ -35,8 +34,7 @@ impl World {
         if self.machines[machine].life.is_some() {
             return;
         }
-        let reference =
-            Reference::of(Ownership::standard(), Network::default()).checking(house::order_rules());
+        let reference = Reference::of(Ownership::standard(), house::network()).checking(house::order_rules());
         let clock = std::sync::Arc::clone(&self.machines[machine].clock);
         let begun = Life::begin(&clock, &self.store, reference, self.setting.plant, self.now);
         let at = &mut self.machines[machine];
@@ -44,7 +42,8 @@ impl World {
         let incarnation = at.incarnation;
         match begun {
             Ok(life) => {
-                at.life = Some(life);
+                let form = at.form;
+                at.life = Some(Life { form, ..life });
                 (at.step_at, at.write_at) = (None, None);
                 self.after(1, Event::Beat(machine, incarnation));
                 self.after(FOLLOW_EVERY, Event::Follow(machine, incarnation));
@@ -178,9 +177,13 @@ impl World {
             }
             let here = life.node.places().all(Standing::Here);
             life.node.hands().give_up(&here);
-            life.id = format!("node-{machine}-{incarnation}-{now}");
+            let id = format!("node-{machine}-{incarnation}-{now}");
+            if !self.rows.join(&id, machine, life.form, now) {
+                self.tally.count(Fault::OtherForm);
+                return self.end(machine);
+            }
+            life.id = id;
             life.lease_until = now + LEASE;
-            self.rows.join(&life.id, machine, now);
             self.after(1, Event::Beat(machine, incarnation));
             return self.wake(machine, 0);
         };

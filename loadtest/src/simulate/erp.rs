@@ -4,7 +4,7 @@
 use super::clock::Millis;
 use super::plant::Plant;
 use lockstep_actors::domain::{Distributor, Reply};
-use lockstep_actors::ids::DocumentId;
+use lockstep_actors::ids::{DocumentId, OrderKey};
 use lockstep_actors::orders::effects::{BookingRequest, ErpReference};
 use lockstep_adapters::erp::{
     Answers, Breaker, Called, ErpCounters, ErpError, ErpPort, Handled, Progress, Turns, Undeliverable, handle,
@@ -49,31 +49,36 @@ pub(super) struct Call {
 pub(super) struct Booking {
     pub(super) number: String,
     pub(super) is_cancelled: bool,
+    /// What was booked.
+    pub(super) request: BookingRequest,
 }
 
 /// The ERP's books.
 #[derive(Debug, Default)]
 pub(super) struct Books {
-    pub(super) bookings: BTreeMap<String, Booking>,
-    numbers: u64,
+    bookings: BTreeMap<String, Booking>,
+    /// By order: the keys under which something was booked for it.
+    keys: BTreeMap<OrderKey, Vec<String>>,
 }
 
 impl Books {
     /// Does what it is asked. `key` is what the booking stands under.
     pub(super) fn work(&mut self, ask: &Ask, key: &str) -> Said {
         match ask {
-            Ask::Book(_) => match self.bookings.get(key) {
+            Ask::Book(request) => match self.bookings.get(key) {
                 Some(booking) if booking.is_cancelled => Err(ErpError::Rejected(
                     "the key is taken by a booking that does not stand".to_owned(),
                 )),
                 Some(booking) => Ok(document(&booking.number)),
                 None => {
-                    self.numbers += 1;
-                    let number = format!("ERP-{:07}", self.numbers);
+                    let number = format!("ERP-{:07}", self.bookings.len() + 1);
                     let booking = Booking {
                         number: number.clone(),
                         is_cancelled: false,
+                        request: (**request).clone(),
                     };
+                    let keys = self.keys.entry(request.reference.order.clone()).or_default();
+                    keys.push(key.to_owned());
                     self.bookings.insert(key.to_owned(), booking);
                     Ok(document(&number))
                 }
@@ -91,14 +96,17 @@ impl Books {
         }
     }
 
+    /// Whether something stands under a key.
+    pub(super) fn stands(&self, key: &str) -> bool {
+        self.bookings
+            .get(key)
+            .is_some_and(|booking| !booking.is_cancelled)
+    }
+
     /// What was ever booked of an order, under whatever key.
-    pub(super) fn of(&self, order: &str) -> Vec<&Booking> {
-        let with_attempt = format!("{order}#");
-        let near = self.bookings.range(order.to_owned()..);
-        let near = near.take_while(|(key, _)| key.starts_with(order));
-        near.filter(|(key, _)| *key == order || key.starts_with(&with_attempt))
-            .map(|(_, booking)| booking)
-            .collect()
+    pub(super) fn of(&self, order: &OrderKey) -> Vec<&Booking> {
+        let keys = self.keys.get(order).into_iter().flatten();
+        keys.filter_map(|key| self.bookings.get(key)).collect()
     }
 }
 

@@ -22,6 +22,8 @@ macro_rules! faults {
 
 faults! {
     NodeCrash => "node crash",
+    Upgrade => "version of another form installed",
+    OtherForm => "node refused for the form it speaks",
     RollingRestart => "node drained and started anew",
     NodePause => "node pause",
     ClockSkew => "clock skew",
@@ -43,13 +45,16 @@ faults! {
     ErpTransient => "ERP call that came to nothing",
     ErpTimeoutAfterBooking => "ERP timeout after the call took effect",
     ErpTimeoutBefore => "ERP timeout without effect",
+    ErpLate => "ERP booking that lands long after it was given up",
     ErpRejection => "ERP rejection",
+    ErpRefusal => "ERP refuses to cancel",
     ErpOutage => "ERP out for minutes",
     LinkOutage => "all links cut for minutes",
     ChannelStorm => "channel answers 429",
     ChannelUnknown => "channel does not answer",
     ChannelLate => "channel request lands late",
     ChannelItem => "channel fails with one item",
+    DayReplayed => "message of the whole day taken in once more",
     Poison => "poison message",
     Rogue => "write without ownership",
 }

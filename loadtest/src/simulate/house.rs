@@ -4,7 +4,10 @@
 //! Everything they say goes through the broker, which delivers at least once. What they know to be true is kept here, so that
 //! the end can be compared with it.
 
+use super::assortment;
+use super::clock::Millis;
 use super::random::Random;
+use super::workload::Habits;
 use crate::distributor::{Distributor as Trade, Movement, Size};
 use compact_str::CompactString;
 use lockstep_actors::accounts::command::AccountCommand;
@@ -16,9 +19,11 @@ use lockstep_actors::ids::{
 use lockstep_actors::inventory::command::{Adjustment, StockCommand};
 use lockstep_actors::inventory::count::StockCount;
 use lockstep_actors::money::{Currency, Money, Price};
-use lockstep_actors::orders::checks::{ChannelRules, OrderRules};
+use lockstep_actors::orders::checks::{ChannelRules, OrderRules, PackRule};
 use lockstep_actors::orders::command::OrderRequest;
 use lockstep_actors::orders::credit::CreditRule;
+use lockstep_actors::orders::delivery::{AddressField, DeliveryRules};
+use lockstep_actors::orders::sourcing::{Network, Site};
 use lockstep_actors::pricing::contract::ContractCommand;
 use lockstep_actors::pricing::list::ListPriceCommand;
 use lockstep_actors::quantity::{PositiveQuantity, Quantity};
@@ -32,6 +37,8 @@ const SIZE: Size = Size {
     warehouses: 3,
     contracts: 6,
 };
+/// A warehouse that serves none of the channels.
+pub(super) const NOT_SERVED: &str = "W9";
 /// SKUs that are only counted and moved by the WMS.
 const COUNTED: [&str; 3] = ["COUNTED-1", "COUNTED-2", "COUNTED-3"];
 
@@ -85,6 +92,7 @@ pub(super) struct Script {
 /// What the house knows.
 pub(super) struct House {
     trade: Trade,
+    pub(super) habits: Habits,
     pub(super) orders: Vec<Script>,
     pub(super) by_key: BTreeMap<OrderKey, usize>,
     /// What is physically there, but for what orders took and brought back.
@@ -95,6 +103,8 @@ pub(super) struct House {
     counts: BTreeMap<StockId, u64>,
     movements: u64,
     contracts: u64,
+    /// How many lots have come.
+    pub(super) lots: u64,
     /// No more orders; people settle everything, and goods come for everybody.
     pub(super) is_closing: bool,
 }
@@ -103,14 +113,49 @@ fn warehouse(number: u32) -> Option<WarehouseCode> {
     WarehouseCode::new(&format!("W{number}")).ok()
 }
 
-/// The rules of the house's channels: the marketplace sells on credit and states its own prices.
+/// The rules of the house's channels: the marketplace sells on credit, trading partners on credit and by strict rules.
 pub(super) fn order_rules() -> OrderRules {
     let marketplace = ChannelRules {
         credit: Some(CreditRule { keep_stock_hours: 1 }),
         duplicate_window_hours: Some(24),
         ..ChannelRules::default()
     };
-    OrderRules([("marketplace".into(), marketplace)].into())
+    let edi = ChannelRules {
+        minimum_amount: euros(50),
+        approve_alone_up_to: euros(400),
+        pack_multiples: PackRule::Hold,
+        delivery: DeliveryRules {
+            address: vec![AddressField::City],
+            ..DeliveryRules::default()
+        },
+        ..marketplace.clone()
+    };
+    OrderRules([("marketplace".into(), marketplace), ("edi".into(), edi)].into())
+}
+
+fn euros(amount: i64) -> BTreeMap<Currency, Price> {
+    let currency = Currency::new("EUR").ok();
+    let price = Price::new(Decimal::new(amount, 0)).ok();
+    currency.zip(price).into_iter().collect()
+}
+
+/// The house's warehouses: one of them serves nobody who orders here.
+pub(super) fn network() -> Network {
+    let site = Site {
+        channels: vec!["counter".into()],
+        ..Site::default()
+    };
+    let code = WarehouseCode::new(NOT_SERVED).ok();
+    Network(code.map(|code| (code, site)).into_iter().collect())
+}
+
+/// The system that a channel's orders come from.
+pub(super) fn system_of(order: &OrderKey) -> &'static str {
+    match order.channel() {
+        "marketplace" => "marketplace",
+        "edi" => "edi",
+        _ => "web-shop",
+    }
 }
 
 pub(super) fn reason(text: &str) -> Option<Reason> {
@@ -131,11 +176,25 @@ pub(super) fn mail(
     }
 }
 
+/// Prices and terms as this house has them: breaks that orders reach, something off for a coupon.
+fn of_the_house(mut message: Message, percent: i64) -> Message {
+    match &mut message {
+        Message::ListPrice(_, ListPriceCommand::Set(row)) => assortment::lower_breaks(row),
+        Message::Contract(_, ContractCommand::Upsert { contract, .. }) => {
+            // What cannot be added is left out: the terms are the generator's.
+            assortment::with_coupon(contract, percent);
+        }
+        _ => {}
+    }
+    message
+}
+
 impl House {
     /// The house of a seed. `None` would be a defect of the generator.
-    pub(super) fn new(seed: u64) -> Option<Self> {
+    pub(super) fn new(seed: u64, habits: Habits) -> Option<Self> {
         Some(Self {
             trade: Trade::new(seed, SIZE).ok()?,
+            habits,
             orders: Vec::new(),
             by_key: BTreeMap::new(),
             moved: BTreeMap::new(),
@@ -143,6 +202,7 @@ impl House {
             counts: BTreeMap::new(),
             movements: 0,
             contracts: 1,
+            lots: 0,
             is_closing: false,
         })
     }
@@ -151,7 +211,8 @@ impl House {
     pub(super) fn opening(&mut self) -> Vec<Mail> {
         let mut mails = Vec::new();
         let prices = self.trade.list_prices().chain(self.trade.contracts()).flatten();
-        mails.extend(prices.map(|message| mail("erp", "opening", message, Purpose::Trade)));
+        mails.extend(prices.map(|message| mail("erp", "opening", of_the_house(message, 5), Purpose::Trade)));
+        mails.extend(assortment::opening());
         mails.extend((0..SIZE.contracts).filter_map(|number| Self::credit(number, 1, 5_000)));
         let stock: Vec<Movement> = self.trade.opening_stock().flatten().collect();
         mails.extend(
@@ -223,10 +284,11 @@ impl House {
     pub(super) fn warehouse_event(
         &mut self,
         random: &mut Random,
+        now: Millis,
         on_hand: impl Fn(&StockId) -> i64,
     ) -> Option<Mail> {
         self.movements += 1;
-        match random.between(0, 10) {
+        match random.between(0, 12) {
             0..=3 => {
                 let sku = random.pick(&COUNTED)?;
                 let id = StockId {
@@ -243,14 +305,16 @@ impl House {
             4..=5 => {
                 let id = self.sold(random)?;
                 let there = on_hand(&id);
-                let units = if there > 1 && random.percent(30) {
-                    // Goods are not there after all, held or not.
-                    -random.between(1, there / 2 + 1)
+                let units = if there > 1 && random.percent(self.habits.losses) {
+                    // Goods are not there after all, held or not: some, or all of them.
+                    let most = if random.percent(50) { there } else { there / 2 };
+                    -random.between(1, most + 1)
                 } else {
                     random.between(1, 12)
                 };
                 self.numbered(&id, units)
             }
+            6..=7 => self.lots_come(random, now),
             _ => Self::unnumbered(self.trade.warehouse_event(self.movements).ok()?, "wave"),
         }
     }
@@ -293,20 +357,21 @@ impl House {
         let version = self.contracts;
         if random.percent(30) {
             let number = u32::try_from(random.between(0, SIZE.contracts.into())).ok()?;
-            return Self::credit(number, version, random.between(500, 50_000));
+            let (least, most) = self.habits.credit;
+            return Self::credit(number, version, random.between(least, most));
         }
         // Terms and prices of another house, under a newer version.
         let other = Trade::new(seed.wrapping_add(version), SIZE).ok()?;
         let message = if random.percent(50) {
             let place = random.below(usize::try_from(SIZE.contracts).ok()?);
-            let mut message = other.contracts().nth(place)?.ok()?;
+            let mut message = of_the_house(other.contracts().nth(place)?.ok()?, random.between(1, 30));
             if let Message::Contract(_, ContractCommand::Upsert { version: of, .. }) = &mut message {
                 *of = version;
             }
             message
         } else {
             let place = random.below(usize::try_from(SIZE.skus).ok()?);
-            let mut message = other.list_prices().nth(place)?.ok()?;
+            let mut message = of_the_house(other.list_prices().nth(place)?.ok()?, 0);
             if let Message::ListPrice(_, ListPriceCommand::Set(row)) = &mut message {
                 row.version = version;
             }
@@ -318,12 +383,20 @@ impl House {
     /// An order comes in.
     pub(super) fn new_order(&mut self, random: &mut Random) -> Option<Mail> {
         let place = self.orders.len();
-        let (key, mut request) = self.trade.order(u64::try_from(place).ok()?).ok()?;
+        let (mut key, mut request) = self.trade.order(u64::try_from(place).ok()?).ok()?;
         request.lines.truncate(4);
-        if key.channel() == "marketplace" && random.percent(50) {
+        assortment::vary(&mut request, random);
+        if random.percent(self.habits.strict) {
+            key = OrderKey::new("edi", key.number()).ok()?;
+            assortment::make_difficult(&mut request, random);
+        }
+        for line in &mut request.lines {
+            line.quantity = PositiveQuantity::new(line.quantity.units() * self.habits.greed).ok()?;
+        }
+        if key.channel() != "web-shop" && random.percent(50) {
             request.purchase_order = DocumentId::new(&format!("PO-{}", random.between(0, 50))).ok();
         }
-        if random.percent(4)
+        if random.percent(self.habits.stated_prices)
             && let Some(line) = request.lines.first_mut()
         {
             line.channel_price = Price::new(Decimal::new(random.between(100, 40_000), 2)).ok();
@@ -344,12 +417,7 @@ impl House {
     }
 
     pub(super) fn submission(key: OrderKey, request: OrderRequest, place: usize) -> Mail {
-        let source = if key.channel() == "marketplace" {
-            "marketplace"
-        } else {
-            "web-shop"
-        };
-        let correlation = key.number().to_owned();
+        let (source, correlation) = (system_of(&key), key.number().to_owned());
         mail(
             source,
             &correlation,
@@ -370,6 +438,7 @@ impl House {
                 mails.extend(id.and_then(|id| self.numbered(&id, 2_000)));
             }
         }
+        mails.extend(self.restock_lots());
         mails
     }
 

@@ -6,9 +6,10 @@
 //! the outside was told.
 //!
 //! Invariants:
-//! - everything is drawn from the seed; nothing here looks at a clock, a thread or the order of a hash table;
+//! - everything is drawn from the seed; no history looks at a clock, another thread or the order of a hash table;
 //! - faults are put into the ports alone: what is tested is the code that runs in production.
 
+mod assortment;
 mod audit;
 mod broker;
 mod channel;
@@ -33,16 +34,23 @@ mod store;
 mod tests;
 mod verdict;
 mod wire;
+mod workload;
 mod world;
 
 use clap::{Args, ValueEnum};
-use clock::{MINUTE, SECOND};
+use clock::MINUTE;
 use plant::Plant;
 use report::{History, Summary};
+use std::collections::BTreeMap;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Instant;
+use workload::Workload;
 use world::{Setting, World};
 
 /// How to simulate.
@@ -63,39 +71,21 @@ pub struct Options {
     /// 10000.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(i64).range(1..=10_000))]
     minutes: i64,
-    /// How busy the house is.
+    /// How busy the house is, and what its people are like.
     #[arg(long, value_enum, default_value = "steady")]
     workload: Workload,
+    /// How many histories run at a time, each in one thread. What comes of them does not depend on it. 1 to 256.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: u16,
     /// Plants a fault, to see whether it is found; `list` names them.
     #[arg(long)]
     plant: Option<String>,
+    /// Prints every journal entry of an order, and of stocks about it, as `channel/number`.
+    #[arg(long)]
+    trace: Option<String>,
     /// Prints one JSON object.
     #[arg(long)]
     json: bool,
-}
-
-/// How busy the house is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Workload {
-    /// An order every two seconds.
-    Steady,
-    /// Five orders a second.
-    Rush,
-    /// An order every ten seconds: long pauses, in which alarms go off and leases end.
-    Quiet,
-    /// An order every three seconds, and ERP or links out for minutes: orders stand in exception, and people help.
-    Outage,
-}
-
-impl Workload {
-    const fn order_every(self) -> clock::Millis {
-        match self {
-            Self::Steady => 2 * SECOND,
-            Self::Rush => 200,
-            Self::Quiet => 10 * SECOND,
-            Self::Outage => 3 * SECOND,
-        }
-    }
 }
 
 /// Why nothing was simulated.
@@ -110,22 +100,21 @@ pub enum SimulateError {
 }
 
 /// Lives the history of a seed.
-fn live(setting: Setting) -> History {
-    let began = Instant::now();
+fn live(setting: Setting, trace: Option<&str>) -> History {
     let lived = catch_unwind(AssertUnwindSafe(|| {
         let mut world = World::new(setting)?;
+        world.audit.trace_of(trace);
         world.live();
         Some(History::of(&world))
     }));
-    let history = match lived {
+    match lived {
         Ok(Some(history)) => history,
         Ok(None) => History::broken(
             setting,
             "the generator made something that the domain does not take".to_owned(),
         ),
         Err(panic) => History::broken(setting, panic_text(&*panic)),
-    };
-    history.took(began.elapsed())
+    }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
@@ -163,30 +152,28 @@ impl Options {
             None => None,
         };
         quiet_panics();
+        let began = Instant::now();
         let mut summary = Summary::default();
-        for seed in self.seed..self.seed.saturating_add(self.seeds) {
-            let history = live(Setting {
-                seed,
-                lasts: self.minutes * MINUTE,
-                order_every: self.workload.order_every(),
-                outages: self.workload == Workload::Outage,
-                plant,
-            });
+        self.live_all(plant, |history| {
             summary.add(&history);
-            if let Some(violation) = &history.violation {
-                if !self.json {
-                    writeln!(
-                        out,
-                        "seed {seed}: promise {}: {}",
-                        violation.promise, violation.what
-                    )?;
-                    writeln!(out, "  repeat it with: {}", self.repeat(seed))?;
-                }
-                if plant.is_some() {
-                    break;
-                }
+            for line in &history.trace {
+                writeln!(out, "{line}")?;
             }
-        }
+            let Some(violation) = &history.violation else {
+                return Ok(ControlFlow::Continue(()));
+            };
+            if !self.json {
+                let seed = history.seed;
+                let (promise, what) = (violation.promise, &violation.what);
+                writeln!(out, "seed {seed}: promise {promise}: {what}")?;
+                writeln!(out, "  repeat it with: {}", self.repeat(seed))?;
+            }
+            Ok(match plant {
+                Some(_) => ControlFlow::Break(()),
+                None => ControlFlow::Continue(()),
+            })
+        })?;
+        summary.took(began.elapsed());
         if self.json {
             let repeat = summary.failed().map(|seed| self.repeat(seed));
             writeln!(out, "{}", summary.json(repeat.as_deref()))?;
@@ -199,9 +186,51 @@ impl Options {
         })
     }
 
+    /// Lives the history of each seed, several at a time, and shows them in the order of their seeds.
+    fn live_all(
+        &self,
+        plant: Option<Plant>,
+        mut show: impl FnMut(History) -> Result<ControlFlow<()>, SimulateError>,
+    ) -> Result<(), SimulateError> {
+        let (next, end) = (AtomicU64::new(self.seed), self.seed.saturating_add(self.seeds));
+        let (sender, lived) = mpsc::sync_channel(usize::from(self.threads));
+        let live_some = |sender: mpsc::SyncSender<History>| {
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                let setting = Setting {
+                    seed,
+                    lasts: self.minutes * MINUTE,
+                    workload: self.workload,
+                    plant,
+                };
+                // Nobody listens any more once enough was seen.
+                if seed >= end || sender.send(live(setting, self.trace.as_deref())).is_err() {
+                    return;
+                }
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..self.threads {
+                let sender = sender.clone();
+                scope.spawn(|| live_some(sender));
+            }
+            drop(sender);
+            let (mut early, mut seed) = (BTreeMap::new(), self.seed);
+            for history in lived {
+                early.insert(history.seed, history);
+                while let Some(history) = early.remove(&seed) {
+                    seed += 1;
+                    if show(history)?.is_break() {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn repeat(&self, seed: u64) -> String {
-        let workload = self.workload.to_possible_value();
-        let workload = workload.as_ref().map_or("steady", |value| value.get_name());
+        let workload = self.workload.name();
         let plant = self
             .plant
             .as_ref()

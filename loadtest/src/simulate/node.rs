@@ -29,6 +29,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// How many shards a node has.
 pub(super) const SHARDS: usize = 2;
+/// Of how many entries a partition knows the messages.
+pub(super) const DEDUPE_WINDOW: usize = 4_096;
 /// How many deliveries a node may have of the broker.
 const OUTSTANDING: usize = 65_536;
 /// The consumer of the events for the trade.
@@ -45,6 +47,8 @@ pub(super) struct Foreign {
 /// A process that runs.
 pub(super) struct Life {
     pub(super) node: SteppedNode<Distributor>,
+    /// The form of messages that it speaks.
+    pub(super) form: i32,
     /// As it has joined the cluster; empty before.
     pub(super) id: String,
     /// Until when its lease lasts, as it believes.
@@ -75,6 +79,8 @@ pub(super) struct Machine {
     /// How often a process was started here.
     pub(super) incarnation: u64,
     pub(super) paused_until: Millis,
+    /// The form of messages that the version installed on it speaks.
+    pub(super) form: i32,
     /// The database of memberships cannot be reached until then.
     pub(super) database_cut_until: Millis,
     pub(super) step_at: Option<Millis>,
@@ -88,6 +94,7 @@ impl Machine {
             life: None,
             incarnation: 0,
             paused_until: 0,
+            form: 1,
             database_cut_until: 0,
             step_at: None,
             write_at: None,
@@ -106,7 +113,7 @@ fn config() -> NodeConfig {
         limits: ShardLimits {
             batch_entries: 64,
             batch_bytes: 1 << 20,
-            dedupe_window: 4_096,
+            dedupe_window: DEDUPE_WINDOW,
             journal_tail: 256,
             trim_step: 64,
             attempts: 2,
@@ -145,6 +152,9 @@ impl Life {
         let mut ways = Vec::new();
         for (name, guard) in channel::CHANNELS {
             let contents = ReadModel::new(Arc::clone(&reference), name, Vec::new(), prices.clone());
+            let (places, partitions) = (Arc::clone(ingress.places()), ingress.partitions());
+            let contents =
+                contents.shared(move |sku| places.is_here(partitions.partition_of(sku.as_str().as_bytes())));
             let of = |kind| match kind {
                 Kind::Stock => FeedFilter::Kinds(&[SkuWarehouse::KIND, CatalogueItem::KIND]),
                 Kind::Price => FeedFilter::Kinds(&[ListPrice::KIND]),
@@ -160,6 +170,7 @@ impl Life {
         let (stream, outcomes) = OutcomeStream::new(OUTSTANDING);
         Ok(Self {
             node,
+            form: 0,
             id: String::new(),
             lease_until: 0,
             routes: Vec::new(),

@@ -1,8 +1,12 @@
 //! The naive model of an order: its status and what it was asked and told, from what happened.
 
+use super::prices::PriceModel;
+use lockstep_actors::orders::command::OrderRequest;
+use lockstep_actors::orders::effects::BookingRequest;
 use lockstep_actors::orders::event::OrderEvent;
 use lockstep_actors::orders::state::Status;
 use lockstep_actors::orders::transitions::{Cause, TRANSITIONS, Transition, is_allowed};
+use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of an order.
@@ -14,10 +18,16 @@ pub(super) struct OrderModel {
     pub(super) changes: u32,
     /// The ERP's number for it.
     pub(super) erp_number: Option<String>,
-    /// Whether it may stand in the ERP.
-    pub(super) erp_uncertain: bool,
+    /// The number of the last request to the ERP about its present booking.
+    pub(super) erp_attempt: u16,
     /// Whether the case of another content under its number is open.
     pub(super) contested: bool,
+    /// How many of its bookings may yet land in the ERP and are to be cancelled there.
+    pub(super) given_up: usize,
+    /// What is ordered.
+    request: Option<OrderRequest>,
+    /// By line: what it comes to.
+    amounts: BTreeMap<u16, Decimal>,
 }
 
 /// Which changes of status were seen, by what caused them.
@@ -80,6 +90,19 @@ impl Coverage {
 }
 
 impl OrderModel {
+    /// Whether that is what was ordered, at the price that was told.
+    pub(super) fn is_as_booked(&self, booked: &BookingRequest) -> bool {
+        let ordered = self.request.iter().flat_map(|request| &request.lines);
+        let ordered = ordered.map(|line| (line.line, &line.sku, line.quantity));
+        let lines = booked.lines.iter();
+        let amounts: BTreeMap<u16, Decimal> = lines.map(|line| (line.line, line.amount)).collect();
+        let lines = booked
+            .lines
+            .iter()
+            .map(|line| (line.line, &line.sku, line.quantity));
+        lines.eq(ordered) && amounts == self.amounts
+    }
+
     /// Whether it stands where nothing more happens by itself.
     pub(super) fn has_ended(&self) -> bool {
         self.status.is_some_and(Status::is_final)
@@ -90,6 +113,7 @@ impl OrderModel {
         &mut self,
         event: &OrderEvent,
         cause: Option<Cause>,
+        prices: &PriceModel,
         coverage: &mut Coverage,
     ) -> Result<(), String> {
         match event {
@@ -107,7 +131,7 @@ impl OrderModel {
             }
             OrderEvent::ErpMoved { erp } => {
                 self.erp_number = erp.number.as_ref().map(ToString::to_string);
-                self.erp_uncertain = erp.uncertain;
+                self.erp_attempt = erp.attempt;
             }
             OrderEvent::Raised { exception, .. } => {
                 *coverage.exceptions.entry(exception.name()).or_default() += 1;
@@ -117,18 +141,26 @@ impl OrderModel {
                 *coverage.exceptions.entry("duplicate").or_default() += 1;
             }
             OrderEvent::ContestSettled => self.contested = false,
+            OrderEvent::Placed { request, .. } | OrderEvent::Corrected { request, .. } => {
+                self.request = Some((**request).clone());
+            }
+            OrderEvent::LateBookingsMoved { late } => self.given_up = late.len(),
             OrderEvent::PaperMoved { paper, .. } => {
                 if let Some(open) = paper.open_case() {
                     *coverage.exceptions.entry(open.exception.name()).or_default() += 1;
                 }
             }
             OrderEvent::Priced { quote } => {
-                if let Some(flaw) = super::prices::flaw(quote) {
-                    return Err(format!("its price is not explained: {flaw}"));
+                self.amounts = quote.lines.iter().map(|line| (line.line, line.amount)).collect();
+                if let Some(flaw) = self
+                    .request
+                    .as_ref()
+                    .and_then(|request| prices.flaw(request, quote))
+                {
+                    return Err(format!("its price is wrong or not explained: {flaw}"));
                 }
             }
-            OrderEvent::Placed { .. }
-            | OrderEvent::PricingBegun { .. }
+            OrderEvent::PricingBegun { .. }
             | OrderEvent::Approved { .. }
             | OrderEvent::ReservingBegun { .. }
             | OrderEvent::Sourced { .. }
@@ -145,7 +177,6 @@ impl OrderModel {
             | OrderEvent::Noted { .. }
             | OrderEvent::Escalated { .. }
             | OrderEvent::Reassigned { .. }
-            | OrderEvent::Corrected { .. }
             | OrderEvent::Parked { .. }
             | OrderEvent::Unparked { .. }
             | OrderEvent::Dispatched(_)

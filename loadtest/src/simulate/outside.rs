@@ -1,7 +1,7 @@
 //! The outside of a call: the ERP's side of what orders ask it, the channels' side of what they are told.
 
 use super::channel::{TIMEOUT, items};
-use super::clock::SECOND;
+use super::clock::{MINUTE, SECOND};
 use super::erp::{Ask, Call};
 use super::faults::Fault;
 use super::plant::Plant;
@@ -9,11 +9,29 @@ use super::world::{Event, Place, UnderWay, World};
 use lockstep_actors::channels::{
     Answer, Certainty, Item, ItemVerdict, Kind, Request, RequestId, Verdict, Work,
 };
+use lockstep_actors::orders::state::Status;
 use lockstep_adapters::erp::ErpError;
 use std::time::Duration;
 
 /// After so long a node gives an ERP call up.
 const ERP_TIMEOUT: i64 = 5 * SECOND;
+/// Within so long a booking lands that was given up.
+const ERP_LANDS_WITHIN: i64 = 8 * MINUTE;
+
+/// When a call to the ERP takes effect.
+enum Works {
+    Never,
+    InTime,
+    /// Long after it was given up.
+    Late,
+}
+
+/// What becomes of a call to the ERP.
+struct ErpFate {
+    works: Works,
+    /// What is said instead of what came of it.
+    said: Option<ErpError>,
+}
 
 impl World {
     pub(super) fn call_erp(&mut self, call: Call) {
@@ -28,75 +46,116 @@ impl World {
         }
         let key = match self.setting.plant {
             Some(Plant::KeyByAttempt) => format!("{}#{}", reference.order, reference.attempt),
-            Some(_) | None => reference.order.to_string(),
+            Some(_) | None => reference.key().into_owned(),
         };
-        let fate = match (self.is_stormy, self.erp_is_out_until > self.now) {
-            (false, _) => 100,
-            (true, true) => self.random.between(0, 18),
-            (true, false) => self.random.between(0, 100),
-        };
-        let may_be_rejected = matches!(call.ask, Ask::Book(_));
-        let (works, said) = match fate {
-            0..6 => {
-                self.tally.count(Fault::ErpTransient);
-                (false, Some(Err(ErpError::Transient("503".to_owned()))))
-            }
-            6..14 => {
-                self.tally.count(Fault::ErpTimeoutAfterBooking);
-                (true, Some(Err(ErpError::Unknown("no answer".to_owned()))))
-            }
-            14..18 => {
-                self.tally.count(Fault::ErpTimeoutBefore);
-                (false, Some(Err(ErpError::Unknown("no answer".to_owned()))))
-            }
-            18..20 if may_be_rejected => {
-                self.tally.count(Fault::ErpRejection);
-                (
-                    false,
-                    Some(Err(ErpError::Rejected("unknown customer".to_owned()))),
-                )
-            }
-            _ => (true, None),
-        };
-        let number = self.erp_calls.len() as u64 + self.audit.entries * 64;
-        let number = (number..)
-            .find(|number| !self.erp_calls.contains_key(number))
-            .unwrap_or(number);
-        let answers_after = match &said {
-            Some(Err(ErpError::Unknown(_))) => ERP_TIMEOUT,
+        let fate = self.erp_fate(&call.ask);
+        let answers_after = match &fate.said {
+            Some(ErpError::Unknown(_)) => ERP_TIMEOUT,
             Some(_) | None => self.random.between(20, 400),
         };
-        let works_after = self.random.between(5, answers_after.min(ERP_TIMEOUT - 1));
+        let works_after = match fate.works {
+            Works::Never => None,
+            Works::InTime => Some(self.random.between(5, answers_after.min(ERP_TIMEOUT - 1))),
+            Works::Late => Some(self.random.between(ERP_TIMEOUT, ERP_LANDS_WITHIN)),
+        };
+        self.erp_calls_made += 1;
+        let number = self.erp_calls_made;
         let under_way = UnderWay {
             ask: call.ask,
             key,
             answer: Some(call.answer),
-            said,
+            said: fate.said.map(Err),
+            is_to_work: works_after.is_some(),
         };
         self.erp_calls.insert(number, under_way);
-        if works {
-            self.after(works_after, Event::ErpWorks(number));
+        if let Some(pause) = works_after {
+            self.after(pause, Event::ErpWorks(number));
         }
         self.after(answers_after, Event::ErpAnswers(number));
     }
 
+    /// What becomes of a call to the ERP.
+    fn erp_fate(&mut self, ask: &Ask) -> ErpFate {
+        let is_booking = matches!(ask, Ask::Book(_));
+        let is_kept = self.may_be_kept(ask) && self.random.percent(self.habits().kept);
+        let rejected = 18 + self.habits().rejected;
+        let no_answer = || ErpError::Unknown("no answer".to_owned());
+        let chance = match (self.is_stormy, self.erp_is_out_until > self.now) {
+            (false, _) => 100,
+            (true, true) => self.random.between(0, 18),
+            (true, false) => self.random.between(0, 100),
+        };
+        let (fault, works, said) = match chance {
+            0..6 => (
+                Fault::ErpTransient,
+                Works::Never,
+                ErpError::Transient("503".to_owned()),
+            ),
+            6..14 => (Fault::ErpTimeoutAfterBooking, Works::InTime, no_answer()),
+            14..16 if is_booking => (Fault::ErpLate, Works::Late, no_answer()),
+            14..18 => (Fault::ErpTimeoutBefore, Works::Never, no_answer()),
+            18.. if is_booking && chance < rejected => (
+                Fault::ErpRejection,
+                Works::Never,
+                ErpError::Rejected("unknown customer".to_owned()),
+            ),
+            18.. if is_kept => (
+                Fault::ErpRefusal,
+                Works::Never,
+                ErpError::Rejected("it is being shipped".to_owned()),
+            ),
+            _ => {
+                return ErpFate {
+                    works: Works::InTime,
+                    said: None,
+                };
+            }
+        };
+        self.tally.count(fault);
+        ErpFate {
+            works,
+            said: Some(said),
+        }
+    }
+
+    /// Whether the ERP may refuse to cancel what it is asked to: it has it, and the order waits for its consent.
+    fn may_be_kept(&self, ask: &Ask) -> bool {
+        let Ask::Cancel(reference) = ask else {
+            return false;
+        };
+        let order = self.audit.orders.get(&reference.order);
+        let waits = order.is_some_and(|order| {
+            order.status == Some(Status::Cancelling) && order.erp_attempt == reference.attempt
+        });
+        self.is_stormy && waits && self.books.stands(&reference.key())
+    }
+
     pub(super) fn erp_works(&mut self, number: u64) {
-        if let Some(call) = self.erp_calls.get_mut(&number) {
-            let said = self.books.work(&call.ask, &call.key);
+        let Some(call) = self.erp_calls.get_mut(&number) else {
+            return;
+        };
+        let said = self.books.work(&call.ask, &call.key);
+        call.is_to_work = false;
+        if call.answer.is_none() {
+            // It has landed long after it was given up.
+            self.erp_calls.remove(&number);
+        } else {
             call.said.get_or_insert(said);
         }
     }
 
     pub(super) fn erp_answers(&mut self, number: u64) {
-        let Some(call) = self.erp_calls.remove(&number) else {
+        let Some(call) = self.erp_calls.get_mut(&number) else {
             return;
         };
-        let said = call
-            .said
-            .unwrap_or_else(|| Err(ErpError::Unknown("no answer".to_owned())));
-        if let Some(answer) = call.answer {
+        let said = call.said.take();
+        let said = said.unwrap_or_else(|| Err(ErpError::Unknown("no answer".to_owned())));
+        if let Some(answer) = call.answer.take() {
             // A process that has ended hears nothing.
             drop(answer.send(said));
+        }
+        if !call.is_to_work {
+            self.erp_calls.remove(&number);
         }
         for machine in 0..self.machines.len() {
             self.wake(machine, 1);

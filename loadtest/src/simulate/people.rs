@@ -2,12 +2,13 @@
 //! closes it, the exception desk.
 
 use super::clock::Millis;
-use super::house::{House, Mail, Purpose, mail, reason};
+use super::house::{House, Mail, Purpose, mail, reason, system_of};
 use super::random::Random;
-use lockstep_actors::ids::DocumentId;
+use super::workload::Habits;
+use lockstep_actors::ids::{AddressText, DocumentId, Sku, WarehouseCode};
 use lockstep_actors::orders::after_sales::Disposition;
 use lockstep_actors::orders::command::{
-    Correction, GoodsReturn, LineSummary, OrderCommand, OrderSummary, ReturnLine, ShipLine,
+    Correction, GoodsReturn, LineSummary, OrderCommand, OrderLine, OrderSummary, ReturnLine, ShipLine,
 };
 use lockstep_actors::orders::desk::OwnerRole;
 use lockstep_actors::orders::shipment::Carriage;
@@ -35,11 +36,7 @@ impl House {
             return None;
         }
         script.is_cancelled = true;
-        let source = if script.key.channel() == "marketplace" {
-            "marketplace"
-        } else {
-            "web-shop"
-        };
+        let source = system_of(&script.key);
         let reason = reason("the customer has changed their mind")?;
         self.act(place, source, OrderCommand::Cancel { reason })
     }
@@ -109,7 +106,8 @@ impl House {
                     script.tries
                 })?;
                 // Goods have come for everybody: who still waits then is given up by a person.
-                (tries > 20).then(|| self.cancel(place)).flatten()
+                let reason = reason("it does not come")?;
+                (tries > 20).then(|| self.act(place, "operator", OrderCommand::Cancel { reason }))?
             }
             Status::Pricing
             | Status::Reserving
@@ -128,7 +126,7 @@ impl House {
     /// Ships everything, or a part of the first line that has something in the house.
     fn ship(&mut self, place: usize, order: &OrderSummary, random: &mut Random) -> Option<Mail> {
         let part = order.lines.iter().find(|line| line.reserved.units() > 1);
-        let lines = match part.filter(|_| random.percent(25)) {
+        let lines = match part.filter(|_| random.percent(self.habits.parts)) {
             Some(line) => vec![ShipLine {
                 components: Vec::new(),
                 line: line.line,
@@ -178,41 +176,105 @@ impl House {
         script.tries += 1;
         let patience = if self.is_closing { 4 } else { 12 };
         if script.tries > patience {
-            let reason = reason("it cannot be done")?;
-            return self.act(place, "operator", OrderCommand::Reject { reason });
+            // What has left already is not rejected, but tried again.
+            let command = if script.tries.is_multiple_of(2) {
+                OrderCommand::Retry
+            } else {
+                let reason = reason("it cannot be done")?;
+                OrderCommand::Reject { reason }
+            };
+            return self.act(place, "operator", command);
         }
-        let command = match (name, random.between(0, 12)) {
-            ("price-differs" | "likely-duplicate" | "credit-hold", 0..=6) => OrderCommand::Approve {
+        let approves = matches!(
+            name,
+            "price-differs" | "likely-duplicate" | "credit-hold" | "below-minimum" | "pack-multiple"
+        );
+        let needs_correction = matches!(
+            name,
+            "undeliverable" | "no-price" | "not-served" | "pack-multiple"
+        );
+        let command = match random.between(0, 12) {
+            0..=4 if approves => OrderCommand::Approve {
                 reason: reason("agreed with the customer")?,
             },
-            (_, 7) => OrderCommand::Cancel {
+            0..=6 if needs_correction => self.correction(place, random)?,
+            7 => OrderCommand::Cancel {
                 reason: reason("not worth it")?,
             },
-            (_, 8) => OrderCommand::Reject {
+            8 => OrderCommand::Reject {
                 reason: reason("not worth it")?,
             },
-            (_, 9) => OrderCommand::Reassign {
+            9 => OrderCommand::Reassign {
                 to: OwnerRole::Operations,
             },
-            (_, 10) => OrderCommand::Correct(Box::new(Correction {
-                reason: reason("as agreed with the customer")?,
-                lines: None,
-                warehouses: None,
-                policy: Some(Policy::Partial),
-                priority: None,
-                delivery: None,
-            })),
-            ("credit-hold", _) => return None,
-            (_, _) => OrderCommand::Retry,
+            10 | 11 => self.correction(place, random)?,
+            _ if name == "credit-hold" && !self.is_closing => return None,
+            _ => OrderCommand::Retry,
         };
-        self.act(place, "operator", command)
+        // A second pair of eyes where one is not enough.
+        let source = ["operator", "demo"][random.below(2)];
+        self.act(place, source, command)
+    }
+
+    /// The order as the customer wants it after all.
+    fn correction(&self, place: usize, random: &mut Random) -> Option<OrderCommand> {
+        let mut correction = Correction {
+            reason: reason("as agreed with the customer")?,
+            lines: None,
+            warehouses: None,
+            policy: Some(Policy::Partial),
+            priority: None,
+            delivery: None,
+        };
+        if random.percent(60) {
+            let mut lines = self.orders.get(place)?.request.lines.clone();
+            Self::other_goods(&mut lines, random)?;
+            correction.lines = Some(lines);
+        }
+        if random.percent(70) {
+            correction.warehouses = Some(vec![
+                WarehouseCode::new("W1").ok()?,
+                WarehouseCode::new("W2").ok()?,
+            ]);
+        }
+        let mut delivery = self.orders.get(place)?.request.delivery.clone();
+        delivery.address.city = AddressText::new("Haarlem").ok();
+        correction.delivery = random.percent(70).then_some(delivery);
+        Some(OrderCommand::Correct(Box::new(correction)))
+    }
+
+    /// The first line is for other goods, or a part of it is taken in other goods.
+    fn other_goods(lines: &mut Vec<OrderLine>, random: &mut Random) -> Option<()> {
+        let sku = Sku::new(&format!("SKU-{:06}", random.between(0, 24))).ok()?;
+        let number = lines.iter().map(|line| line.line).max()? + 1;
+        let first = lines.first_mut()?;
+        first.channel_price = None;
+        let units = first.quantity.units();
+        if units > 1 && random.percent(50) {
+            let substitute = OrderLine {
+                line: number,
+                sku,
+                quantity: PositiveQuantity::new(1).ok()?,
+                channel_price: None,
+                ordered_as: None,
+                substitutes: Some(first.line),
+                components: Vec::new(),
+            };
+            first.quantity = PositiveQuantity::new(units - 1).ok()?;
+            lines.push(substitute);
+        } else {
+            first.sku = sku;
+            // Whole packs.
+            first.quantity = PositiveQuantity::new((units + 2) / 3 * 3).ok()?;
+        }
+        Some(())
     }
 }
 
 /// How long it takes until somebody does something about an order that stands so.
-pub(super) fn pause_after(status: Status, random: &mut Random) -> Millis {
+pub(super) fn pause_after(status: Status, habits: &Habits, random: &mut Random) -> Millis {
     match status {
-        Status::Exception => random.between(20_000, 120_000),
+        Status::Exception => random.between(habits.desk.0, habits.desk.1),
         Status::Booked | Status::Released | Status::Picked | Status::Shipped => random.between(200, 20_000),
         Status::Pricing
         | Status::Reserving

@@ -21,8 +21,9 @@ pub(super) struct History {
     pub(super) violation: Option<Violation>,
     pub(super) tally: Tally,
     pub(super) coverage: Coverage,
+    /// What was asked to be seen of it.
+    pub(super) trace: Vec<String>,
     statuses: BTreeMap<&'static str, u64>,
-    took: Duration,
 }
 
 impl History {
@@ -44,8 +45,8 @@ impl History {
             violation: world.audit.violations.first().cloned(),
             tally,
             coverage: world.audit.coverage.clone(),
+            trace: world.audit.trace.clone(),
             statuses,
-            took: Duration::ZERO,
         }
     }
 
@@ -59,13 +60,9 @@ impl History {
             violation: Some(Violation { promise: 0, what }),
             tally: Tally::default(),
             coverage: Coverage::default(),
+            trace: Vec::new(),
             statuses: BTreeMap::new(),
-            took: Duration::ZERO,
         }
-    }
-
-    pub(super) fn took(self, took: Duration) -> Self {
-        Self { took, ..self }
     }
 }
 
@@ -91,7 +88,6 @@ impl Summary {
         self.orders += history.orders;
         self.entries += history.entries;
         self.simulated += history.simulated;
-        self.took += history.took;
         self.tally.add(&history.tally);
         self.coverage.add(&history.coverage);
         for (status, count) in &history.statuses {
@@ -100,6 +96,11 @@ impl Summary {
         let violation = history.violation.clone();
         self.violations
             .extend(violation.map(|violation| (history.seed, violation)));
+    }
+
+    /// So long it took, all histories together.
+    pub(super) fn took(&mut self, took: Duration) {
+        self.took = took;
     }
 
     /// The first seed in which a promise was broken.

@@ -13,6 +13,8 @@ pub(super) const LEASE: Millis = 3_000;
 #[derive(Debug)]
 struct Member {
     number: usize,
+    /// The form of messages that it speaks.
+    form: i32,
     lease_until: Millis,
     is_draining: bool,
 }
@@ -36,13 +38,20 @@ impl Rows {
         }
     }
 
-    pub(super) fn join(&mut self, id: &str, number: usize, now: Millis) {
+    /// Joins, with a lease. `false` if nodes are there that speak another form.
+    pub(super) fn join(&mut self, id: &str, number: usize, form: i32, now: Millis) -> bool {
+        let mut others = self.members.values();
+        if others.any(|member| member.lease_until > now && member.form != form) {
+            return false;
+        }
         let member = Member {
             number,
+            form,
             lease_until: now + LEASE,
             is_draining: false,
         };
         self.members.insert(id.to_owned(), member);
+        true
     }
 
     /// Extends a lease that is not over.

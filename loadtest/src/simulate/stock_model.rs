@@ -1,6 +1,6 @@
 //! The naive model of a stock: what a beginner would keep on paper, from what happened.
 
-use lockstep_actors::ids::HoldId;
+use lockstep_actors::ids::{HoldId, LotCode};
 use lockstep_actors::inventory::command::{Adjustment, Condition};
 use lockstep_actors::inventory::event::StockEvent;
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ pub(super) struct StockModel {
     pub(super) shipped: i64,
     /// What has come back from orders.
     pub(super) came_back: i64,
+    /// What can be sold of each lot, held or not.
+    lots: BTreeMap<LotCode, i64>,
     /// Whether a new count was asked for.
     pub(super) wants_count: bool,
 }
@@ -123,6 +125,16 @@ impl StockModel {
             }
             StockEvent::SafetyStockSet { quantity, .. } => self.safety = quantity.units(),
             StockEvent::NumbersMissing { .. } => self.wants_count = true,
+            StockEvent::LotsCame { lots } => {
+                for lot in lots {
+                    *self.lots.entry(lot.lot.clone()).or_default() += lot.quantity.units();
+                }
+            }
+            StockEvent::LotsWent { lots } => {
+                for lot in lots {
+                    *self.lots.entry(lot.lot.clone()).or_default() -= lot.quantity.units();
+                }
+            }
             StockEvent::WaitsLess { id, quantity, .. } => self.waits(id, -quantity.units()),
             StockEvent::Barred { .. }
             | StockEvent::Promised { .. }
@@ -140,8 +152,6 @@ impl StockModel {
             | StockEvent::DriftSettled { .. }
             | StockEvent::Included { .. }
             | StockEvent::Told { .. }
-            | StockEvent::LotsCame { .. }
-            | StockEvent::LotsWent { .. }
             | StockEvent::InHand { .. }
             | StockEvent::Forgotten { .. } => {}
         }
@@ -158,6 +168,20 @@ impl StockModel {
         match self.holds.iter().find(|(_, open)| **open < 0) {
             Some((id, open)) => Err(format!("{id:?} holds {open}")),
             None => Ok(()),
+        }
+    }
+
+    /// What is wrong with the lots once a decision is over.
+    pub(super) fn flaw_in_lots(&self) -> Option<String> {
+        let less = self.lots.iter().find(|(_, units)| **units < 0);
+        let in_lots: i64 = self.lots.values().sum();
+        match less {
+            Some((lot, units)) => Some(format!("{units} of lot {lot} can be sold")),
+            None if in_lots > self.sellable().max(0) => Some(format!(
+                "{in_lots} lie in lots, of {} that can be sold",
+                self.sellable()
+            )),
+            None => None,
         }
     }
 

@@ -1,23 +1,26 @@
 //! The end of a history: the faults stop, the house closes, and everything has to come to its end within a bound. Then what
 //! is told, shown and booked is compared with what was ordered and moved.
 
-use super::clock::{HOUR, MINUTE, Millis, SECOND};
+use super::assortment::KITS;
+use super::clock::{MINUTE, Millis, SECOND};
+use super::erp::Booking;
+use super::faults::Fault;
 use super::house::House;
+use super::node::DEDUPE_WINDOW;
 use super::order_model::OrderModel;
-use super::world::World;
+use super::world::{Event, World};
 use lockstep_actors::channels::{Key, Kind, Measure};
-use lockstep_actors::ids::{OrderKey, Sku, StockId};
+use lockstep_actors::ids::{OrderKey, Sku, StockId, WarehouseCode};
 use lockstep_actors::orders::state::Status;
 use lockstep_runtime::store::StoreReader;
 use lockstep_runtime::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-/// Within so long after the faults have stopped all orders end and channels converge: the longest pause of an order before it
-/// asks the ERP again is 375 s, of which there may be several, and people take their time.
-const BOUND: Millis = 4 * HOUR;
 /// Within so long a message between partitions is taken.
 const TAKEN_WITHIN: Millis = 5 * MINUTE;
+/// Of so many seeds one takes its whole day in once more.
+const REPLAYED_EVERY: u64 = 4;
 /// How often it is looked whether everything has come to its end.
 const LOOK_EVERY: Millis = 30 * SECOND;
 /// What comes after that: late repeats, what was parked in vain.
@@ -39,7 +42,7 @@ impl World {
             let after = self.random.between(0, MINUTE);
             self.watch(order, after);
         }
-        let bound = self.now + BOUND;
+        let bound = self.now + self.habits().bound;
         while self.audit.violations.is_empty() && !self.has_come_to_rest() {
             if self.now >= bound {
                 return self.report_unrest();
@@ -57,11 +60,35 @@ impl World {
             let until = self.now + AFTERMATH;
             self.run_until(until);
         }
+        if self.setting.seed.is_multiple_of(REPLAYED_EVERY) {
+            self.replay_the_day();
+        }
         if self.audit.violations.is_empty() {
             self.check_orders();
             self.check_stock();
             self.check_channels();
             self.check_dead_letters();
+        }
+    }
+
+    /// Everything that ever came in comes in once more under its own identity: it changes nothing, and is answered as it was.
+    /// A partition that has forgotten its first messages is too old for that.
+    fn replay_the_day(&mut self) {
+        if self.audit.longest_journal() > DEDUPE_WINDOW as u64 {
+            return;
+        }
+        let before = self.audit.taken.len();
+        for number in 0..self.posted.len() {
+            self.tally.count(Fault::DayReplayed);
+            let after = self.random.between(0, MINUTE);
+            self.after(after, Event::Deliver(number));
+        }
+        let until = self.now + 2 * MINUTE;
+        self.run_until(until);
+        let more = self.audit.taken.len() - before;
+        if more > 0 {
+            let text = format!("the day's messages, taken in once more, made {more} entries");
+            self.audit.violated(3, text);
         }
     }
 
@@ -96,13 +123,14 @@ impl World {
         is_heard && self.restless().is_empty() && self.untold() == 0 && self.audit.untaken() == 0
     }
 
-    /// Orders that have not ended, or whose case is open.
+    /// Orders that have not ended, whose case is open, or of which something may yet land in the ERP.
     fn restless(&self) -> Vec<&OrderKey> {
         let has_ended = |key: &OrderKey| {
             let order = self.audit.orders.get(key);
             // Shipped is final, and yet to be closed.
             order.is_some_and(|order| {
-                order.has_ended() && order.status != Some(Status::Shipped) && !order.contested
+                let is_over = order.has_ended() && order.status != Some(Status::Shipped);
+                is_over && !order.contested && order.given_up == 0
             })
         };
         self.house
@@ -128,16 +156,20 @@ impl World {
             .iter()
             .take(5)
             .map(|key| {
-                let status = self.audit.orders.get(*key).and_then(|order| order.status);
-                format!("{key} is {}", status.map_or("nowhere", Status::name))
+                let order = self.audit.orders.get(*key);
+                let status = order.and_then(|order| order.status);
+                let given_up = order.map_or(0, |order| order.given_up);
+                let status = status.map_or("nowhere", Status::name);
+                format!("{key} is {status}, {given_up} bookings of it may yet land")
             })
             .collect();
         let (orders, untold, untaken) = (self.restless().len(), self.untold(), self.audit.untaken());
         let homeless = self.homeless();
         let what = format!(
-            "{BOUND} ms after the last fault {orders} orders have not ended ({}), {unheard} messages are not \
+            "{} ms after the last fault {orders} orders have not ended ({}), {unheard} messages are not \
              acknowledged, {untold} changes are not told to channels, {untaken} messages between partitions not taken, \
              {homeless} partitions are nowhere",
+            self.habits().bound,
             restless.join(", ")
         );
         self.audit.violated(4, what);
@@ -184,21 +216,27 @@ impl World {
         }
     }
 
-    /// What is wrong with what the ERP has of an order that is over: it was booked once, and what did not come about does not
-    /// stand.
+    /// What is wrong with what the ERP has of an order that is over: one booking stands, of what was ordered at last, and of what
+    /// did not come about none.
     fn booked_otherwise(&self, key: &OrderKey, order: &OrderModel) -> Option<String> {
-        let booked = self.books.of(key.as_str());
-        let standing = booked.iter().filter(|booking| !booking.is_cancelled).count();
-        let numbers: Vec<&str> = booked.iter().map(|booking| booking.number.as_str()).collect();
-        let is_right = match &order.erp_number {
-            // A part of it may have been cancelled there after another had left.
-            Some(number) => numbers == [number.as_str()],
-            None => standing == 0 && numbers.len() <= 1,
-        };
+        let booked = self.books.of(key);
+        let numbers: Vec<(&str, bool)> = booked
+            .iter()
+            .map(|booking| (booking.number.as_str(), !booking.is_cancelled))
+            .collect();
+        let named = order.erp_number.as_deref();
+        let (own, others): (Vec<&Booking>, Vec<&Booking>) = booked
+            .iter()
+            .copied()
+            .partition(|booking| Some(booking.number.as_str()) == named);
+        // A part of it may have been cancelled there after another had left.
+        let is_there = named.is_none_or(|_| own.iter().any(|booking| order.is_as_booked(&booking.request)));
+        let is_right = is_there && others.iter().all(|booking| booking.is_cancelled);
         (!is_right).then(|| {
             format!(
-                "{key} is {:?} with the ERP's number {:?}; the ERP has booked {numbers:?} for it, of which {standing} stand",
-                order.status, order.erp_number
+                "{key} is {:?} with the ERP's number {named:?}; the ERP has booked for it (number, stands) {numbers:?}, or \
+                 other goods or amounts than were ordered",
+                order.status
             )
         })
     }
@@ -232,10 +270,24 @@ impl World {
         let mut found = Vec::new();
         for (channel, shelf) in self.shelves.iter().enumerate() {
             for (sku, available) in &truth {
+                // What was ordered before the catalogue said that it is a kit has a stock of nothing.
+                if KITS.iter().any(|(kit, _)| *kit == sku.as_str()) {
+                    continue;
+                }
                 let shown = shelf.shown(Kind::Stock, &Key(sku.as_str().into()));
                 if shown != Some(Measure::Units(*available)) {
                     found.push(format!(
                         "channel {channel} shows {shown:?} of {sku}, of which {available} can be sold"
+                    ));
+                }
+            }
+            for (kit, components) in KITS {
+                let (kits, of) = self.kits(components);
+                let shown = Sku::new(kit).ok().map(|kit| Key(kit.as_str().into()));
+                let shown = shown.and_then(|key| shelf.shown(Kind::Stock, &key));
+                if shown != Some(Measure::Units(kits)) {
+                    found.push(format!(
+                        "channel {channel} shows {shown:?} of {kit}, of which {kits} can be sold: {of:?}"
                     ));
                 }
             }
@@ -246,6 +298,26 @@ impl World {
         for what in found {
             self.audit.violated(5, what);
         }
+    }
+
+    /// How many kits can be sold, whole ones, warehouse by warehouse; and how much of each component.
+    fn kits(&self, components: &[(&str, i64)]) -> (i64, BTreeMap<(WarehouseCode, String), i64>) {
+        let mut of = BTreeMap::new();
+        for (id, stock) in &self.audit.stocks {
+            if components.iter().any(|(sku, _)| *sku == id.sku.as_str()) {
+                of.insert((id.warehouse, id.sku.to_string()), stock.available());
+            }
+        }
+        let warehouses: BTreeSet<WarehouseCode> = of.keys().map(|(warehouse, _)| *warehouse).collect();
+        let mut kits = 0;
+        for warehouse in warehouses {
+            let whole = components.iter().map(|(sku, per_kit)| {
+                let available = of.get(&(warehouse, (*sku).to_owned()));
+                available.map_or(0, |available| available / per_kit)
+            });
+            kits += whole.min().unwrap_or(0);
+        }
+        (kits, of)
     }
 
     /// What the journals call a dead letter can be repaired and replayed: it is kept.

@@ -15,6 +15,7 @@ use super::random::Random;
 use super::rows::Rows;
 use super::store::SharedStore;
 use super::wire::Packet;
+use super::workload::{Habits, Workload};
 use lockstep_actors::channels::{Answer, Item, Kind, Request, RequestId};
 use lockstep_actors::domain::{Distributor, Reply};
 use lockstep_runtime::memory::MemoryDisk;
@@ -33,10 +34,7 @@ pub(super) struct Setting {
     pub(super) seed: u64,
     /// For how long there are faults and orders come in.
     pub(super) lasts: Millis,
-    /// The mean pause between two orders.
-    pub(super) order_every: Millis,
-    /// Whether the ERP, the links and the database are out for minutes now and then.
-    pub(super) outages: bool,
+    pub(super) workload: Workload,
     pub(super) plant: Option<Plant>,
 }
 
@@ -132,6 +130,8 @@ pub(super) struct UnderWay {
     pub(super) key: String,
     pub(super) answer: Option<oneshot::Sender<Said>>,
     pub(super) said: Option<Said>,
+    /// Whether it has yet to take effect.
+    pub(super) is_to_work: bool,
 }
 
 pub(super) struct World {
@@ -150,6 +150,7 @@ pub(super) struct World {
     pub(super) cut_until: [[Millis; NODES]; NODES],
     pub(super) posted: Vec<Posted>,
     pub(super) erp_calls: BTreeMap<u64, UnderWay>,
+    pub(super) erp_calls_made: u64,
     pub(super) erp_is_out_until: Millis,
     pub(super) books: Books,
     pub(super) shelves: Vec<Shelf>,
@@ -183,16 +184,21 @@ impl World {
             cut_until: [[0; NODES]; NODES],
             posted: Vec::new(),
             erp_calls: BTreeMap::new(),
+            erp_calls_made: 0,
             erp_is_out_until: 0,
             books: Books::default(),
             shelves: CHANNELS.map(shelf).into(),
-            house: House::new(setting.seed)?,
+            house: House::new(setting.seed, setting.workload.habits())?,
             audit: Audit::new(partitions),
             tally: Tally::default(),
             is_stormy: true,
         };
         world.open();
         Some(world)
+    }
+
+    pub(super) fn habits(&self) -> Habits {
+        self.setting.workload.habits()
     }
 
     fn open(&mut self) {
@@ -208,7 +214,7 @@ impl World {
         self.after(7 * SECOND, Event::Warehouse);
         self.after(9 * SECOND, Event::Trade);
         self.after(10 * SECOND, Event::Chaos);
-        if self.setting.outages {
+        if self.habits().outages {
             self.after(30 * SECOND, Event::Outage);
         }
     }
@@ -295,17 +301,17 @@ impl World {
         if self.house.is_closing {
             return;
         }
-        let pause = self.random.between(0, 2 * self.setting.order_every);
+        let pause = self.random.between(0, 2 * self.habits().order_every);
         self.after(pause, Event::NewOrder);
         let place = self.house.orders.len();
         if let Some(mail) = self.house.new_order(&mut self.random) {
             self.post(mail, 0);
         }
-        if self.random.percent(14) {
-            let span = if self.random.percent(60) {
+        if self.random.percent(self.habits().cancelled) {
+            let span = if self.random.percent(50) {
                 SECOND
             } else {
-                3 * MINUTE
+                self.habits().cancelled_within
             };
             let later = self.random.between(0, span);
             self.after(later, Event::Cancel(place));
@@ -328,7 +334,7 @@ impl World {
         self.after(pause, Event::Warehouse);
         let stocks = &self.audit.stocks;
         let on_hand = |id: &_| stocks.get(id).map_or(0, |stock| stock.on_hand);
-        if let Some(mail) = self.house.warehouse_event(&mut self.random, on_hand) {
+        if let Some(mail) = self.house.warehouse_event(&mut self.random, self.now, on_hand) {
             // Now and then much later than what came after it.
             let late = match self.setting.plant {
                 Some(Plant::OlderAbsolute) => 40 * SECOND,

@@ -50,6 +50,7 @@ fn order(number: &str, lines: &[(&str, i64, &str, &str)]) -> BookingRequest {
             order: OrderKey::new("web", number).unwrap(),
             attempt: 1,
             correlation: format!("c-{number}"),
+            booking: 0,
         },
         customer: CustomerId::new("17850").unwrap(),
         currency: pound,

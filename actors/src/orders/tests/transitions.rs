@@ -320,7 +320,8 @@ fn cancelled_while_the_erp_fails() -> World {
 fn what_the_erp_was_ever_asked_to_book_is_cancelled_there() {
     let order = key("1");
     let denied_in_flight = cancelled_while_the_erp_fails();
-    assert_eq!(denied_in_flight.cancelled_in_erp.get(&order), Some(&1));
+    // At once, and once more when nothing can land any more.
+    assert_eq!(denied_in_flight.cancelled_in_erp.get(&order), Some(&2));
     for (answer, ends, status) in [
         (ERP_FAILS, cancel(), Status::Cancelled),
         (ERP_REJECTS, cancel(), Status::Cancelled),
@@ -344,10 +345,51 @@ fn what_the_erp_was_ever_asked_to_book_is_cancelled_there() {
         assert_eq!(world.status(&order), status);
         assert_eq!(
             world.cancelled_in_erp.get(&order),
-            Some(&1),
+            Some(&2),
             "{status} after {answer}"
         );
     }
+}
+
+/// All that was there has left, and what waits is promised a date.
+fn promised_while_backordered() -> World {
+    let mut world = six_held();
+    let order = world.order("1", &[("A", 10)], &["W1"], Policy::Partial);
+    world.accept(&order, ship(&[]));
+    elsewhere::expect(&mut world, "PO-1", 4, 5);
+    assert_eq!(world.status(&order), Status::Backordered);
+    world
+}
+
+/// An order in credit hold is given up, and the stock answers too late.
+fn rejected_too_late() -> World {
+    let rules = ChannelRules {
+        credit: Some(CreditRule::default()),
+        ..ChannelRules::default()
+    };
+    let mut world = World::under(Fate::kind(), rules).stock("A", "W1", 6);
+    world.limit("1.00", AccountStatus::Active);
+    let order = key("1");
+    let wish = request(&[("A", 6)], &["W1"], Policy::ShipComplete);
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
+    world.deliver();
+    assert_eq!(world.exception(&order).unwrap().name(), "credit-hold");
+    world.tell(&order, reject());
+    world.answer_too_late(&order, OrderCommand::Retry);
+    assert_eq!(world.status(&order), Status::Rejected);
+    world
+}
+
+/// A part of what was held is lost, and a person lets the order go on without it.
+fn goes_on_with_what_is_there() -> World {
+    let mut world = six_held();
+    let order = booked(&mut world, Policy::ShipComplete);
+    world.lose_units("A", "W1", 2);
+    world.deliver();
+    assert_eq!(world.exception(&order).unwrap().name(), "withdrawn");
+    world.tell(&order, OrderCommand::Retry);
+    assert_eq!(world.status(&order), Status::Booked);
+    world
 }
 
 /// What is approved is served by no warehouse.
@@ -641,6 +683,9 @@ fn every_row_of_the_table_happens_and_nothing_else_does() {
         shipped_while_cancelled(ERP_REFUSES_TO_CANCEL),
         shipped_while_cancelled(0),
         served_by_nobody(),
+        promised_while_backordered(),
+        rejected_too_late(),
+        goes_on_with_what_is_there(),
         approved_in_vain(),
         rest_waits_after_a_late_answer(),
         cancelled_while_booking(World::new(Fate::kind())),
@@ -689,6 +734,21 @@ fn every_row_of_the_table_happens_and_nothing_else_does() {
         never.is_empty() && unknown.is_empty(),
         "never seen: {never:#?}\nnot in the table: {unknown:#?}"
     );
+}
+
+/// Found by the random pulling above: what was given up of a line was taken off what a correction made of it, too.
+#[test]
+fn what_was_given_up_of_a_line_stays_given_up_when_its_order_is_corrected() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 6).stock("B", "W1", 2);
+    let order = world.order("1", &[("A", 6), ("B", 2)], &["W1"], Policy::ShipComplete);
+    world.accept(&order, changes::change("CH-1", &[(1, 0)]));
+    // The ERP consents to the cancellation; the stock answers too late, and somebody wants it after all.
+    world.tell(&order, cancel());
+    let consent = world.mail.remove(0);
+    world.take(consent);
+    world.answer_too_late(&order, correct(1));
+    assert_eq!(world.lines(&order), [[2, 0, 0, 0, 0]], "B alone");
+    assert_eq!(world.available("A", "W1"), 6);
 }
 
 /// A command that causes what `cause` says; none for what only happens inside.

@@ -20,7 +20,7 @@ pub use form::{HttpErpConfig, Request, RequestForm};
 use super::{ErpConfig, ErpError, ErpPort, TokenError, does_not_stand, not_posted};
 use crate::egress::InvalidSetting;
 use form::Forms;
-use lockstep_actors::ids::{CustomerId, DocumentId, OrderKey};
+use lockstep_actors::ids::{CustomerId, DocumentId};
 use lockstep_actors::money::{Currency, Money};
 use lockstep_actors::orders::effects::{
     BookingCharge, BookingLine, BookingRequest, ErpReference, PaperLine, PaperReference, PaperRequest,
@@ -29,6 +29,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, Url};
 use serde::Serialize;
 use serde_json::Value;
+use std::borrow::Cow;
 use tokio::sync::Semaphore;
 
 /// The connector. Cheap calls share its connections.
@@ -61,18 +62,18 @@ pub enum ConnectorError {
 /// What templates know of every request.
 #[derive(Serialize)]
 struct Named<'a> {
-    /// Our key, `channel/number`.
-    order: &'a str,
+    /// Our key: `channel/number`, of a booking anew after a correction `/number/channel/number`.
+    order: Cow<'a, str>,
     channel: &'a str,
     order_number: &'a str,
 }
 
 impl<'a> Named<'a> {
-    fn of(order: &'a OrderKey) -> Self {
+    fn of(booking: &'a ErpReference) -> Self {
         Self {
-            order: order.as_str(),
-            channel: order.channel(),
-            order_number: order.number(),
+            order: booking.key(),
+            channel: booking.order.channel(),
+            order_number: booking.order.number(),
         }
     }
 }
@@ -100,7 +101,7 @@ struct Paper<'a> {
 impl<'a> Paper<'a> {
     fn of(paper: &'a PaperReference) -> Self {
         Self {
-            order: Named::of(&paper.order),
+            order: Named::of(&paper.booking),
             document: &paper.document,
         }
     }
@@ -218,7 +219,7 @@ impl HttpErp {
 
 impl ErpPort for HttpErp {
     async fn book(&self, request: &BookingRequest) -> Result<DocumentId, ErpError> {
-        let order = Named::of(&request.reference.order);
+        let order = Named::of(&request.reference);
         if self.lookup_first
             && let Some(found) = self.find(Request::Lookup, &order).await?
         {
@@ -248,7 +249,7 @@ impl ErpPort for HttpErp {
     }
 
     async fn cancel(&self, order: &ErpReference) -> Result<(), ErpError> {
-        let response = self.ask(Request::Cancel, &Named::of(&order.order)).await?;
+        let response = self.ask(Request::Cancel, &Named::of(order)).await?;
         let status = response.status();
         if status.is_success() || self.forms.config.absent.contains(&status.as_u16()) {
             return Ok(());
@@ -280,7 +281,7 @@ impl ErpPort for HttpErp {
     }
 
     async fn lookup(&self, order: &ErpReference) -> Result<Option<DocumentId>, ErpError> {
-        let found = self.find(Request::Lookup, &Named::of(&order.order)).await?;
+        let found = self.find(Request::Lookup, &Named::of(order)).await?;
         Ok(found
             .filter(|booking| !booking.withdrawn)
             .map(|booking| booking.number))

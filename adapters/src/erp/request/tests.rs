@@ -90,6 +90,7 @@ fn reference() -> ErpReference {
         order: OrderKey::new("web", "1").unwrap(),
         attempt: 2,
         correlation: "c".to_owned(),
+        booking: 0,
     }
 }
 

@@ -69,10 +69,7 @@ impl TrytonErp {
     /// Every sale that bears the order's key, oldest first.
     async fn find(&self, order: &ErpReference) -> Result<Vec<Sale>, CallError> {
         let company = self.rpc.company().await?;
-        let domain = json!([
-            ["reference", "=", order.order.as_str()],
-            ["company", "=", company]
-        ]);
+        let domain = json!([["reference", "=", order.key()], ["company", "=", company]]);
         let parameters = vec![
             domain,
             json!(0),
@@ -235,7 +232,7 @@ impl TrytonErp {
     /// A draft left behind binds nobody and is discarded with the next look at its order.
     async fn discard_own(&self, own: i64, order: &ErpReference) {
         if let Err(error) = self.discard(own).await {
-            tracing::warn!(order = %order.order, sale = own, %error, "a draft could not be discarded; it binds nobody");
+            tracing::warn!(order = %order.key(), sale = own, %error, "a draft could not be discarded; it binds nobody");
         }
     }
 

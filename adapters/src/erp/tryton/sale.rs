@@ -280,7 +280,7 @@ impl Mapping {
             "invoice_address": goods.party.address,
             "shipment_address": goods.party.address,
             "currency": goods.currency,
-            "reference": request.reference.order.as_str(),
+            "reference": request.reference.key(),
             "lines": [["create", lines]],
         }))
     }
