@@ -109,12 +109,9 @@ fn paper(number: &str, kind: PaperKind, units: i64) -> PaperRequest {
     let currency = Currency::new("EUR").unwrap();
     PaperRequest {
         reference: PaperReference {
-            form: FORM,
-            order: OrderKey::new("web", number).unwrap(),
+            booking: reference(number),
             kind,
             document: DocumentId::new("CN/1 ä").unwrap(),
-            attempt: 1,
-            correlation: "c-1".to_owned(),
         },
         customer: CustomerId::new("C-1").unwrap(),
         total: Money::zero(currency),
@@ -157,7 +154,7 @@ async fn a_paper_is_posted_once_and_found_whatever_became_of_the_answer() {
         kind(&port.post(&paper(number, PaperKind::Credit, 2)).await),
         "rejected"
     );
-    let key = format!("{}/credits/CN/1 ä", credit.reference.order);
+    let key = format!("{}/credits/CN/1 ä", credit.reference.booking.order);
     assert_eq!(emulator.state().papers_of(&key).len(), 1);
     emulator.stop().await.unwrap();
 

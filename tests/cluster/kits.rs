@@ -1,12 +1,14 @@
 //! A channel is told of a kit whose components lie on different nodes: after the last change it shows what can be assembled, whichever
 //! node saw which component first.
 
-use super::support::broker::Sender;
+use super::support::broker::{PARTITIONS, Sender};
 use super::support::database::Database;
 use super::support::poll::until;
 use super::support::service::Service;
+use super::support::traffic::SKUS;
 use super::{NAMES, Said, WITHIN};
 use lockstep_loadtest::emulate::channel;
+use lockstep_runtime::placement::PartitionCount;
 use serde_json::{Value, json};
 
 /// How often both components change at once.
@@ -32,6 +34,19 @@ async fn receive(node: &Service, sku: &str, number: i64) {
     post(node, "/v1/stock-events", &id, &body).await;
 }
 
+/// Two SKUs that different nodes have.
+async fn apart(database: &Database) -> (&'static str, &'static str) {
+    let mut owners = Vec::new();
+    for sku in SKUS {
+        let partitions = PartitionCount::new(PARTITIONS).unwrap();
+        let partition = partitions.partition_of(sku.as_bytes()).0;
+        owners.push((sku, database.owner_of(partition).await));
+    }
+    let (first, owner) = &owners[0];
+    let other = owners.iter().find(|(_, other)| other != owner);
+    (first, other.unwrap().0)
+}
+
 #[tokio::test]
 async fn a_kit_whose_components_change_on_two_nodes_at_once_is_told_as_it_is_in_the_end() {
     let database = Database::new("kits").await;
@@ -50,12 +65,12 @@ async fn a_kit_whose_components_change_on_two_nodes_at_once_is_told_as_it_is_in_
     }
     database.until_shared_by(&NAMES).await;
     let said = Said(&nodes);
-    // Partitions 0, 10 and 12 of 16.
+    let (one, other) = apart(&database).await;
     let item = json!({ "sku": "KIT", "version": 1,
-        "components": [{ "sku": "A-2", "quantity": 1 }, { "sku": "A-3", "quantity": 1 }] });
+        "components": [{ "sku": one, "quantity": 1 }, { "sku": other, "quantity": 1 }] });
     post(&nodes[0], "/v1/items", "item", &item).await;
     for round in 1..=ROUNDS {
-        tokio::join!(receive(&nodes[1], "A-2", round), receive(&nodes[2], "A-3", round));
+        tokio::join!(receive(&nodes[1], one, round), receive(&nodes[2], other, round));
         until(
             &format!("a channel that shows {round} kits"),
             WITHIN,

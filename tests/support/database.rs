@@ -50,6 +50,13 @@ impl Database {
         row.map_or(0, |row| row.get(0))
     }
 
+    /// Who has a partition.
+    pub async fn owner_of(&self, partition: u16) -> String {
+        let owner = "select owner from lockstep.placement where partition = $1";
+        let row = self.client.query_one(owner, &[&i32::from(partition)]).await;
+        row.unwrap().get(0)
+    }
+
     /// Waits until these nodes, and no others, have all sixteen partitions in even shares.
     pub async fn until_shared_by(&self, nodes: &[&str]) {
         until(

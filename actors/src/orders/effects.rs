@@ -50,18 +50,12 @@ pub enum ErpRequest {
 /// Which paper of which order: one key, one posting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaperReference {
-    /// The version of the form.
-    pub form: u16,
-    /// Of which order.
-    pub order: OrderKey,
+    /// Of which booking; its attempt is to be given back in the answer.
+    pub booking: ErpReference,
     /// What it is about.
     pub kind: PaperKind,
     /// Its number, one of its kind within the order.
     pub document: DocumentId,
-    /// To be given back in the answer.
-    pub attempt: u16,
-    /// The conversation.
-    pub correlation: String,
 }
 
 /// A paper to be posted.

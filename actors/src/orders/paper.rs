@@ -11,7 +11,7 @@
 
 use super::command::{BookingAnswer, BookingAnswered, OpenCase, OrderRefusal};
 use super::desk::{self, Case, DeskAct, DeskNote};
-use super::effects::{ErpRequest, PaperLine, PaperReference, PaperRequest, to_erp};
+use super::effects::{self, ErpReference, ErpRequest, PaperLine, PaperReference, PaperRequest, to_erp};
 use super::event::OrderEvent;
 use super::flow::{ERP_ANSWERS_WITHIN, Flow, MAX_TRIES};
 use super::state::{Exception, Placed};
@@ -167,12 +167,12 @@ fn ask(flow: &mut Flow<'_>, place: usize, looked_up: bool) {
         return;
     };
     let reference = PaperReference {
-        form: super::effects::FORM,
-        order: flow.order.clone(),
+        booking: ErpReference {
+            attempt,
+            ..effects::reference(flow.order, &flow.placed)
+        },
         kind: paper.kind,
         document: paper.document.clone(),
-        attempt,
-        correlation: flow.placed.correlation.to_string(),
     };
     let request = if looked_up {
         ErpRequest::FindPaper(reference)

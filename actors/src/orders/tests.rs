@@ -25,7 +25,9 @@ use super::command::*;
 use super::delivery::Delivery;
 use super::desk::*;
 use super::desk_list::{DeskEntry, EntryState};
-use super::effects::{BookingRequest, ERP, EVENTS, ErpRequest, OrderStatus, PaperReference, PaperRequest};
+use super::effects::{
+    BookingRequest, ERP, EVENTS, ErpReference, ErpRequest, OrderStatus, PaperReference, PaperRequest,
+};
 use super::paper::PaperKind;
 use super::shipment::Carriage;
 use super::sourcing::{Network, Site, Sourcing};
@@ -460,11 +462,9 @@ impl World {
             }
             ErpRequest::Post(paper) => {
                 let PaperReference {
-                    order,
+                    booking: ErpReference { order, attempt, .. },
                     kind,
                     document,
-                    attempt,
-                    ..
                 } = paper.reference.clone();
                 let answer = match fate % 8 {
                     1 => BookingAnswer::Failed { reason },
@@ -487,11 +487,11 @@ impl World {
             }
             ErpRequest::FindPaper(reference) => {
                 let key = (
-                    reference.order.clone(),
+                    reference.booking.order.clone(),
                     reference.kind,
                     reference.document.to_string(),
                 );
-                let attempt = reference.attempt;
+                let attempt = reference.booking.attempt;
                 let answer = match (fate % 4, self.papers.contains_key(&key)) {
                     (3, _) => return,
                     (2, _) => BookingAnswer::Unknown { reason },
@@ -499,7 +499,7 @@ impl World {
                     (_, false) => BookingAnswer::NotFound,
                 };
                 (
-                    reference.order,
+                    reference.booking.order,
                     OrderCommand::PaperAnswered(BookingAnswered { attempt, answer }),
                 )
             }

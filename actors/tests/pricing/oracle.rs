@@ -494,7 +494,7 @@ pub(crate) fn steps(world: &World, sku: &Sku, units: i64) -> Option<Vec<Step>> {
             match (stage, &term.effect) {
                 (Stage::Standing, _) => step("StandingDiscount", rule, plain, &mut line),
                 (Stage::Agreed, Effect::Discount(_) | Effect::ByValue(_)) => {
-                    step("AgreedPrice", rule, plain, &mut line)
+                    step("AgreedPrice", rule, plain, &mut line);
                 }
                 (Stage::Agreed, _) => {
                     step("AgreedPrice", rule, plain, &mut line);

@@ -31,12 +31,11 @@ impl ErpPort for LocalErp {
 
     async fn post(&self, paper: &PaperRequest) -> Result<DocumentId, ErpError> {
         let PaperReference {
-            order,
+            booking,
             kind,
             document,
-            ..
         } = &paper.reference;
-        Self::number_of(&format!("{order}/{kind}/{document}"))
+        Self::number_of(&format!("{}/{kind}/{document}", booking.key()))
     }
 
     async fn lookup(&self, order: &ErpReference) -> Result<Option<DocumentId>, ErpError> {

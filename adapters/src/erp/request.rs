@@ -252,8 +252,12 @@ fn posted(
     reference: PaperReference,
     answer: Result<Option<DocumentId>, ErpError>,
 ) -> (Called, OrderKey, OrderCommand) {
-    let (called, answered) = answered(reference.attempt, answer);
-    (called, reference.order, OrderCommand::PaperAnswered(answered))
+    let (called, answered) = answered(reference.booking.attempt, answer);
+    (
+        called,
+        reference.booking.order,
+        OrderCommand::PaperAnswered(answered),
+    )
 }
 
 fn booked(

@@ -105,8 +105,8 @@ fn without_nulls(value: &mut Value) {
 fn unit_price(item: &Value, quantity: i64) -> Option<Decimal> {
     let full = decimal(&item["price"])?.checked_mul(Decimal::from(quantity))?;
     let discounts = item["discount_allocations"].as_array().into_iter().flatten();
-    let discounts = discounts.filter_map(|discount| decimal(&discount["amount"]));
-    let net = discounts.fold(Some(full), |left, discount| left?.checked_sub(discount))?;
+    let mut discounts = discounts.filter_map(|discount| decimal(&discount["amount"]));
+    let net = discounts.try_fold(full, Decimal::checked_sub)?;
     each(net, quantity)
 }
 

@@ -19,13 +19,17 @@ struct Told(mpsc::Sender<(String, OrderShown)>);
 
 impl Platform for Told {
     async fn send(&self, request: &Request) -> Answer {
-        let Work::Write(Kind::Order, items) = &request.work else {
-            panic!("{request:?}")
+        let items = match &request.work {
+            Work::Write(_, items) => items.as_slice(),
+            Work::Read(..) | Work::Poll(..) => &[],
         };
+        assert!(!items.is_empty(), "{request:?}");
         for item in items {
-            let Content::Order(_, shown) = &item.content else {
-                panic!("{item:?}")
+            let shown = match &item.content {
+                Content::Order(_, shown) => Some(shown),
+                Content::Stock(_) | Content::Price(_) => None,
             };
+            let shown = shown.unwrap();
             self.0
                 .send((item.key.to_string(), (**shown).clone()))
                 .await

@@ -145,7 +145,13 @@ async fn what_cannot_be_taken_is_a_dead_letter_that_can_be_repaired_and_replayed
         announced(&rig, "orders/create", "w-4", &unreadable).await,
         "dead-lettered"
     );
-    let letters = rig.get("/v1/dead-letters").await.ok().body["letters"].clone();
+    // The list follows the letters.
+    let listed = rig
+        .until("/v1/dead-letters", |answer| {
+            answer.body["letters"].as_array().map(Vec::len) == Some(3)
+        })
+        .await;
+    let letters = listed.body["letters"].clone();
     let heads: Vec<_> = letters
         .as_array()
         .unwrap()

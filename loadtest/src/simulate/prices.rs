@@ -118,7 +118,7 @@ impl PriceModel {
                         before * (Decimal::ONE_HUNDRED - percent) / Decimal::ONE_HUNDRED
                     }),
                     Effect::Fixed(price) => Some(at_quantity(price, units).amount() * Decimal::from(units)),
-                    Effect::CostPlus(_) | Effect::Indexed(_) | Effect::Bound { .. } => {
+                    Effect::ByValue(_) | Effect::CostPlus(_) | Effect::Indexed(_) | Effect::Bound { .. } => {
                         return Err(format!("{} is no term of this trade", term.rule));
                     }
                 };

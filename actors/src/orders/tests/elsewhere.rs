@@ -81,7 +81,7 @@ fn day(day: i64) -> Timestamp {
     Timestamp::from_millis(1_000_000 + day * 86_400_000)
 }
 
-fn expect(world: &mut World, document: &str, units: i64, on: i64) {
+pub(super) fn expect(world: &mut World, document: &str, units: i64, on: i64) {
     let command = StockCommand::Expect {
         document: DocumentId::new(document).unwrap(),
         quantity: quantity(units),

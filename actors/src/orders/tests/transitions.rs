@@ -351,6 +351,47 @@ fn what_the_erp_was_ever_asked_to_book_is_cancelled_there() {
     }
 }
 
+/// All that was there has left, and what waits is promised a date.
+fn promised_while_backordered() -> World {
+    let mut world = six_held();
+    let order = world.order("1", &[("A", 10)], &["W1"], Policy::Partial);
+    world.accept(&order, ship(&[]));
+    elsewhere::expect(&mut world, "PO-1", 4, 5);
+    assert_eq!(world.status(&order), Status::Backordered);
+    world
+}
+
+/// An order in credit hold is given up, and the stock answers too late.
+fn rejected_too_late() -> World {
+    let rules = ChannelRules {
+        credit: Some(CreditRule::default()),
+        ..ChannelRules::default()
+    };
+    let mut world = World::under(Fate::kind(), rules).stock("A", "W1", 6);
+    world.limit("1.00", AccountStatus::Active);
+    let order = key("1");
+    let wish = request(&[("A", 6)], &["W1"], Policy::ShipComplete);
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
+    world.deliver();
+    assert_eq!(world.exception(&order).unwrap().name(), "credit-hold");
+    world.tell(&order, reject());
+    world.answer_too_late(&order, OrderCommand::Retry);
+    assert_eq!(world.status(&order), Status::Rejected);
+    world
+}
+
+/// A part of what was held is lost, and a person lets the order go on without it.
+fn goes_on_with_what_is_there() -> World {
+    let mut world = six_held();
+    let order = booked(&mut world, Policy::ShipComplete);
+    world.lose_units("A", "W1", 2);
+    world.deliver();
+    assert_eq!(world.exception(&order).unwrap().name(), "withdrawn");
+    world.tell(&order, OrderCommand::Retry);
+    assert_eq!(world.status(&order), Status::Booked);
+    world
+}
+
 /// What is approved is served by no warehouse.
 fn approved_in_vain() -> World {
     let mut world = World::under(Fate::kind(), strict());
@@ -642,6 +683,9 @@ fn every_row_of_the_table_happens_and_nothing_else_does() {
         shipped_while_cancelled(ERP_REFUSES_TO_CANCEL),
         shipped_while_cancelled(0),
         served_by_nobody(),
+        promised_while_backordered(),
+        rejected_too_late(),
+        goes_on_with_what_is_there(),
         approved_in_vain(),
         rest_waits_after_a_late_answer(),
         cancelled_while_booking(World::new(Fate::kind())),

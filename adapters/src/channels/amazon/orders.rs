@@ -111,7 +111,7 @@ pub(super) fn next_step(
     let Some(package) = items.package(&wanted) else {
         return Step::Refuse("more has left than was ordered at Amazon, or other goods".to_owned());
     };
-    match detail(shipment, package, carriers) {
+    match detail(shipment, &package, carriers) {
         Ok(detail) => Step::Confirm {
             body: json!({ "marketplaceId": marketplace, "packageDetail": detail }),
             last: untold.next().is_none(),
@@ -122,7 +122,7 @@ pub(super) fn next_step(
 
 fn detail(
     shipment: &Shipment,
-    items: Vec<Value>,
+    items: &[Value],
     carriers: &BTreeMap<String, String>,
 ) -> Result<Value, String> {
     let (Some(carrier), Some(tracking)) = (&shipment.carriage.carrier, &shipment.carriage.tracking) else {

@@ -20,7 +20,7 @@ pub use form::{HttpErpConfig, Request, RequestForm};
 use super::{ErpConfig, ErpError, ErpPort, TokenError, does_not_stand, not_posted};
 use crate::egress::InvalidSetting;
 use form::Forms;
-use lockstep_actors::ids::{CustomerId, DocumentId, OrderKey};
+use lockstep_actors::ids::{CustomerId, DocumentId};
 use lockstep_actors::money::{Currency, Money};
 use lockstep_actors::orders::effects::{
     BookingCharge, BookingLine, BookingRequest, ErpReference, PaperLine, PaperReference, PaperRequest,
@@ -69,18 +69,11 @@ struct Named<'a> {
 }
 
 impl<'a> Named<'a> {
-    fn of(order: &'a OrderKey) -> Self {
-        Self {
-            order: Cow::Borrowed(order.as_str()),
-            channel: order.channel(),
-            order_number: order.number(),
-        }
-    }
-
-    fn of_booking(booking: &'a ErpReference) -> Self {
+    fn of(booking: &'a ErpReference) -> Self {
         Self {
             order: booking.key(),
-            ..Self::of(&booking.order)
+            channel: booking.order.channel(),
+            order_number: booking.order.number(),
         }
     }
 }
@@ -108,7 +101,7 @@ struct Paper<'a> {
 impl<'a> Paper<'a> {
     fn of(paper: &'a PaperReference) -> Self {
         Self {
-            order: Named::of(&paper.order),
+            order: Named::of(&paper.booking),
             document: &paper.document,
         }
     }
@@ -226,7 +219,7 @@ impl HttpErp {
 
 impl ErpPort for HttpErp {
     async fn book(&self, request: &BookingRequest) -> Result<DocumentId, ErpError> {
-        let order = Named::of_booking(&request.reference);
+        let order = Named::of(&request.reference);
         if self.lookup_first
             && let Some(found) = self.find(Request::Lookup, &order).await?
         {
@@ -256,7 +249,7 @@ impl ErpPort for HttpErp {
     }
 
     async fn cancel(&self, order: &ErpReference) -> Result<(), ErpError> {
-        let response = self.ask(Request::Cancel, &Named::of_booking(order)).await?;
+        let response = self.ask(Request::Cancel, &Named::of(order)).await?;
         let status = response.status();
         if status.is_success() || self.forms.config.absent.contains(&status.as_u16()) {
             return Ok(());
@@ -288,7 +281,7 @@ impl ErpPort for HttpErp {
     }
 
     async fn lookup(&self, order: &ErpReference) -> Result<Option<DocumentId>, ErpError> {
-        let found = self.find(Request::Lookup, &Named::of_booking(order)).await?;
+        let found = self.find(Request::Lookup, &Named::of(order)).await?;
         Ok(found
             .filter(|booking| !booking.withdrawn)
             .map(|booking| booking.number))
