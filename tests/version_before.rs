@@ -26,7 +26,8 @@ const WRITTEN: &str = concat!(
 async fn said(service: &Service, arguments: &[&str]) -> Value {
     let mut command = lockstep();
     command.args(arguments).arg("--config").arg(service.config());
-    let printed = run(command.arg("--json")).await;
+    command.arg("--json");
+    let printed = run(command).await;
     assert_eq!(printed.code, Some(0), "{arguments:?}: {}", printed.error);
     printed.json()
 }

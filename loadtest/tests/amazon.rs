@@ -116,6 +116,9 @@ async fn a_seller_in_trouble_converges() {
 }
 
 /// An order of three SKUs in two packages, one by a carrier that Amazon has a code for; told twice, through failures.
+/// A package: reference, carrier, tracking number, and how much of which SKUs is in it.
+type Told = (u64, String, String, Vec<(String, i64)>);
+
 #[tokio::test]
 async fn each_package_is_confirmed_once_and_what_lacks_a_tracking_number_is_an_exception() {
     let options = Options {
@@ -128,7 +131,8 @@ async fn each_package_is_confirmed_once_and_what_lacks_a_tracking_number_is_an_e
     for number in ["302-1", "302-2"] {
         seller.emulator.state().place(number, &skus.map(|sku| (sku, 10)));
     }
-    let (first, rest): (&[(u16, i64)], &[(u16, i64)]) = (&[(1, 4), (3, 10)], &[(1, 6), (2, 10)]);
+    let first: &[(u16, i64)] = &[(1, 4), (3, 10)];
+    let rest: &[(u16, i64)] = &[(1, 6), (2, 10)];
     let mut shown = order(Status::Booked, &skus, &[first]);
     shown.shipments[0].carriage.carrier = CarrierCode::new("DHL-EXPRESS").ok();
     seller.channel.order("amazon-de/302-1", 5, shown.clone()).await;
@@ -144,7 +148,7 @@ async fn each_package_is_confirmed_once_and_what_lacks_a_tracking_number_is_an_e
     seller.channel.order("amazon-de/302-2", 7, bare).await;
     seller.channel.converged().await;
     let packages = seller.emulator.state().packages();
-    let told = |number: &str| -> Vec<(u64, String, String, Vec<(String, i64)>)> {
+    let told = |number: &str| -> Vec<Told> {
         let packages = packages[number].0.clone().into_iter();
         packages
             .map(|(reference, package)| {
@@ -163,7 +167,7 @@ async fn each_package_is_confirmed_once_and_what_lacks_a_tracking_number_is_an_e
             .map(|(sku, units)| ((*sku).to_owned(), *units))
             .collect()
     };
-    let expected: Vec<(u64, String, String, Vec<(String, i64)>)> = vec![
+    let expected: Vec<Told> = vec![
         (1, "DHL".into(), "1Z1".into(), lines(&[("S1", 4), ("S3", 10)])),
         (2, "Other".into(), "1Z2".into(), lines(&[("S1", 6), ("S2", 10)])),
     ];

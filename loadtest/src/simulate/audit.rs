@@ -264,10 +264,11 @@ impl Audit {
     }
 
     fn note_effect(&mut self, is_for_erp: bool, is_event: bool, body: &[u8]) {
-        if is_for_erp && let Ok(request) = rmp_serde::from_slice::<ErpRequest>(body) {
-            if let Some(ErpReference { order, attempt, .. }) = reference(&request) {
-                self.asked.insert((order.clone(), *attempt));
-            }
+        if is_for_erp
+            && let Ok(request) = rmp_serde::from_slice::<ErpRequest>(body)
+            && let Some(ErpReference { order, attempt, .. }) = reference(&request)
+        {
+            self.asked.insert((order.clone(), *attempt));
         }
         if is_event {
             // What orders tell is numbered; the house checks that it hears every number.

@@ -178,13 +178,11 @@ pub(super) fn mail(
 
 /// Prices and terms as this house has them: breaks that orders reach, something off for a coupon.
 fn of_the_house(mut message: Message, percent: i64) -> Message {
-    match &mut message {
-        Message::ListPrice(_, ListPriceCommand::Set(row)) => assortment::lower_breaks(row),
-        Message::Contract(_, ContractCommand::Upsert { contract, .. }) => {
-            // What cannot be added is left out: the terms are the generator's.
-            assortment::with_coupon(contract, percent);
-        }
-        _ => {}
+    if let Message::ListPrice(_, ListPriceCommand::Set(row)) = &mut message {
+        assortment::lower_breaks(row);
+    } else if let Message::Contract(_, ContractCommand::Upsert { contract, .. }) = &mut message {
+        // What cannot be added is left out: the terms are the generator's.
+        assortment::with_coupon(contract, percent);
     }
     message
 }

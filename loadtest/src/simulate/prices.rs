@@ -5,6 +5,7 @@
 //! prices by SKU, its coupons, and prices that channels state.
 
 use lockstep_actors::ids::{CouponCode, CustomerId, Sku};
+use lockstep_actors::money::Price;
 use lockstep_actors::orders::command::OrderRequest;
 use lockstep_actors::pricing::contract::{Contract, ContractEvent};
 use lockstep_actors::pricing::list::{ListPriceEvent, ListRow};
@@ -64,7 +65,7 @@ impl PriceModel {
         }
         let lines = request.lines.iter().zip(&quote.lines);
         lines.into_iter().find_map(|(ordered, priced)| {
-            let stated = ordered.channel_price.map(|price| price.amount());
+            let stated = ordered.channel_price.map(Price::amount);
             let reckoned = self.reckon(contract, &request.coupons, priced);
             let differs = match reckoned {
                 Err(flaw) => return Some(flaw),

@@ -51,14 +51,16 @@ impl Orders {
 
     /// The request that leaves now, and which change of status it tells.
     fn sent(&mut self, now: u64) -> (RequestId, u64) {
-        match self.wait(now) {
-            Next::Send(Request {
-                id,
-                work: Work::Write(Kind::Order, items),
-                ..
-            }) => (id, items[0].version),
-            other => panic!("{other:?}"),
-        }
+        let next = self.wait(now);
+        let Next::Send(Request {
+            id,
+            work: Work::Write(Kind::Order, items),
+            ..
+        }) = next
+        else {
+            panic!("{next:?}");
+        };
+        (id, items[0].version)
     }
 
     fn answer(&mut self, id: RequestId, verdict: Verdict, now: u64) {

@@ -57,14 +57,15 @@ impl Two {
 
     /// Delivers one message; what orders are told is returned.
     fn deliver(&mut self, place: usize) -> Option<StockAnswer> {
-        match self.mail.remove(place) {
-            Message::Stock(id, command) => {
-                self.run(&id, &command);
-                None
-            }
-            Message::Order(_, OrderCommand::StockAnswered(answered)) => Some(answered.answer),
-            other => panic!("{other:?}"),
+        let message = self.mail.remove(place);
+        if let Message::Stock(id, command) = &message {
+            self.run(id, command);
+            return None;
         }
+        let Message::Order(_, OrderCommand::StockAnswered(answered)) = message else {
+            panic!("{message:?}");
+        };
+        Some(answered.answer)
     }
 
     fn settle(&mut self) {
