@@ -232,6 +232,17 @@ fn booked(world: &mut World, policy: Policy) -> OrderKey {
     world.order("1", &[("A", 6)], &["W1"], policy)
 }
 
+/// A part of what is booked is not there after all: the rest goes on.
+fn a_part_of_what_is_booked_is_lost() -> World {
+    let mut world = six_held();
+    let order = booked(&mut world, Policy::Partial);
+    world.lose_units("A", "W1", 2);
+    world.settle();
+    assert_eq!(world.status(&order), Status::Booked);
+    assert_eq!(world.lines(&order), [[4, 0, 2, 0, 0]]);
+    world
+}
+
 /// An order whose release is answered too late, and what a person does then.
 fn released_too_late(act: &OrderCommand) -> Vec<World> {
     // The ERP rejects it, a person gives it up.
@@ -703,6 +714,7 @@ fn every_row_of_the_table_happens_and_nothing_else_does() {
         what_was_begun_is_lost(false),
         what_was_begun_is_lost(true),
         a_booked_line_is_lost(),
+        a_part_of_what_is_booked_is_lost(),
         a_line_is_lost(false, Some(OrderCommand::Retry)),
         a_line_is_lost(false, None),
         a_line_is_lost(true, None),
