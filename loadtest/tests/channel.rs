@@ -96,7 +96,8 @@ async fn a_channel_in_trouble_knows_each_of_its_orders_and_shipments_once() {
     let emulator = channel::start(options).unwrap();
     let config = config(&emulator, 50);
     let mut shop = Channel::start(&config, Webhook::new(&config).unwrap());
-    let (first, rest): (&[(u16, i64)], &[(u16, i64)]) = (&[(1, 4)], &[(1, 6), (2, 10)]);
+    let first: &[(u16, i64)] = &[(1, 4)];
+    let rest: &[(u16, i64)] = &[(1, 6), (2, 10)];
     let steps = [
         (5, Status::Booked, &[][..]),
         (7, Status::Booked, &[first]),

@@ -178,7 +178,8 @@ async fn orders_are_told_once_in_trouble_and_a_refund_is_left_alone() {
     };
     let mut store = Store::open(&options);
     store.emulator.state().set_status(8, "refunded");
-    let (first, rest): (&[(u16, i64)], &[(u16, i64)]) = (&[(1, 4)], &[(1, 6), (2, 10)]);
+    let first: &[(u16, i64)] = &[(1, 4)];
+    let rest: &[(u16, i64)] = &[(1, 6), (2, 10)];
     for (change, status, shipments) in [
         (7, Status::Booked, &[first][..]),
         (9, Status::Shipped, &[first, rest]),

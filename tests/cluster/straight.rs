@@ -36,7 +36,7 @@ fn receipt(number: u64) -> Operation {
 }
 
 fn is_misdirected(number: u64) -> bool {
-    number % MISDIRECTED == 0
+    number.is_multiple_of(MISDIRECTED)
 }
 
 async fn send(mut broker: Sender, sent: Rc<Sent>) {
