@@ -87,15 +87,11 @@ fn every_planted_fault_is_found_of_the_second_fourth_sixth() {
 /// workloads `absent`, `outage` and `scarce` reach some of them.
 const NOT_REACHED: &str = include_str!("not_reached.txt");
 
-/// What any of the workloads reaches within two minutes of its first seed. Rush is more of the same, and costs as much
-/// as all others together.
+/// What any of the workloads reaches within two minutes of its first seed.
 #[test]
 fn the_workloads_together_reach_every_change_of_status_but_the_listed_ones() {
     let mut reached = Coverage::default();
-    let others = Workload::value_variants()
-        .iter()
-        .filter(|workload| **workload != Workload::Rush);
-    for workload in others {
+    for workload in Workload::value_variants() {
         let history = live(
             Setting {
                 workload: *workload,
