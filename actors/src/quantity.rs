@@ -3,6 +3,7 @@
 //! Invariant: a quantity lies within ±[`Quantity::LIMIT`], so that a sum of millions of them still fits an `i64`.
 
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::fmt;
 
 /// A number of base units, possibly negative.
@@ -163,6 +164,28 @@ impl fmt::Debug for PositiveQuantity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, formatter)
     }
+}
+
+/// Takes the first so many units of what is queued, the last of it in part. `quantity` is where each says how much it is.
+pub fn take_first<T: Clone>(
+    queue: &mut VecDeque<T>,
+    mut units: Quantity,
+    quantity: impl Fn(&mut T) -> &mut PositiveQuantity,
+) -> Vec<T> {
+    let mut taken = Vec::new();
+    while let Some(first) = queue.front_mut()
+        && let Some(part) = quantity(first).get().min(units).positive()
+    {
+        units = units.minus(part.get());
+        let mut of_it = first.clone();
+        *quantity(&mut of_it) = part;
+        taken.push(of_it);
+        match quantity(first).get().minus(part.get()).positive() {
+            Some(left) => *quantity(first) = left,
+            None => drop(queue.pop_front()),
+        }
+    }
+    taken
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 use super::promise::{PromisedPart, Supply};
 use crate::ids::{Sku, StockId, WarehouseCode};
 use crate::kit::Component;
-use crate::quantity::{PositiveQuantity, Quantity};
+use crate::quantity::{PositiveQuantity, Quantity, take_first};
 use lockstep_runtime::time::Timestamp;
 use std::collections::{HashMap, VecDeque};
 
@@ -173,7 +173,8 @@ impl Supplies {
                 warehouse,
             };
             let queue = self.0.get_mut(&stock)?;
-            for part in take_units(queue, component.units_of(quantity.get())) {
+            let units = component.units_of(quantity.get());
+            for part in take_first(queue, units, |part: &mut PromisedPart| &mut part.quantity) {
                 let sku = sku.clone();
                 sources.push(Source { sku, part });
             }
@@ -186,24 +187,6 @@ impl Supplies {
             sources,
         })
     }
-}
-
-fn take_units(queue: &mut VecDeque<PromisedPart>, mut units: Quantity) -> Vec<PromisedPart> {
-    let mut taken = Vec::new();
-    while let Some(head) = queue.front_mut()
-        && let Some(quantity) = head.quantity.get().min(units).positive()
-    {
-        units = units.minus(quantity.get());
-        taken.push(PromisedPart {
-            quantity,
-            ..head.clone()
-        });
-        match head.quantity.get().minus(quantity.get()).positive() {
-            Some(left) => head.quantity = left,
-            None => drop(queue.pop_front()),
-        }
-    }
-    taken
 }
 
 #[cfg(test)]

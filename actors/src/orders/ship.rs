@@ -9,7 +9,8 @@ use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
 use crate::ids::{DocumentId, Sku};
 use crate::inventory::lots::{LotRefusal, LotUnits};
 use crate::pricing::catalogue::Tracking;
-use crate::quantity::Quantity;
+use crate::quantity::{Quantity, take_first};
+use std::collections::VecDeque;
 
 /// Tells the stocks how much is to have left of each line.
 pub(super) fn begin_shipping(
@@ -136,30 +137,11 @@ fn name_lots_of(
         let refusal = LotRefusal::Sum { named, goods };
         return Err(OrderRefusal::Lots { line, refusal });
     }
-    let mut lots = lots.to_vec();
+    let mut lots: VecDeque<LotUnits> = lots.iter().cloned().collect();
     for part in &mut parts {
-        part.lots_to_ship = take_lots(&mut lots, leaves(part));
+        part.lots_to_ship = take_first(&mut lots, leaves(part), |lot| &mut lot.quantity);
     }
     Ok(())
-}
-
-/// The first so many units of lots.
-fn take_lots(lots: &mut Vec<LotUnits>, mut units: Quantity) -> Vec<LotUnits> {
-    let mut taken = Vec::new();
-    while let Some(first) = lots.first_mut()
-        && let Some(quantity) = first.quantity.get().min(units).positive()
-    {
-        units = units.minus(quantity.get());
-        taken.push(LotUnits {
-            quantity,
-            ..first.clone()
-        });
-        match first.quantity.get().minus(quantity.get()).positive() {
-            Some(left) => first.quantity = left,
-            None => drop(lots.remove(0)),
-        }
-    }
-    taken
 }
 
 fn wanted_totals(flow: &Flow<'_>, lines: &[ShipLine]) -> Result<Vec<(u16, Quantity)>, OrderRefusal> {
