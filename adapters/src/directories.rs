@@ -60,6 +60,16 @@ impl Directories {
         Ok(directories)
     }
 
+    /// Works on them beside what else is to be done.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let directories = self.clone();
+        let worked = tokio::task::spawn_blocking(move || work(&directories)).await;
+        worked.unwrap_or_else(|error| Err(io::Error::other(error)))
+    }
+
     /// The names of the complete files in `in`, in their order.
     pub(crate) fn arrived(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();

@@ -104,6 +104,37 @@ pub(crate) fn operation(name: &str, draws: &[(&str, u64)], max_items: usize) -> 
     }
 }
 
+/// Whole documents or files, one after the other: one in each `per`, and up to ten at once after a pause. One that is not full
+/// waits `linger` for more.
+pub(crate) fn one_by_one(
+    kinds: &[Kind],
+    limit: &'static str,
+    per: Duration,
+    items: usize,
+    linger: Duration,
+) -> Plan {
+    let bucket = Rule::Bucket {
+        burst: 10,
+        refill: 1,
+        per,
+    };
+    let write = |kind: &Kind| Operation {
+        linger,
+        ..operation(write_of(*kind), &[(limit, 1), ("writing", 1)], items)
+    };
+    let limits = vec![
+        (limit.into(), bucket),
+        ("writing".into(), Rule::Concurrent { requests: 1 }),
+    ];
+    Plan {
+        allowance: Allowance {
+            limits,
+            operations: kinds.iter().map(write).collect(),
+        },
+        lanes: kinds.iter().map(|kind| lane(*kind, Guard::Version)).collect(),
+    }
+}
+
 /// A consumer of our own making: ten requests a second, four at a time, a hundred items in each, versions that it checks.
 pub(super) fn generic(kinds: &[Kind]) -> Plan {
     let draws = [("requests", 1), ("connections", 1)];

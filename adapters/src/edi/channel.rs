@@ -8,9 +8,9 @@ use super::element::{day, number};
 use super::exchange::ask_partner;
 use super::write::Segments;
 use crate::asking::Halt;
-use crate::channels::{Plan, Platform, lane, operation, unsupported, write_of};
+use crate::channels::{Plan, Platform, one_by_one, unsupported};
 use lockstep_actors::channels::{
-    Allowance, Answer, Certainty, Content, Guard, Item, ItemVerdict, Kind, Request, Rule, Verdict, Work,
+    Answer, Certainty, Content, Item, ItemVerdict, Kind, Request, Verdict, Work,
 };
 use lockstep_actors::domain::Distributor;
 use lockstep_actors::edi::partner::{PartnerCommand, PartnerDocument};
@@ -24,31 +24,9 @@ const ITEMS: usize = 4_000;
 /// How long a document that is not full waits for more.
 const LINGER: Duration = Duration::from_secs(60);
 
-/// A document a minute, and up to ten at once after a pause.
+/// A document a minute, in order: the next one is written once the last one has its number.
 pub(crate) fn plan(kinds: &[Kind]) -> Plan {
-    let documents = Rule::Bucket {
-        burst: 10,
-        refill: 1,
-        per: Duration::from_secs(60),
-    };
-    let draws = [("documents", 1), ("writing", 1)];
-    let write = |kind: &Kind| {
-        let mut write = operation(write_of(*kind), &draws, ITEMS);
-        write.linger = LINGER;
-        write
-    };
-    let limits = vec![
-        ("documents".into(), documents),
-        // In order: the next document is written once the last one has its number.
-        ("writing".into(), Rule::Concurrent { requests: 1 }),
-    ];
-    Plan {
-        allowance: Allowance {
-            limits,
-            operations: kinds.iter().map(write).collect(),
-        },
-        lanes: kinds.iter().map(|kind| lane(*kind, Guard::Version)).collect(),
-    }
+    one_by_one(kinds, "documents", Duration::from_secs(60), ITEMS, LINGER)
 }
 
 /// The way to a partner's inventory advice and price catalogue.

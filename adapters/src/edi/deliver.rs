@@ -67,11 +67,8 @@ async fn write(
 ) -> bool {
     let interchange = Arc::new(interchange);
     loop {
-        let (profile, places) = (Arc::clone(partner), directories.clone());
-        let sent = Arc::clone(&interchange);
-        let written = tokio::task::spawn_blocking(move || put(&profile, &places, &sent)).await;
-        let written = written.unwrap_or_else(|error| Err(io::Error::other(error)));
-        match written {
+        let (profile, sent) = (Arc::clone(partner), Arc::clone(&interchange));
+        match directories.work(move |places| put(&profile, places, &sent)).await {
             Ok(Put::Written(Delivered::Now)) => add(&counters.written),
             Ok(Put::Written(Delivered::Before)) => {}
             Ok(Put::Unsayable) => add(&counters.unsayable),

@@ -80,23 +80,14 @@ impl Receiver {
         }
     }
 
-    /// Works on the directory, beside what else is to be done.
-    async fn on_disk<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Directories) -> io::Result<T> + Send + 'static,
-    ) -> io::Result<T> {
-        let directories = self.directories.clone();
-        let worked = tokio::task::spawn_blocking(move || work(&directories)).await;
-        worked.unwrap_or_else(|error| Err(io::Error::other(error)))
-    }
-
     async fn take_all(&self, stop: &watch::Receiver<bool>) -> Result<(), Kept> {
-        for name in self.on_disk(Directories::arrived).await? {
+        for name in self.directories.work(Directories::arrived).await? {
             if *stop.borrow() {
                 return Ok(());
             }
             let read = self
-                .on_disk(move |places| places.read(&name, MAX_FILE_BYTES))
+                .directories
+                .work(move |places| places.read(&name, MAX_FILE_BYTES))
                 .await?;
             if let Some(arrived) = read {
                 self.take(arrived).await?;
@@ -119,13 +110,17 @@ impl Receiver {
             }
         };
         if failures.is_empty() {
-            return Ok(self.on_disk(move |places| places.put_away(&name)).await?);
+            return Ok(self
+                .directories
+                .work(move |places| places.put_away(&name))
+                .await?);
         }
         let reason = failures.join("\n");
         add(&self.counters.failed);
         tracing::error!(partner = %self.partner.name, file = name, reason, "a file is set aside in the directory failed");
         Ok(self
-            .on_disk(move |places| places.set_aside(&name, &reason))
+            .directories
+            .work(move |places| places.set_aside(&name, &reason))
             .await?)
     }
 

@@ -84,19 +84,11 @@ impl OrderFiles {
         }
     }
 
-    async fn on_disk<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Directories) -> io::Result<T> + Send + 'static,
-    ) -> io::Result<T> {
-        let directories = self.directories.clone();
-        let worked = tokio::task::spawn_blocking(move || work(&directories)).await;
-        worked.unwrap_or_else(|error| Err(io::Error::other(error)))
-    }
-
     async fn take_all(&self, stop: &watch::Receiver<bool>) -> Result<(), Halt> {
-        for name in self.on_disk(Directories::arrived).await? {
+        for name in self.directories.work(Directories::arrived).await? {
             let read = self
-                .on_disk(move |places| places.read(&name, MAX_FILE_BYTES))
+                .directories
+                .work(move |places| places.read(&name, MAX_FILE_BYTES))
                 .await?;
             if let Some(arrived) = read {
                 self.take(arrived, stop).await?;
@@ -115,12 +107,16 @@ impl OrderFiles {
             Some(text) => self.take_orders(&name, &text, stop).await?,
         };
         if reasons.is_empty() {
-            return Ok(self.on_disk(move |places| places.put_away(&name)).await?);
+            return Ok(self
+                .directories
+                .work(move |places| places.put_away(&name))
+                .await?);
         }
         let reason = reasons.join("\n");
         tracing::error!(channel = %self.entrance.channel, file = name, reason, "a file of orders is set aside in the directory failed");
         Ok(self
-            .on_disk(move |places| places.set_aside(&name, &reason))
+            .directories
+            .work(move |places| places.set_aside(&name, &reason))
             .await?)
     }
 

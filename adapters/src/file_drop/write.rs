@@ -1,13 +1,9 @@
 //! Writes what a channel is told into files.
 
 use super::{FileFormat, open};
-use crate::channels::{
-    ChannelConfig, ItemBody, Plan, Platform, PlatformError, lane, operation, unsupported, write_of,
-};
+use crate::channels::{ChannelConfig, ItemBody, Plan, Platform, PlatformError, one_by_one, unsupported};
 use crate::directories::Directories;
-use lockstep_actors::channels::{
-    Allowance, Answer, Certainty, Guard, Item, ItemVerdict, Kind, Request, Rule, Verdict, Work,
-};
+use lockstep_actors::channels::{Answer, Certainty, Item, ItemVerdict, Kind, Request, Verdict, Work};
 use lockstep_runtime::time::{Clock, SystemClock};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,29 +13,9 @@ const ITEMS: usize = 50_000;
 /// How long a file that is not full waits for more.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// A file a second, and up to ten at once after a pause; one after the other.
+/// A file a second, one after the other.
 pub(crate) fn plan(kinds: &[Kind]) -> Plan {
-    let files = Rule::Bucket {
-        burst: 10,
-        refill: 1,
-        per: Duration::from_secs(1),
-    };
-    let write = |kind: &Kind| {
-        let mut write = operation(write_of(*kind), &[("files", 1), ("writing", 1)], ITEMS);
-        write.linger = LINGER;
-        write
-    };
-    let limits = vec![
-        ("files".into(), files),
-        ("writing".into(), Rule::Concurrent { requests: 1 }),
-    ];
-    Plan {
-        allowance: Allowance {
-            limits,
-            operations: kinds.iter().map(write).collect(),
-        },
-        lanes: kinds.iter().map(|kind| lane(*kind, Guard::Version)).collect(),
-    }
+    one_by_one(kinds, "files", Duration::from_secs(1), ITEMS, LINGER)
 }
 
 /// The way to a directory.
@@ -69,17 +45,17 @@ impl FileDrop {
             Err(reason) => return Verdict::Refused { reason },
         };
         let name = self.name(kind);
-        let directories = self.directories.clone();
-        let written = tokio::task::spawn_blocking(move || directories.put(&name, &text)).await;
-        let failed = match written {
-            Ok(Ok(())) => return Verdict::Items(vec![ItemVerdict::Taken; items.len()]),
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        Verdict::Failed {
-            reason: failed,
-            pause: None,
-            certainty: Certainty::Unknown,
+        let written = self
+            .directories
+            .work(move |places| places.put(&name, &text))
+            .await;
+        match written {
+            Ok(()) => Verdict::Items(vec![ItemVerdict::Taken; items.len()]),
+            Err(error) => Verdict::Failed {
+                reason: error.to_string(),
+                pause: None,
+                certainty: Certainty::Unknown,
+            },
         }
     }
 
