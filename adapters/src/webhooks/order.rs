@@ -84,6 +84,32 @@ pub(super) fn each(amount: Decimal, quantity: i64) -> Option<Decimal> {
     Some(each.round_dp(MAX_AMOUNT_SCALE).normalize()).filter(|each| !each.is_sign_negative())
 }
 
+/// The goods among an order's `line_items`, numbered by their places. What a unit costs each platform says in its own way.
+///
+/// # Errors
+/// [`Unreadable`] names the field of the item that is no line.
+pub(super) fn lines(
+    items: &Value,
+    is_goods: impl Fn(&Value) -> bool,
+    unit_price: impl Fn(&Value, i64) -> Option<Decimal>,
+) -> Result<Vec<Value>, Unreadable> {
+    let items = items.as_array().into_iter().flatten().enumerate();
+    let goods = items.filter(|(_, item)| is_goods(item));
+    goods
+        .map(|(place, item)| {
+            let at = |field: &str| format!("line_items[{place}].{field}");
+            let sku = text(&item["sku"]).ok_or_else(|| Unreadable::new(at("sku"), "is missing"))?;
+            let quantity = item["quantity"].as_i64().filter(|units| *units > 0);
+            let quantity = quantity.ok_or_else(|| Unreadable::new(at("quantity"), "is not above 0"))?;
+            let mut line = json!({ "line": place + 1, "sku": sku, "quantity": quantity });
+            if let Some(price) = unit_price(item, quantity) {
+                line["unit_price"] = price.to_string().into();
+            }
+            Ok(line)
+        })
+        .collect()
+}
+
 /// The body of a submission with what the channel's configuration says.
 pub(super) fn submission(
     intake: &OrderIntake,

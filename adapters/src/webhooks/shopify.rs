@@ -15,7 +15,9 @@
 //! An order with `test` set is passed over.
 
 use super::config::OrderIntake;
-use super::order::{Unreadable, Wanted, address, decimal, each, joined, needed, object, submission, text};
+use super::order::{
+    Unreadable, Wanted, address, decimal, each, joined, lines, needed, object, submission, text,
+};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
@@ -51,7 +53,7 @@ pub fn decode(topic: &str, body: &[u8], channel: &str, intake: &OrderIntake) -> 
 }
 
 fn submit(order: &Value, channel: &str, number: &str, intake: &OrderIntake) -> Result<Value, Unreadable> {
-    let lines = lines(&order["line_items"])?;
+    let lines = goods(&order["line_items"])?;
     let to = &order["shipping_address"];
     let rest = json!({
         "currency": needed(order, "currency")?,
@@ -74,32 +76,12 @@ fn submit(order: &Value, channel: &str, number: &str, intake: &OrderIntake) -> R
     )
 }
 
-fn lines(items: &Value) -> Result<Vec<Value>, Unreadable> {
-    let mut lines = Vec::new();
-    for (place, item) in items.as_array().into_iter().flatten().enumerate() {
-        if item["requires_shipping"] == false {
-            continue;
-        }
-        let at = |field: &str| format!("line_items[{place}].{field}");
-        let sku = text(&item["sku"]).ok_or_else(|| Unreadable::new(at("sku"), "is missing"))?;
-        let quantity = item["quantity"].as_i64().filter(|units| *units > 0);
-        let quantity = quantity.ok_or_else(|| Unreadable::new(at("quantity"), "is not above 0"))?;
-        lines.push(json!({
-            "line": place + 1, "sku": sku, "quantity": quantity,
-            "unit_price": unit_price(item, quantity).map(|price| price.to_string()),
-        }));
-    }
+fn goods(items: &Value) -> Result<Vec<Value>, Unreadable> {
+    let lines = lines(items, |item| item["requires_shipping"] != false, unit_price)?;
     if lines.is_empty() {
         return Err(Unreadable::new("line_items", "has nothing that is shipped"));
     }
-    lines.iter_mut().for_each(without_nulls);
     Ok(lines)
-}
-
-fn without_nulls(value: &mut Value) {
-    if let Some(fields) = value.as_object_mut() {
-        fields.retain(|_, value| !value.is_null());
-    }
 }
 
 fn unit_price(item: &Value, quantity: i64) -> Option<Decimal> {

@@ -16,7 +16,9 @@
 //! The body that a shop sends when a webhook is made, `webhook_id=1`, has no topic and is passed over.
 
 use super::config::OrderIntake;
-use super::order::{Unreadable, Wanted, address, decimal, each, joined, needed, object, submission, text};
+use super::order::{
+    Unreadable, Wanted, address, decimal, each, joined, lines, needed, object, submission, text,
+};
 use serde_json::{Value, json};
 
 /// What a webhook with this topic and body wants of the channel.
@@ -52,7 +54,7 @@ fn submit(order: &Value, channel: &str, number: &str, intake: &OrderIntake) -> R
     let rest = json!({
         "currency": needed(order, "currency")?,
         "purchase_order": text(&order["number"]),
-        "lines": lines(&order["line_items"])?,
+        "lines": goods(&order["line_items"])?,
         "ship_to": address([
             ("name", joined([&to["first_name"], &to["last_name"]])),
             ("street", joined([&to["address_1"], &to["address_2"]])),
@@ -70,19 +72,9 @@ fn submit(order: &Value, channel: &str, number: &str, intake: &OrderIntake) -> R
     )
 }
 
-fn lines(items: &Value) -> Result<Vec<Value>, Unreadable> {
-    let mut lines = Vec::new();
-    for (place, item) in items.as_array().into_iter().flatten().enumerate() {
-        let at = |field: &str| format!("line_items[{place}].{field}");
-        let sku = text(&item["sku"]).ok_or_else(|| Unreadable::new(at("sku"), "is missing"))?;
-        let quantity = item["quantity"].as_i64().filter(|units| *units > 0);
-        let quantity = quantity.ok_or_else(|| Unreadable::new(at("quantity"), "is not above 0"))?;
-        let mut line = json!({ "line": place + 1, "sku": sku, "quantity": quantity });
-        if let Some(price) = decimal(&item["total"]).and_then(|total| each(total, quantity)) {
-            line["unit_price"] = price.to_string().into();
-        }
-        lines.push(line);
-    }
+fn goods(items: &Value) -> Result<Vec<Value>, Unreadable> {
+    let unit_price = |item: &Value, quantity| each(decimal(&item["total"])?, quantity);
+    let lines = lines(items, |_| true, unit_price)?;
     if lines.is_empty() {
         return Err(Unreadable::new("line_items", "is empty"));
     }
