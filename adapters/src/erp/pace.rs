@@ -8,7 +8,8 @@ use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use lockstep_actors::pricing::calendar;
 use lockstep_runtime::time::Timestamp;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use std::time::Duration;
 
 /// How many windows there may be.
@@ -59,31 +60,26 @@ pub struct MaintenanceWindow {
     pub from: Time,
     /// When it is over, on the next day if that is not later than `from`.
     pub until: Time,
-    /// By whose clock; `UTC` if absent.
-    #[serde(default = "utc")]
-    pub time_zone: String,
+    /// By whose clock, as the IANA database names it; `UTC` if absent.
+    #[serde(default = "utc", deserialize_with = "zone")]
+    pub time_zone: TimeZone,
 }
 
-fn utc() -> String {
-    "UTC".to_owned()
+fn utc() -> TimeZone {
+    TimeZone::UTC
+}
+
+fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeZone, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    calendar::zone(&name).map_err(D::Error::custom)
 }
 
 impl MaintenanceWindow {
-    pub(super) fn validate(&self, place: usize) -> Result<(), InvalidSetting> {
-        calendar::zone(&self.time_zone)
-            .map(drop)
-            .map_err(|_| InvalidSetting {
-                key: format!("erp.maintenance[{place}].time_zone"),
-                value: self.time_zone.clone(),
-                allowed: "a zone of the IANA time zone database, as in Europe/Berlin",
-            })
-    }
-
     /// When it is over, if `now` is within it. Clock changes are the zone's: a window from 01:30 until 02:30 that begins
     /// before the clock is set back ends at the first 02:30, and one whose end is skipped ends when the clock is set on.
     fn over_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let zone = calendar::zone(&self.time_zone).ok()?;
-        let today = local(now, &zone)?.date();
+        let now_there = jiff::Timestamp::from_millisecond(now.as_millis()).ok()?;
+        let today = now_there.to_zoned(self.time_zone.clone()).date();
         // One that began yesterday may last past midnight.
         [today.yesterday().ok()?, today].into_iter().find_map(|day| {
             let is_day = self.days.is_empty() || self.days.iter().any(|of| of.weekday() == day.weekday());
@@ -93,18 +89,13 @@ impl MaintenanceWindow {
                 day.checked_add(1.day()).ok()?
             };
             let moment = |day: jiff::civil::Date, time| {
-                let zoned = day.to_datetime(time).to_zoned(zone.clone()).ok()?;
+                let zoned = day.to_datetime(time).to_zoned(self.time_zone.clone()).ok()?;
                 Some(Timestamp::from_millis(zoned.timestamp().as_millisecond()))
             };
             let (from, until) = (moment(day, self.from)?, moment(last, self.until)?);
             (is_day && from <= now && now < until).then_some(until)
         })
     }
-}
-
-fn local(now: Timestamp, zone: &TimeZone) -> Option<jiff::Zoned> {
-    let now = jiff::Timestamp::from_millisecond(now.as_millis()).ok()?;
-    Some(now.to_zoned(zone.clone()))
 }
 
 /// When the next request may leave. Moments of the pace are told as the time since any fixed start.
@@ -141,11 +132,11 @@ impl Pace {
         Some(Duration::from_millis(u64::try_from(lasts).unwrap_or(0)))
     }
 
-    /// How long no request may leave; `None` if one may leave now.
+    /// How long no request may leave while the maintenance lasts so long; `None` if one may leave now.
     #[must_use]
-    pub fn wait(&self, now: Duration, clock: Timestamp) -> Option<Duration> {
+    pub fn wait(&self, now: Duration, maintenance: Option<Duration>) -> Option<Duration> {
         let spaced = self.next.saturating_sub(now);
-        let wait = spaced.max(self.maintenance(clock).unwrap_or_default());
+        let wait = spaced.max(maintenance.unwrap_or_default());
         (!wait.is_zero()).then_some(wait)
     }
 
@@ -183,9 +174,7 @@ pub(super) fn validate(per_minute: Option<u32>, windows: &[MaintenanceWindow]) -
         0,
         MAX_WINDOWS as u64,
         "at most 32 windows",
-    )?;
-    let mut windows = windows.iter().enumerate();
-    windows.try_for_each(|(place, window)| window.validate(place))
+    )
 }
 
 #[cfg(test)]
@@ -245,25 +234,29 @@ mod tests {
         let mut pace = Pace::new(Some(120), windows);
         let (noon, night) = (at("2026-11-28T12:00:00Z"), at("2026-11-28T02:45:00Z"));
         let millis = Duration::from_millis;
-        assert_eq!((pace.wait(millis(0), noon), pace.room(16)), (None, 1));
+        let wait = |pace: &Pace, now, clock| pace.wait(now, pace.maintenance(clock));
+        assert_eq!((wait(&pace, millis(0), noon), pace.room(16)), (None, 1));
         pace.left(millis(0));
-        assert_eq!(pace.wait(millis(200), noon), Some(millis(300)));
-        assert_eq!(pace.wait(millis(500), noon), None);
+        assert_eq!(wait(&pace, millis(200), noon), Some(millis(300)));
+        assert_eq!(wait(&pace, millis(500), noon), None);
         // A pause is not caught up with.
         pace.left(millis(10_000));
-        assert_eq!(pace.wait(millis(10_000), noon), Some(millis(500)));
-        assert_eq!(pace.wait(millis(60_000), night), Some(millis(75 * 60_000)));
+        assert_eq!(wait(&pace, millis(10_000), noon), Some(millis(500)));
+        assert_eq!(wait(&pace, millis(60_000), night), Some(millis(75 * 60_000)));
 
         let mut unpaced = Pace::new(None, Vec::new());
         unpaced.left(millis(0));
-        assert_eq!((unpaced.wait(millis(0), night), unpaced.room(16)), (None, 16));
+        assert_eq!((wait(&unpaced, millis(0), night), unpaced.room(16)), (None, 16));
     }
 
     #[test]
     fn wrong_settings_are_refused_by_name() {
-        let zone = window("from = '02:00'\nuntil = '03:00'\ntime_zone = 'Mars/Olympus'");
-        let error = validate(None, &[zone]).unwrap_err();
-        assert_eq!(error.key, "erp.maintenance[0].time_zone");
+        let zone = "from = '02:00'\nuntil = '03:00'\ntime_zone = 'Mars/Olympus'";
+        let error = toml::from_str::<MaintenanceWindow>(zone).unwrap_err().to_string();
+        assert!(
+            error.contains("Mars/Olympus") && error.contains("Europe/Berlin"),
+            "{error}"
+        );
         assert_eq!(validate(Some(0), &[]).unwrap_err().key, "erp.requests_per_minute");
         let many = vec![window("from = '02:00'\nuntil = '03:00'"); MAX_WINDOWS + 1];
         assert_eq!(validate(None, &many).unwrap_err().key, "erp.maintenance");

@@ -132,7 +132,8 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
         let mut turns = Turns::default();
         let mut stopping = false;
         loop {
-            let may_leave = !stopping && pace.wait(started.elapsed(), clock.now()).is_none();
+            let maintenance = pace.maintenance(clock.now());
+            let may_leave = !stopping && pace.wait(started.elapsed(), maintenance).is_none();
             let mut room = if may_leave {
                 pace.room(breaker.room(started.elapsed(), calls.len(), concurrency))
             } else {
@@ -150,17 +151,14 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
                 return Ok(());
             }
             let now = started.elapsed();
-            let paced = pace.wait(now, clock.now()).map(|wait| now + wait);
+            let paced = pace.wait(now, maintenance).map(|wait| now + wait);
             let retry_at = breaker.open_until().max(paced).filter(|until| *until > now);
             let shown = [
                 (
                     &counters.breaker_open,
                     usize::from(breaker.open_until().is_some()),
                 ),
-                (
-                    &counters.maintenance,
-                    usize::from(pace.maintenance(clock.now()).is_some()),
-                ),
+                (&counters.maintenance, usize::from(maintenance.is_some())),
                 (&counters.in_flight, calls.len()),
             ];
             for (gauge, value) in shown {
