@@ -153,18 +153,19 @@ pub(super) async fn change_lines(
     path: web::Path<(String, String)>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let call = service.admit(&request, Scope::OrdersWrite)?;
-    let key = key(&path)?;
-    let wanted: WantedChange = Received::of(&request, payload, service.timeout).await?.decode()?;
-    let document = wanted.document.clone();
-    let decided = service
-        .ask_once(&call, Message::Order(key.clone(), wanted.into()))
-        .await?;
+    let mut document = None;
+    let command = |wanted: WantedChange| {
+        document = Some(wanted.document.clone());
+        wanted.into()
+    };
+    let (call, key, decided) = tell(&request, &service, &path, payload, command).await?;
     let (code, mut receipt) = receipt_of(&service, &call, (&key, StatusCode::OK), &decided).await?;
     if receipt.waits_until.is_none() {
         let summary = summary(&service, &call, &key).await?;
         let mut changes = summary.changes.into_iter();
-        receipt.change = changes.find(|change| change.document == document).map(Into::into);
+        receipt.change = changes
+            .find(|change| Some(&change.document) == document.as_ref())
+            .map(Into::into);
     }
     respond(&request, code, &receipt, decided.repeated)
 }
@@ -189,12 +190,24 @@ async fn change<T: serde::de::DeserializeOwned>(
     payload: web::Payload,
     command: impl FnOnce(T) -> OrderCommand,
 ) -> Result<HttpResponse, Problem> {
+    let (call, key, decided) = tell(request, service, path, payload, command).await?;
+    receipt(request, service, &call, (&key, StatusCode::OK), decided).await
+}
+
+/// Tells the order that a path names what its body says, once.
+async fn tell<T: serde::de::DeserializeOwned>(
+    request: &HttpRequest,
+    service: &Service,
+    path: &(String, String),
+    payload: web::Payload,
+    command: impl FnOnce(T) -> OrderCommand,
+) -> Result<(Call, OrderKey, Decided), Problem> {
     let call = service.admit(request, Scope::OrdersWrite)?;
     let key = key(path)?;
     let body: T = Received::of(request, payload, service.timeout).await?.decode()?;
     let message = Message::Order(key.clone(), command(body));
     let decided = service.ask_once(&call, message).await?;
-    receipt(request, service, &call, (&key, StatusCode::OK), decided).await
+    Ok((call, key, decided))
 }
 
 /// `GET /v1/orders/{channel}/{number}`
