@@ -52,10 +52,7 @@ pub async fn declare_partitions(broker: &Broker, partitions: PartitionCount) -> 
         Err(PublishError::Connection(error)) if is_precondition(&error) => {
             let names = broker.names();
             Err(OtherPartitions {
-                prefix: names
-                    .partition_queue(PartitionId(0))
-                    .trim_end_matches(".0")
-                    .to_owned(),
+                prefix: names.partition_queue.clone(),
                 exchange: names.partitions_exchange.clone(),
                 partitions: partitions.get(),
                 reason: error.to_string(),

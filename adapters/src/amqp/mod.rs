@@ -12,6 +12,7 @@
 //!
 //! A lost connection is made anew with growing pauses, for ever: senders and Lockstep both keep what was not confirmed.
 
+mod answer;
 mod config;
 mod connect;
 mod counters;

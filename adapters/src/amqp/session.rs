@@ -8,6 +8,7 @@
 //!   handed in again goes before what comes after it;
 //! - a session that ends closes its channel: whatever is not acknowledged goes back into its place in the queue.
 
+use super::answer::Answer;
 use super::connect::{PublishError, confirmed, publish_to_queue};
 use super::counters::{AmqpCounters, add, take};
 use super::ingress::Link;
@@ -16,7 +17,6 @@ use super::window::Window;
 use crate::identity::AmqpUsers;
 use crate::letters::NOT_DIGESTED;
 use crate::schema::outbound::{CommandOutcome, CommandResult};
-use crate::schema::{BodyFormat, Outgoing, encode};
 use crate::sheets::PriceSheets;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -86,43 +86,6 @@ impl From<lapin::Error> for Ended {
 enum Letter {
     Dead,
     Answer,
-}
-
-/// Where an answer goes, and the conversation it belongs to.
-struct Answer {
-    id: String,
-    reply_to: String,
-    correlation: Option<ShortString>,
-}
-
-impl Answer {
-    /// None if the sender wants none.
-    fn to(delivery: &Delivery) -> Option<Self> {
-        let properties = &delivery.properties;
-        let correlation = properties.correlation_id().clone();
-        Some(Self {
-            id: format!("{}-{}", delivery.routing_key, delivery.delivery_tag),
-            reply_to: properties.reply_to().as_ref()?.to_string(),
-            correlation: correlation.or_else(|| properties.message_id().clone()),
-        })
-    }
-
-    /// The answer as it is sent; none if its type is defective.
-    fn written(&self, result: &CommandResult) -> Option<(Vec<u8>, BasicProperties)> {
-        let mut message = Outgoing::new(&self.id, result);
-        let mut properties = BasicProperties::default().with_content_type("application/json".into());
-        if let Some(correlation) = &self.correlation {
-            message = message.in_conversation(correlation.as_str());
-            properties = properties.with_correlation_id(correlation.clone());
-        }
-        match encode(BodyFormat::Json, &message) {
-            Ok(body) => Some((body, properties)),
-            Err(error) => {
-                tracing::error!(%error, "an answer cannot be written");
-                None
-            }
-        }
-    }
 }
 
 /// A letter on its way: which delivery it settles.

@@ -23,7 +23,7 @@ pub struct Names {
     /// Direct exchange of senders that compute the partition; the routing key is its number in decimal. A number that has no queue
     /// goes to the ingress exchange.
     pub partitions_exchange: String,
-    partition_queue: String,
+    pub(super) partition_queue: String,
 }
 
 impl Names {
