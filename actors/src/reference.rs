@@ -32,7 +32,7 @@ use dashmap::{DashMap, Entry};
 use foldhash::fast::RandomState;
 use lockstep_runtime::message::Sequence;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -387,14 +387,15 @@ impl Reference {
         warehouses.filter_map(level).collect()
     }
 
-    /// Every kit, for starts.
+    /// Every kit, by SKU. Looks at the components of kits, not at the whole catalogue: it is asked often.
     #[must_use]
     pub fn kits(&self) -> Vec<Sku> {
-        let kits = self
-            .items
+        let kits: BTreeSet<Sku> = self
+            .kits_with
             .iter()
-            .filter(|entry| !entry.value().1.components.is_empty());
-        kits.map(|entry| entry.key().clone()).collect()
+            .flat_map(|entry| entry.value().clone())
+            .collect();
+        kits.into_iter().collect()
     }
 
     /// The kits that have a SKU in them.
