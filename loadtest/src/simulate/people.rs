@@ -54,18 +54,7 @@ impl House {
             0 => self.act(place, "wms", OrderCommand::ReleaseToWarehouse),
             1 => self.act(place, "wms", OrderCommand::ConfirmPick),
             2 => self.act(place, "erp", OrderCommand::Close),
-            _ => {
-                let (document, lines) = (None, Vec::new());
-                self.act(
-                    place,
-                    "wms",
-                    OrderCommand::Ship {
-                        document,
-                        lines,
-                        carriage: Carriage::default(),
-                    },
-                )
-            }
+            _ => self.leaves(place, None, Vec::new()),
         }
     }
 
@@ -136,15 +125,17 @@ impl House {
             None => Vec::new(),
         };
         let document = DocumentId::new(&format!("DN-{}", random.between(0, 1_000_000))).ok();
-        self.act(
-            place,
-            "wms",
-            OrderCommand::Ship {
-                document,
-                lines,
-                carriage: Carriage::default(),
-            },
-        )
+        self.leaves(place, document, lines)
+    }
+
+    /// The warehouse says what leaves.
+    fn leaves(&mut self, place: usize, document: Option<DocumentId>, lines: Vec<ShipLine>) -> Option<Mail> {
+        let ship = OrderCommand::Ship {
+            document,
+            lines,
+            carriage: Carriage::default(),
+        };
+        self.act(place, "wms", ship)
     }
 
     fn take_back(&mut self, place: usize, order: &OrderSummary, random: &mut Random) -> Option<Mail> {
