@@ -372,7 +372,11 @@ mod tests {
 
     #[test]
     fn a_wrong_setting_is_refused_with_key_value_and_what_is_allowed() {
-        let cases: [(&str, &[&str]); 14] = [
+        let cases: [(&str, &[&str]); 15] = [
+            (
+                "[[erp.maintenance]]\nfrom = '02:00'\nuntil = '03:00'\ntime_zone = 'Mars/Olympus'",
+                &["erp.maintenance[0].time_zone", "Mars/Olympus", "Europe/Berlin"],
+            ),
             (
                 "[store]\nkind = 'postgres'",
                 &["store.postgres.url", "exactly one"],
