@@ -203,6 +203,7 @@ async fn a_store_is_dealt_out_into_fewer_and_more_partitions_and_answers_alike()
         format!("directory = {fresh:?}\npartitions = 48"),
     ];
     for (store_table, partitions) in stores.into_iter().zip([5, 48]) {
+        service.caught_up().await;
         assert!(service.terminate().await.success(), "{}", service.log());
         let new = files.path().join(format!("{partitions}.toml"));
         std::fs::write(&new, with_store(&text, &store_table)).unwrap();

@@ -14,6 +14,7 @@ use tokio::process::{Child, Command};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 const STOPS_WITHIN: Duration = Duration::from_secs(30);
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(30);
 
 /// The binary under test.
 pub fn lockstep() -> Command {
@@ -181,6 +182,22 @@ impl Service {
         let line = text.lines().find(|line| line.starts_with(name));
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
             .unwrap_or_else(|| panic!("no {name} in {text}"))
+    }
+
+    /// Waits until every consumer of the journal has dealt with all that is durable, as operators do before they deal a store
+    /// out anew.
+    pub async fn caught_up(&self) {
+        until("consumers that have caught up", CAUGHT_UP_WITHIN, async || {
+            let answer = self.http.get(self.url("/metrics")).send().await.ok()?;
+            let text = answer.text().await.ok()?;
+            let mut lags = text
+                .lines()
+                .filter(|line| line.starts_with("lockstep_consumer_lag_entries{"))
+                .peekable();
+            lags.peek()?;
+            lags.all(|line| line.ends_with(" 0")).then_some(())
+        })
+        .await;
     }
 
     /// Ends it as a power cut would, as far as the process goes.
