@@ -3,7 +3,7 @@
 mod cut;
 mod opening;
 
-use super::scratch::Scratch;
+use super::scratch::{Scratch, as_owner};
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::PartitionId;
 use lockstep_runtime::store::{
@@ -97,6 +97,38 @@ fn a_second_owner_fences_the_first_and_nothing_of_its_commit_is_kept() {
     // What is still held goes on.
     first.commit(&[0]).unwrap();
     assert_eq!(numbers(&*reader, 0), [1, 2]);
+}
+
+/// A commit that is under way, held up by whatever the database has to do first, while another owner comes and has written
+/// nothing yet: only its epoch tells that the place is not the first one's any more.
+#[test]
+fn a_commit_that_was_under_way_when_another_owner_came_is_void() {
+    let databases = [Scratch::new()];
+    let mut first = Writing::open(&Scratch::opener(&databases, PARTITIONS)).unwrap();
+    first.commit(&[0, 1]).unwrap();
+    let refused = std::thread::scope(|scope| {
+        let commit = as_owner(
+            async |client| {
+                let takeover = "begin; update lockstep.partition set epoch = epoch + 1 where id = 1";
+                client.batch_execute(takeover).await.unwrap();
+                let commit = scope.spawn(|| first.commit(&[0, 1]));
+                let waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+                while client.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+                    assert!(!commit.is_finished(), "it does not wait for the new owner");
+                }
+                client.batch_execute("commit").await.unwrap();
+                commit
+            },
+            &databases[0].config(),
+        );
+        commit.join().unwrap()
+    });
+    assert!(
+        matches!(refused, Err(StoreError::Fenced(PartitionId(1)))),
+        "{refused:?}"
+    );
+    let reader = first.store.reader();
+    assert_eq!((numbers(&*reader, 0), numbers(&*reader, 1)), (vec![1], vec![1]));
 }
 
 #[test]
