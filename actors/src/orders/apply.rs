@@ -236,7 +236,6 @@ fn correct(placed: &mut Placed, request: &OrderRequest) {
     placed.quote = None;
     placed.passed.clear();
     placed.approved_by.clear();
-    placed.contested = None;
     placed.afterwards = None;
     placed.given_up.clear();
     placed.allocations.clear();

@@ -399,6 +399,10 @@ pub(super) fn correct(flow: &mut Flow<'_>, correction: &Correction) -> Result<()
         request.delivery.clone_from(delivery);
     }
     check(&request)?;
+    // Who corrects it has seen what stands beside it. What comes under its number from here on is another case.
+    if flow.placed.contested.is_some() {
+        flow.happens(OrderEvent::ContestSettled);
+    }
     begin_anew(flow, Box::new(request));
     Ok(())
 }

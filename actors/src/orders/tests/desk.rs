@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn correction() -> Correction {
+pub(super) fn correction() -> Correction {
     Correction {
         reason: Reason::new("typing error").unwrap(),
         lines: None,

@@ -1,6 +1,8 @@
 //! Orders that come twice: under their own number with another content, or under another number with the same.
 
+use super::desk::correction;
 use super::*;
+use crate::accounts::state::AccountStatus;
 
 fn looks_for_like_ones() -> ChannelRules {
     ChannelRules {
@@ -81,6 +83,24 @@ fn s45_another_content_under_the_same_number_stands_beside_the_order_until_a_per
         (note.exception.as_str(), note.act.name()),
         ("duplicate", "dismiss")
     );
+}
+
+/// Seed 104 of the rush: what came while a corrected order gave back what it held was forgotten once that was done.
+#[test]
+fn a_correction_settles_what_a_person_has_seen_and_not_what_comes_while_it_is_carried_out() {
+    let mut world = World::under(Fate::kind(), credit::checked()).stock("A", "W1", 100);
+    world.limit("1.00", AccountStatus::Active);
+    let order = world.submit("4711", wish(None, &[("A", 4)]));
+    assert_eq!(world.status(&order), Status::Exception);
+    let submit = |units| OrderCommand::Submit(Box::new(wish(None, &[("A", units)])));
+    world.tell(&order, submit(5));
+    assert_eq!(world.cases(&order), ["credit-hold", "duplicate"]);
+    world.tell(&order, OrderCommand::Correct(Box::new(correction())));
+    assert!(world.cases(&order).is_empty());
+    assert_eq!(world.status(&order), Status::Releasing);
+    world.tell(&order, submit(6));
+    world.settle();
+    assert_eq!(world.cases(&order), ["credit-hold", "duplicate"]);
 }
 
 #[test]
