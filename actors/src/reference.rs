@@ -74,6 +74,9 @@ pub struct LevelDetail {
     pub classes: Vec<ClassLevel>,
     /// What channels in no class can sell, where there are classes.
     pub unclassed: Option<Quantity>,
+    /// What may be sold before it is there, on top of what is.
+    #[serde(default)]
+    pub ahead: Quantity,
     /// What can be sold by lot, held or not, the first to expire first; at most
     /// [`MAX_LOTS_SHOWN`](crate::inventory::lots::MAX_LOTS_SHOWN).
     #[serde(default)]
@@ -90,20 +93,36 @@ pub struct ClassLevel {
     pub name: ClassName,
     /// Its channels.
     pub channels: Vec<ChannelName>,
-    /// What is shown to them.
+    /// What of what is there is shown to them.
     pub available: Quantity,
+    /// What is shown on top, as it may be sold before it is there.
+    #[serde(default)]
+    pub ahead: Quantity,
 }
 
 impl StockLevel {
-    /// What is shown to a channel.
+    /// What is shown to a channel: what is there for it, and what may be sold before it is there.
     #[must_use]
     pub fn available_to(&self, channel: &str) -> Quantity {
+        let (there, ahead) = self.shares_of(channel);
+        there.plus(ahead)
+    }
+
+    /// What of that is there.
+    #[must_use]
+    pub fn in_stock_for(&self, channel: &str) -> Quantity {
+        self.shares_of(channel).0
+    }
+
+    fn shares_of(&self, channel: &str) -> (Quantity, Quantity) {
         let Some(detail) = &self.detail else {
-            return self.available;
+            return (self.available, Quantity::ZERO);
         };
         let has = |class: &&ClassLevel| class.channels.iter().any(|name| name.as_str() == channel);
-        let class = detail.classes.iter().find(has).map(|class| class.available);
-        class.or(detail.unclassed).unwrap_or(self.available)
+        detail.classes.iter().find(has).map_or_else(
+            || (detail.unclassed.unwrap_or(self.available), detail.ahead),
+            |class| (class.available, class.ahead),
+        )
     }
 }
 
@@ -346,7 +365,7 @@ impl Reference {
     pub fn kits_in(&self, components: &[Component], warehouse: WarehouseCode, channel: &str) -> Quantity {
         whole_kits(components, |component| {
             let level = self.stock_level(&component.sku, warehouse);
-            level.map_or(Quantity::ZERO, |level| level.available_to(channel))
+            level.map_or(Quantity::ZERO, |level| level.in_stock_for(channel))
         })
     }
 

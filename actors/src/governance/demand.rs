@@ -407,7 +407,9 @@ fn of_stock(command: &StockCommand) -> Demand<'_> {
         // Only what is on hand is numbered; anything else is refused by the stock.
         StockCommand::Numbered { .. } => Demand::write(Attribute::StockOnHand, UPDATE),
         StockCommand::InUnit { change, .. } | StockCommand::InLots { change, .. } => of_stock(change),
-        StockCommand::SetChannelPolicy(_) => Demand::write(Attribute::StockAllocation, UPDATE),
+        StockCommand::SetChannelPolicy(_) | StockCommand::SetBackorderLimit { .. } => {
+            Demand::write(Attribute::StockAllocation, UPDATE)
+        }
         StockCommand::Demand { .. } => Demand::write(Attribute::StockDemand, UPSERT),
         StockCommand::NoDemand { .. } => Demand::write(Attribute::StockDemand, UPDATE),
         StockCommand::SetSafetyStock { .. } => Demand::write(Attribute::StockSafety, UPDATE),

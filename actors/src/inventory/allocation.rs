@@ -195,13 +195,19 @@ impl ChannelBook {
         self.policy.available_to(&self.taken, available, place)
     }
 
-    fn levels(&self, available: Quantity) -> Vec<ClassLevel> {
+    /// What is shown to each class, with what may be sold `ahead` of its being there.
+    fn levels(&self, available: Quantity, ahead: Quantity) -> Vec<ClassLevel> {
         let classes = self.policy.classes.iter().enumerate();
         classes
-            .map(|(place, class)| ClassLevel {
-                name: class.name.clone(),
-                channels: class.channels.clone(),
-                available: class.shown(self.available_to(available, place)),
+            .map(|(place, class)| {
+                let for_class = self.available_to(available, place);
+                let shown = class.shown(for_class);
+                ClassLevel {
+                    name: class.name.clone(),
+                    channels: class.channels.clone(),
+                    available: shown,
+                    ahead: class.shown(for_class.plus(ahead)).minus(shown),
+                }
             })
             .collect()
     }
@@ -293,8 +299,9 @@ impl StockState {
 
     /// What is shown to each class.
     pub(super) fn class_levels(&self) -> Vec<ClassLevel> {
+        let ahead = self.may_still_wait().unwrap_or(Quantity::ZERO);
         self.channels()
-            .map_or_else(Vec::new, |book| book.levels(self.available()))
+            .map_or_else(Vec::new, |book| book.levels(self.available(), ahead))
     }
 
     /// What is shown to channels in no class, where there are classes.

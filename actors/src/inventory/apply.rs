@@ -124,6 +124,10 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             numbering::counted_through(state, source, *through);
         }
         StockEvent::SafetyStockSet { quantity, .. } => state.safety = *quantity,
+        StockEvent::BackorderLimitSet { limit } => {
+            state.appendix_mut().backorder_limit = *limit;
+            rest(state);
+        }
         StockEvent::ChannelPolicySet { policy } => allocation::set(state, policy),
         StockEvent::DriftRaised { open } => state.appendix_mut().drift = Some(open.clone()),
         // Settled below, with whatever else settles it.

@@ -5,7 +5,8 @@
 //! - while a hold waits that may take what there is, nothing is free for a newcomer: whatever comes free goes to the
 //!   holds that wait, by priority, then age, then id, within the decision that frees it, or by an alarm at once if
 //!   there are more than [`MAX_GRANTS`]; a hold whose channel may take nothing more is passed over, and bars nobody;
-//! - each grant is told to the order with how the hold stands by then, and a revision that rises.
+//! - each grant is told to the order with how the hold stands by then, and a revision that rises;
+//! - where a limit is declared, no newcomer waits beyond it.
 
 use super::SkuWarehouse;
 use super::allocation::Rations;
@@ -120,6 +121,9 @@ pub struct Backorders {
     /// How many of these each channel has: what a channel may take is reckoned once, not for each that waits.
     #[serde(skip)]
     channels: BTreeMap<CompactString, u32>,
+    /// How much waits in all.
+    #[serde(skip)]
+    waiting: Quantity,
 }
 
 /// The backorders as they are stored.
@@ -142,6 +146,8 @@ impl From<Stored> for Backorders {
         for place in stored.queue {
             backorders.enqueue(place);
         }
+        let waiting = backorders.holds.values().map(|backorder| backorder.waiting);
+        backorders.waiting = waiting.fold(Quantity::ZERO, Quantity::plus);
         backorders
     }
 }
@@ -200,6 +206,7 @@ impl Backorders {
 
     pub(super) fn add(&mut self, id: &HoldId, backorder: Backorder) {
         self.enqueue(place(id, &backorder));
+        self.waiting = self.waiting.plus(backorder.waiting);
         self.holds.insert(id.clone(), backorder);
     }
 
@@ -227,6 +234,7 @@ impl Backorders {
     pub(super) fn grant(&mut self, id: &HoldId, quantity: PositiveQuantity) -> Option<Backorder> {
         let backorder = self.holds.get_mut(id)?;
         backorder.waiting = backorder.waiting.minus(quantity.get());
+        self.waiting = self.waiting.minus(quantity.get());
         backorder.revision = backorder.revision.saturating_add(1);
         let backorder = backorder.clone();
         if backorder.waiting <= Quantity::ZERO {
@@ -241,6 +249,7 @@ impl Backorders {
             return;
         };
         backorder.waiting = backorder.waiting.minus(quantity.get());
+        self.waiting = self.waiting.minus(quantity.get());
         backorder.asked = match backorder.asked.get().minus(quantity.get()).positive() {
             Some(asked) => asked,
             None => backorder.asked,
@@ -270,6 +279,7 @@ impl Backorders {
 
     pub(super) fn remove(&mut self, id: &HoldId) -> Option<Backorder> {
         let backorder = self.holds.remove(id)?;
+        self.waiting = self.waiting.minus(backorder.waiting);
         self.dequeue(&place(id, &backorder));
         Some(backorder)
     }
@@ -299,8 +309,21 @@ impl StockState {
     /// How much waits for goods.
     #[must_use]
     pub fn waiting(&self) -> Quantity {
-        let waiting = self.backorders().into_iter().flat_map(Backorders::waiting);
-        waiting.fold(Quantity::ZERO, |sum, (_, backorder)| sum.plus(backorder.waiting))
+        self.backorders().map_or(Quantity::ZERO, |known| known.waiting)
+    }
+
+    /// How much may wait for goods at a time, where the SKU is declared to be sold before it is there.
+    #[must_use]
+    pub fn backorder_limit(&self) -> Option<Quantity> {
+        self.appendix()?.backorder_limit
+    }
+
+    /// How much more may begin to wait, where that is limited. More may wait than the limit says: what was taken back from
+    /// holds waits in any case, and a limit may be lowered.
+    #[must_use]
+    pub fn may_still_wait(&self) -> Option<Quantity> {
+        let limit = self.backorder_limit()?;
+        Some(limit.minus(self.waiting()).at_least_zero())
     }
 
     /// Whether a hold waits that may take something of what there is.
@@ -363,6 +386,14 @@ pub(super) fn backorder(
         .positive();
     let held = granted.map_or(Quantity::ZERO, PositiveQuantity::get);
     let waiting = wish.quantity.get().minus(held).positive();
+    if let (Some(waiting), Some(room)) = (waiting, state.may_still_wait())
+        && waiting.get() > room
+    {
+        return refuse(StockRefusal::Short {
+            asked: wish.quantity,
+            available: held.plus(room),
+        });
+    }
     let reply = match (granted, waiting) {
         (Some(granted), None) => StockReply::Held { quantity: granted },
         (_, waiting) => StockReply::Backordered {
@@ -525,6 +556,7 @@ fn ended(event: &StockEvent) -> Option<&HoldId> {
         | StockEvent::Returned { .. }
         | StockEvent::Counted { .. }
         | StockEvent::SafetyStockSet { .. }
+        | StockEvent::BackorderLimitSet { .. }
         | StockEvent::ChannelPolicySet { .. }
         | StockEvent::DriftRaised { .. }
         | StockEvent::DriftSettled { .. }

@@ -169,6 +169,12 @@ pub enum StockCommand {
         /// How much; not negative.
         quantity: Quantity,
     },
+    /// Declares how much may be sold before it is there: on backorder, or on preorder of what is not out yet.
+    SetBackorderLimit {
+        /// How much may wait for goods at a time; not negative. Without one nothing is shown beyond what is there, and only
+        /// orders wait that take a part.
+        limit: Option<Quantity>,
+    },
     /// Says which channels may take how much.
     SetChannelPolicy(ChannelPolicy),
     /// Says what can be promised. Changes nothing.
@@ -205,7 +211,7 @@ impl HoldStock {
     #[must_use]
     pub fn rank(&self) -> Option<Priority> {
         match self.mode {
-            HoldMode::Backorder(priority) => Some(priority),
+            HoldMode::Backorder(priority) | HoldMode::IfDeclared(priority) => Some(priority),
             HoldMode::All | HoldMode::Partial => self.answer_to.as_ref().map(|_| self.priority),
         }
     }
@@ -221,6 +227,8 @@ pub enum HoldMode {
     Partial,
     /// As much as there is; the rest waits for goods under the same hold, and the order is told of each grant.
     Backorder(Priority),
+    /// The same where a backorder limit is declared, else all or nothing.
+    IfDeclared(Priority),
 }
 
 /// How much of a hold has left the house.
@@ -496,6 +504,8 @@ pub enum Bucket {
     Reserved,
     /// What will be wanted.
     Demand,
+    /// What may wait for goods.
+    BackorderLimit,
 }
 
 /// Why a bucket would be out of range.
@@ -543,6 +553,7 @@ macro_rules! spoken {
 spoken!(Bucket {
     OnHand => "on hand", Sellable => "sellable stock", Damaged => "damaged", Quarantined => "quarantined",
     Returned => "returned and not inspected", Safety => "safety stock", Expected => "expected", Reserved => "reserved", Demand => "demand",
+    BackorderLimit => "backorder limit",
 });
 spoken!(RangeReason { Negative => "below zero", TooLarge => "above 10^12" });
 spoken!(Limited {

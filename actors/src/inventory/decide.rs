@@ -168,6 +168,7 @@ fn decide_alone(
             lots::decide(state, lots, *kept, change, decision, now)
         }
         StockCommand::SetSafetyStock { quantity } => set_safety_stock(state, *quantity),
+        StockCommand::SetBackorderLimit { limit } => set_backorder_limit(state, *limit),
         StockCommand::SetChannelPolicy(policy) => allocation::decide(state, policy),
         StockCommand::Promise(wish) => promise::answer(state, wish, now),
         StockCommand::Picks { order } => {
@@ -314,6 +315,10 @@ pub(super) fn hold_stock(state: &StockState, wish: &HoldStock, now: Timestamp) -
         HoldMode::All => (wish.quantity.get() <= available).then_some(wish.quantity),
         HoldMode::Partial => wish.quantity.get().min(available).positive(),
         HoldMode::Backorder(priority) => return backorder(state, wish, priority, now),
+        HoldMode::IfDeclared(priority) if state.backorder_limit().is_some() => {
+            return backorder(state, wish, priority, now);
+        }
+        HoldMode::IfDeclared(_) => (wish.quantity.get() <= available).then_some(wish.quantity),
     };
     let Some(granted) = granted else {
         return refuse(StockRefusal::Short {
@@ -583,12 +588,24 @@ pub(super) fn adjusted(state: &StockState, event: impl Fn(Quantity) -> StockEven
     accept(state, event(after.shortfall()))
 }
 
+fn unchanged(state: &StockState) -> StockDecision {
+    Decision::answer(StockReply::Accepted {
+        available: state.available(),
+        shortfall: state.shortfall(),
+    })
+}
+
+fn set_backorder_limit(state: &StockState, limit: Option<Quantity>) -> StockDecision {
+    if limit == state.backorder_limit() {
+        return unchanged(state);
+    }
+    within(Ok(limit.unwrap_or(Quantity::ZERO)), Bucket::BackorderLimit)
+        .map_or_else(refuse, |_| accept(state, StockEvent::BackorderLimitSet { limit }))
+}
+
 fn set_safety_stock(state: &StockState, quantity: Quantity) -> StockDecision {
     if quantity == state.safety {
-        return Decision::answer(StockReply::Accepted {
-            available: state.available(),
-            shortfall: state.shortfall(),
-        });
+        return unchanged(state);
     }
     within(Ok(quantity), Bucket::Safety).map_or_else(refuse, |_| {
         let before = state.safety;

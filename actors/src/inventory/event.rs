@@ -268,6 +268,11 @@ pub enum StockEvent {
         /// How much it was before.
         before: Quantity,
     },
+    /// So much may be sold before it is there.
+    BackorderLimitSet {
+        /// How much may wait at a time, if it is declared.
+        limit: Option<Quantity>,
+    },
     /// From now on channels may take so much.
     ChannelPolicySet {
         /// The policy.
@@ -364,6 +369,7 @@ impl StockEvent {
             | Self::Returned { .. }
             | Self::Counted { .. }
             | Self::SafetyStockSet { .. }
+            | Self::BackorderLimitSet { .. }
             | Self::ChannelPolicySet { .. }
             | Self::DriftRaised { .. }
             | Self::DriftSettled { .. }
@@ -416,6 +422,7 @@ impl StockEvent {
             | Self::Demanded { .. }
             | Self::NotDemanded { .. }
             | Self::SafetyStockSet { .. }
+            | Self::BackorderLimitSet { .. }
             | Self::ChannelPolicySet { .. }
             | Self::DriftRaised { .. }
             | Self::DriftSettled { .. }

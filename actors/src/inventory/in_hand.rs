@@ -63,6 +63,7 @@ fn concerns(state: &StockState, event: &StockEvent) -> bool {
         | StockEvent::Adjusted { .. }
         | StockEvent::Counted { .. }
         | StockEvent::SafetyStockSet { .. }
+        | StockEvent::BackorderLimitSet { .. }
         | StockEvent::ChannelPolicySet { .. }
         | StockEvent::DriftRaised { .. }
         | StockEvent::DriftSettled { .. }

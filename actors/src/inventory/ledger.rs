@@ -246,6 +246,7 @@ impl StockEvent {
             | Self::ExpirySet { .. }
             | Self::Barred { .. }
             | Self::Picked { .. }
+            | Self::BackorderLimitSet { .. }
             | Self::ChannelPolicySet { .. }
             | Self::DriftRaised { .. }
             | Self::DriftSettled { .. }

@@ -171,6 +171,7 @@ fn moves(command: &StockCommand) -> Moves {
         | StockCommand::InUnit { .. }
         | StockCommand::InLots { .. }
         | StockCommand::SetSafetyStock { .. }
+        | StockCommand::SetBackorderLimit { .. }
         | StockCommand::SetChannelPolicy(_)
         | StockCommand::Promise(_)
         | StockCommand::Picks { .. }

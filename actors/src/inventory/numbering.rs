@@ -339,6 +339,7 @@ pub(super) fn fact(id: &StockId, state: &StockState, change: &StockCommand, now:
         | StockCommand::InUnit { .. }
         | StockCommand::InLots { .. }
         | StockCommand::SetSafetyStock { .. }
+        | StockCommand::SetBackorderLimit { .. }
         | StockCommand::SetChannelPolicy(_)
         | StockCommand::Show => refuse(StockRefusal::NotNumbered),
     }

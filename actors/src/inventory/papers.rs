@@ -145,6 +145,7 @@ fn paper(event: &StockEvent) -> Option<(Timestamp, Option<u32>)> {
         | StockEvent::Demanded { .. }
         | StockEvent::NotDemanded { .. }
         | StockEvent::SafetyStockSet { .. }
+        | StockEvent::BackorderLimitSet { .. }
         | StockEvent::ChannelPolicySet { .. }
         | StockEvent::DriftRaised { .. }
         | StockEvent::DriftSettled { .. }

@@ -90,6 +90,7 @@ fn matters(state: &StockState, event: &StockEvent) -> bool {
         StockEvent::Held { .. }
         | StockEvent::Promised { .. }
         | StockEvent::PromisesUntil { .. }
+        | StockEvent::BackorderLimitSet { .. }
         | StockEvent::MoveBegun { .. }
         | StockEvent::MoveFailed { .. }
         | StockEvent::Barred { .. }

@@ -113,6 +113,9 @@ pub struct Appendix {
     /// Holds that another warehouse is asked to take over.
     #[serde(default, with = "pairs")]
     pub moves: BTreeMap<HoldId, WarehouseCode>,
+    /// How much may wait for goods at a time, where the SKU is declared to be sold before it is there.
+    #[serde(default)]
+    pub backorder_limit: Option<Quantity>,
 }
 
 impl Book {
@@ -141,6 +144,7 @@ impl Appendix {
             && self.lots.is_empty()
             && self.in_hand == Quantity::ZERO
             && self.moves.is_empty()
+            && self.backorder_limit.is_none()
     }
 }
 
@@ -384,6 +388,7 @@ impl StockState {
             drift: self.open_drift().map(|open| open.drift),
             classes: self.class_levels(),
             unclassed: self.unclassed_level(),
+            ahead: self.may_still_wait().unwrap_or(Quantity::ZERO),
             lots: self.lots().iter().take(MAX_LOTS_SHOWN).cloned().collect(),
         };
         (detail != LevelDetail::default()).then(|| Box::new(detail))

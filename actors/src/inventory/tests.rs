@@ -15,6 +15,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 mod allocation;
+mod backorder_limit;
 mod count;
 mod holds;
 mod ledger;
@@ -497,6 +498,8 @@ struct Model {
     /// Rank and age of the orders that may wait; a higher number is younger.
     orders: BTreeMap<usize, (u8, usize)>,
     ended: Vec<usize>,
+    /// How much may wait.
+    limit: Option<i64>,
 }
 
 impl Model {
@@ -519,7 +522,10 @@ impl Model {
         !self.holds.contains_key(&order) && !self.ended.contains(&order) && !waits
     }
     fn wait(&mut self, order: usize, rank: u8, quantity: i64) {
-        if !self.is_new(order) {
+        let short = (quantity - self.free()).max(0);
+        let waiting: i64 = self.waiting.values().sum();
+        let is_too_much = |limit: i64| short > (limit - waiting).max(0);
+        if !self.is_new(order) || short > 0 && self.limit.is_some_and(is_too_much) {
             return;
         }
         self.orders.insert(order, (rank, self.orders.len()));
@@ -529,6 +535,11 @@ impl Model {
         }
         if granted < quantity {
             self.waiting.insert(order, quantity - granted);
+        }
+    }
+    fn wait_if_declared(&mut self, order: usize, rank: u8, quantity: i64) {
+        if self.limit.is_some() || quantity <= self.free() {
+            self.wait(order, rank, quantity);
         }
     }
     /// Unit by unit to the oldest of the best rank.
@@ -589,7 +600,7 @@ impl Model {
 proptest! {
     #[test]
     fn random_histories_agree_with_a_beginners_model(
-        steps in proptest::collection::vec((0_u8..9, 0_usize..12, 1_i64..30), 1..200),
+        steps in proptest::collection::vec((0_u8..11, 0_usize..12, 1_i64..30), 1..200),
     ) {
         let mut stock = Stock::with(0);
         let mut model = Model::default();
@@ -625,6 +636,16 @@ proptest! {
                         model.damaged += quantity;
                     }
                 }
+                9 => {
+                    model.limit = (quantity % 4 > 0).then_some(quantity);
+                    stock.run(&StockCommand::SetBackorderLimit { limit: model.limit.map(units) });
+                }
+                10 => {
+                    stock.at(stock.now.as_millis() + 1);
+                    let mode = HoldMode::IfDeclared(Priority::new(2).unwrap());
+                    stock.run(&hold_until(&name, quantity, mode, None));
+                    model.wait_if_declared(order, 2, quantity);
+                }
                 _ => {
                     // A count, and an older one that comes late.
                     version += 2;
@@ -646,6 +667,8 @@ proptest! {
             prop_assert_eq!(state.damaged.units(), model.damaged);
             prop_assert_eq!(state.reserved.units(), model.reserved());
             prop_assert_eq!(state.available().units(), model.free());
+            let room = model.limit.map(|limit| (limit - waiting).max(0));
+            prop_assert_eq!(state.may_still_wait().map(Quantity::units), room);
             if kind <= 4 || kind >= 7 {
                 prop_assert!(state.shortfall() <= short_before, "oversold by a decision of ours");
             }

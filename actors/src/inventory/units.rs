@@ -45,7 +45,10 @@ fn in_base_units(command: &StockCommand, sized: SizedUnit<'_>) -> Result<StockCo
         } => *quantity = sized.positive(*quantity)?,
         StockCommand::Count(StockCount { on_hand, .. })
         | StockCommand::Reconcile(Snapshot { on_hand, .. })
-        | StockCommand::SetSafetyStock { quantity: on_hand } => *on_hand = sized.base_units(*on_hand)?,
+        | StockCommand::SetSafetyStock { quantity: on_hand }
+        | StockCommand::SetBackorderLimit { limit: Some(on_hand) } => {
+            *on_hand = sized.base_units(*on_hand)?;
+        }
         StockCommand::HoldLines(HoldLines { lines, .. }) => {
             for (_, quantity) in lines {
                 *quantity = sized.positive(*quantity)?;
@@ -75,6 +78,7 @@ fn in_base_units(command: &StockCommand, sized: SizedUnit<'_>) -> Result<StockCo
         | StockCommand::TakenOver { .. }
         | StockCommand::Unexpect { .. }
         | StockCommand::NoDemand { .. }
+        | StockCommand::SetBackorderLimit { limit: None }
         | StockCommand::SetChannelPolicy(_)
         | StockCommand::InUnit { .. }
         | StockCommand::Show => {}

@@ -106,6 +106,7 @@ fn shortfall_after(event: &StockEvent) -> Option<Quantity> {
         | StockEvent::Demanded { .. }
         | StockEvent::NotDemanded { .. }
         | StockEvent::SafetyStockSet { .. }
+        | StockEvent::BackorderLimitSet { .. }
         | StockEvent::ChannelPolicySet { .. }
         | StockEvent::DriftRaised { .. }
         | StockEvent::DriftSettled { .. }

@@ -80,15 +80,14 @@ fn ask_next_warehouse(flow: &mut Flow<'_>, line: &OrderLine) {
     let Some(missing) = line.quantity.get().minus(settled).positive() else {
         return;
     };
-    let is_backorder = |allocation: &Allocation| matches!(allocation.mode, HoldMode::Backorder(_));
     let asked = placed.parts(line.line).len();
-    let rest_may_wait =
-        placed.request.policy == Policy::Partial && !placed.of_line(line.line).any(is_backorder);
+    let rest_may_wait = !placed.of_line(line.line).any(|part| may_wait(part.mode));
     let warehouses = placed.sources(line.line);
+    let takes_a_part = placed.request.policy == Policy::Partial;
     let next = match (warehouses, warehouses.get(asked)) {
-        ([only], Some(_)) if rest_may_wait => Some((*only, backorder(placed))),
+        ([only], Some(_)) if rest_may_wait && takes_a_part => Some((*only, for_the_rest(placed))),
         (_, Some(next)) => Some((*next, HoldMode::Partial)),
-        ([first, ..], None) if rest_may_wait => Some((*first, backorder(placed))),
+        ([first, ..], None) if rest_may_wait => Some((*first, for_the_rest(placed))),
         (_, None) => None,
     };
     if let Some((warehouse, mode)) = next {
@@ -136,7 +135,7 @@ fn ask(
         return smallvec![allocation(placed, line.line, None, missing, warehouse, mode)];
     }
     let (kits, mode) = match mode {
-        HoldMode::Backorder(_) => (missing.get(), mode),
+        HoldMode::Backorder(_) | HoldMode::IfDeclared(_) => (missing.get(), mode),
         HoldMode::All | HoldMode::Partial => {
             let known = flow
                 .reference
@@ -154,8 +153,20 @@ fn ask(
     line.components.iter().filter_map(of_component).collect()
 }
 
-fn backorder(placed: &Placed) -> HoldMode {
-    HoldMode::Backorder(placed.request.priority)
+/// How what no warehouse has is asked for. Who takes only the whole waits where the SKU is declared to be sold on backorder.
+fn for_the_rest(placed: &Placed) -> HoldMode {
+    let priority = placed.request.priority;
+    match placed.request.policy {
+        Policy::Partial => HoldMode::Backorder(priority),
+        Policy::ShipComplete => HoldMode::IfDeclared(priority),
+    }
+}
+
+const fn may_wait(mode: HoldMode) -> bool {
+    match mode {
+        HoldMode::Backorder(_) | HoldMode::IfDeclared(_) => true,
+        HoldMode::All | HoldMode::Partial => false,
+    }
 }
 
 fn allocation(
@@ -166,10 +177,11 @@ fn allocation(
     warehouse: WarehouseCode,
     mode: HoldMode,
 ) -> Allocation {
-    let attempt = match mode {
-        HoldMode::All | HoldMode::Partial => placed.reserving_attempt,
+    let attempt = if may_wait(mode) {
         // A hold of its own: the first warehouse may hold another part of the line already.
-        HoldMode::Backorder(_) => placed.reserving_attempt.saturating_add(1),
+        placed.reserving_attempt.saturating_add(1)
+    } else {
+        placed.reserving_attempt
     };
     Allocation {
         line,
@@ -323,13 +335,18 @@ pub(super) fn go_on_at_the_warehouse(flow: &mut Flow<'_>) {
 fn withdrawn(flow: &mut Flow<'_>, place: usize, mut allocation: Allocation) {
     let (line, of_goods) = (allocation.line, allocation.component.is_none());
     let waiting = allocation.waiting;
-    allocation.released = allocation.released.min(allocation.held);
-    allocation.picked = allocation.picked.min(allocation.held);
-    flow.move_allocation(place, allocation);
-    if !matches!(
+    let had_come = matches!(
         flow.placed.status,
         Status::Booked | Status::Released | Status::Picked
-    ) {
+    );
+    allocation.released = allocation.released.min(allocation.held);
+    allocation.picked = allocation.picked.min(allocation.held);
+    if had_come && matches!(allocation.mode, HoldMode::IfDeclared(_)) {
+        // What the order chose to wait for had come: what it lost of that is like anything else that it lost.
+        allocation.mode = HoldMode::Partial;
+    }
+    flow.move_allocation(place, allocation);
+    if !had_come {
         return;
     }
     match flow.placed.request.policy {
@@ -399,7 +416,10 @@ fn short_lines(placed: &Placed) -> impl Iterator<Item = u16> {
         .filter(|line| {
             let waiting = match placed.request.policy {
                 Policy::Partial => placed.waiting(line.line),
-                // What was held and is not there after all.
+                // What was held and is not there after all does not count.
+                Policy::ShipComplete if placed.waits_for_the_whole(Some(line.line)) => {
+                    placed.waiting(line.line)
+                }
                 Policy::ShipComplete => Quantity::ZERO,
             };
             placed.held(line.line).plus(waiting) < placed.wanted(line)

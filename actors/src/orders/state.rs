@@ -682,7 +682,9 @@ impl Placed {
         let lines = self.request.lines.iter();
         let parts: Vec<Part> = lines.flat_map(|line| self.parts(line.line)).collect();
         let any = |is: fn(&Part) -> bool| parts.iter().any(is);
-        if any(|part| part.open() > Quantity::ZERO && part.picked > part.shipped) {
+        if self.waits_for_the_whole(None) {
+            Status::Backordered
+        } else if any(|part| part.open() > Quantity::ZERO && part.picked > part.shipped) {
             Status::Picked
         } else if any(|part| part.open() > Quantity::ZERO && part.released > part.shipped) {
             Status::Released
@@ -693,6 +695,16 @@ impl Placed {
         } else {
             Status::Shipped
         }
+    }
+
+    /// Whether an order that takes only the whole, or a line of it, waits for goods that are sold before they are there.
+    #[must_use]
+    pub(super) fn waits_for_the_whole(&self, line: Option<u16>) -> bool {
+        self.allocations.iter().any(|part| {
+            line.is_none_or(|line| part.line == line)
+                && matches!(part.mode, HoldMode::IfDeclared(_))
+                && part.waiting() > Quantity::ZERO
+        })
     }
 
     /// The lines of which a part waits for goods, or was given up after another part had left the house.

@@ -348,11 +348,13 @@ pub const TRANSITIONS: &[Transition] = &[
         Cause::BookingAnswered,
         &[Status::Cancelling],
     ),
+    // What leaves before the whole has come has left.
+    row(Some(Status::Backordered), Cause::Ship, &[Status::Shipping]),
     row(Some(Status::Backordered), Cause::Cancel, &[Status::Cancelling]),
     row(
         Some(Status::Backordered),
         Cause::Change,
-        &[Status::Backordered, Status::Shipped],
+        &[Status::Booked, Status::Backordered, Status::Shipped],
     ),
     row(Some(Status::Shipped), Cause::Close, &[Status::Closed]),
     row(Some(Status::Shipped), Cause::Change, &[Status::Shipped]),

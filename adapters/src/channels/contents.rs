@@ -374,6 +374,7 @@ mod tests {
                 name: ClassName::new("market").unwrap(),
                 channels: vec![ChannelName::new("amazon").unwrap()],
                 available: Quantity::new(30).unwrap(),
+                ahead: Quantity::ZERO,
             }],
             unclassed: Some(Quantity::new(50).unwrap()),
             ..LevelDetail::default()

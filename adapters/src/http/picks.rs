@@ -7,14 +7,13 @@ use super::service::Service;
 use crate::identity::Scope;
 use crate::schema::DecodeError;
 use crate::schema::fields::Code;
-use crate::schema::outbound::LotView;
+use crate::schema::question::PickView;
 use crate::schema::stock::Warehouse;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use lockstep_actors::domain::{Message, Reply};
 use lockstep_actors::ids::{OrderKey, Sku, StockId, WarehouseCode};
 use lockstep_actors::inventory::command::{StockCommand, StockReply};
-use lockstep_actors::inventory::lots::Pick;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -39,30 +38,6 @@ pub(super) struct PickList {
     warehouse: WarehouseCode,
     /// Hold by hold, in the order of picking. What lies in no lot has no entry.
     picks: Vec<PickView>,
-}
-
-/// From which lots a line's goods are to be picked.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-struct PickView {
-    /// The channel that took the order.
-    channel: String,
-    /// Its number there.
-    number: String,
-    /// The order's line.
-    line: u16,
-    /// From which lots, or with which serial numbers.
-    lots: Vec<LotView>,
-}
-
-impl From<Pick> for PickView {
-    fn from(pick: Pick) -> Self {
-        Self {
-            channel: pick.hold.order.channel().to_owned(),
-            number: pick.hold.order.number().to_owned(),
-            line: pick.hold.line,
-            lots: pick.lots.into_iter().map(Into::into).collect(),
-        }
-    }
 }
 
 /// `GET /v1/pick-lists`

@@ -91,6 +91,7 @@ fn of_stock(command: &StockCommand) -> Scope {
         | StockCommand::InUnit { .. }
         | StockCommand::InLots { .. }
         | StockCommand::SetSafetyStock { .. }
+        | StockCommand::SetBackorderLimit { .. }
         | StockCommand::SetChannelPolicy(_) => Scope::StockWrite,
         // Only stocks say this, from within.
         StockCommand::TakeOver(_) | StockCommand::TakenOver { .. } => Scope::Admin,

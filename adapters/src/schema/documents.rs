@@ -10,6 +10,7 @@ use super::order::{OrderCancel, OrderChangeAsk, OrderProgress, OrderResolve, Ord
 use super::outbound::{CommandResult, OrderStatusChange, PriceQuote, StockLevelView, StockResync};
 use super::price::{BudgetSet, ContractSet, EditionRelease, IndexPublish, PriceSet, QuoteAsk};
 use super::price_change::PriceChanged;
+use super::question::{PicksRequest, PromiseRequest};
 use super::sheet::{PriceSheet, SheetAsk};
 use super::stock::StockEvent;
 use schemars::generate::SchemaSettings;
@@ -44,13 +45,15 @@ const fn described<B: Body>(direction: Direction) -> Described {
 }
 
 /// All canonical messages.
-pub(super) const MESSAGES: [Described; 27] = [
+pub(super) const MESSAGES: [Described; 29] = [
     described::<OrderSubmit>(Direction::Inbound),
     described::<OrderCancel>(Direction::Inbound),
     described::<OrderChangeAsk>(Direction::Inbound),
     described::<OrderResolve>(Direction::Inbound),
     described::<OrderProgress>(Direction::Inbound),
     described::<StockEvent>(Direction::Inbound),
+    described::<PromiseRequest>(Direction::Inbound),
+    described::<PicksRequest>(Direction::Inbound),
     described::<PriceSet>(Direction::Inbound),
     described::<EditionRelease>(Direction::Inbound),
     described::<BudgetSet>(Direction::Inbound),

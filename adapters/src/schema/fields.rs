@@ -202,10 +202,23 @@ impl JsonSchema for Rank {
 /// # Errors
 /// The deserialiser's own, with the range.
 pub fn not_negative<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Quantity, D::Error> {
-    let quantity = Quantity::deserialize(deserializer)?;
+    zero_or_more(Quantity::deserialize(deserializer)?)
+}
+
+/// The same where there may be none.
+///
+/// # Errors
+/// As [`not_negative`].
+pub fn not_negative_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Quantity>, D::Error> {
+    Option::<Quantity>::deserialize(deserializer)?
+        .map(zero_or_more)
+        .transpose()
+}
+
+fn zero_or_more<E: Error>(quantity: Quantity) -> Result<Quantity, E> {
     if quantity < Quantity::ZERO {
         let found = quantity.units();
-        return Err(D::Error::custom(QuantityOutOfRange {
+        return Err(E::custom(QuantityOutOfRange {
             min: 0,
             max: Quantity::LIMIT,
             found,

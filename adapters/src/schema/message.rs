@@ -8,6 +8,7 @@ use super::fields::Id;
 use super::head::peek;
 use super::order::{OrderCancel, OrderChangeAsk, OrderProgress, OrderResolve, OrderSubmit};
 use super::price::{BudgetSet, ContractSet, EditionRelease, IndexPublish, PriceSet, QuoteAsk};
+use super::question::{PicksRequest, PromiseRequest};
 use super::sheet::SheetAsk;
 use super::stock::StockEvent;
 use super::wire::{BodyFormat, EncodeError, check_size, decode_body, encode_body};
@@ -73,8 +74,10 @@ pub fn decode(
 
 type Reader = fn(BodyFormat, &[u8], &SystemName) -> Result<Envelope<Distributor>, DecodeError>;
 
-const READERS: [(&str, Reader); 20] = [
+const READERS: [(&str, Reader); 22] = [
     entry::<StockEvent>(),
+    entry::<PromiseRequest>(),
+    entry::<PicksRequest>(),
     entry::<OrderSubmit>(),
     entry::<OrderCancel>(),
     entry::<OrderChangeAsk>(),

@@ -34,6 +34,7 @@ pub mod order;
 pub mod outbound;
 pub mod price;
 pub mod price_change;
+pub mod question;
 pub mod sheet;
 pub mod shipment;
 pub mod stock;

@@ -7,6 +7,7 @@ use super::charge::TaxRounding;
 use super::fields::{Amount, Code, CurrencyCode, ExactAmount, Moment, Note, SignedUnits, Text, Units};
 use super::message::Body;
 use super::order::{Desk, GoodsBack, SourcingPolicy};
+use super::question::{PickView, PromiseView};
 use super::sheet::PriceSheet;
 use super::shipment::ShipmentView;
 use super::stock::Warehouse;
@@ -977,6 +978,9 @@ pub struct StockLevelView {
     /// Can be sold.
     #[schemars(with = "Units")]
     pub available: Quantity,
+    /// May be sold on top before it is there, where a backorder limit is declared.
+    #[schemars(with = "Units")]
+    pub ahead: Quantity,
     /// Physically there.
     #[schemars(with = "Units")]
     pub on_hand: Quantity,
@@ -1027,7 +1031,7 @@ impl From<ClassLevel> for ClassLevelView {
     fn from(level: ClassLevel) -> Self {
         Self {
             name: level.name,
-            available: level.available,
+            available: level.available.plus(level.ahead),
         }
     }
 }
@@ -1055,6 +1059,7 @@ impl From<StockLevel> for StockLevelView {
             sku: level.sku,
             warehouse: level.warehouse,
             available: level.available,
+            ahead: detail.ahead,
             on_hand: level.on_hand,
             reserved: level.reserved,
             soft: detail.soft,
@@ -1603,6 +1608,12 @@ pub struct CommandResult {
     /// For quote requests: the price.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quote: Option<PriceQuote>,
+    /// For promise requests: what can be promised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promise: Option<PromiseView>,
+    /// For picks requests: from which lots, hold by hold in the order of picking. What lies in no lot has no entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub picks: Option<Vec<PickView>>,
     /// For snapshots: how they compare with the books.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reconciliation: Option<ReconciliationView>,
@@ -1836,10 +1847,13 @@ impl CommandResult {
             },
             StockReply::Promised(promise) => Self {
                 quantity: Some(promise.quantity()),
+                promise: Some(promise.into()),
                 ..Self::default()
             },
-            // No message of a sender asks for it.
-            StockReply::Picks(_) => Self::default(),
+            StockReply::Picks(picks) => Self {
+                picks: Some(picks.into_iter().map(Into::into).collect()),
+                ..Self::default()
+            },
             StockReply::Stale { known } => Self::stale(known),
             StockReply::Refused(refusal) => Self::failed(CommandOutcome::Refused, &refusal),
         }

@@ -1,7 +1,9 @@
 //! `lockstep.stock.event`: what happened to a SKU's stock in a warehouse, as the WMS or the ERP tells it.
 
 use super::error::DecodeError;
-use super::fields::{Amount, Code, List, Moment, Note, PositiveUnits, Text, Units, not_negative, percent};
+use super::fields::{
+    Amount, Code, List, Moment, Note, PositiveUnits, Text, Units, not_negative, not_negative_if_any, percent,
+};
 use super::limits::{MAX_LOTS, MAX_WATERMARKS};
 use super::message::{Body, Command};
 use lockstep_actors::domain::Message;
@@ -274,6 +276,18 @@ pub enum StockChange {
         version: u64,
         /// Its classes; without any the policy is lifted.
         classes: List<PolicyClass, 0, MAX_CLASSES>,
+    },
+    /// So much may be sold before it is there: on backorder, or on preorder of what is not out yet.
+    BackorderLimit {
+        /// How much may wait for goods at a time, and is shown to channels on top of what is there; 0: nothing waits. Absent:
+        /// nothing is shown on top, and orders that take a part wait without a limit.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "not_negative_if_any"
+        )]
+        #[schemars(with = "Option<Units>")]
+        limit: Option<Quantity>,
     },
     /// This much is kept back from sale.
     SafetyStock {
@@ -594,6 +608,7 @@ impl StockChange {
             | Self::Demand { .. }
             | Self::NoDemand { .. }
             | Self::ChannelPolicy { .. }
+            | Self::BackorderLimit { .. }
             | Self::SafetyStock { .. } => false,
         }
     }
@@ -739,6 +754,7 @@ impl StockChange {
                 version,
                 classes: classes.into_inner().into_iter().map(Into::into).collect(),
             }),
+            Self::BackorderLimit { limit } => StockCommand::SetBackorderLimit { limit },
             Self::SafetyStock { quantity } => StockCommand::SetSafetyStock { quantity },
         })
     }

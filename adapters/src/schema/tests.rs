@@ -219,6 +219,13 @@ fn every_stock_change_becomes_its_command() {
                 { "name": "market", "channels": [], "cap": { "units": 30 }, "show_at_most": 20 } ] } }),
             |c| matches!(c, StockCommand::SetChannelPolicy(policy) if policy.version == 3 && policy.classes.len() == 2),
         ),
+        (
+            json!({ "backorder-limit": { "limit": 40 } }),
+            |c| matches!(c, StockCommand::SetBackorderLimit { limit: Some(limit) } if limit.units() == 40),
+        ),
+        (json!({ "backorder-limit": {} }), |c| {
+            matches!(c, StockCommand::SetBackorderLimit { limit: None })
+        }),
         (json!({ "safety-stock": { "quantity": 0 } }), |c| {
             matches!(c, StockCommand::SetSafetyStock { .. })
         }),
@@ -830,6 +837,7 @@ fn any_change() -> impl Strategy<Value = Value> {
         (units, code)
             .prop_map(|(q, r)| json!({ "adjustment": { "kind": "gain", "quantity": q, "reason": r } })),
         (0_i64..1_000_000).prop_map(|q| json!({ "safety-stock": { "quantity": q } })),
+        (0_i64..1_000_000).prop_map(|q| json!({ "backorder-limit": { "limit": q } })),
     ]
 }
 

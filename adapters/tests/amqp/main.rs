@@ -511,3 +511,70 @@ fn s01_and_s16_prices_are_set_asked_for_in_bulk_kept_and_ordered_over_the_broker
         world.stop().await;
     });
 }
+
+#[test]
+fn s40_promises_picks_and_backorder_limits_are_asked_for_and_set_over_the_broker() {
+    run(async {
+        let scopes = "'stock:write', 'stock:read', 'orders:write', 'prices:write'";
+        let world = World::start_with("operator", scopes).await;
+        let replies = world.queue(None).await;
+        let told = async |id: &str, schema: &str, body: Value| told(&world, &replies, id, schema, body).await;
+        let at = |change: Value| json!({ "sku": "A", "warehouse": "W1", "change": change });
+        let item = json!({ "sku": "A", "version": 1, "tracking": { "lots": { "last_days_unsold": 0 } },
+            "units": [{ "unit": "CASE", "base_units": 12 }] });
+        told("item", "lockstep.item.set", item).await;
+        let mut receipt = at(json!({ "receipt": { "quantity": 10, "document": "GR-1" } }));
+        receipt["lots"] = json!([{ "lot": "L-2", "quantity": 4, "expires": "2099-06-30T00:00:00Z" },
+            { "lot": "L-1", "quantity": 6, "expires": "2099-01-31T00:00:00Z" }]);
+        assert_eq!(
+            told("receipt", "lockstep.stock.event", receipt).await["outcome"],
+            "accepted"
+        );
+        let due = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(48)).to_string();
+        let expected = at(json!({ "expected": { "document": "PO-1", "quantity": 20, "due": due } }));
+        told("expected", "lockstep.stock.event", expected).await;
+
+        // Two cases are 24: 10 are there, 14 come with the purchase order.
+        let ask = json!({ "sku": "A", "warehouse": "W1", "quantity": 2, "unit": "CASE" });
+        let answer = told("promise", "lockstep.promise.request", ask).await;
+        let promise = &answer["promise"];
+        assert_eq!(
+            (&answer["quantity"], &promise["short"]),
+            (&24.into(), &0.into()),
+            "{answer}"
+        );
+        assert_eq!(promise["parts"][0]["quantity"], 10, "{answer}");
+        assert_eq!(
+            (&promise["parts"][1]["quantity"], &promise["parts"][1]["document"]),
+            (&14.into(), &"PO-1".into()),
+            "{answer}"
+        );
+
+        let hold =
+            at(json!({ "hold": { "hold": { "channel": "web", "number": "7", "line": 1 }, "quantity": 8 } }));
+        told("hold", "lockstep.stock.event", hold).await;
+        let ask = json!({ "sku": "A", "warehouse": "W1", "order": { "channel": "web", "number": "7" } });
+        let picks = told("picks", "lockstep.picks.request", ask).await["picks"].clone();
+        assert_eq!(
+            (&picks[0]["lots"][0]["lot"], &picks[0]["lots"][0]["quantity"]),
+            (&"L-1".into(), &6.into()),
+            "{picks}"
+        );
+        assert_eq!(picks[0]["lots"][1]["quantity"], 2, "{picks}");
+
+        let negative = json!({ "schema": "lockstep.stock.event", "version": 1, "id": "negative",
+            "body": at(json!({ "backorder-limit": { "limit": -1 } })) });
+        world
+            .send_raw(negative.to_string().as_bytes(), world.as_user())
+            .await;
+        let letter = &world.dead_letters(1).await[0];
+        assert_eq!(letter.header("x-lockstep-code"), "invalid-field");
+        assert!(letter.header("x-lockstep-field").starts_with("body.change"));
+        let limit = at(json!({ "backorder-limit": { "limit": 5 } }));
+        assert_eq!(
+            told("limit", "lockstep.stock.event", limit).await["outcome"],
+            "accepted"
+        );
+        world.stop().await;
+    });
+}

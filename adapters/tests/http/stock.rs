@@ -1,5 +1,6 @@
 //! Stock over HTTP: numbered changes, counts and what they include.
 
+use crate::journey::{order, price};
 use crate::rig::Rig;
 use lockstep_actors::ids::DocumentId;
 use lockstep_adapters::reconcile::{Coverage, SweepOptions, SweepReport, read, sweep};
@@ -168,6 +169,48 @@ async fn s23_s27_holds_are_taken_together_prolonged_reduced_and_given_away() {
     assert_eq!(level(&rig).await["reserved"], 3);
     tell("8", json!({ "ship": { "hold": order } })).await.ok();
     assert_eq!(level(&rig).await["on_hand"], 3);
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn what_is_sold_on_backorder_is_shown_up_to_its_limit_and_waits_for_the_whole() {
+    let rig = Rig::start().await;
+    let tell = async |id: &str, change: Value| rig.post("/v1/stock-events", &event(id, &change)).await;
+    rig.post("/v1/prices", &price("A", "10.49")).await.ok();
+    tell("1", json!({ "receipt": { "quantity": 5, "document": "GR-1" } }))
+        .await
+        .ok();
+    tell("2", json!({ "backorder-limit": { "limit": 4 } })).await.ok();
+    let shown = async || {
+        let answer = rig.get("/v1/availability?sku=A&channel=web").await.ok().body;
+        let level = &answer["items"][0]["levels"][0];
+        [level["available"].clone(), level["ahead"].clone()]
+    };
+    assert_eq!(shown().await, [9.into(), 4.into()] as [Value; 2]);
+    let order = |number: &str, quantity: u64| {
+        let mut order = order(number, "A", quantity);
+        order["policy"] = "ship-complete".into();
+        order
+    };
+    rig.post("/v1/orders", &order("1", 8)).await.ok();
+    rig.until("/v1/orders/web/1", |answer| {
+        answer.body["status"] == "backordered"
+    })
+    .await;
+    assert_eq!(shown().await, [1.into(), 1.into()] as [Value; 2]);
+    rig.post("/v1/orders", &order("2", 2)).await.ok();
+    rig.until("/v1/orders/web/2", |answer| {
+        answer.body["exception"]["kind"] == "shortage"
+    })
+    .await;
+    tell("3", json!({ "receipt": { "quantity": 3, "document": "GR-2" } }))
+        .await
+        .ok();
+    rig.until("/v1/orders/web/1", |answer| answer.body["status"] == "booked")
+        .await;
+    tell("4", json!({ "backorder-limit": { "limit": -1 } }))
+        .await
+        .problem(422, "invalid-field");
     rig.stop().await;
 }
 

@@ -50,6 +50,15 @@ struct Sent {
     cause: Option<Cause>,
 }
 
+/// A question to the ERP.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Asked {
+    pub(super) order: OrderKey,
+    pub(super) attempt: u16,
+    /// Papers number their questions apart.
+    pub(super) is_of_a_paper: bool,
+}
+
 pub(super) struct Audit {
     /// By partition: the next entry to be read.
     next: Vec<u64>,
@@ -66,8 +75,8 @@ pub(super) struct Audit {
     prices: PriceModel,
     /// Orders that a stock holds something for, and how much.
     held_for: BTreeMap<OrderKey, i64>,
-    /// What the ERP may be asked: order and attempt.
-    pub(super) asked: BTreeSet<(OrderKey, u16)>,
+    /// What the ERP may be asked.
+    pub(super) asked: BTreeSet<Asked>,
     pub(super) dead_letters: u64,
     pub(super) refused_writes: u64,
     pub(super) entries: u64,
@@ -264,11 +273,13 @@ impl Audit {
     }
 
     fn note_effect(&mut self, is_for_erp: bool, is_event: bool, body: &[u8]) {
-        if is_for_erp
-            && let Ok(request) = rmp_serde::from_slice::<ErpRequest>(body)
-            && let Some(ErpReference { order, attempt, .. }) = reference(&request)
-        {
-            self.asked.insert((order.clone(), *attempt));
+        if is_for_erp && let Ok(request) = rmp_serde::from_slice::<ErpRequest>(body) {
+            let ErpReference { order, attempt, .. } = reference(&request);
+            self.asked.insert(Asked {
+                order: order.clone(),
+                attempt: *attempt,
+                is_of_a_paper: matches!(request, ErpRequest::Post(_) | ErpRequest::FindPaper(_)),
+            });
         }
         if is_event {
             // What orders tell is numbered; the house checks that it hears every number.
@@ -367,12 +378,13 @@ impl Audit {
     }
 }
 
-/// Whose request about a booking it is, and which attempt; none for papers of orders that are booked.
-pub(super) fn reference(request: &ErpRequest) -> Option<&ErpReference> {
+/// Whose request it is, and which attempt.
+const fn reference(request: &ErpRequest) -> &ErpReference {
     match request {
-        ErpRequest::Book(booking) => Some(&booking.reference),
-        ErpRequest::Lookup(reference) | ErpRequest::Cancel(reference) => Some(reference),
-        ErpRequest::Post(_) | ErpRequest::FindPaper(_) => None,
+        ErpRequest::Book(booking) => &booking.reference,
+        ErpRequest::Lookup(reference) | ErpRequest::Cancel(reference) => reference,
+        ErpRequest::Post(paper) => &paper.reference.booking,
+        ErpRequest::FindPaper(paper) => &paper.booking,
     }
 }
 

@@ -13,6 +13,7 @@ use lockstep_actors::governance::audit::AuditReply;
 use lockstep_actors::inventory::command::{StockCommand, StockReply};
 use lockstep_actors::orders::command::OrderReply;
 use lockstep_actors::orders::effects::OrderStatus;
+use lockstep_actors::orders::paper::PaperStanding;
 use lockstep_actors::orders::state::Status;
 use lockstep_actors::orders::transitions::Cause;
 use lockstep_runtime::entity::AddressedMessage;
@@ -266,7 +267,14 @@ impl World {
             summary.status,
             Status::Closed | Status::Cancelled | Status::Rejected
         );
-        if !is_over || summary.contested.is_some() {
+        let is_settled = summary.contested.is_none()
+            && summary.papers.iter().all(|paper| {
+                matches!(
+                    paper.standing,
+                    PaperStanding::Posted { .. } | PaperStanding::Dismissed
+                )
+            });
+        if !is_over || !is_settled {
             let mut pause = pause_after(summary.status, &self.house.habits, &mut self.random);
             if self.house.is_closing && self.setting.workload != Workload::Absent {
                 pause = pause.min(20 * SECOND);

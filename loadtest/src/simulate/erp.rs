@@ -5,7 +5,8 @@ use super::clock::Millis;
 use super::plant::Plant;
 use lockstep_actors::domain::{Distributor, Reply};
 use lockstep_actors::ids::{DocumentId, OrderKey};
-use lockstep_actors::orders::effects::{BookingRequest, ErpReference};
+use lockstep_actors::orders::effects::{BookingRequest, ErpReference, PaperReference, PaperRequest};
+use lockstep_actors::orders::paper::PaperKind;
 use lockstep_adapters::erp::{
     Answers, Breaker, Called, ErpCounters, ErpError, ErpPort, Handled, Progress, Turns, Undeliverable, handle,
 };
@@ -24,6 +25,8 @@ pub(super) enum Ask {
     Book(Box<BookingRequest>),
     Cancel(ErpReference),
     Lookup(ErpReference),
+    Post(Box<PaperRequest>),
+    FindPaper(PaperReference),
 }
 
 impl Ask {
@@ -31,7 +34,27 @@ impl Ask {
         match self {
             Self::Book(booking) => &booking.reference,
             Self::Cancel(reference) | Self::Lookup(reference) => reference,
+            Self::Post(paper) => &paper.reference.booking,
+            Self::FindPaper(paper) => &paper.booking,
         }
+    }
+
+    /// Which paper it is about, if it is about one.
+    pub(super) fn paper(&self) -> Option<&PaperReference> {
+        match self {
+            Self::Post(paper) => Some(&paper.reference),
+            Self::FindPaper(paper) => Some(paper),
+            Self::Book(_) | Self::Cancel(_) | Self::Lookup(_) => None,
+        }
+    }
+
+    /// Our key for what it is about.
+    pub(super) fn key(&self) -> String {
+        let booking = self.reference().key();
+        self.paper().map_or_else(
+            || booking.to_string(),
+            |paper| format!("{booking} {} {}", paper.kind, paper.document),
+        )
     }
 }
 
@@ -59,6 +82,26 @@ pub(super) struct Books {
     bookings: BTreeMap<String, Booking>,
     /// By order: the keys under which something was booked for it.
     keys: BTreeMap<OrderKey, Vec<String>>,
+    /// By key: credits and changes.
+    papers: BTreeMap<String, Paper>,
+}
+
+/// A credit or a change that was posted.
+#[derive(Clone, Debug)]
+pub(super) struct Paper {
+    pub(super) number: String,
+    /// What was posted.
+    pub(super) request: PaperRequest,
+}
+
+impl Paper {
+    /// Which of its order's papers it is.
+    pub(super) fn name(&self) -> (PaperKind, &str) {
+        (
+            self.request.reference.kind,
+            self.request.reference.document.as_str(),
+        )
+    }
 }
 
 impl Books {
@@ -93,6 +136,15 @@ impl Books {
                 }
                 Ok(None)
             }
+            Ask::Post(request) => {
+                let number = format!("PAPER-{:07}", self.papers.len() + 1);
+                let paper = self.papers.entry(key.to_owned()).or_insert_with(|| Paper {
+                    number,
+                    request: (**request).clone(),
+                });
+                Ok(document(&paper.number))
+            }
+            Ask::FindPaper(_) => Ok(self.papers.get(key).and_then(|paper| document(&paper.number))),
         }
     }
 
@@ -101,6 +153,13 @@ impl Books {
         self.bookings
             .get(key)
             .is_some_and(|booking| !booking.is_cancelled)
+    }
+
+    /// The papers that were posted of an order.
+    pub(super) fn papers_of(&self, order: &OrderKey) -> impl Iterator<Item = &Paper> {
+        self.papers
+            .values()
+            .filter(move |paper| paper.request.reference.booking.order == *order)
     }
 
     /// What was ever booked of an order, under whatever key.
@@ -157,6 +216,15 @@ impl ErpPort for Port {
             (Err(ErpError::Unknown(_)), Some(Plant::UnheardIsDone)) => Ok(()),
             (said, _) => said.map(drop),
         }
+    }
+
+    async fn post(&self, paper: &PaperRequest) -> Result<DocumentId, ErpError> {
+        let number = self.ask(Ask::Post(Box::new(paper.clone()))).await?;
+        number.ok_or_else(|| ErpError::Unknown("it has no number".to_owned()))
+    }
+
+    async fn find_paper(&self, paper: &PaperReference) -> Result<Option<DocumentId>, ErpError> {
+        self.ask(Ask::FindPaper(paper.clone())).await
     }
 
     async fn lookup(&self, order: &ErpReference) -> Result<Option<DocumentId>, ErpError> {

@@ -85,6 +85,7 @@ pub(super) struct Script {
     pub(super) tries: u32,
     pub(super) is_cancelled: bool,
     pub(super) returns: u32,
+    pub(super) papers: u32,
     /// Whether something will look at it.
     pub(super) is_watched: bool,
 }
@@ -351,6 +352,9 @@ impl House {
 
     /// Prices, contracts or credit change.
     pub(super) fn trade_event(&mut self, seed: u64, random: &mut Random) -> Option<Mail> {
+        if random.percent(12) {
+            return self.declare(random);
+        }
         self.contracts += 1;
         let version = self.contracts;
         if random.percent(30) {
@@ -376,6 +380,20 @@ impl House {
             message
         };
         Some(mail("erp", "trade", message, Purpose::Trade))
+    }
+
+    /// A SKU may be sold before it is there, so much of it, or no more.
+    fn declare(&self, random: &mut Random) -> Option<Mail> {
+        let limit = random.percent(70).then(|| Quantity::new(random.between(0, 30)));
+        let command = StockCommand::SetBackorderLimit {
+            limit: limit.transpose().ok()?,
+        };
+        Some(mail(
+            "erp",
+            "declare",
+            (self.sold(random)?, command),
+            Purpose::Trade,
+        ))
     }
 
     /// An order comes in.
@@ -407,6 +425,7 @@ impl House {
             tries: 0,
             is_cancelled: false,
             returns: 0,
+            papers: 0,
             is_watched: false,
         };
         self.by_key.insert(key.clone(), place);

@@ -4,6 +4,7 @@ use super::prices::PriceModel;
 use lockstep_actors::orders::command::OrderRequest;
 use lockstep_actors::orders::effects::BookingRequest;
 use lockstep_actors::orders::event::OrderEvent;
+use lockstep_actors::orders::paper::{PaperKind, PaperStanding};
 use lockstep_actors::orders::state::Status;
 use lockstep_actors::orders::transitions::{Cause, TRANSITIONS, Transition, is_allowed};
 use rust_decimal::Decimal;
@@ -24,6 +25,10 @@ pub(super) struct OrderModel {
     pub(super) contested: bool,
     /// How many of its bookings may yet land in the ERP and are to be cancelled there.
     pub(super) given_up: usize,
+    /// Credits and changes that the ERP is to have, in the order in which they came about.
+    pub(super) papers: Vec<(PaperKind, String, PaperStanding)>,
+    /// By line: how much is not wanted any more since it was booked.
+    less: BTreeMap<u16, i64>,
     /// What is ordered.
     request: Option<OrderRequest>,
     /// By line: what it comes to.
@@ -103,6 +108,23 @@ impl OrderModel {
         lines.eq(ordered) && amounts == self.amounts
     }
 
+    /// Whether a credit or change has yet to reach the ERP, or a person.
+    pub(super) fn has_papers_under_way(&self) -> bool {
+        let is_settled = |standing: &PaperStanding| {
+            matches!(standing, PaperStanding::Posted { .. } | PaperStanding::Dismissed)
+        };
+        self.papers.iter().any(|(_, _, standing)| !is_settled(standing))
+    }
+
+    /// By line: how much is wanted of what was booked.
+    pub(super) fn wanted(&self) -> BTreeMap<u16, i64> {
+        let lines = self.request.iter().flat_map(|request| &request.lines);
+        let wanted = |line: u16, ordered: i64| ordered - self.less.get(&line).copied().unwrap_or(0);
+        lines
+            .map(|line| (line.line, wanted(line.line, line.quantity.units())))
+            .collect()
+    }
+
     /// Whether it stands where nothing more happens by itself.
     pub(super) fn has_ended(&self) -> bool {
         self.status.is_some_and(Status::is_final)
@@ -145,7 +167,18 @@ impl OrderModel {
                 self.request = Some((**request).clone());
             }
             OrderEvent::LateBookingsMoved { late } => self.given_up = late.len(),
-            OrderEvent::PaperMoved { paper, .. } => {
+            OrderEvent::PaperWanted { paper } => {
+                let document = paper.document.as_str().to_owned();
+                self.papers.push((paper.kind, document, paper.standing.clone()));
+            }
+            OrderEvent::GivenUp { line, quantity } => {
+                *self.less.entry(*line).or_default() += quantity.units();
+            }
+            OrderEvent::PaperMoved { place, paper } => {
+                match self.papers.get_mut(usize::from(*place)) {
+                    Some((_, _, standing)) => *standing = paper.standing.clone(),
+                    None => return Err(format!("it has no paper {place}")),
+                }
                 if let Some(open) = paper.open_case() {
                     *coverage.exceptions.entry(open.exception.name()).or_default() += 1;
                 }
@@ -184,8 +217,6 @@ impl OrderModel {
             | OrderEvent::Returned { .. }
             | OrderEvent::Credited { .. }
             | OrderEvent::Changed { .. }
-            | OrderEvent::GivenUp { .. }
-            | OrderEvent::PaperWanted { .. }
             | OrderEvent::PaperWaits { .. }
             | OrderEvent::DeskTold
             | OrderEvent::Ended { .. } => {}

@@ -1,5 +1,6 @@
 //! The outside of a call: the ERP's side of what orders ask it, the channels' side of what they are told.
 
+use super::audit::Asked;
 use super::channel::{TIMEOUT, items};
 use super::clock::{MINUTE, SECOND};
 use super::erp::{Ask, Call};
@@ -36,7 +37,11 @@ struct ErpFate {
 impl World {
     pub(super) fn call_erp(&mut self, call: Call) {
         let reference = call.ask.reference();
-        let asked = (reference.order.clone(), reference.attempt);
+        let asked = Asked {
+            order: reference.order.clone(),
+            attempt: reference.attempt,
+            is_of_a_paper: call.ask.paper().is_some(),
+        };
         if !self.audit.asked.contains(&asked) {
             let text = format!(
                 "the ERP was asked about {} before that was durable",
@@ -44,9 +49,10 @@ impl World {
             );
             self.audit.violated(2, text);
         }
-        let key = match self.setting.plant {
-            Some(Plant::KeyByAttempt) => format!("{}#{}", reference.order, reference.attempt),
-            Some(_) | None => reference.key().into_owned(),
+        let key = match (self.setting.plant, asked.is_of_a_paper) {
+            (Some(Plant::KeyByAttempt), false) => format!("{}#{}", reference.order, reference.attempt),
+            (Some(Plant::PostByAttempt), true) => format!("{} {}", call.ask.key(), reference.attempt),
+            (Some(_) | None, _) => call.ask.key(),
         };
         let fate = self.erp_fate(&call.ask);
         let answers_after = match &fate.said {
@@ -77,6 +83,7 @@ impl World {
     /// What becomes of a call to the ERP.
     fn erp_fate(&mut self, ask: &Ask) -> ErpFate {
         let is_booking = matches!(ask, Ask::Book(_));
+        let may_be_rejected = is_booking || matches!(ask, Ask::Post(_));
         let is_kept = self.may_be_kept(ask) && self.random.percent(self.habits().kept);
         let rejected = 18 + self.habits().rejected;
         let no_answer = || ErpError::Unknown("no answer".to_owned());
@@ -94,7 +101,7 @@ impl World {
             6..14 => (Fault::ErpTimeoutAfterBooking, Works::InTime, no_answer()),
             14..16 if is_booking => (Fault::ErpLate, Works::Late, no_answer()),
             14..18 => (Fault::ErpTimeoutBefore, Works::Never, no_answer()),
-            18.. if is_booking && chance < rejected => (
+            18.. if may_be_rejected && chance < rejected => (
                 Fault::ErpRejection,
                 Works::Never,
                 ErpError::Rejected("unknown customer".to_owned()),

@@ -8,12 +8,13 @@ use super::workload::Habits;
 use lockstep_actors::ids::{AddressText, DocumentId, Sku, WarehouseCode};
 use lockstep_actors::orders::after_sales::Disposition;
 use lockstep_actors::orders::command::{
-    Correction, GoodsReturn, LineSummary, OrderCommand, OrderLine, OrderSummary, ReturnLine, ShipLine,
+    ChangeLine, Correction, CreditLine, CreditWish, GoodsReturn, LineSummary, OrderChange, OrderCommand,
+    OrderLine, OrderSummary, Relocation, ReturnLine, ShipLine,
 };
 use lockstep_actors::orders::desk::OwnerRole;
 use lockstep_actors::orders::shipment::Carriage;
 use lockstep_actors::orders::state::{Policy, Status};
-use lockstep_actors::quantity::PositiveQuantity;
+use lockstep_actors::quantity::{PositiveQuantity, Quantity};
 
 impl House {
     /// The same number again: as it was, or with another content.
@@ -50,7 +51,8 @@ impl House {
 
     /// A system that is ahead of the order: what it says waits until it is time.
     pub(super) fn early(&mut self, place: usize, random: &mut Random) -> Option<Mail> {
-        match random.between(0, 4) {
+        match random.between(0, 5) {
+            3 => self.change(place, random),
             0 => self.act(place, "wms", OrderCommand::ReleaseToWarehouse),
             1 => self.act(place, "wms", OrderCommand::ConfirmPick),
             2 => self.act(place, "erp", OrderCommand::Close),
@@ -77,7 +79,25 @@ impl House {
             let reason = reason("it is the same order")?;
             return self.act(place, "operator", OrderCommand::Dismiss { reason });
         }
+        if order.status != Status::Exception && !order.open_cases().is_empty() {
+            let reason = reason("it is posted by hand")?;
+            let command = if random.percent(60) {
+                OrderCommand::Retry
+            } else {
+                OrderCommand::Dismiss { reason }
+            };
+            return self.act(place, "operator", command);
+        }
+        let is_changed = random.percent(self.habits.changed);
         match order.status {
+            Status::Booked | Status::Released | Status::Picked | Status::Backordered if is_changed => {
+                if random.percent(60) {
+                    self.change(place, random)
+                } else {
+                    self.relocate(place, random)
+                }
+            }
+            Status::Shipped | Status::Closed if is_changed => self.credit_note(place, order, random),
             Status::Booked => match random.between(0, 6) {
                 0 => self.ship(place, order, random),
                 1 => self.act(place, "wms", OrderCommand::ConfirmPick),
@@ -158,6 +178,59 @@ impl House {
             }],
         };
         self.act(place, "wms", OrderCommand::Return(wish))
+    }
+
+    /// The customer wants less of a line, or none of it.
+    fn change(&mut self, place: usize, random: &mut Random) -> Option<Mail> {
+        let document = self.paper(place, "CH")?;
+        let script = self.orders.get(place)?;
+        let line = random.pick(&script.request.lines)?;
+        let change = OrderChange {
+            document,
+            reason: reason("the customer wants less")?,
+            lines: vec![ChangeLine {
+                line: line.line,
+                quantity: Quantity::new(random.between(0, line.quantity.units() + 1)).ok()?,
+            }],
+        };
+        let source = system_of(&script.key);
+        self.act(place, source, OrderCommand::Change(change))
+    }
+
+    /// A line is to come from another warehouse.
+    fn relocate(&mut self, place: usize, random: &mut Random) -> Option<Mail> {
+        let line = random.pick(&self.orders.get(place)?.request.lines)?.line;
+        let mut any = || WarehouseCode::new(["W1", "W2", "W3"][random.below(3)]).ok();
+        let relocation = Relocation {
+            line,
+            from: any()?,
+            to: any()?,
+        };
+        self.act(place, "operator", OrderCommand::Relocate(relocation))
+    }
+
+    /// Money is given back for a piece that has left.
+    fn credit_note(&mut self, place: usize, order: &OrderSummary, random: &mut Random) -> Option<Mail> {
+        let shipped: Vec<&LineSummary> = order
+            .lines
+            .iter()
+            .filter(|line| line.shipped > Quantity::ZERO)
+            .collect();
+        let line = random.pick(&shipped)?.line;
+        let wish = CreditWish {
+            document: self.paper(place, "CR")?,
+            lines: vec![CreditLine {
+                line,
+                quantity: PositiveQuantity::ONE,
+            }],
+        };
+        self.act(place, "erp", OrderCommand::Credit(wish))
+    }
+
+    fn paper(&mut self, place: usize, kind: &str) -> Option<DocumentId> {
+        let script = self.orders.get_mut(place)?;
+        script.papers += 1;
+        DocumentId::new(&format!("{kind}-{place}-{}", script.papers)).ok()
     }
 
     /// A person at the desk.

@@ -24,6 +24,8 @@ pub(super) enum Plant {
     SaveBeforeDelivery,
     /// The ERP is given another key with each attempt.
     KeyByAttempt,
+    /// A credit or change is posted under another key with each attempt.
+    PostByAttempt,
     /// A cancellation that the ERP does not answer is taken for done.
     UnheardIsDone,
     /// The channel takes an older version for a newer one.
@@ -54,6 +56,7 @@ impl Plant {
             | Self::SkipOwnership => 3,
             Self::IgnoreEpochs
             | Self::OlderAbsolute
+            | Self::PostByAttempt
             | Self::SaveBeforeDelivery
             | Self::UnheardIsDone
             | Self::IgnoreVersions

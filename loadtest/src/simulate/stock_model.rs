@@ -23,6 +23,8 @@ pub(super) struct StockModel {
     pub(super) came_back: i64,
     /// What can be sold of each lot, held or not.
     lots: BTreeMap<LotCode, i64>,
+    /// How much may wait, where that is declared.
+    backorder_limit: Option<i64>,
     /// Whether a new count was asked for.
     pub(super) wants_count: bool,
 }
@@ -36,9 +38,11 @@ impl StockModel {
         self.on_hand - self.damaged.max(0) - self.quarantined.max(0) - self.returned.max(0)
     }
 
-    /// What channels are shown.
-    pub(super) fn available(&self) -> i64 {
-        (self.sellable() - self.reserved() - self.safety).max(0)
+    /// What channels are shown: what is there for them, and what may still wait.
+    pub(super) fn shown(&self) -> i64 {
+        let there = (self.sellable() - self.reserved() - self.safety).max(0);
+        let limit = self.backorder_limit.unwrap_or(0);
+        there + (limit - self.waiting.values().sum::<i64>()).max(0)
     }
 
     /// How much of what is held is not there.
@@ -82,7 +86,16 @@ impl StockModel {
                 granted = units.units();
                 self.holds(id, granted);
             }
-            StockEvent::Backordered { id, waiting, .. } => self.waits(id, waiting.units()),
+            StockEvent::Backordered { id, waiting, .. } => {
+                self.waits(id, waiting.units());
+                let waiting: i64 = self.waiting.values().sum();
+                if let Some(limit) = self.backorder_limit.filter(|limit| waiting > *limit) {
+                    return Err(format!("{waiting} wait for goods where {limit} may"));
+                }
+            }
+            StockEvent::BackorderLimitSet { limit } => {
+                self.backorder_limit = limit.map(lockstep_actors::quantity::Quantity::units);
+            }
             StockEvent::Granted { id, quantity, .. } => {
                 granted = quantity.units();
                 self.holds(id, granted);

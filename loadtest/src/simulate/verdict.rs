@@ -3,7 +3,7 @@
 
 use super::assortment::KITS;
 use super::clock::{MINUTE, Millis, SECOND};
-use super::erp::Booking;
+use super::erp::{Booking, Paper};
 use super::faults::Fault;
 use super::house::House;
 use super::node::DEDUPE_WINDOW;
@@ -11,6 +11,7 @@ use super::order_model::OrderModel;
 use super::world::{Event, World};
 use lockstep_actors::channels::{Key, Kind, Measure};
 use lockstep_actors::ids::{OrderKey, Sku, StockId, WarehouseCode};
+use lockstep_actors::orders::paper::{PaperKind, PaperStanding};
 use lockstep_actors::orders::state::Status;
 use lockstep_runtime::store::StoreReader;
 use lockstep_runtime::time::Timestamp;
@@ -130,7 +131,7 @@ impl World {
             // Shipped is final, and yet to be closed.
             order.is_some_and(|order| {
                 let is_over = order.has_ended() && order.status != Some(Status::Shipped);
-                is_over && !order.contested && order.given_up == 0
+                is_over && !order.contested && order.given_up == 0 && !order.has_papers_under_way()
             })
         };
         self.house
@@ -196,6 +197,9 @@ impl World {
             if let Some(what) = self.booked_otherwise(key, order) {
                 found.push((3, what));
             }
+            if let Some(what) = self.posted_otherwise(key, order) {
+                found.push((3, what));
+            }
         }
         let waits = self
             .audit
@@ -241,6 +245,61 @@ impl World {
         })
     }
 
+    /// What is wrong with the papers that the ERP has of an order: each that was posted is there once under the number that the
+    /// order knows, and no other; and if none was left to a person, the ERP wants as much of each line as the order does.
+    fn posted_otherwise(&self, key: &OrderKey, order: &OrderModel) -> Option<String> {
+        let posted: Vec<&Paper> = self.books.papers_of(key).collect();
+        let mut left_to_people = false;
+        for (kind, document, standing) in &order.papers {
+            let own: Vec<&str> = posted
+                .iter()
+                .filter(|paper| paper.name() == (*kind, document))
+                .map(|paper| paper.number.as_str())
+                .collect();
+            let is_right = match standing {
+                PaperStanding::Posted { number } => own == [number.as_str()],
+                PaperStanding::Dismissed => {
+                    left_to_people = true;
+                    own.len() <= 1
+                }
+                PaperStanding::Wanted { .. } | PaperStanding::Asked { .. } | PaperStanding::Stuck { .. } => {
+                    false
+                }
+            };
+            if !is_right {
+                return Some(format!(
+                    "{kind} {document} of {key} stands as {standing:?}; the ERP has posted it as {own:?}"
+                ));
+            }
+        }
+        if posted.len() > order.papers.len() {
+            return Some(format!("the ERP has papers of {key} that nobody wrote"));
+        }
+        let booking = order.erp_number.as_deref();
+        let booking = self
+            .books
+            .of(key)
+            .into_iter()
+            .find(|known| Some(known.number.as_str()) == booking)?;
+        let mut wanted: BTreeMap<u16, i64> = booking
+            .request
+            .lines
+            .iter()
+            .map(|line| (line.line, line.quantity.units()))
+            .collect();
+        let changes = posted.iter().filter(|paper| paper.name().0 == PaperKind::Change);
+        for line in changes.flat_map(|paper| &paper.request.lines) {
+            let known = wanted.entry(line.line).or_default();
+            *known = line.quantity.units().min(*known);
+        }
+        (!left_to_people && wanted != order.wanted()).then(|| {
+            format!(
+                "the ERP wants {wanted:?} of the lines of {key}, the order {:?}",
+                order.wanted()
+            )
+        })
+    }
+
     /// What the books say is what has moved.
     fn check_stock(&mut self) {
         let mut found = Vec::new();
@@ -265,7 +324,7 @@ impl World {
     fn check_channels(&mut self) {
         let mut truth: BTreeMap<Sku, i64> = BTreeMap::new();
         for (id, stock) in &self.audit.stocks {
-            *truth.entry(id.sku.clone()).or_default() += stock.available();
+            *truth.entry(id.sku.clone()).or_default() += stock.shown();
         }
         let mut found = Vec::new();
         for (channel, shelf) in self.shelves.iter().enumerate() {
@@ -305,7 +364,7 @@ impl World {
         let mut of = BTreeMap::new();
         for (id, stock) in &self.audit.stocks {
             if components.iter().any(|(sku, _)| *sku == id.sku.as_str()) {
-                of.insert((id.warehouse, id.sku.to_string()), stock.available());
+                of.insert((id.warehouse, id.sku.to_string()), stock.shown());
             }
         }
         let warehouses: BTreeSet<WarehouseCode> = of.keys().map(|(warehouse, _)| *warehouse).collect();

@@ -41,6 +41,8 @@ pub(super) struct Habits {
     /// Orders that are cancelled, and within how long.
     pub(super) cancelled: i64,
     pub(super) cancelled_within: Millis,
+    /// Looks at an order that is booked or shipped by which it is changed, moved or credited.
+    pub(super) changed: i64,
     /// How many times as much as usual is ordered.
     pub(super) greed: i64,
     /// Movements of the warehouse by which goods get lost.
@@ -67,6 +69,7 @@ const STEADY: Habits = Habits {
     stated_prices: 4,
     cancelled: 14,
     cancelled_within: 3 * MINUTE,
+    changed: 6,
     greed: 1,
     losses: 30,
     parts: 25,
@@ -109,12 +112,14 @@ impl Workload {
                 greed: 5,
                 losses: 85,
                 parts: 70,
+                changed: 12,
                 ..STEADY
             },
             Self::Fickle => Habits {
                 cancelled: 80,
                 cancelled_within: 2 * MINUTE,
                 kept: 40,
+                changed: 25,
                 parts: 50,
                 losses: 85,
                 ..STEADY
