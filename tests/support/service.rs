@@ -8,7 +8,7 @@ use std::fs::OpenOptions;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -166,7 +166,13 @@ impl Service {
     }
 
     async fn ready(&mut self) {
-        until("readiness", STARTS_WITHIN, async || {
+        let deadline = Instant::now() + STARTS_WITHIN;
+        until("readiness", STARTS_WITHIN * 2, async || {
+            assert!(
+                Instant::now() < deadline,
+                "not ready within {STARTS_WITHIN:?}: {}",
+                self.log()
+            );
             if let Some(status) = self.child.as_mut()?.try_wait().unwrap() {
                 panic!("the service ended with {status}: {}", self.log());
             }

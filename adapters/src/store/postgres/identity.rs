@@ -14,7 +14,12 @@ const STEPS: [&str; 1] = [include_str!("migrations/0001.sql")];
 /// Held as long as a store is open. "Lockstep" in ASCII.
 const LOCK: i64 = 0x4c6f_636b_7374_6570;
 /// Held while a store is created or its layout changed.
-const CREATION_LOCK: i64 = LOCK + 1;
+pub(super) const CREATION_LOCK: i64 = LOCK + 1;
+
+/// Whether a store has been created. Asks the catalogue itself: a name that was looked up in vain before is remembered by the
+/// session as absent, also when another session has made it meanwhile and this one has waited for that.
+const IS_CREATED: &str = "select exists (select from pg_catalog.pg_class c \
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = 'lockstep' and c.relname = 'store')";
 
 /// A store as its first database knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,10 +74,7 @@ struct Found {
 
 async fn found(session: &Session) -> Result<Found, Error> {
     let client = session.client();
-    let exists: bool = client
-        .query_one("select to_regclass('lockstep.store') is not null", &[])
-        .await?
-        .get(0);
+    let exists: bool = client.query_one(IS_CREATED, &[]).await?.get(0);
     if !exists {
         return Ok(Found { format: None });
     }
@@ -110,10 +112,7 @@ async fn migrate(session: &mut Session, wanted: &Wanted<'_>) -> Result<Row, Erro
 }
 
 async fn format_within(transaction: &Transaction<'_>) -> Result<i32, Error> {
-    let exists: bool = transaction
-        .query_one("select to_regclass('lockstep.store') is not null", &[])
-        .await?
-        .get(0);
+    let exists: bool = transaction.query_one(IS_CREATED, &[]).await?.get(0);
     if !exists {
         return Ok(0);
     }

@@ -1,6 +1,7 @@
 //! What is opened, what is created, and what is refused.
 
-use super::super::scratch::Scratch;
+use super::super::identity::CREATION_LOCK;
+use super::super::scratch::{Scratch, as_owner};
 use super::super::{PostgresConfig, PostgresOpener, Sharing};
 use super::{PARTITIONS, Writing, numbers, refusal};
 use lockstep_runtime::store::{StoreError, StoreOpener};
@@ -30,6 +31,30 @@ fn one_process_at_a_time_has_the_store() {
     assert!(matches!(refusal(&other), StoreError::InUse(_)));
     drop(store);
     other.open().unwrap();
+}
+
+/// Each has seen that there is none before the first one may create it.
+#[test]
+fn nodes_that_create_a_store_at_the_same_time_share_it() {
+    let databases = [Scratch::new()];
+    let opener = Scratch::shared(&databases, PARTITIONS);
+    let opened: Vec<_> = std::thread::scope(|scope| {
+        let nodes = as_owner(
+            async |client| {
+                client.batch_execute("begin").await.unwrap();
+                let lock = "select pg_advisory_xact_lock($1)";
+                client.execute(lock, &[&CREATION_LOCK]).await.unwrap();
+                let nodes = [(); 3].map(|()| scope.spawn(|| opener.open().map(drop)));
+                let waits = "select count(*) from pg_stat_activity where wait_event = 'advisory' and datname = current_database()";
+                while client.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) < 3 {}
+                client.batch_execute("commit").await.unwrap();
+                nodes
+            },
+            &databases[0].config(),
+        );
+        nodes.into_iter().map(|node| node.join().unwrap()).collect()
+    });
+    assert!(opened.iter().all(Result::is_ok), "{opened:?}");
 }
 
 #[test]
