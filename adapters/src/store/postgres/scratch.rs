@@ -38,6 +38,18 @@ pub(crate) fn as_owner<T, F: Future<Output = T>>(work: impl FnOnce(Client) -> F,
     })
 }
 
+/// Waits until so many others wait for a lock in this database.
+pub(crate) async fn until_waiting(client: &Client, others: i64) {
+    let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+    while client.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) < others {
+        // A transaction sees the activity as it was when it first looked.
+        client
+            .execute("select pg_stat_clear_snapshot()", &[])
+            .await
+            .unwrap();
+    }
+}
+
 impl Scratch {
     pub(crate) fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);

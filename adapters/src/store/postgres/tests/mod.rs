@@ -3,7 +3,7 @@
 mod cut;
 mod opening;
 
-use super::scratch::{Scratch, as_owner};
+use super::scratch::{Scratch, as_owner, until_waiting};
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::PartitionId;
 use lockstep_runtime::store::{
@@ -112,10 +112,7 @@ fn a_commit_that_was_under_way_when_another_owner_came_is_void() {
                 let takeover = "begin; update lockstep.partition set epoch = epoch + 1 where id = 1";
                 client.batch_execute(takeover).await.unwrap();
                 let commit = scope.spawn(|| first.commit(&[0, 1]));
-                let waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
-                while client.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
-                    assert!(!commit.is_finished(), "it does not wait for the new owner");
-                }
+                until_waiting(&client, 1).await;
                 client.batch_execute("commit").await.unwrap();
                 commit
             },

@@ -1,7 +1,7 @@
 //! What is opened, what is created, and what is refused.
 
 use super::super::identity::CREATION_LOCK;
-use super::super::scratch::{Scratch, as_owner};
+use super::super::scratch::{Scratch, as_owner, until_waiting};
 use super::super::{PostgresConfig, PostgresOpener, Sharing};
 use super::{PARTITIONS, Writing, numbers, refusal};
 use lockstep_runtime::store::{StoreError, StoreOpener};
@@ -45,8 +45,7 @@ fn nodes_that_create_a_store_at_the_same_time_share_it() {
                 let lock = "select pg_advisory_xact_lock($1)";
                 client.execute(lock, &[&CREATION_LOCK]).await.unwrap();
                 let nodes = [(); 3].map(|()| scope.spawn(|| opener.open().map(drop)));
-                let waits = "select count(*) from pg_stat_activity where wait_event = 'advisory' and datname = current_database()";
-                while client.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) < 3 {}
+                until_waiting(&client, 3).await;
                 client.batch_execute("commit").await.unwrap();
                 nodes
             },
