@@ -235,7 +235,7 @@ impl Engine {
     /// A request was answered, or given up. `jitter` is any number; it spreads accounts that failed together.
     pub fn answer(&mut self, id: RequestId, answer: &Answer, jitter: u32, now: Moment) {
         let Some(flight) = self.flights.remove(&id) else {
-            return;
+            return self.answer_permitted(id, answer, jitter, now);
         };
         let operation = flight.operation;
         self.judge_operation(operation, &answer.verdict, jitter, now);
@@ -267,7 +267,13 @@ impl Engine {
     }
 
     /// What the answer says about the platform rather than about the items.
-    fn judge_operation(&mut self, operation: OperationId, verdict: &Verdict, jitter: u32, now: Moment) {
+    pub(super) fn judge_operation(
+        &mut self,
+        operation: OperationId,
+        verdict: &Verdict,
+        jitter: u32,
+        now: Moment,
+    ) {
         let breaker = &mut self.breakers[operation.0];
         match verdict {
             Verdict::Throttled { pause } => {

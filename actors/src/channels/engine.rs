@@ -7,8 +7,9 @@
 use super::answer::Flight;
 use super::content::{Content, Key, Kind, Measure, Newest, Source, Urgency};
 use super::lane::{Attempt, Held, Lane, Shows, Waiting};
-use super::limit::{Admission, Precedence};
+use super::limit::{Admission, Precedence, Reserved};
 use super::operation::{Account, Allowance, AllowanceError, OperationId};
+use super::permit::Permits;
 use super::progress::Mark;
 use super::retry::{Breaker, BreakerState, RetryBudget};
 use super::{Guard, Moment};
@@ -80,6 +81,8 @@ pub struct Request {
 pub enum Next {
     /// Send this, and ask again.
     Send(Request),
+    /// Whoever [wanted](Engine::want) to make a request may make it now; it is answered under this name as any other.
+    Permit(RequestId),
     /// Nothing before this moment, or the next change or answer.
     WaitUntil(Moment),
     /// Nothing until something changes or is answered.
@@ -91,6 +94,7 @@ enum Job {
     Write(usize),
     Read(usize),
     Poll(RequestId),
+    Permit,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +111,7 @@ pub struct Engine {
     pub(super) breakers: Vec<Breaker>,
     pub(super) lanes: Vec<Lane>,
     pub(super) flights: BTreeMap<RequestId, Flight>,
+    pub(super) permits: Permits,
     pub(super) budget: RetryBudget,
     next_id: u64,
     pub(super) paused: bool,
@@ -139,6 +144,7 @@ impl Engine {
             breakers: (0..operations).map(|_| Breaker::new()).collect(),
             lanes,
             flights: BTreeMap::new(),
+            permits: Permits::default(),
             budget: RetryBudget::new(batch.unwrap_or(1), now),
             next_id: 0,
             paused: false,
@@ -254,6 +260,9 @@ impl Engine {
             let mut earliest = self.lanes.iter().filter_map(Lane::next_due).min();
             earliest = earliest.into_iter().chain(self.next_poll(now)).min();
             match self.choose(&mut earliest, now) {
+                Some((Job::Permit, operation, items)) => {
+                    return Next::Permit(self.permit(operation, items, now));
+                }
                 Some((job, operation, items)) => {
                     if let Some(request) = self.build(job, operation, items, now, source) {
                         return Next::Send(request);
@@ -303,6 +312,15 @@ impl Engine {
                     operation,
                 });
             }
+        }
+        if let Some(wanted) = &self.permits.wanted {
+            // What the platform has sold and nobody knows of here is sold twice.
+            let rank = (wanted.passed < MAX_PASSED, Urgency::OversellRisk, wanted.since);
+            candidates.push(Candidate {
+                rank,
+                job: Job::Permit,
+                operation: wanted.operation,
+            });
         }
         candidates.sort_by_key(|candidate| candidate.rank);
         candidates
@@ -364,7 +382,7 @@ impl Engine {
         match candidate.job {
             Job::Write(lane) => most.min(self.lanes[lane].ready_count()),
             Job::Read(_) => most,
-            Job::Poll(_) => 1,
+            Job::Poll(_) | Job::Permit => 1,
         }
     }
 
@@ -385,7 +403,7 @@ impl Engine {
     fn note_passed(&mut self, chosen: &Candidate, candidates: &[Candidate]) {
         let lane_of = |job: Job| match job {
             Job::Write(lane) | Job::Read(lane) => Some(lane),
-            Job::Poll(_) => None,
+            Job::Poll(_) | Job::Permit => None,
         };
         let served = lane_of(chosen.job);
         for lane in candidates.iter().filter_map(|candidate| lane_of(candidate.job)) {
@@ -395,6 +413,9 @@ impl Engine {
         }
         if let Some(lane) = served {
             self.lanes[lane].passed = 0;
+        }
+        if let Some(wanted) = &mut self.permits.wanted {
+            wanted.passed = wanted.passed.saturating_add(1);
         }
     }
 
@@ -410,18 +431,30 @@ impl Engine {
             Job::Write(lane) => self.build_write(lane, items, now, source)?,
             Job::Read(lane) => self.build_read(lane, items)?,
             Job::Poll(id) => self.build_poll(id)?,
+            Job::Permit => return None,
         };
-        let id = RequestId(self.next_id);
-        self.next_id += 1;
-        let drawn = self.account.reserve(operation, flight.len(), now);
-        self.breakers[operation.0].sent();
-        self.requests[operation.0] = self.requests[operation.0].saturating_add(1);
+        let (id, drawn) = self.depart(operation, flight.len(), now);
         self.flights.insert(id, flight.leaves(operation, drawn));
         Some(Request {
             id,
             operation: self.account.operation(operation).name.clone(),
             work,
         })
+    }
+
+    /// A request leaves: it gets a name, and what it draws is reserved.
+    pub(super) fn depart(
+        &mut self,
+        operation: OperationId,
+        items: usize,
+        now: Moment,
+    ) -> (RequestId, Vec<Reserved>) {
+        let id = RequestId(self.next_id);
+        self.next_id += 1;
+        let drawn = self.account.reserve(operation, items, now);
+        self.breakers[operation.0].sent();
+        self.requests[operation.0] = self.requests[operation.0].saturating_add(1);
+        (id, drawn)
     }
 
     fn build_write(

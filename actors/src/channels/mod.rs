@@ -21,6 +21,7 @@ mod lane;
 mod limit;
 mod operation;
 mod order;
+mod permit;
 mod progress;
 mod report;
 mod retry;

@@ -65,6 +65,10 @@ enum Weather {
 enum Event {
     Change,
     Arrives(Request, Fate),
+    /// Somebody wants to read the orders of the account.
+    Wants,
+    /// He does.
+    Reads(RequestId, Fate),
     Lands(Kind, Vec<Item>),
     Answered(RequestId, Answer),
 }
@@ -84,6 +88,8 @@ const UNITS: u64 = 10;
 const REFILL: u64 = 100;
 const BURST: u64 = 200;
 const BATCH: usize = 5;
+/// How long after an answer orders are read again.
+const READ_AGAIN: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// After the timeout; a late effect comes 7 s after the request at the latest.
 const QUIET: Duration = Duration::from_secs(6);
@@ -112,7 +118,12 @@ pub(super) fn allowance() -> Allowance {
             ("points".into(), points),
             ("connections".into(), Rule::Concurrent { requests: 6 }),
         ],
-        operations: vec![operation("set-stock"), operation("set-prices"), operation("read")],
+        operations: vec![
+            operation("set-stock"),
+            operation("set-prices"),
+            operation("read"),
+            operation("read-orders"),
+        ],
     }
 }
 
@@ -153,6 +164,11 @@ struct World {
     before: HashMap<(Kind, Key), Option<Measure>>,
     in_flight: HashSet<(Kind, Key)>,
     open: HashMap<RequestId, Request>,
+    /// Since when orders are to be read.
+    wanted: Moment,
+    reading: HashSet<RequestId>,
+    slowest_read: Duration,
+    reads: u64,
     enough: bool,
     /// How many changes come each 20 ms; one of them can be told: 10 requests a second of 5 items.
     too_many: u32,
@@ -192,6 +208,10 @@ impl World {
             before: HashMap::new(),
             in_flight: HashSet::new(),
             open: HashMap::new(),
+            wanted: Moment::ZERO,
+            reading: HashSet::new(),
+            slowest_read: Duration::ZERO,
+            reads: 0,
             enough: false,
             too_many: 100,
             avoidable: 0,
@@ -284,6 +304,12 @@ impl World {
                     let (fate, after) = (self.fate(), self.random.millis(5, 60));
                     self.later(after, Event::Arrives(request, fate));
                 }
+                Next::Permit(id) => {
+                    self.slowest_read = self.slowest_read.max(self.now - self.wanted);
+                    self.reading.insert(id);
+                    let (fate, after) = (self.fate(), self.random.millis(5, 60));
+                    self.later(after, Event::Reads(id, fate));
+                }
                 Next::WaitUntil(moment) => {
                     assert!(moment > self.now, "waits for the past");
                     return Some(moment);
@@ -295,31 +321,46 @@ impl World {
 
     fn arrives(&mut self, request: &Request, fate: Fate) {
         let verdict = self.meets(request, fate);
+        self.answers(request.id, verdict, fate);
+    }
+
+    fn reads(&mut self, id: RequestId, fate: Fate) {
+        let verdict = self.refuses(fate).unwrap_or_else(|| {
+            self.reads += 1;
+            Verdict::Items(Vec::new())
+        });
+        self.answers(id, verdict, fate);
+    }
+
+    fn answers(&mut self, id: RequestId, verdict: Verdict, fate: Fate) {
         let back = if fate == Fate::ComesLate {
             TIMEOUT
         } else {
             self.random.millis(5, 60)
         };
-        self.later(back, Event::Answered(request.id, verdict.into()));
+        self.later(back, Event::Answered(id, verdict.into()));
     }
 
-    fn meets(&mut self, request: &Request, fate: Fate) -> Verdict {
-        let failed = |certainty| Verdict::Failed {
-            reason: "500".into(),
-            pause: None,
-            certainty,
-        };
+    /// What the platform says without looking at a request; none if it looks at it.
+    fn refuses(&mut self, fate: Fate) -> Option<Verdict> {
         match fate {
             Fate::Storm => {
                 let pause = Some(Duration::from_millis(500));
-                return Verdict::Throttled { pause };
+                return Some(Verdict::Throttled { pause });
             }
-            Fate::FailsBefore => return failed(Certainty::NotTaken),
+            Fate::FailsBefore => return Some(failed(Certainty::NotTaken)),
             Fate::Fine | Fate::FailsAfter | Fate::ComesLate => {}
         }
-        if !self.bucket.take(UNITS, self.now) {
-            self.avoidable += 1;
-            return Verdict::Throttled { pause: None };
+        if self.bucket.take(UNITS, self.now) {
+            return None;
+        }
+        self.avoidable += 1;
+        Some(Verdict::Throttled { pause: None })
+    }
+
+    fn meets(&mut self, request: &Request, fate: Fate) -> Verdict {
+        if let Some(verdict) = self.refuses(fate) {
+            return verdict;
         }
         if let (Fate::ComesLate, Work::Write(kind, items)) = (fate, &request.work) {
             let late = self.random.millis(100, 7_000);
@@ -422,6 +463,12 @@ impl World {
                 self.later(Duration::from_millis(20), Event::Change);
             }
             Event::Arrives(request, fate) => self.arrives(&request, fate),
+            Event::Wants if self.enough => {}
+            Event::Wants => {
+                self.wanted = self.now;
+                self.engine.want("read-orders", self.now).unwrap();
+            }
+            Event::Reads(id, fate) => self.reads(id, fate),
             Event::Lands(kind, items) => {
                 for item in &items {
                     self.write(kind, item);
@@ -437,6 +484,9 @@ impl World {
                         self.in_flight.remove(&(kind, item.key));
                     }
                 }
+                if self.reading.remove(&id) {
+                    self.later(READ_AGAIN, Event::Wants);
+                }
                 let jitter = u32::try_from(self.random.below(1_000_000)).unwrap();
                 self.engine.answer(id, &answer, jitter, self.now);
             }
@@ -450,6 +500,14 @@ impl World {
                 self.shows.get(*place).map(|(_, measure)| *measure) != Some(newest.content.measure())
             })
             .count()
+    }
+}
+
+fn failed(certainty: Certainty) -> Verdict {
+    Verdict::Failed {
+        reason: "500".into(),
+        pause: None,
+        certainty,
     }
 }
 
@@ -487,6 +545,7 @@ fn under_a_hundred_times_too_many_changes_the_limit_is_kept_and_used_and_the_sol
     for seed in 0..seeds() {
         let mut world = World::new(seed, Guard::Version);
         world.later(Duration::ZERO, Event::Change);
+        world.later(Duration::ZERO, Event::Wants);
         world.run(Duration::from_secs(10));
         let taken = world.bucket.taken;
         world.sold_out.clear();
@@ -506,6 +565,13 @@ fn under_a_hundred_times_too_many_changes_the_limit_is_kept_and_used_and_the_sol
             "seed {seed}: sold out for {:?}",
             world.slowest_sold_out
         );
+        // Eight requests of others go before it, and those of kinds that were passed over as often.
+        assert!(
+            world.reads > 20 && world.slowest_read <= Duration::from_millis(1_500),
+            "seed {seed}: {} reads of orders, the slowest waited {:?}",
+            world.reads,
+            world.slowest_read
+        );
     }
 }
 
@@ -515,6 +581,7 @@ fn whatever_happens_the_channel_converges_and_the_cursor_tells_the_truth() {
         let mut world = World::new(seed, guard);
         world.too_many = 10;
         world.later(Duration::ZERO, Event::Change);
+        world.later(Duration::ZERO, Event::Wants);
         world.run(Duration::from_secs(2));
         world.weather = Weather::Chaos;
         world.run(Duration::from_secs(12));

@@ -1,6 +1,7 @@
 //! The rules of the engine, one table or story each.
 
 mod orders;
+mod permits;
 
 use super::simulation::{price, stock};
 use super::*;
@@ -122,7 +123,7 @@ impl Account {
     fn request(&mut self, now: u64) -> Option<Request> {
         match self.engine.next(at(now), &self.truth) {
             Next::Send(request) => Some(request),
-            Next::WaitUntil(_) | Next::Rest => None,
+            Next::Permit(_) | Next::WaitUntil(_) | Next::Rest => None,
         }
     }
 
@@ -203,7 +204,7 @@ fn s52_a_full_catalogue_on_a_standard_shop() {
                 account.taken(request.id, 250, now);
             }
             Next::WaitUntil(moment) => now = u64::try_from(moment.as_millis()).unwrap() + 1,
-            Next::Rest => break,
+            Next::Permit(_) | Next::Rest => break,
         }
     }
     assert_eq!(calls, 1_000);
@@ -235,7 +236,7 @@ fn s52_a_full_catalogue_by_feeds() {
                 account.taken(request.id, 25_000, now);
             }
             Next::WaitUntil(moment) => now = u64::try_from(moment.as_millis()).unwrap() + 1,
-            Next::Rest => break,
+            Next::Permit(_) | Next::Rest => break,
         }
     }
     let first = moments.iter().filter(|moment| **moment < 300_000).count();
@@ -663,7 +664,7 @@ fn a_breaker_opens_after_five_failures_and_lets_one_probe_through() {
             match account.wait(now) {
                 Next::Send(request) => break request.id,
                 Next::WaitUntil(moment) => now = u64::try_from(moment.as_millis()).unwrap(),
-                Next::Rest => panic!("something waits"),
+                Next::Permit(_) | Next::Rest => panic!("something waits"),
             }
         };
         account.answer(id, failed(), now);
@@ -733,7 +734,7 @@ fn what_a_platform_says_of_its_bucket_is_believed() {
         let moment = match account.wait(20_000) {
             Next::Send(_) => 0,
             Next::WaitUntil(moment) => u64::try_from(moment.as_millis()).unwrap() - 20_000,
-            Next::Rest => panic!("B waits"),
+            Next::Permit(_) | Next::Rest => panic!("B waits"),
         };
         assert_eq!(moment, expected, "{available} left");
     }

@@ -1,6 +1,7 @@
 //! Runs the engine of one account: reads what changed, sends what the engine says, hands back what came of it.
 
 use super::contents::{Contents, measure};
+use super::permit::{Permit, Wanted};
 use super::platform::Platform;
 use super::status::{ChannelCommand, ChannelView, Control};
 use crate::asking::Halt;
@@ -9,7 +10,7 @@ use crate::erp::Undeliverable;
 use futures_util::StreamExt;
 use futures_util::future::select_all;
 use futures_util::stream::{self, FuturesUnordered};
-use lockstep_actors::channels::{Answer, Content, Engine, Key, Kind, Mark, Newest, Next, RequestId};
+use lockstep_actors::channels::{Answer, Content, Engine, Key, Kind, Mark, Newest, Next, RequestId, Verdict};
 use lockstep_runtime::feed::FeedEntry;
 use lockstep_runtime::time::{Clock, SystemClock, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +58,8 @@ struct Driver<C> {
     tells_stock: bool,
     samples_per_minute: u32,
     sampled: Instant,
+    /// Who waits for a permit.
+    waits: Option<oneshot::Sender<Permit>>,
 }
 
 /// Tells one account of every change until `stop` turns true, its sender is gone, or the node ends. What was not told
@@ -80,6 +83,7 @@ pub async fn drive<F: Entries, P: Platform>(
         tells_stock: feeds.iter().any(|feed| feed.kind == Kind::Stock),
         samples_per_minute,
         sampled: started,
+        waits: None,
     };
     driver.look_ahead();
     let mut stopping = stop.clone();
@@ -105,6 +109,7 @@ pub async fn drive<F: Entries, P: Platform>(
                 },
                 None => return,
             },
+            Some(wanted) = control.wanted.recv(), if driver.waits.is_none() => driver.want(wanted),
             Some((command, answer)) = control.asked.recv() => driver.obey(&command, answer),
             _ = saving.tick() => {
                 driver.tick();
@@ -153,11 +158,29 @@ impl<C: Contents> Driver<C> {
                         (request.id, answer)
                     }));
                 }
+                Next::Permit(id) => {
+                    let waits = self.waits.take();
+                    in_flight.push(Box::pin(async move {
+                        match waits {
+                            Some(waits) => (id, Permit::give(waits).await),
+                            None => (id, Answer::from(Verdict::Items(Vec::new()))),
+                        }
+                    }));
+                }
                 Next::WaitUntil(moment) => return Some(moment),
                 Next::Rest => return None,
             }
         }
         None
+    }
+
+    fn want(&mut self, wanted: Wanted) {
+        let now = self.now();
+        match self.engine.want(wanted.operation, now) {
+            Ok(()) => self.waits = Some(wanted.given),
+            // Whoever wants it learns that nobody gives it.
+            Err(error) => tracing::error!(%error, "a channel is asked for a permit"),
+        }
     }
 
     fn now(&self) -> Duration {

@@ -1,5 +1,6 @@
 //! How a channel stands, for people and metrics, and what they may ask of it.
 
+use super::permit::{Permits, Wanted, permits};
 use lockstep_actors::channels::{Kind, Report};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
@@ -90,6 +91,7 @@ type Asked = (ChannelCommand, oneshot::Sender<ChannelView>);
 #[derive(Debug)]
 pub struct Control {
     pub(super) asked: mpsc::Receiver<Asked>,
+    pub(super) wanted: mpsc::Receiver<Wanted>,
     pub(super) status: Arc<ChannelStatus>,
 }
 
@@ -100,6 +102,8 @@ pub struct ChannelHandle {
     pub name: String,
     /// Its newest report.
     pub status: Arc<ChannelStatus>,
+    /// For who reads its orders.
+    pub permits: Permits,
     asks: mpsc::Sender<Asked>,
 }
 
@@ -116,11 +120,18 @@ impl ChannelHandle {
 #[must_use]
 pub fn channel_handle(name: &str) -> (ChannelHandle, Control) {
     let (asks, asked) = mpsc::channel(16);
+    let (permits, wanted) = permits();
     let status = Arc::<ChannelStatus>::default();
     let handle = ChannelHandle {
         name: name.to_owned(),
         status: Arc::clone(&status),
+        permits,
         asks,
     };
-    (handle, Control { asked, status })
+    let control = Control {
+        asked,
+        wanted,
+        status,
+    };
+    (handle, control)
 }

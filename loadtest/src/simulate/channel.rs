@@ -200,7 +200,8 @@ impl Way {
                     let millis = until.as_millis().saturating_add(1);
                     break Some(self.began + i64::try_from(millis).unwrap_or(i64::MAX >> 1));
                 }
-                Next::Rest => break None,
+                // Nobody reads orders here.
+                Next::Permit(_) | Next::Rest => break None,
             }
         };
         self.save();
