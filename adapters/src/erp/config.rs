@@ -1,6 +1,7 @@
 //! The `[erp]` table of the configuration. The token itself never stands in it.
 
 use super::http::HttpErpConfig;
+use super::odoo::OdooConfig;
 use super::pace::{self, MaintenanceWindow, Pace};
 use crate::egress::{InvalidSetting, web_address, web_client, within};
 use lockstep_actors::orders::effects::ChargeKind;
@@ -20,6 +21,8 @@ pub enum ErpKind {
     Http,
     /// Tryton, over JSON-RPC.
     Tryton,
+    /// Odoo, over its JSON-2 API.
+    Odoo,
 }
 
 /// How the ERP is reached.
@@ -28,14 +31,16 @@ pub enum ErpKind {
 pub struct ErpConfig {
     /// Which ERP.
     pub kind: ErpKind,
-    /// Its base URL, for `http` and `tryton`.
+    /// Its base URL, for all but `local`.
     pub url: Option<String>,
-    /// The environment variable that holds the bearer token, or the password of Tryton's user.
+    /// The environment variable that holds the bearer token, the password of Tryton's user, or the API key of Odoo's.
     pub token_env: Option<String>,
     /// The file that holds the same.
     pub token_file: Option<PathBuf>,
     /// How Tryton is spoken to.
     pub tryton: Option<TrytonConfig>,
+    /// How Odoo is spoken to.
+    pub odoo: Option<OdooConfig>,
     /// How an ERP behind HTTP is spoken to, if not in the standard form.
     pub http: Option<HttpErpConfig>,
     /// How long a call may take before its outcome counts as unknown: 10 to 300,000 ms.
@@ -131,6 +136,7 @@ impl Default for ErpConfig {
             token_env: None,
             token_file: None,
             tryton: None,
+            odoo: None,
             http: None,
             timeout_ms: 10_000,
             concurrency: 16,
@@ -176,6 +182,17 @@ impl ErpConfig {
             ErpKind::Tryton => {
                 self.base_url()?;
                 self.tryton.clone().unwrap_or_default().validate()
+            }
+            ErpKind::Odoo => {
+                self.base_url()?;
+                if self.token_env.is_none() && self.token_file.is_none() {
+                    return Err(InvalidSetting {
+                        key: "erp.token_env".to_owned(),
+                        value: String::new(),
+                        allowed: "the variable that holds the API key, or erp.token_file its file",
+                    });
+                }
+                self.odoo.clone().unwrap_or_default().validate()
             }
         }
     }
@@ -265,6 +282,19 @@ mod tests {
             (
                 "kind = 'tryton'\nurl = 'http://e'\ntryton = { database = 's', charges = { tip = 'T' } }",
                 Some("erp.tryton.charges"),
+            ),
+            (
+                "kind = 'odoo'\nurl = 'https://odoo.example'",
+                Some("erp.token_env"),
+            ),
+            (
+                "kind = 'odoo'\nurl = 'https://odoo.example'\ntoken_env = 'ODOO_KEY'\n\
+                 odoo = { database = 'sales', pricelists = { EUR = 1 } }",
+                None,
+            ),
+            (
+                "kind = 'odoo'\nurl = 'https://e'\ntoken_env = 'K'\nodoo = { price_decimals = 13 }",
+                Some("erp.odoo.price_decimals"),
             ),
             ("timeout_ms = 0", Some("erp.timeout_ms")),
             ("concurrency = 1000", Some("erp.concurrency")),

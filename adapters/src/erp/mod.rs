@@ -7,9 +7,12 @@
 //! - a request's cursor moves on only when the answer to it is durable in the order.
 
 mod breaker;
+mod call;
 mod config;
+mod drafts;
 mod http;
 mod local;
+mod odoo;
 mod pace;
 mod progress;
 mod request;
@@ -21,6 +24,7 @@ pub use breaker::Breaker;
 pub use config::{ErpConfig, ErpKind, TokenError, TrytonConfig};
 pub use http::{ConnectorError, HttpErp, HttpErpConfig, Request, RequestForm};
 pub use local::LocalErp;
+pub use odoo::{OdooConfig, OdooErp};
 pub use pace::{Day, MaintenanceWindow, Pace};
 pub use progress::Progress;
 pub use request::{Called, ErpCounters, ErpMetrics, Handled, handle};
@@ -78,6 +82,8 @@ pub enum Erp {
     Http(Box<HttpErp>),
     /// Tryton.
     Tryton(Box<TrytonErp>),
+    /// Odoo.
+    Odoo(Box<OdooErp>),
 }
 
 impl Erp {
@@ -90,6 +96,7 @@ impl Erp {
             ErpKind::Local => Self::Local(LocalErp),
             ErpKind::Http => Self::Http(Box::new(HttpErp::new(config)?)),
             ErpKind::Tryton => Self::Tryton(Box::new(TrytonErp::new(config)?)),
+            ErpKind::Odoo => Self::Odoo(Box::new(OdooErp::new(config)?)),
         })
     }
 }
@@ -112,6 +119,7 @@ impl ErpPort for Erp {
             Self::Local(erp) => erp.book(request).await,
             Self::Http(erp) => erp.book(request).await,
             Self::Tryton(erp) => erp.book(request).await,
+            Self::Odoo(erp) => erp.book(request).await,
         }
     }
 
@@ -120,6 +128,7 @@ impl ErpPort for Erp {
             Self::Local(erp) => erp.cancel(order).await,
             Self::Http(erp) => erp.cancel(order).await,
             Self::Tryton(erp) => erp.cancel(order).await,
+            Self::Odoo(erp) => erp.cancel(order).await,
         }
     }
 
@@ -128,6 +137,7 @@ impl ErpPort for Erp {
             Self::Local(erp) => erp.post(paper).await,
             Self::Http(erp) => erp.post(paper).await,
             Self::Tryton(erp) => erp.post(paper).await,
+            Self::Odoo(erp) => erp.post(paper).await,
         }
     }
 
@@ -136,6 +146,7 @@ impl ErpPort for Erp {
             Self::Local(erp) => erp.find_paper(paper).await,
             Self::Http(erp) => erp.find_paper(paper).await,
             Self::Tryton(erp) => erp.find_paper(paper).await,
+            Self::Odoo(erp) => erp.find_paper(paper).await,
         }
     }
 
@@ -144,6 +155,7 @@ impl ErpPort for Erp {
             Self::Local(erp) => erp.lookup(order).await,
             Self::Http(erp) => erp.lookup(order).await,
             Self::Tryton(erp) => erp.lookup(order).await,
+            Self::Odoo(erp) => erp.lookup(order).await,
         }
     }
 }

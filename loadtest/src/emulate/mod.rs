@@ -10,6 +10,7 @@ pub mod amazon;
 pub mod channel;
 pub mod erp;
 mod fault;
+pub mod odoo;
 mod server;
 pub mod shopify;
 pub mod woocommerce;
@@ -29,6 +30,10 @@ pub enum Command {
     ///
     /// Example: lockstep-loadtest emulate erp --fail 0.05 --timeout-after-commit 0.02 --seed 7 --journal erp.jsonl
     Erp(erp::Options),
+    /// Odoo behind its JSON-2 API, as far as sales orders go.
+    ///
+    /// Example: lockstep-loadtest emulate odoo --fail 0.05 --timeout-after-commit 0.02 --latency 20ms --seed 7
+    Odoo(odoo::Options),
     /// A sales channel that takes stock levels within a strict rate limit.
     ///
     /// Example: lockstep-loadtest emulate channel --rate 100/s --burst 50 --batch 250 --fail 0.01 --seed 7
@@ -61,6 +66,7 @@ impl Command {
         runtime.block_on(async {
             match self {
                 Self::Erp(options) => server::run_as_process("erp", erp::start(options)?).await,
+                Self::Odoo(options) => server::run_as_process("odoo", odoo::start(options)?).await,
                 Self::Channel(options) => server::run_as_process("channel", channel::start(options)?).await,
                 Self::Amazon(options) => server::run_as_process("amazon", amazon::start(options)?).await,
                 Self::Shopify(options) => server::run_as_process("shopify", shopify::start(options)?).await,

@@ -1,18 +1,7 @@
 //! Tryton over JSON-RPC: an order becomes a sale with our key as its reference.
 //!
-//! Tryton knows no idempotency key and lets two sales bear one reference, so that a sale is booked once by the order of
-//! the steps. A draft binds nobody; only its maker confirms it, and only after it has looked for others of the same key:
-//!
-//! 1. nothing that stands under the key is found; else its number is the answer;
-//! 2. a draft is made;
-//! 3. every other sale of the key is looked at once more: one that stands wins, and the draft is discarded; one that does
-//!    not is cancelled, which Tryton refuses once it is confirmed, and then it stands and wins;
-//! 4. the draft's amounts, as Tryton reckons them, are compared with ours;
-//! 5. it is quoted and confirmed, which Tryton refuses once somebody has cancelled it.
-//!
-//! Of two that book one order at a time, the one that comes later to step 3 sees the other's draft. So at most one
-//! confirms, and only an unanswered confirmation leaves the outcome unknown. What was confirmed bears a sale date; a
-//! cancelled sale with one was ours and withdrawn, and is not booked anew.
+//! It is booked once by the order of the steps ([`drafts`]). What was confirmed bears a sale date; a cancelled sale with one was ours
+//! and withdrawn, and is not booked anew.
 //!
 //! Quantities are in the product's default unit, unit prices in the currency's main unit. Tax is Tryton's own affair: what
 //! is compared is the untaxed amount.
@@ -26,11 +15,13 @@
 mod rpc;
 mod sale;
 
+use super::call::CallError;
+use super::drafts::{self, Fate, Sale as _, Sales, Unconfirmed, overtaken};
 use super::{ConnectorError, ErpConfig, ErpError, ErpPort};
 use lockstep_actors::ids::DocumentId;
 use lockstep_actors::orders::effects::{BookingRequest, ErpReference};
-use rpc::{CallError, Rpc};
-use sale::{Fate, Goods, Sale};
+use rpc::Rpc;
+use sale::{Goods, Sale};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -66,111 +57,6 @@ impl TrytonErp {
         work.await
     }
 
-    /// Every sale that bears the order's key, oldest first.
-    async fn find(&self, order: &ErpReference) -> Result<Vec<Sale>, CallError> {
-        let company = self.rpc.company().await?;
-        let domain = json!([["reference", "=", order.key()], ["company", "=", company]]);
-        let parameters = vec![
-            domain,
-            json!(0),
-            json!(MOST_SALES),
-            json!([["id", "ASC"]]),
-            json!(sale::FIELDS),
-        ];
-        self.rpc.read("model.sale.sale.search_read", parameters).await
-    }
-
-    async fn standing(&self, order: &ErpReference) -> Result<Option<DocumentId>, CallError> {
-        let sales = self.find(order).await?;
-        let standing = sales.iter().find(|sale| sale.fate() == Fate::Stands);
-        standing.map(Sale::number).transpose()
-    }
-
-    async fn book_once(&self, request: &BookingRequest) -> Result<DocumentId, ErpError> {
-        let order = &request.reference;
-        let sales = self.find(order).await.map_err(CallError::harmless)?;
-        if let Some(standing) = sales.iter().find(|sale| sale.fate() == Fate::Stands) {
-            return standing.number().map_err(CallError::harmless);
-        }
-        if sales.iter().any(|sale| sale.fate() == Fate::Withdrawn) {
-            return Err(super::does_not_stand());
-        }
-        let goods = self.goods(request).await?;
-        let own = self.draft(request, &goods).await.map_err(CallError::harmless)?;
-        let booked = self.confirm_alone(own, request).await;
-        if !matches!(booked, Ok(Booked::Own(_)) | Err(ErpError::Unknown(_))) {
-            self.discard_own(own, order).await;
-        }
-        booked.map(Booked::number)
-    }
-
-    /// Steps 3 to 5.
-    async fn confirm_alone(&self, own: i64, request: &BookingRequest) -> Result<Booked, ErpError> {
-        let order = &request.reference;
-        let mut draft = None;
-        for sale in self.find(order).await.map_err(CallError::harmless)? {
-            let stands = match sale.fate() {
-                _ if sale.id == own => {
-                    draft = Some(sale);
-                    continue;
-                }
-                Fate::Withdrawn => return Err(super::does_not_stand()),
-                Fate::Stands => true,
-                Fate::Loose => !self.discard(sale.id).await.map_err(CallError::harmless)?,
-            };
-            if stands {
-                let number = self.standing(order).await.map_err(CallError::harmless)?;
-                return number
-                    .map(Booked::Before)
-                    .ok_or_else(|| overtaken("another booking of it came between"));
-            }
-        }
-        let draft = draft.ok_or_else(|| overtaken("its draft is gone"))?;
-        draft.agrees_with(request)?;
-        for button in ["quote", "confirm"] {
-            match self.press(button, own).await {
-                Ok(()) => {}
-                Err(CallError::Refused(reason)) => return self.refused(own, order, reason).await,
-                // Nobody is bound before the last step.
-                Err(error) if button == "quote" => return Err(error.harmless()),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.number_of(own).await.map(Booked::Own)
-    }
-
-    /// The number of a sale that is confirmed: not to learn it leaves the outcome open, not the sale.
-    async fn number_of(&self, own: i64) -> Result<DocumentId, ErpError> {
-        let parameters = vec![json!([own]), json!(sale::FIELDS)];
-        let read: Result<Vec<Sale>, CallError> = self.rpc.read("model.sale.sale.read", parameters).await;
-        let number = match read.map(|sales| sales.into_iter().next()) {
-            Ok(Some(sale)) => sale.number(),
-            Ok(None) => Err(CallError::Unreadable(
-                "a confirmed sale cannot be read".to_owned(),
-            )),
-            Err(error) => Err(error),
-        };
-        number.map_err(|error| ErpError::Unknown(error.to_string()))
-    }
-
-    /// A step may be refused by Tryton's own rules, or because somebody was faster: which, shows in what stands now.
-    async fn refused(&self, own: i64, order: &ErpReference, reason: String) -> Result<Booked, ErpError> {
-        let sales = self.find(order).await.map_err(CallError::unsure)?;
-        if let Some(standing) = sales.iter().find(|sale| sale.fate() == Fate::Stands) {
-            let number = standing.number().map_err(CallError::unsure)?;
-            let is_own = standing.id == own;
-            return Ok(if is_own {
-                Booked::Own(number)
-            } else {
-                Booked::Before(number)
-            });
-        }
-        match sales.iter().find(|sale| sale.id == own) {
-            Some(draft) if !draft.is_cancelled() => Err(ErpError::Rejected(reason)),
-            Some(_) | None => Err(overtaken("another booking of it has discarded the draft")),
-        }
-    }
-
     /// What Tryton calls the customer, the goods and the currency.
     async fn goods(&self, request: &BookingRequest) -> Result<Goods, ErpError> {
         let party = self.mapping.party(&self.rpc, request).await?;
@@ -183,7 +69,7 @@ impl TrytonErp {
         })
     }
 
-    async fn draft(&self, request: &BookingRequest, goods: &Goods) -> Result<i64, CallError> {
+    async fn create(&self, request: &BookingRequest, goods: &Goods) -> Result<i64, CallError> {
         let company = self.rpc.company().await?;
         let values = self.mapping.sale(request, goods, company)?;
         let created: Vec<i64> = self
@@ -205,21 +91,6 @@ impl TrytonErp {
         Ok(())
     }
 
-    /// Cancels and deletes a sale that nobody confirmed; false if Tryton does not let it be cancelled any more.
-    async fn discard(&self, sale: i64) -> Result<bool, CallError> {
-        match self.press("cancel", sale).await {
-            Ok(()) => {}
-            Err(CallError::Refused(_)) if self.is_cancelled_or_gone(sale).await? => {}
-            Err(CallError::Refused(_)) => return Ok(false),
-            Err(error) => return Err(error),
-        }
-        match self.press("delete", sale).await {
-            // Somebody else has deleted it.
-            Ok(()) | Err(CallError::Refused(_)) => Ok(true),
-            Err(error) => Err(error),
-        }
-    }
-
     async fn is_cancelled_or_gone(&self, sale: i64) -> Result<bool, CallError> {
         let domain = json!([["id", "=", sale], ["state", "!=", "cancelled"]]);
         let live: i64 = self
@@ -227,13 +98,6 @@ impl TrytonErp {
             .read("model.sale.sale.search_count", vec![domain])
             .await?;
         Ok(live == 0)
-    }
-
-    /// A draft left behind binds nobody and is discarded with the next look at its order.
-    async fn discard_own(&self, own: i64, order: &ErpReference) {
-        if let Err(error) = self.discard(own).await {
-            tracing::warn!(order = %order.key(), sale = own, %error, "a draft could not be discarded; it binds nobody");
-        }
     }
 
     async fn cancel_all(&self, order: &ErpReference) -> Result<(), ErpError> {
@@ -266,29 +130,69 @@ impl TrytonErp {
     }
 }
 
-/// Which sale an order is booked as.
-enum Booked {
-    /// The draft that was just made.
-    Own(DocumentId),
-    /// One that stood before.
-    Before(DocumentId),
-}
+impl Sales for TrytonErp {
+    type Sale = Sale;
 
-impl Booked {
-    fn number(self) -> DocumentId {
-        match self {
-            Self::Own(number) | Self::Before(number) => number,
+    async fn find(&self, order: &ErpReference) -> Result<Vec<Sale>, CallError> {
+        let company = self.rpc.company().await?;
+        let domain = json!([["reference", "=", order.key()], ["company", "=", company]]);
+        let parameters = vec![
+            domain,
+            json!(0),
+            json!(MOST_SALES),
+            json!([["id", "ASC"]]),
+            json!(sale::FIELDS),
+        ];
+        self.rpc.read("model.sale.sale.search_read", parameters).await
+    }
+
+    async fn draft(&self, request: &BookingRequest) -> Result<i64, ErpError> {
+        let goods = self.goods(request).await?;
+        self.create(request, &goods).await.map_err(CallError::harmless)
+    }
+
+    async fn agrees(&self, draft: &Sale, request: &BookingRequest) -> Result<(), ErpError> {
+        draft.agrees_with(request)
+    }
+
+    async fn confirm(&self, draft: i64) -> Result<(), Unconfirmed> {
+        for button in ["quote", "confirm"] {
+            match self.press(button, draft).await {
+                Ok(()) => {}
+                Err(CallError::Refused(reason)) => return Err(Unconfirmed::Refused(reason)),
+                // Nobody is bound before the last step.
+                Err(error) if button == "quote" => return Err(Unconfirmed::Failed(error.harmless())),
+                Err(error) => return Err(Unconfirmed::Failed(error.into())),
+            }
+        }
+        Ok(())
+    }
+
+    async fn read(&self, sale: i64) -> Result<Option<Sale>, CallError> {
+        let parameters = vec![json!([sale]), json!(sale::FIELDS)];
+        let sales: Vec<Sale> = self.rpc.read("model.sale.sale.read", parameters).await?;
+        Ok(sales.into_iter().next())
+    }
+
+    /// It is cancelled and deleted.
+    async fn discard(&self, sale: i64) -> Result<bool, CallError> {
+        match self.press("cancel", sale).await {
+            Ok(()) => {}
+            Err(CallError::Refused(_)) if self.is_cancelled_or_gone(sale).await? => {}
+            Err(CallError::Refused(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        match self.press("delete", sale).await {
+            // Somebody else has deleted it.
+            Ok(()) | Err(CallError::Refused(_)) => Ok(true),
+            Err(error) => Err(error),
         }
     }
 }
 
-fn overtaken(reason: &str) -> ErpError {
-    ErpError::Transient(reason.to_owned())
-}
-
 impl ErpPort for TrytonErp {
     async fn book(&self, request: &BookingRequest) -> Result<DocumentId, ErpError> {
-        self.in_turn(self.book_once(request)).await
+        self.in_turn(drafts::book(self, request)).await
     }
 
     async fn cancel(&self, order: &ErpReference) -> Result<(), ErpError> {
@@ -296,7 +200,7 @@ impl ErpPort for TrytonErp {
     }
 
     async fn lookup(&self, order: &ErpReference) -> Result<Option<DocumentId>, ErpError> {
-        self.in_turn(async { self.standing(order).await.map_err(CallError::harmless) })
+        self.in_turn(async { drafts::standing(self, order).await.map_err(CallError::harmless) })
             .await
     }
 }

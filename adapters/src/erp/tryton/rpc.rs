@@ -8,9 +8,10 @@
 //! (<https://docs.tryton.org/latest/server/topics/rpc.html>): `POST /<database>/rpc/` of `{id, method, params}`; the last
 //! parameter is the context; errors come with status 200 as `{"error": [type, [message, ...]]}`.
 
+use super::super::call::CallError;
 use super::super::config::TrytonConfig;
 use super::super::http::{not_answered, read_bounded};
-use super::super::{ConnectorError, ErpConfig, ErpError};
+use super::super::{ConnectorError, ErpConfig};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
@@ -20,51 +21,6 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::sync::Mutex;
-
-/// Why a call brought nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum CallError {
-    /// Tryton decided against it and did nothing.
-    #[error("Tryton refuses: {0}")]
-    Refused(String),
-    /// It certainly did nothing; asking again may help.
-    #[error("{0}")]
-    Transient(String),
-    /// It was asked and gave no answer.
-    #[error("{0}")]
-    Unanswered(String),
-    /// It answered, but not what was asked for.
-    #[error("Tryton's answer cannot be read: {0}")]
-    Unreadable(String),
-}
-
-impl From<CallError> for ErpError {
-    /// Of a call that may have changed what binds somebody.
-    fn from(error: CallError) -> Self {
-        match error {
-            CallError::Refused(reason) => Self::Rejected(reason),
-            CallError::Transient(reason) => Self::Transient(reason),
-            CallError::Unanswered(_) | CallError::Unreadable(_) => Self::Unknown(error.to_string()),
-        }
-    }
-}
-
-impl CallError {
-    /// Of a call that changed nothing that binds anybody: it may be made again.
-    pub(super) fn harmless(self) -> ErpError {
-        match self {
-            Self::Refused(reason) => ErpError::Rejected(reason),
-            Self::Transient(_) | Self::Unanswered(_) | Self::Unreadable(_) => {
-                ErpError::Transient(self.to_string())
-            }
-        }
-    }
-
-    /// Of a look at what a call of unknown outcome has done.
-    pub(super) fn unsure(self) -> ErpError {
-        ErpError::Unknown(self.to_string())
-    }
-}
 
 /// A session and what Tryton says of its user.
 #[derive(Debug)]
@@ -115,7 +71,7 @@ impl Rpc {
 
     /// The company that the user works for.
     pub(super) async fn company(&self) -> Result<i64, CallError> {
-        Ok(self.session(None).await.map_err(read_only)?.company)
+        Ok(self.session(None).await.map_err(CallError::of_reading)?.company)
     }
 
     /// Makes a call that changes nothing.
@@ -124,7 +80,7 @@ impl Rpc {
         method: &str,
         parameters: Vec<Value>,
     ) -> Result<T, CallError> {
-        self.call(method, parameters).await.map_err(read_only)
+        self.call(method, parameters).await.map_err(CallError::of_reading)
     }
 
     /// Makes a call that may change something.
@@ -141,12 +97,15 @@ impl Rpc {
         method: &str,
         mut parameters: Vec<Value>,
     ) -> Result<T, CallError> {
-        let mut session = self.session(None).await.map_err(read_only)?;
+        let mut session = self.session(None).await.map_err(CallError::of_reading)?;
         parameters.push(json!({ "company": session.company }));
         let body = json!({ "id": 1, "method": method, "params": parameters });
         let mut response = self.post(&body, Some(&session)).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
-            session = self.session(Some(&session)).await.map_err(read_only)?;
+            session = self
+                .session(Some(&session))
+                .await
+                .map_err(CallError::of_reading)?;
             response = self.post(&body, Some(&session)).await?;
         }
         result_of(response).await
@@ -212,23 +171,7 @@ impl Rpc {
         request
             .send()
             .await
-            .map_err(|error| call_error(not_answered(&error)))
-    }
-}
-
-/// A call that changes nothing leaves nothing open.
-fn read_only(error: CallError) -> CallError {
-    match error {
-        CallError::Unanswered(reason) => CallError::Transient(reason),
-        CallError::Refused(_) | CallError::Transient(_) | CallError::Unreadable(_) => error,
-    }
-}
-
-fn call_error(error: ErpError) -> CallError {
-    match error {
-        ErpError::Rejected(reason) => CallError::Refused(reason),
-        ErpError::Transient(reason) => CallError::Transient(reason),
-        ErpError::Unknown(reason) => CallError::Unanswered(reason),
+            .map_err(|error| CallError::from(not_answered(&error)))
     }
 }
 
@@ -241,7 +184,7 @@ async fn result_of<T: DeserializeOwned>(response: Response) -> Result<T, CallErr
         300..=499 => return Err(CallError::Refused(format!("Tryton answers {status}"))),
         _ => return Err(CallError::Unanswered(format!("Tryton answers {status}"))),
     }
-    let bytes = read_bounded(response).await.map_err(call_error)?;
+    let bytes = read_bounded(response).await.map_err(CallError::from)?;
     let unreadable = |error: serde_json::Error| CallError::Unreadable(error.to_string());
     let answer: Answer = serde_json::from_slice(&bytes).map_err(unreadable)?;
     match answer.error {

@@ -1,8 +1,10 @@
 //! An order as a sale of Tryton's, and a sale of Tryton's as what became of an order.
 
 use super::super::ErpError;
+use super::super::call::CallError;
 use super::super::config::TrytonConfig;
-use super::rpc::{CallError, Rpc};
+use super::super::drafts::{self, CHARGES_FROM, Fate};
+use super::rpc::Rpc;
 use lockstep_actors::ids::DocumentId;
 use lockstep_actors::money::Currency;
 use lockstep_actors::orders::effects::{BookingCharge, BookingLine, BookingRequest};
@@ -21,9 +23,6 @@ pub(super) const FIELDS: [&str; 6] = [
     "lines.amount",
 ];
 
-/// The sequence of the first charge; the lines' numbers lie before it.
-const CHARGES_FROM: u32 = 1 << 16;
-
 /// Tryton's form of a decimal.
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Number {
@@ -32,7 +31,7 @@ struct Number {
 
 /// A sale as Tryton tells it.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Sale {
+pub(in crate::erp) struct Sale {
     pub(super) id: i64,
     pub(super) state: String,
     pub(super) number: Option<String>,
@@ -48,20 +47,13 @@ struct SaleLine {
     amount: Option<Number>,
 }
 
-/// What a sale means for its order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It is the order's booking.
-    Stands,
-    /// It was, until it was cancelled or set back.
-    Withdrawn,
-    /// It never was: nobody has confirmed it.
-    Loose,
-}
+impl drafts::Sale for Sale {
+    fn id(&self) -> i64 {
+        self.id
+    }
 
-impl Sale {
     /// Confirming a sale gives it its date; nothing else does.
-    pub(super) fn fate(&self) -> Fate {
+    fn fate(&self) -> Fate {
         match (self.state.as_str(), &self.sale_date) {
             ("draft" | "quotation" | "cancelled", None) => Fate::Loose,
             ("draft" | "quotation" | "cancelled", Some(_)) => Fate::Withdrawn,
@@ -69,61 +61,35 @@ impl Sale {
         }
     }
 
-    pub(super) fn is_cancelled(&self) -> bool {
+    fn is_cancelled(&self) -> bool {
         self.state == "cancelled"
     }
 
+    fn number(&self) -> Result<DocumentId, CallError> {
+        let number = self.number.as_deref().unwrap_or_default();
+        DocumentId::new(number)
+            .map_err(|error| CallError::Unreadable(format!("the sale's number {number:?}: {error}")))
+    }
+}
+
+impl Sale {
     /// Whether Tryton has begun to deliver.
     pub(super) fn is_under_way(&self) -> bool {
         matches!(self.state.as_str(), "processing" | "done")
     }
 
-    pub(super) fn number(&self) -> Result<DocumentId, CallError> {
-        let number = self.number.as_deref().unwrap_or_default();
-        DocumentId::new(number)
-            .map_err(|error| CallError::Unreadable(format!("the sale's number {number:?}: {error}")))
-    }
-
     /// Whether Tryton reckons every line as we do, and so the whole.
     pub(super) fn agrees_with(&self, request: &BookingRequest) -> Result<(), ErpError> {
-        let told: BTreeMap<u32, Decimal> = self
+        let told = self
             .lines
             .iter()
-            .filter_map(|line| Some((line.sequence?, line.amount?.decimal)))
-            .collect();
-        let expected = wanted(request);
-        for (sequence, what, amount) in &expected {
-            let theirs = told.get(sequence).copied().unwrap_or_default();
-            if theirs != *amount {
-                return Err(ErpError::Rejected(format!(
-                    "{what} comes to {theirs} in Tryton, not to {amount}"
-                )));
-            }
-        }
-        let sum: Decimal = expected.iter().map(|(_, _, amount)| *amount).sum();
-        let theirs = self
+            .filter_map(|line| Some((line.sequence?, line.amount?.decimal)));
+        let sum = self
             .untaxed_amount
             .map(|number| number.decimal)
             .unwrap_or_default();
-        if theirs == sum {
-            return Ok(());
-        }
-        Err(ErpError::Rejected(format!(
-            "the order comes to {theirs} before tax in Tryton, not to {sum}"
-        )))
+        drafts::compare("Tryton", request, &told.collect(), sum)
     }
-}
-
-/// What the sale's lines have to come to: sequence, name for a person, amount.
-fn wanted(request: &BookingRequest) -> Vec<(u32, String, Decimal)> {
-    let lines = request
-        .lines
-        .iter()
-        .map(|line| (u32::from(line.line), format!("line {}", line.line), line.amount));
-    let charges = (CHARGES_FROM..)
-        .zip(&request.charges)
-        .map(|(sequence, charge)| (sequence, format!("the {}", charge.kind.name()), charge.amount));
-    lines.chain(charges).collect()
 }
 
 /// What Tryton calls what an order speaks of.
@@ -285,29 +251,17 @@ impl Mapping {
         }))
     }
 
-    /// The unit price that gives the line's amount once Tryton has multiplied and rounded it, with as many decimals as
-    /// Tryton keeps. Tryton rounds half to even.
+    /// The unit price that gives the line's amount. Tryton rounds half to even.
     fn unit_price(&self, line: &BookingLine, currency: Currency) -> Result<Decimal, CallError> {
-        let quantity = Decimal::from(line.quantity.get().units());
         let decimals = self.config.price_decimals;
-        let round =
-            |value: Decimal, to: u32| value.round_dp_with_strategy(to, RoundingStrategy::MidpointNearestEven);
-        let candidates = [Some(line.unit_price), line.amount.checked_div(quantity)];
-        let fits = |price: &Decimal| {
-            let amount = price
-                .checked_mul(quantity)
-                .map(|amount| round(amount, currency.decimals()));
-            amount == Some(line.amount)
-        };
-        let mut prices = candidates
-            .into_iter()
-            .flatten()
-            .map(|price| round(price, decimals));
-        prices.find(fits).ok_or_else(|| {
+        let price = drafts::unit_price(line, currency, decimals, RoundingStrategy::MidpointNearestEven);
+        price.ok_or_else(|| {
             CallError::Refused(format!(
-                "line {}: no unit price with {decimals} decimals gives {} for {quantity}; raise price_decimal in \
+                "line {}: no unit price with {decimals} decimals gives {} for {}; raise price_decimal in \
                  Tryton's configuration and erp.tryton.price_decimals here",
-                line.line, line.amount
+                line.line,
+                line.amount,
+                line.quantity.get().units()
             ))
         })
     }

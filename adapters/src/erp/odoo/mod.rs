@@ -1,0 +1,210 @@
+//! Odoo over its JSON-2 API, which Odoo 19 brings
+//! (<https://www.odoo.com/documentation/19.0/developer/reference/external_api.html>): an order becomes a sales order with our key as
+//! the customer's reference.
+//!
+//! It is booked once by the order of the steps ([`drafts`]), each of which is a transaction of its own in Odoo: a quotation is a
+//! draft, which is discarded by deleting it, which Odoo refuses once it is confirmed; and what is deleted cannot be confirmed. Quotations are
+//! never cancelled here, so that what is cancelled stood and was withdrawn, and is not booked anew.
+//!
+//! Quantities are in the product's unit, unit prices in the currency's main unit. Odoo keeps both in binary floating point; they are
+//! written and read as the shortest decimals that mean the same, and what is compared is rounded to a millionth. Tax is Odoo's own
+//! affair: what is compared is the untaxed amount.
+//!
+//! | what | Odoo |
+//! |---|---|
+//! | book | `sale.order`: `create`, `action_confirm` |
+//! | lookup by our key | `sale.order` by `client_order_ref` |
+//! | cancel | `action_cancel`, until anything of it is delivered or invoiced: then a person decides |
+
+mod config;
+mod rpc;
+mod sale;
+
+pub use config::OdooConfig;
+
+use super::call::CallError;
+use super::drafts::{self, Fate, Sale as _, Sales, Unconfirmed, overtaken};
+use super::{ConnectorError, ErpConfig, ErpError, ErpPort};
+use lockstep_actors::ids::DocumentId;
+use lockstep_actors::orders::effects::{BookingRequest, ErpReference};
+use rpc::Rpc;
+use sale::{Line, Mapping, Sale};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+/// How many sales of one key are looked at. There is one, and a few drafts after trouble.
+const MOST_SALES: u32 = 100;
+/// How many lines of one are looked at: as many as an order may have, and what comes on top.
+const MOST_LINES: u32 = 10_000;
+/// The model of sales.
+const SALES: &str = "sale.order";
+
+/// The connector. Cheap calls share its connections.
+#[derive(Debug)]
+pub struct OdooErp {
+    rpc: Rpc,
+    mapping: Mapping,
+    places: Semaphore,
+}
+
+impl OdooErp {
+    /// Builds the connector from its configuration; connects with its first call.
+    ///
+    /// # Errors
+    /// [`ConnectorError`] if a setting or the key cannot be used.
+    pub fn new(config: &ErpConfig) -> Result<Self, ConnectorError> {
+        config.validate()?;
+        let odoo = config.odoo.clone().unwrap_or_default();
+        Ok(Self {
+            rpc: Rpc::new(config, &odoo)?,
+            mapping: Mapping::new(odoo),
+            places: Semaphore::new(config.concurrency),
+        })
+    }
+
+    async fn in_turn<T>(&self, work: impl Future<Output = Result<T, ErpError>>) -> Result<T, ErpError> {
+        let place = self.places.acquire().await;
+        let _place = place.map_err(|_| ErpError::Transient("the connector is closing".to_owned()))?;
+        work.await
+    }
+
+    async fn found(&self, clause: Value) -> Result<Vec<Sale>, CallError> {
+        let body =
+            json!({ "domain": [clause], "fields": sale::FIELDS, "order": "id asc", "limit": MOST_SALES });
+        self.rpc.read(SALES, "search_read", body).await
+    }
+
+    async fn lines_of(&self, sale: i64) -> Result<Vec<Line>, CallError> {
+        let body =
+            json!({ "domain": [["order_id", "=", sale]], "fields": sale::LINE_FIELDS, "limit": MOST_LINES });
+        self.rpc.read("sale.order.line", "search_read", body).await
+    }
+
+    async fn delete(&self, sale: i64) -> Result<(), CallError> {
+        let done: Value = self.rpc.write(SALES, "unlink", json!({ "ids": [sale] })).await?;
+        drop(done);
+        Ok(())
+    }
+
+    async fn cancel_all(&self, order: &ErpReference) -> Result<(), ErpError> {
+        for sale in self.find(order).await.map_err(CallError::harmless)? {
+            match sale.fate() {
+                Fate::Stands => self.withdraw(&sale).await?,
+                Fate::Withdrawn => {}
+                Fate::Loose => {
+                    if !self.discard(sale.id()).await? {
+                        return Err(overtaken("it was confirmed at this moment"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Odoo itself would cancel what is delivered in part.
+    async fn withdraw(&self, sale: &Sale) -> Result<(), ErpError> {
+        let lines = self.lines_of(sale.id()).await.map_err(CallError::harmless)?;
+        if let Some(how) = lines.iter().find_map(Line::is_under_way) {
+            return Err(ErpError::Rejected(format!(
+                "sales order {} is {how} in part in Odoo; cancel it there",
+                sale.name()
+            )));
+        }
+        // It would answer with a form to fill in otherwise, and cancel nothing.
+        let body = json!({ "ids": [sale.id()], "context": { "disable_cancel_warning": true } });
+        let done: Value = self.rpc.write(SALES, "action_cancel", body).await?;
+        drop(done);
+        match self.found(json!(["id", "=", sale.id()])).await {
+            Ok(after) if after.iter().all(|sale| sale.fate() != Fate::Stands) => Ok(()),
+            Ok(_) => Err(ErpError::Rejected(format!(
+                "Odoo keeps sales order {}; cancel it there",
+                sale.name()
+            ))),
+            Err(error) => Err(error.unsure()),
+        }
+    }
+}
+
+impl Sales for OdooErp {
+    type Sale = Sale;
+
+    async fn find(&self, order: &ErpReference) -> Result<Vec<Sale>, CallError> {
+        self.found(json!(["client_order_ref", "=", order.key()])).await
+    }
+
+    async fn draft(&self, request: &BookingRequest) -> Result<i64, ErpError> {
+        let partner = self.mapping.partner(&self.rpc, request).await?;
+        let products = self.mapping.products(&self.rpc, request).await?;
+        let values = self.mapping.sale(request, partner, &products)?;
+        let created: Result<Vec<i64>, CallError> = self
+            .rpc
+            .write(SALES, "create", json!({ "vals_list": [values] }))
+            .await;
+        let created = created.map_err(CallError::harmless)?.first().copied();
+        created.ok_or_else(|| overtaken("no id for a sale that was created"))
+    }
+
+    async fn agrees(&self, draft: &Sale, request: &BookingRequest) -> Result<(), ErpError> {
+        let lines = self.lines_of(draft.id()).await.map_err(CallError::harmless)?;
+        // Lines go with their order: another booking of it has deleted the draft since it was read.
+        if lines.is_empty() {
+            return Err(overtaken("its draft is gone"));
+        }
+        draft.agrees_with(request, &lines)
+    }
+
+    async fn confirm(&self, draft: i64) -> Result<(), Unconfirmed> {
+        let confirmed: Result<Value, CallError> = self
+            .rpc
+            .write(SALES, "action_confirm", json!({ "ids": [draft] }))
+            .await;
+        match confirmed {
+            Ok(done) => {
+                drop(done);
+                Ok(())
+            }
+            Err(CallError::Refused(reason)) => Err(Unconfirmed::Refused(reason)),
+            Err(error) => Err(Unconfirmed::Failed(error.into())),
+        }
+    }
+
+    async fn read(&self, sale: i64) -> Result<Option<Sale>, CallError> {
+        Ok(self.found(json!(["id", "=", sale])).await?.into_iter().next())
+    }
+
+    /// It is deleted, once somebody has set back what he marked as sent. Neither touches what is confirmed.
+    async fn discard(&self, sale: i64) -> Result<bool, CallError> {
+        let refusal = match self.delete(sale).await {
+            Err(CallError::Refused(reason)) => reason,
+            done => return done.map(|()| true),
+        };
+        match self.read(sale).await? {
+            None => Ok(true),
+            Some(found) if found.is_sent() => {
+                let done: Value = self
+                    .rpc
+                    .write(SALES, "action_draft", json!({ "ids": [sale] }))
+                    .await?;
+                drop(done);
+                self.delete(sale).await.map(|()| true)
+            }
+            Some(found) if found.fate() == Fate::Loose => Err(CallError::Refused(refusal)),
+            Some(_) => Ok(false),
+        }
+    }
+}
+
+impl ErpPort for OdooErp {
+    async fn book(&self, request: &BookingRequest) -> Result<DocumentId, ErpError> {
+        self.in_turn(drafts::book(self, request)).await
+    }
+
+    async fn cancel(&self, order: &ErpReference) -> Result<(), ErpError> {
+        self.in_turn(self.cancel_all(order)).await
+    }
+
+    async fn lookup(&self, order: &ErpReference) -> Result<Option<DocumentId>, ErpError> {
+        self.in_turn(async { drafts::standing(self, order).await.map_err(CallError::harmless) })
+            .await
+    }
+}

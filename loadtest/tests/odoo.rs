@@ -1,0 +1,367 @@
+//! The connector to Odoo against an Odoo as strict as its documentation, with faults and with two connectors at once.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that meets the unexpected shall fail"
+)]
+
+use futures_util::future::join_all;
+use lockstep_actors::ids::{CustomerId, OrderKey, Sku};
+use lockstep_actors::money::{Currency, Money};
+use lockstep_actors::orders::effects::{
+    BookingCharge, BookingLine, BookingRequest, ChargeKind, ErpReference, FORM,
+};
+use lockstep_actors::quantity::{PositiveQuantity, Quantity};
+use lockstep_adapters::erp::{ErpConfig, ErpError, ErpKind, ErpPort, OdooConfig, OdooErp};
+use lockstep_loadtest::emulate::odoo::{self, Odoo, Options, SaleShown};
+use lockstep_loadtest::emulate::{Emulator, Probability};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn decimal(text: &str) -> Decimal {
+    text.parse().unwrap()
+}
+
+/// An order for customer C-1: SKU, quantity, unit price, amount.
+fn order(number: &str, lines: &[(&str, i64, &str, &str)]) -> BookingRequest {
+    let euro = Currency::new("EUR").unwrap();
+    let line = |(place, (sku, quantity, price, amount)): (u16, &(&str, i64, &str, &str))| BookingLine {
+        line: place,
+        sku: Sku::new(sku).unwrap(),
+        quantity: PositiveQuantity::new(*quantity).unwrap(),
+        ordered_as: None,
+        backordered: Quantity::ZERO,
+        unit_price: decimal(price),
+        amount: decimal(amount),
+        allocations: Vec::new(),
+        components: Vec::new(),
+    };
+    let lines: Vec<BookingLine> = (1..).zip(lines).map(line).collect();
+    let total = lines.iter().map(|line| line.amount).sum();
+    BookingRequest {
+        reference: ErpReference {
+            form: FORM,
+            order: OrderKey::new("web", number).unwrap(),
+            attempt: 1,
+            correlation: format!("c-{number}"),
+            booking: 0,
+        },
+        customer: CustomerId::new("C-1").unwrap(),
+        currency: euro,
+        lines,
+        charges: Vec::new(),
+        total: Money {
+            amount: total,
+            currency: euro,
+        },
+    }
+}
+
+struct House {
+    odoo: Emulator<Odoo>,
+    files: tempfile::TempDir,
+}
+
+impl House {
+    fn open(options: Options) -> Self {
+        Self {
+            odoo: odoo::start(options).unwrap(),
+            files: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn connector(&self, key: &str, timeout_ms: u64) -> OdooErp {
+        let file = self.files.path().join(key);
+        std::fs::write(&file, key).unwrap();
+        let charges = [("freight", "POST"), ("discount", "D")];
+        let charges = charges.map(|(kind, product)| (kind.to_owned(), product.to_owned()));
+        let config = ErpConfig {
+            kind: ErpKind::Odoo,
+            url: Some(self.odoo.url()),
+            token_file: Some(file),
+            timeout_ms,
+            odoo: Some(OdooConfig {
+                price_decimals: 3,
+                charges: charges.into(),
+                pricelists: BTreeMap::from([(Currency::new("GBP").unwrap(), 2)]),
+                ..OdooConfig::default()
+            }),
+            ..ErpConfig::default()
+        };
+        OdooErp::new(&config).unwrap()
+    }
+
+    fn under(&self, reference: &ErpReference) -> Vec<SaleShown> {
+        let mut sales = self.odoo.state().sales();
+        sales.retain(|sale| sale.reference == reference.key());
+        sales
+    }
+}
+
+fn exact() -> Options {
+    Options {
+        price_decimals: 3,
+        ..Options::default()
+    }
+}
+
+#[tokio::test]
+async fn an_order_becomes_one_sales_order_line_by_line() {
+    let house = House::open(exact());
+    let port = house.connector("key", 5_000);
+    // 50 x 229.755 is 11,487.75, though the rounded unit price would give 11,488.00.
+    let lines = [("A-1", 6, "2.55", "15.30"), ("B-2", 50, "229.76", "11487.75")];
+    let mut request = order("O/1 ä", &lines);
+    request.charges = vec![
+        BookingCharge {
+            kind: ChargeKind::Discount,
+            amount: decimal("-3.05"),
+        },
+        BookingCharge {
+            kind: ChargeKind::Freight,
+            amount: decimal("18.00"),
+        },
+    ];
+    assert_eq!(port.lookup(&request.reference).await, Ok(None));
+    let number = port.book(&request).await.unwrap();
+    assert_eq!(
+        port.book(&request).await.as_ref(),
+        Ok(&number),
+        "a repeat finds it"
+    );
+    assert_eq!(port.lookup(&request.reference).await, Ok(Some(number.clone())));
+    let expected_lines = [
+        ("A-1", 6, "15.30"),
+        ("B-2", 50, "11487.75"),
+        ("D", 1, "-3.05"),
+        ("POST", 1, "18.00"),
+    ];
+    let expected = SaleShown {
+        name: number.as_str().to_owned(),
+        reference: "web/O/1 ä".to_owned(),
+        state: "sale".to_owned(),
+        customer: "C-1".to_owned(),
+        currency: "EUR".to_owned(),
+        amount_untaxed: decimal("11518.00"),
+        lines: expected_lines
+            .map(|(code, units, money)| (code.to_owned(), units, decimal(money)))
+            .into(),
+    };
+    assert_eq!(house.odoo.state().sales(), [expected]);
+
+    let mut pounds = order("2", &[("A-1", 1, "2.55", "2.55")]);
+    pounds.currency = Currency::new("GBP").unwrap();
+    port.book(&pounds).await.unwrap();
+    assert_eq!(house.under(&pounds.reference)[0].currency, "GBP");
+}
+
+#[tokio::test]
+async fn what_odoo_cannot_book_is_refused_by_name_and_leaves_nothing_behind() {
+    let house = House::open(exact());
+    let port = house.connector("key", 5_000);
+    let good = [("A-1", 6, "2.55", "15.30")];
+    let with = |number: &str, change: fn(&mut BookingRequest)| {
+        let mut request = order(number, &good);
+        change(&mut request);
+        request
+    };
+    let charge = |kind| BookingCharge {
+        kind,
+        amount: Decimal::ONE,
+    };
+    let mut surcharge = order("3", &good);
+    surcharge.charges = vec![charge(ChargeKind::Surcharge)];
+    let cases = [
+        (
+            with("1", |request| {
+                request.customer = CustomerId::new("NO-SUCH-1").unwrap();
+            }),
+            "no contact in Odoo has the ref NO-SUCH-1",
+        ),
+        (
+            with("2", |request| {
+                request.customer = CustomerId::new("TWICE").unwrap();
+            }),
+            "several contacts",
+        ),
+        (surcharge, "erp.odoo.charges.surcharge"),
+        (
+            with("4", |request| request.currency = Currency::new("USD").unwrap()),
+            "erp.odoo.pricelists.USD",
+        ),
+        (
+            order("5", &[("NO-SUCH-2", 1, "1", "1")]),
+            "no product in Odoo has the default_code NO-SUCH-2",
+        ),
+        (
+            order("6", &[("A-1", 1_000, "0.33335", "333.35")]),
+            "erp.odoo.price_decimals",
+        ),
+        (
+            order("7", &[("BLOCKED-1", 1, "1", "1")]),
+            "The product may not be sold any more.",
+        ),
+    ];
+    for (request, named) in cases {
+        let refusal = port.book(&request).await.unwrap_err();
+        assert!(
+            matches!(&refusal, ErpError::Rejected(reason) if reason.contains(named)),
+            "{named}: {refusal}"
+        );
+    }
+    assert_eq!(house.odoo.state().sales(), []);
+    let refusal = house.connector("expired", 5_000).book(&order("8", &good)).await;
+    assert!(
+        matches!(&refusal, Err(ErpError::Transient(reason)) if reason.contains("Invalid apikey")),
+        "{refusal:?}"
+    );
+}
+
+/// The connector believes in three decimals, and Odoo keeps two: 50 x 229.76 would be booked.
+#[tokio::test]
+async fn what_odoo_reckons_otherwise_is_not_confirmed() {
+    let house = House::open(Options::default());
+    let request = order("1", &[("B-2", 50, "229.76", "11487.75")]);
+    let refusal = house.connector("key", 5_000).book(&request).await.unwrap_err();
+    let expected = "line 1 comes to 11488 in Odoo, not to 11487.75";
+    assert_eq!(refusal, ErpError::Rejected(expected.to_owned()));
+    assert_eq!(house.odoo.state().sales(), []);
+}
+
+#[tokio::test]
+async fn a_withdrawn_booking_is_not_made_anew_and_what_is_delivered_or_locked_stays() {
+    let house = House::open(exact());
+    let port = house.connector("key", 5_000);
+    let line = [("A-1", 6, "2.55", "15.30")];
+    let request = order("1", &line);
+    port.book(&request).await.unwrap();
+    assert_eq!(port.cancel(&request.reference).await, Ok(()));
+    assert_eq!(
+        port.cancel(&request.reference).await,
+        Ok(()),
+        "a repeat changes nothing"
+    );
+    assert_eq!(house.under(&request.reference)[0].state, "cancel");
+    assert_eq!(port.lookup(&request.reference).await, Ok(None));
+    assert!(matches!(port.book(&request).await, Err(ErpError::Rejected(_))));
+    assert_eq!(port.cancel(&order("never booked", &[]).reference).await, Ok(()));
+
+    type Act = fn(&Odoo, &str);
+    let acts: [(&str, Act, &str); 2] = [
+        ("2", Odoo::deliver, "delivered in part"),
+        ("3", Odoo::lock, "You cannot cancel a locked order."),
+    ];
+    for (number, act, named) in acts {
+        let request = order(number, &line);
+        port.book(&request).await.unwrap();
+        act(house.odoo.state(), &request.reference.key());
+        let refusal = port.cancel(&request.reference).await.unwrap_err();
+        assert!(
+            matches!(&refusal, ErpError::Rejected(reason) if reason.contains(named)),
+            "{refusal}"
+        );
+        assert_eq!(house.under(&request.reference)[0].state, "sale");
+    }
+
+    // What somebody left in the middle of booking, and what a person marked as sent.
+    for (number, state) in [("4", "draft"), ("5", "sent")] {
+        let request = order(number, &line);
+        house.odoo.state().quote(&request.reference.key(), state);
+        let booked = port.book(&request).await.unwrap();
+        let under = house.under(&request.reference);
+        assert_eq!(under.len(), 1, "{under:?}");
+        assert_eq!(
+            (under[0].name.as_str(), under[0].state.as_str()),
+            (booked.as_str(), "sale")
+        );
+    }
+}
+
+/// Books as an order does: an unknown outcome is looked up before anything else is tried. Now and then the process that books dies.
+async fn book_in_the_end(port: &OdooErp, request: &BookingRequest, mut random: StdRng) -> String {
+    let mut pause = tokio::time::interval(Duration::from_millis(10));
+    let mut is_open = false;
+    loop {
+        pause.tick().await;
+        if is_open {
+            match port.lookup(&request.reference).await {
+                Ok(Some(number)) => return number.as_str().to_owned(),
+                Ok(None) => is_open = false,
+                Err(ErpError::Transient(_)) => continue,
+                Err(error) => panic!("{}: {error}", request.reference.order),
+            }
+        }
+        let lives = if random.random_ratio(1, 4) {
+            Duration::from_millis(random.random_range(1..200))
+        } else {
+            Duration::from_secs(60)
+        };
+        match tokio::time::timeout(lives, port.book(request)).await {
+            Ok(Ok(number)) => return number.as_str().to_owned(),
+            Ok(Err(ErpError::Transient(_))) => {}
+            Ok(Err(ErpError::Unknown(_))) | Err(_) => is_open = true,
+            Ok(Err(error)) => panic!("{}: {error}", request.reference.order),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s43_failing_at_any_moment_and_asked_by_two_at_once_odoo_holds_each_order_once() {
+    let seed = std::env::var("LOCKSTEP_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or(1);
+    let house = House::open(Options {
+        latency: Duration::from_millis(12),
+        fail: Probability::per_million(40_000),
+        fail_after_commit: Probability::per_million(40_000),
+        timeout_after_commit: Probability::per_million(20_000),
+        hang: Duration::from_secs(5),
+        seed,
+        ..exact()
+    });
+    let ports = [
+        Arc::new(house.connector("one", 300)),
+        Arc::new(house.connector("two", 300)),
+    ];
+    let requests: Vec<BookingRequest> = (0..40)
+        .map(|n: i64| {
+            let units = n % 7 + 1;
+            let sum = (decimal("2.55") * Decimal::from(units)).to_string();
+            let lines = [("A-1", units, "2.55", sum.as_str()), ("B-2", 1, "3.39", "3.39")];
+            order(&n.to_string(), &lines)
+        })
+        .collect();
+    let asked = requests
+        .iter()
+        .flat_map(|request| ports.iter().map(move |port| (Arc::clone(port), request.clone())));
+    let bookings: Vec<_> = (0_u64..)
+        .zip(asked)
+        .map(|(place, (port, request))| {
+            let random = StdRng::seed_from_u64(seed.wrapping_mul(1_000) + place);
+            tokio::spawn(async move {
+                let number = book_in_the_end(&port, &request, random).await;
+                (request.reference.order.as_str().to_owned(), number)
+            })
+        })
+        .collect();
+    let mut numbers: BTreeMap<String, String> = BTreeMap::new();
+    for booking in join_all(bookings).await {
+        let (order, number) = booking.unwrap();
+        let first = numbers.entry(order.clone()).or_insert_with(|| number.clone());
+        assert_eq!(*first, number, "seed {seed}: {order} has two numbers");
+    }
+    for request in &requests {
+        let mut standing = house.under(&request.reference);
+        standing.retain(|sale| sale.state == "sale");
+        let order = request.reference.order.as_str();
+        assert_eq!(standing.len(), 1, "seed {seed}: {order} {standing:?}");
+        assert_eq!(standing[0].name, numbers[order]);
+        assert_eq!(standing[0].amount_untaxed, request.total.amount, "{order}");
+    }
+}
