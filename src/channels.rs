@@ -49,10 +49,14 @@ fn add_channel(
             service.add_channel(channel, sink)
         }
         (ChannelKind::File, _) => service.add_channel(channel, FileDrop::new(channel).map_err(config)?),
-        (ChannelKind::Amazon, _) => service.add_channel(channel, Amazon::new(channel).map_err(config)?),
-        (ChannelKind::Shopify, _) => service.add_channel(channel, Shopify::new(channel).map_err(config)?),
+        (ChannelKind::Amazon, _) => {
+            service.add_polled_channel(channel, Amazon::new(channel).map_err(config)?)
+        }
+        (ChannelKind::Shopify, _) => {
+            service.add_polled_channel(channel, Shopify::new(channel).map_err(config)?)
+        }
         (ChannelKind::WooCommerce, _) => {
-            service.add_channel(channel, WooCommerce::new(channel).map_err(config)?)
+            service.add_polled_channel(channel, WooCommerce::new(channel).map_err(config)?)
         }
         (ChannelKind::Edi, _) => {
             let is_named =

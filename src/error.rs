@@ -106,7 +106,8 @@ impl Failure {
                 | ServiceError::Ownership(_)
                 | ServiceError::Publishing(_)
                 | ServiceError::Allowance(_)
-                | ServiceError::Setting(_),
+                | ServiceError::Setting(_)
+                | ServiceError::Platform(_),
             ) => ExitCode::from(2),
             Self::Replay(error) if error.is_usage() => ExitCode::from(2),
             Self::Service(

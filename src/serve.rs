@@ -15,6 +15,7 @@ use lockstep_adapters::channels::ChannelConfig;
 use lockstep_adapters::edi::{self, Partner, follow_orders, report_edi};
 use lockstep_adapters::file_drop::OrderFiles;
 use lockstep_adapters::http::{self, HttpParts, MetricSource, report_amqp, report_channel, report_erp};
+use lockstep_adapters::polling::OrderPoller;
 use lockstep_adapters::store::Sharing;
 use lockstep_adapters::webhooks::WebhookDoor;
 use lockstep_runtime::feed::FeedFilter;
@@ -77,7 +78,8 @@ async fn serve(config: Config, sharing: Sharing) -> Result<(), Failure> {
         service.stop().await;
         return Err(Failure::Config(other.to_string()));
     }
-    let doors = Doors::open(&config, broker, &partners, &service)?;
+    let pollers = service.take_pollers();
+    let doors = Doors::open(&config, broker, &partners, pollers, &service)?;
     tracing::info!("taking messages");
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
@@ -117,20 +119,18 @@ fn open_partners(config: &Config) -> Result<Vec<Partner>, Failure> {
 struct Doors {
     http: http::HttpServerHandle,
     amqp: Option<AmqpDoor>,
-    edi: EdiDoor,
-    files: FileDoor,
+    /// The directories of trading partners.
+    edi: Receivers,
+    /// The directories of channels that orders are taken from.
+    files: Receivers,
+    /// The channels that are asked for their orders.
+    polls: Receivers,
 }
 
-/// The directories of channels that orders are taken from.
-struct FileDoor {
+/// What takes messages where they lie, each until it is told to stop.
+struct Receivers {
     stop: watch::Sender<bool>,
-    receivers: Vec<JoinHandle<()>>,
-}
-
-/// The directories of trading partners.
-struct EdiDoor {
-    stop: watch::Sender<bool>,
-    receivers: Vec<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 struct AmqpDoor {
@@ -144,6 +144,7 @@ impl Doors {
         config: &Config,
         broker: Option<Broker>,
         partners: &[Partner],
+        pollers: Vec<OrderPoller>,
         service: &Service,
     ) -> Result<Self, Failure> {
         let counters = Arc::<AmqpCounters>::default();
@@ -154,6 +155,7 @@ impl Doors {
             .map(|(amqp, broker)| LetterBox::new(broker.clone(), amqp.users.clone()));
         let mut metrics = metrics_of(service);
         metrics.extend(partners.iter().map(|partner| partner_metrics(partner, service)));
+        metrics.extend(pollers.iter().map(OrderPoller::metrics));
         let amqp = match (&config.amqp, broker) {
             (Some(amqp), Some(broker)) => {
                 let counters_read = Arc::clone(&counters);
@@ -186,19 +188,20 @@ impl Doors {
             },
         )?;
         tracing::info!(address = %http.address(), "listening");
-        let edi = EdiDoor::open(partners, service)?;
-        let files = FileDoor::open(&config.channels, service)?;
         Ok(Self {
             http,
             amqp,
-            edi,
-            files,
+            edi: Receivers::of_partners(partners, service)?,
+            files: Receivers::of_directories(&config.channels, service)?,
+            polls: Receivers::of_polls(pollers),
         })
     }
 
     async fn close(self) {
-        self.edi.close().await;
-        self.files.close().await;
+        self.polls.close("asking channels for their orders").await;
+        // What partners are to be told goes on with the service; what is left is done after the next start.
+        self.edi.close("taking files of a partner").await;
+        self.files.close("taking orders from a directory").await;
         if let Some(amqp) = self.amqp {
             amqp.close().await;
         }
@@ -240,38 +243,38 @@ fn partner_metrics(partner: &Partner, service: &Service) -> MetricSource {
     })
 }
 
-impl FileDoor {
-    fn open(channels: &[ChannelConfig], service: &Service) -> Result<Self, Failure> {
+impl Receivers {
+    fn of_polls(pollers: Vec<OrderPoller>) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let tasks = pollers
+            .into_iter()
+            .map(|poller| actix::spawn(poller.run(stopped.clone())));
+        Self {
+            tasks: tasks.collect(),
+            stop,
+        }
+    }
+
+    fn of_directories(channels: &[ChannelConfig], service: &Service) -> Result<Self, Failure> {
         let (stop, stopped) = watch::channel(false);
         let opened = channels
             .iter()
             .map(|channel| OrderFiles::open(channel, service.ingress()));
         let files: Result<Vec<_>, _> = opened.filter_map(Result::transpose).collect();
         let files = files.map_err(|error| Failure::Config(error.to_string()))?;
-        let receivers = files
+        let tasks = files
             .into_iter()
             .map(|files| actix::spawn(files.receive(stopped.clone())));
         Ok(Self {
-            receivers: receivers.collect(),
+            tasks: tasks.collect(),
             stop,
         })
     }
 
-    async fn close(self) {
-        self.stop.send_replace(true);
-        for receiver in self.receivers {
-            if let Err(error) = receiver.await {
-                tracing::error!(%error, "taking orders from a directory ended badly");
-            }
-        }
-    }
-}
-
-impl EdiDoor {
-    fn open(partners: &[Partner], service: &Service) -> Result<Self, Failure> {
+    fn of_partners(partners: &[Partner], service: &Service) -> Result<Self, Failure> {
         let (stop, stopped) = watch::channel(false);
         let ingress = service.ingress();
-        let mut receivers = Vec::new();
+        let mut tasks = Vec::new();
         if !partners.is_empty() {
             ingress
                 .reference()
@@ -294,19 +297,18 @@ impl EdiDoor {
                 .feed(&partner.config().consumer(), FeedFilter::Port(EDI))
                 .map_err(ServiceError::from)?;
             actix::spawn(partner.deliver(feed, service.stopped()));
-            receivers.push(actix::spawn(partner.receive(service.ingress(), stopped.clone())));
+            tasks.push(actix::spawn(partner.receive(service.ingress(), stopped.clone())));
         }
-        Ok(Self { stop, receivers })
+        Ok(Self { stop, tasks })
     }
 
-    async fn close(self) {
+    async fn close(self, what: &str) {
         self.stop.send_replace(true);
-        for receiver in self.receivers {
-            if let Err(error) = receiver.await {
-                tracing::error!(%error, "taking files of a partner ended badly");
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, what, "a receiver ended badly");
             }
         }
-        // What is to be told and written goes on with the service; what is left is done after the next start.
     }
 }
 

@@ -14,12 +14,13 @@ use lockstep_actors::orders::effects;
 use lockstep_actors::pricing::{CatalogueItem, ListPrice};
 use lockstep_actors::reference::Reference;
 use lockstep_adapters::channels::{
-    ChannelActor, ChannelConfig, ChannelHandle, Contents, KindFeed, Platform, ReadModel, channel_handle,
-    drive,
+    ChannelActor, ChannelConfig, ChannelHandle, Contents, KindFeed, Permits, Platform, PlatformError,
+    ReadModel, channel_handle, drive,
 };
 use lockstep_adapters::cluster::{Cluster, ClusterConfig, ClusterError};
 use lockstep_adapters::egress::InvalidSetting;
 use lockstep_adapters::erp::{self, ConnectorError, Erp, ErpConfig, ErpCounters, ErpWorker};
+use lockstep_adapters::polling::{OrderPoller, OrderSource};
 use lockstep_adapters::store::PostgresOpener;
 use lockstep_runtime::entity::Entity;
 use lockstep_runtime::feed::{ConsumerLag, Feed, FeedFilter, UnknownConsumer};
@@ -51,6 +52,8 @@ pub(crate) enum ServiceError {
     Allowance(#[from] AllowanceError),
     #[error(transparent)]
     Setting(#[from] InvalidSetting),
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     #[error("the ownership table could not be noted in the store: {0}")]
@@ -160,6 +163,7 @@ pub(crate) struct Service {
     erp: JoinHandle<()>,
     erp_counters: Arc<ErpCounters>,
     channels: Vec<RunningChannel>,
+    pollers: Vec<OrderPoller>,
     stop: watch::Sender<bool>,
 }
 
@@ -235,6 +239,7 @@ impl Service {
             erp,
             erp_counters,
             channels: Vec::new(),
+            pollers: Vec::new(),
             stop,
         })
     }
@@ -269,6 +274,11 @@ impl Service {
         config: &ChannelConfig,
         platform: impl Platform,
     ) -> Result<(), ServiceError> {
+        self.tell(config, platform).map(drop)
+    }
+
+    /// Begins to tell a channel what is newest; where permits are had for what else is asked of it.
+    fn tell(&mut self, config: &ChannelConfig, platform: impl Platform) -> Result<Permits, ServiceError> {
         let ingress = self.node.ingress();
         let prices = config
             .price_list
@@ -331,8 +341,30 @@ impl Service {
         });
         // The actor lives in its own context until its drive ends.
         drop(actix::Actor::start(actor));
+        let permits = handle.permits.clone();
         self.channels.push(RunningChannel { handle, ended });
+        Ok(permits)
+    }
+
+    /// The same of a channel that may be asked for its orders.
+    ///
+    /// # Errors
+    /// [`ServiceError`] as for any channel, or if the orders cannot be asked for.
+    pub(crate) fn add_polled_channel(
+        &mut self,
+        config: &ChannelConfig,
+        platform: impl Platform + OrderSource,
+    ) -> Result<(), ServiceError> {
+        let platform = Arc::new(platform);
+        let permits = self.tell(config, Arc::clone(&platform))?;
+        let poller = OrderPoller::open(config, platform, permits, &self.ingress())?;
+        self.pollers.extend(poller);
         Ok(())
+    }
+
+    /// Those that ask channels for their orders, to be run once messages are taken.
+    pub(crate) fn take_pollers(&mut self) -> Vec<OrderPoller> {
+        std::mem::take(&mut self.pollers)
     }
 
     /// Who reads the journals and has not dealt with all that is durable: the ERP worker, channels, followers. None means that the

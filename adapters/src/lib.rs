@@ -15,6 +15,7 @@ pub mod identity;
 pub mod kit;
 pub mod letters;
 pub mod online_retail;
+pub mod polling;
 pub mod reconcile;
 pub mod schema;
 mod sheets;

@@ -119,17 +119,18 @@ pub fn csv(bytes: &[u8]) {
     }
 }
 
-/// What a platform announces, and a file of orders in a channel's directory; the first byte says whose words they are.
+/// What a platform announces or tells of an order, and a file of orders in a channel's directory; the first byte says whose words they are.
 ///
 /// What is wanted is a canonical message, which is read or refused as any other; what cannot be read is refused with a reason.
 pub fn webhook(bytes: &[u8]) {
     let Some((&first, body)) = bytes.split_first() else {
         return;
     };
-    let (topic, platform): (&str, Platform) = match first % 5 {
+    let (topic, platform): (&str, Platform) = match first % 6 {
         0 => ("orders/create", webhooks::shopify::decode),
         1 => ("orders/cancelled", webhooks::shopify::decode),
         2 => ("order.updated", webhooks::woocommerce::decode),
+        5 => ("order", webhooks::amazon::decode),
         other => return orders(["orders.csv", "orders.ndjson"][usize::from(other % 2)], body),
     };
     match platform(topic, body, "web", &INTAKE) {

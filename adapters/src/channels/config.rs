@@ -108,7 +108,8 @@ pub struct ChannelConfig {
     pub woocommerce: Option<WooCommerceConfig>,
     /// The directory, for `file`.
     pub file: Option<FileDropConfig>,
-    /// How its orders come in: by signed webhooks for `shopify`, `woocommerce` and `http`, from the directory for `file`.
+    /// How its orders come in: by signed webhooks for `shopify`, `woocommerce` and `http`, by asking for `shopify`, `woocommerce` and
+    /// `amazon`, from the directory for `file`.
     pub orders: Option<OrderIntake>,
     /// The trading partner, for `edi`: the name of one in `[[edi]]`.
     pub partner: Option<String>,
@@ -133,6 +134,8 @@ pub struct ChannelConfig {
     pub stock_bands: Vec<Quantity>,
 }
 
+/// What names the secret of webhooks.
+const SECRET: &str = "{ env = \"NAME\" } or { file = \"path\" }";
 /// How many bands a channel may have.
 const MAX_BANDS: usize = 16;
 
@@ -195,25 +198,45 @@ impl ChannelConfig {
         let Some(orders) = &self.orders else {
             return Ok(());
         };
-        let is_signed = orders.signing_secret.is_some();
+        if let Some(poll) = &orders.poll {
+            poll.validate(&self.key("orders.poll"))?;
+        }
+        let (is_signed, is_polled) = (orders.signing_secret.is_some(), orders.poll.is_some());
         match self.kind {
+            ChannelKind::File | ChannelKind::Http if is_polled => {
+                Err(self.missing("orders.poll", "for shopify, woocommerce and amazon only"))
+            }
             ChannelKind::File if !is_signed => Ok(()),
             ChannelKind::File => Err(self.missing("orders.signing_secret", "none: files are not signed")),
-            ChannelKind::Http | ChannelKind::Shopify | ChannelKind::WooCommerce if !is_signed => Err(self
-                .missing(
-                    "orders.signing_secret",
-                    "{ env = \"NAME\" } or { file = \"path\" }",
-                )),
-            ChannelKind::Shopify | ChannelKind::WooCommerce if !orders.is_complete() => Err(self.missing(
+            ChannelKind::Amazon if is_signed => {
+                Err(self.missing("orders.signing_secret", "none: Amazon is asked for its orders"))
+            }
+            ChannelKind::Amazon if !is_polled => Err(self.missing("orders.poll", "a table, as in {}")),
+            ChannelKind::Http if !is_signed => Err(self.missing("orders.signing_secret", SECRET)),
+            ChannelKind::Shopify | ChannelKind::WooCommerce if !is_signed && !is_polled => {
+                Err(self.missing("orders.signing_secret", SECRET))
+            }
+            ChannelKind::Shopify | ChannelKind::WooCommerce | ChannelKind::Amazon
+                if !orders.is_complete() =>
+            {
+                Err(self.missing(
+                    "orders",
+                    "a customer, and as many warehouses as an order may name",
+                ))
+            }
+            ChannelKind::Http | ChannelKind::Shopify | ChannelKind::WooCommerce | ChannelKind::Amazon => {
+                Ok(())
+            }
+            ChannelKind::Amqp | ChannelKind::Edi => Err(self.missing(
                 "orders",
-                "a customer, and as many warehouses as an order may name",
-            )),
-            ChannelKind::Http | ChannelKind::Shopify | ChannelKind::WooCommerce => Ok(()),
-            ChannelKind::Amqp | ChannelKind::Amazon | ChannelKind::Edi => Err(self.missing(
-                "orders",
-                "for shopify, woocommerce, http and file only: others announce no orders",
+                "for shopify, woocommerce, amazon, http and file only: others have no orders",
             )),
         }
+    }
+
+    /// Whether it is asked for its orders.
+    fn polls_orders(&self) -> bool {
+        self.orders.as_ref().is_some_and(|orders| orders.poll.is_some())
     }
 
     fn validate_ways(&self) -> Result<(), InvalidSetting> {
@@ -359,6 +382,14 @@ impl ChannelConfig {
             ChannelKind::File => crate::file_drop::plan(&self.kinds()),
             ChannelKind::WooCommerce => woocommerce::plan(&self.kinds(), self.timeout_ms),
         };
+        if self.polls_orders() {
+            match self.kind {
+                ChannelKind::Shopify => shopify::poll::add_to(&mut plan),
+                ChannelKind::Amazon => amazon::poll::add_to(&mut plan),
+                ChannelKind::WooCommerce => woocommerce::poll::add_to(&mut plan),
+                ChannelKind::Http | ChannelKind::Amqp | ChannelKind::Edi | ChannelKind::File => {}
+            }
+        }
         limits::apply(&self.name, &self.limits, &self.operations, &mut plan)?;
         Ok(plan)
     }

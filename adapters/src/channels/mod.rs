@@ -7,6 +7,7 @@
 //! Invariants:
 //! - contents are read when a request leaves, so that what waits longest is never old;
 //! - a cursor moves past a change only when the engine says that it is safe;
+//! - what others ask of the account, as its orders, draws on the same limits;
 //! - credentials come from the environment or a file, and appear neither in the configuration nor in a log.
 
 mod actor;
@@ -16,6 +17,7 @@ mod contents;
 mod drive;
 mod item_body;
 mod limits;
+mod permit;
 mod platform;
 mod secret;
 mod shopify;
@@ -32,6 +34,7 @@ pub use drive::{KindFeed, drive};
 pub(crate) use item_body::{ItemBody, name_of};
 pub use item_body::{OrderBody, OrderLineBody, PriceBody, StockBody};
 pub use limits::{DrawConfig, OperationConfig, RuleConfig};
+pub use permit::{NotRead, Permits};
 pub(crate) use platform::one_by_one;
 pub use platform::{Plan, Platform, PlatformError, SET_PRICES, SET_STOCK, TELL_ORDERS, write_of};
 pub(crate) use secret::Secret;

@@ -6,6 +6,7 @@ use compact_str::CompactString;
 use lockstep_actors::channels::{
     Allowance, Answer, Draw, Guard, Kind, LanePlan, Operation, OrderShown, Request, Rule,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The operation that writes stock levels.
@@ -42,6 +43,16 @@ pub trait Platform: Send + Sync + 'static {
     /// Whether it has something to do with an order that stands so. What it has not is not sent to it.
     fn concerns(&self, _order: &OrderShown) -> bool {
         true
+    }
+}
+
+impl<P: Platform> Platform for Arc<P> {
+    fn send(&self, request: &Request) -> impl Future<Output = Answer> + Send {
+        P::send(self, request)
+    }
+
+    fn concerns(&self, order: &OrderShown) -> bool {
+        P::concerns(self, order)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::platform::PlatformError;
 use crate::egress::web_client;
-use lockstep_actors::channels::{Certainty, ItemVerdict, Verdict};
+use lockstep_actors::channels::{Answer, Certainty, ItemVerdict, Verdict};
+use lockstep_runtime::time::Timestamp;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, StatusCode};
 use rust_decimal::Decimal;
@@ -48,6 +49,29 @@ pub(super) fn without_effect(verdict: Verdict) -> Verdict {
         | Verdict::Throttled { .. }
         | Verdict::Refused { .. }) => other,
     }
+}
+
+/// The same of an answer.
+pub(super) fn only_read(answer: Answer) -> Answer {
+    Answer {
+        verdict: without_effect(answer.verdict),
+        observations: answer.observations,
+    }
+}
+
+/// An answer that does not have what was asked for.
+pub(super) fn lacks(what: &str) -> Verdict {
+    Verdict::Failed {
+        reason: format!("the channel's answer lacks {what}"),
+        pause: None,
+        certainty: Certainty::NotTaken,
+    }
+}
+
+/// A moment in UTC to the second below, without a zone: `2026-11-28T12:00:00`.
+pub(super) fn utc(moment: Timestamp) -> String {
+    let moment = jiff::Timestamp::from_millisecond(moment.as_millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    moment.strftime("%Y-%m-%dT%H:%M:%S").to_string()
 }
 
 /// A request that had no answer.

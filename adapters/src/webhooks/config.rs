@@ -1,6 +1,7 @@
-//! The table `orders` of a channel: how the orders come in that a platform announces by webhooks.
+//! The table `orders` of a channel: how the orders come in that a platform announces by webhooks, or tells when it is asked.
 
 use crate::channels::SecretSource;
+use crate::polling::PollConfig;
 use crate::schema::limits::MAX_WAREHOUSES;
 use crate::schema::order::{ShortagePolicy, SourcingPolicy};
 use lockstep_actors::ids::{CustomerId, WarehouseCode};
@@ -11,14 +12,16 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrderIntake {
-    /// What signs the platform's webhooks: `{ env = "NAME" }` or `{ file = "path" }`; needed for all but `file`.
+    /// What signs the platform's webhooks: `{ env = "NAME" }` or `{ file = "path" }`; needed for webhooks.
     pub signing_secret: Option<SecretSource>,
-    /// Who buys; needed for `shopify` and `woocommerce`.
+    /// How the platform is asked for its orders; it is not if absent.
+    pub poll: Option<PollConfig>,
+    /// Who buys; needed for `shopify`, `woocommerce` and `amazon`.
     pub customer: Option<CustomerId>,
     /// Who buys, by the platform's id of its customer, where that is somebody else.
     #[serde(default)]
     pub customers: BTreeMap<String, CustomerId>,
-    /// Where orders may be taken from, the preferred one first; needed for `shopify` and `woocommerce`.
+    /// Where orders may be taken from, the preferred one first; needed for the same.
     #[serde(default)]
     pub warehouses: Vec<WarehouseCode>,
     /// How the warehouses are chosen among those.

@@ -1,4 +1,4 @@
-//! What a webhook wants, as canonical messages.
+//! What is wanted of an order, as canonical messages.
 
 use super::config::OrderIntake;
 use crate::schema::VERSION;
@@ -6,7 +6,7 @@ use crate::schema::limits::MAX_AMOUNT_SCALE;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-/// What a webhook wants.
+/// What is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// Nothing that concerns us; why, in words.
@@ -22,7 +22,7 @@ pub enum Wanted {
     },
 }
 
-/// A webhook that says nothing that could be an order.
+/// What was said says nothing that could be an order.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
 pub struct Unreadable {
@@ -68,8 +68,9 @@ pub(super) fn text(value: &Value) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
+/// What stands under a name that may have dots, as text.
 pub(super) fn needed(order: &Value, field: &str) -> Result<String, Unreadable> {
-    text(&order[field]).ok_or_else(|| Unreadable::new(field, "is missing"))
+    text(at(order, field)).ok_or_else(|| Unreadable::new(field, "is missing"))
 }
 
 /// A decimal in a number or text.
@@ -84,23 +85,47 @@ pub(super) fn each(amount: Decimal, quantity: i64) -> Option<Decimal> {
     Some(each.round_dp(MAX_AMOUNT_SCALE).normalize()).filter(|each| !each.is_sign_negative())
 }
 
-/// The goods among an order's `line_items`, numbered by their places. What a unit costs each platform says in its own way.
+/// What a platform calls the items of an order, and of each its SKU and quantity: names with dots between what lies in each
+/// other.
+pub(super) struct ItemNames {
+    pub(super) items: &'static str,
+    pub(super) sku: &'static str,
+    pub(super) quantity: &'static str,
+}
+
+/// As shops call them.
+pub(super) const LINE_ITEMS: ItemNames = ItemNames {
+    items: "line_items",
+    sku: "sku",
+    quantity: "quantity",
+};
+
+/// What stands under a name with dots.
+pub(super) fn at<'v>(value: &'v Value, name: &str) -> &'v Value {
+    name.split('.').fold(value, |value, part| &value[part])
+}
+
+/// The goods among an order's items, numbered by their places. What a unit costs each platform says in its own way.
 ///
 /// # Errors
 /// [`Unreadable`] names the field of the item that is no line.
 pub(super) fn lines(
-    items: &Value,
+    order: &Value,
+    names: &ItemNames,
     is_goods: impl Fn(&Value) -> bool,
     unit_price: impl Fn(&Value, i64) -> Option<Decimal>,
 ) -> Result<Vec<Value>, Unreadable> {
-    let items = items.as_array().into_iter().flatten().enumerate();
+    let items = at(order, names.items).as_array();
+    let items = items.into_iter().flatten().enumerate();
     let goods = items.filter(|(_, item)| is_goods(item));
     goods
         .map(|(place, item)| {
-            let at = |field: &str| format!("line_items[{place}].{field}");
-            let sku = text(&item["sku"]).ok_or_else(|| Unreadable::new(at("sku"), "is missing"))?;
-            let quantity = item["quantity"].as_i64().filter(|units| *units > 0);
-            let quantity = quantity.ok_or_else(|| Unreadable::new(at("quantity"), "is not above 0"))?;
+            let field = |name: &str| format!("{}[{place}].{name}", names.items);
+            let sku = text(at(item, names.sku));
+            let sku = sku.ok_or_else(|| Unreadable::new(field(names.sku), "is missing"))?;
+            let quantity = at(item, names.quantity).as_i64().filter(|units| *units > 0);
+            let quantity =
+                quantity.ok_or_else(|| Unreadable::new(field(names.quantity), "is not above 0"))?;
             let mut line = json!({ "line": place + 1, "sku": sku, "quantity": quantity });
             if let Some(price) = unit_price(item, quantity) {
                 line["unit_price"] = price.to_string().into();

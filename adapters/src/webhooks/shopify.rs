@@ -1,4 +1,4 @@
-//! Shopify's webhooks of orders (<https://shopify.dev/docs/api/webhooks>).
+//! Shopify's webhooks of orders (<https://shopify.dev/docs/api/webhooks>); what is read by asking is put into their words.
 //!
 //! | read | becomes |
 //! |---|---|
@@ -16,7 +16,7 @@
 
 use super::config::OrderIntake;
 use super::order::{
-    Unreadable, Wanted, address, decimal, each, joined, lines, needed, object, submission, text,
+    LINE_ITEMS, Unreadable, Wanted, address, decimal, each, joined, lines, needed, object, submission, text,
 };
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ pub fn decode(topic: &str, body: &[u8], channel: &str, intake: &OrderIntake) -> 
 }
 
 fn submit(order: &Value, channel: &str, number: &str, intake: &OrderIntake) -> Result<Value, Unreadable> {
-    let lines = goods(&order["line_items"])?;
+    let lines = goods(order)?;
     let to = &order["shipping_address"];
     let rest = json!({
         "currency": needed(order, "currency")?,
@@ -76,8 +76,9 @@ fn submit(order: &Value, channel: &str, number: &str, intake: &OrderIntake) -> R
     )
 }
 
-fn goods(items: &Value) -> Result<Vec<Value>, Unreadable> {
-    let lines = lines(items, |item| item["requires_shipping"] != false, unit_price)?;
+fn goods(order: &Value) -> Result<Vec<Value>, Unreadable> {
+    let is_shipped = |item: &Value| item["requires_shipping"] != false;
+    let lines = lines(order, &LINE_ITEMS, is_shipped, unit_price)?;
     if lines.is_empty() {
         return Err(Unreadable::new("line_items", "has nothing that is shipped"));
     }
@@ -93,7 +94,7 @@ fn unit_price(item: &Value, quantity: i64) -> Option<Decimal> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::super::config::OrderIntake;
     use super::*;
     use crate::schema::{BodyFormat, decode as decode_message};

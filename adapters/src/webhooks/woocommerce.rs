@@ -1,5 +1,5 @@
 //! WooCommerce's webhooks of orders
-//! (<https://woocommerce.github.io/woocommerce-rest-api-docs/#webhooks>).
+//! (<https://woocommerce.github.io/woocommerce-rest-api-docs/#webhooks>); their bodies are those that the API shows.
 //!
 //! | read | becomes |
 //! |---|---|
@@ -17,9 +17,20 @@
 
 use super::config::OrderIntake;
 use super::order::{
-    Unreadable, Wanted, address, decimal, each, joined, lines, needed, object, submission, text,
+    LINE_ITEMS, Unreadable, Wanted, address, decimal, each, joined, lines, needed, object, submission, text,
 };
 use serde_json::{Value, json};
+
+/// Statuses in which the shop has given an order up.
+const GIVEN_UP: [&str; 3] = ["cancelled", "refunded", "failed"];
+
+/// The statuses in which an order of a channel is taken or cancelled.
+pub(crate) fn statuses(intake: Option<&OrderIntake>) -> Vec<String> {
+    let taken = intake
+        .into_iter()
+        .flat_map(|intake| intake.statuses.iter().cloned());
+    taken.chain(GIVEN_UP.map(ToOwned::to_owned)).collect()
+}
 
 /// What a webhook with this topic and body wants of the channel.
 ///
@@ -37,7 +48,7 @@ pub fn decode(topic: &str, body: &[u8], channel: &str, intake: &OrderIntake) -> 
     if intake.statuses.contains(&status) {
         return submit(&order, channel, &number, intake).map(Wanted::Submit);
     }
-    if !matches!(status.as_str(), "cancelled" | "refunded" | "failed") {
+    if !GIVEN_UP.contains(&status.as_str()) {
         return Ok(Wanted::Nothing("the status is none in which an order is taken"));
     }
     let reason = format!("{status} in the shop");
@@ -54,7 +65,7 @@ fn submit(order: &Value, channel: &str, number: &str, intake: &OrderIntake) -> R
     let rest = json!({
         "currency": needed(order, "currency")?,
         "purchase_order": text(&order["number"]),
-        "lines": goods(&order["line_items"])?,
+        "lines": goods(order)?,
         "ship_to": address([
             ("name", joined([&to["first_name"], &to["last_name"]])),
             ("street", joined([&to["address_1"], &to["address_2"]])),
@@ -72,9 +83,9 @@ fn submit(order: &Value, channel: &str, number: &str, intake: &OrderIntake) -> R
     )
 }
 
-fn goods(items: &Value) -> Result<Vec<Value>, Unreadable> {
+fn goods(order: &Value) -> Result<Vec<Value>, Unreadable> {
     let unit_price = |item: &Value, quantity| each(decimal(&item["total"])?, quantity);
-    let lines = lines(items, |_| true, unit_price)?;
+    let lines = lines(order, &LINE_ITEMS, |_| true, unit_price)?;
     if lines.is_empty() {
         return Err(Unreadable::new("line_items", "is empty"));
     }

@@ -10,6 +10,10 @@
 //! - `GET` and `PUT /wp-json/wc/v3/orders/{id}`: its status, one of those that the shop knows
 //!   (<https://woocommerce.github.io/woocommerce-rest-api-docs/#order-properties>); `GET` and `POST .../notes`, where a note that is sent
 //!   twice stands twice (<https://woocommerce.github.io/woocommerce-rest-api-docs/#create-an-order-note>). Orders 1 to 900,000 are there.
+//! - `GET /wp-json/wc/v3/orders` lists the orders that were placed by `POST /emulator/orders/{id}` with `{"SKU": units}`, which is no part
+//!   of WooCommerce's: changed after `modified_after`, in one of the statuses of `status`, by `orderby` and `order`, `per_page` (100 at most)
+//!   from `offset` on (<https://woocommerce.github.io/woocommerce-rest-api-docs/#list-all-orders>). The shop's clock is an hour ahead of
+//!   GMT: without `dates_are_gmt` that is compared, and a moment with a zone is taken for one of the shop's, as WordPress does.
 //! - Without basic authentication the answer is 401.
 //! - The API has no limit of its own. Its host has one here: a bucket of `--burst` at `--rate`, then 429 with `Retry-After`.
 
@@ -19,13 +23,14 @@ use super::{Emulator, EmulatorError, Probability};
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
+use jiff::{SignedDuration, Timestamp, civil};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The most items of a batch.
 const BATCH: usize = 100;
@@ -104,6 +109,8 @@ pub struct ShopStats {
     pub too_large: u64,
     /// Items in the largest batch.
     pub largest: u64,
+    /// Orders that were listed.
+    pub listed: u64,
 }
 
 /// What the shop shows of a product or variation.
@@ -144,11 +151,19 @@ const STATUSES: [&str; 8] = [
     "trash",
 ];
 
+/// What a customer has ordered.
+#[derive(Clone, Debug)]
+struct Placed {
+    lines: Vec<(String, i64)>,
+    modified: Timestamp,
+}
+
 #[derive(Debug)]
 struct State {
     bucket: Bucket,
     products: BTreeMap<u64, Product>,
     orders: BTreeMap<u64, Order>,
+    placed: BTreeMap<u64, Placed>,
     stats: ShopStats,
 }
 
@@ -164,6 +179,57 @@ pub struct Shop {
 /// The product that a variation belongs to; none of what is a product itself.
 fn parent(id: u64) -> Option<u64> {
     (id >= 1_000).then_some(id / 1_000)
+}
+
+/// How far the shop's clock is ahead of GMT.
+const ZONE: SignedDuration = SignedDuration::from_hours(1);
+
+/// To the second, as the shop keeps it.
+fn gmt(moment: Timestamp) -> civil::DateTime {
+    let moment = jiff::tz::Offset::UTC.to_datetime(moment);
+    moment.with().subsec_nanosecond(0).build().unwrap_or(moment)
+}
+
+fn of_the_shop(moment: Timestamp) -> civil::DateTime {
+    gmt(moment).saturating_add(ZONE)
+}
+
+/// A moment in a parameter, by the shop's clock.
+fn moment(text: &str) -> Result<civil::DateTime, &'static str> {
+    match text.parse::<Timestamp>() {
+        Ok(zoned) => Ok(of_the_shop(zoned)),
+        Err(_) => text.parse().map_err(|_| "modified_after"),
+    }
+}
+
+impl State {
+    fn set_status(&mut self, order: u64, status: &str) {
+        status.clone_into(&mut self.orders.entry(order).or_default().status);
+        self.touch(order);
+    }
+
+    fn touch(&mut self, order: u64) {
+        if let Some(placed) = self.placed.get_mut(&order) {
+            placed.modified = Timestamp::now();
+        }
+    }
+
+    fn told(&self, id: u64) -> Option<Value> {
+        let placed = self.placed.get(&id)?;
+        let lines = placed.lines.iter().map(|(sku, units)| {
+            let cents = units * 1_049;
+            json!({ "sku": sku, "quantity": units, "price": 10.49, "total": format!("{}.{:02}", cents / 100, cents % 100) })
+        });
+        Some(json!({
+            "id": id, "number": id.to_string(), "status": self.orders.get(&id).map(|order| order.status.clone()),
+            "currency": "EUR", "customer_id": 0,
+            "date_modified": of_the_shop(placed.modified).to_string(), "date_modified_gmt": gmt(placed.modified).to_string(),
+            "billing": { "first_name": "John", "last_name": "Doe", "address_1": "969 Market", "city": "San Francisco",
+                "postcode": "94103", "country": "US" },
+            "shipping": { "first_name": "", "last_name": "", "address_1": "", "postcode": "" },
+            "line_items": lines.collect::<Vec<_>>(),
+        }))
+    }
 }
 
 impl Shop {
@@ -182,6 +248,7 @@ impl Shop {
                 bucket: Bucket::new(options.rate, options.burst),
                 products: BTreeMap::new(),
                 orders: BTreeMap::new(),
+                placed: BTreeMap::new(),
                 stats: ShopStats::default(),
             }),
         })
@@ -215,7 +282,76 @@ impl Shop {
 
     /// Somebody in the shop gives an order another status.
     pub fn set_status(&self, order: u64, status: &str) {
-        status.clone_into(&mut self.state().orders.entry(order).or_default().status);
+        self.state().set_status(order, status);
+    }
+
+    /// A customer orders and pays: so many of which SKU.
+    pub fn place(&self, order: u64, lines: &[(&str, i64)]) {
+        let lines = lines.iter().map(|(sku, units)| ((*sku).to_owned(), *units));
+        let placed = Placed {
+            lines: lines.collect(),
+            modified: Timestamp::now(),
+        };
+        let mut state = self.state();
+        state.orders.entry(order).or_default();
+        state.placed.insert(order, placed);
+    }
+
+    /// It was placed so much earlier.
+    pub fn age(&self, order: u64, by: Duration) {
+        if let Some(placed) = self.state().placed.get_mut(&order) {
+            placed.modified = placed.modified.saturating_sub(by).unwrap_or(placed.modified);
+        }
+    }
+
+    /// Somebody in the shop deletes an order.
+    pub fn delete(&self, order: u64) {
+        let mut state = self.state();
+        state.placed.remove(&order);
+        state.orders.remove(&order);
+    }
+
+    /// An order that was placed, as the API and a webhook show it.
+    #[must_use]
+    pub fn told(&self, order: u64) -> Option<Value> {
+        self.state().told(order)
+    }
+
+    /// The orders that were asked for; says which parameter is invalid.
+    fn list(state: &State, wanted: &WantedOrders) -> Result<Vec<Value>, &'static str> {
+        if !(1..=BATCH).contains(&wanted.per_page) {
+            return Err("per_page");
+        }
+        if !["date", "id", "include", "title", "slug", "modified"].contains(&wanted.orderby.as_str()) {
+            return Err("orderby");
+        }
+        let statuses: Vec<&str> = wanted.status.split(',').collect();
+        if statuses != ["any"] && !statuses.iter().all(|status| STATUSES.contains(status)) {
+            return Err("status");
+        }
+        let after = wanted.modified_after.as_deref().map(moment).transpose()?;
+        let is_wanted = |id: &u64, placed: &Placed| {
+            let status = state.orders.get(id).map_or("", |order| order.status.as_str());
+            let shown = if wanted.dates_are_gmt {
+                gmt(placed.modified)
+            } else {
+                of_the_shop(placed.modified)
+            };
+            (statuses == ["any"] || statuses.contains(&status)) && after.is_none_or(|after| shown > after)
+        };
+        let placed = state.placed.iter().filter(|entry| is_wanted(entry.0, entry.1));
+        let mut placed: Vec<(&u64, &Placed)> = placed.collect();
+        placed.sort_by_key(|(id, placed)| match wanted.orderby.as_str() {
+            "id" => (civil::DateTime::MIN, **id),
+            _ => (gmt(placed.modified), **id),
+        });
+        match wanted.order.as_str() {
+            "asc" => {}
+            "desc" => placed.reverse(),
+            _ => return Err("order"),
+        }
+        let page = placed.into_iter().skip(wanted.offset).take(wanted.per_page);
+        Ok(page.filter_map(|(id, _)| state.told(*id)).collect())
     }
 
     /// Answers about an order that is there.
@@ -230,7 +366,13 @@ impl Shop {
                 let refusal = error("woocommerce_rest_shop_order_invalid_id", "Invalid ID.", 404);
                 return HttpResponse::NotFound().json(refusal);
             }
-            match work(state.orders.entry(id).or_default()) {
+            let order = state.orders.entry(id).or_default();
+            let before = order.status.clone();
+            let done = work(order);
+            if order.status != before {
+                state.touch(id);
+            }
+            match done {
                 Ok(shown) => HttpResponse::Ok().json(shown),
                 Err(refusal) => HttpResponse::BadRequest().json(refusal),
             }
@@ -375,6 +517,8 @@ fn routes(config: &mut ServiceConfig) {
         .route(products, web::get().to(read_products))
         .route(&format!("{variations}/batch"), web::post().to(write_variations))
         .route(&variations, web::get().to(read_variations))
+        .route("/wp-json/wc/v3/orders", web::get().to(list_orders))
+        .route("/emulator/orders/{id}", web::post().to(place))
         .route("/wp-json/wc/v3/orders/{id}", web::get().to(read_order))
         .route("/wp-json/wc/v3/orders/{id}", web::put().to(write_order))
         .route("/wp-json/wc/v3/orders/{id}/notes", web::get().to(read_notes))
@@ -434,6 +578,63 @@ async fn read_variations(
     wanted: web::Query<Wanted>,
 ) -> HttpResponse {
     shop.answer(&request, |state, _| listed(state, &wanted))
+}
+
+#[derive(Deserialize)]
+struct WantedOrders {
+    modified_after: Option<String>,
+    #[serde(default)]
+    dates_are_gmt: bool,
+    #[serde(default = "any")]
+    status: String,
+    #[serde(default = "date")]
+    orderby: String,
+    #[serde(default = "desc")]
+    order: String,
+    #[serde(default = "ten")]
+    per_page: usize,
+    #[serde(default)]
+    offset: usize,
+}
+
+fn any() -> String {
+    "any".to_owned()
+}
+fn date() -> String {
+    "date".to_owned()
+}
+fn desc() -> String {
+    "desc".to_owned()
+}
+fn ten() -> usize {
+    10
+}
+
+async fn list_orders(
+    request: HttpRequest,
+    shop: web::Data<Shop>,
+    wanted: web::Query<WantedOrders>,
+) -> HttpResponse {
+    shop.answer(&request, |state, _| match Shop::list(state, &wanted) {
+        Ok(orders) => {
+            state.stats.listed += orders.len() as u64;
+            HttpResponse::Ok().json(orders)
+        }
+        Err(parameter) => {
+            let message = format!("Invalid parameter(s): {parameter}");
+            HttpResponse::BadRequest().json(error("rest_invalid_param", &message, 400))
+        }
+    })
+}
+
+async fn place(
+    shop: web::Data<Shop>,
+    id: web::Path<u64>,
+    lines: web::Json<BTreeMap<String, i64>>,
+) -> HttpResponse {
+    let lines: Vec<_> = lines.iter().map(|(sku, units)| (sku.as_str(), *units)).collect();
+    shop.place(*id, &lines);
+    HttpResponse::NoContent().finish()
 }
 
 fn shown(id: u64, order: &Order) -> Value {

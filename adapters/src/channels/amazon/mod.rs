@@ -9,10 +9,12 @@
 //!   in `x-amzn-RateLimit-Limit` (<https://developer-docs.amazon.com/sp-api/docs/listings-items-api-rate-limits>).
 //! - Shipments of orders: [`orders`]. `getOrderItems` has a bucket of 30 requests and one in two seconds, `confirmShipment` of 10 and two
 //!   a second (<https://developer-docs.amazon.com/sp-api/docs/orders-api-v0-reference>).
+//! - Orders: [`poll`].
 //! - Tokens are of Login with Amazon, for an hour, from a refresh token
 //!   (<https://developer-docs.amazon.com/sp-api/docs/connecting-to-the-selling-partner-api>).
 
 mod orders;
+pub(super) mod poll;
 mod tell;
 
 use super::config::ChannelConfig;

@@ -2,7 +2,7 @@
 
 use super::orders::{OrderItems, Step, next_step};
 use super::{Amazon, Spoken, failed};
-use crate::channels::web::{refused, without_effect};
+use crate::channels::web::{only_read, refused};
 use lockstep_actors::channels::{Answer, Content, Item, ItemVerdict, Key, Verdict};
 use reqwest::Method;
 
@@ -52,10 +52,7 @@ impl Amazon {
         url.query_pairs_mut()
             .extend_pairs(token.map(|token| ("NextToken", token)));
         let spoken = self.speak(Method::GET, "read-items", url, None).await;
-        let spoken = spoken.map_err(|answer| Answer {
-            verdict: without_effect(answer.verdict),
-            observations: answer.observations,
-        })?;
+        let spoken = spoken.map_err(only_read)?;
         let items = serde_json::from_value::<OrderItems>(spoken.body.clone()).map_err(|error| {
             let reason = format!("the items of the order cannot be read: {error}");
             Answer::from(failed(reason))

@@ -150,7 +150,8 @@ impl Reply {
         self
     }
 
-    fn observations(&self) -> Option<Vec<Observation>> {
+    /// What the answer says about the limit.
+    pub(super) fn observations(&self) -> Option<Vec<Observation>> {
         let cost = self.extensions.cost.as_ref()?;
         let status = &cost.throttle_status;
         let interval = Decimal::from(1_000_000_000).checked_div(number(&status.restore_rate)?)?;

@@ -14,13 +14,14 @@
 //!   (<https://shopify.dev/changelog/making-idempotency-mandatory-for-inventory-adjustments-and-refund-mutations>). Each
 //!   attempt has one of its own: a request that is sent again carries what is newest by then, and is another request.
 //!
-//! - Fulfilments and cancellations: [`orders`].
+//! - Fulfilments and cancellations: [`orders`]. Orders that the shop has: [`poll`].
 //!
 //! Which SKU is which inventory item and variant stands in a file with the columns `sku`, `inventory_item` and `variant`.
 
 mod answer;
 mod items;
 mod orders;
+pub(super) mod poll;
 mod tell;
 
 use super::config::ChannelConfig;
@@ -50,6 +51,8 @@ const READ_ORDER: &str = "read-order";
 const POINTS: &str = "points";
 /// What a mutation costs.
 const MUTATION_POINTS: u64 = 10;
+/// What a query costs for itself.
+const QUERY_POINTS: u64 = 1;
 /// How many items are read at once: 3 points each, and a query may cost 1,000 at most.
 const READ_ITEMS: usize = 250;
 

@@ -10,11 +10,12 @@
 //! - The API has neither versions nor comparing, and no rate limit of its own: what the shop's host allows is configured, and
 //!   a `Retry-After` is obeyed.
 //!
-//! - Orders: [`orders`].
+//! - Orders: what the shop is told of them, [`orders`], and those that it has, [`poll`].
 //!
 //! Which SKU is which product stands in a file with the columns `sku`, `product` and `variation`, empty where there is none.
 
 mod orders;
+pub(super) mod poll;
 
 use super::config::ChannelConfig;
 use super::item_body::number_of;
@@ -150,6 +151,8 @@ pub struct WooCommerce {
     consumer_key: Secret,
     consumer_secret: Secret,
     places: HashMap<Key, Place>,
+    /// In which an order is taken or cancelled.
+    statuses: Vec<String>,
     notify_customers: bool,
 }
 
@@ -177,6 +180,7 @@ impl WooCommerce {
             consumer_secret: config.secret("woocommerce.consumer_secret", &shop.consumer_secret)?,
             places: read_places(&shop.products)
                 .map_err(|reason| config.unusable("woocommerce.products", reason))?,
+            statuses: crate::webhooks::woocommerce::statuses(config.orders.as_ref()),
             notify_customers: shop.notify_customers,
         })
     }

@@ -9,7 +9,8 @@
 //!   `QuotaExceeded`. Each answer says the rate in `x-amzn-RateLimit-Limit`
 //!   (<https://developer-docs.amazon.com/sp-api/docs/listings-items-api-rate-limits>).
 //! - `GET /orders/v0/orders/{order}/orderItems`, 30 requests at once and one in two seconds, and `POST .../shipmentConfirmation`, 10 at
-//!   once and two a second (<https://developer-docs.amazon.com/sp-api/docs/orders-api-v0-reference>), of orders that were placed by
+//!   once and two a second (<https://developer-docs.amazon.com/sp-api/docs/orders-api-v0-reference>).
+//!   `GET /orders/2026-01-01/orders`, `searchOrders`, with a bucket of `--order-burst` at `--order-rate`. Orders are placed by
 //!   `POST /emulator/orders/{order}` with `{"SKU": units}`, which is no part of Amazon's; `GET /emulator/packages` tells what was confirmed.
 
 mod orders;
@@ -22,7 +23,8 @@ use super::{Emulator, EmulatorError, Probability, parse_duration};
 use actix_web::http::StatusCode;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
-use orders::Orders;
+use jiff::Timestamp;
+use orders::{Orders, Search, as_of};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -46,6 +48,15 @@ pub struct Options {
     /// How long until a patch shows.
     #[arg(long, default_value = "500ms", value_parser = parse_duration)]
     pub delay: Duration,
+    /// How many searches for orders it takes in the long run.
+    #[arg(long, default_value = "20/h")]
+    pub order_rate: Rate,
+    /// How many at once after a rest.
+    #[arg(long, default_value = "20")]
+    pub order_burst: NonZeroU32,
+    /// How long until what has changed of an order is found.
+    #[arg(long, default_value = "2m", value_parser = parse_duration)]
+    pub order_delay: Duration,
     /// How often an accepted patch fails later.
     #[arg(long, default_value = "0")]
     pub late_fail: Probability,
@@ -69,6 +80,9 @@ impl Default for Options {
             rate: Rate::per_second(five),
             burst: five,
             delay: Duration::from_millis(500),
+            order_rate: Rate::per_hour(whole(20)),
+            order_burst: whole(20),
+            order_delay: Duration::from_secs(120),
             late_fail: Probability::NEVER,
             fail: Probability::NEVER,
             fail_after_commit: Probability::NEVER,
@@ -146,6 +160,7 @@ struct State {
     patches: Bucket,
     reads: Bucket,
     item_reads: Bucket,
+    searches: Bucket,
     confirmations: Bucket,
     orders: Orders,
     listings: BTreeMap<String, Listing>,
@@ -166,6 +181,7 @@ impl Amazon {
             state: Mutex::new(State {
                 patches: Bucket::new(options.rate, options.burst),
                 reads: Bucket::new(options.rate, options.burst),
+                searches: Bucket::new(options.order_rate, options.order_burst),
                 item_reads: Bucket::new(Rate::per_minute(whole(30)), whole(30)),
                 confirmations: Bucket::new(Rate::per_second(whole(2)), whole(10)),
                 orders: Orders::default(),
@@ -263,7 +279,17 @@ impl Amazon {
 
     /// A customer orders: so many of which SKU.
     pub fn place(&self, order: &str, lines: &[(&str, i64)]) {
-        self.state().orders.place(order, lines);
+        self.state().orders.place(order, lines, Timestamp::now());
+    }
+
+    /// It was placed so much earlier.
+    pub fn age(&self, order: &str, by: Duration) {
+        self.state().orders.age(order, by);
+    }
+
+    /// It is cancelled before it was shipped.
+    pub fn cancel(&self, order: &str) {
+        self.state().orders.cancel(order, Timestamp::now());
     }
 
     /// By order: its packages by their references, and how often any was confirmed.
@@ -314,6 +340,7 @@ fn routes(config: &mut ServiceConfig) {
         .route("/auth/o2/token", web::post().to(token))
         .route(listing, web::patch().to(patch))
         .route(listing, web::get().to(read))
+        .route("/orders/2026-01-01/orders", web::get().to(search))
         .route("/orders/v0/orders/{order}/orderItems", web::get().to(items))
         .route(
             "/orders/v0/orders/{order}/shipmentConfirmation",
@@ -358,6 +385,28 @@ async fn read(
     refused(&request).unwrap_or_else(|| amazon.listing(&path.1, None))
 }
 
+async fn search(
+    request: HttpRequest,
+    amazon: web::Data<Amazon>,
+    parameters: web::Query<BTreeMap<String, String>>,
+) -> HttpResponse {
+    refused(&request).unwrap_or_else(|| {
+        let rate = amazon.options.order_rate.in_a_second();
+        let as_of = as_of(Timestamp::now(), amazon.options.order_delay);
+        amazon.gated(
+            |state| &mut state.searches,
+            &rate,
+            |state, _, _| {
+                let found = Search::read(&parameters).and_then(|search| state.orders.search(&search, as_of));
+                match found {
+                    Ok(found) => (StatusCode::OK, found),
+                    Err(message) => (StatusCode::BAD_REQUEST, error("InvalidInput", &message)),
+                }
+            },
+        )
+    })
+}
+
 #[derive(Deserialize)]
 struct NextPage {
     #[serde(rename = "NextToken")]
@@ -396,7 +445,7 @@ async fn confirm(
         amazon.gated(
             |state| &mut state.confirmations,
             "2.0",
-            |state, _, _| match state.orders.confirm(&order, &body) {
+            |state, _, _| match state.orders.confirm(&order, &body, Timestamp::now()) {
                 Ok(()) => (StatusCode::NO_CONTENT, Value::Null),
                 Err(message) => (StatusCode::BAD_REQUEST, error("InvalidInput", &message)),
             },

@@ -37,6 +37,22 @@ impl Rate {
         }
     }
 
+    /// So many requests an hour.
+    #[must_use]
+    pub const fn per_hour(requests: NonZeroU32) -> Self {
+        Self {
+            requests,
+            per: Duration::from_secs(3_600),
+        }
+    }
+
+    /// How many in a second, to the ten-thousandth below.
+    pub(in crate::emulate) fn in_a_second(self) -> String {
+        let per = self.per.as_secs().max(1);
+        let parts = u64::from(self.requests.get()) * 10_000 / per;
+        format!("{}.{:04}", parts / 10_000, parts % 10_000)
+    }
+
     /// The time between two requests at this rate.
     pub(in crate::emulate) fn interval(self) -> Duration {
         self.per / self.requests.get()

@@ -7,6 +7,7 @@
 //! - The same place takes the queries of `order` and `fulfillmentOrder`, `fulfillmentCreate` and `orderCancel`, of orders that were
 //!   placed by `POST /emulator/orders/{number}` with `{"SKU": units}`, which is no part of Shopify's; `GET /emulator/fulfillments`
 //!   tells what was fulfilled.
+//! - Those orders are listed by the query of `orders`, whose lines beyond the tenth are read by another.
 //! - Points: a bucket of `--bucket` that leaks `--restore` a second. A mutation costs 10, a query 1 and 3 for each node.
 //!   What is asked for must be there, and what there is not is given back; else the answer is 200 with the error `THROTTLED`. A query of more than 1,000 points
 //!   is refused. Each answer says what it cost and how full the bucket is
@@ -30,6 +31,7 @@ use super::{Emulator, EmulatorError, Probability, parse_duration};
 use actix_web::http::StatusCode;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
+use jiff::Timestamp;
 use orders::Orders;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -70,6 +72,9 @@ pub struct Options {
     /// How often a query is answered from a copy that is one change behind.
     #[arg(long, default_value = "0")]
     pub stale_read: Probability,
+    /// How long until what has changed of an order is listed.
+    #[arg(long, default_value = "0ms", value_parser = parse_duration)]
+    pub order_delay: Duration,
     /// From which faults are drawn.
     #[arg(long, default_value = "1")]
     pub seed: u64,
@@ -89,6 +94,7 @@ impl Default for Options {
             fail_after_commit: Probability::NEVER,
             storm: Probability::NEVER,
             stale_read: Probability::NEVER,
+            order_delay: Duration::ZERO,
             seed: 1,
         }
     }
@@ -179,7 +185,17 @@ impl Shopify {
 
     /// A customer of the shop orders: so many of which SKU.
     pub fn place(&self, order: u64, lines: &[(&str, i64)]) {
-        self.state().orders.place(order, lines);
+        self.state().orders.place(order, lines, Timestamp::now());
+    }
+
+    /// It was placed so much earlier.
+    pub fn age(&self, order: u64, by: Duration) {
+        self.state().orders.age(order, by);
+    }
+
+    /// He cancels it, before anything has left.
+    pub fn withdraw(&self, order: u64) {
+        self.state().orders.withdraw(order, Timestamp::now());
     }
 
     /// All fulfilments that were created, the oldest first.
@@ -226,7 +242,8 @@ impl Shopify {
             let cost = self.cost(&state, requested, None, now);
             return HttpResponse::Ok().json(json!({ "errors": errors, "extensions": { "cost": cost } }));
         }
-        let outcome = carry_out(&mut state, call, matches!(fault, Some(Fault::StaleRead)));
+        let moments = (Timestamp::now(), self.options.order_delay);
+        let outcome = carry_out(&mut state, call, matches!(fault, Some(Fault::StaleRead)), moments);
         let actual = actual(requested, &outcome);
         state.points.give_back(requested - actual);
         state.shop.add_points(actual);
@@ -257,8 +274,22 @@ impl Shopify {
     }
 }
 
+/// Whether a call lists orders, or further lines of one.
+fn lists(call: &Call) -> (bool, bool) {
+    let orders = call
+        .query
+        .contains("orders(first: 10, after: $after, sortKey: UPDATED_AT");
+    let lines = call.query.contains("lineItems(first: 100, after: $after)");
+    (orders, lines)
+}
+
 fn cost(call: &Call) -> u64 {
     let nodes = call.variables["ids"].as_array().map_or(0, Vec::len);
+    match lists(call) {
+        (true, _) => return 2 + 10 * (ORDER + 2 + 10 * LINE),
+        (_, true) => return 1 + 2 + 100 * LINE,
+        (false, false) => {}
+    }
     if call.query.contains("fulfillmentOrders(first: 5)") {
         return 1 + 2 + 5 * (1 + 2 + 10);
     }
@@ -272,11 +303,26 @@ fn cost(call: &Call) -> u64 {
     }
 }
 
+/// What an order costs without its lines: itself, its customer and its address.
+const ORDER: u64 = 3;
+/// What a line costs: itself, its price in a bag, and a discount in a bag.
+const LINE: u64 = 6;
+
 /// What an answer cost: of an order only what there is of it.
 fn actual(requested: u64, outcome: &Outcome) -> u64 {
     let Outcome::Data(data) = outcome else {
         return requested;
     };
+    let count = |value: &Value| value.as_array().map_or(0, Vec::len) as u64;
+    if let Some(orders) = data.pointer("/orders/nodes").and_then(Value::as_array) {
+        let each = orders
+            .iter()
+            .map(|order| ORDER + 2 + LINE * count(&order["lineItems"]["nodes"]));
+        return requested.min(2 + each.sum::<u64>());
+    }
+    if let Some(lines) = data.pointer("/order/lineItems/nodes") {
+        return requested.min(1 + 2 + LINE * count(lines));
+    }
     let lines = data.pointer("/order/fulfillmentOrders/nodes/0/lineItems/nodes");
     match lines.and_then(Value::as_array) {
         Some(lines) => requested.min(1 + 2 + 1 + 2 + lines.len() as u64),
@@ -284,7 +330,9 @@ fn actual(requested: u64, outcome: &Outcome) -> u64 {
     }
 }
 
-fn carry_out(state: &mut State, call: &Call, behind: bool) -> Outcome {
+/// `moments` are now, and how far what is searched is behind.
+fn carry_out(state: &mut State, call: &Call, behind: bool, moments: (Timestamp, Duration)) -> Outcome {
+    let (now, delay) = moments;
     let too_long = |array: &Value| array.as_array().is_some_and(|array| array.len() > 250);
     let variables = &call.variables;
     let arrays = [
@@ -296,6 +344,15 @@ fn carry_out(state: &mut State, call: &Call, behind: bool) -> Outcome {
         state.shop.count(|stats| &mut stats.oversized);
         return Outcome::Error("The input array size is greater than the maximum allowed of 250.".to_owned());
     }
+    match lists(call) {
+        (true, _) => {
+            state.shop.count(|stats| &mut stats.listings);
+            let as_of = now.saturating_sub(delay).unwrap_or(now);
+            return state.orders.list(variables, as_of);
+        }
+        (_, true) => return state.orders.list_lines(&variables["id"], &variables["after"]),
+        (false, false) => {}
+    }
     if call.query.contains("order(id:") {
         return state.orders.read(&variables["id"]);
     }
@@ -303,10 +360,10 @@ fn carry_out(state: &mut State, call: &Call, behind: bool) -> Outcome {
         return state.orders.read_lines(&variables["id"], &variables["after"]);
     }
     if call.query.contains("fulfillmentCreate") {
-        return state.orders.fulfil(&variables["fulfillment"]);
+        return state.orders.fulfil(&variables["fulfillment"], now);
     }
     if call.query.contains("orderCancel") {
-        return state.orders.cancel(variables);
+        return state.orders.cancel(variables, now);
     }
     if call.query.contains("priceListFixedPricesAdd") {
         return state.shop.add_prices(&variables["prices"]);

@@ -3,13 +3,21 @@
 //! - A fulfilment is of open fulfillment orders of one order, of at least one and at most what remains of each line
 //!   (<https://shopify.dev/docs/api/admin-graphql/latest/mutations/fulfillmentCreate>). Sent twice it is created twice, if
 //!   enough remains.
+//! - They are listed in the order of their last change, ten a page with ten lines each, as far as that was `--order-delay` ago: what is
+//!   searched is behind. The only search that is known is by `updated_at:>=` and a moment
+//!   (<https://shopify.dev/docs/api/admin-graphql/latest/queries/orders>).
 //! - An order is cancelled once, and only as long as nothing of it was fulfilled; the order shows that a query later, as
 //!   the cancellation is a job (<https://shopify.dev/docs/api/admin-graphql/latest/mutations/orderCancel>).
 
 use super::shop::{Outcome, number};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How many orders a page has.
+const PAGE: usize = 10;
 
 /// A fulfilment that was created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,6 +49,7 @@ enum Cancellation {
 struct Order {
     lines: Vec<Line>,
     cancellation: Cancellation,
+    updated: Timestamp,
 }
 
 /// Orders by their numbers. The fulfillment order of an order has its number, and its lines a thousand times that and their places.
@@ -56,7 +65,7 @@ fn user_errors(payload: &str, list: &str, message: &str) -> Outcome {
 }
 
 impl Orders {
-    pub(super) fn place(&mut self, number: u64, lines: &[(&str, i64)]) {
+    pub(super) fn place(&mut self, number: u64, lines: &[(&str, i64)], now: Timestamp) {
         let lines = lines.iter().map(|(sku, units)| Line {
             sku: (*sku).to_owned(),
             total: *units,
@@ -65,8 +74,60 @@ impl Orders {
         let order = Order {
             lines: lines.collect(),
             cancellation: Cancellation::No,
+            updated: now,
         };
         self.orders.insert(number, order);
+    }
+
+    pub(super) fn age(&mut self, number: u64, by: Duration) {
+        if let Some(order) = self.orders.get_mut(&number) {
+            order.updated = order.updated.saturating_sub(by).unwrap_or(order.updated);
+        }
+    }
+
+    /// A customer cancels an order of which nothing has left.
+    pub(super) fn withdraw(&mut self, number: u64, now: Timestamp) {
+        if let Some(order) = self.orders.get_mut(&number) {
+            (order.cancellation, order.updated) = (Cancellation::Done, now);
+        }
+    }
+
+    /// A page of the orders that a search finds as of a moment.
+    pub(super) fn list(&self, variables: &Value, as_of: Timestamp) -> Outcome {
+        let since = variables["query"].as_str();
+        let since = since.and_then(|query| query.strip_prefix("updated_at:>='")?.strip_suffix('\''));
+        let Some(since) = since.and_then(|moment| moment.parse::<Timestamp>().ok()) else {
+            return Outcome::Error("The query is none that is known here.".to_owned());
+        };
+        let cursor = variables["after"].as_str();
+        let after = cursor.and_then(place);
+        if cursor.is_some() && after.is_none() {
+            return Outcome::Error("Invalid cursor for current pagination sort.".to_owned());
+        }
+        let at = |(number, order): &(&u64, &Order)| (order.updated.as_nanosecond(), **number);
+        let is_found = |found: &(&u64, &Order)| {
+            (since..=as_of).contains(&found.1.updated) && after.is_none_or(|after| at(found) > after)
+        };
+        let mut found: Vec<(&u64, &Order)> = self.orders.iter().filter(is_found).collect();
+        found.sort_by_key(at);
+        let more = found.len() > PAGE;
+        found.truncate(PAGE);
+        let last = found.last().map(at);
+        let nodes = found.iter().map(|(number, order)| order.told(**number));
+        Outcome::Data(json!({ "orders": {
+            "nodes": nodes.collect::<Vec<_>>(),
+            "pageInfo": { "hasNextPage": more, "endCursor": last.map(|(at, number)| format!("{at} {number}")) },
+        } }))
+    }
+
+    /// A hundred further lines of an order.
+    pub(super) fn list_lines(&self, id: &Value, after: &Value) -> Outcome {
+        let order = number(id, "Order").and_then(|number| self.orders.get(&number));
+        let after = after.as_str().and_then(|after| after.parse().ok());
+        let lines = order
+            .zip(after)
+            .map(|(order, after)| order.told_lines(after, 100));
+        Outcome::Data(json!({ "order": { "lineItems": lines } }))
     }
 
     pub(super) fn fulfillments(&self) -> Vec<Fulfillment> {
@@ -108,7 +169,7 @@ impl Orders {
         Outcome::Data(json!({ "fulfillmentOrder": { "lineItems": lines } }))
     }
 
-    pub(super) fn fulfil(&mut self, input: &Value) -> Outcome {
+    pub(super) fn fulfil(&mut self, input: &Value, now: Timestamp) -> Outcome {
         let refuse = |message: &str| user_errors("fulfillmentCreate", "userErrors", message);
         let groups = input["lineItemsByFulfillmentOrder"]
             .as_array()
@@ -142,6 +203,7 @@ impl Orders {
             }
             fulfilled.extend(place.map(|place| (place, units)));
         }
+        order.updated = now;
         let mut lines = Vec::new();
         for (place, units) in fulfilled {
             if let Some(line) = order.lines.get_mut(place) {
@@ -157,7 +219,7 @@ impl Orders {
         Outcome::Data(json!({ "fulfillmentCreate": { "userErrors": [] } }))
     }
 
-    pub(super) fn cancel(&mut self, variables: &Value) -> Outcome {
+    pub(super) fn cancel(&mut self, variables: &Value, now: Timestamp) -> Outcome {
         let refuse = |message: &str| user_errors("orderCancel", "orderCancelUserErrors", message);
         let known = ["OTHER", "CUSTOMER", "INVENTORY", "FRAUD", "DECLINED", "STAFF"];
         let reason = variables["reason"]
@@ -176,8 +238,44 @@ impl Orders {
         if order.lines.iter().any(|line| line.remaining < line.total) {
             return refuse("Order has outstanding fulfillments and cannot be cancelled.");
         }
-        order.cancellation = Cancellation::Asked;
+        (order.cancellation, order.updated) = (Cancellation::Asked, now);
         Outcome::Data(json!({ "orderCancel": { "orderCancelUserErrors": [] } }))
+    }
+}
+
+/// What a cursor says: behind which change of which order.
+fn place(cursor: &str) -> Option<(i128, u64)> {
+    let (at, number) = cursor.split_once(' ')?;
+    Some((at.parse().ok()?, number.parse().ok()?))
+}
+
+impl Order {
+    fn told(&self, number: u64) -> Value {
+        let cancelled = self.cancellation == Cancellation::Done;
+        let fulfillment = match status(self, false) {
+            "CLOSED" => "FULFILLED",
+            "IN_PROGRESS" => "PARTIALLY_FULFILLED",
+            _ => "UNFULFILLED",
+        };
+        json!({
+            "id": format!("gid://shopify/Order/{number}"), "name": format!("#{number}"), "test": false, "currencyCode": "EUR",
+            "updatedAt": self.updated.to_string(), "cancelledAt": cancelled.then(|| self.updated.to_string()),
+            "cancelReason": cancelled.then_some("CUSTOMER"), "displayFulfillmentStatus": fulfillment, "customer": null,
+            "shippingAddress": { "name": "Steve Shipper", "address1": "123 Shipping Street", "address2": null, "zip": "40003",
+                "city": "Shippington", "countryCodeV2": "US" },
+            "lineItems": self.told_lines(0, 10),
+        })
+    }
+
+    fn told_lines(&self, after: usize, most: usize) -> Value {
+        let lines = self.lines.iter().skip(after).take(most);
+        let nodes = lines.map(|line| {
+            json!({ "sku": line.sku, "quantity": line.total, "requiresShipping": true,
+                "originalUnitPriceSet": { "shopMoney": { "amount": "10.49" } }, "discountAllocations": [] })
+        });
+        let nodes: Vec<Value> = nodes.collect();
+        let end = after + nodes.len();
+        json!({ "nodes": nodes, "pageInfo": { "hasNextPage": end < self.lines.len(), "endCursor": end.to_string() } })
     }
 }
 

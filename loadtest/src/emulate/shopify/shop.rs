@@ -29,6 +29,8 @@ pub struct ShopStats {
     pub prices_set: u64,
     /// Nodes that were read.
     pub read: u64,
+    /// Pages of orders that were read.
+    pub listings: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
