@@ -237,10 +237,19 @@ impl Engine {
         let Some(flight) = self.flights.remove(&id) else {
             return self.answer_permitted(id, answer, jitter, now);
         };
-        let operation = flight.operation;
+        let (operation, items) = (flight.operation, flight.len());
         self.judge_operation(operation, &answer.verdict, jitter, now);
+        let is_accepted = matches!(
+            (&flight.carries, &answer.verdict),
+            (Carries::Write(_), Verdict::Accepted { .. })
+        );
+        let (lasting, drawn) = if is_accepted {
+            self.account.lasting(flight.drawn)
+        } else {
+            (Vec::new(), flight.drawn)
+        };
         self.account
-            .count(operation, flight.len(), &flight.drawn, &answer.observations, now);
+            .count(operation, items, &drawn, &answer.observations, now);
         let lane = flight.lane;
         match (flight.carries, &answer.verdict) {
             (Carries::Write(items), Verdict::Items(verdicts)) if items.len() == verdicts.len() => {
@@ -252,7 +261,7 @@ impl Engine {
                     ask_at: now.saturating_add(*ask_in),
                     until,
                 };
-                let mut accepted = Flight::writing(lane, items);
+                let mut accepted = Flight::writing(lane, items).leaves(operation, lasting);
                 (accepted.handle, accepted.stage) = (handle.clone(), stage);
                 self.flights.insert(id, accepted);
             }
@@ -397,6 +406,8 @@ impl Engine {
                 let Carries::Write(items) = flight.carries else {
                     return;
                 };
+                self.account
+                    .count(flight.operation, items.len(), &flight.drawn, &[], now);
                 return match verdict {
                     Verdict::Items(verdicts) if verdicts.len() == items.len() => {
                         self.land_all(flight.lane, items, verdicts, jitter, now);
@@ -428,6 +439,8 @@ impl Engine {
             if let Some(flight) = self.flights.remove(&id)
                 && let Carries::Write(items) = flight.carries
             {
+                self.account
+                    .count(flight.operation, items.len(), &flight.drawn, &[], now);
                 self.fly_again(flight.lane, items, Mishap::Unknown, now);
             }
         }

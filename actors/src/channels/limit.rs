@@ -44,6 +44,11 @@ pub enum Rule {
         /// How many.
         requests: u64,
     },
+    /// So many requests without a final word: under way, or accepted and worked on.
+    Unfinished {
+        /// How many.
+        requests: u64,
+    },
 }
 
 /// Whether a request carries something that must not wait.
@@ -102,6 +107,8 @@ pub enum Observation {
     Window {
         /// Which limit.
         limit: CompactString,
+        /// How many there are of them in all.
+        units: u64,
         /// Units that were left.
         remaining: u64,
         /// When they are all there again, from now on.
@@ -151,6 +158,7 @@ enum Meter {
     Bucket(Bucket),
     Window(Window),
     Concurrent { requests: u64 },
+    Unfinished { requests: u64 },
 }
 
 #[derive(Debug)]
@@ -208,6 +216,9 @@ impl Limit {
             Rule::Concurrent { requests } => Meter::Concurrent {
                 requests: requests.max(1),
             },
+            Rule::Unfinished { requests } => Meter::Unfinished {
+                requests: requests.max(1),
+            },
         };
         Self {
             name,
@@ -223,7 +234,15 @@ impl Limit {
         match &self.meter {
             Meter::Bucket(bucket) => bucket.burst,
             Meter::Window(window) => window.units - window.reserved_for_urgent,
-            Meter::Concurrent { requests } => *requests,
+            Meter::Concurrent { requests } | Meter::Unfinished { requests } => *requests,
+        }
+    }
+
+    /// Whether what a request draws stays drawn until the platform's final word on it.
+    pub(super) fn lasts(&self) -> bool {
+        match self.meter {
+            Meter::Unfinished { .. } => true,
+            Meter::Bucket(_) | Meter::Window(_) | Meter::Concurrent { .. } => false,
         }
     }
 
@@ -235,8 +254,12 @@ impl Limit {
         let room = match &mut self.meter {
             Meter::Bucket(bucket) => bucket.admits(reserved.saturating_add(units), now),
             Meter::Window(window) => window.admits(reserved.saturating_add(units), precedence, now),
-            Meter::Concurrent { requests } if reserved.saturating_add(units) <= *requests => Admission::Now,
-            Meter::Concurrent { .. } => Admission::AfterAnswer,
+            Meter::Concurrent { requests } | Meter::Unfinished { requests }
+                if reserved.saturating_add(units) <= *requests =>
+            {
+                Admission::Now
+            }
+            Meter::Concurrent { .. } | Meter::Unfinished { .. } => Admission::AfterAnswer,
         };
         paused.and(room)
     }
@@ -261,7 +284,7 @@ impl Limit {
         match &mut self.meter {
             Meter::Bucket(bucket) => bucket.draw(units, now),
             Meter::Window(window) => window.draw(units, now),
-            Meter::Concurrent { .. } => {}
+            Meter::Concurrent { .. } | Meter::Unfinished { .. } => {}
         }
         meanwhile
     }
@@ -312,10 +335,14 @@ impl Limit {
             }
             (
                 Observation::Window {
-                    remaining, resets_in, ..
+                    units,
+                    remaining,
+                    resets_in,
+                    ..
                 },
                 Meter::Window(window),
             ) => {
+                window.units = (*units).max(window.reserved_for_urgent.saturating_add(1));
                 let known = window.used.saturating_add(self.reserved);
                 let unknown = window.units.saturating_sub(*remaining).saturating_sub(known);
                 window.hold(unknown, now.saturating_add(*resets_in));
@@ -325,7 +352,7 @@ impl Limit {
                 | Observation::Rate { .. }
                 | Observation::Window { .. }
                 | Observation::Cost { .. },
-                Meter::Bucket(_) | Meter::Window(_) | Meter::Concurrent { .. },
+                Meter::Bucket(_) | Meter::Window(_) | Meter::Concurrent { .. } | Meter::Unfinished { .. },
             ) => {}
         }
     }
@@ -335,7 +362,7 @@ impl Limit {
         match &self.meter {
             Meter::Bucket(bucket) => (bucket.drawn(now).saturating_add(self.reserved), bucket.burst),
             Meter::Window(window) => (window.used.saturating_add(self.reserved), window.units),
-            Meter::Concurrent { requests } => (self.reserved, *requests),
+            Meter::Concurrent { requests } | Meter::Unfinished { requests } => (self.reserved, *requests),
         }
     }
 

@@ -173,6 +173,12 @@ impl Account {
             .collect()
     }
 
+    /// What of it stays drawn until the final word on a request that is only accepted, and what does not.
+    pub(super) fn lasting(&self, reserved: Vec<Reserved>) -> (Vec<Reserved>, Vec<Reserved>) {
+        let lasts = |drawn: &Reserved| self.limits[drawn.limit].lasts();
+        reserved.into_iter().partition(lasts)
+    }
+
     /// A request has been answered, or will not be.
     pub(super) fn count(
         &mut self,

@@ -788,6 +788,84 @@ fn calls_a_day_keep_some_for_what_is_urgent() {
     assert_eq!(account.sent(1).1, ["Z"]);
 }
 
+/// 10 calls a minute are configured; the platform says 30, of which 17 are left after the first: others have drawn 12.
+#[test]
+fn a_window_is_as_large_as_the_platform_says_and_what_others_drew_counts() {
+    let rule = Rule::Window {
+        units: 10,
+        per: at(60_000),
+        reserved_for_urgent: 0,
+    };
+    let mut account = Account::new(rule, 1, 1);
+    for n in 0..40 {
+        account.change(&format!("S{n}"), stock(100), 0);
+    }
+    let (id, _) = account.sent(0);
+    let answer = Answer {
+        verdict: Verdict::Items(vec![ItemVerdict::Taken]),
+        observations: vec![Observation::Window {
+            limit: "limit".into(),
+            units: 30,
+            remaining: 17,
+            resets_in: at(60_000),
+        }],
+    };
+    account.engine.answer(id, &answer, 0, at(0));
+    let mut calls = 0;
+    while let Some(request) = account.request(0) {
+        calls += 1;
+        account.taken(request.id, 1, 0);
+    }
+    assert_eq!(calls, 17);
+}
+
+/// Two requests may be worked on at a time: the third leaves with the final word on the first, or once that is given up.
+#[test]
+fn what_is_accepted_counts_as_unfinished_until_its_final_word() {
+    let allowance = Allowance {
+        limits: vec![
+            ("unfinished".into(), Rule::Unfinished { requests: 2 }),
+            ("status".into(), Rule::Concurrent { requests: 1 }),
+        ],
+        operations: vec![
+            operation("stock", "unfinished", 1, 1),
+            operation("poll", "status", 1, 1),
+        ],
+    };
+    let mut stock_plan = plan(Kind::Stock, "stock", Guard::Version);
+    stock_plan.poll = Some("poll".into());
+    let mut account = Account::free(1);
+    account.engine = Engine::new(&allowance, &[stock_plan], at(0)).unwrap();
+    for name in ["A", "B", "C", "D"] {
+        account.change(name, stock(100), 0);
+    }
+    let accepted = || Verdict::Accepted {
+        handle: "bulk".into(),
+        ask_in: at(1_000),
+    };
+    for name in ["A", "B"] {
+        let (id, names) = account.sent(0);
+        assert_eq!(names, [name]);
+        account.answer(id, accepted(), 0);
+    }
+    assert!(account.request(999).is_none(), "two are worked on");
+    let (id, names) = account.sent(1_000);
+    assert_eq!(names, ["poll A"]);
+    account.answer(id, Verdict::Pending { ask_in: at(90_000) }, 1_000);
+    let (id, names) = account.sent(1_000);
+    assert_eq!(names, ["poll B"]);
+    account.taken(id, 1, 1_000);
+    let (id, names) = account.sent(1_000);
+    assert_eq!(names, ["C"]);
+    account.answer(id, accepted(), 1_000);
+    assert!(account.request(1_500).is_none(), "A and C are worked on");
+    // A has no final word within 60 s, and goes again.
+    let (_, names) = account.sent(60_000);
+    assert_eq!(names, ["poll C"]);
+    assert_eq!(account.sent(60_000).1, ["A"]);
+    assert!(account.request(60_000).is_none(), "A and C are worked on");
+}
+
 #[test]
 fn one_limit_that_is_used_up_does_not_stop_operations_that_do_not_draw_on_it() {
     let allowance = Allowance {

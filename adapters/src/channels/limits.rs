@@ -37,6 +37,11 @@ pub enum RuleConfig {
         /// How many: 1 to 256.
         requests: u64,
     },
+    /// Requests without a final word.
+    Unfinished {
+        /// How many: 1 to 256.
+        requests: u64,
+    },
 }
 
 /// What an operation draws from a limit.
@@ -95,7 +100,12 @@ impl RuleConfig {
             Self::Concurrent { requests } if (1..=256).contains(&requests) => {
                 Some(Rule::Concurrent { requests })
             }
-            Self::Bucket { .. } | Self::Window { .. } | Self::Concurrent { .. } => None,
+            Self::Unfinished { requests } if (1..=256).contains(&requests) => {
+                Some(Rule::Unfinished { requests })
+            }
+            Self::Bucket { .. } | Self::Window { .. } | Self::Concurrent { .. } | Self::Unfinished { .. } => {
+                None
+            }
         }
     }
 }
