@@ -5,7 +5,8 @@ use crate::error::Failure;
 use crate::service::Service;
 use lockstep_adapters::amqp::{AmqpSink, Broker};
 use lockstep_adapters::channels::{
-    Amazon, ChannelConfig, ChannelKind, PlatformError, Shopify, Webhook, WooCommerce,
+    AdobeCommerce, Amazon, BigCommerce, ChannelConfig, ChannelKind, PlatformError, Shopify, Webhook,
+    WooCommerce,
 };
 use lockstep_adapters::edi::{EdiChannel, PartnerConfig};
 use lockstep_adapters::file_drop::FileDrop;
@@ -57,6 +58,12 @@ fn add_channel(
         }
         (ChannelKind::WooCommerce, _) => {
             service.add_polled_channel(channel, WooCommerce::new(channel).map_err(config)?)
+        }
+        (ChannelKind::BigCommerce, _) => {
+            service.add_channel(channel, BigCommerce::new(channel).map_err(config)?)
+        }
+        (ChannelKind::AdobeCommerce, _) => {
+            service.add_channel(channel, AdobeCommerce::new(channel).map_err(config)?)
         }
         (ChannelKind::Edi, _) => {
             let is_named =

@@ -1,6 +1,8 @@
 //! The `[[channels]]` tables of the configuration.
 
+use super::adobe_commerce::{self, AdobeCommerceConfig};
 use super::amazon::{self, AmazonConfig};
+use super::bigcommerce::{self, BigCommerceConfig};
 use super::limits::{self, OperationConfig, RuleConfig};
 use super::platform::{self, Plan, PlatformError};
 use super::secret::{Secret, SecretSource};
@@ -36,6 +38,11 @@ pub enum ChannelKind {
     /// By the REST API of a WooCommerce shop.
     #[serde(rename = "woocommerce")]
     WooCommerce,
+    /// By the REST Management API of a BigCommerce store.
+    #[serde(rename = "bigcommerce")]
+    BigCommerce,
+    /// By the asynchronous bulk endpoints of Adobe Commerce or Magento Open Source.
+    AdobeCommerce,
 }
 
 /// What a channel is told.
@@ -86,7 +93,7 @@ pub struct ChannelConfig {
     pub publishes: Vec<PublishedKind>,
     /// Which prices it is told.
     pub price_list: Option<PriceListConfig>,
-    /// The endpoint for stock levels, for `http`; the shop's or region's address, for `shopify`, `amazon` and `woocommerce`.
+    /// The endpoint for stock levels, for `http`; the shop's, store's or region's address, for other platforms behind HTTP.
     pub url: Option<String>,
     /// The endpoint for prices, for `http`.
     pub prices_url: Option<String>,
@@ -106,6 +113,10 @@ pub struct ChannelConfig {
     pub amazon: Option<AmazonConfig>,
     /// The shop, for `woocommerce`.
     pub woocommerce: Option<WooCommerceConfig>,
+    /// The store, for `bigcommerce`.
+    pub bigcommerce: Option<BigCommerceConfig>,
+    /// The shop, for `adobe-commerce`.
+    pub adobe_commerce: Option<AdobeCommerceConfig>,
     /// The directory, for `file`.
     pub file: Option<FileDropConfig>,
     /// How its orders come in: by signed webhooks for `shopify`, `woocommerce` and `http`, by asking for `shopify`, `woocommerce` and
@@ -227,10 +238,12 @@ impl ChannelConfig {
             ChannelKind::Http | ChannelKind::Shopify | ChannelKind::WooCommerce | ChannelKind::Amazon => {
                 Ok(())
             }
-            ChannelKind::Amqp | ChannelKind::Edi => Err(self.missing(
-                "orders",
-                "for shopify, woocommerce, amazon, http and file only: others have no orders",
-            )),
+            ChannelKind::Amqp | ChannelKind::Edi | ChannelKind::BigCommerce | ChannelKind::AdobeCommerce => {
+                Err(self.missing(
+                    "orders",
+                    "for shopify, woocommerce, amazon, http and file only: others have no orders",
+                ))
+            }
         }
     }
 
@@ -265,6 +278,22 @@ impl ChannelConfig {
                     if self.woocommerce.is_none() {
                         return Err(self.missing("woocommerce", "a table"));
                     }
+                }
+                ChannelKind::BigCommerce => {
+                    web_address(&self.key("url"), self.url.as_deref()).map(drop)?;
+                    let store = self
+                        .bigcommerce
+                        .as_ref()
+                        .ok_or_else(|| self.missing("bigcommerce", "a table"))?;
+                    store.validate(self, kind)?;
+                }
+                ChannelKind::AdobeCommerce => {
+                    web_address(&self.key("url"), self.url.as_deref()).map(drop)?;
+                    let shop = self
+                        .adobe_commerce
+                        .as_ref()
+                        .ok_or_else(|| self.missing("adobe_commerce", "a table"))?;
+                    shop.validate(self)?;
                 }
                 ChannelKind::File => match &self.file {
                     Some(file) => within(
@@ -381,6 +410,11 @@ impl ChannelConfig {
             ChannelKind::Edi => crate::edi::plan(&self.kinds()),
             ChannelKind::File => crate::file_drop::plan(&self.kinds()),
             ChannelKind::WooCommerce => woocommerce::plan(&self.kinds(), self.timeout_ms),
+            ChannelKind::BigCommerce => bigcommerce::plan(&self.kinds(), self.timeout_ms),
+            ChannelKind::AdobeCommerce => {
+                let queue = self.adobe_commerce.as_ref().map_or(0, |shop| shop.queue_seconds);
+                adobe_commerce::plan(&self.kinds(), self.timeout_ms, queue)
+            }
         };
         if self.polls_orders() {
             match self.kind {
@@ -452,6 +486,22 @@ mod tests {
             (
                 "name = 'shop'\nkind = 'http'".to_owned(),
                 Some("channels.shop.url"),
+            ),
+            (
+                "name = 'shop'\nkind = 'bigcommerce'\nurl = 'http://store'".to_owned(),
+                Some("channels.shop.bigcommerce"),
+            ),
+            (
+                "name = 'shop'\nkind = 'bigcommerce'\nurl = 'http://store'\n\
+                bigcommerce = { access_token = { env = 'TOKEN' } }"
+                    .to_owned(),
+                Some("channels.shop.bigcommerce.location"),
+            ),
+            (
+                "name = 'shop'\nkind = 'adobe-commerce'\nurl = 'http://shop'\n\
+                adobe_commerce = { access_token = { env = 'TOKEN' }, queue_seconds = 0 }"
+                    .to_owned(),
+                Some("channels.shop.adobe_commerce.queue_seconds"),
             ),
             (amqp.to_owned(), Some("channels.shop.exchange")),
             (format!("{amqp}exchange = 'stock'"), None),

@@ -11,12 +11,15 @@
 //! - credentials come from the environment or a file, and appear neither in the configuration nor in a log.
 
 mod actor;
+mod adobe_commerce;
 mod amazon;
+mod bigcommerce;
 mod config;
 mod contents;
 mod drive;
 mod item_body;
 mod limits;
+mod ordered;
 mod permit;
 mod platform;
 mod secret;
@@ -27,7 +30,9 @@ mod webhook;
 mod woocommerce;
 
 pub use actor::ChannelActor;
+pub use adobe_commerce::{AdobeCommerce, AdobeCommerceConfig};
 pub use amazon::{Amazon, AmazonConfig};
+pub use bigcommerce::{BigCommerce, BigCommerceConfig};
 pub use config::{ChannelConfig, ChannelKind, PriceListConfig, PublishedKind, consumer};
 pub use contents::{Contents, ReadModel};
 pub use drive::{KindFeed, drive};

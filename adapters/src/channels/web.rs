@@ -8,6 +8,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, StatusCode};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
+use serde_json::Value;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -32,6 +33,20 @@ pub(super) fn pause(headers: &HeaderMap) -> Option<Duration> {
 /// The one item of a request is refused.
 pub(super) fn refused(reason: String) -> Verdict {
     Verdict::Items(vec![ItemVerdict::Refused(reason)])
+}
+
+/// It may have had an effect; why that is not known.
+pub(super) fn unknown(reason: String) -> Verdict {
+    Verdict::Failed {
+        reason,
+        pause: None,
+        certainty: Certainty::Unknown,
+    }
+}
+
+/// A JSON number with the digits of the amount.
+pub(super) fn number(amount: Decimal) -> Value {
+    serde_json::from_str(&amount.to_string()).unwrap_or(Value::Null)
 }
 
 /// What became of a request that only reads: it had no effect.

@@ -71,7 +71,12 @@ impl Intake {
             ChannelKind::Amazon => Speech::Amazon,
             ChannelKind::Shopify => Speech::Shopify,
             ChannelKind::WooCommerce => Speech::WooCommerce,
-            ChannelKind::Http | ChannelKind::Amqp | ChannelKind::Edi | ChannelKind::File => Speech::Canonical,
+            ChannelKind::Http
+            | ChannelKind::Amqp
+            | ChannelKind::Edi
+            | ChannelKind::File
+            | ChannelKind::BigCommerce
+            | ChannelKind::AdobeCommerce => Speech::Canonical,
         };
         let channel = SystemName::new(&config.name);
         let channel = channel.map_err(|error| config.unusable("name", error.to_string()))?;

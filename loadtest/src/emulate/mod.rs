@@ -6,17 +6,22 @@
 //! - what it answers is counted, and the counts can be read while it runs (`GET /stats`);
 //! - as a process it prints exactly one line on stdout once it listens: `{"emulator":"erp","address":"127.0.0.1:4711"}`.
 
+pub mod adobe_commerce;
 pub mod amazon;
+pub mod bigcommerce;
 pub mod channel;
 pub mod erp;
 mod fault;
+mod late;
 pub mod odoo;
 mod server;
+mod shipped;
 pub mod shopify;
 pub mod woocommerce;
 
 pub use fault::{InvalidProbability, Probability};
 pub use server::Emulator;
+pub use shipped::Shipped;
 
 use clap::Subcommand;
 use std::net::SocketAddr;
@@ -51,6 +56,15 @@ pub enum Command {
     /// Example: lockstep-loadtest emulate woocommerce --rate 5/s --item-fail 0.01 --storm 0.01 --seed 7
     #[command(name = "woocommerce")]
     WooCommerce(woocommerce::Options),
+    /// A BigCommerce store: adjustments of 2,000, price records, shipments, a quota of requests told in every answer.
+    ///
+    /// Example: lockstep-loadtest emulate bigcommerce --quota 150 --window 30s --late 0.01 --storm 0.01 --seed 7
+    #[command(name = "bigcommerce")]
+    BigCommerce(bigcommerce::Options),
+    /// A shop of Adobe Commerce: bulks that are accepted and worked on one operation after the other, and a status to ask for.
+    ///
+    /// Example: lockstep-loadtest emulate adobe-commerce --work 50/s --item-fail 0.01 --reject 0.01 --seed 7
+    AdobeCommerce(adobe_commerce::Options),
 }
 
 impl Command {
@@ -72,6 +86,12 @@ impl Command {
                 Self::Shopify(options) => server::run_as_process("shopify", shopify::start(options)?).await,
                 Self::WooCommerce(options) => {
                     server::run_as_process("woocommerce", woocommerce::start(&options)?).await
+                }
+                Self::BigCommerce(options) => {
+                    server::run_as_process("bigcommerce", bigcommerce::start(options)?).await
+                }
+                Self::AdobeCommerce(options) => {
+                    server::run_as_process("adobe-commerce", adobe_commerce::start(options)?).await
                 }
             }
         })

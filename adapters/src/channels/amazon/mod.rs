@@ -21,7 +21,7 @@ use super::config::ChannelConfig;
 use super::item_body::number_of;
 use super::platform::{Plan, Platform, PlatformError, lane, operation, write_of};
 use super::secret::{Secret, SecretSource};
-use super::web::{client, unanswered, unsuccessful};
+use super::web::{client, number, unanswered, unknown, unsuccessful};
 use crate::egress::{InvalidSetting, web_address};
 use lockstep_actors::channels::{
     Allowance, Answer, Certainty, Content, Guard, Item, ItemVerdict, Key, Kind, Measure, Observation,
@@ -440,14 +440,6 @@ impl Platform for Amazon {
     }
 }
 
-fn unknown(reason: String) -> Verdict {
-    Verdict::Failed {
-        reason,
-        pause: None,
-        certainty: Certainty::Unknown,
-    }
-}
-
 fn failed(reason: String) -> Verdict {
     Verdict::Failed {
         reason,
@@ -463,11 +455,6 @@ fn handle(measure: Measure) -> String {
         Measure::Amount(amount) => format!("amount {amount}"),
         Measure::Change(change) => format!("change {change}"),
     }
-}
-
-/// A JSON number with the digits of the amount.
-fn number(amount: Decimal) -> Value {
-    serde_json::from_str(&amount.to_string()).unwrap_or(Value::Null)
 }
 
 fn quantity(listing: &Value) -> Option<i64> {

@@ -9,6 +9,7 @@
 //!
 //! Pure: the same standing and the same items give the same confirmation.
 
+use crate::channels::ordered::{OrderedLine, shipment_of, shipped};
 use lockstep_actors::channels::OrderShown;
 use lockstep_actors::orders::shipment::Shipment;
 use serde::Deserialize;
@@ -72,28 +73,16 @@ impl OrderItems {
         self.payload.next_token = more.payload.next_token;
     }
 
-    fn shipped(&self) -> BTreeMap<String, i64> {
-        let mut shipped = BTreeMap::new();
-        for item in &self.payload.order_items {
-            let sum: &mut i64 = shipped.entry(item.sku.clone()).or_default();
-            *sum = sum.saturating_add(item.quantity_shipped);
-        }
-        shipped
-    }
-
-    /// The items of a package with so much of which SKU; none if so much was not ordered.
-    fn package(&self, wanted: &BTreeMap<String, i64>) -> Option<Vec<Value>> {
-        let mut wanted = wanted.clone();
-        let mut items = Vec::new();
-        for item in &self.payload.order_items {
-            let open = item.quantity_ordered.saturating_sub(item.quantity_shipped);
-            if let Some(units) = wanted.get_mut(&item.sku).filter(|units| **units > 0 && open > 0) {
-                let taken = open.min(*units);
-                *units -= taken;
-                items.push(json!({ "orderItemId": item.id, "quantity": taken }));
-            }
-        }
-        wanted.values().all(|units| *units == 0).then_some(items)
+    fn lines(&self) -> Vec<OrderedLine> {
+        let items = self.payload.order_items.iter();
+        items
+            .map(|item| OrderedLine {
+                id: item.id.as_str().into(),
+                sku: item.sku.clone(),
+                ordered: item.quantity_ordered,
+                shipped: item.quantity_shipped,
+            })
+            .collect()
     }
 }
 
@@ -104,13 +93,18 @@ pub(super) fn next_step(
     marketplace: &str,
     carriers: &BTreeMap<String, String>,
 ) -> Step {
-    let mut untold = order.untold(&items.shipped()).into_iter();
+    let lines = items.lines();
+    let mut untold = order.untold(&shipped(&lines)).into_iter();
     let Some((shipment, wanted)) = untold.next() else {
         return Step::Done;
     };
-    let Some(package) = items.package(&wanted) else {
+    let Some(package) = shipment_of(&lines, &wanted) else {
         return Step::Refuse("more has left than was ordered at Amazon, or other goods".to_owned());
     };
+    let package: Vec<Value> = package
+        .into_iter()
+        .map(|(id, units)| json!({ "orderItemId": id, "quantity": units }))
+        .collect();
     match detail(shipment, &package, carriers) {
         Ok(detail) => Step::Confirm {
             body: json!({ "marketplaceId": marketplace, "packageDetail": detail }),

@@ -21,7 +21,7 @@ use super::config::ChannelConfig;
 use super::item_body::number_of;
 use super::platform::{Plan, Platform, PlatformError, lane, operation, write_of};
 use super::secret::{Secret, SecretSource};
-use super::web::{client, refused, unanswered, unsuccessful, without_effect};
+use super::web::{client, refused, unanswered, unknown, unsuccessful, without_effect};
 use super::webhook::unsupported;
 use crate::egress::web_address;
 use lockstep_actors::channels::{
@@ -388,14 +388,6 @@ fn judge(result: &Value) -> ItemVerdict {
     match error["data"]["status"].as_u64() {
         Some(400..=499) => ItemVerdict::Refused(said),
         Some(_) | None => ItemVerdict::Failed(said),
-    }
-}
-
-fn unknown(reason: String) -> Verdict {
-    Verdict::Failed {
-        reason,
-        pause: None,
-        certainty: Certainty::Unknown,
     }
 }
 

@@ -1,0 +1,420 @@
+//! A shop of Adobe Commerce behind its REST API, as far as bulks of source items and base prices, and the shipments, cancellation and
+//! status of orders go.
+//!
+//! - `POST /rest/{view}/async/bulk/V1/inventory/source-items` and `.../products/base-prices` with an array of bodies: 202 with an item
+//!   for each, `accepted` or `rejected`; more than 5,000 bodies are answered 400
+//!   (<https://developer.adobe.com/commerce/webapi/rest/use-rest/bulk-endpoints/>,
+//!   <https://developer.adobe.com/commerce/webapi/get-started/api-security/>). SKUs that begin with `ODD` are rejected.
+//! - A consumer takes the operations one by one at `--work`. `GET /rest/{view}/V1/bulk/{uuid}/detailed-status` lists them with their
+//!   statuses 1 to 4 (<https://developer.adobe.com/commerce/webapi/rest/use-rest/operation-status-endpoints/>), or as they were before
+//!   the first was taken, in a share of `--stale-read` of the answers. A share of `--item-fail` fails for now, and a share of `--stuck`
+//!   stays open for good. SKUs that begin with `GONE` do not exist: a source item of one fails for good, and a base price of one
+//!   is listed as not set in the result of an operation that is complete.
+//! - `GET /rest/{view}/V1/inventory/source-items` by `sku` and `source_code`
+//!   (<https://developer.adobe.com/commerce/webapi/rest/inventory/manage-source-items/>).
+//! - `GET /rest/{view}/V1/orders/{id}`, `POST .../orders/{id}/cancel`, `.../orders/{id}/comments` and `.../order/{id}/ship`
+//!   (<https://developer.adobe.com/commerce/webapi/rest/tutorials/orders/order-create-shipment/>), of orders that were placed by `POST
+//!   /emulator/orders/{id}` with `{"SKU": units}`, which is no part of Adobe's; `GET /emulator/shipments` tells what was shipped.
+//! - Without a bearer token the answer is 401. The API has no limit of its own. Its host has one here: a bucket of `--burst` at
+//!   `--rate`, then 429 with `Retry-After`.
+//! - A share of `--late` of the requests is carried out only `--late-by` later, when their sender may have given up.
+
+mod shop;
+
+pub use shop::{BulkStats, Order};
+
+use super::channel::{Bucket, Rate};
+use super::fault::FaultTable;
+use super::late::{Changes, Latch, carry_out};
+use super::{Emulator, EmulatorError, Probability, parse_duration};
+use actix_web::http::StatusCode;
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::web::ServiceConfig;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Value, json};
+use shop::{Shop, Topic};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How the shop behaves.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Where to listen; port 0 takes any free port.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// How many requests its host takes in the long run.
+    #[arg(long, default_value = "5/s")]
+    pub rate: Rate,
+    /// How many at once after a rest.
+    #[arg(long, default_value = "5")]
+    pub burst: NonZeroU32,
+    /// How many operations the consumer works on.
+    #[arg(long, default_value = "50/s")]
+    pub work: Rate,
+    /// How often a request fails with 503 and nothing is done.
+    #[arg(long, default_value = "0")]
+    pub fail: Probability,
+    /// How often a request is carried out but answered with 500.
+    #[arg(long, default_value = "0")]
+    pub fail_after_commit: Probability,
+    /// How often an operation fails and may be tried again.
+    #[arg(long, default_value = "0")]
+    pub item_fail: Probability,
+    /// How often an operation stays open for good.
+    #[arg(long, default_value = "0")]
+    pub stuck: Probability,
+    /// How often a request is answered 429 for no reason of its sender's.
+    #[arg(long, default_value = "0")]
+    pub storm: Probability,
+    /// How often the status of a bulk is answered from a copy that is behind.
+    #[arg(long, default_value = "0")]
+    pub stale_read: Probability,
+    /// How often a request is carried out late.
+    #[arg(long, default_value = "0")]
+    pub late: Probability,
+    /// How much later.
+    #[arg(long, default_value = "15s", value_parser = parse_duration)]
+    pub late_by: Duration,
+    /// From which faults are drawn.
+    #[arg(long, default_value = "1")]
+    pub seed: u64,
+}
+
+impl Default for Options {
+    /// A small host without faults, on any port of the loopback interface.
+    fn default() -> Self {
+        let whole = |number: u32| NonZeroU32::MIN.saturating_add(number - 1);
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            rate: Rate::per_second(whole(5)),
+            burst: whole(5),
+            work: Rate::per_second(whole(50)),
+            fail: Probability::NEVER,
+            fail_after_commit: Probability::NEVER,
+            item_fail: Probability::NEVER,
+            stuck: Probability::NEVER,
+            storm: Probability::NEVER,
+            stale_read: Probability::NEVER,
+            late: Probability::NEVER,
+            late_by: Duration::from_secs(15),
+            seed: 1,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Unavailable,
+    ErrorAfterCommit,
+    Storm,
+    StaleRead,
+    Late,
+}
+
+#[derive(Debug)]
+struct State {
+    bucket: Bucket,
+    shop: Shop,
+}
+
+/// A shop that can be asked and looked at.
+#[derive(Debug)]
+pub struct AdobeCommerce {
+    options: Options,
+    started: Instant,
+    faults: FaultTable<Fault>,
+    latch: Latch,
+    changes: Changes,
+    state: Mutex<State>,
+}
+
+impl AdobeCommerce {
+    fn new(options: Options) -> Result<Self, EmulatorError> {
+        let faults = [
+            (options.fail, Fault::Unavailable),
+            (options.fail_after_commit, Fault::ErrorAfterCommit),
+            (options.storm, Fault::Storm),
+            (options.stale_read, Fault::StaleRead),
+            (options.late, Fault::Late),
+        ];
+        Ok(Self {
+            started: Instant::now(),
+            faults: FaultTable::new(options.seed, &faults).ok_or(EmulatorError::Probabilities)?,
+            latch: Latch::default(),
+            changes: Changes::default(),
+            state: Mutex::new(State {
+                bucket: Bucket::new(options.rate, options.burst),
+                shop: Shop::new(options.seed, options.work, options.item_fail, options.stuck)
+                    .ok_or(EmulatorError::Probabilities)?,
+            }),
+            options,
+        })
+    }
+
+    /// The state as it is by now.
+    fn state(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.shop.work(self.started.elapsed());
+        state
+    }
+
+    /// The counts so far.
+    #[must_use]
+    pub fn stats(&self) -> BulkStats {
+        self.state().shop.stats
+    }
+
+    /// The quantity of each SKU that was ever set.
+    #[must_use]
+    pub fn quantities(&self) -> BTreeMap<String, i64> {
+        self.state().shop.quantities()
+    }
+
+    /// The base price of each SKU that was ever set.
+    #[must_use]
+    pub fn prices(&self) -> BTreeMap<String, String> {
+        self.state().shop.prices()
+    }
+
+    /// A customer of the shop orders: so many of which SKU.
+    pub fn place(&self, order: u64, lines: &[(&str, i64)]) {
+        self.state().shop.place(order, lines);
+    }
+
+    /// Somebody in the shop gives an order another state, and the status of that name.
+    pub fn set_state(&self, order: u64, state: &str) {
+        self.state().shop.set_state(order, state);
+    }
+
+    /// The orders as the shop shows them.
+    #[must_use]
+    pub fn orders(&self) -> BTreeMap<u64, Order> {
+        self.state().shop.orders()
+    }
+
+    /// The next request is let in and not carried out before [`release`](Self::release).
+    pub fn hold_next(&self) {
+        self.latch.hold_next();
+    }
+
+    /// Waits until so many requests were held in all.
+    pub async fn until_held(&self, requests: u64) {
+        self.latch.until_held(requests).await;
+    }
+
+    /// Carries out what is held.
+    pub fn release(&self) {
+        self.latch.release();
+    }
+
+    /// Waits until this is so; looked at with every request, as a bulk is asked about until it is worked on.
+    pub async fn until(&self, holds: impl Fn(&Self) -> bool) {
+        self.changes.until(|| holds(self)).await;
+    }
+
+    /// The fault that a request meets; else the status of one that is not let in.
+    fn let_in(&self) -> Result<Option<Fault>, StatusCode> {
+        let now = self.started.elapsed();
+        let mut state = self.state();
+        let request = state.shop.count(|stats| &mut stats.requests);
+        let fault = self.faults.draw("request", request);
+        if state.bucket.take(now).is_err() {
+            state.shop.count(|stats| &mut stats.throttled);
+            return Err(StatusCode::TOO_MANY_REQUESTS);
+        }
+        match fault {
+            Some(Fault::Storm) => {
+                state.shop.count(|stats| &mut stats.storms);
+                Err(StatusCode::TOO_MANY_REQUESTS)
+            }
+            Some(Fault::Unavailable) => {
+                state.shop.count(|stats| &mut stats.failed);
+                Err(StatusCode::SERVICE_UNAVAILABLE)
+            }
+            Some(Fault::ErrorAfterCommit | Fault::StaleRead | Fault::Late) | None => Ok(fault),
+        }
+    }
+}
+
+async fn answer(
+    request: HttpRequest,
+    shop: web::Data<AdobeCommerce>,
+    work: impl FnOnce(&mut Shop, Duration, bool) -> (StatusCode, Value) + Send + 'static,
+) -> HttpResponse {
+    let token = request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    if !token.is_some_and(|token| token.starts_with("Bearer ")) {
+        let message = "The consumer isn't authorized to access %resources.";
+        return HttpResponse::Unauthorized().json(json!({ "message": message }));
+    }
+    let fault = match shop.let_in() {
+        Ok(fault) => fault,
+        Err(status) => {
+            let mut response = HttpResponse::build(status);
+            if status == StatusCode::TOO_MANY_REQUESTS {
+                response.insert_header(("retry-after", "1"));
+            }
+            return response.finish();
+        }
+    };
+    let shared = shop.clone().into_inner();
+    let done = carry_out(async move {
+        shared.latch.pass().await;
+        if matches!(fault, Some(Fault::Late)) {
+            shared.state().shop.count(|stats| &mut stats.late);
+            tokio::time::sleep(shared.options.late_by).await;
+        }
+        let now = shared.started.elapsed();
+        let is_behind = matches!(fault, Some(Fault::StaleRead));
+        let done = work(&mut shared.state().shop, now, is_behind);
+        shared.changes.tell();
+        done
+    });
+    match (done.await, fault) {
+        (
+            Some((status, body)),
+            None | Some(Fault::Late | Fault::StaleRead | Fault::Unavailable | Fault::Storm),
+        ) => HttpResponse::build(status).json(body),
+        (Some(_), Some(Fault::ErrorAfterCommit)) | (None, _) => {
+            shop.state().shop.count(|stats| &mut stats.failed);
+            HttpResponse::InternalServerError().finish()
+        }
+    }
+}
+
+/// Starts the shop on the current tokio event loop.
+///
+/// # Errors
+/// [`EmulatorError`] if the options contradict each other or the address is taken.
+pub fn start(options: Options) -> Result<Emulator<AdobeCommerce>, EmulatorError> {
+    Emulator::serve(options.listen, AdobeCommerce::new(options)?, routes)
+}
+
+fn routes(config: &mut ServiceConfig) {
+    config
+        .route(
+            "/rest/{view}/async/bulk/V1/inventory/source-items",
+            web::post().to(hand_in_source_items),
+        )
+        .route(
+            "/rest/{view}/async/bulk/V1/products/base-prices",
+            web::post().to(hand_in_prices),
+        )
+        .route(
+            "/rest/{view}/V1/bulk/{uuid}/detailed-status",
+            web::get().to(read_status),
+        )
+        .route(
+            "/rest/{view}/V1/inventory/source-items",
+            web::get().to(read_source_items),
+        )
+        .route("/rest/{view}/V1/orders/{id}", web::get().to(read_order))
+        .route("/rest/{view}/V1/order/{id}/ship", web::post().to(ship))
+        .route("/rest/{view}/V1/orders/{id}/cancel", web::post().to(cancel))
+        .route("/rest/{view}/V1/orders/{id}/comments", web::post().to(comment))
+        .route("/emulator/orders/{id}", web::post().to(place))
+        .route("/emulator/shipments", web::get().to(shipments))
+        .route("/stats", web::get().to(stats));
+}
+
+async fn hand_in_source_items(
+    request: HttpRequest,
+    shop: web::Data<AdobeCommerce>,
+    body: web::Json<Value>,
+) -> HttpResponse {
+    answer(request, shop, move |shop, now, _| {
+        shop.hand_in(Topic::SourceItems, &body, now)
+    })
+    .await
+}
+
+async fn hand_in_prices(
+    request: HttpRequest,
+    shop: web::Data<AdobeCommerce>,
+    body: web::Json<Value>,
+) -> HttpResponse {
+    answer(request, shop, move |shop, now, _| {
+        shop.hand_in(Topic::BasePrices, &body, now)
+    })
+    .await
+}
+
+async fn read_status(
+    request: HttpRequest,
+    shop: web::Data<AdobeCommerce>,
+    path: web::Path<(String, String)>,
+) -> HttpResponse {
+    answer(request, shop, move |shop, _, is_behind| {
+        shop.status(&path.1, is_behind)
+    })
+    .await
+}
+
+async fn read_source_items(
+    request: HttpRequest,
+    shop: web::Data<AdobeCommerce>,
+    query: web::Query<BTreeMap<String, String>>,
+) -> HttpResponse {
+    answer(request, shop, move |shop, _, _| shop.read(&query)).await
+}
+
+async fn read_order(
+    request: HttpRequest,
+    shop: web::Data<AdobeCommerce>,
+    path: web::Path<(String, u64)>,
+) -> HttpResponse {
+    let id = path.1;
+    answer(request, shop, move |shop, _, _| shop.read_order(id)).await
+}
+
+async fn ship(
+    request: HttpRequest,
+    shop: web::Data<AdobeCommerce>,
+    path: web::Path<(String, u64)>,
+    body: web::Json<Value>,
+) -> HttpResponse {
+    let id = path.1;
+    answer(request, shop, move |shop, _, _| shop.ship(id, &body)).await
+}
+
+async fn cancel(
+    request: HttpRequest,
+    shop: web::Data<AdobeCommerce>,
+    path: web::Path<(String, u64)>,
+) -> HttpResponse {
+    let id = path.1;
+    answer(request, shop, move |shop, _, _| shop.cancel(id)).await
+}
+
+async fn comment(
+    request: HttpRequest,
+    shop: web::Data<AdobeCommerce>,
+    path: web::Path<(String, u64)>,
+    body: web::Json<Value>,
+) -> HttpResponse {
+    let id = path.1;
+    answer(request, shop, move |shop, _, _| shop.comment(id, &body)).await
+}
+
+async fn place(
+    shop: web::Data<AdobeCommerce>,
+    id: web::Path<u64>,
+    lines: web::Json<BTreeMap<String, i64>>,
+) -> HttpResponse {
+    let lines: Vec<_> = lines.iter().map(|(sku, units)| (sku.as_str(), *units)).collect();
+    shop.place(*id, &lines);
+    HttpResponse::NoContent().finish()
+}
+
+async fn shipments(shop: web::Data<AdobeCommerce>) -> HttpResponse {
+    HttpResponse::Ok().json(shop.orders())
+}
+
+async fn stats(shop: web::Data<AdobeCommerce>) -> HttpResponse {
+    HttpResponse::Ok().json(shop.stats())
+}

@@ -1,0 +1,496 @@
+//! What a shop holds, and the queue of its operations, pure.
+//!
+//! Invariant: operations are worked on in the order in which they came in, one at a time.
+
+use crate::emulate::channel::Rate;
+use crate::emulate::fault::FaultTable;
+use crate::emulate::{Probability, Shipped};
+use actix_web::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// The most bodies of a bulk.
+const BODIES: usize = 5_000;
+/// The most items of a page.
+const PAGE: usize = 300;
+/// The source that there is.
+const SOURCE: &str = "default";
+const COMPLETE: u64 = 1;
+const FAILED_FOR_NOW: u64 = 2;
+const FAILED: u64 = 3;
+const OPEN: u64 = 4;
+
+/// How often what happened since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BulkStats {
+    /// Requests of any fate.
+    pub requests: u64,
+    /// Requests over the host's limit.
+    pub throttled: u64,
+    /// Requests answered 429 although there was room.
+    pub storms: u64,
+    /// Requests answered with 5xx.
+    pub failed: u64,
+    /// Requests that were carried out late.
+    pub late: u64,
+    /// Bulks with too many bodies.
+    pub oversized: u64,
+    /// Bulks that were accepted.
+    pub bulks: u64,
+    /// Bodies in the largest of them.
+    pub largest: u64,
+    /// Operations that ever waited at the same time.
+    pub longest_queue: u64,
+    /// Bodies that were rejected.
+    pub rejected: u64,
+    /// Operations that were complete.
+    pub complete: u64,
+    /// Operations that failed.
+    pub failed_operations: u64,
+    /// Operations that stay open.
+    pub stuck: u64,
+    /// Of the quantities that were set, those that were higher before.
+    pub lowered: u64,
+    /// Questions about bulks.
+    pub questions: u64,
+    /// Shipments that were created.
+    pub shipments: u64,
+}
+
+/// What a bulk is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Topic {
+    SourceItems,
+    BasePrices,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Failed,
+    Stuck,
+}
+
+#[derive(Debug)]
+struct Operation {
+    id: u64,
+    topic: Topic,
+    body: Value,
+    came: Duration,
+    status: u64,
+    message: String,
+    result: Option<String>,
+}
+
+/// An order as the shop shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Order {
+    /// Its state.
+    pub state: String,
+    /// Its status.
+    pub status: String,
+    /// Its shipments, the oldest first.
+    pub shipments: Vec<Shipped>,
+    #[serde(skip)]
+    lines: Vec<(String, i64, i64)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shop {
+    interval: Duration,
+    faults: FaultTable<Fault>,
+    bulks: BTreeMap<String, Vec<usize>>,
+    operations: Vec<Operation>,
+    /// Those that wait, by their places.
+    queue: VecDeque<usize>,
+    /// When the consumer is free.
+    free: Duration,
+    quantities: BTreeMap<String, i64>,
+    prices: BTreeMap<String, String>,
+    orders: BTreeMap<u64, Order>,
+    pub(super) stats: BulkStats,
+}
+
+type Answer = (StatusCode, Value);
+
+fn refuse(status: StatusCode, message: &str) -> Answer {
+    (status, json!({ "message": message }))
+}
+
+fn missing() -> Answer {
+    let message = "The entity that was requested doesn't exist. Verify the entity and try again.";
+    refuse(StatusCode::NOT_FOUND, message)
+}
+
+/// The SKU that a body is of, if it is well formed.
+fn sku_of(topic: Topic, body: &Value) -> Option<&str> {
+    let item = match topic {
+        Topic::SourceItems => &body["sourceItems"][0],
+        Topic::BasePrices => &body["prices"][0],
+    };
+    let is_whole = match topic {
+        Topic::SourceItems => {
+            item["quantity"].is_number() && item["source_code"].is_string() && item["status"].is_u64()
+        }
+        Topic::BasePrices => item["price"].is_number() && item["store_id"].is_u64(),
+    };
+    item["sku"]
+        .as_str()
+        .filter(|sku| is_whole && !sku.starts_with("ODD"))
+}
+
+impl Shop {
+    /// None if the probabilities exceed certainty together.
+    pub(super) fn new(seed: u64, work: Rate, item_fail: Probability, stuck: Probability) -> Option<Self> {
+        Some(Self {
+            interval: work.interval(),
+            faults: FaultTable::new(seed, &[(item_fail, Fault::Failed), (stuck, Fault::Stuck)])?,
+            bulks: BTreeMap::new(),
+            operations: Vec::new(),
+            queue: VecDeque::new(),
+            free: Duration::ZERO,
+            quantities: BTreeMap::new(),
+            prices: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            stats: BulkStats::default(),
+        })
+    }
+
+    /// Counts one more; how many there were before.
+    pub(super) fn count(&mut self, counter: impl FnOnce(&mut BulkStats) -> &mut u64) -> u64 {
+        let counter = counter(&mut self.stats);
+        *counter += 1;
+        *counter - 1
+    }
+
+    pub(super) fn quantities(&self) -> BTreeMap<String, i64> {
+        self.quantities.clone()
+    }
+
+    pub(super) fn prices(&self) -> BTreeMap<String, String> {
+        self.prices.clone()
+    }
+
+    pub(super) fn orders(&self) -> BTreeMap<u64, Order> {
+        self.orders.clone()
+    }
+
+    /// Works on what the consumer comes to by this moment.
+    pub(super) fn work(&mut self, now: Duration) {
+        while let Some(place) = self.queue.front().copied() {
+            let done = self.free.max(self.operations[place].came) + self.interval;
+            if done > now {
+                return;
+            }
+            self.queue.pop_front();
+            self.free = done;
+            self.work_on(place);
+        }
+    }
+
+    fn work_on(&mut self, place: usize) {
+        let operation = &self.operations[place];
+        let (id, topic) = (operation.id, operation.topic);
+        let sku = sku_of(topic, &operation.body).unwrap_or_default().to_owned();
+        let (status, message, result) = match self.faults.draw(&sku, id) {
+            Some(Fault::Stuck) => {
+                self.stats.stuck += 1;
+                return;
+            }
+            Some(Fault::Failed) => {
+                let message = "Deadlock found when trying to get lock; try restarting transaction";
+                (FAILED_FOR_NOW, message.to_owned(), None)
+            }
+            None => self.carry_out(place, &sku),
+        };
+        let counter = if status == COMPLETE {
+            &mut self.stats.complete
+        } else {
+            &mut self.stats.failed_operations
+        };
+        *counter += 1;
+        let operation = &mut self.operations[place];
+        (operation.status, operation.message, operation.result) = (status, message, result);
+    }
+
+    fn carry_out(&mut self, place: usize, sku: &str) -> (u64, String, Option<String>) {
+        let is_known = !sku.starts_with("GONE");
+        let body = &self.operations[place].body;
+        let done = |of: &str, result: &Value| {
+            let message = format!("Service execution success {of}");
+            (COMPLETE, message, Some(result.to_string()))
+        };
+        match self.operations[place].topic {
+            Topic::SourceItems => {
+                let item = &body["sourceItems"][0];
+                if item["source_code"] != SOURCE {
+                    return (FAILED, "Could not save Source Item".to_owned(), None);
+                }
+                if !is_known {
+                    let message =
+                        "The product that was requested doesn't exist. Verify the product and try again.";
+                    return (FAILED, message.to_owned(), None);
+                }
+                let units = item["quantity"].as_i64().unwrap_or_default();
+                let before = self.quantities.insert(sku.to_owned(), units);
+                self.stats.lowered += u64::from(before > Some(units));
+                done(
+                    "Magento\\InventoryApi\\Api\\SourceItemsSaveInterface::execute",
+                    &Value::Null,
+                )
+            }
+            Topic::BasePrices => {
+                let of = "Magento\\Catalog\\Api\\BasePriceStorageInterface::update";
+                if !is_known {
+                    let failed = json!([{ "message": "Invalid attribute %fieldName = %fieldValue.",
+                        "parameters": ["SKU", sku] }]);
+                    return done(of, &failed);
+                }
+                let price = body["prices"][0]["price"].to_string();
+                self.prices.insert(sku.to_owned(), price);
+                done(of, &json!([]))
+            }
+        }
+    }
+
+    pub(super) fn hand_in(&mut self, topic: Topic, bodies: &Value, now: Duration) -> Answer {
+        let bodies = bodies.as_array().map(Vec::as_slice).unwrap_or_default();
+        self.stats.largest = self.stats.largest.max(bodies.len() as u64);
+        if bodies.is_empty() || bodies.len() > BODIES {
+            self.stats.oversized += 1;
+            let message = format!("Maximum items of type \"array\" is {BODIES}");
+            return refuse(StatusCode::BAD_REQUEST, &message);
+        }
+        let number = self.count(|stats| &mut stats.bulks);
+        let uuid = format!("00000000-0000-4000-8000-{number:012}");
+        let (mut places, mut items) = (Vec::new(), Vec::new());
+        for (id, body) in bodies.iter().enumerate() {
+            if sku_of(topic, body).is_none() {
+                self.stats.rejected += 1;
+                let message = format!("Error processing {id} element of input data");
+                items.push(
+                    json!({ "id": id, "status": "rejected", "error_message": message, "error_code": 0 }),
+                );
+                continue;
+            }
+            let place = self.operations.len();
+            self.operations.push(Operation {
+                id: place as u64,
+                topic,
+                body: body.clone(),
+                came: now,
+                status: OPEN,
+                message: String::new(),
+                result: None,
+            });
+            places.push(place);
+            self.queue.push_back(place);
+            items.push(json!({ "id": id, "data_hash": format!("{place:064x}"), "status": "accepted" }));
+        }
+        self.stats.longest_queue = self.stats.longest_queue.max(self.queue.len() as u64);
+        let errors = places.len() < bodies.len();
+        self.bulks.insert(uuid.clone(), places);
+        (
+            StatusCode::ACCEPTED,
+            json!({ "bulk_uuid": uuid, "request_items": items, "errors": errors }),
+        )
+    }
+
+    pub(super) fn status(&mut self, uuid: &str, is_behind: bool) -> Answer {
+        self.stats.questions += 1;
+        let Some(places) = self.bulks.get(uuid) else {
+            return missing();
+        };
+        let operation = |place: &usize| {
+            let operation = &self.operations[*place];
+            if is_behind {
+                return json!({ "id": operation.id, "bulk_uuid": uuid, "status": OPEN });
+            }
+            json!({ "id": operation.id, "bulk_uuid": uuid, "status": operation.status,
+                "result_message": operation.message, "result_serialized_data": operation.result })
+        };
+        let operations: Vec<Value> = places.iter().map(operation).collect();
+        (
+            StatusCode::OK,
+            json!({ "operations_list": operations, "bulk_id": uuid, "operation_count": places.len() }),
+        )
+    }
+
+    pub(super) fn read(&self, query: &BTreeMap<String, String>) -> Answer {
+        let value = |group: usize| {
+            let name = format!("searchCriteria[filter_groups][{group}][filters][0][value]");
+            query.get(&name).map(String::as_str).unwrap_or_default()
+        };
+        let size = query
+            .get("searchCriteria[pageSize]")
+            .and_then(|size| size.parse().ok());
+        let size: usize = size.unwrap_or(PAGE);
+        if size > PAGE {
+            let message = format!("Maximum SearchCriteria pageSize is {PAGE}");
+            return refuse(StatusCode::BAD_REQUEST, &message);
+        }
+        let shown = |sku: &str| {
+            let units = self.quantities.get(sku).filter(|_| value(1) == SOURCE)?;
+            Some(json!({ "sku": sku, "source_code": SOURCE, "quantity": units,
+                "status": i32::from(*units > 0) }))
+        };
+        let items: Vec<Value> = value(0).split(',').filter_map(shown).take(size).collect();
+        (
+            StatusCode::OK,
+            json!({ "total_count": items.len(), "items": items }),
+        )
+    }
+
+    pub(super) fn place(&mut self, id: u64, lines: &[(&str, i64)]) {
+        let lines = lines.iter().map(|(sku, units)| ((*sku).to_owned(), *units, 0));
+        let order = Order {
+            state: "processing".to_owned(),
+            status: "processing".to_owned(),
+            shipments: Vec::new(),
+            lines: lines.collect(),
+        };
+        self.orders.insert(id, order);
+    }
+
+    pub(super) fn set_state(&mut self, id: u64, state: &str) {
+        if let Some(order) = self.orders.get_mut(&id) {
+            (order.state, order.status) = (state.to_owned(), state.to_owned());
+        }
+    }
+
+    pub(super) fn read_order(&self, id: u64) -> Answer {
+        let Some(order) = self.orders.get(&id) else {
+            return missing();
+        };
+        let lines = order.lines.iter().enumerate();
+        let items: Vec<Value> = lines
+            .map(|(place, (sku, ordered, shipped))| {
+                json!({ "item_id": place, "sku": sku, "qty_ordered": ordered, "qty_shipped": shipped,
+                    "qty_canceled": 0 })
+            })
+            .collect();
+        (
+            StatusCode::OK,
+            json!({ "entity_id": id, "state": order.state, "status": order.status, "items": items }),
+        )
+    }
+
+    pub(super) fn ship(&mut self, id: u64, body: &Value) -> Answer {
+        let Some(order) = self.orders.get_mut(&id) else {
+            return missing();
+        };
+        let invalid = |why: &str| {
+            let message = format!("Shipment Document Validation Error(s):\n{why}");
+            refuse(StatusCode::BAD_REQUEST, &message)
+        };
+        if matches!(order.state.as_str(), "canceled" | "closed") {
+            return invalid("A shipment cannot be created when an order has a status of Canceled");
+        }
+        let source = &body["arguments"]["extension_attributes"]["source_code"];
+        if !source.is_null() && source != SOURCE {
+            return invalid("The source is not known.");
+        }
+        let mut items = Vec::new();
+        for item in body["items"].as_array().into_iter().flatten() {
+            let place = item["order_item_id"]
+                .as_u64()
+                .and_then(|id| usize::try_from(id).ok());
+            let units = item["qty"].as_i64().unwrap_or_default();
+            let open = place.and_then(|place| order.lines.get(place));
+            let open = open.map_or(0, |(_, ordered, shipped)| ordered - shipped);
+            match place {
+                Some(place) if (1..=open).contains(&units) => items.push((place, units)),
+                Some(_) | None => {
+                    return invalid("The quantity to ship must not be greater than the unshipped quantity");
+                }
+            }
+        }
+        if items.is_empty() {
+            return invalid("You can't create a shipment without products.");
+        }
+        let mut shipped = Vec::new();
+        for (place, units) in items {
+            let line = &mut order.lines[place];
+            line.2 += units;
+            shipped.push((line.0.clone(), units));
+        }
+        let text = |name: &str| body["tracks"][0][name].as_str().unwrap_or_default().to_owned();
+        order.shipments.push(Shipped {
+            tracking: text("track_number"),
+            carrier: text("carrier_code"),
+            lines: shipped,
+        });
+        if order.lines.iter().all(|(_, ordered, shipped)| ordered == shipped) {
+            (order.state, order.status) = ("complete".to_owned(), "complete".to_owned());
+        }
+        self.stats.shipments += 1;
+        (StatusCode::OK, self.stats.shipments.into())
+    }
+
+    pub(super) fn cancel(&mut self, id: u64) -> Answer {
+        match self.orders.get_mut(&id) {
+            Some(order) if order.state == "processing" && order.shipments.is_empty() => {
+                (order.state, order.status) = ("canceled".to_owned(), "canceled".to_owned());
+                (StatusCode::OK, true.into())
+            }
+            Some(_) => (StatusCode::OK, false.into()),
+            None => missing(),
+        }
+    }
+
+    pub(super) fn comment(&mut self, id: u64, body: &Value) -> Answer {
+        let Some(order) = self.orders.get_mut(&id) else {
+            return missing();
+        };
+        let history = &body["statusHistory"];
+        if !history["comment"].is_string() {
+            return refuse(
+                StatusCode::BAD_REQUEST,
+                "\"comment\" is required. Enter and try again.",
+            );
+        }
+        if let Some(status) = history["status"].as_str() {
+            status.clone_into(&mut order.status);
+        }
+        (StatusCode::OK, true.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stock(sku: &str, units: i64) -> Value {
+        json!({ "sourceItems": [{ "sku": sku, "source_code": SOURCE, "quantity": units, "status": 1 }] })
+    }
+
+    /// Ten operations a second: the first is done after 100 ms, the second after 200.
+    #[test]
+    fn operations_are_worked_on_one_by_one_and_each_has_its_own_outcome() {
+        let never = Probability::NEVER;
+        let mut shop = Shop::new(1, "10/s".parse().unwrap(), never, never).unwrap();
+        let bodies = json!([stock("A", 5), stock("ODD", 1), stock("GONE-1", 1), stock("A", 4)]);
+        let (status, answer) = shop.hand_in(Topic::SourceItems, &bodies, Duration::ZERO);
+        assert_eq!(
+            (status, answer["errors"].as_bool()),
+            (StatusCode::ACCEPTED, Some(true))
+        );
+        assert_eq!(answer["request_items"][1]["status"], "rejected");
+        let uuid = answer["bulk_uuid"].as_str().unwrap().to_owned();
+        for (millis, expected, units) in [
+            (99, [OPEN, OPEN, OPEN], None),
+            (100, [COMPLETE, OPEN, OPEN], Some(5)),
+            (299, [COMPLETE, FAILED, OPEN], Some(5)),
+            (300, [COMPLETE, FAILED, COMPLETE], Some(4)),
+        ] {
+            shop.work(Duration::from_millis(millis));
+            let (_, status) = shop.status(&uuid, false);
+            let statuses = status["operations_list"].as_array().unwrap().iter();
+            let statuses: Vec<_> = statuses.map(|one| one["status"].as_u64().unwrap()).collect();
+            assert_eq!(statuses, expected, "after {millis} ms");
+            assert_eq!(shop.quantities().get("A").copied(), units, "after {millis} ms");
+        }
+        assert_eq!(shop.stats.lowered, 1);
+    }
+}
