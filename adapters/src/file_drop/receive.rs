@@ -4,7 +4,7 @@ use super::open;
 use super::orders::orders_of;
 use crate::channels::{ChannelConfig, PlatformError};
 use crate::directories::{Arrived, Directories};
-use crate::entrance::{Entrance, NotNow, NotTaken, Wrong};
+use crate::entrance::{Entrance, NotNow, NotTaken, Who, Wrong};
 use crate::webhooks::OrderIntake;
 use lockstep_actors::domain::Distributor;
 use lockstep_actors::ids::SystemName;
@@ -60,7 +60,11 @@ impl OrderFiles {
         let channel = SystemName::new(&config.name);
         let channel = channel.map_err(|error| config.unusable("name", error.to_string()))?;
         Ok(Some(Self {
-            entrance: Entrance { channel, ingress },
+            entrance: Entrance {
+                who: Who::Channel,
+                system: channel,
+                ingress,
+            },
             intake: intake.clone(),
             directories,
             poll: Duration::from_millis(drop.poll_ms),
@@ -74,7 +78,7 @@ impl OrderFiles {
                 Ok(()) => {}
                 Err(Halt::Stopping) => return,
                 Err(Halt::Disk(error)) => {
-                    tracing::warn!(channel = %self.entrance.channel, %error, "the directory cannot be used; it is tried again");
+                    tracing::warn!(channel = %self.entrance.system, %error, "the directory cannot be used; it is tried again");
                 }
             }
             tokio::select! {
@@ -113,7 +117,7 @@ impl OrderFiles {
                 .await?);
         }
         let reason = reasons.join("\n");
-        tracing::error!(channel = %self.entrance.channel, file = name, reason, "a file of orders is set aside in the directory failed");
+        tracing::error!(channel = %self.entrance.system, file = name, reason, "a file of orders is set aside in the directory failed");
         Ok(self
             .directories
             .work(move |places| places.set_aside(&name, &reason))
@@ -127,7 +131,7 @@ impl OrderFiles {
         text: &str,
         stop: &watch::Receiver<bool>,
     ) -> Result<Vec<String>, Halt> {
-        let orders = orders_of(name, text, self.entrance.channel.as_str(), &self.intake);
+        let orders = orders_of(name, text, self.entrance.system.as_str(), &self.intake);
         let mut reasons = Vec::new();
         for (line, message) in orders {
             let reason = match message {

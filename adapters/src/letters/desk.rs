@@ -3,10 +3,10 @@
 use super::intake::{LeftBehind, SeenUpTo};
 use super::{MAX_LISTED, NOT_DIGESTED, again, claims, claims_of};
 use crate::amqp::LetterBox;
+use crate::entrance::Who;
 use crate::identity::{Caller, Scope};
 use crate::schema::outbound::{CommandOutcome, CommandResult};
 use crate::schema::{BodyFormat, DecodeError, decode};
-use crate::webhooks::LETTER_USER;
 use futures_util::stream::{self, StreamExt};
 use lockstep_actors::domain::{Distributor, Message, Reply};
 use lockstep_actors::governance::audit::AuditReply;
@@ -329,8 +329,8 @@ impl Desk {
                 caller
                     .require(Scope::needed_for(&envelope.message))
                     .map_err(|missing| DeskError::left("missing-scope", missing))?;
-                // What a channel has sent may have been judged, and refused.
-                if head.code == NOT_DIGESTED || user.starts_with(LETTER_USER) {
+                // What a channel or the ERP has told may have been judged, and refused.
+                if head.code == NOT_DIGESTED || Who::of_letter(user).is_some() {
                     envelope.id = again(envelope.id);
                 }
                 Ok(envelope)
@@ -364,8 +364,14 @@ impl Desk {
     }
 
     fn sender(&self, user: &str) -> Result<Caller, DeskError> {
-        if let Some(channel) = user.strip_prefix(LETTER_USER) {
-            return self.channel(channel);
+        match Who::of_letter(user) {
+            Some((Who::Channel, channel)) => return self.channel(channel),
+            Some((Who::Erp, system)) => {
+                let system =
+                    SystemName::new(system).map_err(|error| DeskError::left("unknown-sender", error))?;
+                return Ok(Who::Erp.caller(system));
+            }
+            None => {}
         }
         let Some(letter_box) = &self.letter_box else {
             return Err(DeskError::left(
@@ -389,10 +395,7 @@ impl Desk {
             let reason = format!("the channel {name:?} takes no orders by webhooks any more");
             DeskError::left("unknown-sender", reason)
         })?;
-        Ok(Caller {
-            system: system.clone(),
-            scopes: [Scope::OrdersWrite].into_iter().collect(),
-        })
+        Ok(Who::Channel.caller(system.clone()))
     }
 
     /// The message's own id, if it can be read.

@@ -5,20 +5,13 @@ use super::config::OrderIntake;
 use super::order::{Unreadable, Wanted, message};
 use super::{amazon, shopify, woocommerce};
 use crate::channels::{ChannelConfig, ChannelKind, PlatformError};
-use crate::entrance::{Entrance, NotNow, NotTaken, Wrong};
+use crate::entrance::{Entrance, NotNow, NotTaken, Who, Wrong};
+use crate::schema::Body;
 use crate::schema::order::{OrderCancel, OrderSubmit};
-use crate::schema::{Body, BodyFormat};
-use lockstep_actors::domain::{Distributor, Reply};
-use lockstep_actors::governance::LOCKSTEP;
-use lockstep_actors::ids::{LetterId, SystemName};
-use lockstep_actors::letters::{Content, Head, Letter, LetterCommand, LetterReply};
+use lockstep_actors::domain::Distributor;
+use lockstep_actors::ids::SystemName;
 use lockstep_runtime::ingress::Ingress;
-use lockstep_runtime::message::{Envelope, MessageId, Provenance};
-use lockstep_runtime::time::{Clock, SystemClock};
 use serde_json::Value;
-
-/// The user by whose name letters of a channel's orders are kept.
-pub(crate) const LETTER_USER: &str = "channel/";
 
 /// In whose words orders are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,14 +74,18 @@ impl Intake {
         let channel = SystemName::new(&config.name);
         let channel = channel.map_err(|error| config.unusable("name", error.to_string()))?;
         Ok(Some(Self {
-            entrance: Entrance { channel, ingress },
+            entrance: Entrance {
+                who: Who::Channel,
+                system: channel,
+                ingress,
+            },
             speech,
             orders,
         }))
     }
 
     pub(crate) fn channel(&self) -> &SystemName {
-        &self.entrance.channel
+        &self.entrance.system
     }
 
     pub(crate) fn speech(&self) -> Speech {
@@ -146,43 +143,9 @@ impl Intake {
 
     /// Keeps what cannot be taken, once, for a person.
     async fn put_aside(&self, body: &[u8], wrong: Wrong) -> Result<Taken, NotNow> {
-        let channel = self.channel().as_str();
-        let digest = MessageId::of(channel, &String::from_utf8_lossy(body)).0;
-        let id = LetterId::new(&format!("webhook-{digest:032x}")).map_err(|_| NotNow)?;
-        let claims = crate::letters::claims(Some(BodyFormat::Json), body);
         let words = wrong.to_string();
-        let letter = Letter {
-            head: Head {
-                at: SystemClock.now(),
-                source: channel.into(),
-                code: wrong.code.into(),
-                field: wrong.field.into(),
-                reason: wrong.reason,
-                kind: claims.schema.into(),
-                correlation: claims.correlation.into(),
-                bytes: body.len() as u64,
-            },
-            content: Content::Outside {
-                user: format!("{LETTER_USER}{channel}").into(),
-                content_type: "application/json".into(),
-                body: body.to_vec(),
-            },
-        };
-        let envelope = Envelope {
-            id: MessageId::of(LOCKSTEP, id.as_str()),
-            provenance: Provenance {
-                source: LOCKSTEP.into(),
-                correlation: id.as_str().into(),
-                causation: None,
-            },
-            message: (id, LetterCommand::Record(Box::new(letter))).into(),
-        };
-        match self.entrance.ask(envelope).await? {
-            None | Some(Reply::Letter(LetterReply::Accepted | LetterReply::Known)) => {
-                tracing::warn!(channel, reason = words, "what is said of an order is put aside");
-                Ok(Taken::PutAside(words))
-            }
-            Some(_) => Err(NotNow),
-        }
+        self.entrance.put_aside(body, body, wrong).await?;
+        tracing::warn!(channel = %self.channel(), reason = words, "what is said of an order is put aside");
+        Ok(Taken::PutAside(words))
     }
 }

@@ -23,5 +23,5 @@ pub mod woocommerce;
 pub use config::OrderIntake;
 pub use door::{Refused, Signed, WebhookDoor};
 pub use intake::Taken;
-pub(crate) use intake::{Intake, LETTER_USER};
+pub(crate) use intake::Intake;
 pub use order::{Unreadable, Wanted};
