@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod dlq;
 mod edi;
+mod erp;
 mod error;
 mod inspect;
 mod keys;
@@ -70,6 +71,9 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Compare what another system sees with the books of a running service, for a whole warehouse or all of them.
     Reconcile(reconcile::ReconcileArguments),
+    /// What can be asked of the ERPs that there are connectors to.
+    #[command(subcommand, after_help = "Example:\n  lockstep erp capabilities")]
+    Erp(erp::ErpCommand),
     /// Look at documents as trading partners exchange them.
     #[command(
         subcommand,
@@ -147,6 +151,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Replay(arguments) => replay::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Reconcile(arguments) => reconcile::run(arguments),
+        Command::Erp(command) => erp::run(command),
         Command::Edi(command) => edi::run(command),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Store(arguments) => transfer::run(arguments),

@@ -13,8 +13,11 @@ use lockstep_actors::orders::effects;
 use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, Broker, LetterBox, OtherPartitions};
 use lockstep_adapters::channels::ChannelConfig;
 use lockstep_adapters::edi::{self, Partner, follow_orders, report_edi};
+use lockstep_adapters::erp::{Erp, ErpConfig, ErpReader, ReadCounters};
 use lockstep_adapters::file_drop::OrderFiles;
-use lockstep_adapters::http::{self, HttpParts, MetricSource, report_amqp, report_channel, report_erp};
+use lockstep_adapters::http::{
+    self, HttpParts, MetricSource, report_amqp, report_channel, report_erp, report_erp_reading,
+};
 use lockstep_adapters::polling::OrderPoller;
 use lockstep_adapters::store::Sharing;
 use lockstep_adapters::webhooks::WebhookDoor;
@@ -125,6 +128,15 @@ struct Doors {
     files: Receivers,
     /// The channels that are asked for their orders.
     polls: Receivers,
+    /// What is read from the ERP.
+    erp: Option<ErpDoor>,
+}
+
+/// What is read from the ERP.
+struct ErpDoor {
+    stop: watch::Sender<bool>,
+    reader: JoinHandle<()>,
+    counters: Arc<ReadCounters>,
 }
 
 /// What takes messages where they lie, each until it is told to stop.
@@ -164,6 +176,11 @@ impl Doors {
             }
             (Some(_) | None, _) => None,
         };
+        let erp = ErpDoor::open(&config.erp, service)?;
+        if let Some(erp) = &erp {
+            let counters = Arc::clone(&erp.counters);
+            metrics.push(Box::new(move |text| report_erp_reading(&counters, text)));
+        }
         let keys = Arc::new(config.http.open_keys()?);
         if keys.is_empty() && !config.http.anonymous_on_loopback {
             tracing::warn!(
@@ -194,6 +211,7 @@ impl Doors {
             edi: Receivers::of_partners(partners, service)?,
             files: Receivers::of_directories(&config.channels, service)?,
             polls: Receivers::of_polls(pollers),
+            erp,
         })
     }
 
@@ -202,6 +220,9 @@ impl Doors {
         // What partners are to be told goes on with the service; what is left is done after the next start.
         self.edi.close("taking files of a partner").await;
         self.files.close("taking orders from a directory").await;
+        if let Some(erp) = self.erp {
+            erp.close().await;
+        }
         if let Some(amqp) = self.amqp {
             amqp.close().await;
         }
@@ -308,6 +329,31 @@ impl Receivers {
             if let Err(error) = task.await {
                 tracing::error!(%error, what, "a receiver ended badly");
             }
+        }
+    }
+}
+
+impl ErpDoor {
+    /// The reader; none if nothing is read.
+    fn open(config: &ErpConfig, service: &Service) -> Result<Option<Self>, Failure> {
+        if config.read.is_empty() {
+            return Ok(None);
+        }
+        let port = Erp::of(config).map_err(ServiceError::from)?;
+        let reader = ErpReader::new(port, service.ingress(), config, service.erp_pace());
+        let reader = reader.map_err(|error| Failure::Config(error.to_string()))?;
+        let (stop, stopped) = watch::channel(false);
+        Ok(Some(Self {
+            counters: reader.counters(),
+            reader: actix::spawn(reader.run(stopped)),
+            stop,
+        }))
+    }
+
+    async fn close(self) {
+        self.stop.send_replace(true);
+        if let Err(error) = self.reader.await {
+            tracing::error!(%error, "reading from the ERP ended badly");
         }
     }
 }

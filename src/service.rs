@@ -19,7 +19,7 @@ use lockstep_adapters::channels::{
 };
 use lockstep_adapters::cluster::{Cluster, ClusterConfig, ClusterError};
 use lockstep_adapters::egress::InvalidSetting;
-use lockstep_adapters::erp::{self, ConnectorError, Erp, ErpConfig, ErpCounters, ErpWorker};
+use lockstep_adapters::erp::{self, ConnectorError, Erp, ErpConfig, ErpCounters, ErpWorker, SharedPace};
 use lockstep_adapters::polling::{OrderPoller, OrderSource};
 use lockstep_adapters::store::PostgresOpener;
 use lockstep_runtime::entity::Entity;
@@ -162,6 +162,7 @@ pub(crate) struct Service {
     cluster: Option<Cluster>,
     erp: JoinHandle<()>,
     erp_counters: Arc<ErpCounters>,
+    erp_pace: SharedPace,
     channels: Vec<RunningChannel>,
     pollers: Vec<OrderPoller>,
     stop: watch::Sender<bool>,
@@ -226,7 +227,7 @@ impl Service {
         let ingress = node.ingress();
         let feed = ingress.feed(erp::CONSUMER, FeedFilter::Port(effects::ERP))?;
         let worker = ErpWorker::new(port, ingress, erp);
-        let erp_counters = worker.counters();
+        let (erp_counters, erp_pace) = (worker.counters(), worker.pace());
         let (stop, stopped) = watch::channel(false);
         let erp = actix::spawn(async move {
             if let Err(closed) = worker.run(feed, stopped).await {
@@ -238,6 +239,7 @@ impl Service {
             cluster,
             erp,
             erp_counters,
+            erp_pace,
             channels: Vec::new(),
             pollers: Vec::new(),
             stop,
@@ -252,6 +254,11 @@ impl Service {
     /// What the ERP worker has done.
     pub(crate) fn erp_counters(&self) -> Arc<ErpCounters> {
         Arc::clone(&self.erp_counters)
+    }
+
+    /// The pace at which the ERP is asked, for whoever else asks it.
+    pub(crate) fn erp_pace(&self) -> SharedPace {
+        self.erp_pace.clone()
     }
 
     /// The channels that run.

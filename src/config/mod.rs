@@ -474,6 +474,22 @@ mod tests {
     }
 
     #[test]
+    fn the_readings_of_the_documentation_can_be_used() {
+        let (_, chapter) = include_str!("../../docs/erp.md")
+            .split_once("## What is read in")
+            .unwrap();
+        let (_, example) = chapter.split_once("```toml\n").unwrap();
+        let (example, _) = example.split_once("```").unwrap();
+        let config = parse(&format!("[erp]\nkind = 'http'\nurl = 'http://erp'\n{example}")).unwrap();
+        assert_eq!(config.erp.read.len(), 2);
+        let error = parse(example).unwrap_err();
+        assert!(
+            error.contains("erp.read[0].what") && error.contains("capabilities"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn the_example_and_an_empty_file_can_be_used() {
         parse("").unwrap();
         parse(include_str!("../../docs/lockstep.example.toml")).unwrap();

@@ -421,7 +421,12 @@ impl ChannelConfig {
                 ChannelKind::Shopify => shopify::poll::add_to(&mut plan),
                 ChannelKind::Amazon => amazon::poll::add_to(&mut plan),
                 ChannelKind::WooCommerce => woocommerce::poll::add_to(&mut plan),
-                ChannelKind::Http | ChannelKind::Amqp | ChannelKind::Edi | ChannelKind::File => {}
+                ChannelKind::Http
+                | ChannelKind::Amqp
+                | ChannelKind::Edi
+                | ChannelKind::File
+                | ChannelKind::BigCommerce
+                | ChannelKind::AdobeCommerce => {}
             }
         }
         limits::apply(&self.name, &self.limits, &self.operations, &mut plan)?;

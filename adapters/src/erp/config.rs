@@ -3,6 +3,7 @@
 use super::http::HttpErpConfig;
 use super::odoo::OdooConfig;
 use super::pace::{self, MaintenanceWindow, Pace};
+use super::read::{self, ReadConfig};
 use crate::egress::{InvalidSetting, web_address, web_client, within};
 use lockstep_actors::orders::effects::ChargeKind;
 use serde::Deserialize;
@@ -58,6 +59,8 @@ pub struct ErpConfig {
     pub requests_per_minute: Option<u32>,
     /// When it is maintained and not asked.
     pub maintenance: Vec<MaintenanceWindow>,
+    /// What is read from it.
+    pub read: Vec<ReadConfig>,
 }
 
 /// The `[erp.tryton]` table: the database, the user, and how our names become Tryton's.
@@ -145,6 +148,7 @@ impl Default for ErpConfig {
             breaker_pause_ms: 5_000,
             requests_per_minute: None,
             maintenance: Vec::new(),
+            read: Vec::new(),
         }
     }
 }
@@ -173,6 +177,7 @@ impl ErpConfig {
             "10 to 600000",
         )?;
         pace::validate(self.requests_per_minute, &self.maintenance)?;
+        read::validate(&self.read, self.kind)?;
         match self.kind {
             ErpKind::Local => Ok(()),
             ErpKind::Http => {
@@ -300,6 +305,15 @@ mod tests {
             ("concurrency = 1000", Some("erp.concurrency")),
             ("breaker_failures = 0", Some("erp.breaker_failures")),
             ("breaker_pause_ms = 1", Some("erp.breaker_pause_ms")),
+            ("[[read]]\nwhat = 'stock'", Some("erp.read[0].what")),
+            (
+                "kind = 'http'\nurl = 'http://erp'\n[[read]]\nwhat = 'stock'\n[[read]]\nwhat = 'contracts'",
+                None,
+            ),
+            (
+                "kind = 'http'\nurl = 'http://erp'\n[http]\nrows = 'rows'",
+                Some("erp.http.rows"),
+            ),
         ];
         for (text, key) in cases {
             let config: ErpConfig = toml::from_str(text).unwrap();

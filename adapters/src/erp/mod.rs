@@ -1,4 +1,5 @@
-//! The way to the ERP: a port, two ways to serve it, and the worker that carries requests and answers.
+//! The way to the ERP and back: a port for bookings and a worker that carries requests and answers; a port for readings and a reader
+//! that hands in what the ERP keeps the record of; connectors that serve both, and a table of what each can.
 //!
 //! Invariants:
 //! - a request that may have reached the ERP and was not answered is [`ErpError::Unknown`], never anything milder;
@@ -8,6 +9,7 @@
 
 mod breaker;
 mod call;
+mod capability;
 mod config;
 mod drafts;
 mod http;
@@ -15,19 +17,24 @@ mod local;
 mod odoo;
 mod pace;
 mod progress;
+mod read;
 mod request;
+mod shared_pace;
 mod tryton;
 mod turns;
 mod worker;
 
 pub use breaker::Breaker;
+pub use capability::{Ability, Capability};
 pub use config::{ErpConfig, ErpKind, TokenError, TrytonConfig};
 pub use http::{ConnectorError, HttpErp, HttpErpConfig, Request, RequestForm};
 pub use local::LocalErp;
 pub use odoo::{OdooConfig, OdooErp};
 pub use pace::{Day, MaintenanceWindow, Pace};
 pub use progress::Progress;
+pub use read::{Ask, ErpReader, ErpSource, Mark, Page, ReadConfig, ReadCounters, ReadMetrics, Row, What};
 pub use request::{Called, ErpCounters, ErpMetrics, Handled, handle};
+pub use shared_pace::SharedPace;
 pub use tryton::TrytonErp;
 pub use turns::Turns;
 pub use worker::{Answers, CONSUMER, ErpWorker, Undeliverable};
@@ -111,6 +118,27 @@ fn does_not_stand() -> ErpError {
 fn not_posted() -> ErpError {
     let reason = "this connector posts no such papers; do so in the ERP, then dismiss this";
     ErpError::Rejected(reason.to_owned())
+}
+
+impl ErpSource for Erp {
+    fn tells_changes(&self, what: What) -> bool {
+        match self {
+            Self::Local(_) => false,
+            Self::Http(erp) => erp.tells_changes(what),
+            Self::Tryton(erp) => erp.tells_changes(what),
+            Self::Odoo(_) => false,
+        }
+    }
+
+    async fn page(&self, ask: &Ask<'_>) -> Result<Page, ErpError> {
+        match self {
+            Self::Local(_) | Self::Odoo(_) => {
+                Err(ErpError::Rejected("there is no ERP to read from".to_owned()))
+            }
+            Self::Http(erp) => erp.page(ask).await,
+            Self::Tryton(erp) => erp.page(ask).await,
+        }
+    }
 }
 
 impl ErpPort for Erp {

@@ -4,9 +4,9 @@
 //! it has been asked as often as it wants to be, requests wait durably in the journal.
 
 use super::breaker::Breaker;
-use super::pace::Pace;
 use super::progress::Progress;
 use super::request::{Called, ErpCounters, Handled, handle};
+use super::shared_pace::SharedPace;
 use super::turns::Turns;
 use super::{ErpConfig, ErpPort};
 use crate::egress::Entries;
@@ -68,7 +68,7 @@ pub struct ErpWorker<P, A> {
     answers: A,
     concurrency: usize,
     breaker: Breaker,
-    pace: Pace,
+    pace: SharedPace,
     clock: Arc<dyn Clock>,
     counters: Arc<ErpCounters>,
 }
@@ -90,7 +90,7 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
             answers,
             concurrency: config.concurrency.max(1),
             breaker: Breaker::new(config.breaker_failures.max(1), config.breaker_pause()),
-            pace: config.pace(),
+            pace: SharedPace::new(config.pace()),
             clock: Arc::new(SystemClock),
             counters: Arc::default(),
         }
@@ -100,6 +100,12 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
     #[must_use]
     pub fn by(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock, ..self }
+    }
+
+    /// The pace that it keeps, for whoever else asks the same ERP.
+    #[must_use]
+    pub fn pace(&self) -> SharedPace {
+        self.pace.clone()
     }
 
     /// Its counters, to be read while it runs.
@@ -122,7 +128,7 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
             answers,
             concurrency,
             mut breaker,
-            mut pace,
+            pace,
             clock,
             counters,
         } = self;
@@ -133,7 +139,8 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
         let mut stopping = false;
         loop {
             let maintenance = pace.maintenance(clock.now());
-            let may_leave = !stopping && pace.wait(started.elapsed(), maintenance).is_none();
+            let waiting = pace.wait(maintenance);
+            let may_leave = !stopping && waiting.is_none();
             let mut room = if may_leave {
                 pace.room(breaker.room(started.elapsed(), calls.len(), concurrency))
             } else {
@@ -142,7 +149,7 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
             while room > 0
                 && let Some(entry) = turns.next_entry()
             {
-                pace.left(started.elapsed());
+                pace.left();
                 calls.push(handle(&port, &answers, &counters, entry));
                 room -= 1;
             }
@@ -151,7 +158,8 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
                 return Ok(());
             }
             let now = started.elapsed();
-            let paced = pace.wait(now, maintenance).map(|wait| now + wait);
+            // Looked at once: a wait that is over by now must not leave the loop without anything to wait for.
+            let paced = waiting.or_else(|| pace.wait(maintenance)).map(|wait| now + wait);
             let retry_at = breaker.open_until().max(paced).filter(|until| *until > now);
             let shown = [
                 (

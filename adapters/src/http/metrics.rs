@@ -1,7 +1,7 @@
 //! Metrics in Prometheus' text format. Sources of numbers are registered at the start and read at each scrape.
 
 use crate::amqp::AmqpMetrics;
-use crate::erp::ErpMetrics;
+use crate::erp::{ErpMetrics, ReadCounters};
 use lockstep_runtime::ingress::RuntimeMetrics;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
@@ -193,6 +193,29 @@ pub fn report_erp(metrics: &ErpMetrics, text: &mut MetricsText) {
         &[],
         metrics.maintenance,
     );
+}
+
+/// Adds what was read from the ERP.
+pub fn report_erp_reading(counters: &ReadCounters, text: &mut MetricsText) {
+    for (what, metrics) in counters.read() {
+        let what = what.name();
+        for (outcome, value) in [("made", metrics.made), ("failed", metrics.failed)] {
+            text.counter(
+                "lockstep_erp_readings_total",
+                "Readings of the ERP, whole or of changes.",
+                &[("what", what), ("outcome", outcome)],
+                value,
+            );
+        }
+        for (outcome, value) in [("taken", metrics.taken), ("put-aside", metrics.put_aside)] {
+            text.counter(
+                "lockstep_erp_read_messages_total",
+                "Messages made of what was read from the ERP, by what became of them.",
+                &[("what", what), ("outcome", outcome)],
+                value,
+            );
+        }
+    }
 }
 
 /// What the AMQP adapter has done.

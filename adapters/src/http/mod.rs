@@ -51,5 +51,5 @@ mod webhooks;
 
 pub use channel_metrics::report_channel;
 pub use config::HttpConfig;
-pub use metrics::{MetricSource, MetricsText, report_amqp, report_erp};
+pub use metrics::{MetricSource, MetricsText, report_amqp, report_erp, report_erp_reading};
 pub use server::{HttpError, HttpParts, HttpServerHandle, start};

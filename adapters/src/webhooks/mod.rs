@@ -22,6 +22,6 @@ pub mod woocommerce;
 
 pub use config::OrderIntake;
 pub use door::{Refused, Signed, WebhookDoor};
-pub use intake::Taken;
 pub(crate) use intake::Intake;
+pub use intake::Taken;
 pub use order::{Unreadable, Wanted};

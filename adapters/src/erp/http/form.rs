@@ -2,6 +2,7 @@
 //!
 //! What is left out is as in the standard form, so that an ERP that differs in one thing needs one line.
 
+use super::super::What;
 use super::template::{Place, Templates};
 use crate::egress::InvalidSetting;
 use compact_str::CompactString;
@@ -40,6 +41,11 @@ pub struct HttpErpConfig {
     pub try_again: Vec<u16>,
     /// The papers that can be posted: `credit` and `change`.
     pub posts: Vec<PaperKind>,
+    /// Where the answer to a reading has its rows: a JSON Pointer to a list.
+    pub rows: String,
+    /// Where it says how to go on: a text or number for the next request's `after`; nothing there on the last page. Empty for an
+    /// ERP that goes on by `page` or `offset` until a page is not full.
+    pub next: String,
     /// The requests, where they differ from the standard form.
     pub requests: BTreeMap<Request, RequestForm>,
 }
@@ -67,6 +73,8 @@ impl Default for HttpErpConfig {
             no_number_is_absent: false,
             try_again: vec![401, 403, 404, 405, 408, 425, 429, 503],
             posts: vec![PaperKind::Credit, PaperKind::Change],
+            rows: "/rows".to_owned(),
+            next: "/next".to_owned(),
             requests: BTreeMap::new(),
         }
     }
@@ -90,10 +98,20 @@ pub enum Request {
     PostChange,
     /// Which change is posted under a key?
     FindChange,
+    /// What is on hand?
+    ReadStock,
+    /// What is to come?
+    ReadReceipts,
+    /// Which customers are there?
+    ReadCustomers,
+    /// Which list prices are there?
+    ReadPriceLists,
+    /// What is agreed with customers?
+    ReadContracts,
 }
 
 impl Request {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 12] = [
         Self::Book,
         Self::Lookup,
         Self::Cancel,
@@ -101,7 +119,23 @@ impl Request {
         Self::FindCredit,
         Self::PostChange,
         Self::FindChange,
+        Self::ReadStock,
+        Self::ReadReceipts,
+        Self::ReadCustomers,
+        Self::ReadPriceLists,
+        Self::ReadContracts,
     ];
+
+    /// Reading this.
+    pub(super) const fn read(what: What) -> Self {
+        match what {
+            What::Stock => Self::ReadStock,
+            What::Receipts => Self::ReadReceipts,
+            What::Customers => Self::ReadCustomers,
+            What::PriceLists => Self::ReadPriceLists,
+            What::Contracts => Self::ReadContracts,
+        }
+    }
 
     /// Posting a paper of this kind.
     pub(super) const fn post(kind: PaperKind) -> Self {
@@ -128,6 +162,11 @@ impl Request {
             Self::FindCredit => "find-credit",
             Self::PostChange => "post-change",
             Self::FindChange => "find-change",
+            Self::ReadStock => "read-stock",
+            Self::ReadReceipts => "read-receipts",
+            Self::ReadCustomers => "read-customers",
+            Self::ReadPriceLists => "read-price-lists",
+            Self::ReadContracts => "read-contracts",
         }
     }
 
@@ -148,11 +187,57 @@ impl Request {
             Self::FindCredit => ("GET", "/bookings/{{ order }}/credits/{{ document }}", None),
             Self::PostChange => ("PUT", "/bookings/{{ order }}/changes/{{ document }}", Some(PAPER)),
             Self::FindChange => ("GET", "/bookings/{{ order }}/changes/{{ document }}", None),
+            Self::ReadStock => (
+                "GET",
+                "/stock?since={{ since }}&after={{ after }}&limit={{ limit }}",
+                None,
+            ),
+            Self::ReadReceipts => (
+                "GET",
+                "/receipts?since={{ since }}&after={{ after }}&limit={{ limit }}",
+                None,
+            ),
+            Self::ReadCustomers => (
+                "GET",
+                "/customers?since={{ since }}&after={{ after }}&limit={{ limit }}",
+                None,
+            ),
+            Self::ReadPriceLists => (
+                "GET",
+                "/price-lists?since={{ since }}&after={{ after }}&limit={{ limit }}",
+                None,
+            ),
+            Self::ReadContracts => (
+                "GET",
+                "/contracts?since={{ since }}&after={{ after }}&limit={{ limit }}",
+                None,
+            ),
         }
     }
 
-    /// A booking or paper such as the templates will meet, to try them before they do.
+    /// A booking, paper or reading such as the templates will meet, to try them before they do.
     fn example(self) -> Value {
+        match self {
+            Self::Book
+            | Self::Lookup
+            | Self::Cancel
+            | Self::PostCredit
+            | Self::FindCredit
+            | Self::PostChange
+            | Self::FindChange => Self::example_of_order(),
+            Self::ReadStock
+            | Self::ReadReceipts
+            | Self::ReadCustomers
+            | Self::ReadPriceLists
+            | Self::ReadContracts => Self::example_of_reading("2026-03-01T12:00:00Z"),
+        }
+    }
+
+    fn example_of_reading(since: &str) -> Value {
+        serde_json::json!({ "since": since, "after": "", "limit": 200, "page": 0, "offset": 0 })
+    }
+
+    fn example_of_order() -> Value {
         let line = serde_json::json!({ "line": 1, "sku": "A-1", "quantity": 2, "unit_price": "4.75", "amount": "9.50",
             "tax": "1.81", "total": "11.31" });
         serde_json::json!({ "order": "web/4711", "channel": "web", "order_number": "4711", "customer": "C-1",
@@ -175,6 +260,10 @@ pub struct RequestForm {
     pub body: Option<String>,
     /// Where its answer has the number, if elsewhere.
     pub number: Option<String>,
+    /// Where its answer has the rows, if elsewhere.
+    pub rows: Option<String>,
+    /// Where its answer says how to go on, if elsewhere.
+    pub next: Option<String>,
 }
 
 /// A request, ready to be sent.
@@ -201,6 +290,27 @@ struct Form {
     headers: Vec<HeaderName>,
     has_body: bool,
     number: String,
+    rows: String,
+    next: String,
+}
+
+/// What an answer to a reading holds.
+#[derive(Debug, PartialEq)]
+pub(super) struct Told<'a> {
+    pub(super) rows: &'a [Value],
+    /// How it goes on.
+    pub(super) next: Next,
+}
+
+/// How a reading goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// After this.
+    After(String),
+    /// With the next number of a page, if this page is full.
+    ByNumber,
+    /// Not at all.
+    End,
 }
 
 impl Forms {
@@ -218,6 +328,8 @@ impl Forms {
             ("number", &all.config.number),
             ("state", &all.config.state),
             ("detail", &all.config.detail),
+            ("rows", &all.config.rows),
+            ("next", &all.config.next),
         ] {
             is_pointer(&format!("erp.http.{key}"), pointer)?;
         }
@@ -258,6 +370,10 @@ impl Forms {
         }
         let number = own.number.unwrap_or_else(|| self.config.number.clone());
         is_pointer(&format!("{key}.number"), &number)?;
+        let rows = own.rows.unwrap_or_else(|| self.config.rows.clone());
+        is_pointer(&format!("{key}.rows"), &rows)?;
+        let next = own.next.unwrap_or_else(|| self.config.next.clone());
+        is_pointer(&format!("{key}.next"), &next)?;
         self.forms.insert(
             request,
             Form {
@@ -265,6 +381,8 @@ impl Forms {
                 headers,
                 has_body: body.is_some(),
                 number,
+                rows,
+                next,
             },
         );
         Ok(())
@@ -332,6 +450,28 @@ impl Forms {
         })
     }
 
+    /// Whether a reading says since when, and so brings only what has changed.
+    pub(super) fn tells_changes(&self, what: What) -> bool {
+        let asked = |since| {
+            let written = self.write(Request::read(what), &Request::example_of_reading(since));
+            written.map(|written| (written.path, written.headers, written.body))
+        };
+        asked("2026-03-01T12:00:00Z") != asked("")
+    }
+
+    /// What an answer to a reading holds; none if there are no rows where they should be.
+    pub(super) fn told<'a>(&self, request: Request, answer: &'a Value) -> Option<Told<'a>> {
+        let form = self.forms.get(&request)?;
+        let rows = answer.pointer(&form.rows)?.as_array()?;
+        let next = if form.next.is_empty() {
+            Next::ByNumber
+        } else {
+            let after = said(answer, &form.next).filter(|after| !after.is_empty());
+            after.map_or(Next::End, Next::After)
+        };
+        Some(Told { rows, next })
+    }
+
     /// The number in an answer to this request.
     pub(super) fn number(&self, request: Request, answer: &Value) -> Option<String> {
         said(answer, &self.forms.get(&request)?.number)
@@ -356,7 +496,12 @@ fn standard_headers(request: Request) -> BTreeMap<String, String> {
         | Request::PostCredit
         | Request::FindCredit
         | Request::PostChange
-        | Request::FindChange => BTreeMap::new(),
+        | Request::FindChange
+        | Request::ReadStock
+        | Request::ReadReceipts
+        | Request::ReadCustomers
+        | Request::ReadPriceLists
+        | Request::ReadContracts => BTreeMap::new(),
     }
 }
 
@@ -368,7 +513,8 @@ fn wrong(key: String, value: &str, allowed: &'static str) -> InvalidSetting {
     }
 }
 
-fn is_pointer(key: &str, pointer: &str) -> Result<(), InvalidSetting> {
+/// Refuses what is no JSON Pointer.
+pub(in crate::erp) fn is_pointer(key: &str, pointer: &str) -> Result<(), InvalidSetting> {
     if pointer.is_empty() || pointer.starts_with('/') {
         return Ok(());
     }
@@ -461,6 +607,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_read_goes_on_as_the_answer_says_and_since_when_it_is_asked() {
+        let stock = Request::ReadStock;
+        let standard = forms("").unwrap();
+        let written = standard.write(stock, &Request::example_of_reading("2026-03-01T12:00:00Z"));
+        let path = "/stock?since=2026-03-01T12%3A00%3A00Z&after=&limit=200";
+        assert_eq!(written.unwrap().path, path);
+        let answer = json!({ "rows": [{ "sku": "A" }], "next": 7 });
+        let told = standard.told(stock, &answer).unwrap();
+        assert_eq!((told.rows.len(), told.next), (1, Next::After("7".to_owned())));
+        for last in [json!({ "rows": [] }), json!({ "rows": [], "next": null })] {
+            assert_eq!(standard.told(stock, &last).unwrap().next, Next::End);
+        }
+        // A wrong pointer does not pass for an ERP that has nothing.
+        assert_eq!(standard.told(stock, &json!({ "value": [] })), None);
+
+        let other = forms(
+            "[requests.read-stock]\npath = '/items?$skip={{ offset }}&$top={{ limit }}'\nrows = '/value'\nnext = ''",
+        )
+        .unwrap();
+        let answer = json!({ "value": [1] });
+        assert_eq!(other.told(stock, &answer).unwrap().next, Next::ByNumber);
+        assert!(standard.tells_changes(What::Stock) && !other.tells_changes(What::Stock));
+        assert!(other.tells_changes(What::Contracts));
+    }
+
+    #[test]
     fn what_cannot_be_asked_is_refused_before_the_start() {
         let cases = [
             ("number = 'number'", "erp.http.number", "JSON Pointer"),
@@ -493,6 +665,16 @@ mod tests {
                 "requests.lookup.headers = { 'a b' = 'c' }",
                 "erp.http.requests.lookup.headers",
                 "header",
+            ),
+            (
+                "requests.read-stock.path = '/{{ order }}'",
+                "erp.http.requests.read-stock",
+                "docs/erp.md",
+            ),
+            (
+                "requests.read-stock.rows = 'x'",
+                "erp.http.requests.read-stock.rows",
+                "JSON Pointer",
             ),
             (
                 "requests.find-credit.number = 'x'",

@@ -1,8 +1,8 @@
 //! An ERP behind HTTP, asked as its [`HttpErpConfig`] says.
 //!
 //! In the standard form: `POST /bookings` with `Idempotency-Key`, `GET` and `DELETE /bookings/{reference}`; `PUT` and `GET
-//! /bookings/{reference}/credits/{document}` and `.../changes/{document}`, where the path is the key. Answers carry `number`,
-//! refusals `detail`. What a status means for the order, where the form does not say otherwise:
+//! /bookings/{reference}/credits/{document}` and `.../changes/{document}`, where the path is the key; `GET /stock`, `/receipts`,
+//! `/customers`, `/price-lists` and `/contracts` to read. Answers carry `number`, or `rows` and `next`, refusals `detail`. What a status means for the order, where the form does not say otherwise:
 //!
 //! | answer | outcome |
 //! |---|---|
@@ -13,8 +13,10 @@
 //! | other 5xx, no answer, an answer that cannot be read | unknown |
 
 mod form;
+mod reading;
 mod template;
 
+pub(super) use form::is_pointer;
 pub use form::{HttpErpConfig, Request, RequestForm};
 
 use super::{ErpConfig, ErpError, ErpPort, TokenError, does_not_stand, not_posted};
@@ -168,14 +170,9 @@ impl HttpErp {
         }
     }
 
-    /// What is held under a key; to look changes nothing, so that a failure is never unknown.
+    /// What is held under a key.
     async fn find(&self, request: Request, of: &impl Serialize) -> Result<Option<Found>, ErpError> {
-        let found = self.found(request, of).await;
-        found.map_err(|error| match error {
-            ErpError::Unknown(reason) | ErpError::Rejected(reason) | ErpError::Transient(reason) => {
-                ErpError::Transient(reason)
-            }
-        })
+        self.found(request, of).await.map_err(harmless)
     }
 
     async fn found(&self, request: Request, of: &impl Serialize) -> Result<Option<Found>, ErpError> {
@@ -285,6 +282,15 @@ impl ErpPort for HttpErp {
         Ok(found
             .filter(|booking| !booking.withdrawn)
             .map(|booking| booking.number))
+    }
+}
+
+/// To look changes nothing, so that a failure is never unknown.
+fn harmless(error: ErpError) -> ErpError {
+    match error {
+        ErpError::Unknown(reason) | ErpError::Rejected(reason) | ErpError::Transient(reason) => {
+            ErpError::Transient(reason)
+        }
     }
 }
 

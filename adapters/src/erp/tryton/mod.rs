@@ -12,8 +12,11 @@
 //! | lookup by our key | sales by reference |
 //! | cancel | until Tryton processes the sale: it then has shipments of its own, and a person decides |
 
+mod reading;
 mod rpc;
 mod sale;
+
+pub(super) use reading::reckoned;
 
 use super::call::CallError;
 use super::drafts::{self, Fate, Sale as _, Sales, Unconfirmed, overtaken};

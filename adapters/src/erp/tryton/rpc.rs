@@ -80,7 +80,19 @@ impl Rpc {
         method: &str,
         parameters: Vec<Value>,
     ) -> Result<T, CallError> {
-        self.call(method, parameters).await.map_err(CallError::of_reading)
+        self.read_in(method, parameters, json!({})).await
+    }
+
+    /// The same in a context: an object, to which the company is added.
+    pub(super) async fn read_in<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        parameters: Vec<Value>,
+        context: Value,
+    ) -> Result<T, CallError> {
+        self.call(method, parameters, context)
+            .await
+            .map_err(CallError::of_reading)
     }
 
     /// Makes a call that may change something.
@@ -89,16 +101,18 @@ impl Rpc {
         method: &str,
         parameters: Vec<Value>,
     ) -> Result<T, CallError> {
-        self.call(method, parameters).await
+        self.call(method, parameters, json!({})).await
     }
 
     async fn call<T: DeserializeOwned>(
         &self,
         method: &str,
         mut parameters: Vec<Value>,
+        mut context: Value,
     ) -> Result<T, CallError> {
         let mut session = self.session(None).await.map_err(CallError::of_reading)?;
-        parameters.push(json!({ "company": session.company }));
+        context["company"] = json!(session.company);
+        parameters.push(context);
         let body = json!({ "id": 1, "method": method, "params": parameters });
         let mut response = self.post(&body, Some(&session)).await?;
         if response.status() == StatusCode::UNAUTHORIZED {

@@ -129,6 +129,16 @@ impl Mapping {
         Self { config }
     }
 
+    /// The field of a product that holds our SKU.
+    pub(super) fn product_field(&self) -> &str {
+        &self.config.product_field
+    }
+
+    /// The field of a party that holds our customer id.
+    pub(super) fn customer_field(&self) -> &str {
+        &self.config.customer_field
+    }
+
     pub(super) async fn party(&self, rpc: &Rpc, request: &BookingRequest) -> Result<Party, ErpError> {
         let (field, customer) = (&self.config.customer_field, request.customer.as_str());
         let parameters = search(&json!([field, "=", customer]), 2, json!(["addresses"]));

@@ -6,11 +6,15 @@
 //! - `PUT /bookings/{reference}/credits/{document}` and `.../changes/{document}` post a paper of what is booked: 201, 200 for a
 //!   repeat, 409 for another content, 422 if nothing is booked; `GET` tells it.
 //! - `GET /bookings/{reference}` tells what is booked: 200 or 404. `GET /bookings` tells all, `GET /stats` the counts.
+//! - `GET /stock`, `/receipts`, `/customers`, `/price-lists` and `/contracts` with `since`, `after` and `limit` tell a page of what the
+//!   ERP keeps the record of: `rows`, and `next` where there are more; 400 for any other query. `PUT /{kind}/{key}` says how a record
+//!   stands, `DELETE /{kind}/{key}` that it is there no more.
 //!
 //! What is booked is in the journal file before it is answered and survives a restart.
 
 mod book;
 mod journal;
+mod records;
 
 pub use book::{Book, Booking, Duplicates, ErpStats, Idempotency, Paper};
 
@@ -21,6 +25,7 @@ use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use book::{Created, Posted};
 use journal::Journal;
+use records::{KINDS, Query, Records};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -109,6 +114,7 @@ pub struct Erp {
 struct Desk {
     book: Book,
     journal: Option<Journal>,
+    records: Records,
 }
 
 impl Erp {
@@ -130,7 +136,11 @@ impl Erp {
         Ok(Self {
             options,
             faults,
-            desk: Mutex::new(Desk { book, journal }),
+            desk: Mutex::new(Desk {
+                book,
+                journal,
+                records: Records::default(),
+            }),
         })
     }
 
@@ -154,6 +164,22 @@ impl Erp {
     #[must_use]
     pub fn papers_of(&self, key: &str) -> Vec<Paper> {
         self.desk().book.papers_of(key).to_vec()
+    }
+
+    /// Says how a record of a kind, such as `stock`, stands from now on. A row without a version gets the moment as one.
+    pub fn tell(&self, kind: &str, key: &str, row: Value) {
+        self.desk().records.tell(kind, key, row, jiff::Timestamp::now());
+    }
+
+    /// A record is there no more.
+    pub fn forget(&self, kind: &str, key: &str) {
+        self.desk().records.forget(kind, key);
+    }
+
+    /// How many pages of records were asked for.
+    #[must_use]
+    pub fn pages(&self) -> u64 {
+        self.desk().records.pages()
     }
 
     fn post(&self, (reference, kind, document): (&str, &str, &str), content: &Value) -> HttpResponse {
@@ -301,6 +327,39 @@ fn routes(config: &mut ServiceConfig) {
             web::get().to(find_paper),
         )
         .route("/stats", web::get().to(stats));
+    for kind in KINDS {
+        let read = move |erp: web::Data<Erp>, query: Result<web::Query<Query>, actix_web::Error>| {
+            read(erp, kind, query)
+        };
+        let told = move |erp: web::Data<Erp>, key: web::Path<String>, row: web::Json<Value>| async move {
+            erp.tell(kind, &key, row.into_inner());
+            HttpResponse::NoContent().finish()
+        };
+        let forgotten = move |erp: web::Data<Erp>, key: web::Path<String>| async move {
+            erp.forget(kind, &key);
+            HttpResponse::NoContent().finish()
+        };
+        config
+            .route(&format!("/{kind}"), web::get().to(read))
+            .route(&format!("/{kind}/{{key}}"), web::put().to(told))
+            .route(&format!("/{kind}/{{key}}"), web::delete().to(forgotten));
+    }
+}
+
+async fn read(
+    erp: web::Data<Erp>,
+    kind: &'static str,
+    query: Result<web::Query<Query>, actix_web::Error>,
+) -> HttpResponse {
+    let page = match query {
+        Ok(query) => erp.desk().records.page(kind, &query),
+        Err(error) => Err(error.to_string()),
+    };
+    let answer = || match page {
+        Ok(page) => HttpResponse::Ok().json(page),
+        Err(reason) => problem(400, "invalid", &reason),
+    };
+    erp.serve("read", kind, answer).await
 }
 
 async fn create(erp: web::Data<Erp>, request: HttpRequest, body: web::Json<Value>) -> HttpResponse {

@@ -1,0 +1,171 @@
+//! What each connector can do, as a table: printed by `lockstep erp capabilities`, shown in the documentation, and asked when a
+//! configuration is checked.
+
+use super::config::ErpKind;
+use super::read::What;
+
+/// What an ERP may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capability {
+    /// Book an order.
+    Book,
+    /// Find a booking by our key.
+    Lookup,
+    /// Cancel a booking.
+    Cancel,
+    /// Amend a booking: post that lines become less.
+    Amend,
+    /// Post credit notes.
+    Credit,
+    /// Tell stock levels.
+    Stock,
+    /// Tell which goods are to come, and when.
+    Receipts,
+    /// Tell customers and the terms of their credit.
+    Customers,
+    /// Tell list prices.
+    PriceLists,
+    /// Tell what is agreed with customers.
+    Contracts,
+}
+
+/// Whether a connector can, and how, or why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ability {
+    /// It can.
+    Can(&'static str),
+    /// It cannot.
+    Cannot(&'static str),
+}
+
+impl Capability {
+    /// All of them, in the order of the table.
+    pub const ALL: [Self; 10] = [
+        Self::Book,
+        Self::Lookup,
+        Self::Cancel,
+        Self::Amend,
+        Self::Credit,
+        Self::Stock,
+        Self::Receipts,
+        Self::Customers,
+        Self::PriceLists,
+        Self::Contracts,
+    ];
+
+    /// What it is called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Book => "book",
+            Self::Lookup => "lookup",
+            Self::Cancel => "cancel",
+            Self::Amend => "amend",
+            Self::Credit => "credit",
+            Self::Stock => What::Stock.name(),
+            Self::Receipts => What::Receipts.name(),
+            Self::Customers => What::Customers.name(),
+            Self::PriceLists => What::PriceLists.name(),
+            Self::Contracts => What::Contracts.name(),
+        }
+    }
+
+    /// To tell this.
+    #[must_use]
+    pub const fn to_tell(what: What) -> Self {
+        match what {
+            What::Stock => Self::Stock,
+            What::Receipts => Self::Receipts,
+            What::Customers => Self::Customers,
+            What::PriceLists => Self::PriceLists,
+            What::Contracts => Self::Contracts,
+        }
+    }
+}
+
+impl ErpKind {
+    /// All of them, in the order of the table.
+    pub const ALL: [Self; 4] = [Self::Local, Self::Http, Self::Tryton, Self::Odoo];
+
+    /// What it is called, as in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Http => "http",
+            Self::Tryton => "tryton",
+            Self::Odoo => "odoo",
+        }
+    }
+
+    /// Whether this connector can.
+    #[must_use]
+    pub const fn ability(self, capability: Capability) -> Ability {
+        match self {
+            Self::Local => of_local(capability),
+            Self::Http => of_http(capability),
+            Self::Tryton => of_tryton(capability),
+            Self::Odoo => of_odoo(capability),
+        }
+    }
+}
+
+const fn of_local(capability: Capability) -> Ability {
+    match capability {
+        Capability::Book
+        | Capability::Lookup
+        | Capability::Cancel
+        | Capability::Amend
+        | Capability::Credit => Ability::Can("always"),
+        Capability::Stock
+        | Capability::Receipts
+        | Capability::Customers
+        | Capability::PriceLists
+        | Capability::Contracts => Ability::Cannot("Lockstep is the book of record"),
+    }
+}
+
+const fn of_http(capability: Capability) -> Ability {
+    match capability {
+        Capability::Book => Ability::Can("`POST /bookings`"),
+        Capability::Lookup => Ability::Can("`GET /bookings/{key}`"),
+        Capability::Cancel => Ability::Can("`DELETE /bookings/{key}`"),
+        Capability::Amend => Ability::Can("`PUT /bookings/{key}/changes/{document}`"),
+        Capability::Credit => Ability::Can("`PUT /bookings/{key}/credits/{document}`"),
+        Capability::Stock => Ability::Can("`GET /stock`"),
+        Capability::Receipts => Ability::Can("`GET /receipts`"),
+        Capability::Customers => Ability::Can("`GET /customers`"),
+        Capability::PriceLists => Ability::Can("`GET /price-lists`"),
+        Capability::Contracts => Ability::Can("`GET /contracts`"),
+    }
+}
+
+const fn of_tryton(capability: Capability) -> Ability {
+    match capability {
+        Capability::Book => Ability::Can("a confirmed sale"),
+        Capability::Lookup => Ability::Can("sales by reference"),
+        Capability::Cancel => Ability::Can("until Tryton processes the sale"),
+        Capability::Amend => Ability::Cannot("a person changes the sale"),
+        Capability::Credit => Ability::Cannot("a person makes the return sale"),
+        Capability::Stock => Ability::Can("what lies in each warehouse's storage zone"),
+        Capability::Receipts => Ability::Can("planned moves from suppliers"),
+        Capability::Customers => Ability::Can("parties"),
+        Capability::PriceLists => Ability::Can("the products' list prices, as one list"),
+        Capability::Contracts => Ability::Cannot("its price lists are formulas"),
+    }
+}
+
+const fn of_odoo(capability: Capability) -> Ability {
+    match capability {
+        Capability::Book => Ability::Can("a confirmed sales order"),
+        Capability::Lookup => Ability::Can("sales orders by the customer's reference"),
+        Capability::Cancel => Ability::Can("until something of it is delivered or invoiced"),
+        Capability::Amend => Ability::Cannot("a person changes the sales order"),
+        Capability::Credit => Ability::Cannot("a person makes the credit note"),
+        Capability::Stock
+        | Capability::Receipts
+        | Capability::Customers
+        | Capability::PriceLists
+        | Capability::Contracts => Ability::Cannot("it is not read from"),
+    }
+}

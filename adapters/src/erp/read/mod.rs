@@ -1,0 +1,64 @@
+//! What the ERP keeps the record of, read in: stock, receipts, customers, price lists and contracts become the messages that any
+//! system of record sends, and pass the same entrance: schema, limits, ownership, audit.
+//!
+//! Invariants:
+//! - a reading counts as made only once all that it brought is durable: a decision, or a dead letter. The next one asks for what has
+//!   changed since it began, less an overlap, so that neither an equal timestamp nor a late commit is missed;
+//! - what is read twice has the effect of once: a message's id follows from what it says and its version there, and entities pass over
+//!   versions that they know;
+//! - no position is kept on disk: after a start, and from time to time, everything is read;
+//! - pages, messages under way, letters of a reading and remembered receipts are bounded;
+//! - of the nodes of a cluster that one reads which has the partition of [`SEAT`].
+
+mod config;
+mod counters;
+mod message;
+mod position;
+mod reader;
+
+pub(super) use config::validate;
+pub use config::{ReadConfig, What};
+pub use counters::{ReadCounters, ReadMetrics};
+pub use reader::ErpReader;
+
+use super::ErpError;
+use lockstep_runtime::time::Timestamp;
+use serde_json::Value;
+
+/// The key whose partition says which node reads.
+const SEAT: &[u8] = b"erp.read";
+
+/// What an ERP is asked for: one page.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// What, and how it is mapped.
+    pub table: &'a ReadConfig,
+    /// Only what has changed since; everything if absent.
+    pub since: Option<Timestamp>,
+    /// Where the page before has ended; the first page if absent.
+    pub mark: Option<&'a Mark>,
+}
+
+/// Where a page ends, in its connector's own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark(pub Value);
+
+/// The fields of a message by their names there, from one row of the ERP's.
+pub type Row = serde_json::Map<String, Value>;
+
+/// What an ERP answers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    /// Its rows.
+    pub rows: Vec<Row>,
+    /// Where the next page begins; absent on the last.
+    pub next: Option<Mark>,
+}
+
+/// The ERP as what is read in comes from. A call changes nothing there, and may be made again.
+pub trait ErpSource: Send + Sync {
+    /// Whether it can be asked for what has changed since a moment.
+    fn tells_changes(&self, what: What) -> bool;
+    /// One page of at most [`ReadConfig::page_size`] rows.
+    fn page(&self, ask: &Ask<'_>) -> impl Future<Output = Result<Page, ErpError>> + Send;
+}

@@ -1,0 +1,593 @@
+//! What Tryton keeps the record of, read over the same calls that its own clients make.
+//!
+//! | what | Tryton |
+//! |---|---|
+//! | stock | `product.product` with `quantity`, in the context of a warehouse: what lies in its storage zone today, in the product's default unit |
+//! | stock that has changed | `stock.move`, done, from or to the storage zone; the newest of them is the count's version |
+//! | receipts | `stock.move` from a supplier to a warehouse with a planned date, each a document of its own: Tryton splits a move that comes in parts |
+//! | customers | `party.party` |
+//! | list prices | `product.product` with `list_price_used`, in the company's currency |
+//!
+//! Pages are cut by the id of records, so that what is added or changed meanwhile moves nothing; stock and receipts go warehouse by
+//! warehouse. Changes are found by `write_date` and `create_date`, which Tryton keeps of every record
+//! (<https://docs.tryton.org/latest/server/ref/models.html>): the moment at which the transaction began by the database's clock, in UTC, as the
+//! server sets the time zone of its sessions.
+
+use super::super::call::CallError;
+use super::super::{Ask, ErpError, ErpSource, Mark, Page, ReadConfig, Row, What};
+use super::TrytonErp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use lockstep_runtime::time::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The fields that the connector reckons itself.
+pub(in crate::erp) const fn reckoned(what: What) -> &'static [&'static str] {
+    match what {
+        What::Stock => &["version", "unit"],
+        What::Receipts => &["document", "quantity", "due", "version", "unit"],
+        What::Customers | What::PriceLists | What::Contracts => &["version"],
+    }
+}
+
+/// Where a page ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+struct Place {
+    /// The warehouse's id, where pages go by warehouse.
+    warehouse: i64,
+    /// The last record's id.
+    after: i64,
+}
+
+impl Place {
+    fn of(ask: &Ask<'_>) -> Result<Self, CallError> {
+        let place = ask.mark.map(|mark| Self::deserialize(&mark.0)).transpose();
+        Ok(place
+            .map_err(|error| CallError::Unreadable(error.to_string()))?
+            .unwrap_or_default())
+    }
+
+    fn mark(self) -> Mark {
+        Mark(json!({ "warehouse": self.warehouse, "after": self.after }))
+    }
+}
+
+/// A warehouse that has a name here.
+struct Warehouse {
+    id: i64,
+    storage: i64,
+    name: Value,
+    /// The id of the one after it.
+    next: Option<i64>,
+}
+
+impl Warehouse {
+    /// Where the page after one of these records begins.
+    fn next_page(&self, records: &[Record], limit: u32) -> Option<Mark> {
+        let place = match full_page_ends(records, limit) {
+            Some(after) => Place {
+                warehouse: self.id,
+                after,
+            },
+            None => Place {
+                warehouse: self.next?,
+                after: 0,
+            },
+        };
+        Some(place.mark())
+    }
+}
+
+/// A record as Tryton tells it: fields by name, those of the record that a field points to under `field.`.
+type Record = Map<String, Value>;
+
+impl TrytonErp {
+    async fn read_page(&self, ask: &Ask<'_>) -> Result<Page, CallError> {
+        match ask.table.what {
+            What::Stock => self.stock(ask).await,
+            What::Receipts => self.receipts(ask).await,
+            What::Customers => self.customers(ask).await,
+            What::PriceLists => self.list_prices(ask).await,
+            What::Contracts => Err(CallError::Refused("it has no contracts".to_owned())),
+        }
+    }
+
+    /// Where Tryton has a field of a message: where the table says, or where it is usually.
+    fn source<'t>(&'t self, table: &'t ReadConfig, field: &str) -> Option<&'t str> {
+        let usual = match (table.what, field) {
+            (_, "sku") => Some(self.mapping.product_field()),
+            (_, "customer") => Some(self.mapping.customer_field()),
+            (_, "warehouse") => Some("code"),
+            (What::Stock, "on_hand") => Some("quantity"),
+            (What::PriceLists, "unit") => Some("list_price_used"),
+            _ => None,
+        };
+        table.fields.get(field).map(String::as_str).or(usual)
+    }
+
+    /// The fields that a table takes from records as they are, but for the warehouse's.
+    fn sources<'t>(&'t self, table: &'t ReadConfig) -> BTreeSet<&'t str> {
+        let fields = table.what.fields().filter(|field| *field != "warehouse");
+        fields.filter_map(|field| self.source(table, field)).collect()
+    }
+
+    async fn search(
+        &self,
+        model: &str,
+        domain: &[Value],
+        limit: u32,
+        fields: Vec<String>,
+        context: Value,
+    ) -> Result<Vec<Record>, CallError> {
+        let by_id = json!([["id", "ASC"]]);
+        let parameters = vec![json!(domain), json!(0), json!(limit), by_id, json!(fields)];
+        let method = format!("model.{model}.search_read");
+        let mut records: Vec<Record> = self.rpc.read_in(&method, parameters, context).await?;
+        // Tryton reads what it has found in an order of its own.
+        records.sort_by_key(id_of);
+        Ok(records)
+    }
+
+    /// The first warehouse from this id on.
+    async fn warehouse(&self, table: &ReadConfig, from: i64) -> Result<Option<Warehouse>, CallError> {
+        let name = self.source(table, "warehouse").unwrap_or_default();
+        let domain = [
+            json!(["type", "=", "warehouse"]),
+            json!([name, "!=", null]),
+            json!(["id", ">=", from]),
+        ];
+        let fields = vec![name.to_owned(), "storage_location".to_owned()];
+        let found = self
+            .search("stock.location", &domain, 2, fields, json!({}))
+            .await?;
+        let Some(first) = found.first() else {
+            return Ok(None);
+        };
+        let storage = first.get("storage_location").and_then(Value::as_i64);
+        Ok(Some(Warehouse {
+            id: id_of(first),
+            storage: storage
+                .ok_or_else(|| CallError::Unreadable("a warehouse without a storage zone".to_owned()))?,
+            name: at(first, name).unwrap_or_default(),
+            next: found.get(1).map(id_of),
+        }))
+    }
+
+    async fn stock(&self, ask: &Ask<'_>) -> Result<Page, CallError> {
+        let place = Place::of(ask)?;
+        let Some(warehouse) = self.warehouse(ask.table, place.warehouse).await? else {
+            return Ok(Page::default());
+        };
+        // Of a warehouse that has gone meanwhile the next one is read from its beginning.
+        let after = if warehouse.id == place.warehouse {
+            place.after
+        } else {
+            0
+        };
+        match ask.since {
+            None => self.levels(ask.table, &warehouse, after).await,
+            Some(since) => self.moved(ask.table, &warehouse, after, since).await,
+        }
+    }
+
+    /// A page of all goods with what lies in a warehouse.
+    async fn levels(&self, table: &ReadConfig, warehouse: &Warehouse, after: i64) -> Result<Page, CallError> {
+        let goods = self.goods_in(table, warehouse, json!(["id", ">", after])).await?;
+        Ok(Page {
+            next: warehouse.next_page(&goods, table.page_size),
+            rows: goods
+                .iter()
+                .filter_map(|goods| self.level(table, warehouse, goods, None))
+                .collect(),
+        })
+    }
+
+    /// A page of what has been moved since, with what lies in the warehouse now.
+    async fn moved(
+        &self,
+        table: &ReadConfig,
+        warehouse: &Warehouse,
+        after: i64,
+        since: Timestamp,
+    ) -> Result<Page, CallError> {
+        let within = |field: &str| json!([field, "child_of", [warehouse.storage], "parent"]);
+        let domain = [
+            json!(["company", "=", self.rpc.company().await?]),
+            json!(["state", "=", "done"]),
+            json!(["OR", [within("from_location")], [within("to_location")]]),
+            changed_since("", since)?,
+            json!(["id", ">", after]),
+        ];
+        let fields = named(["product", "write_date", "create_date"]);
+        let moves = self
+            .search("stock.move", &domain, table.page_size, fields, json!({}))
+            .await?;
+        // The version comes first: what is moved between these two calls is counted with it, and again with its own.
+        let mut versions: BTreeMap<i64, u64> = BTreeMap::new();
+        for one in &moves {
+            if let Some(product) = one.get("product").and_then(Value::as_i64) {
+                let version = versions.entry(product).or_default();
+                *version = (*version).max(version_of(one, &[""]));
+            }
+        }
+        let ids: Vec<i64> = versions.keys().copied().collect();
+        let goods = if ids.is_empty() {
+            Vec::new()
+        } else {
+            self.goods_in(table, warehouse, json!(["id", "in", ids])).await?
+        };
+        let rows = goods.iter().filter_map(|goods| {
+            let version = versions.get(&id_of(goods)).copied();
+            self.level(table, warehouse, goods, version)
+        });
+        Ok(Page {
+            rows: rows.collect(),
+            next: warehouse.next_page(&moves, table.page_size),
+        })
+    }
+
+    /// A page of these goods with what lies in a warehouse.
+    async fn goods_in(
+        &self,
+        table: &ReadConfig,
+        warehouse: &Warehouse,
+        which: Value,
+    ) -> Result<Vec<Record>, CallError> {
+        let sku = self.source(table, "sku").unwrap_or_default();
+        let mut domain = vec![which, json!(["type", "=", "goods"]), json!([sku, "!=", null])];
+        domain.extend(table.own_domain().unwrap_or_default());
+        // Without the storage zone alone, goods that have come in and are not put away, and those that wait for the carrier, count.
+        let context =
+            json!({ "locations": [warehouse.id], "stock_skip_warehouse": true, "with_childs": true });
+        let fields = self.sources(table).into_iter().map(str::to_owned).collect();
+        self.search("product.product", &domain, table.page_size, fields, context)
+            .await
+    }
+
+    fn level(
+        &self,
+        table: &ReadConfig,
+        warehouse: &Warehouse,
+        goods: &Record,
+        version: Option<u64>,
+    ) -> Option<Row> {
+        table.row(|field| match field {
+            "warehouse" => Some(warehouse.name.clone()),
+            "version" => version.map(Value::from),
+            field => at(goods, self.source(table, field)?),
+        })
+    }
+
+    async fn receipts(&self, ask: &Ask<'_>) -> Result<Page, CallError> {
+        let (table, place) = (ask.table, Place::of(ask)?);
+        let Some(warehouse) = self.warehouse(table, place.warehouse).await? else {
+            return Ok(Page::default());
+        };
+        let after = if warehouse.id == place.warehouse {
+            place.after
+        } else {
+            0
+        };
+        let sku = format!("product.{}", self.source(table, "sku").unwrap_or_default());
+        let mut domain = vec![
+            json!(["company", "=", self.rpc.company().await?]),
+            json!(["from_location.type", "=", "supplier"]),
+            json!(["to_location", "child_of", [warehouse.id], "parent"]),
+            json!([sku, "!=", null]),
+            json!(["id", ">", after]),
+        ];
+        domain.push(match ask.since {
+            Some(since) => changed_since("", since)?,
+            None => json!(["state", "in", ["draft", "assigned"]]),
+        });
+        domain.extend(table.own_domain().unwrap_or_default());
+        let mut fields = named([
+            "state",
+            "internal_quantity",
+            "planned_date",
+            "write_date",
+            "create_date",
+        ]);
+        fields.push(sku.clone());
+        let moves = self
+            .search("stock.move", &domain, table.page_size, fields, json!({}))
+            .await?;
+        let rows = moves.iter().filter_map(|one| {
+            let is_to_come = matches!(text(one, "state"), Some("draft" | "assigned"));
+            let due = at(one, "planned_date").filter(|_| is_to_come);
+            // Without a date nothing can be promised from it.
+            let quantity = if due.is_some() {
+                at(one, "internal_quantity")
+            } else {
+                Some(json!(0))
+            };
+            table.row(|field| match field {
+                "sku" => at(one, &sku),
+                "warehouse" => Some(warehouse.name.clone()),
+                "document" => Some(json!(format!("move-{}", id_of(one)))),
+                "quantity" => quantity.clone(),
+                "due" => due.clone(),
+                "version" => Some(json!(version_of(one, &[""]))),
+                _ => None,
+            })
+        });
+        Ok(Page {
+            rows: rows.collect(),
+            next: warehouse.next_page(&moves, table.page_size),
+        })
+    }
+
+    async fn customers(&self, ask: &Ask<'_>) -> Result<Page, CallError> {
+        let (table, customer) = (ask.table, self.source(ask.table, "customer").unwrap_or_default());
+        let mut domain = vec![
+            json!([customer, "!=", null]),
+            json!(["id", ">", Place::of(ask)?.after]),
+        ];
+        if let Some(since) = ask.since {
+            domain.push(changed_since("", since)?);
+        }
+        domain.extend(table.own_domain().unwrap_or_default());
+        let mut fields = named(["active", "write_date", "create_date"]);
+        fields.extend(self.sources(table).into_iter().map(str::to_owned));
+        // Those who are not active any more as well: a clause on `active` would not count within the alternatives of the domain.
+        let everybody = json!({ "active_test": false });
+        let parties = self
+            .search("party.party", &domain, table.page_size, fields, everybody)
+            .await?;
+        let currency = self.company_currency().await?;
+        let rows = parties.iter().filter_map(|party| {
+            table.row(|field| match (field, self.source(table, field)) {
+                ("version", _) => Some(json!(version_of(party, &[""]))),
+                (_, Some(path)) => at(party, path),
+                ("status", None) => {
+                    let is_active = party.get("active").and_then(Value::as_bool) == Some(true);
+                    Some(json!(if is_active { "active" } else { "closed" }))
+                }
+                ("currency", None) => Some(currency.clone()),
+                (_, None) => None,
+            })
+        });
+        Ok(Page {
+            rows: rows.collect(),
+            next: next_by_id(&parties, table.page_size),
+        })
+    }
+
+    async fn list_prices(&self, ask: &Ask<'_>) -> Result<Page, CallError> {
+        let (table, sku) = (ask.table, self.source(ask.table, "sku").unwrap_or_default());
+        let mut domain = vec![
+            json!([sku, "!=", null]),
+            json!(["id", ">", Place::of(ask)?.after]),
+        ];
+        if let Some(since) = ask.since {
+            // Writing a list price writes the product, or the template that it stands in for all variants.
+            let (product, template) = (changed_since("", since)?, changed_since("template.", since)?);
+            domain.push(json!(["OR", [product], [template]]));
+        }
+        domain.extend(table.own_domain().unwrap_or_default());
+        let mut fields = named([
+            "write_date",
+            "create_date",
+            "template.write_date",
+            "template.create_date",
+        ]);
+        fields.extend(self.sources(table).into_iter().map(str::to_owned));
+        let products = self
+            .search("product.product", &domain, table.page_size, fields, json!({}))
+            .await?;
+        let currency = self.company_currency().await?;
+        let priced = products.iter().filter(|product| {
+            let price = self.source(table, "unit").and_then(|path| at(product, path));
+            table.constants.contains_key("unit") || price.is_some_and(|price| !price.is_null())
+        });
+        let rows = priced.filter_map(|product| {
+            table.row(|field| match (field, self.source(table, field)) {
+                ("version", _) => Some(json!(version_of(product, &["", "template."]))),
+                (_, Some(path)) => at(product, path),
+                ("list", None) => Some(json!("standard")),
+                ("rule", None) => Some(json!("erp-list")),
+                ("currency", None) => Some(currency.clone()),
+                (_, None) => None,
+            })
+        });
+        Ok(Page {
+            rows: rows.collect(),
+            next: next_by_id(&products, table.page_size),
+        })
+    }
+
+    async fn company_currency(&self) -> Result<Value, CallError> {
+        let parameters = vec![json!([self.rpc.company().await?]), json!(["currency.code"])];
+        let companies: Vec<Record> = self.rpc.read("model.company.company.read", parameters).await?;
+        let currency = companies.first().and_then(|company| at(company, "currency.code"));
+        currency.ok_or_else(|| CallError::Unreadable("a company without a currency".to_owned()))
+    }
+}
+
+impl ErpSource for TrytonErp {
+    fn tells_changes(&self, _what: What) -> bool {
+        true
+    }
+
+    async fn page(&self, ask: &Ask<'_>) -> Result<Page, ErpError> {
+        self.in_turn(async { self.read_page(ask).await.map_err(CallError::harmless) })
+            .await
+    }
+}
+
+fn named<const N: usize>(fields: [&str; N]) -> Vec<String> {
+    fields.map(str::to_owned).into()
+}
+
+fn id_of(record: &Record) -> i64 {
+    record.get("id").and_then(Value::as_i64).unwrap_or_default()
+}
+
+fn text<'r>(record: &'r Record, field: &str) -> Option<&'r str> {
+    record.get(field)?.as_str()
+}
+
+/// The last record's id of a page that is full.
+fn full_page_ends(records: &[Record], limit: u32) -> Option<i64> {
+    let is_full = records.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+    records.last().filter(|_| is_full).map(id_of)
+}
+
+fn next_by_id(records: &[Record], limit: u32) -> Option<Mark> {
+    let after = full_page_ends(records, limit)?;
+    let place = Place { warehouse: 0, after };
+    Some(place.mark())
+}
+
+/// What stands at a path such as `product.code`, as plain JSON.
+fn at(record: &Record, path: &str) -> Option<Value> {
+    match path.split_once('.') {
+        Some((field, rest)) => at(record.get(&format!("{field}."))?.as_object()?, rest),
+        None => record.get(path).map(plain),
+    }
+}
+
+/// Tryton's own forms of decimals, moments and days as texts.
+fn plain(value: &Value) -> Value {
+    let class = value.get("__class__").and_then(Value::as_str);
+    let text = match class {
+        Some("Decimal") => value.get("decimal").and_then(Value::as_str).map(str::to_owned),
+        Some("datetime") => moment(value).map(|moment| moment.to_string()),
+        Some("date") => day(value).map(|day| day.to_string()),
+        Some(_) | None => None,
+    };
+    text.map_or_else(|| value.clone(), Value::String)
+}
+
+fn number<T: TryFrom<i64>>(value: &Value, name: &str) -> Option<T> {
+    T::try_from(value.get(name)?.as_i64()?).ok()
+}
+
+fn day(value: &Value) -> Option<Date> {
+    Date::new(
+        number(value, "year")?,
+        number(value, "month")?,
+        number(value, "day")?,
+    )
+    .ok()
+}
+
+/// Tryton's moments are in UTC and name no zone.
+fn moment(value: &Value) -> Option<jiff::Timestamp> {
+    let nanoseconds = number::<i32>(value, "microsecond")?.checked_mul(1_000)?;
+    let there = DateTime::new(
+        number(value, "year")?,
+        number(value, "month")?,
+        number(value, "day")?,
+        number(value, "hour")?,
+        number(value, "minute")?,
+        number(value, "second")?,
+        nanoseconds,
+    );
+    let zoned = there.ok()?.to_zoned(TimeZone::UTC).ok()?;
+    Some(zoned.timestamp())
+}
+
+/// When a record, or one that it points to, was last written, in microseconds.
+fn version_of(record: &Record, prefixes: &[&str]) -> u64 {
+    let microseconds = |path: String| -> Option<u64> {
+        let written: jiff::Timestamp = at(record, &path)?.as_str()?.parse().ok()?;
+        u64::try_from(written.as_microsecond()).ok()
+    };
+    let newest = prefixes
+        .iter()
+        .flat_map(|prefix| ["write_date", "create_date"].map(|field| format!("{prefix}{field}")))
+        .filter_map(microseconds)
+        .max();
+    newest.unwrap_or_default()
+}
+
+/// Records that were written since, or made since and not written again.
+fn changed_since(prefix: &str, since: Timestamp) -> Result<Value, CallError> {
+    let unreadable = |error: jiff::Error| CallError::Refused(error.to_string());
+    let since = jiff::Timestamp::from_millisecond(since.as_millis()).map_err(unreadable)?;
+    let there = since.to_zoned(TimeZone::UTC).datetime();
+    let since = json!({
+        "__class__": "datetime",
+        "year": there.year(),
+        "month": there.month(),
+        "day": there.day(),
+        "hour": there.hour(),
+        "minute": there.minute(),
+        "second": there.second(),
+        "microsecond": there.subsec_nanosecond() / 1_000,
+    });
+    let (written, made) = (format!("{prefix}write_date"), format!("{prefix}create_date"));
+    Ok(json!([
+        "OR",
+        [[written, ">=", since]],
+        [[written, "=", null], [made, ">=", since]]
+    ]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(value: &Value) -> Record {
+        value.as_object().unwrap().clone()
+    }
+
+    fn written(second: i64, microsecond: i64) -> Value {
+        json!({ "__class__": "datetime", "year": 2026, "month": 11, "day": 28, "hour": 22, "minute": 43,
+            "second": second, "microsecond": microsecond })
+    }
+
+    #[test]
+    fn records_are_read_in_trytons_own_forms() {
+        let record = record(
+            &json!({ "id": 1, "quantity": 100.0, "write_date": null, "create_date": written(46, 35_754),
+            "planned_date": { "__class__": "date", "year": 2026, "month": 12, "day": 24 },
+            "list_price_used": { "__class__": "Decimal", "decimal": "12.5000" },
+            "product.": { "id": 7, "code": "A-1" }, "shipment.": null }),
+        );
+        let cases = [
+            ("product.code", Some(json!("A-1"))),
+            ("planned_date", Some(json!("2026-12-24"))),
+            ("create_date", Some(json!("2026-11-28T22:43:46.035754Z"))),
+            ("list_price_used", Some(json!("12.5000"))),
+            ("quantity", Some(json!(100.0))),
+            ("shipment.number", None),
+            ("nothing", None),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(at(&record, path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_the_newest_moment_at_which_anything_of_it_was_written() {
+        let made = record(&json!({ "write_date": null, "create_date": written(1, 5) }));
+        let product = record(
+            &json!({ "write_date": written(1, 7), "create_date": written(1, 5),
+            "template.": { "write_date": written(2, 0), "create_date": written(1, 5) } }),
+        );
+        let base = version_of(&made, &[""]);
+        assert_eq!(version_of(&product, &[""]), base + 2);
+        assert_eq!(version_of(&product, &["", "template."]), base + 999_995);
+        assert_eq!(version_of(&record(&json!({})), &[""]), 0);
+    }
+
+    #[test]
+    fn what_was_made_and_never_written_again_has_changed_as_well() {
+        let since = Timestamp::from_millis(1_772_366_400_123);
+        let moment = json!({ "__class__": "datetime", "year": 2026, "month": 3, "day": 1, "hour": 12, "minute": 0,
+            "second": 0, "microsecond": 123_000 });
+        let expected = json!([
+            "OR",
+            [["template.write_date", ">=", moment]],
+            [
+                ["template.write_date", "=", null],
+                ["template.create_date", ">=", moment]
+            ]
+        ]);
+        assert_eq!(changed_since("template.", since), Ok(expected));
+    }
+}
