@@ -62,6 +62,24 @@ struct Content {
     waiting: usize,
     /// Whether several stores may be open at a time, as on a server.
     shared: bool,
+    /// Partitions that another owner takes over while they are read.
+    overtaken: BTreeSet<PartitionId>,
+}
+
+impl Content {
+    fn overtake(&mut self, id: PartitionId) {
+        let Some(partition) = self.partitions.get_mut(usize::from(id.0)) else {
+            return;
+        };
+        if self.overtaken.remove(&id) {
+            partition.tenure = Tenure(partition.tenure.0 + 1);
+            partition.epoch = Epoch(partition.epoch.0 + 1);
+            let (first, end) = (partition.next, partition.next.next());
+            let bytes = Arc::from(*b"of another owner");
+            partition.journal.push_back(Blob { first, end, bytes });
+            partition.next = end;
+        }
+    }
 }
 
 /// What stores in memory are opened on. Cheap to clone; clones are the same disk.
@@ -124,6 +142,11 @@ impl MemoryDisk {
     /// Lets several stores be open at a time, as a server does.
     pub fn share(&self) {
         self.lock().shared = true;
+    }
+
+    /// Lets another owner take these over, each once its journal is about to be read, and write an entry.
+    pub fn overtake_when_read(&self, partitions: impl IntoIterator<Item = PartitionId>) {
+        self.lock().overtaken.extend(partitions);
     }
 
     /// How many commits have succeeded.
@@ -396,6 +419,7 @@ impl StoreReader for MemoryDisk {
         from: Sequence,
         visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
+        self.lock().overtake(partition);
         let mut from = from;
         loop {
             // A few at a time: most visitors stop soon.

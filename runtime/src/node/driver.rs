@@ -144,7 +144,12 @@ pub(super) struct Driver<D: Domain> {
     resend_at: Timestamp,
     /// How often the state was lost since a batch was last stored.
     losses: u32,
+    /// How often in a row it could not be built.
+    unbuilt: u32,
 }
+
+/// How often in a row a shard is acquired and built anew before a person has to look at what is stored.
+const BUILT_ANEW: u32 = 10;
 
 impl<D: Domain> Driver<D> {
     pub(super) fn new(seat: Seat<D>) -> Self {
@@ -159,6 +164,7 @@ impl<D: Domain> Driver<D> {
             leaving: BTreeSet::new(),
             resend_at: Timestamp::default(),
             losses: 0,
+            unbuilt: 0,
         }
     }
 
@@ -291,12 +297,18 @@ impl<D: Domain> Driver<D> {
             .fetch_add(1, Ordering::Relaxed);
         match Shard::recover(self.seat.wiring.clone(), states, reader) {
             Ok(mut shard) => {
+                self.unbuilt = 0;
                 self.leaving.iter().for_each(|partition| shard.close(*partition));
                 self.shard = Some(shard);
                 self.hold(states.iter().map(|state| state.partition).collect());
                 self.send_again();
                 self.seat.health.shard_ready(index);
                 Ok(())
+            }
+            // Another owner may have written since this one acquired it: then it is left out when all is acquired anew.
+            Err(error) if self.unbuilt < BUILT_ANEW => {
+                self.unbuilt += 1;
+                Err(error)
             }
             Err(error) => {
                 // Never repaired silently: the node stays not ready until a person has acted.
