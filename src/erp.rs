@@ -8,6 +8,7 @@ use lockstep_adapters::erp::{Ability, Capability, ErpKind};
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum ErpCommand {
     /// Print what each connector can, as a table.
+    #[command(after_help = "Example:\n  lockstep erp capabilities")]
     Capabilities,
 }
 

@@ -192,6 +192,7 @@ async fn a_store_is_dealt_out_into_fewer_and_more_partitions_and_answers_alike()
     let mut before = split(settled(&door, &day).await);
     let bookings = erp.state().stats().bookings;
     assert!(bookings > 20, "{bookings}");
+    service.caught_up().await;
     // Dead letters have to lie on the desk, and stay there under the ids that they have.
     let letters = door.look("/v1/dead-letters").await.unwrap();
     let fresh = files.path().join("fresh");

@@ -162,6 +162,8 @@ async fn suffer(seed: u64) {
             faults.push((node, fault));
         }
         tokio::time::sleep(Duration::from_millis(random.random_range(LASTS_MS))).await;
+        // A node that starts asks others for what they have: first they are to be reached.
+        faults.sort_by_key(|(_, fault)| matches!(fault, Fault::Kill | Fault::Stop));
         for (node, fault) in faults {
             fault.heal(&mut trial.nodes[node], &wires[node]).await;
         }

@@ -39,7 +39,15 @@ pub async fn settled(door: &Door, day: &[Operation]) -> Said {
     until("books that stand still", STANDS_WITHIN, async || {
         let now = look(door, day).await;
         let under_way = now.values().any(|view| {
-            let moving = ["received", "validated", "priced", "reserved", "booking"];
+            let moving = [
+                "pricing",
+                "reserving",
+                "credit-check",
+                "booking",
+                "shipping",
+                "cancelling",
+                "releasing",
+            ];
             view.is_null()
                 || view["status"]
                     .as_str()

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-const STARTS_WITHIN: Duration = Duration::from_secs(30);
+const STARTS_WITHIN: Duration = Duration::from_secs(90);
 const STOPS_WITHIN: Duration = Duration::from_secs(30);
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(30);
 
@@ -20,7 +20,8 @@ const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(30);
 pub fn lockstep() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
     command.env_remove("LOCKSTEP_CONFIG").env_remove("LOCKSTEP_STORE");
-    command.env("RUST_LOG", "warn").kill_on_drop(true);
+    let log = std::env::var("LOCKSTEP_TEST_LOG").unwrap_or_else(|_| "warn".to_owned());
+    command.env("RUST_LOG", log).kill_on_drop(true);
     command
 }
 
