@@ -194,7 +194,12 @@ async fn a_store_is_dealt_out_into_fewer_and_more_partitions_and_answers_alike()
     assert!(bookings > 20, "{bookings}");
     service.caught_up().await;
     // Dead letters have to lie on the desk, and stay there under the ids that they have.
-    let letters = door.look("/v1/dead-letters").await.unwrap();
+    let written = service.total("lockstep_shard_dead_lettered_total{").await;
+    let letters = until("all letters on the desk", WITHIN, async || {
+        let letters = door.look("/v1/dead-letters").await?;
+        (letters["total"] == written).then_some(letters)
+    })
+    .await;
     let fresh = files.path().join("fresh");
     let stores = [
         format!(

@@ -191,18 +191,25 @@ impl Service {
             .unwrap_or_else(|| panic!("no {name} in {text}"))
     }
 
+    /// The sum of all series of that name.
+    pub async fn total(&self, name: &str) -> u64 {
+        let answer = self.http.get(self.url("/metrics")).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        let of_name = |line: &&str| line.starts_with(name);
+        let values: Vec<u64> = text
+            .lines()
+            .filter(of_name)
+            .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
+            .collect();
+        assert!(!values.is_empty(), "no {name} in {text}");
+        values.iter().sum()
+    }
+
     /// Waits until every consumer of the journal has dealt with all that is durable, as operators do before they deal a store
     /// out anew.
     pub async fn caught_up(&self) {
         until("consumers that have caught up", CAUGHT_UP_WITHIN, async || {
-            let answer = self.http.get(self.url("/metrics")).send().await.ok()?;
-            let text = answer.text().await.ok()?;
-            let mut lags = text
-                .lines()
-                .filter(|line| line.starts_with("lockstep_consumer_lag_entries{"))
-                .peekable();
-            lags.peek()?;
-            lags.all(|line| line.ends_with(" 0")).then_some(())
+            (self.total("lockstep_consumer_lag_entries{").await == 0).then_some(())
         })
         .await;
     }
