@@ -24,6 +24,8 @@ mod permit;
 mod platform;
 mod secret;
 mod shopify;
+#[cfg(test)]
+mod shown;
 mod status;
 mod web;
 mod webhook;

@@ -2,7 +2,7 @@
 
 use super::platform::PlatformError;
 use crate::egress::web_client;
-use lockstep_actors::channels::{Answer, Certainty, ItemVerdict, Verdict};
+use lockstep_actors::channels::{Answer, Certainty, Content, Item, ItemVerdict, Key, OrderShown, Verdict};
 use lockstep_runtime::time::Timestamp;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, StatusCode};
@@ -33,6 +33,17 @@ pub(super) fn pause(headers: &HeaderMap) -> Option<Duration> {
 /// The one item of a request is refused.
 pub(super) fn refused(reason: String) -> Verdict {
     Verdict::Items(vec![ItemVerdict::Refused(reason)])
+}
+
+/// The order that an operation is about which takes one.
+pub(super) fn only_order(items: &[Item]) -> Result<(&Key, &OrderShown), Verdict> {
+    let [item] = items else {
+        return Err(refused("orders are told one by one".to_owned()));
+    };
+    match &item.content {
+        Content::Order(_, order) => Ok((&item.key, order)),
+        Content::Stock(_) | Content::Price(_) => Err(refused("this is no order".to_owned())),
+    }
 }
 
 /// It may have had an effect; why that is not known.

@@ -127,39 +127,10 @@ fn body(shipment: &Shipment, items: &[(Value, i64)], shipping: &Shipping<'_>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lockstep_actors::channels::OrderLineShown;
-    use lockstep_actors::ids::{Sku, TrackingNumber};
-    use lockstep_actors::orders::shipment::Carriage;
-    use lockstep_actors::quantity::{PositiveQuantity, Quantity};
-    use lockstep_runtime::time::Timestamp;
+    use crate::channels::shown::ten_of_a;
 
-    /// 10 of A, of which so many have left in a shipment.
-    fn order(status: Status, left: Option<i64>) -> OrderShown {
-        let shipment = |units: i64| Shipment {
-            number: 1,
-            document: None,
-            carriage: Carriage {
-                carrier: CarrierCode::new("UPS").ok(),
-                tracking: TrackingNumber::new("1Z1").ok(),
-            },
-            at: Timestamp::from_millis(0),
-            lines: vec![(1, PositiveQuantity::new(units).unwrap())],
-        };
-        OrderShown {
-            status,
-            word: None,
-            at: Timestamp::from_millis(0),
-            reason: None,
-            lines: vec![OrderLineShown {
-                line: 1,
-                sku: Sku::new("A").unwrap(),
-                ordered: Quantity::new(10).unwrap(),
-                shipped: Quantity::new(left.unwrap_or_default()).unwrap(),
-                backordered: Quantity::ZERO,
-                cancelled: Quantity::ZERO,
-            }],
-            shipments: left.into_iter().map(shipment).collect(),
-        }
+    fn order(status: Status, left: &[i64]) -> OrderShown {
+        ten_of_a(status, left, Some("UPS"))
     }
 
     /// 10 of A as a configurable product with its child, of which so many are shipped.
@@ -189,21 +160,21 @@ mod tests {
             "arguments": { "extension_attributes": { "source_code": "default" } },
         });
         let refuse = |reason: &str| Step::Refuse(reason.to_owned());
-        let given_up = order(Status::Cancelled, None);
+        let given_up = order(Status::Cancelled, &[]);
         let cases = [
             (
-                order(Status::Booked, Some(4)),
+                order(Status::Booked, &[4]),
                 shop("processing", 0),
                 Step::Ship(shipment),
             ),
-            (order(Status::Booked, Some(4)), shop("processing", 4), Step::Done),
+            (order(Status::Booked, &[4]), shop("processing", 4), Step::Done),
             (
-                order(Status::Booked, Some(4)),
+                order(Status::Booked, &[4]),
                 shop("canceled", 0),
                 refuse("goods have left for an order that the shop shows as canceled"),
             ),
             (
-                order(Status::Shipped, Some(11)),
+                order(Status::Shipped, &[11]),
                 shop("processing", 0),
                 refuse("more has left than was ordered in the shop, or other goods"),
             ),
@@ -217,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_word_is_written_once_and_not_into_an_order_that_is_over() {
-        let mut booked = order(Status::Booked, None);
+        let mut booked = order(Status::Booked, &[]);
         assert!(!concerns(&booked));
         booked.word = Some("picking".into());
         let Step::Comment(comment) = step(&booked, &shop("processing", 0)) else {

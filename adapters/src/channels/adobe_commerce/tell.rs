@@ -3,22 +3,18 @@
 use super::orders::{Shipping, Step, next_step};
 use super::{AdobeCommerce, call_about_one};
 use crate::channels::item_body::number_of;
-use crate::channels::web::{refused, without_effect};
-use lockstep_actors::channels::{Content, Item, ItemVerdict, OrderShown, Verdict};
+use crate::channels::web::{only_order, without_effect};
+use lockstep_actors::channels::{Item, ItemVerdict, OrderShown, Verdict};
 use serde_json::{Value, json};
 
 impl AdobeCommerce {
     /// An operation takes one order.
     pub(super) async fn tell_orders(&self, items: &[Item]) -> Verdict {
-        let [item] = items else {
-            return refused("orders are told one by one".to_owned());
+        let told = async {
+            let (key, order) = only_order(items)?;
+            self.tell(&number_of(key), order).await
         };
-        let Content::Order(_, order) = &item.content else {
-            return refused("this is no order".to_owned());
-        };
-        self.tell(&number_of(&item.key), order)
-            .await
-            .unwrap_or_else(|verdict| verdict)
+        told.await.unwrap_or_else(|verdict| verdict)
     }
 
     async fn tell(&self, number: &str, order: &OrderShown) -> Result<Verdict, Verdict> {

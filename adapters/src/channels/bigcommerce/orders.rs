@@ -199,39 +199,10 @@ fn ship(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lockstep_actors::channels::OrderLineShown;
-    use lockstep_actors::ids::Sku;
-    use lockstep_actors::orders::shipment::Carriage;
-    use lockstep_actors::quantity::{PositiveQuantity, Quantity};
-    use lockstep_runtime::time::Timestamp;
+    use crate::channels::shown::ten_of_a;
 
-    /// 10 of A, of which so many have left in shipments of their own.
     fn order(status: Status, left: &[i64]) -> OrderShown {
-        let shipment = |(number, units): (u32, &i64)| Shipment {
-            number,
-            document: None,
-            carriage: Carriage {
-                carrier: CarrierCode::new("UPS").ok(),
-                tracking: TrackingNumber::new(&format!("1Z{number}")).ok(),
-            },
-            at: Timestamp::from_millis(0),
-            lines: vec![(1, PositiveQuantity::new(*units).unwrap())],
-        };
-        OrderShown {
-            status,
-            word: None,
-            at: Timestamp::from_millis(0),
-            reason: None,
-            lines: vec![OrderLineShown {
-                line: 1,
-                sku: Sku::new("A").unwrap(),
-                ordered: Quantity::new(10).unwrap(),
-                shipped: Quantity::new(left.iter().sum()).unwrap(),
-                backordered: Quantity::ZERO,
-                cancelled: Quantity::ZERO,
-            }],
-            shipments: (1..).zip(left).map(shipment).collect(),
-        }
+        ten_of_a(status, left, Some("UPS"))
     }
 
     /// A of the store: so many to the address 51, and so many to the address 52.

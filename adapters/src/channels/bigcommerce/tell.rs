@@ -3,8 +3,8 @@
 use super::orders::{Step, StoreLine, next_step};
 use super::{BigCommerce, Calls, Unsuccessful};
 use crate::channels::item_body::number_of;
-use crate::channels::web::{refused, unknown, without_effect};
-use lockstep_actors::channels::{Content, Item, ItemVerdict, OrderShown, Verdict};
+use crate::channels::web::{only_order, refused, unknown, without_effect};
+use lockstep_actors::channels::{Item, ItemVerdict, OrderShown, Verdict};
 use reqwest::{RequestBuilder, StatusCode, Url};
 use serde_json::{Value, json};
 
@@ -16,15 +16,11 @@ const PAGES: usize = 10;
 impl BigCommerce {
     /// An operation takes one order.
     pub(super) async fn tell_orders(&self, items: &[Item], calls: &mut Calls) -> Verdict {
-        let [item] = items else {
-            return refused("orders are told one by one".to_owned());
+        let told = async {
+            let (key, order) = only_order(items)?;
+            self.tell(&number_of(key), order, calls).await
         };
-        let Content::Order(_, order) = &item.content else {
-            return refused("this is no order".to_owned());
-        };
-        self.tell(&number_of(&item.key), order, calls)
-            .await
-            .unwrap_or_else(|verdict| verdict)
+        told.await.unwrap_or_else(|verdict| verdict)
     }
 
     async fn tell(&self, number: &str, order: &OrderShown, calls: &mut Calls) -> Result<Verdict, Verdict> {

@@ -6,8 +6,8 @@ use super::orders::{
     CANCEL_ORDER, CREATE_FULFILLMENT, Nodes, READ_LINES, READ_ORDER, ShopOrder, Step, next_step,
 };
 use crate::channels::item_body::number_of;
-use crate::channels::web::{refused, without_effect};
-use lockstep_actors::channels::{Answer, Certainty, Content, Item, ItemVerdict, Key, OrderShown, Verdict};
+use crate::channels::web::{only_order, refused, without_effect};
+use lockstep_actors::channels::{Answer, Certainty, Item, ItemVerdict, Key, OrderShown, Verdict};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -24,15 +24,11 @@ fn global_id(key: &Key) -> String {
 impl Shopify {
     /// An operation takes one order.
     pub(super) async fn tell_orders(&self, items: &[Item]) -> Answer {
-        let [item] = items else {
-            return refused("orders are told one by one".to_owned()).into();
+        let told = async {
+            let (key, order) = only_order(items)?;
+            self.tell(&global_id(key), order).await
         };
-        let Content::Order(_, order) = &item.content else {
-            return refused("this is no order".to_owned()).into();
-        };
-        match self.tell(&global_id(&item.key), order).await {
-            Ok(answer) | Err(answer) => answer,
-        }
+        told.await.unwrap_or_else(|answer| answer)
     }
 
     async fn tell(&self, id: &str, order: &OrderShown) -> Result<Answer, Answer> {

@@ -21,7 +21,7 @@ use super::config::ChannelConfig;
 use super::item_body::number_of;
 use super::platform::{Plan, Platform, PlatformError, lane, operation, write_of};
 use super::secret::{Secret, SecretSource};
-use super::web::{client, refused, unanswered, unknown, unsuccessful, without_effect};
+use super::web::{client, only_order, unanswered, unknown, unsuccessful, without_effect};
 use super::webhook::unsupported;
 use crate::egress::web_address;
 use lockstep_actors::channels::{
@@ -284,15 +284,11 @@ impl WooCommerce {
 
     /// An operation takes one order.
     async fn tell_orders(&self, items: &[Item]) -> Verdict {
-        let [item] = items else {
-            return refused("orders are told one by one".to_owned());
+        let told = async {
+            let (key, order) = only_order(items)?;
+            self.tell(&number_of(key), order).await
         };
-        let Content::Order(_, order) = &item.content else {
-            return refused("this is no order".to_owned());
-        };
-        self.tell(&number_of(&item.key), order)
-            .await
-            .unwrap_or_else(|verdict| verdict)
+        told.await.unwrap_or_else(|verdict| verdict)
     }
 
     async fn tell(&self, number: &str, order: &OrderShown) -> Result<Verdict, Verdict> {
