@@ -1,6 +1,27 @@
-//! A call to an ERP that takes several for what we ask of it, and why one brought nothing.
+//! Calls to an ERP: how many are under way at a time, and why one brought nothing.
 
 use super::ErpError;
+use tokio::sync::Semaphore;
+
+/// So many of what a connector does at a time, the others in their turn.
+#[derive(Debug)]
+pub(super) struct Places(Semaphore);
+
+impl Places {
+    pub(super) fn new(concurrency: usize) -> Self {
+        Self(Semaphore::new(concurrency))
+    }
+
+    /// Does the work once there is a place for it.
+    pub(super) async fn take<T>(
+        &self,
+        work: impl Future<Output = Result<T, ErpError>>,
+    ) -> Result<T, ErpError> {
+        let place = self.0.acquire().await;
+        let _place = place.map_err(|_| ErpError::Transient("the connector is closing".to_owned()))?;
+        work.await
+    }
+}
 
 /// Why a call brought nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

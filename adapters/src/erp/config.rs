@@ -96,34 +96,49 @@ impl Default for TrytonConfig {
 
 impl TrytonConfig {
     fn validate(&self) -> Result<(), InvalidSetting> {
-        let name = |key: &str, value: &str| {
-            let is_name = value
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
-            if !value.is_empty() && value.len() <= 64 && is_name {
-                return Ok(());
-            }
-            Err(InvalidSetting {
-                key: format!("erp.tryton.{key}"),
-                value: value.to_owned(),
-                allowed: "1 to 64 letters, digits, _, - and .",
-            })
+        let mapping = SaleMapping {
+            connector: "tryton",
+            price_decimals: self.price_decimals.into(),
+            charges: &self.charges,
         };
-        name("database", &self.database)?;
-        name("customer_field", &self.customer_field)?;
-        name("product_field", &self.product_field)?;
-        within(
-            "erp.tryton.price_decimals",
-            self.price_decimals.into(),
-            0,
-            12,
-            "0 to 12",
-        )?;
+        mapping.validate(&[
+            ("database", &self.database),
+            ("customer_field", &self.customer_field),
+            ("product_field", &self.product_field),
+        ])
+    }
+}
+
+/// How our words are an ERP's, for connectors that book sales.
+pub(in crate::erp) struct SaleMapping<'c> {
+    /// As in the configuration.
+    pub(in crate::erp) connector: &'static str,
+    pub(in crate::erp) price_decimals: u64,
+    pub(in crate::erp) charges: &'c BTreeMap<String, String>,
+}
+
+impl SaleMapping<'_> {
+    /// Checks it, with what are names in the ERP by their keys.
+    pub(in crate::erp) fn validate(&self, names: &[(&str, &str)]) -> Result<(), InvalidSetting> {
+        let key = |key: &str| format!("erp.{}.{key}", self.connector);
+        let is_name = |value: &str| {
+            let mut bytes = value.bytes();
+            let fits = bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+            !value.is_empty() && value.len() <= 64 && fits
+        };
+        if let Some((name, value)) = names.iter().find(|(_, value)| !is_name(value)) {
+            return Err(InvalidSetting {
+                key: key(name),
+                value: (*value).to_owned(),
+                allowed: "1 to 64 letters, digits, _, - and .",
+            });
+        }
+        within(&key("price_decimals"), self.price_decimals, 0, 12, "0 to 12")?;
         let kinds = ChargeKind::ALL.map(ChargeKind::name);
         match self.charges.keys().find(|kind| !kinds.contains(&kind.as_str())) {
             None => Ok(()),
             Some(kind) => Err(InvalidSetting {
-                key: "erp.tryton.charges".to_owned(),
+                key: key("charges"),
                 value: kind.clone(),
                 allowed: "discount, freight and surcharge",
             }),

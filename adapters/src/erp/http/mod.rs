@@ -19,6 +19,7 @@ mod template;
 pub(super) use form::is_pointer;
 pub use form::{HttpErpConfig, Request, RequestForm};
 
+use super::call::Places;
 use super::{ErpConfig, ErpError, ErpPort, TokenError, does_not_stand, not_posted};
 use crate::egress::InvalidSetting;
 use form::Forms;
@@ -32,7 +33,6 @@ use reqwest::{Client, Response, Url};
 use serde::Serialize;
 use serde_json::Value;
 use std::borrow::Cow;
-use tokio::sync::Semaphore;
 
 /// The connector. Cheap calls share its connections.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct HttpErp {
     base: Url,
     forms: Forms,
     lookup_first: bool,
-    places: Semaphore,
+    places: Places,
 }
 
 /// The connector cannot be built.
@@ -141,7 +141,7 @@ impl HttpErp {
             base: config.base_url()?,
             forms: Forms::new(config.http.clone().unwrap_or_default())?,
             lookup_first: config.lookup_first,
-            places: Semaphore::new(config.concurrency),
+            places: Places::new(config.concurrency),
         })
     }
 
@@ -157,9 +157,8 @@ impl HttpErp {
                 .header(CONTENT_TYPE, &self.forms.config.content_type)
                 .body(body);
         }
-        let place = self.places.acquire().await;
-        let _place = place.map_err(|_| ErpError::Transient("the connector is closing".to_owned()))?;
-        call.send().await.map_err(|error| not_answered(&error))
+        let sent = async { call.send().await.map_err(|error| not_answered(&error)) };
+        self.places.take(sent).await
     }
 
     async fn booked_before(&self, order: &ErpReference) -> Result<DocumentId, ErpError> {

@@ -1,8 +1,8 @@
 //! The `[erp.odoo]` table: how our names become Odoo's.
 
-use crate::egress::{InvalidSetting, within};
+use crate::egress::InvalidSetting;
+use crate::erp::config::SaleMapping;
 use lockstep_actors::money::Currency;
-use lockstep_actors::orders::effects::ChargeKind;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -39,39 +39,15 @@ impl Default for OdooConfig {
 
 impl OdooConfig {
     pub(in crate::erp) fn validate(&self) -> Result<(), InvalidSetting> {
-        let name = |key: &str, value: &str| {
-            let is_name = value
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
-            if !value.is_empty() && value.len() <= 64 && is_name {
-                return Ok(());
-            }
-            Err(InvalidSetting {
-                key: format!("erp.odoo.{key}"),
-                value: value.to_owned(),
-                allowed: "1 to 64 letters, digits, _, - and .",
-            })
+        let mapping = SaleMapping {
+            connector: "odoo",
+            price_decimals: self.price_decimals.into(),
+            charges: &self.charges,
         };
-        self.database
-            .as_deref()
-            .map_or(Ok(()), |database| name("database", database))?;
-        name("customer_field", &self.customer_field)?;
-        name("product_field", &self.product_field)?;
-        within(
-            "erp.odoo.price_decimals",
-            self.price_decimals.into(),
-            0,
-            12,
-            "0 to 12",
-        )?;
-        let kinds = ChargeKind::ALL.map(ChargeKind::name);
-        match self.charges.keys().find(|kind| !kinds.contains(&kind.as_str())) {
-            None => Ok(()),
-            Some(kind) => Err(InvalidSetting {
-                key: "erp.odoo.charges".to_owned(),
-                value: kind.clone(),
-                allowed: "discount, freight and surcharge",
-            }),
-        }
+        let database = self.database.as_deref().map(|database| ("database", database));
+        let mut names: Vec<_> = database.into_iter().collect();
+        names.push(("customer_field", self.customer_field.as_str()));
+        names.push(("product_field", self.product_field.as_str()));
+        mapping.validate(&names)
     }
 }

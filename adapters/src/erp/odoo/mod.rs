@@ -22,7 +22,7 @@ mod sale;
 
 pub use config::OdooConfig;
 
-use super::call::CallError;
+use super::call::{CallError, Places};
 use super::drafts::{self, Fate, Sale as _, Sales, Unconfirmed, overtaken};
 use super::{ConnectorError, ErpConfig, ErpError, ErpPort};
 use lockstep_actors::ids::DocumentId;
@@ -30,7 +30,6 @@ use lockstep_actors::orders::effects::{BookingRequest, ErpReference};
 use rpc::Rpc;
 use sale::{Line, Mapping, Sale};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
 /// How many sales of one key are looked at. There is one, and a few drafts after trouble.
 const MOST_SALES: u32 = 100;
@@ -44,7 +43,7 @@ const SALES: &str = "sale.order";
 pub struct OdooErp {
     rpc: Rpc,
     mapping: Mapping,
-    places: Semaphore,
+    places: Places,
 }
 
 impl OdooErp {
@@ -58,14 +57,8 @@ impl OdooErp {
         Ok(Self {
             rpc: Rpc::new(config, &odoo)?,
             mapping: Mapping::new(odoo),
-            places: Semaphore::new(config.concurrency),
+            places: Places::new(config.concurrency),
         })
-    }
-
-    async fn in_turn<T>(&self, work: impl Future<Output = Result<T, ErpError>>) -> Result<T, ErpError> {
-        let place = self.places.acquire().await;
-        let _place = place.map_err(|_| ErpError::Transient("the connector is closing".to_owned()))?;
-        work.await
     }
 
     async fn found(&self, clause: Value) -> Result<Vec<Sale>, CallError> {
@@ -196,15 +189,16 @@ impl Sales for OdooErp {
 
 impl ErpPort for OdooErp {
     async fn book(&self, request: &BookingRequest) -> Result<DocumentId, ErpError> {
-        self.in_turn(drafts::book(self, request)).await
+        self.places.take(drafts::book(self, request)).await
     }
 
     async fn cancel(&self, order: &ErpReference) -> Result<(), ErpError> {
-        self.in_turn(self.cancel_all(order)).await
+        self.places.take(self.cancel_all(order)).await
     }
 
     async fn lookup(&self, order: &ErpReference) -> Result<Option<DocumentId>, ErpError> {
-        self.in_turn(async { drafts::standing(self, order).await.map_err(CallError::harmless) })
+        self.places
+            .take(async { drafts::standing(self, order).await.map_err(CallError::harmless) })
             .await
     }
 }

@@ -18,7 +18,7 @@ mod sale;
 
 pub(super) use reading::reckoned;
 
-use super::call::CallError;
+use super::call::{CallError, Places};
 use super::drafts::{self, Fate, Sale as _, Sales, Unconfirmed, overtaken};
 use super::{ConnectorError, ErpConfig, ErpError, ErpPort};
 use lockstep_actors::ids::DocumentId;
@@ -26,7 +26,6 @@ use lockstep_actors::orders::effects::{BookingRequest, ErpReference};
 use rpc::Rpc;
 use sale::{Goods, Sale};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
 /// How many sales of one key are looked at. There is one, and a few drafts after trouble.
 const MOST_SALES: u32 = 100;
@@ -36,7 +35,7 @@ const MOST_SALES: u32 = 100;
 pub struct TrytonErp {
     rpc: Rpc,
     mapping: sale::Mapping,
-    places: Semaphore,
+    places: Places,
 }
 
 impl TrytonErp {
@@ -50,14 +49,8 @@ impl TrytonErp {
         Ok(Self {
             rpc: Rpc::new(config, &tryton)?,
             mapping: sale::Mapping::new(tryton),
-            places: Semaphore::new(config.concurrency),
+            places: Places::new(config.concurrency),
         })
-    }
-
-    async fn in_turn<T>(&self, work: impl Future<Output = Result<T, ErpError>>) -> Result<T, ErpError> {
-        let place = self.places.acquire().await;
-        let _place = place.map_err(|_| ErpError::Transient("the connector is closing".to_owned()))?;
-        work.await
     }
 
     /// What Tryton calls the customer, the goods and the currency.
@@ -195,15 +188,16 @@ impl Sales for TrytonErp {
 
 impl ErpPort for TrytonErp {
     async fn book(&self, request: &BookingRequest) -> Result<DocumentId, ErpError> {
-        self.in_turn(drafts::book(self, request)).await
+        self.places.take(drafts::book(self, request)).await
     }
 
     async fn cancel(&self, order: &ErpReference) -> Result<(), ErpError> {
-        self.in_turn(self.cancel_all(order)).await
+        self.places.take(self.cancel_all(order)).await
     }
 
     async fn lookup(&self, order: &ErpReference) -> Result<Option<DocumentId>, ErpError> {
-        self.in_turn(async { drafts::standing(self, order).await.map_err(CallError::harmless) })
+        self.places
+            .take(async { drafts::standing(self, order).await.map_err(CallError::harmless) })
             .await
     }
 }

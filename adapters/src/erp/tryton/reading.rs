@@ -412,7 +412,8 @@ impl ErpSource for TrytonErp {
     }
 
     async fn page(&self, ask: &Ask<'_>) -> Result<Page, ErpError> {
-        self.in_turn(async { self.read_page(ask).await.map_err(CallError::harmless) })
+        self.places
+            .take(async { self.read_page(ask).await.map_err(CallError::harmless) })
             .await
     }
 }
