@@ -17,16 +17,8 @@ pub enum Capability {
     Amend,
     /// Post credit notes.
     Credit,
-    /// Tell stock levels.
-    Stock,
-    /// Tell which goods are to come, and when.
-    Receipts,
-    /// Tell customers and the terms of their credit.
-    Customers,
-    /// Tell list prices.
-    PriceLists,
-    /// Tell what is agreed with customers.
-    Contracts,
+    /// Tell what it keeps the record of.
+    Tell(What),
 }
 
 /// Whether a connector can, and how, or why not.
@@ -46,11 +38,11 @@ impl Capability {
         Self::Cancel,
         Self::Amend,
         Self::Credit,
-        Self::Stock,
-        Self::Receipts,
-        Self::Customers,
-        Self::PriceLists,
-        Self::Contracts,
+        Self::Tell(What::Stock),
+        Self::Tell(What::Receipts),
+        Self::Tell(What::Customers),
+        Self::Tell(What::PriceLists),
+        Self::Tell(What::Contracts),
     ];
 
     /// What it is called.
@@ -62,23 +54,7 @@ impl Capability {
             Self::Cancel => "cancel",
             Self::Amend => "amend",
             Self::Credit => "credit",
-            Self::Stock => What::Stock.name(),
-            Self::Receipts => What::Receipts.name(),
-            Self::Customers => What::Customers.name(),
-            Self::PriceLists => What::PriceLists.name(),
-            Self::Contracts => What::Contracts.name(),
-        }
-    }
-
-    /// To tell this.
-    #[must_use]
-    pub const fn to_tell(what: What) -> Self {
-        match what {
-            What::Stock => Self::Stock,
-            What::Receipts => Self::Receipts,
-            What::Customers => Self::Customers,
-            What::PriceLists => Self::PriceLists,
-            What::Contracts => Self::Contracts,
+            Self::Tell(what) => what.name(),
         }
     }
 }
@@ -117,11 +93,7 @@ const fn of_local(capability: Capability) -> Ability {
         | Capability::Cancel
         | Capability::Amend
         | Capability::Credit => Ability::Can("always"),
-        Capability::Stock
-        | Capability::Receipts
-        | Capability::Customers
-        | Capability::PriceLists
-        | Capability::Contracts => Ability::Cannot("Lockstep is the book of record"),
+        Capability::Tell(_) => Ability::Cannot("Lockstep is the book of record"),
     }
 }
 
@@ -132,11 +104,11 @@ const fn of_http(capability: Capability) -> Ability {
         Capability::Cancel => Ability::Can("`DELETE /bookings/{key}`"),
         Capability::Amend => Ability::Can("`PUT /bookings/{key}/changes/{document}`"),
         Capability::Credit => Ability::Can("`PUT /bookings/{key}/credits/{document}`"),
-        Capability::Stock => Ability::Can("`GET /stock`"),
-        Capability::Receipts => Ability::Can("`GET /receipts`"),
-        Capability::Customers => Ability::Can("`GET /customers`"),
-        Capability::PriceLists => Ability::Can("`GET /price-lists`"),
-        Capability::Contracts => Ability::Can("`GET /contracts`"),
+        Capability::Tell(What::Stock) => Ability::Can("`GET /stock`"),
+        Capability::Tell(What::Receipts) => Ability::Can("`GET /receipts`"),
+        Capability::Tell(What::Customers) => Ability::Can("`GET /customers`"),
+        Capability::Tell(What::PriceLists) => Ability::Can("`GET /price-lists`"),
+        Capability::Tell(What::Contracts) => Ability::Can("`GET /contracts`"),
     }
 }
 
@@ -147,11 +119,11 @@ const fn of_tryton(capability: Capability) -> Ability {
         Capability::Cancel => Ability::Can("until Tryton processes the sale"),
         Capability::Amend => Ability::Cannot("a person changes the sale"),
         Capability::Credit => Ability::Cannot("a person makes the return sale"),
-        Capability::Stock => Ability::Can("what lies in each warehouse's storage zone"),
-        Capability::Receipts => Ability::Can("planned moves from suppliers"),
-        Capability::Customers => Ability::Can("parties"),
-        Capability::PriceLists => Ability::Can("the products' list prices, as one list"),
-        Capability::Contracts => Ability::Cannot("its price lists are formulas"),
+        Capability::Tell(What::Stock) => Ability::Can("what lies in each warehouse's storage zone"),
+        Capability::Tell(What::Receipts) => Ability::Can("planned moves from suppliers"),
+        Capability::Tell(What::Customers) => Ability::Can("parties"),
+        Capability::Tell(What::PriceLists) => Ability::Can("the products' list prices, as one list"),
+        Capability::Tell(What::Contracts) => Ability::Cannot("its price lists are formulas"),
     }
 }
 
@@ -162,10 +134,6 @@ const fn of_odoo(capability: Capability) -> Ability {
         Capability::Cancel => Ability::Can("until something of it is delivered or invoiced"),
         Capability::Amend => Ability::Cannot("a person changes the sales order"),
         Capability::Credit => Ability::Cannot("a person makes the credit note"),
-        Capability::Stock
-        | Capability::Receipts
-        | Capability::Customers
-        | Capability::PriceLists
-        | Capability::Contracts => Ability::Cannot("it is not read from"),
+        Capability::Tell(_) => Ability::Cannot("it is not read from"),
     }
 }

@@ -258,7 +258,7 @@ impl ReadConfig {
     }
 
     fn validate(&self, key: &str, kind: ErpKind) -> Result<(), InvalidSetting> {
-        if let Ability::Cannot(_) = kind.ability(Capability::to_tell(self.what)) {
+        if let Ability::Cannot(_) = kind.ability(Capability::Tell(self.what)) {
             let allowed = "what this connector can tell; `lockstep erp capabilities` shows it";
             return Err(wrong(format!("{key}.what"), self.what.name(), allowed));
         }
