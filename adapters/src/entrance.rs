@@ -6,6 +6,7 @@
 //!   orders; all else is as for any sender: schema, limits, ownership, one order a number;
 //! - what cannot be taken lies among the dead letters, once for each content.
 
+use crate::channels::{ChannelConfig, PlatformError};
 use crate::identity::{Caller, Scope};
 use crate::schema::outbound::{CommandOutcome, CommandResult};
 use crate::schema::{BodyFormat, DecodeError, code, decode};
@@ -131,6 +132,22 @@ impl From<NotTaken> for Wrong {
 }
 
 impl Entrance {
+    /// The entrance of a channel.
+    ///
+    /// # Errors
+    /// [`PlatformError`] if its name is none of a system.
+    pub(crate) fn of_channel(
+        config: &ChannelConfig,
+        ingress: Ingress<Distributor>,
+    ) -> Result<Self, PlatformError> {
+        let system = SystemName::new(&config.name);
+        Ok(Self {
+            who: Who::Channel,
+            system: system.map_err(|error| config.unusable("name", error.to_string()))?,
+            ingress,
+        })
+    }
+
     /// Hands a canonical message in, as the system; returns once its decision is durable.
     ///
     /// # Errors

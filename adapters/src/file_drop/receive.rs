@@ -4,10 +4,9 @@ use super::open;
 use super::orders::orders_of;
 use crate::channels::{ChannelConfig, PlatformError};
 use crate::directories::{Arrived, Directories};
-use crate::entrance::{Entrance, NotNow, NotTaken, Who, Wrong};
+use crate::entrance::{Entrance, NotNow, NotTaken, Wrong};
 use crate::webhooks::OrderIntake;
 use lockstep_actors::domain::Distributor;
-use lockstep_actors::ids::SystemName;
 use lockstep_runtime::ingress::Ingress;
 use std::io;
 use std::time::Duration;
@@ -57,14 +56,8 @@ impl OrderFiles {
             return Ok(None);
         };
         let (directories, drop) = open(config)?;
-        let channel = SystemName::new(&config.name);
-        let channel = channel.map_err(|error| config.unusable("name", error.to_string()))?;
         Ok(Some(Self {
-            entrance: Entrance {
-                who: Who::Channel,
-                system: channel,
-                ingress,
-            },
+            entrance: Entrance::of_channel(config, ingress)?,
             intake: intake.clone(),
             directories,
             poll: Duration::from_millis(drop.poll_ms),

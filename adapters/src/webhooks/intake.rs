@@ -5,7 +5,7 @@ use super::config::OrderIntake;
 use super::order::{Unreadable, Wanted, message};
 use super::{amazon, shopify, woocommerce};
 use crate::channels::{ChannelConfig, ChannelKind, PlatformError};
-use crate::entrance::{Entrance, NotNow, NotTaken, Who, Wrong};
+use crate::entrance::{Entrance, NotNow, NotTaken, Wrong};
 use crate::schema::Body;
 use crate::schema::order::{OrderCancel, OrderSubmit};
 use lockstep_actors::domain::Distributor;
@@ -71,14 +71,8 @@ impl Intake {
             | ChannelKind::BigCommerce
             | ChannelKind::AdobeCommerce => Speech::Canonical,
         };
-        let channel = SystemName::new(&config.name);
-        let channel = channel.map_err(|error| config.unusable("name", error.to_string()))?;
         Ok(Some(Self {
-            entrance: Entrance {
-                who: Who::Channel,
-                system: channel,
-                ingress,
-            },
+            entrance: Entrance::of_channel(config, ingress)?,
             speech,
             orders,
         }))
