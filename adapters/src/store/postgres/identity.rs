@@ -6,7 +6,7 @@ use super::io::Io;
 use super::opener::Sharing;
 use lockstep_runtime::placement::PartitionCount;
 use lockstep_runtime::store::StoreError;
-use tokio_postgres::{Error, Row, Transaction};
+use tokio_postgres::{Error, GenericClient, Row, Transaction};
 use uuid::Uuid;
 
 /// The steps from an empty database to the layout that this build writes; each runs once.
@@ -43,8 +43,8 @@ pub(super) struct Wanted<'a> {
 
 /// Makes sure that the database holds the store or a new one, in the layout of this build.
 pub(super) fn establish(io: &Io, session: &mut Session, wanted: &Wanted<'_>) -> Result<Identity, StoreError> {
-    let found = io.wait("looking for the store", found(session))?;
-    if let Some(format) = found.format {
+    let found = io.wait("looking for the store", format_of(session.client()))?;
+    if let Some(format) = found {
         let supported = u32::try_from(STEPS.len()).unwrap_or(u32::MAX);
         let format = u32::try_from(format).map_err(|_| damaged("the store's format is no number of one"))?;
         if format > supported {
@@ -68,20 +68,14 @@ pub(super) fn establish(io: &Io, session: &mut Session, wanted: &Wanted<'_>) -> 
     check(io, session, wanted, &row)
 }
 
-struct Found {
-    format: Option<i32>,
-}
-
-async fn found(session: &Session) -> Result<Found, Error> {
-    let client = session.client();
+/// The layout of the store that is there; none if there is none.
+async fn format_of(client: &impl GenericClient) -> Result<Option<i32>, Error> {
     let exists: bool = client.query_one(IS_CREATED, &[]).await?.get(0);
     if !exists {
-        return Ok(Found { format: None });
+        return Ok(None);
     }
     let row = client.query_opt("select format from lockstep.store", &[]).await?;
-    Ok(Found {
-        format: row.map(|row| row.get(0)),
-    })
+    Ok(row.map(|row| row.get(0)))
 }
 
 /// Takes the steps that have not been taken, all in one transaction.
@@ -90,7 +84,7 @@ async fn migrate(session: &mut Session, wanted: &Wanted<'_>) -> Result<Row, Erro
     transaction
         .execute("select pg_advisory_xact_lock($1)", &[&CREATION_LOCK])
         .await?;
-    let format = format_within(&transaction).await?;
+    let format = format_of(&transaction).await?.unwrap_or(0);
     let taken = usize::try_from(format).unwrap_or(0);
     for step in STEPS.iter().skip(taken) {
         transaction.batch_execute(step).await?;
@@ -109,17 +103,6 @@ async fn migrate(session: &mut Session, wanted: &Wanted<'_>) -> Result<Row, Erro
         .await?;
     transaction.commit().await?;
     Ok(row)
-}
-
-async fn format_within(transaction: &Transaction<'_>) -> Result<i32, Error> {
-    let exists: bool = transaction.query_one(IS_CREATED, &[]).await?.get(0);
-    if !exists {
-        return Ok(0);
-    }
-    let row = transaction
-        .query_one("select format from lockstep.store", &[])
-        .await?;
-    Ok(row.get(0))
 }
 
 async fn create(transaction: &Transaction<'_>, wanted: &Wanted<'_>) -> Result<(), Error> {
