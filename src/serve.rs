@@ -13,7 +13,7 @@ use lockstep_actors::orders::effects;
 use lockstep_adapters::amqp::{self, AmqpConfig, AmqpCounters, Broker, LetterBox, OtherPartitions};
 use lockstep_adapters::channels::ChannelConfig;
 use lockstep_adapters::edi::{self, Partner, follow_orders, report_edi};
-use lockstep_adapters::erp::{Erp, ErpConfig, ErpReader, ReadCounters};
+use lockstep_adapters::erp::{Erp, ErpConfig, ErpReader};
 use lockstep_adapters::file_drop::OrderFiles;
 use lockstep_adapters::http::{
     self, HttpParts, MetricSource, report_amqp, report_channel, report_erp, report_erp_reading,
@@ -129,14 +129,7 @@ struct Doors {
     /// The channels that are asked for their orders.
     polls: Receivers,
     /// What is read from the ERP.
-    erp: Option<ErpDoor>,
-}
-
-/// What is read from the ERP.
-struct ErpDoor {
-    stop: watch::Sender<bool>,
-    reader: JoinHandle<()>,
-    counters: Arc<ReadCounters>,
+    erp: Receivers,
 }
 
 /// What takes messages where they lie, each until it is told to stop.
@@ -176,11 +169,8 @@ impl Doors {
             }
             (Some(_) | None, _) => None,
         };
-        let erp = ErpDoor::open(&config.erp, service)?;
-        if let Some(erp) = &erp {
-            let counters = Arc::clone(&erp.counters);
-            metrics.push(Box::new(move |text| report_erp_reading(&counters, text)));
-        }
+        let reader = erp_reader(&config.erp, service)?;
+        metrics.extend(reader.as_ref().map(reader_metrics));
         let keys = Arc::new(config.http.open_keys()?);
         if keys.is_empty() && !config.http.anonymous_on_loopback {
             tracing::warn!(
@@ -211,7 +201,7 @@ impl Doors {
             edi: Receivers::of_partners(partners, service)?,
             files: Receivers::of_directories(&config.channels, service)?,
             polls: Receivers::of_polls(pollers),
-            erp,
+            erp: Receivers::of_erp(reader),
         })
     }
 
@@ -220,9 +210,7 @@ impl Doors {
         // What partners are to be told goes on with the service; what is left is done after the next start.
         self.edi.close("taking files of a partner").await;
         self.files.close("taking orders from a directory").await;
-        if let Some(erp) = self.erp {
-            erp.close().await;
-        }
+        self.erp.close("reading from the ERP").await;
         if let Some(amqp) = self.amqp {
             amqp.close().await;
         }
@@ -255,6 +243,23 @@ fn metrics_of(service: &Service) -> Vec<MetricSource> {
     metrics
 }
 
+/// What reads from the ERP; none if nothing is read.
+fn erp_reader(config: &ErpConfig, service: &Service) -> Result<Option<ErpReader<Erp>>, Failure> {
+    if config.read.is_empty() {
+        return Ok(None);
+    }
+    let port = Erp::of(config).map_err(ServiceError::from)?;
+    let reader = ErpReader::new(port, service.ingress(), config, service.erp_pace());
+    reader
+        .map(Some)
+        .map_err(|error| Failure::Config(error.to_string()))
+}
+
+fn reader_metrics(reader: &ErpReader<Erp>) -> MetricSource {
+    let counters = reader.counters();
+    Box::new(move |text| report_erp_reading(&counters, text))
+}
+
 fn partner_metrics(partner: &Partner, service: &Service) -> MetricSource {
     let (config, counters) = (partner.config(), partner.counters());
     let reference = Arc::clone(service.ingress().reference());
@@ -265,6 +270,15 @@ fn partner_metrics(partner: &Partner, service: &Service) -> MetricSource {
 }
 
 impl Receivers {
+    fn of_erp(reader: Option<ErpReader<Erp>>) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let tasks = reader.map(|reader| actix::spawn(reader.run(stopped)));
+        Self {
+            tasks: tasks.into_iter().collect(),
+            stop,
+        }
+    }
+
     fn of_polls(pollers: Vec<OrderPoller>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let tasks = pollers
@@ -329,31 +343,6 @@ impl Receivers {
             if let Err(error) = task.await {
                 tracing::error!(%error, what, "a receiver ended badly");
             }
-        }
-    }
-}
-
-impl ErpDoor {
-    /// The reader; none if nothing is read.
-    fn open(config: &ErpConfig, service: &Service) -> Result<Option<Self>, Failure> {
-        if config.read.is_empty() {
-            return Ok(None);
-        }
-        let port = Erp::of(config).map_err(ServiceError::from)?;
-        let reader = ErpReader::new(port, service.ingress(), config, service.erp_pace());
-        let reader = reader.map_err(|error| Failure::Config(error.to_string()))?;
-        let (stop, stopped) = watch::channel(false);
-        Ok(Some(Self {
-            counters: reader.counters(),
-            reader: actix::spawn(reader.run(stopped)),
-            stop,
-        }))
-    }
-
-    async fn close(self) {
-        self.stop.send_replace(true);
-        if let Err(error) = self.reader.await {
-            tracing::error!(%error, "reading from the ERP ended badly");
         }
     }
 }
