@@ -6,13 +6,14 @@
     reason = "a test that meets the unexpected shall fail"
 )]
 
+#[path = "support/booking.rs"]
+mod booking;
+
+use booking::{book_in_the_end, decimal, one_number_each, order_of};
 use futures_util::future::join_all;
-use lockstep_actors::ids::{CustomerId, OrderKey, Sku};
-use lockstep_actors::money::{Currency, Money};
-use lockstep_actors::orders::effects::{
-    BookingCharge, BookingLine, BookingRequest, ChargeKind, ErpReference, FORM,
-};
-use lockstep_actors::quantity::{PositiveQuantity, Quantity};
+use lockstep_actors::ids::CustomerId;
+use lockstep_actors::money::Currency;
+use lockstep_actors::orders::effects::{BookingCharge, BookingRequest, ChargeKind, ErpReference};
 use lockstep_adapters::erp::{ErpConfig, ErpError, ErpKind, ErpPort, OdooConfig, OdooErp};
 use lockstep_loadtest::emulate::odoo::{self, Odoo, Options, SaleShown};
 use lockstep_loadtest::emulate::{Emulator, Probability};
@@ -23,43 +24,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-fn decimal(text: &str) -> Decimal {
-    text.parse().unwrap()
-}
-
 /// An order for customer C-1: SKU, quantity, unit price, amount.
 fn order(number: &str, lines: &[(&str, i64, &str, &str)]) -> BookingRequest {
-    let euro = Currency::new("EUR").unwrap();
-    let line = |(place, (sku, quantity, price, amount)): (u16, &(&str, i64, &str, &str))| BookingLine {
-        line: place,
-        sku: Sku::new(sku).unwrap(),
-        quantity: PositiveQuantity::new(*quantity).unwrap(),
-        ordered_as: None,
-        backordered: Quantity::ZERO,
-        unit_price: decimal(price),
-        amount: decimal(amount),
-        allocations: Vec::new(),
-        components: Vec::new(),
-    };
-    let lines: Vec<BookingLine> = (1..).zip(lines).map(line).collect();
-    let total = lines.iter().map(|line| line.amount).sum();
-    BookingRequest {
-        reference: ErpReference {
-            form: FORM,
-            order: OrderKey::new("web", number).unwrap(),
-            attempt: 1,
-            correlation: format!("c-{number}"),
-            booking: 0,
-        },
-        customer: CustomerId::new("C-1").unwrap(),
-        currency: euro,
-        lines,
-        charges: Vec::new(),
-        total: Money {
-            amount: total,
-            currency: euro,
-        },
-    }
+    order_of("C-1", "EUR", number, lines)
 }
 
 struct House {
@@ -282,34 +249,6 @@ async fn a_withdrawn_booking_is_not_made_anew_and_what_is_delivered_or_locked_st
     }
 }
 
-/// Books as an order does: an unknown outcome is looked up before anything else is tried. Now and then the process that books dies.
-async fn book_in_the_end(port: &OdooErp, request: &BookingRequest, mut random: StdRng) -> String {
-    let mut pause = tokio::time::interval(Duration::from_millis(10));
-    let mut is_open = false;
-    loop {
-        pause.tick().await;
-        if is_open {
-            match port.lookup(&request.reference).await {
-                Ok(Some(number)) => return number.as_str().to_owned(),
-                Ok(None) => is_open = false,
-                Err(ErpError::Transient(_)) => continue,
-                Err(error) => panic!("{}: {error}", request.reference.order),
-            }
-        }
-        let lives = if random.random_ratio(1, 4) {
-            Duration::from_millis(random.random_range(1..200))
-        } else {
-            Duration::from_secs(60)
-        };
-        match tokio::time::timeout(lives, port.book(request)).await {
-            Ok(Ok(number)) => return number.as_str().to_owned(),
-            Ok(Err(ErpError::Transient(_))) => {}
-            Ok(Err(ErpError::Unknown(_))) | Err(_) => is_open = true,
-            Ok(Err(error)) => panic!("{}: {error}", request.reference.order),
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s43_failing_at_any_moment_and_asked_by_two_at_once_odoo_holds_each_order_once() {
     let seed = std::env::var("LOCKSTEP_SEED")
@@ -343,19 +282,23 @@ async fn s43_failing_at_any_moment_and_asked_by_two_at_once_odoo_holds_each_orde
     let bookings: Vec<_> = (0_u64..)
         .zip(asked)
         .map(|(place, (port, request))| {
-            let random = StdRng::seed_from_u64(seed.wrapping_mul(1_000) + place);
+            let mut random = StdRng::seed_from_u64(seed.wrapping_mul(1_000) + place);
+            // Now and then the process that books dies.
+            let lives = move || {
+                if random.random_ratio(1, 4) {
+                    Duration::from_millis(random.random_range(1..200))
+                } else {
+                    Duration::from_secs(60)
+                }
+            };
             tokio::spawn(async move {
-                let number = book_in_the_end(&port, &request, random).await;
+                let number = book_in_the_end(&*port, &request, Duration::from_millis(10), lives).await;
                 (request.reference.order.as_str().to_owned(), number)
             })
         })
         .collect();
-    let mut numbers: BTreeMap<String, String> = BTreeMap::new();
-    for booking in join_all(bookings).await {
-        let (order, number) = booking.unwrap();
-        let first = numbers.entry(order.clone()).or_insert_with(|| number.clone());
-        assert_eq!(*first, number, "seed {seed}: {order} has two numbers");
-    }
+    let booked = join_all(bookings).await;
+    let numbers = one_number_each(seed, booked.into_iter().map(Result::unwrap));
     for request in &requests {
         let mut standing = house.under(&request.reference);
         standing.retain(|sale| sale.state == "sale");

@@ -6,61 +6,26 @@
     reason = "a test that meets the unexpected shall fail"
 )]
 
+#[path = "../support/booking.rs"]
+mod booking;
 mod server;
 
+use booking::{book_in_the_end, decimal, one_number_each, order_of};
 use futures_util::future::join_all;
-use lockstep_actors::ids::{CustomerId, OrderKey, Sku};
-use lockstep_actors::money::{Currency, Money};
-use lockstep_actors::orders::effects::{
-    BookingCharge, BookingLine, BookingRequest, ChargeKind, ErpReference, FORM,
-};
-use lockstep_actors::quantity::{PositiveQuantity, Quantity};
+use lockstep_actors::ids::CustomerId;
+use lockstep_actors::money::Currency;
+use lockstep_actors::orders::effects::{BookingCharge, BookingRequest, ChargeKind};
 use lockstep_adapters::erp::{ErpConfig, ErpError, ErpKind, ErpPort, TrytonConfig, TrytonErp};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use server::{Processing, Server, USER, password_file};
-use std::collections::BTreeMap;
 use std::time::Duration;
-
-fn decimal(text: &str) -> Decimal {
-    text.parse().unwrap()
-}
 
 /// An order for customer 17850: SKU, quantity, unit price, amount.
 fn order(number: &str, lines: &[(&str, i64, &str, &str)]) -> BookingRequest {
-    let pound = Currency::new("GBP").unwrap();
-    let line = |(place, (sku, quantity, price, amount)): (u16, &(&str, i64, &str, &str))| BookingLine {
-        line: place,
-        sku: Sku::new(sku).unwrap(),
-        quantity: PositiveQuantity::new(*quantity).unwrap(),
-        ordered_as: None,
-        backordered: Quantity::ZERO,
-        unit_price: decimal(price),
-        amount: decimal(amount),
-        allocations: Vec::new(),
-        components: Vec::new(),
-    };
-    let lines: Vec<BookingLine> = (1..).zip(lines).map(line).collect();
-    let total = lines.iter().map(|line| line.amount).sum();
-    BookingRequest {
-        reference: ErpReference {
-            form: FORM,
-            order: OrderKey::new("web", number).unwrap(),
-            attempt: 1,
-            correlation: format!("c-{number}"),
-            booking: 0,
-        },
-        customer: CustomerId::new("17850").unwrap(),
-        currency: pound,
-        lines,
-        charges: Vec::new(),
-        total: Money {
-            amount: total,
-            currency: pound,
-        },
-    }
+    order_of("17850", "GBP", number, lines)
 }
 
 fn connector(server: &Server, timeout_ms: u64) -> TrytonErp {
@@ -242,29 +207,6 @@ async fn a_withdrawn_booking_is_not_made_anew_and_a_draft_left_behind_is() {
     assert_eq!(under_key[0]["number"], number.as_str());
 }
 
-/// Books as an order does: an unknown outcome is looked up before anything else is tried.
-async fn book_in_the_end(port: &TrytonErp, request: &BookingRequest) -> String {
-    let mut pause = tokio::time::interval(Duration::from_millis(50));
-    let mut is_open = false;
-    loop {
-        pause.tick().await;
-        if is_open {
-            match port.lookup(&request.reference).await {
-                Ok(Some(number)) => return number.as_str().to_owned(),
-                Ok(None) => is_open = false,
-                Err(ErpError::Transient(_)) => continue,
-                Err(error) => panic!("{}: {error}", request.reference.order),
-            }
-        }
-        match port.book(request).await {
-            Ok(number) => return number.as_str().to_owned(),
-            Err(ErpError::Transient(_)) => {}
-            Err(ErpError::Unknown(_)) => is_open = true,
-            Err(error) => panic!("{}: {error}", request.reference.order),
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s43_killed_at_any_moment_and_asked_by_two_at_once_tryton_holds_each_order_once() {
     let seed = std::env::var("LOCKSTEP_SEED")
@@ -297,7 +239,8 @@ async fn s43_killed_at_any_moment_and_asked_by_two_at_once_tryton_holds_each_ord
         })
         .map(|(port, request)| {
             tokio::spawn(async move {
-                let number = book_in_the_end(&port, &request).await;
+                let number =
+                    book_in_the_end(&*port, &request, Duration::from_millis(50), || Duration::MAX).await;
                 (request.reference.order.as_str().to_owned(), number)
             })
         })
@@ -311,12 +254,8 @@ async fn s43_killed_at_any_moment_and_asked_by_two_at_once_tryton_holds_each_ord
         server.kill();
         server.resume().await;
     }
-    let mut numbers: BTreeMap<String, String> = BTreeMap::new();
-    for booking in join_all(bookings).await {
-        let (order, number) = booking.unwrap();
-        let first = numbers.entry(order.clone()).or_insert_with(|| number.clone());
-        assert_eq!(*first, number, "seed {seed}: {order} has two numbers");
-    }
+    let booked = join_all(bookings).await;
+    let numbers = one_number_each(seed, booked.into_iter().map(Result::unwrap));
     let sales = server.sales().await;
     let stands = standing(&sales);
     assert_eq!(stands.len(), requests.len(), "seed {seed}");

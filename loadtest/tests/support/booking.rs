@@ -1,0 +1,93 @@
+//! What is booked in ERPs that know no idempotency keys, and how an order books there.
+
+use lockstep_actors::ids::{CustomerId, OrderKey, Sku};
+use lockstep_actors::money::{Currency, Money};
+use lockstep_actors::orders::effects::{BookingLine, BookingRequest, ErpReference, FORM};
+use lockstep_actors::quantity::{PositiveQuantity, Quantity};
+use lockstep_adapters::erp::{ErpError, ErpPort};
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub(crate) fn decimal(text: &str) -> Decimal {
+    text.parse().unwrap()
+}
+
+/// An order of a customer: SKU, quantity, unit price, amount.
+pub(crate) fn order_of(
+    customer: &str,
+    currency: &str,
+    number: &str,
+    lines: &[(&str, i64, &str, &str)],
+) -> BookingRequest {
+    let currency = Currency::new(currency).unwrap();
+    let line = |(place, (sku, quantity, price, amount)): (u16, &(&str, i64, &str, &str))| BookingLine {
+        line: place,
+        sku: Sku::new(sku).unwrap(),
+        quantity: PositiveQuantity::new(*quantity).unwrap(),
+        ordered_as: None,
+        backordered: Quantity::ZERO,
+        unit_price: decimal(price),
+        amount: decimal(amount),
+        allocations: Vec::new(),
+        components: Vec::new(),
+    };
+    let lines: Vec<BookingLine> = (1..).zip(lines).map(line).collect();
+    let amount = lines.iter().map(|line| line.amount).sum();
+    BookingRequest {
+        reference: ErpReference {
+            form: FORM,
+            order: OrderKey::new("web", number).unwrap(),
+            attempt: 1,
+            correlation: format!("c-{number}"),
+            booking: 0,
+        },
+        customer: CustomerId::new(customer).unwrap(),
+        currency,
+        lines,
+        charges: Vec::new(),
+        total: Money { amount, currency },
+    }
+}
+
+/// Books as an order does: an unknown outcome is looked up before anything else is tried. Each time the process that books lives so
+/// long as `lives` says.
+pub(crate) async fn book_in_the_end(
+    port: &impl ErpPort,
+    request: &BookingRequest,
+    pause: Duration,
+    mut lives: impl FnMut() -> Duration,
+) -> String {
+    let mut pause = tokio::time::interval(pause);
+    let mut is_open = false;
+    loop {
+        pause.tick().await;
+        if is_open {
+            match port.lookup(&request.reference).await {
+                Ok(Some(number)) => return number.as_str().to_owned(),
+                Ok(None) => is_open = false,
+                Err(ErpError::Transient(_)) => continue,
+                Err(error) => panic!("{}: {error}", request.reference.order),
+            }
+        }
+        match tokio::time::timeout(lives(), port.book(request)).await {
+            Ok(Ok(number)) => return number.as_str().to_owned(),
+            Ok(Err(ErpError::Transient(_))) => {}
+            Ok(Err(ErpError::Unknown(_))) | Err(_) => is_open = true,
+            Ok(Err(error)) => panic!("{}: {error}", request.reference.order),
+        }
+    }
+}
+
+/// By order: the one number that whoever booked it was told.
+pub(crate) fn one_number_each(
+    seed: u64,
+    told: impl IntoIterator<Item = (String, String)>,
+) -> BTreeMap<String, String> {
+    let mut numbers: BTreeMap<String, String> = BTreeMap::new();
+    for (order, number) in told {
+        let first = numbers.entry(order.clone()).or_insert_with(|| number.clone());
+        assert_eq!(*first, number, "seed {seed}: {order} has two numbers");
+    }
+    numbers
+}
