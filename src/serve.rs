@@ -24,9 +24,14 @@ use lockstep_adapters::webhooks::WebhookDoor;
 use lockstep_runtime::feed::FeedFilter;
 use lockstep_runtime::time::SystemClock;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// How long those that take messages where they lie may take for what they are at when the service stops.
+const LAST_RECEIPTS: Duration = Duration::from_secs(10);
 
 /// How to serve.
 #[derive(Debug, clap::Args)]
@@ -65,16 +70,23 @@ async fn serve(config: Config, sharing: Sharing) -> Result<(), Failure> {
     let clock = Arc::new(SystemClock);
     let reference = config.reference();
     let node = config.node.node();
-    let mut service = match sharing {
-        Sharing::Alone => {
-            let opener = config.store.opener()?;
-            Service::start(node, consumers, &config.erp, reference, opener, clock).await?
+    let starting = async {
+        match sharing {
+            Sharing::Alone => {
+                let opener = config.store.opener()?;
+                Service::start(node, consumers, &config.erp, reference, opener, clock).await
+            }
+            Sharing::Shared => {
+                let opener = config.store.shared()?;
+                let cluster = &config.cluster;
+                Service::join(node, consumers, &config.erp, reference, opener, clock, cluster).await
+            }
         }
-        Sharing::Shared => {
-            let opener = config.store.shared()?;
-            let cluster = &config.cluster;
-            Service::join(node, consumers, &config.erp, reference, opener, clock, cluster).await?
-        }
+        .map_err(Failure::from)
+    };
+    let mut service = tokio::select! {
+        started = starting => started?,
+        () = asked_to_stop(&mut terminate, &mut interrupt) => return Ok(()),
     };
     add_channels(&mut service, &config.channels, &config.edi, broker.as_ref())?;
     if let Err(other) = declare_partitions(&config, broker.as_ref(), &service).await {
@@ -84,13 +96,19 @@ async fn serve(config: Config, sharing: Sharing) -> Result<(), Failure> {
     let pollers = service.take_pollers();
     let doors = Doors::open(&config, broker, &partners, pollers, &service)?;
     tracing::info!("taking messages");
+    asked_to_stop(&mut terminate, &mut interrupt).await;
+    // At the same time, for each may have to wait for somebody out of reach.
+    service.stop_telling();
+    doors.close().await;
+    service.stop().await;
+    Ok(())
+}
+
+async fn asked_to_stop(terminate: &mut Signal, interrupt: &mut Signal) {
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
         _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
     }
-    doors.close().await;
-    service.stop().await;
-    Ok(())
 }
 
 fn on(kind: SignalKind) -> Result<Signal, Failure> {
@@ -205,18 +223,25 @@ impl Doors {
         })
     }
 
+    /// Closes all of them at once, for none needs another.
     async fn close(self) {
-        self.polls.close("asking channels for their orders").await;
-        // What partners are to be told goes on with the service; what is left is done after the next start.
-        self.edi.close("taking files of a partner").await;
-        self.files.close("taking orders from a directory").await;
-        self.erp.close("reading from the ERP").await;
-        if let Some(amqp) = self.amqp {
-            amqp.close().await;
-        }
-        if let Err(error) = self.http.stop().await {
-            tracing::error!(%error, "the HTTP server ended badly");
-        }
+        tokio::join!(
+            self.polls.close("asking channels for their orders"),
+            // What partners are to be told goes on with the service; what is left is done after the next start.
+            self.edi.close("taking files of a partner"),
+            self.files.close("taking orders from a directory"),
+            self.erp.close("reading from the ERP"),
+            async {
+                if let Some(amqp) = self.amqp {
+                    amqp.close().await;
+                }
+            },
+            async {
+                if let Err(error) = self.http.stop().await {
+                    tracing::error!(%error, "the HTTP server ended badly");
+                }
+            },
+        );
     }
 }
 
@@ -337,11 +362,19 @@ impl Receivers {
         Ok(Self { stop, tasks })
     }
 
+    /// Lets each finish what it is at, or breaks it off: whoever decides may be out of reach, and what is not durable is taken in
+    /// again after the next start.
     async fn close(self, what: &str) {
         self.stop.send_replace(true);
-        for task in self.tasks {
-            if let Err(error) = task.await {
-                tracing::error!(%error, what, "a receiver ended badly");
+        let deadline = Instant::now() + LAST_RECEIPTS;
+        for mut task in self.tasks {
+            match tokio::time::timeout_at(deadline, &mut task).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, what, "a receiver ended badly"),
+                Err(_) => {
+                    task.abort();
+                    tracing::warn!(what, "a receiver is broken off; it goes on after the next start");
+                }
             }
         }
     }

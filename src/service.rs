@@ -87,13 +87,20 @@ async fn declare_ownership(ingress: &Ingress<Distributor>) -> Result<(), Service
     }
 }
 
-/// The same in a cluster, where the node that keeps the record may yet have to be found.
+/// The same in a cluster, where the node that keeps the record may yet have to be found, or may be out of reach: then this one
+/// waits, for ending would only move its partitions once more.
 async fn declare_in_cluster(ingress: &Ingress<Distributor>) -> Result<(), ServiceError> {
-    let deadline = tokio::time::Instant::now() + DECLARATION_TIMEOUT;
+    let mut attempts: u32 = 0;
     loop {
         match declare_ownership(ingress).await {
-            Err(ServiceError::Undeclared(reason)) if tokio::time::Instant::now() < deadline => {
-                tracing::debug!(reason, "the ownership table could not be noted yet");
+            Err(ServiceError::Undeclared(reason)) => {
+                attempts = attempts.wrapping_add(1);
+                if attempts.is_multiple_of(DECLARATIONS_UNTIL_TOLD) {
+                    tracing::warn!(
+                        reason,
+                        "the node that keeps the ownership table is not reached yet; trying on"
+                    );
+                }
                 tokio::time::sleep(DECLARATION_PAUSE).await;
             }
             other => return other,
@@ -101,9 +108,9 @@ async fn declare_in_cluster(ingress: &Ingress<Distributor>) -> Result<(), Servic
     }
 }
 
-/// How long a node of a cluster tries to note its table of owners: longer than any lease should be.
-const DECLARATION_TIMEOUT: Duration = Duration::from_secs(60);
 const DECLARATION_PAUSE: Duration = Duration::from_millis(100);
+/// After so many attempts a person is told, and after as many again.
+const DECLARATIONS_UNTIL_TOLD: u32 = 50;
 
 /// Who reads the journals of a service.
 pub(crate) struct Consumers {
@@ -382,9 +389,14 @@ impl Service {
         consumers
     }
 
+    /// Lets the ERP worker and whoever tells others finish what they are at, and begin nothing more.
+    pub(crate) fn stop_telling(&self) {
+        self.stop.send_replace(true);
+    }
+
     /// Finishes what has begun, stores what is left, and ends. Nobody may hand in messages any more.
     pub(crate) async fn stop(self) {
-        self.stop.send_replace(true);
+        self.stop_telling();
         if let Err(error) = self.erp.await {
             tracing::error!(%error, "the way to the ERP ended badly");
         }

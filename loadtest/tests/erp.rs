@@ -533,6 +533,39 @@ async fn an_erp_that_is_gone_is_left_alone_while_requests_wait_in_the_journal() 
     );
 }
 
+/// Orders whose owner cannot be reached.
+struct OutOfReach;
+
+impl Answers for OutOfReach {
+    async fn deliver(&self, _: Envelope<Distributor>) -> Result<Outcome<Reply>, Undeliverable> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_is_told_to_stop_waits_no_longer_than_ten_seconds_for_orders_out_of_reach() {
+    let journal = Journal::of((0..30).map(|n| ErpRequest::Book(booking(&n.to_string()))));
+    let calls = Arc::new(Mutex::new(0));
+    let worker = ErpWorker::new(Gone(Arc::clone(&calls)), OutOfReach, &ErpConfig::default());
+    let (stop, stopped) = watch::channel(false);
+    let began = Instant::now();
+    let stopping = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop.send(true).unwrap();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        ended = worker.run(journal.feed(), stopped) => ended.unwrap(),
+        () = stopping => {}
+    }
+    assert_eq!(began.elapsed(), Duration::from_secs(11));
+    assert_eq!(
+        journal.outstanding(),
+        30,
+        "what was not answered durably is asked again"
+    );
+}
+
 /// A clock that shows this when it is started, and goes on as the test's time does.
 struct ClockFrom(Timestamp, Instant);
 

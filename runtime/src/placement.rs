@@ -117,6 +117,8 @@ fn shares<'a, N: Ord>(partitions: usize, held: &BTreeMap<&'a N, usize>) -> BTree
 pub enum Place {
     /// Another node has it, or nobody.
     Elsewhere,
+    /// It is being acquired and loaded, and takes no messages yet.
+    Coming,
     /// It is here and takes messages.
     Here,
     /// It is here and takes no more messages: what was decided is being stored.
@@ -156,6 +158,20 @@ impl Places {
         }
     }
 
+    /// The same for one that is in a place, and nothing for one that no longer is: shards and whoever moves partitions look at
+    /// them at the same time.
+    pub(crate) fn change(&self, partition: PartitionId, from: Place, to: Place) -> bool {
+        let changed = self.places.get(usize::from(partition.0)).is_some_and(|known| {
+            known
+                .compare_exchange(code(from), code(to), Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
+        });
+        if changed {
+            self.changes.send_modify(|count| *count += 1);
+        }
+        changed
+    }
+
     /// Where a partition is.
     #[must_use]
     pub fn of(&self, partition: PartitionId) -> Place {
@@ -163,8 +179,15 @@ impl Places {
         match known.map_or(0, |known| known.load(Ordering::Acquire)) {
             1 => Place::Here,
             2 => Place::Leaving,
+            3 => Place::Coming,
             _ => Place::Elsewhere,
         }
+    }
+
+    /// Whether this node has no state of a partition: what is for it goes to whoever has it, what happens in it is read from there.
+    #[must_use]
+    pub fn is_away(&self, partition: PartitionId) -> bool {
+        matches!(self.of(partition), Place::Elsewhere | Place::Coming)
     }
 
     /// Whether messages for a partition are taken here: it is here, and the lease lasts.
@@ -225,6 +248,7 @@ const fn code(place: Place) -> u8 {
         Place::Elsewhere => 0,
         Place::Here => 1,
         Place::Leaving => 2,
+        Place::Coming => 3,
     }
 }
 

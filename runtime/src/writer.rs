@@ -60,6 +60,8 @@ pub(crate) enum Completion {
     TakenUp {
         generation: u64,
         states: Vec<PartitionState>,
+        /// What somebody else has acquired under a newer tenure.
+        refused: Vec<PartitionId>,
     },
     /// The store is open; the shard has to be built from it.
     Opened {
@@ -281,9 +283,11 @@ impl Writer {
             return Ok(());
         }
         let states = store.acquire(&new)?;
-        link.claims.retain(|claim| {
-            !new.contains(claim) || states.iter().any(|state| state.partition == claim.partition)
-        });
+        let is_granted = |partition| states.iter().any(|state| state.partition == partition);
+        link.claims
+            .retain(|claim| !new.contains(claim) || is_granted(claim.partition));
+        let refused = new.iter().map(|claim| claim.partition);
+        let refused = refused.filter(|partition| !is_granted(*partition)).collect();
         self.feeds.load_cursors(&*store.reader(), &states)?;
         for state in &states {
             self.feeds.take_up(state.partition);
@@ -292,6 +296,7 @@ impl Writer {
         link.tell(Completion::TakenUp {
             generation: *generation,
             states,
+            refused,
         });
         self.feeds.announce();
         Ok(())

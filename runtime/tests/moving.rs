@@ -263,7 +263,7 @@ fn a_node_that_was_overtaken_answers_nothing_that_is_not_durable_and_gives_up() 
         };
         cluster.nodes[0].hands().take_up(&[late]);
         send(&new, 4, account(1), credit(4)).await;
-        assert_eq!(cluster.nodes[0].places().of(partition), Place::Elsewhere);
+        cluster.until(0, &[partition], Place::Elsewhere).await;
         assert_eq!(log(&old, account(1)).await, [1, 2, 3, 4]);
     });
 }

@@ -126,9 +126,10 @@ async fn whatever_a_nemesis_does_nothing_is_lost_and_nothing_counts_twice() {
     LocalSet::new().run_until(suffer(seed)).await;
 }
 
-async fn suffer(seed: u64) {
+/// Three nodes with their wires.
+async fn wired(name: &str, seed: u64) -> (Trial, Vec<Wires>) {
     let mut wires = Vec::new();
-    let mut trial = Trial::begin("nemesis", seed, async |name, database, sender, erp| {
+    let trial = Trial::begin(name, seed, async |name, database, sender, erp| {
         let to_database = Wire::lay(database::ADDRESS.parse().unwrap()).await;
         let to_broker = Wire::lay(broker::ADDRESS.parse().unwrap()).await;
         let tables = format!("{erp}{}", sender.tables_through(to_broker.address));
@@ -143,6 +144,32 @@ async fn suffer(seed: u64) {
         service
     })
     .await;
+    (trial, wires)
+}
+
+#[tokio::test]
+async fn a_node_that_reaches_nobody_any_more_stops_when_it_is_told_to() {
+    let stopping = async {
+        let (mut trial, wires) = wired("unreached", 1).await;
+        for far in [Far::Database, Far::Broker, Far::Peers] {
+            wires[1].to(far).set(Flow::Silent);
+        }
+        trial.database.until_shared_by(&["one", "three"]).await;
+        until_more(&trial.shared, "beside a node that reaches nobody").await;
+        let node = &mut trial.nodes[1];
+        assert!(node.terminate().await.success(), "{}", node.log());
+        for far in [Far::Database, Far::Broker, Far::Peers] {
+            wires[1].to(far).set(Flow::Open);
+        }
+        trial.nodes[1].start().await;
+        trial.database.until_shared_by(&NAMES).await;
+        trial.account().await;
+    };
+    LocalSet::new().run_until(stopping).await;
+}
+
+async fn suffer(seed: u64) {
+    let (mut trial, wires) = wired("nemesis", seed).await;
     let lasting = Duration::from_secs(number("LOCKSTEP_NEMESIS_SECONDS").unwrap_or(SECONDS));
     let servers = number("LOCKSTEP_NEMESIS_SERVERS").is_some();
     let mut random = StdRng::seed_from_u64(seed);

@@ -4,7 +4,7 @@ use crate::store::PostgresReader;
 use lockstep_actors::domain::Distributor;
 use lockstep_actors::reference::Reference;
 use lockstep_runtime::follow::Follower;
-use lockstep_runtime::placement::{Place, Places};
+use lockstep_runtime::placement::Places;
 use lockstep_runtime::store::StoreError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,7 +66,7 @@ fn read(
 ) -> Result<(), StoreError> {
     let asked = Instant::now();
     for (partition, end) in reader.positions()? {
-        if places.of(partition) == Place::Elsewhere {
+        if places.is_away(partition) {
             follower.read(reader, partition, end)?;
         } else {
             follower.forget(partition);

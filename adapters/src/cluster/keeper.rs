@@ -24,7 +24,7 @@ use uuid::Uuid;
 /// The pause before the database is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long a node that leaves waits for others to have its partitions freed.
-const FAREWELL: Duration = Duration::from_secs(20);
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Why a node does not take part.
 #[derive(Debug, thiserror::Error)]
@@ -191,13 +191,18 @@ pub fn plan(id: &str, view: &View, place_of: impl Fn(PartitionId) -> Place) -> P
         let (is_mine, is_due) = (owners[place] == Some(id), target[place] == Some(id));
         match (is_mine, is_due, place_of(partition)) {
             (false, true, Place::Elsewhere) if owners[place].is_none() => plan.claim.push(partition),
-            (true, true, Place::Elsewhere) => plan.take_up.push(Claim {
+            (true, true, Place::Elsewhere | Place::Coming) => plan.take_up.push(Claim {
                 partition,
                 tenure: placed.tenure,
             }),
             (true, false, Place::Elsewhere) => plan.release.push(partition),
             (true, false, Place::Here) | (false, _, Place::Here) => plan.give_up.push(partition),
-            (true, true, Place::Here) | (_, _, Place::Leaving) | (false, _, Place::Elsewhere) => {}
+            // What is being loaded is given up once it is here: were it freed before, the next owner would overtake it, and
+            // the shard that loads it would have to begin anew with all that it has.
+            (true, true, Place::Here)
+            | (_, _, Place::Leaving)
+            | (true, false, Place::Coming)
+            | (false, _, Place::Elsewhere | Place::Coming) => {}
         }
     }
     plan
@@ -207,7 +212,14 @@ impl Keeper {
     async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut changes = self.places.changes();
         loop {
-            if let Err(error) = self.turn().await {
+            // A turn that is broken off is taken up by the next one, which looks at the rows anew.
+            let turned = tokio::select! {
+                turned = tokio::time::timeout(self.lease, self.turn()) => turned,
+                _ = stop.wait_for(|stop| *stop) => return self.leave().await,
+            };
+            if let Err(error) =
+                turned.unwrap_or_else(|_| Err(StoreError::Failed("no answer".to_owned()).into()))
+            {
                 tracing::warn!(%error, "the cluster's database cannot be reached");
                 self.membership = None;
                 tokio::time::sleep(PAUSE).await;
@@ -256,17 +268,7 @@ impl Keeper {
     /// Extends the lease, looks at the rows, and does what is to be done.
     async fn turn(&mut self) -> Result<(), ClusterError> {
         let (id, lease, asked) = (self.id.clone(), self.lease, Instant::now());
-        let bounded = tokio::time::timeout(lease, async {
-            self.membership()
-                .await?
-                .extend(&id, lease)
-                .await
-                .map_err(ClusterError::from)
-        });
-        let Some(view) = bounded
-            .await
-            .unwrap_or_else(|_| Err(StoreError::Failed("no answer".to_owned()).into()))?
-        else {
+        let Some(view) = self.membership().await?.extend(&id, lease).await? else {
             tracing::warn!("the lease is over: giving everything up and joining anew");
             self.hands.give_up(&self.places.all(Place::Here));
             return self.join().await;
@@ -308,9 +310,11 @@ impl Keeper {
             let mut changes = self.places.changes();
             loop {
                 self.turn().await?;
-                let has_any = [Place::Here, Place::Leaving].map(|place| self.places.all(place).len());
+                let held = [Place::Coming, Place::Here, Place::Leaving].map(|place| self.places.all(place));
                 let owns_any = self.membership().await?.view().await?.placement;
-                if has_any == [0, 0] && owns_any.iter().all(|placed| placed.owner.as_deref() != Some(&id)) {
+                if held.iter().all(Vec::is_empty)
+                    && owns_any.iter().all(|placed| placed.owner.as_deref() != Some(&id))
+                {
                     break;
                 }
                 drop(tokio::time::timeout(PAUSE, changes.changed()).await);
@@ -353,7 +357,7 @@ mod tests {
         }
     }
 
-    /// Places: `h` here, `l` leaving, `-` elsewhere. The plan as a letter for each partition: c claim, t take up, g give up,
+    /// Places: `h` here, `l` leaving, `c` coming, `-` elsewhere. The plan as a letter for each partition: c claim, t take up, g give up,
     /// r release.
     fn planned(nodes: &str, owners: &str, places: &str) -> String {
         let places: Vec<char> = places.chars().collect();
@@ -361,6 +365,7 @@ mod tests {
             match places[usize::from(partition.0)] {
                 'h' => Place::Here,
                 'l' => Place::Leaving,
+                'c' => Place::Coming,
                 _ => Place::Elsewhere,
             }
         });
@@ -390,6 +395,21 @@ mod tests {
                 "..gg",
             ),
             ("what is leaving is waited for", "ab", "aaaa", "hhll", "...."),
+            (
+                "what is being loaded is loaded first",
+                "ab",
+                "aaaa",
+                "hhcc",
+                "....",
+            ),
+            ("it goes on with what it was granted", "a", "aaaa", "hhcc", "..tt"),
+            (
+                "what it was late to acquire is the other's",
+                "ab",
+                "aabb",
+                "hhcc",
+                "....",
+            ),
             ("what has left is freed", "ab", "aaaa", "hh--", "..rr"),
             (
                 "the others' share is theirs to claim",

@@ -42,6 +42,9 @@ pub trait Answers: Send + Sync {
 
 /// The pause before an answer is handed in again that a failing store did not keep.
 const STORE_PAUSE: Duration = Duration::from_millis(100);
+/// How long calls under way, and the answers to orders, are waited for at the end. Whoever has an order may be out of reach; what is
+/// not answered durably by then is asked again after the start, as after a crash.
+const LAST_CALLS: Duration = Duration::from_secs(10);
 
 impl Answers for Ingress<Distributor> {
     async fn deliver(&self, envelope: Envelope<Distributor>) -> Result<Outcome<Reply>, Undeliverable> {
@@ -114,7 +117,8 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
         Arc::clone(&self.counters)
     }
 
-    /// Works until `stop` turns true or its sender is gone, then finishes the calls under way.
+    /// Works until `stop` turns true or its sender is gone, then finishes the calls under way, or breaks them off after
+    /// 10 s.
     ///
     /// # Errors
     /// [`FeedClosed`] if the node ends before.
@@ -136,11 +140,11 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
         let mut progress = Progress::default();
         let mut calls = FuturesUnordered::new();
         let mut turns = Turns::default();
-        let mut stopping = false;
+        let mut ends_by: Option<Instant> = None;
         loop {
             let maintenance = pace.maintenance(clock.now());
             let waiting = pace.wait(maintenance);
-            let may_leave = !stopping && waiting.is_none();
+            let may_leave = ends_by.is_none() && waiting.is_none();
             let mut room = if may_leave {
                 pace.room(breaker.room(started.elapsed(), calls.len(), concurrency))
             } else {
@@ -154,7 +158,7 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
                 room -= 1;
             }
             room = room.saturating_sub(turns.kept());
-            if stopping && calls.is_empty() {
+            if ends_by.is_some() && calls.is_empty() {
                 return Ok(());
             }
             let now = started.elapsed();
@@ -179,7 +183,7 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
                     turns.dealt_with(&handled.order);
                     if handled.answered.is_err() {
                         // What is not answered durably is asked again after the start; no use in asking more now.
-                        stopping = true;
+                        ends_by.get_or_insert_with(|| Instant::now() + LAST_CALLS);
                     } else if let Some(end) = progress.finish(handled.partition, handled.sequence)
                     {
                         feed.save(handled.partition, end);
@@ -192,7 +196,11 @@ impl<P: ErpPort, A: Answers> ErpWorker<P, A> {
                     }
                 }
                 () = tokio::time::sleep_until(started + retry_at.unwrap_or_default()), if retry_at.is_some() => {}
-                _ = stop.wait_for(|stop| *stop), if !stopping => stopping = true,
+                _ = stop.wait_for(|stop| *stop), if ends_by.is_none() => ends_by = Some(Instant::now() + LAST_CALLS),
+                () = tokio::time::sleep_until(ends_by.unwrap_or(started)), if ends_by.is_some() => {
+                    tracing::warn!(calls = calls.len(), "calls of the ERP are broken off; what came of them is asked for after the next start");
+                    return Ok(());
+                }
             }
         }
     }

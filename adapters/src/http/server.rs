@@ -26,6 +26,8 @@ use tokio::task::JoinHandle;
 /// How long a connection is at least listened to after a refusal that left a body unread. The server reads a clock that
 /// is up to half a second old; a deadline that is over when it is set would never be looked at again.
 const SHORTEST_LINGER: Duration = Duration::from_secs(1);
+/// How long requests under way are waited for at the end; whoever asked may ask again under the same key.
+const LAST_REQUESTS: Duration = Duration::from_secs(15);
 
 /// What the service stands on.
 pub struct HttpParts {
@@ -143,7 +145,7 @@ pub fn start(config: &HttpConfig, parts: HttpParts) -> Result<HttpServerHandle, 
     .client_request_timeout(config.head_timeout())
     .client_disconnect_timeout(config.head_timeout().max(SHORTEST_LINGER))
     .keep_alive(KeepAlive::Timeout(config.keep_alive()))
-    .shutdown_timeout(config.request_timeout().as_secs().max(1))
+    .shutdown_timeout(config.request_timeout().min(LAST_REQUESTS).as_secs().max(1))
     .disable_signals()
     .listen(listener)
     .map_err(bind)?

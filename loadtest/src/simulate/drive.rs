@@ -210,7 +210,7 @@ impl World {
         };
         if at.paused_until <= self.now {
             for partition in partitions.all() {
-                if life.node.places().of(partition) == Standing::Elsewhere {
+                if life.node.places().is_away(partition) {
                     // What cannot be read is read the next time.
                     drop(life.follower.read(&self.disk, partition, Sequence(u64::MAX)));
                 } else {
@@ -321,8 +321,9 @@ impl World {
         let Some(life) = at.life.as_ref().filter(|_| at.incarnation == incarnation) else {
             return;
         };
-        let has_nothing =
-            [Standing::Here, Standing::Leaving].map(|place| life.node.places().all(place).len()) == [0, 0];
+        let has_nothing = [Standing::Coming, Standing::Here, Standing::Leaving]
+            .iter()
+            .all(|place| life.node.places().all(*place).is_empty());
         if (has_nothing && self.rows.leave(&life.id)) || self.now >= until {
             self.tally.count(Fault::RollingRestart);
             return self.end(machine);

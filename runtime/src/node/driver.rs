@@ -272,7 +272,14 @@ impl<D: Domain> Driver<D> {
                     self.shard = None;
                     self.outgoing.clear();
                 }
-                Completion::TakenUp { generation, states } => self.take_up(generation, &states)?,
+                Completion::TakenUp {
+                    generation,
+                    states,
+                    refused,
+                } => {
+                    self.forget(&refused);
+                    self.take_up(generation, &states)?;
+                }
                 Completion::Opened {
                     generation,
                     states,
@@ -329,6 +336,19 @@ impl<D: Domain> Driver<D> {
             self.seat.places.set(*partition, Place::Here);
         }
         self.held = held;
+        // One that is yet to be acquired comes all the same, and says so then.
+        let mut coming = self.seat.places.all(Place::Coming);
+        coming.retain(|partition| usize::from(partition.0) % self.seat.peers.len() == self.seat.index);
+        self.forget(&coming);
+    }
+
+    /// What was to come and does not.
+    fn forget(&self, partitions: &[PartitionId]) {
+        for partition in partitions {
+            self.seat
+                .places
+                .change(*partition, Place::Coming, Place::Elsewhere);
+        }
     }
 
     /// Takes up further partitions, unless the state that they were meant for is gone: then they come with the next one.
@@ -394,8 +414,8 @@ impl<D: Domain> Driver<D> {
         }
         self.resend_at = now.after(RESEND);
         let places = &self.seat.places;
-        let elsewhere = |to| places.of(to) == Place::Elsewhere;
-        let pending = self.shard.as_ref().map(|shard| shard.unacknowledged(elsewhere));
+        let away = |to| places.is_away(to);
+        let pending = self.shard.as_ref().map(|shard| shard.unacknowledged(away));
         let old = |message: &Arc<InternalMessage>| now.since(message.sent_at) >= RESEND;
         let sends: Vec<_> = pending.into_iter().flatten().filter(old).collect();
         if !sends.is_empty() {
@@ -532,8 +552,8 @@ impl<D: Domain> Driver<D> {
 
     /// The shard of this node that has a partition.
     fn shard_of(&self, partition: PartitionId) -> Option<usize> {
-        let is_here = self.seat.places.of(partition) != Place::Elsewhere;
-        is_here.then(|| usize::from(partition.0) % self.seat.peers.len())
+        let is_away = self.seat.places.is_away(partition);
+        (!is_away).then(|| usize::from(partition.0) % self.seat.peers.len())
     }
 
     /// Never waits: two shards that wait for each other's queues would wait forever.

@@ -28,7 +28,7 @@ use driver::{Channels, Seat, ShardActor};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 /// How a node is built.
 #[derive(Clone, Debug)]
@@ -110,6 +110,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long a message to another node may be without acknowledgement before it is sent again.
 const RESEND: Duration = Duration::from_secs(1);
+/// How long the last commit is waited for when the node ends.
+const LAST_COMMIT: Duration = Duration::from_secs(10);
 
 /// A running node. Dropping it without [`Node::shutdown`] is like a crash: nothing durable is lost.
 pub struct Node<D: Domain> {
@@ -223,23 +225,31 @@ impl<D: Domain> Node<D> {
         if self.commands.send(WriterCommand::Stop).is_err() {
             tracing::debug!("the journal writer has ended before it was told to");
         }
-        if let Some(writer) = self.writer.take()
-            && tokio::task::spawn_blocking(move || writer.join()).await.is_err()
-        {
-            tracing::error!("the journal writer could not be waited for");
-        }
-        let arbiters = std::mem::take(&mut self.arbiters);
-        let ended = tokio::task::spawn_blocking(move || {
-            // The shards read from the store: whoever opens it next must find them gone.
-            for arbiter in arbiters {
-                arbiter.stop();
-                if arbiter.join().is_err() {
-                    tracing::error!("a shard's thread ended with a panic");
+        let (writer, arbiters) = (self.writer.take(), std::mem::take(&mut self.arbiters));
+        let (ended, all_ended) = oneshot::channel::<()>();
+        // On a thread of its own: what waits in vain must not keep the process from its end.
+        let joining = std::thread::Builder::new()
+            .name("shutdown".to_owned())
+            .spawn(move || {
+                if writer.is_some_and(|writer| writer.join().is_err()) {
+                    tracing::error!("the journal writer ended with a panic");
                 }
-            }
-        });
-        if ended.await.is_err() {
-            tracing::error!("the shards could not be waited for");
+                // The shards read from the store: whoever opens it next must find them gone.
+                for arbiter in arbiters {
+                    arbiter.stop();
+                    if arbiter.join().is_err() {
+                        tracing::error!("a shard's thread ended with a panic");
+                    }
+                }
+                drop(ended);
+            });
+        if let Err(error) = joining {
+            tracing::error!(%error, "the node's threads cannot be waited for");
+        }
+        if tokio::time::timeout(LAST_COMMIT, all_ended).await.is_err() {
+            tracing::warn!(
+                "the store does not answer; whether the last commit is in it shows at the next start"
+            );
         }
     }
 }
@@ -425,11 +435,15 @@ pub struct Hands {
 
 impl Hands {
     /// Begins to take up partitions, as far as nobody has acquired them under a newer tenure. [`Places`] tells when they are
-    /// here. Taking up again what is here does nothing.
+    /// here, or elsewhere again. Taking up again what is here does nothing.
     pub fn take_up(&self, claims: &[Claim]) {
         for shard in 0..self.peers.len() {
             let own = |claim: &&Claim| usize::from(claim.partition.0) % self.peers.len() == shard;
             let claims: Vec<Claim> = claims.iter().filter(own).copied().collect();
+            for claim in &claims {
+                self.places
+                    .change(claim.partition, Place::Elsewhere, Place::Coming);
+            }
             if !claims.is_empty()
                 && self
                     .commands
@@ -445,8 +459,7 @@ impl Hands {
     /// [`Places`] tells when they are elsewhere.
     pub fn give_up(&self, partitions: &[PartitionId]) {
         for &partition in partitions {
-            if self.places.of(partition) == Place::Here {
-                self.places.set(partition, Place::Leaving);
+            if self.places.change(partition, Place::Here, Place::Leaving) {
                 self.peers[usize::from(partition.0) % self.peers.len()].tell(Internal::GiveUp(partition));
             }
         }
