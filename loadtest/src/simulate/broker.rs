@@ -21,6 +21,8 @@ use lockstep_runtime::message::{Delivery, Envelope, MessageId, Outcome, Provenan
 
 /// After so long without an acknowledgement the broker delivers again, to whoever is there.
 const REDELIVERED_AFTER: i64 = 12 * SECOND;
+/// How many times as long as after the first attempt it waits at most.
+const LONGEST_PATIENCE: u32 = 16;
 
 impl World {
     /// The message of a mail, under the number by which the broker knows it.
@@ -103,14 +105,13 @@ impl World {
         let token = life.token();
         let responder = Responder::stream(&life.stream, token);
         life.show_lease(now);
-        life.deliveries.insert(token, number);
+        life.deliveries.insert(token, (number, delivery));
         let taken = life.node.ingress().try_submit(Delivery { envelope, responder });
         if taken.is_err() {
             // The responder that came back says "unavailable" when it is dropped; what is said twice is heard once.
             life.deliveries.remove(&token);
             drop(taken);
-            let pause = self.random.between(50, 800);
-            return self.after(pause, Event::Deliver(number));
+            return self.deliver_later(number);
         }
         self.after(REDELIVERED_AFTER, Event::Return(number, delivery));
         if self.is_stormy && self.random.percent(3) {
@@ -123,6 +124,13 @@ impl World {
             self.check_durable(number, id);
         }
         self.wake(machine, 0);
+    }
+
+    /// Delivers a message again that was not taken: the later, the oftener it was not.
+    fn deliver_later(&mut self, number: usize) {
+        let times = self.posted[number].deliveries.min(LONGEST_PATIENCE);
+        let pause = self.random.between(20, 1_000) * i64::from(times);
+        self.after(pause, Event::Deliver(number));
     }
 
     /// The broker has waited long enough for an acknowledgement.
@@ -139,21 +147,24 @@ impl World {
         if let Some(life) = &mut self.machines[machine].life {
             while let Ok(outcomes) = life.outcomes.try_recv() {
                 for (token, outcome) in outcomes {
-                    if let Some(number) = life.deliveries.remove(&token) {
-                        heard.push((number, outcome));
+                    if let Some((number, delivery)) = life.deliveries.remove(&token) {
+                        heard.push((number, delivery, outcome));
                     }
                 }
             }
         }
-        for (number, outcome) in heard {
-            self.hear(number, outcome);
+        for (number, delivery, outcome) in heard {
+            self.hear(number, delivery, outcome);
         }
     }
 
-    fn hear(&mut self, number: usize, outcome: Outcome<Reply>) {
+    fn hear(&mut self, number: usize, delivery: u32, outcome: Outcome<Reply>) {
         if outcome == Outcome::Unavailable {
-            let pause = self.random.between(20, 1_500);
-            return self.after(pause, Event::Deliver(number));
+            // A message that is delivered twice at a time comes again once.
+            if self.posted[number].deliveries > delivery {
+                return;
+            }
+            return self.deliver_later(number);
         }
         let posted = &self.posted[number];
         let (purpose, id) = (posted.purpose.clone(), posted.envelope.id);

@@ -344,7 +344,14 @@ impl World {
             return;
         };
         // What it had not acknowledged goes back to the broker.
-        let unacknowledged: Vec<usize> = life.deliveries.values().copied().collect();
+        let posted = &self.posted;
+        let newest = |(number, delivery): &&(usize, u32)| posted[*number].deliveries == *delivery;
+        let unacknowledged: Vec<usize> = life
+            .deliveries
+            .values()
+            .filter(newest)
+            .map(|(number, _)| *number)
+            .collect();
         let at = &mut self.machines[machine];
         at.incarnation += 1;
         (at.step_at, at.write_at) = (None, None);

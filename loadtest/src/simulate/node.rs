@@ -57,8 +57,8 @@ pub(super) struct Life {
     pub(super) routes: Vec<Option<usize>>,
     pub(super) stream: OutcomeStream<Reply>,
     pub(super) outcomes: mpsc::Receiver<Outcomes<Reply>>,
-    /// By token: the broker's message.
-    pub(super) deliveries: BTreeMap<u64, usize>,
+    /// By token: the broker's message, and which delivery of it.
+    pub(super) deliveries: BTreeMap<u64, (usize, u32)>,
     /// By token: who waits for what another node decides.
     pub(super) passed_on: BTreeMap<u64, Responder<Reply>>,
     pub(super) foreign: Vec<Foreign>,
