@@ -149,6 +149,15 @@ impl MemoryDisk {
         self.lock().overtaken.extend(partitions);
     }
 
+    /// Makes the newest that a partition's journal holds unreadable.
+    pub fn spoil_journal(&self, partition: PartitionId) {
+        let mut content = self.lock();
+        let partition = content.partitions.get_mut(usize::from(partition.0));
+        if let Some(blob) = partition.and_then(|partition| partition.journal.back_mut()) {
+            blob.bytes = Arc::from(*b"spoilt");
+        }
+    }
+
     /// How many commits have succeeded.
     #[must_use]
     pub fn commits(&self) -> u64 {

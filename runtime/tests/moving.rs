@@ -16,18 +16,21 @@ use lockstep_runtime::follow::Follower;
 use lockstep_runtime::ingress::{Ingress, RejectCause};
 use lockstep_runtime::memory::MemoryDisk;
 use lockstep_runtime::message::{Delivery, Outcome, Responder, Sequence};
-use lockstep_runtime::node::{Holding, Node, NodeConfig};
+use lockstep_runtime::node::{Holding, Node, NodeConfig, SteppedNode};
 use lockstep_runtime::placement::{PartitionCount, PartitionId, Place};
 use lockstep_runtime::shard::ShardLimits;
 use lockstep_runtime::store::{Claim, StoreOpener, Tenure};
-use lockstep_runtime::time::SystemClock;
+use lockstep_runtime::time::{Clock, SystemClock};
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use toy::{Bank, Command, PORT, Party, Reference, Reply, envelope};
+use tracing::field::Field;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const PARTITIONS: u16 = 8;
@@ -290,6 +293,96 @@ fn a_shard_of_which_a_part_was_overtaken_while_it_was_read_is_built_without_it()
             }
         }
     });
+}
+
+/// What was logged on this thread, and how gravely.
+#[derive(Default)]
+struct Log(Mutex<Vec<(Level, String)>>);
+
+impl Log {
+    fn has(&self, level: Level, words: &str) -> bool {
+        let lines = self.0.lock().unwrap();
+        lines
+            .iter()
+            .any(|(found, text)| *found == level && text.contains(words))
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, event: &Event<'_>) {
+        let mut text = String::new();
+        event.record(&mut |_: &Field, value: &dyn std::fmt::Debug| text += &format!("{value:?} "));
+        self.0.lock().unwrap().push((*event.metadata().level(), text));
+    }
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+/// An operator is woken by an error: a partition that moved is none, and one that is damaged is.
+#[test]
+fn a_partition_that_was_overtaken_is_no_error_and_a_damaged_one_is() {
+    let read = |spoil: fn(&MemoryDisk, PartitionId)| {
+        let disk = MemoryDisk::new(PartitionCount::new(1).unwrap());
+        disk.share();
+        let log = Arc::new(Log::default());
+        let subscriber = tracing::Dispatch::new(Arc::clone(&log));
+        tracing::dispatcher::with_default(&subscriber, || {
+            let config = NodeConfig {
+                holding: Holding::Granted,
+                ..NodeConfig::default()
+            };
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+            let start = || {
+                let opener = Arc::new(disk.clone());
+                SteppedNode::<Bank>::start(&config, opener, &clock, &Arc::default()).unwrap()
+            };
+            let step = |node: &mut SteppedNode<Bank>, until: &dyn Fn() -> bool| {
+                let began = Instant::now();
+                while !until() {
+                    assert!(began.elapsed() < PATIENCE, "{:?}", log.0.lock().unwrap());
+                    node.step_shard(0);
+                    node.step_writer(16);
+                }
+            };
+            let mut before = start();
+            let places = Arc::clone(before.places());
+            before.hands().take_up(&claims(Tenure(1), &[PartitionId(0)]));
+            step(&mut before, &|| places.of(PartitionId(0)) == Place::Here);
+            let delivery = Delivery {
+                envelope: envelope(1, account(1), credit(1)),
+                responder: Responder::nobody(),
+            };
+            let commits = disk.commits();
+            before.ingress().try_submit(delivery).unwrap();
+            step(&mut before, &|| disk.commits() > commits);
+            let mut after = start();
+            spoil(&disk, PartitionId(0));
+            after.hands().take_up(&claims(Tenure(2), &[PartitionId(0)]));
+            step(&mut after, &|| {
+                log.has(Level::INFO, "another node took") || log.has(Level::ERROR, "damaged")
+            });
+        });
+        (
+            log.has(Level::INFO, "another node took"),
+            log.has(Level::ERROR, ""),
+        )
+    };
+    assert_eq!(
+        read(|disk, partition| disk.overtake_when_read([partition])),
+        (true, false)
+    );
+    assert_eq!(
+        read(|disk, partition| disk.spoil_journal(partition)),
+        (false, true)
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::entity::Domain;
 use crate::feed::FeedBoard;
 use crate::health::HealthBoard;
 use crate::ingress::Room;
+use crate::journal::Malformed;
 use crate::message::{Delivery, InternalMessage};
 use crate::placement::{PartitionId, Place, Places};
 use crate::shard::{Acknowledgement, Released, Shard, ShardError, ShardWiring};
@@ -146,6 +147,8 @@ pub(super) struct Driver<D: Domain> {
     losses: u32,
     /// How often in a row it could not be built.
     unbuilt: u32,
+    /// A partition whose journal did not fit together, and how: it is damaged, unless another node has taken it over.
+    suspect: Option<(PartitionId, Malformed)>,
 }
 
 /// How often in a row a shard is acquired and built anew before a person has to look at what is stored.
@@ -165,6 +168,7 @@ impl<D: Domain> Driver<D> {
             resend_at: Timestamp::default(),
             losses: 0,
             unbuilt: 0,
+            suspect: None,
         }
     }
 
@@ -188,18 +192,44 @@ impl<D: Domain> Driver<D> {
     pub(super) fn go_on(&mut self) -> Step {
         match catch_unwind(AssertUnwindSafe(|| self.turn())) {
             Ok(Ok(step)) => step,
-            Ok(Err(error)) => self.lose_state(&error.to_string()),
-            Err(_) => self.lose_state("a shard panicked"),
+            Ok(Err(ShardError::Malformed { partition, error })) => {
+                self.suspect = Some((partition, error));
+                self.lose_state()
+            }
+            Ok(Err(error)) => self.lose_state_by(&error.to_string()),
+            Err(_) => self.lose_state_by("a shard panicked"),
         }
     }
 
-    /// Throws the state away; the partitions are asked for anew after a pause, longer if that has not helped before.
-    fn lose_state(&mut self, reason: &str) -> Step {
+    fn lose_state_by(&mut self, reason: &str) -> Step {
         tracing::error!(
             shard = self.seat.index,
             reason,
             "the shard is built anew from what is durable"
         );
+        self.lose_state()
+    }
+
+    /// Says what was the matter with a partition, now that it is known whose it is.
+    fn judge_suspect(&mut self, states: &[PartitionState]) {
+        let Some((partition, error)) = self.suspect.take() else {
+            return;
+        };
+        let shard = self.seat.index;
+        if states.iter().any(|state| state.partition == partition) {
+            let reason = ShardError::Malformed { partition, error }.to_string();
+            tracing::error!(shard, reason, "the shard is built anew from what is durable");
+        } else {
+            tracing::info!(
+                shard,
+                partition = partition.0,
+                "another node took a partition over while it was read; the shard is built anew without it"
+            );
+        }
+    }
+
+    /// Throws the state away; the partitions are asked for anew after a pause, longer if that has not helped before.
+    fn lose_state(&mut self) -> Step {
         self.shard = None;
         self.seat.health.shard_starting(self.seat.index);
         let pause = FIRST_PAUSE.saturating_mul(self.losses).min(LONGEST_PAUSE);
@@ -288,6 +318,7 @@ impl<D: Domain> Driver<D> {
                     self.generation = generation;
                     self.shard = None;
                     self.seat.health.shard_starting(self.seat.index);
+                    self.judge_suspect(&states);
                     self.recover(&states, reader)?;
                 }
             }
