@@ -89,6 +89,9 @@ macro_rules! domain {
             fn is_query(&self) -> bool {
                 match self { $(Self::$variant(_, command) => <$entity as $crate::entity::Entity>::is_query(command),)+ }
             }
+            fn is_comparison(&self) -> bool {
+                match self { $(Self::$variant(_, command) => <$entity as $crate::entity::Entity>::is_comparison(command),)+ }
+            }
             fn decode(kind: $crate::entity::EntityKind, id: &[u8], command: &[u8]) -> Result<Self, String> {
                 match kind {
                     $(

@@ -165,6 +165,13 @@ pub trait Entity: Sized + 'static {
         false
     }
 
+    /// Whether a command compares, and mostly finds that nothing is to be changed. While it changes nothing it is answered as
+    /// a query is: it leaves no journal entry, and sent again it is decided anew. When it changes something it is as any other.
+    fn is_comparison(command: &Self::Command) -> bool {
+        let _ = command;
+        false
+    }
+
     /// Decides what a command does. Pure.
     fn decide(
         id: &Self::Id,
@@ -244,6 +251,8 @@ pub trait AddressedMessage: Clone + Debug + Send + 'static {
     fn encode_id(&self, into: &mut Vec<u8>);
     /// Whether the command only asks and never changes anything, whatever the state.
     fn is_query(&self) -> bool;
+    /// Whether the command compares, and mostly finds that nothing is to be changed.
+    fn is_comparison(&self) -> bool;
     /// Appends the command, encoded.
     ///
     /// # Errors

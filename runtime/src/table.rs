@@ -409,7 +409,8 @@ impl<E: Entity> Table<E> {
     ) -> Result<E::Reply, NotAQuery> {
         let row = self.row(slot).expect("the slot of an active entity");
         let decision = E::decide(&row.id, &row.state, command, context);
-        if decision.events.is_empty() && decision.sends.is_empty() && decision.outbound.is_empty() {
+        let is_idle = decision.events.is_empty() && decision.expired.is_empty();
+        if is_idle && decision.sends.is_empty() && decision.outbound.is_empty() {
             Ok(decision.reply)
         } else {
             Err(NotAQuery(E::NAME))

@@ -420,6 +420,62 @@ fn a_question_changes_nothing_whatever_is_decided() {
     assert_eq!(desk.balance(ALICE), 5);
 }
 
+/// A sweep over a million of them writes only what was wrong.
+#[test]
+fn a_comparison_that_finds_nothing_leaves_no_entry_and_one_that_does_is_taken_once() {
+    let mut desk = Desk::open();
+    desk.submit(ALICE, credit(1, 10));
+    let compare = |balance| Command::Compare { tag: 2, balance };
+    let mut agrees = desk.submit_as(8, ALICE, compare(10));
+    assert!(agrees.try_recv().is_err(), "what it saw is not durable yet");
+    desk.settle();
+    assert!(matches!(
+        agrees.try_recv().unwrap(),
+        Outcome::Done { repeated: false, .. }
+    ));
+    let entries = |desk: &Desk| desk.wiring.counters.entries.load(Ordering::Relaxed);
+    assert_eq!(entries(&desk), 1);
+    let mut differs = desk.submit_as(9, ALICE, compare(12));
+    desk.settle();
+    assert!(matches!(
+        differs.try_recv().unwrap(),
+        Outcome::Done { repeated: false, .. }
+    ));
+    assert_eq!((entries(&desk), desk.balance(ALICE)), (2, 12));
+    desk.submit(ALICE, credit(3, 5));
+    desk.settle();
+    desk.crash();
+    // Sent again, the one that changed something is known; the other is decided anew.
+    let mut again = desk.submit_as(9, ALICE, compare(12));
+    let mut anew = desk.submit_as(8, ALICE, compare(17));
+    desk.settle();
+    assert!(matches!(
+        again.try_recv().unwrap(),
+        Outcome::Done { repeated: true, .. }
+    ));
+    assert!(matches!(
+        anew.try_recv().unwrap(),
+        Outcome::Done { repeated: false, .. }
+    ));
+    assert_eq!(desk.balance(ALICE), 17);
+}
+
+#[test]
+fn a_comparison_that_panics_is_dead_lettered_as_any_other() {
+    let mut desk = Desk::open();
+    let mut answer = desk.submit(
+        ALICE,
+        Command::Compare {
+            tag: 2,
+            balance: i64::MIN,
+        },
+    );
+    desk.submit(ALICE, credit(1, 10));
+    desk.settle();
+    assert!(matches!(answer.try_recv().unwrap(), Outcome::DeadLettered { .. }));
+    assert_eq!((desk.dead_letters(), desk.balance(ALICE)), (1, 10));
+}
+
 /// Its snapshot is spoilt: each message for it is a dead letter, its alarm stays, and nobody else is held up.
 #[test]
 fn an_entity_that_cannot_be_read_costs_its_messages_alone() {

@@ -72,6 +72,13 @@ impl Entity for SkuWarehouse {
         )
     }
 
+    fn is_comparison(command: &StockCommand) -> bool {
+        match command {
+            StockCommand::InUnit { change, .. } => Self::is_comparison(change),
+            command => matches!(command, StockCommand::Reconcile(_)),
+        }
+    }
+
     fn decide(
         id: &StockId,
         state: &StockState,

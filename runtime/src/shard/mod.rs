@@ -259,6 +259,13 @@ impl<D: Domain> Shard<D> {
             }
             return Ok(());
         }
+        if envelope.message.is_comparison() {
+            let slot = readable(self.slot_of(partition, &envelope.message))?;
+            if let Some(reply) = slot.ok().and_then(|slot| self.ask(slot, &envelope, now).ok()) {
+                self.open.answers.push((responder, Answer::Ready(done(reply))));
+                return Ok(());
+            }
+        }
         self.process(
             partition,
             Origin::External(envelope.id),
@@ -416,6 +423,17 @@ impl<D: Domain> Shard<D> {
     }
 
     fn answer(&mut self, slot: Slot, envelope: &Envelope<D>, now: Timestamp) -> Outcome<D::Reply> {
+        match self.ask(slot, envelope, now) {
+            Ok(reply) => done(reply),
+            Err(reason) => {
+                tracing::error!(reason, "a question cannot be answered");
+                Outcome::DeadLettered { reason }
+            }
+        }
+    }
+
+    /// What an entity answers without changing anything; else why it does not.
+    fn ask(&mut self, slot: Slot, envelope: &Envelope<D>, now: Timestamp) -> Result<D::Reply, String> {
         self.residents.touched(envelope.message.kind(), slot, now);
         let context = Context {
             now,
@@ -424,18 +442,17 @@ impl<D: Domain> Shard<D> {
         };
         let tables = &self.tables;
         let answer = catch_unwind(AssertUnwindSafe(|| tables.ask(slot, &envelope.message, &context)));
-        let reason = match answer {
-            Ok(Ok(reply)) => {
-                return Outcome::Done {
-                    reply,
-                    repeated: false,
-                };
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(panic) => panic_text(&*panic),
-        };
-        tracing::error!(reason, "a question cannot be answered");
-        Outcome::DeadLettered { reason }
+        match answer {
+            Ok(answered) => answered.map_err(|error| error.to_string()),
+            Err(panic) => Err(panic_text(&*panic)),
+        }
+    }
+}
+
+fn done<R>(reply: R) -> Outcome<R> {
+    Outcome::Done {
+        reply,
+        repeated: false,
     }
 }
 

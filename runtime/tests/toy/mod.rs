@@ -66,6 +66,11 @@ pub enum Command {
         tag: u64,
     },
     Show,
+    /// Compares the balance with what it should be, and puts it right.
+    Compare {
+        tag: u64,
+        balance: i64,
+    },
     /// Claims to be a question, and would change the balance.
     Cheat {
         tag: u64,
@@ -147,7 +152,7 @@ fn effect(tag: u64) -> Outbound {
     }
 }
 
-fn decide<E>(command: &Command, reply: E::Reply) -> Decision<E>
+fn decide<E>(command: &Command, state: &State, reply: E::Reply) -> Decision<E>
 where
     E: Entity<Event = Event, Domain = Bank>,
 {
@@ -174,6 +179,13 @@ where
             reply,
         )
         .and(Event::Poison),
+        Command::Compare {
+            balance: i64::MIN, ..
+        } => panic!("toy: no comparison"),
+        Command::Compare { tag, balance } => match balance - state.balance {
+            0 => Decision::answer(reply),
+            amount => Decision::event(Event::Credited { tag, amount }, reply),
+        },
         Command::Show => Decision::answer(reply),
     }
 }
@@ -258,6 +270,9 @@ macro_rules! kind {
             fn is_query(command: &Command) -> bool {
                 matches!(command, Command::Show | Command::Cheat { .. })
             }
+            fn is_comparison(command: &Command) -> bool {
+                matches!(command, Command::Compare { .. })
+            }
             fn decide(_: &$id, state: &State, command: &Command, _: &Context<'_, Bank>) -> Decision<Self> {
                 let standing = Standing {
                     balance: state.balance,
@@ -267,7 +282,7 @@ macro_rules! kind {
                         Vec::new()
                     },
                 };
-                decide(command, $reply(standing))
+                decide(command, state, $reply(standing))
             }
             fn apply(state: &mut State, event: &Event) {
                 state.apply(event);
