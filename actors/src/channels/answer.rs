@@ -1,7 +1,7 @@
 //! What a platform answers, and what follows for each item of the request.
 
 use super::content::{Key, Kind, Measure};
-use super::engine::{Engine, RequestId};
+use super::engine::{Engine, Item, RequestId};
 use super::lane::{Attempt, Class, Held, Lane, Shows, Waiting};
 use super::limit::{Observation, Reserved};
 use super::operation::OperationId;
@@ -97,8 +97,26 @@ impl From<Verdict> for Answer {
     }
 }
 
+/// What an item that is under way says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    version: u64,
+    measure: Measure,
+    print: Option<u64>,
+}
+
+impl Told {
+    pub(super) fn of(item: &Item) -> Self {
+        Self {
+            version: item.version,
+            measure: item.content.measure(),
+            print: item.content.print(),
+        }
+    }
+}
+
 /// An item that is under way.
-pub(super) type Flown = (Key, Waiting, u64, Measure);
+pub(super) type Flown = (Key, Waiting, Told);
 
 enum Carries {
     Write(Vec<Flown>),
@@ -479,15 +497,14 @@ impl Lane {
 
     fn unknown(&mut self, key: &Key) {
         let version = self.held.get(key).map_or(0, |held| held.version);
-        let shows = Shows::Doubt;
-        self.held.insert(key.clone(), Held { version, shows });
+        self.held.insert(key.clone(), Held::new(version, Shows::Doubt));
     }
 
     fn now_shows(&mut self, key: &Key, value: Option<Measure>) {
         let version = self.held.get(key).map_or(0, |held| held.version);
         let shows = value.map_or(Shows::Unknown, Shows::This);
         // A doubt that is not ended by a number ends all the same: it is written without comparing.
-        self.held.insert(key.clone(), Held { version, shows });
+        self.held.insert(key.clone(), Held::new(version, shows));
     }
 
     fn look_for_drift(&mut self, key: &Key, value: Option<Measure>, now: Moment) {
@@ -504,15 +521,20 @@ impl Lane {
 
     /// One item has its verdict.
     fn land(&mut self, item: Flown, verdict: &ItemVerdict, jitter: u32, now: Moment) {
-        let (key, mut waiting, version, measure) = item;
+        let (key, mut waiting, told) = item;
+        let version = told.version;
         self.flying.remove(&key);
         let counts = &mut self.counts;
         match verdict {
             ItemVerdict::Taken => {
                 counts.taken = counts.taken.saturating_add(1);
-                self.taken(&key, waiting, version, Shows::This(measure), now);
+                let held = Held {
+                    print: told.print,
+                    ..Held::new(version, Shows::This(told.measure))
+                };
+                self.taken(&key, waiting, held, now);
             }
-            ItemVerdict::Newer => self.taken(&key, waiting, version, Shows::Unknown, now),
+            ItemVerdict::Newer => self.taken(&key, waiting, Held::new(version, Shows::Unknown), now),
             ItemVerdict::Conflict => {
                 counts.conflicts = counts.conflicts.saturating_add(1);
                 waiting.failures = waiting.failures.saturating_add(1);
@@ -543,9 +565,9 @@ impl Lane {
         }
     }
 
-    fn taken(&mut self, key: &Key, mut waiting: Waiting, version: u64, shows: Shows, now: Moment) {
+    fn taken(&mut self, key: &Key, mut waiting: Waiting, held: Held, now: Moment) {
         self.exceptions.taken(key);
-        self.held.insert(key.clone(), Held { version, shows });
+        self.held.insert(key.clone(), held);
         if waiting.class == Class::Live && waiting.attempt != Attempt::Confirming {
             self.ages.record(now.saturating_sub(waiting.since));
         }
@@ -574,6 +596,10 @@ impl Lane {
     fn refuse(&mut self, key: &Key, waiting: &Waiting, version: u64, reason: &str, now: Moment) {
         self.counts.refused = self.counts.refused.saturating_add(1);
         self.exceptions.refuse(key, version, reason, now);
+        if let Some(held) = self.held.get_mut(key) {
+            // Whatever is newest is tried again.
+            held.print = None;
+        }
         self.settle(key, waiting);
         self.forget(key);
     }

@@ -5,8 +5,10 @@ use crate::ids::WarehouseCode;
 use crate::money::Currency;
 use crate::quantity::Quantity;
 use compact_str::CompactString;
+use foldhash::quality::FixedState;
 use rust_decimal::Decimal;
 use std::fmt;
+use std::hash::BuildHasher;
 
 /// A kind of update. Each has a queue of its own in an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,7 +47,7 @@ impl fmt::Display for Key {
 }
 
 /// A SKU's stock as a channel is shown it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StockShown {
     /// What can be sold, in all warehouses that count.
     pub available: Quantity,
@@ -54,7 +56,7 @@ pub struct StockShown {
 }
 
 /// A SKU's list price as a channel is shown it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PriceShown {
     /// Of one base unit.
     pub amount: Decimal,
@@ -91,6 +93,18 @@ impl Content {
             Self::Price(price) => Measure::Amount(price.amount),
             Self::Stock(stock) => Measure::Units(stock.available.units()),
             Self::Order(sequence, _) => Measure::Change(*sequence),
+        }
+    }
+}
+
+impl Content {
+    /// What two contents that say the same have in common; none of orders, of which each change is told.
+    #[must_use]
+    pub fn print(&self) -> Option<u64> {
+        match self {
+            Self::Price(price) => Some(FixedState::default().hash_one(price)),
+            Self::Stock(stock) => Some(FixedState::default().hash_one(stock)),
+            Self::Order(..) => None,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! that it waits for; but a kind that was passed over [`MAX_PASSED`] times goes next, so that with `n` kinds each leaves
 //! within `MAX_PASSED + n` requests.
 
-use super::answer::Flight;
+use super::answer::{Flight, Told};
 use super::content::{Content, Key, Kind, Measure, Newest, Source, Urgency};
 use super::lane::{Attempt, Held, Lane, Shows, Waiting};
 use super::limit::{Admission, Precedence, Reserved};
@@ -12,7 +12,7 @@ use super::operation::{Account, Allowance, AllowanceError, OperationId};
 use super::permit::Permits;
 use super::progress::Mark;
 use super::retry::{Breaker, BreakerState, RetryBudget};
-use super::{Guard, Moment};
+use super::{Guard, Moment, Tells};
 use compact_str::CompactString;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub struct LanePlan {
     pub guard: Guard,
     /// How long a platform may take from accepting a request to its final word; then it counts as unknown.
     pub final_word_within: Duration,
+    /// Which changes are told.
+    pub tells: Tells,
 }
 
 /// A request under way.
@@ -134,6 +136,7 @@ impl Engine {
             lane.read = plan.read.as_ref().map(find).transpose()?;
             lane.poll = plan.poll.as_ref().map(find).transpose()?;
             lane.final_word_within = plan.final_word_within;
+            lane.tells = plan.tells;
             lanes.push(lane);
         }
         lanes.sort_by_key(|lane| lane.kind);
@@ -482,7 +485,8 @@ impl Engine {
             if let Some((item, waiting)) = self.load(place, key, waiting, now, source) {
                 most = most.min(together);
                 self.lanes[place].flying.insert(item.key.clone());
-                flown.push((item.key.clone(), waiting, item.version, item.content.measure()));
+                let told = Told::of(&item);
+                flown.push((item.key.clone(), waiting, told));
                 items.push(item);
             }
         }
@@ -526,7 +530,8 @@ impl Engine {
             }) if told == version => background || waiting.mark.is_none() || lane.late.contains_key(&key),
             Some(_) | None => true,
         };
-        let Some(newest) = newest.filter(|newest| needed(newest.version)) else {
+        let is_shown = |newest: &Newest| !background && lane.certainly_shows(&key, &waiting, &newest.content);
+        let Some(newest) = newest.filter(|newest| needed(newest.version) && !is_shown(newest)) else {
             lane.settle(&key, &waiting);
             let kind = lane.kind;
             // A quantity may have waited for this.
@@ -550,6 +555,7 @@ impl Engine {
         let lane = &mut self.lanes[place];
         let reads = lane.take_reads(most);
         if reads.is_empty() {
+                ..
             return None;
         }
         let keys = reads.iter().map(|(key, _)| key.clone()).collect();

@@ -9,11 +9,11 @@
 //! - a quantity that rises waits for a price of its SKU that waits or is under way (S55); one that falls waits for nothing.
 
 use super::ages::Ages;
-use super::content::{Key, Kind, Measure, Newest, Urgency};
+use super::content::{Content, Key, Kind, Measure, Newest, Urgency};
 use super::exceptions::Exceptions;
 use super::operation::OperationId;
 use super::progress::{Mark, Progress};
-use super::{Guard, Moment};
+use super::{Guard, Moment, Tells};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
@@ -101,6 +101,20 @@ pub(super) enum Shows {
 pub(super) struct Held {
     pub(super) version: u64,
     pub(super) shows: Shows,
+    /// The print of the content that it certainly shows.
+    pub(super) print: Option<u64>,
+}
+
+impl Held {
+    /// Without knowing the whole content.
+    pub(super) fn new(version: u64, shows: Shows) -> Self {
+        let print = None;
+        Self {
+            version,
+            shows,
+            print,
+        }
+    }
 }
 
 /// What happened so far.
@@ -147,6 +161,7 @@ pub(super) struct Lane {
     /// Those of `ready` that are live.
     by_age: BTreeSet<(Moment, Key)>,
     to_read: BTreeSet<(Urgency, Moment, Key)>,
+    pub(super) tells: Tells,
     delayed: BTreeSet<(Moment, Key)>,
     parked: HashSet<Key>,
     pub(super) flying: HashSet<Key>,
@@ -185,6 +200,7 @@ impl Lane {
             by_age: BTreeSet::new(),
             to_read: BTreeSet::new(),
             delayed: BTreeSet::new(),
+            tells: Tells::All,
             parked: HashSet::new(),
             flying: HashSet::new(),
             held: HashMap::new(),
@@ -223,6 +239,16 @@ impl Lane {
         if let Some(mark) = mark {
             self.progress.see(mark);
         }
+    /// Whether the channel shows exactly this, as far as it is to be told of nothing else.
+    pub(super) fn certainly_shows(&self, key: &Key, waiting: &Waiting, content: &Content) -> bool {
+        let print = self.held.get(key).and_then(|held| held.print);
+        self.tells == Tells::Shown
+            && waiting.attempt == Attempt::First
+            && !self.late.contains_key(key)
+            && print.is_some()
+            && print == content.print()
+    }
+
         let Some(mut waiting) = self.take(key) else {
             mark.into_iter()
                 .for_each(|mark| self.progress.await_telling(mark));

@@ -48,6 +48,17 @@ use std::time::Duration;
 /// A moment, as the time since any fixed start; the same start for all calls of one engine.
 pub type Moment = Duration;
 
+/// Which changes of a key a channel is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tells {
+    /// All of them: what the channel shows may have changed there by itself, as the quantity in a shop that sells.
+    #[default]
+    All,
+    /// Those of what is shown. The channel shows what it took last until it is told otherwise; where that is not known for
+    /// certain, as after a start, it is told all the same.
+    Shown,
+}
+
 /// What keeps an older value from overwriting a newer one when a request had no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {

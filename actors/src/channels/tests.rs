@@ -2,6 +2,7 @@
 
 mod orders;
 mod permits;
+mod shown;
 
 use super::simulation::{price, stock};
 use super::*;
@@ -57,6 +58,7 @@ fn plan(kind: Kind, write: &str, guard: Guard) -> LanePlan {
         poll: None,
         guard,
         final_word_within: at(60_000),
+        tells: Tells::default(),
     }
 }
 
@@ -82,6 +84,10 @@ impl Account {
     }
 
     fn guarded(rule: Rule, per_request: u64, batch: usize, guard: Guard) -> Self {
+        Self::telling(rule, per_request, batch, guard, Tells::All)
+    }
+
+    fn telling(rule: Rule, per_request: u64, batch: usize, guard: Guard, tells: Tells) -> Self {
         let allowance = Allowance {
             limits: vec![("limit".into(), rule)],
             operations: vec![
@@ -92,6 +98,7 @@ impl Account {
             ],
         };
         let mut stock = plan(Kind::Stock, "stock", guard);
+        stock.tells = tells;
         stock.read = Some("read".into());
         stock.poll = Some("poll".into());
         let plans = [stock, plan(Kind::Price, "price", guard)];

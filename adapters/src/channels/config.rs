@@ -12,7 +12,7 @@ use crate::egress::{InvalidSetting, web_address, within};
 use crate::file_drop::FileDropConfig;
 use crate::webhooks::OrderIntake;
 use compact_str::CompactString;
-use lockstep_actors::channels::Kind;
+use lockstep_actors::channels::{Kind, Tells};
 use lockstep_actors::ids::{ListId, WarehouseCode};
 use lockstep_actors::money::Currency;
 use lockstep_actors::quantity::Quantity;
@@ -430,7 +430,24 @@ impl ChannelConfig {
             }
         }
         limits::apply(&self.name, &self.limits, &self.operations, &mut plan)?;
+        for lane in plan.lanes.iter_mut().filter(|lane| lane.kind == Kind::Stock) {
+            lane.tells = self.tells_stock();
+        }
         Ok(plan)
+    }
+
+    /// Within a band nothing that is shown changes. But a shop counts down from the band what it sells itself, and only what it
+    /// is told puts that right.
+    fn tells_stock(&self) -> Tells {
+        match self.kind {
+            _ if self.stock_bands.is_empty() => Tells::All,
+            ChannelKind::Http | ChannelKind::Amqp | ChannelKind::Edi | ChannelKind::File => Tells::Shown,
+            ChannelKind::Shopify
+            | ChannelKind::Amazon
+            | ChannelKind::WooCommerce
+            | ChannelKind::BigCommerce
+            | ChannelKind::AdobeCommerce => Tells::All,
+        }
     }
 }
 
@@ -521,6 +538,21 @@ mod tests {
             assert_eq!(refused.as_deref(), key, "{text}");
         }
         assert!(toml::from_str::<ChannelConfig>(&format!("{http}signing_secret = 's3cret'")).is_err());
+    }
+
+    #[test]
+    fn a_channel_in_bands_is_told_what_changes_them_and_a_shop_that_counts_down_every_change() {
+        let http = "name = 'shop'\nkind = 'http'\nurl = 'http://shop/levels'\n";
+        let woocommerce = "name = 'shop'\nkind = 'woocommerce'\nurl = 'http://shop'\n";
+        let bands = "stock_bands = [1, 10]\n";
+        for (text, tells) in [
+            (http.to_owned(), Tells::All),
+            (format!("{http}{bands}"), Tells::Shown),
+            (format!("{woocommerce}{bands}"), Tells::All),
+        ] {
+            let config: ChannelConfig = toml::from_str(&text).unwrap();
+            assert_eq!(config.plan().unwrap().lanes[0].tells, tells, "{text}");
+        }
     }
 
     #[test]

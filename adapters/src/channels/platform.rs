@@ -4,7 +4,7 @@ use super::secret::SecretError;
 use crate::egress::InvalidSetting;
 use compact_str::CompactString;
 use lockstep_actors::channels::{
-    Allowance, Answer, Draw, Guard, Kind, LanePlan, Operation, OrderShown, Request, Rule,
+    Allowance, Answer, Draw, Guard, Kind, LanePlan, Operation, OrderShown, Request, Rule, Tells,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,6 +96,7 @@ pub(crate) fn lane(kind: Kind, guard: Guard) -> LanePlan {
         poll: None,
         guard,
         final_word_within: Duration::from_secs(3_600),
+        tells: Tells::All,
     }
 }
 

@@ -4,7 +4,7 @@ use super::clock::Millis;
 use super::plant::Plant;
 use lockstep_actors::channels::{
     Allowance, Answer, Draw, Engine, Guard, Item, ItemVerdict, Key, Kind, LanePlan, Mark, Measure, Moment,
-    Next, Operation, Request, RequestId, Rule, Source, Work,
+    Next, Operation, Request, RequestId, Rule, Source, Tells, Work,
 };
 use lockstep_adapters::channels::{Contents, ReadModel};
 use lockstep_runtime::feed::{Feed, FeedEntry};
@@ -70,6 +70,7 @@ fn plans(guard: Guard) -> [LanePlan; 2] {
         poll: None,
         guard,
         final_word_within: Duration::from_secs(60),
+        tells: Tells::default(),
     })
 }
 
