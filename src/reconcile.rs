@@ -11,6 +11,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+/// How many rows a batch has: what comes beside waits for no more than these.
+const ROWS_AT_ONCE: usize = 250;
 /// How many differences are shown in words; `--json` has all that are listed.
 const SHOWN: usize = 50;
 
@@ -40,9 +42,13 @@ pub(crate) struct ReconcileArguments {
     /// Of a SKU that the file does not have nothing is there, in the warehouses that it has.
     #[arg(long)]
     whole_warehouses: bool,
-    /// How many batches of 1,000 rows are under way at a time: 1 to 64. Fewer leave the service more room.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    /// How many batches of rows are under way at a time: 1 to 64. Fewer leave the service more room.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     at_once: u8,
+    /// In how many percent of the time a batch is under way: 1 to 100. The rest of the time is left to others: the busier the
+    /// service is, the longer.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=100))]
+    load: u8,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -97,6 +103,8 @@ fn options(arguments: &ReconcileArguments, written: std::time::SystemTime) -> Re
         case: DocumentId::new(&case).map_err(|error| usage(&format!("--case: {error}")))?,
         taken_at: Moment(Timestamp::from_millis(taken_at.as_millisecond())),
         at_once: arguments.at_once.into(),
+        batch: ROWS_AT_ONCE,
+        load: arguments.load,
         coverage: if arguments.whole_warehouses {
             Coverage::WholeWarehouses
         } else {

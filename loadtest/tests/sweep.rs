@@ -10,6 +10,8 @@ fn s36_a_sweep_finds_every_fault_with_its_cause_and_raises_nothing_falsely() {
         rate: 0,
         alone: 0,
         at_once: 2,
+        batch: 1_000,
+        load: 100,
         shards: 2,
         json: false,
     })

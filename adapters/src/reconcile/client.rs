@@ -35,6 +35,10 @@ pub struct SweepOptions {
     pub taken_at: Moment,
     /// How many batches are under way at a time.
     pub at_once: usize,
+    /// How many rows a batch has at most.
+    pub batch: usize,
+    /// In how many percent of the time a batch is under way; the rest of the time is left to others.
+    pub load: u8,
     /// What of the books the rows leave out.
     pub coverage: Coverage,
 }
@@ -155,12 +159,12 @@ pub async fn sweep(
             None
         }
     });
-    door.compare(Batches(asked), &mut report, &mut progress).await?;
+    door.compare(asked, &mut report, &mut progress).await?;
     progress(unreadable);
     report.unreadable(unreadable, listed);
     for (warehouse, skus) in seen {
         let left_out = door.left_out(warehouse, &skus).await?;
-        door.compare(Batches(left_out.into_iter()), &mut report, &mut |_| {})
+        door.compare(left_out.into_iter(), &mut report, &mut |_| {})
             .await?;
     }
     report.milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -168,13 +172,16 @@ pub async fn sweep(
 }
 
 /// Rows in parts that the service takes at once.
-struct Batches<I>(I);
+struct Batches<I> {
+    rows: I,
+    size: usize,
+}
 
 impl<I: Iterator<Item = Asked>> Iterator for Batches<I> {
     type Item = Vec<Asked>;
 
     fn next(&mut self) -> Option<Vec<Asked>> {
-        let batch: Vec<Asked> = self.0.by_ref().take(MAX_BATCH).collect();
+        let batch: Vec<Asked> = self.rows.by_ref().take(self.size).collect();
         (!batch.is_empty()).then_some(batch)
     }
 }
@@ -187,13 +194,16 @@ struct Door<'o> {
 impl Door<'_> {
     async fn compare(
         &self,
-        batches: impl Iterator<Item = Vec<Asked>>,
+        rows: impl Iterator<Item = Asked>,
         report: &mut SweepReport,
         progress: &mut impl FnMut(u64),
     ) -> Result<(), SweepError> {
-        let sent = stream::iter(batches).map(|batch| async {
-            let answers = self.send(&batch).await;
-            answers.map(|answers| (batch, answers))
+        let size = self.options.batch.clamp(1, MAX_BATCH);
+        let sent = stream::iter(Batches { rows, size }).map(|batch| async {
+            let began = Instant::now();
+            let answers = self.send(&batch).await?;
+            tokio::time::sleep(rest(began.elapsed(), self.options.load)).await;
+            Ok((batch, answers))
         });
         let mut sent = std::pin::pin!(sent.buffered(self.options.at_once.max(1)));
         while let Some(done) = sent.next().await {
@@ -329,6 +339,12 @@ impl Door<'_> {
             tokio::time::sleep(pause).await;
         }
     }
+}
+
+/// How long to let others have the service after it was busy with a batch: the busier it is, the longer.
+fn rest(took: Duration, load: u8) -> Duration {
+    let load = u32::from(load.clamp(1, 100));
+    took.saturating_mul(100 - load) / load
 }
 
 fn is_busy(status: StatusCode) -> bool {

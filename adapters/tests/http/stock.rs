@@ -334,6 +334,8 @@ async fn s36_a_file_is_compared_with_the_books_and_a_whole_warehouse_also_with_w
                 .unwrap()
                 .unwrap(),
             at_once: 2,
+            batch: 1_000,
+            load: 50,
             coverage,
         };
         let mut done = 0;
@@ -357,7 +359,7 @@ async fn s36_a_file_is_compared_with_the_books_and_a_whole_warehouse_also_with_w
         json!([{ "line": 3, "sku": "B", "warehouse": "W1", "seen": 97, "drift": -3, "verdict": "repaired",
             "cause": "unexplained" }])
     );
-    // Under the same case no pair is compared twice; another case finds everything in step.
+    // Under the same case no pair is repaired twice; another case finds everything in step.
     assert_eq!(compare("CASE-1", Coverage::Named).await.repaired, 1);
     assert_eq!(counts(&compare("CASE-2", Coverage::Named).await), (2, 2, 0, 0));
     assert_eq!(

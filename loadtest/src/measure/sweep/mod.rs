@@ -55,8 +55,14 @@ pub struct Options {
     #[arg(long, default_value_t = 10)]
     pub alone: u64,
     /// How many batches are under way at a time.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 1)]
     pub at_once: usize,
+    /// How many rows a batch has.
+    #[arg(long, default_value_t = 250)]
+    pub batch: usize,
+    /// In how many percent of the time a batch is under way.
+    #[arg(long, default_value_t = 50)]
+    pub load: u8,
     /// How many shards: 1 to 256.
     #[arg(long, default_value_t = 1)]
     pub shards: usize,
@@ -243,6 +249,8 @@ impl Stage<'_> {
             case: DocumentId::new(case).map_err(unexpected)?,
             taken_at: Moment(taken_at),
             at_once: self.options.at_once,
+            batch: self.options.batch,
+            load: self.options.load,
             coverage: Coverage::Named,
         };
         let file = File::open(file).map_err(io("opening what is seen"))?;
