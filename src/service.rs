@@ -14,8 +14,8 @@ use lockstep_actors::orders::effects;
 use lockstep_actors::pricing::{CatalogueItem, ListPrice};
 use lockstep_actors::reference::Reference;
 use lockstep_adapters::channels::{
-    ChannelActor, ChannelConfig, ChannelHandle, Contents, KindFeed, Permits, Platform, PlatformError,
-    ReadModel, channel_handle, drive,
+    Account, ChannelActor, ChannelConfig, ChannelHandle, Contents, KindFeed, Memory, Permits, Platform,
+    PlatformError, ReadModel, channel_handle, drive,
 };
 use lockstep_adapters::cluster::{Cluster, ClusterConfig, ClusterError};
 use lockstep_adapters::egress::InvalidSetting;
@@ -338,13 +338,17 @@ impl Service {
             }
             feeds.push(KindFeed { kind, feed });
         }
+        let notebook = ingress.notebook(&format!("channel/{}", config.name), config.name.as_bytes());
         let (handle, control) = channel_handle(&config.name);
         let driving = drive(
             feeds,
             contents,
             platform,
-            engine,
-            config.samples_per_minute,
+            Account {
+                engine,
+                memory: Memory::in_notebook(notebook),
+                samples_per_minute: config.samples_per_minute,
+            },
             control,
             self.stop.subscribe(),
         );

@@ -10,9 +10,10 @@ use crate::placement::{PartitionCount, PartitionId};
 use crate::shard::ConsumerProgress;
 use crate::store::{Cursor, PartitionState, StoreError, StoreReader};
 use crate::time::Timestamp;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::watch;
 
 /// Which entries a consumer wants.
@@ -82,6 +83,8 @@ pub(crate) struct FeedBoard {
     reader: RwLock<Option<Arc<dyn StoreReader>>>,
     commits: watch::Sender<u64>,
     closed: AtomicBool,
+    /// What has been noted and is not on its way to the store yet.
+    notes: Mutex<BTreeMap<(String, PartitionId), u64>>,
 }
 
 impl FeedBoard {
@@ -102,7 +105,17 @@ impl FeedBoard {
             reader: RwLock::new(None),
             commits: watch::Sender::new(0),
             closed: AtomicBool::new(false),
+            notes: Mutex::default(),
         }
+    }
+
+    fn notes(&self) -> MutexGuard<'_, BTreeMap<(String, PartitionId), u64>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has a number written with the next commit. See [`crate::notes`].
+    pub(crate) fn note(&self, name: String, partition: PartitionId, number: u64) {
+        self.notes().insert((name, partition), number);
     }
 
     pub(crate) fn set_reader(&self, reader: Option<Arc<dyn StoreReader>>) {
@@ -155,7 +168,7 @@ impl FeedBoard {
         }
     }
 
-    fn is_here(&self, partition: PartitionId) -> bool {
+    pub(crate) fn is_here(&self, partition: PartitionId) -> bool {
         let committed = self.committed.get(usize::from(partition.0));
         committed.is_some_and(|committed| committed.load(Ordering::Acquire) > 0)
     }
@@ -183,6 +196,13 @@ impl FeedBoard {
                 }
             }
         }
+        let noted = std::mem::take(&mut *self.notes()).into_iter();
+        let here = noted.filter(|((_, partition), _)| self.is_here(*partition));
+        cursors.extend(here.map(|((consumer, partition), number)| Cursor {
+            consumer,
+            partition,
+            sequence: Sequence(number),
+        }));
         cursors
     }
 
@@ -205,11 +225,13 @@ impl FeedBoard {
         self.consumers.iter().map(lag).collect()
     }
 
-    /// Whether a cursor has moved since [`Self::moved_cursors`].
+    /// Whether a cursor has moved since [`Self::moved_cursors`], or something was noted.
     pub(crate) fn has_moved_cursors(&self) -> bool {
-        self.consumers
-            .iter()
-            .any(|consumer| consumer.changed.load(Ordering::Acquire))
+        !self.notes().is_empty()
+            || self
+                .consumers
+                .iter()
+                .any(|consumer| consumer.changed.load(Ordering::Acquire))
     }
 
     pub(crate) fn feed(

@@ -11,6 +11,7 @@ use crate::health::{Health, HealthBoard};
 use crate::message::{Delivery, Envelope, Outcome, Responder};
 use crate::metrics::{ShardCounters, ShardMetrics, WriterCounters, WriterMetrics};
 use crate::node::{Internal, Peer};
+use crate::notes::Notebook;
 use crate::placement::{PartitionCount, PartitionId, Place, Places};
 use crate::store::StoreReader;
 use crossbeam_channel::{Sender, TrySendError};
@@ -316,6 +317,16 @@ impl<D: Domain> Ingress<D> {
                 tracing::debug!("a shard's queue is full; the sender sends again");
             }
             peer.wake.notify_one();
+        }
+    }
+
+    /// Where a keeper notes small numbers: in the partition of a routing key.
+    #[must_use]
+    pub fn notebook(&self, keeper: &str, key: &[u8]) -> Notebook {
+        Notebook {
+            board: Arc::clone(&self.0.feeds),
+            keeper: keeper.to_owned(),
+            partition: self.0.partitions.partition_of(key),
         }
     }
 

@@ -17,6 +17,7 @@ pub mod memory;
 pub mod message;
 pub mod metrics;
 pub mod node;
+pub mod notes;
 mod outbox;
 pub mod placement;
 pub mod shard;

@@ -229,6 +229,15 @@ pub type AlarmVisitor<'a> = dyn FnMut(Timestamp, EntityKind, &[u8]) -> ControlFl
 /// The consumer under whose cursor of partition 0 a store says whether it may be served.
 pub const STANDING: &str = "store-standing";
 
+/// How the names of [notes](crate::notes) begin among those of consumers. A note is no place in a journal.
+pub const NOTES: &str = "note/";
+
+/// Whether a cursor says how far a consumer has read.
+#[must_use]
+pub fn is_consumer(name: &str) -> bool {
+    name != STANDING && !name.starts_with(NOTES)
+}
+
 /// Whether a store may be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {

@@ -7,7 +7,7 @@
 use super::answer::{Flight, Told};
 use super::content::{Content, Key, Kind, Measure, Newest, Source, Urgency};
 use super::lane::{Attempt, Held, Lane, Shows, Waiting};
-use super::limit::{Admission, Precedence, Reserved};
+use super::limit::{Admission, Precedence, Reserved, WindowDrawn};
 use super::operation::{Account, Allowance, AllowanceError, OperationId};
 use super::permit::Permits;
 use super::progress::Mark;
@@ -214,6 +214,33 @@ impl Engine {
         if let Some(lane) = self.lane(kind) {
             lane.tell_all(keys, false);
         }
+    }
+
+    /// The first key that has not been told again, and whether that rests; none if nothing is told again.
+    #[must_use]
+    pub fn resync_stands_at(&self, kind: Kind) -> Option<(&Key, bool)> {
+        let lane = self.lanes.iter().find(|lane| lane.kind == kind)?;
+        Some((lane.resync_stands_at()?, lane.background.paused))
+    }
+
+    /// Whether the channel is new and has not been told everything of a kind yet.
+    #[must_use]
+    pub fn introduces(&self, kind: Kind) -> bool {
+        let mut lanes = self.lanes.iter();
+        lanes.any(|lane| lane.kind == kind && lane.introducing())
+    }
+
+    /// What is drawn of windows, for keeping.
+    pub fn windows(&self, now: Moment) -> impl Iterator<Item = WindowDrawn> {
+        self.account
+            .limits()
+            .iter()
+            .filter_map(move |limit| limit.window_drawn(now))
+    }
+
+    /// Before a start so much of a window was drawn, and counts until then.
+    pub fn recall_drawn(&mut self, limit: &str, units: u64, until: Moment) {
+        self.account.recall_drawn(limit, units, until);
     }
 
     /// Stops telling everything again for a while, or goes on with it.
@@ -527,6 +554,7 @@ impl Engine {
             Some(Held {
                 version: told,
                 shows: Shows::This(_),
+                ..
             }) if told == version => background || waiting.mark.is_none() || lane.late.contains_key(&key),
             Some(_) | None => true,
         };
@@ -555,7 +583,6 @@ impl Engine {
         let lane = &mut self.lanes[place];
         let reads = lane.take_reads(most);
         if reads.is_empty() {
-                ..
             return None;
         }
         let keys = reads.iter().map(|(key, _)| key.clone()).collect();

@@ -139,7 +139,12 @@ pub struct LaneCounts {
 /// Telling everything again.
 #[derive(Debug, Default)]
 pub(super) struct Background {
-    queue: VecDeque<Key>,
+    /// All of it, in order.
+    keys: Vec<Key>,
+    /// The place of the next one to be queued.
+    next: usize,
+    /// All before this place have been told.
+    told: usize,
     /// What has not been told since it began.
     pub(super) left: HashSet<Key>,
     pub(super) total: usize,
@@ -156,12 +161,12 @@ pub(super) struct Lane {
     pub(super) poll: Option<OperationId>,
     pub(super) guard: Guard,
     pub(super) final_word_within: Duration,
+    pub(super) tells: Tells,
     waiting: HashMap<Key, Waiting>,
     ready: BTreeSet<(Urgency, Moment, Key)>,
     /// Those of `ready` that are live.
     by_age: BTreeSet<(Moment, Key)>,
     to_read: BTreeSet<(Urgency, Moment, Key)>,
-    pub(super) tells: Tells,
     delayed: BTreeSet<(Moment, Key)>,
     parked: HashSet<Key>,
     pub(super) flying: HashSet<Key>,
@@ -195,12 +200,12 @@ impl Lane {
             poll: None,
             guard,
             final_word_within: Duration::from_secs(3_600),
+            tells: Tells::All,
             waiting: HashMap::new(),
             ready: BTreeSet::new(),
             by_age: BTreeSet::new(),
             to_read: BTreeSet::new(),
             delayed: BTreeSet::new(),
-            tells: Tells::All,
             parked: HashSet::new(),
             flying: HashSet::new(),
             held: HashMap::new(),
@@ -234,11 +239,6 @@ impl Lane {
         }
     }
 
-    /// A key has changed. It must be placed afterwards.
-    pub(super) fn mark(&mut self, key: &Key, mark: Option<Mark>, measure: Option<Measure>, now: Moment) {
-        if let Some(mark) = mark {
-            self.progress.see(mark);
-        }
     /// Whether the channel shows exactly this, as far as it is to be told of nothing else.
     pub(super) fn certainly_shows(&self, key: &Key, waiting: &Waiting, content: &Content) -> bool {
         let print = self.held.get(key).and_then(|held| held.print);
@@ -249,6 +249,11 @@ impl Lane {
             && print == content.print()
     }
 
+    /// A key has changed. It must be placed afterwards.
+    pub(super) fn mark(&mut self, key: &Key, mark: Option<Mark>, measure: Option<Measure>, now: Moment) {
+        if let Some(mark) = mark {
+            self.progress.see(mark);
+        }
         let Some(mut waiting) = self.take(key) else {
             mark.into_iter()
                 .for_each(|mark| self.progress.await_telling(mark));
@@ -453,7 +458,8 @@ impl Lane {
     pub(super) fn tell_all(&mut self, keys: Vec<Key>, introduces: bool) {
         self.background.left = keys.iter().cloned().collect();
         self.background.total = self.background.left.len();
-        self.background.queue = keys.into();
+        self.background.keys = keys;
+        (self.background.next, self.background.told) = (0, 0);
         self.background.introduces = introduces || self.introducing();
         self.background.paused = false;
     }
@@ -468,8 +474,9 @@ impl Lane {
         let mut placed = Vec::new();
         while !self.background.paused
             && self.background.waiting < batch
-            && let Some(key) = self.background.queue.pop_front()
+            && let Some(key) = self.background.keys.get(self.background.next).cloned()
         {
+            self.background.next += 1;
             if self.background.left.contains(&key) && !self.is_busy(&key) {
                 let waiting = Waiting::new(None, Class::Background, None, now);
                 self.park(key.clone(), waiting);
@@ -482,11 +489,28 @@ impl Lane {
     /// The channel has been told of a key, or there is nothing to tell it.
     pub(super) fn settle(&mut self, key: &Key, waiting: &Waiting) {
         waiting.mark.into_iter().for_each(|mark| self.progress.told(mark));
-        self.background.left.remove(key);
+        let background = &mut self.background;
+        if background.left.remove(key) {
+            let told = |key: &Key| !background.left.contains(key);
+            let more = background.keys[background.told..]
+                .iter()
+                .take_while(|key| told(key));
+            background.told += more.count();
+        }
+        if background.left.is_empty() {
+            background.keys = Vec::new();
+            (background.next, background.told) = (0, 0);
+        }
+    }
+
+    /// The first of what is told again that has not been told; none if nothing is, or if the channel is new.
+    pub(super) fn resync_stands_at(&self) -> Option<&Key> {
+        let first = self.background.keys.get(self.background.told);
+        first.filter(|_| !self.background.introduces)
     }
 
     pub(super) fn waiting_count(&self) -> usize {
-        self.waiting.len() + self.background.queue.len()
+        self.waiting.len() + self.background.keys.len() - self.background.next
     }
 
     /// The live keys that wait outside of the ready queue, with the moment since when they do.

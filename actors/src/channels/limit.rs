@@ -169,7 +169,7 @@ struct Bucket {
     full_at: Moment,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Window {
     units: u64,
     per: Duration,
@@ -177,6 +177,17 @@ struct Window {
     /// Until when how much counts, in order.
     slots: VecDeque<(Moment, u64)>,
     used: u64,
+}
+
+/// What is drawn of a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowDrawn {
+    /// Which limit.
+    pub limit: CompactString,
+    /// The period.
+    pub per: Duration,
+    /// How much counts until when, in order. What is under way counts as drawn now.
+    pub slots: Vec<(Moment, u64)>,
 }
 
 fn times(interval: Duration, units: u64) -> Duration {
@@ -363,6 +374,28 @@ impl Limit {
             Meter::Bucket(bucket) => (bucket.drawn(now).saturating_add(self.reserved), bucket.burst),
             Meter::Window(window) => (window.used.saturating_add(self.reserved), window.units),
             Meter::Concurrent { requests } | Meter::Unfinished { requests } => (self.reserved, *requests),
+        }
+    }
+
+    /// What is drawn of a window; none for other limits.
+    pub(super) fn window_drawn(&self, now: Moment) -> Option<WindowDrawn> {
+        let Meter::Window(window) = &self.meter else {
+            return None;
+        };
+        let mut drawn = window.clone();
+        drawn.expire(now);
+        drawn.draw(self.reserved, now);
+        Some(WindowDrawn {
+            limit: self.name.clone(),
+            per: window.per,
+            slots: drawn.slots.into(),
+        })
+    }
+
+    /// So much was drawn before the start, and counts until then.
+    pub(super) fn recall_drawn(&mut self, units: u64, until: Moment) {
+        if let Meter::Window(window) = &mut self.meter {
+            window.hold(units, until);
         }
     }
 

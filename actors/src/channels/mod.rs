@@ -36,7 +36,7 @@ pub use content::{Content, Key, Kind, Measure, Newest, PriceShown, Source, Stock
 pub use engine::{Engine, Item, LanePlan, MAX_PASSED, Next, Request, RequestId, Work};
 pub use exceptions::{Exception, MAX_EXCEPTIONS, MAX_WORDS};
 pub use lane::{CYCLE, LaneCounts, MAX_AUDITS};
-pub use limit::{Admission, Observation, Precedence, Rule};
+pub use limit::{Admission, Observation, Precedence, Rule, WindowDrawn};
 pub use operation::{Allowance, AllowanceError, Draw, Operation};
 pub use order::{OrderLineShown, OrderShown};
 pub use progress::Mark;

@@ -130,6 +130,12 @@ impl Account {
         &self.limits
     }
 
+    pub(super) fn recall_drawn(&mut self, name: &str, units: u64, until: Moment) {
+        for limit in self.limits.iter_mut().filter(|limit| limit.name == name) {
+            limit.recall_drawn(units, until);
+        }
+    }
+
     /// Whether both draw on a limit.
     pub(super) fn share(&self, one: OperationId, other: OperationId) -> bool {
         let drawn = |id: OperationId| self.operations[id.0].draws.iter().map(|(place, _)| *place);

@@ -1,6 +1,7 @@
 //! Runs the engine of one account: reads what changed, sends what the engine says, hands back what came of it.
 
 use super::contents::{Contents, measure};
+use super::memory::{Memory, in_order};
 use super::permit::{Permit, Wanted};
 use super::platform::Platform;
 use super::status::{ChannelCommand, ChannelView, Control};
@@ -47,8 +48,19 @@ type Brought = BTreeMap<Key, Newest>;
 /// The requests under way, each with its answer.
 type UnderWay = FuturesUnordered<Pin<Box<dyn Future<Output = (RequestId, Answer)> + Send>>>;
 
+/// An account at a channel.
+pub struct Account {
+    /// What decides what it is told.
+    pub engine: Engine,
+    /// What is kept of it over a restart.
+    pub memory: Memory,
+    /// How many SKUs are looked at every minute for whether the channel shows what it was told.
+    pub samples_per_minute: u32,
+}
+
 struct Driver<C> {
     engine: Engine,
+    memory: Memory,
     contents: C,
     started: Instant,
     /// Contents that will change by themselves.
@@ -68,24 +80,25 @@ pub async fn drive<F: Entries, P: Platform>(
     mut feeds: Vec<KindFeed<F>>,
     contents: impl Contents,
     platform: P,
-    engine: Engine,
-    samples_per_minute: u32,
+    account: Account,
     mut control: Control,
     mut stop: watch::Receiver<bool>,
 ) {
     let started = Instant::now();
     let mut driver = Driver {
-        engine,
+        engine: account.engine,
+        memory: account.memory,
         contents,
         started,
         upcoming: BTreeSet::new(),
         assembled: BTreeMap::new(),
         tells_stock: feeds.iter().any(|feed| feed.kind == Kind::Stock),
-        samples_per_minute,
+        samples_per_minute: account.samples_per_minute,
         sampled: started,
         waits: None,
     };
     driver.look_ahead();
+    driver.memory.recall(&mut driver.engine, &driver.contents);
     let mut stopping = stop.clone();
     let mut saving = tokio::time::interval(SAVE_EVERY);
     saving.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -331,8 +344,7 @@ impl<C: Contents> Driver<C> {
             ChannelCommand::Resume => self.engine.pause(false),
             ChannelCommand::Resync => {
                 for kind in Kind::ALL {
-                    let keys = self.contents.keys(kind).into_iter().map(|(key, _)| key);
-                    self.engine.resync(kind, keys.collect());
+                    self.engine.resync(kind, in_order(&self.contents, kind));
                 }
             }
             ChannelCommand::PauseResync => self.engine.pause_resync(true),
@@ -344,6 +356,8 @@ impl<C: Contents> Driver<C> {
     }
 
     fn save<F: Entries>(&mut self, feeds: &mut [KindFeed<F>]) {
+        let now = self.now();
+        self.memory.keep(&self.engine, now);
         for KindFeed { kind, feed } in feeds {
             for mark in self.engine.safe(*kind) {
                 feed.save(mark.partition, mark.sequence);

@@ -7,7 +7,9 @@ use lockstep_actors::channels::{
 };
 use lockstep_actors::orders::effects::EVENTS;
 use lockstep_actors::orders::state::Status;
-use lockstep_adapters::channels::{ChannelConfig, KindFeed, Platform, ReadModel, channel_handle, drive};
+use lockstep_adapters::channels::{
+    Account, ChannelConfig, KindFeed, Memory, Platform, ReadModel, channel_handle, drive,
+};
 use lockstep_runtime::feed::FeedFilter;
 use serde_json::json;
 use std::sync::Arc;
@@ -64,7 +66,12 @@ async fn a_channel_is_told_of_its_own_orders_and_of_each_shipment() {
     let (_handle, control) = channel_handle("web");
     let kind = Kind::Order;
     let feeds = vec![KindFeed { kind, feed }];
-    let driving = tokio::spawn(drive(feeds, contents, Told(sender), engine, 0, control, stopped));
+    let account = Account {
+        engine,
+        memory: Memory::default(),
+        samples_per_minute: 0,
+    };
+    let driving = tokio::spawn(drive(feeds, contents, Told(sender), account, control, stopped));
 
     rig.post("/v1/stock-events", &receipt("A-1", 100)).await.ok();
     rig.post("/v1/prices", &price("A-1", "10.49")).await.ok();

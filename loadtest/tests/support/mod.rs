@@ -10,7 +10,7 @@ use lockstep_actors::orders::state::Status;
 use lockstep_actors::quantity::{PositiveQuantity, Quantity};
 use lockstep_adapters::asking::Halt;
 use lockstep_adapters::channels::{
-    ChannelConfig, ChannelHandle, Contents, KindFeed, Platform, channel_handle, drive,
+    Account, ChannelConfig, ChannelHandle, Contents, KindFeed, Memory, Platform, channel_handle, drive,
 };
 use lockstep_adapters::egress::Entries;
 use lockstep_runtime::entity::{EntityId, EntityKind};
@@ -189,7 +189,12 @@ impl Channel {
         let (handle, control) = channel_handle(&config.name);
         let plan = config.plan().unwrap();
         let engine = Engine::new(&plan.allowance, &plan.lanes, Duration::ZERO).unwrap();
-        let driving = tokio::spawn(drive(feeds, books.clone(), platform, engine, 0, control, stopped));
+        let account = Account {
+            engine,
+            memory: Memory::default(),
+            samples_per_minute: 0,
+        };
+        let driving = tokio::spawn(drive(feeds, books.clone(), platform, account, control, stopped));
         Self {
             books,
             handle,

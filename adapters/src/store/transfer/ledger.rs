@@ -13,7 +13,7 @@ use lockstep_runtime::metrics::ShardCounters;
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
 use lockstep_runtime::shard::{ConsumerProgress, Shard, ShardError, ShardLimits, ShardWiring, Streams};
 use lockstep_runtime::store::{
-    Claim, Epoch, PartitionState, STANDING, SnapshotRecord, SnapshotRef, Store, StoreError, StoreReader,
+    Claim, Epoch, PartitionState, SnapshotRecord, SnapshotRef, Store, StoreError, StoreReader, is_consumer,
 };
 use lockstep_runtime::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -172,7 +172,7 @@ impl Ledger {
     ) -> Result<(), TransferError> {
         let partition = state.partition;
         let mut cursors = self.reader.cursors(partition)?;
-        cursors.retain(|(consumer, _)| consumer != STANDING && !without.contains(consumer));
+        cursors.retain(|(consumer, _)| is_consumer(consumer) && !without.contains(consumer));
         self.consumers
             .extend(cursors.iter().map(|(consumer, _)| consumer.clone()));
         let (reader, mut last, mut failed) = (Arc::clone(&self.reader), Sequence(0), Ok(()));
