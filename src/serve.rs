@@ -208,6 +208,10 @@ impl Doors {
                     .iter()
                     .map(|channel| channel.handle.clone())
                     .collect(),
+                partners: partners
+                    .iter()
+                    .map(|partner| partner.config().name.clone())
+                    .collect(),
                 webhooks: webhook_doors(&config.channels, service)?,
                 letter_box,
             },

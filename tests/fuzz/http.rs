@@ -92,6 +92,7 @@ fn open() -> Door {
                 metrics: Vec::new(),
                 channels: Vec::new(),
                 webhooks: Vec::new(),
+                partners: Vec::new(),
                 letter_box: None,
             };
             let config = HttpConfig {

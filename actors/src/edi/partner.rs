@@ -285,6 +285,8 @@ pub enum PartnerRefusal {
 pub struct PartnerStanding {
     /// The control number of what went out last.
     pub last_control: u32,
+    /// The control number of what came in last, and when.
+    pub last_received: Option<(u32, Timestamp)>,
     /// What awaits its acknowledgement, in the order in which it went out.
     pub awaited: VecDeque<Awaited>,
     /// What the partner has not taken, the newest last.
@@ -445,6 +447,7 @@ impl Entity for TradingPartner {
     fn view(id: &PartnerName, state: &PartnerState, sequence: Sequence) -> Option<View> {
         let standing = PartnerStanding {
             last_control: state.last_control,
+            last_received: state.received.back().map(|newest| (newest.control, newest.at)),
             awaited: state.awaited.clone(),
             rejected: state.rejected.clone(),
             totals: state.totals,

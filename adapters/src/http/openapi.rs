@@ -2,6 +2,7 @@
 
 use super::batch::{BatchResult, ItemResult};
 use super::channels::{ChannelAsk, ChannelState, Channels};
+use super::edi::EdiPartners;
 use super::exceptions::{MAX_LISTED, OpenExceptions, OrderExceptions};
 use super::letters::{LetterAnswer, LetterAsk, LetterList, LetterView};
 use super::levels::StockLevels;
@@ -497,6 +498,15 @@ const OPERATIONS: &[Operation] = &[
         scope: Some(Scope::Admin),
         body: Some(of::<ChannelAsk>),
         answers: CHANNEL,
+    },
+    Operation {
+        path: "/v1/edi",
+        method: "get",
+        id: "listEdiPartners",
+        summary: "How the exchange with trading partners stands: the last control numbers, and what was not acknowledged or was rejected, with its age.",
+        scope: Some(Scope::MetricsRead),
+        body: None,
+        answers: &[("200", "The partners.", Answer::Typed(of::<EdiPartners>))],
     },
     Operation {
         path: "/v1/webhooks/{channel}",

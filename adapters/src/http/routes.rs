@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use super::{
-    accounts, channels, exceptions, letters, levels, operations, orders, picks, prices, promises, stock,
+    accounts, channels, edi, exceptions, letters, levels, operations, orders, picks, prices, promises, stock,
     webhooks,
 };
 use crate::schema::agreement::{AgreementSet, RatesSet};
@@ -114,6 +114,7 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
                 .route(web::get().to(channels::show))
                 .route(web::post().to(channels::change)),
         )
+        .service(resource("/v1/edi", "GET").route(web::get().to(edi::list)))
         .service(resource("/v1/webhooks/{channel}", "POST").route(web::post().to(webhooks::take)))
         .service(resource("/v1/dead-letters", "GET").route(web::get().to(letters::list)))
         .service(

@@ -17,6 +17,7 @@ use actix_web::http::KeepAlive;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use lockstep_actors::domain::Distributor;
+use lockstep_actors::ids::PartnerName;
 use lockstep_runtime::ingress::Ingress;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub struct HttpParts {
     pub metrics: Vec<MetricSource>,
     /// The channels that run.
     pub channels: Vec<ChannelHandle>,
+    /// The trading partners that documents are exchanged with.
+    pub partners: Vec<PartnerName>,
     /// Where channels' webhooks come in.
     pub webhooks: Vec<WebhookDoor>,
     /// Where the broker keeps dead letters, if there is a broker.
@@ -125,6 +128,7 @@ pub fn start(config: &HttpConfig, parts: HttpParts) -> Result<HttpServerHandle, 
         timeout: config.request_timeout(),
         sources: parts.metrics,
         channels: parts.channels,
+        partners: parts.partners,
         webhooks: parts.webhooks,
         counters: HttpCounters::new()?,
         recent: RecentKeys::default(),

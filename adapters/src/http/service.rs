@@ -17,6 +17,7 @@ use actix_web::{HttpMessage, HttpRequest, web};
 use compact_str::CompactString;
 use lockstep_actors::domain::{Distributor, Message, Reply};
 use lockstep_actors::governance::audit::AuditReply;
+use lockstep_actors::ids::PartnerName;
 use lockstep_runtime::health::Health;
 use lockstep_runtime::ingress::{Ingress, RejectCause};
 use lockstep_runtime::message::{Delivery, Envelope, MessageId, Outcome, Provenance, Responder};
@@ -35,6 +36,7 @@ pub(super) struct Service {
     pub(super) timeout: Duration,
     pub(super) sources: Vec<MetricSource>,
     pub(super) channels: Vec<ChannelHandle>,
+    pub(super) partners: Vec<PartnerName>,
     pub(super) webhooks: Vec<WebhookDoor>,
     pub(super) counters: HttpCounters,
     pub(super) recent: RecentKeys,

@@ -6,6 +6,7 @@ mod auth;
 mod batches;
 mod changes;
 mod credit;
+mod edi;
 mod files;
 mod goods;
 mod journey;

@@ -5,8 +5,9 @@ use lockstep_actors::ids::SystemName;
 use lockstep_actors::orders::effects::ERP;
 use lockstep_actors::reference::Reference;
 use lockstep_adapters::channels::ChannelConfig;
+use lockstep_adapters::edi::{FOLLOWER, Partner, report_edi};
 use lockstep_adapters::erp::{CONSUMER, ErpConfig, ErpWorker, LocalErp};
-use lockstep_adapters::http::{HttpConfig, HttpParts, HttpServerHandle, report_erp, start};
+use lockstep_adapters::http::{HttpConfig, HttpParts, HttpServerHandle, MetricSource, report_erp, start};
 use lockstep_adapters::identity::{KeyFile, KeyRing, Scope, Scopes};
 use lockstep_adapters::webhooks::WebhookDoor;
 use lockstep_runtime::feed::FeedFilter;
@@ -15,7 +16,7 @@ use lockstep_runtime::node::{Node, NodeConfig};
 use lockstep_runtime::placement::PartitionCount;
 use lockstep_runtime::shard::ShardLimits;
 use lockstep_runtime::store::StoreOpener;
-use lockstep_runtime::time::SystemClock;
+use lockstep_runtime::time::{Clock, SystemClock};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use std::sync::Arc;
@@ -45,6 +46,9 @@ pub(crate) struct Setup {
     pub(crate) reference: Reference,
     /// Those whose webhooks come in.
     pub(crate) channels: Vec<ChannelConfig>,
+    /// Those that documents are exchanged with.
+    pub(crate) partners: Vec<Partner>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Default for Setup {
@@ -54,6 +58,8 @@ impl Default for Setup {
             limits: ShardLimits::default(),
             reference: Reference::default(),
             channels: Vec::new(),
+            partners: Vec::new(),
+            clock: Arc::new(SystemClock),
             config: HttpConfig {
                 listen: "127.0.0.1:0".parse().unwrap(),
                 workers: 1,
@@ -76,17 +82,24 @@ impl Rig {
         let channels = setup.channels.iter();
         let channels =
             channels.flat_map(|channel| channel.kinds().into_iter().map(|kind| channel.consumer(kind)));
-        let consumers = std::iter::once(CONSUMER.to_owned()).chain(channels);
+        let follower = (!setup.partners.is_empty()).then(|| FOLLOWER.to_owned());
+        let partners = setup
+            .partners
+            .iter()
+            .map(|partner| partner.config().consumer())
+            .chain(follower);
+        let consumers = std::iter::once(CONSUMER.to_owned())
+            .chain(channels)
+            .chain(partners);
         let config = NodeConfig {
             mailbox: setup.mailbox,
             limits: setup.limits,
             consumers: consumers.collect(),
             ..NodeConfig::default()
         };
-        let node: Node<Distributor> =
-            Node::start(config, opener, Arc::new(SystemClock), Arc::new(setup.reference))
-                .await
-                .unwrap();
+        let node: Node<Distributor> = Node::start(config, opener, setup.clock, Arc::new(setup.reference))
+            .await
+            .unwrap();
         let ingress = node.ingress();
         let worker = ErpWorker::new(LocalErp, ingress.clone(), &ErpConfig::default());
         let (counters, feed) = (
@@ -104,11 +117,22 @@ impl Rig {
             door.unwrap()
         });
         let doors: Vec<_> = doors.collect();
+        let mut metrics: Vec<MetricSource> = vec![Box::new(move |text| report_erp(&counters.read(), text))];
+        for partner in &setup.partners {
+            let (config, counters) = (partner.config(), partner.counters());
+            let reference = Arc::clone(ingress.reference());
+            metrics.push(Box::new(move |text| {
+                let name = config.name.as_str();
+                report_edi(name, &counters, reference.partner(name).as_deref(), text);
+            }));
+        }
+        let partners = setup.partners.iter().map(|partner| partner.config().name.clone());
         let parts = HttpParts {
             ingress,
             keys,
-            metrics: vec![Box::new(move |text| report_erp(&counters.read(), text))],
+            metrics,
             channels: Vec::new(),
+            partners: partners.collect(),
             webhooks: doors,
             letter_box: None,
         };

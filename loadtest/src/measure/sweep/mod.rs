@@ -175,6 +175,7 @@ async fn measure_in(options: &Options, directory: &Path) -> Result<Outcomes, Mea
             metrics: Vec::new(),
             channels: Vec::new(),
             webhooks: Vec::new(),
+            partners: Vec::new(),
             letter_box: None,
         },
     )
