@@ -5,6 +5,7 @@
 
 pub(crate) mod process;
 mod reserve;
+pub mod staleness;
 mod start;
 pub mod sweep;
 
@@ -31,6 +32,14 @@ pub enum Command {
         lockstep-loadtest measure sweep\n  \
         lockstep-loadtest measure sweep --pairs 20000 --faults 200 --json")]
     Sweep(sweep::Options),
+    /// How old what channels show is while far more changes than they may be told, and whether they converge.
+    ///
+    /// Two emulated channels with a strict limit each; the age is from the decision of the first change that a value brings until
+    /// the channel has accepted the value.
+    #[command(after_help = "Examples:\n  \
+        lockstep-loadtest measure staleness\n  \
+        lockstep-loadtest measure staleness --rate 5 --batch 50 --times 100 --seconds 30 --json")]
+    Staleness(staleness::Options),
     /// Open the store that `measure start --keep` left behind; used by it in a fresh process.
     #[command(hide = true)]
     Open(start::OpenOptions),
@@ -46,6 +55,7 @@ impl Command {
             Self::Reserve(options) => reserve::run(&options),
             Self::Start(options) => start::run(&options),
             Self::Sweep(options) => sweep::run(&options),
+            Self::Staleness(options) => staleness::run(&options),
             Self::Open(options) => start::open(&options),
         }
     }

@@ -21,7 +21,9 @@ use super::{Emulator, EmulatorError, Probability, parse_duration};
 use actix_web::http::StatusCode;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
+use lockstep_actors::channels::Kind;
 use lockstep_adapters::channels::OrderBody;
+use lockstep_runtime::time::{Clock, SystemClock, Timestamp};
 use serde_json::json;
 use shelf::{Shelf, Versioned};
 use std::collections::BTreeMap;
@@ -63,6 +65,22 @@ pub struct Options {
     /// From which faults are drawn.
     #[arg(long, default_value = "1")]
     pub seed: u64,
+    /// Whether it remembers when it has taken what.
+    #[arg(skip)]
+    pub remembers: bool,
+}
+
+/// What it took when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Of which kind.
+    pub kind: Kind,
+    /// Which SKU, or which order by its number.
+    pub name: String,
+    /// Its version.
+    pub version: u64,
+    /// When.
+    pub at: Timestamp,
 }
 
 impl Default for Options {
@@ -79,6 +97,7 @@ impl Default for Options {
             storm: Probability::NEVER,
             fail_item: Probability::NEVER,
             seed: 1,
+            remembers: false,
         }
     }
 }
@@ -107,6 +126,21 @@ struct Counter {
     levels: Shelf<Level>,
     prices: Shelf<Price>,
     orders: Shelf<OrderBody>,
+    taken: Vec<Taken>,
+}
+
+impl Counter {
+    fn remember<T: Versioned>(&mut self, kind: Kind, items: &[T], results: &[ItemResult]) {
+        let at = SystemClock.now();
+        let taken = items.iter().zip(results);
+        let taken = taken.filter(|(_, result)| result.status == ItemStatus::Ok);
+        self.taken.extend(taken.map(|(item, _)| Taken {
+            kind,
+            name: item.name().to_owned(),
+            version: item.version(),
+            at,
+        }));
+    }
 }
 
 impl Channel {
@@ -125,6 +159,7 @@ impl Channel {
             levels: Shelf::default(),
             prices: Shelf::default(),
             orders: Shelf::default(),
+            taken: Vec::new(),
         };
         Ok(Self {
             options,
@@ -163,6 +198,12 @@ impl Channel {
         self.counter().orders.held().clone()
     }
 
+    /// What it took when, in this order; nothing if it does not remember.
+    #[must_use]
+    pub fn taken(&self) -> Vec<Taken> {
+        self.counter().taken.clone()
+    }
+
     async fn answer(&self, response: HttpResponse) -> HttpResponse {
         if !self.options.latency.is_zero() {
             tokio::time::sleep(self.options.latency).await;
@@ -172,6 +213,7 @@ impl Channel {
 
     fn take<T: Versioned>(
         &self,
+        kind: Kind,
         items: &[T],
         shelf: impl FnOnce(&mut Counter) -> &mut Shelf<T>,
     ) -> HttpResponse {
@@ -195,6 +237,9 @@ impl Channel {
             let mut stats = counter.stats;
             let results = shelf(counter).put_all(items, &self.item_faults, &mut stats);
             counter.stats = stats;
+            if self.options.remembers {
+                counter.remember(kind, items, &results);
+            }
             results
         };
         match fault {
@@ -251,19 +296,19 @@ fn routes(config: &mut ServiceConfig) {
 
 async fn put_levels(channel: web::Data<Channel>, items: web::Json<Vec<Level>>) -> HttpResponse {
     channel
-        .answer(channel.take(&items, |counter| &mut counter.levels))
+        .answer(channel.take(Kind::Stock, &items, |counter| &mut counter.levels))
         .await
 }
 
 async fn put_prices(channel: web::Data<Channel>, items: web::Json<Vec<Price>>) -> HttpResponse {
     channel
-        .answer(channel.take(&items, |counter| &mut counter.prices))
+        .answer(channel.take(Kind::Price, &items, |counter| &mut counter.prices))
         .await
 }
 
 async fn put_orders(channel: web::Data<Channel>, items: web::Json<Vec<OrderBody>>) -> HttpResponse {
     channel
-        .answer(channel.take(&items, |counter| &mut counter.orders))
+        .answer(channel.take(Kind::Order, &items, |counter| &mut counter.orders))
         .await
 }
 
