@@ -43,7 +43,7 @@ pub fn check(text: &str, partners: &[PartnerConfig], now: Timestamp) -> Checked 
     for interchange in found {
         match interchange {
             Ok(interchange) => checked.interchange(&interchange, partners, now),
-            Err(error) => checked.fail(&error.to_string()),
+            Err(broken) => checked.fail(&broken.error.to_string()),
         }
     }
     checked
@@ -61,17 +61,19 @@ impl Checked {
     }
 
     fn interchange(&mut self, interchange: &Interchange<'_>, partners: &[PartnerConfig], now: Timestamp) {
-        let (from, to) = (interchange.sender, interchange.receiver);
+        let (from, to) = (interchange.header.sender, interchange.header.receiver);
         self.say(&format!(
             "interchange {:09} from {}/{} for {}/{}{}",
-            interchange.control,
+            interchange.header.control,
             from.qualifier,
             from.id,
             to.qualifier,
             to.id,
-            if interchange.test { ", a test" } else { "" }
+            if interchange.header.test { ", a test" } else { "" }
         ));
-        let known = partners.iter().find(|partner| partner.is_from(interchange));
+        let known = partners
+            .iter()
+            .find(|partner| partner.is_from(&interchange.header));
         let own = own_profile(interchange);
         let profile = match (known, own) {
             (Some(known), _) => known.clone(),
@@ -185,15 +187,16 @@ fn own_profile(interchange: &Interchange<'_>) -> Option<PartnerConfig> {
     Some(PartnerConfig {
         name: PartnerName::new("partner").ok()?,
         directory: PathBuf::new(),
-        ours: party(interchange.receiver),
-        theirs: party(interchange.sender),
-        test: interchange.test,
+        ours: party(interchange.header.receiver),
+        theirs: party(interchange.header.sender),
+        test: interchange.header.test,
         version: "004010".to_owned(),
         delimiters: super::config::DelimiterConfig::default(),
         documents: BTreeSet::new(),
         acknowledge_hours: 0,
         items: ANY_ITEM.map(str::to_owned).to_vec(),
         units: units.into_iter().collect(),
+        unit_codes: BTreeMap::new(),
         poll_ms: 1_000,
         incomplete_seconds: 60,
         orders: Some(OrderConfig {

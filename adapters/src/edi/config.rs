@@ -1,9 +1,9 @@
 //! The `[[edi]]` tables of the configuration: one a trading partner.
 
-use super::syntax::{Delimiters, Interchange};
+use super::syntax::{Delimiters, Header};
 use crate::egress::{InvalidSetting, within};
 use crate::schema::order::{ShortagePolicy, SourcingPolicy};
-use lockstep_actors::ids::{CustomerId, PartnerName, WarehouseCode};
+use lockstep_actors::ids::{CustomerId, PartnerName, UnitOfMeasure, WarehouseCode};
 use lockstep_actors::money::Currency;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -164,6 +164,9 @@ pub struct PartnerConfig {
     /// The partner's codes for our base unit; the first one is told.
     #[serde(default = "each")]
     pub units: Vec<String>,
+    /// The partner's codes for other units, each with what the catalogue calls that unit of a SKU: `{ CA = "CASE" }`.
+    #[serde(default)]
+    pub unit_codes: BTreeMap<String, UnitOfMeasure>,
     /// How often the directory is looked at: 10 to 3,600,000 ms.
     #[serde(default = "second")]
     pub poll_ms: u64,
@@ -246,6 +249,13 @@ impl PartnerConfig {
                 return Err(self.wrong(key, &codes.join(", "), "1 to 16 codes of 2 letters or digits"));
             }
         }
+        let is_base = |code: &String| self.units.contains(code);
+        let codes = &self.unit_codes;
+        if codes.len() > 64 || codes.keys().any(|unit| !code(unit) || is_base(unit)) {
+            let shown = codes.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let allowed = "up to 64 codes of 2 letters or digits, none of them in units";
+            return Err(self.wrong("unit_codes", &shown, allowed));
+        }
         self.orders
             .as_ref()
             .map_or(Ok(()), |orders| self.validate_orders(orders))
@@ -288,13 +298,11 @@ impl PartnerConfig {
 
     /// Whether an interchange is from this partner, for us, and as much of a test as is agreed.
     #[must_use]
-    pub(super) fn is_from(&self, interchange: &Interchange<'_>) -> bool {
+    pub(super) fn is_from(&self, header: &Header<'_>) -> bool {
         let is = |party: super::syntax::Party<'_>, config: &PartyConfig| {
             party.qualifier == config.qualifier && party.id == config.id.trim_end()
         };
-        is(interchange.sender, &self.theirs)
-            && is(interchange.receiver, &self.ours)
-            && interchange.test == self.test
+        is(header.sender, &self.theirs) && is(header.receiver, &self.ours) && header.test == self.test
     }
 
     /// How many seconds the partner has to acknowledge something.
@@ -361,6 +369,12 @@ pub(super) mod tests {
             ),
             ("[orders]", "poll_ms = 1\n[orders]", Some("edi.acme.poll_ms")),
             ("[orders]", "items = []\n[orders]", Some("edi.acme.items")),
+            ("[orders]", "unit_codes = { CA = \"CASE\" }\n[orders]", None),
+            (
+                "[orders]",
+                "unit_codes = { EA = \"CASE\" }\n[orders]",
+                Some("edi.acme.unit_codes"),
+            ),
             ("[\"W1\"]", "[]", Some("edi.acme.orders.warehouses")),
             (
                 "policy = \"partial\"",

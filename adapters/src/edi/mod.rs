@@ -25,6 +25,7 @@ mod judge;
 mod purchase_order;
 mod receive;
 mod syntax;
+mod technical;
 mod tell;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@
 //! | `N1` `ST`, `N3`, `N4` | where it goes to |
 //! | `TD503` with `TD502` = `2` | the carrier, by its SCAC |
 //! | `PO101` | the line's number, if all are numbers and each once |
-//! | `PO102`, `PO103` | quantity, in base units |
+//! | `PO102`, `PO103` | quantity and unit: the base unit, or one of the SKU's others by the profile's codes, which the catalogue converts |
 //! | `PO104` | the price that the buyer states |
 //! | `PO106`, `PO107` and the pairs behind them | the SKU, by the profile's qualifiers; all are repeated in answers |
 //! | `CTT01` | has to be the number of lines |
@@ -21,10 +21,10 @@ use super::fault::{ElementCode, ElementFault, Fault, SegmentCode, Weight};
 use super::syntax::{Segment, TransactionSet};
 use compact_str::CompactString;
 use lockstep_actors::edi::purchase::{Purchase, PurchaseLine};
-use lockstep_actors::ids::{AddressText, CarrierCode, CustomerId, DocumentId, OrderKey, Sku};
+use lockstep_actors::ids::{AddressText, CarrierCode, CustomerId, DocumentId, OrderKey, Sku, UnitOfMeasure};
 use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::money::{Currency, Price};
-use lockstep_actors::orders::command::{OrderLine, OrderRequest};
+use lockstep_actors::orders::command::{OrderLine, OrderRequest, OrderedAs};
 use lockstep_actors::orders::delivery::{Address, Delivery};
 use lockstep_actors::orders::state::MAX_LINES;
 use lockstep_actors::pricing::contract::Customers;
@@ -96,6 +96,8 @@ struct Heading {
 
 struct Line {
     sku: Sku,
+    /// The catalogue's unit, if it is not the base unit.
+    unit: Option<UnitOfMeasure>,
     price: Option<Price>,
     written: PurchaseLine,
 }
@@ -207,7 +209,8 @@ impl Reading<'_> {
         }
         let quantity = self.quantity(segment);
         let unit = segment.element(3).unwrap_or(self.profile.unit());
-        if !self.profile.units.iter().any(|known| known == unit) {
+        let other = self.profile.unit_codes.get(unit).cloned();
+        if other.is_none() && !self.profile.units.iter().any(|known| known == unit) {
             self.refuse(segment, 3, 355, ElementCode::Value);
         }
         if NOT_EACH.contains(&segment.text(5)) {
@@ -225,6 +228,7 @@ impl Reading<'_> {
         };
         self.lines.push(Line {
             sku,
+            unit: other,
             price: stated.and_then(Result::ok),
             written: PurchaseLine {
                 line: 0,
@@ -239,7 +243,7 @@ impl Reading<'_> {
 
     fn quantity(&mut self, segment: &Segment<'_>) -> Option<PositiveQuantity> {
         let Some(units) = element::units(segment.text(2)) else {
-            // Part of a base unit.
+            // Part of a unit.
             self.refuse(segment, 2, 330, ElementCode::Value);
             return None;
         };
@@ -283,7 +287,10 @@ impl Reading<'_> {
                 quantity: line.written.quantity,
                 channel_price: line.price,
                 substitutes: None,
-                ordered_as: None,
+                ordered_as: line.unit.map(|unit| OrderedAs {
+                    quantity: line.written.quantity,
+                    unit,
+                }),
                 components: Vec::new(),
             });
             written.push(PurchaseLine {

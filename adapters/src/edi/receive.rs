@@ -11,7 +11,8 @@ use super::exchange::ask_partner;
 use super::follow::tell;
 use super::judge::{Judged, judge};
 use super::purchase_order::PurchaseOrder;
-use super::syntax::{Interchange, MAX_FILE_BYTES, interchanges};
+use super::syntax::{Broken, Found, Header, Interchange, MAX_FILE_BYTES, interchanges};
+use super::technical::{Outcome, TA1, answer};
 use super::tell::refusal;
 use crate::asking::{Halt, ask, envelope, own};
 use crate::directories::{Arrived, Directories};
@@ -125,11 +126,7 @@ impl Receiver {
     }
 
     /// Takes each interchange by itself; says what is wrong with those that are not taken.
-    async fn take_interchanges(
-        &self,
-        arrived: &Arrived,
-        found: Vec<Result<Interchange<'_>, InterchangeError>>,
-    ) -> Result<Vec<String>, Halt> {
+    async fn take_interchanges(&self, arrived: &Arrived, found: Vec<Found<'_>>) -> Result<Vec<String>, Halt> {
         if found.is_empty() {
             return Ok(vec!["the file is empty".to_owned()]);
         }
@@ -137,7 +134,10 @@ impl Receiver {
         for interchange in found {
             match interchange {
                 Ok(interchange) => failures.extend(self.interchange(arrived, &interchange).await?),
-                Err(error) => failures.push(error.to_string()),
+                Err(broken) => {
+                    self.answer_broken(arrived, &broken).await?;
+                    failures.push(broken.error.to_string());
+                }
             }
         }
         Ok(failures)
@@ -149,12 +149,13 @@ impl Receiver {
         arrived: &Arrived,
         interchange: &Interchange<'_>,
     ) -> Result<Option<String>, Halt> {
-        let control = interchange.control;
-        if !self.partner.is_from(interchange) {
-            let (from, to) = (interchange.sender, interchange.receiver);
+        let header = &interchange.header;
+        let control = header.control;
+        if !self.partner.is_from(header) {
+            let (from, to) = (header.sender, header.receiver);
             return Ok(Some(format!(
                 "interchange {control:09} is from {}/{} for {}/{} (test: {}), which is not what [[edi]] {} says",
-                from.qualifier, from.id, to.qualifier, to.id, interchange.test, self.partner.name
+                from.qualifier, from.id, to.qualifier, to.id, header.test, self.partner.name
             )));
         }
         let digest = digest(interchange.text);
@@ -173,6 +174,7 @@ impl Receiver {
             conversation,
             control,
             digest,
+            answer: answer(header, Outcome::Accepted),
         };
         match opening {
             Opening::TakeUp => taking.take_up(judge(interchange, &self.partner)).await?,
@@ -183,6 +185,7 @@ impl Receiver {
                     .await?;
             }
             Opening::Conflict => {
+                self.tell(arrived, header, Outcome::Duplicate).await?;
                 return Ok(Some(format!(
                     "interchange {control:09} has come before with another content; nothing of this one is taken"
                 )));
@@ -190,14 +193,38 @@ impl Receiver {
         }
         Ok(None)
     }
+
+    /// What cannot be read is answered if it is this partner's and asks for that.
+    async fn answer_broken(&self, arrived: &Arrived, broken: &Broken<'_>) -> Result<(), Halt> {
+        let ours = broken.header.filter(|header| self.partner.is_from(header));
+        match ours {
+            Some(header) => self.tell(arrived, &header, Outcome::of(&broken.error)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Says what became of an interchange that is not taken, once a file.
+    async fn tell(&self, arrived: &Arrived, header: &Header<'_>, outcome: Outcome) -> Result<(), Halt> {
+        let name = &self.partner.name;
+        let Some(document) = answer(header, outcome) else {
+            return Ok(());
+        };
+        let (control, file) = (header.control, &arrived.identity);
+        let id = format!("edi {name} {control:09} {TA1} {file}");
+        let message: Message = (name.clone(), PartnerCommand::Send(vec![document])).into();
+        let conversation = format!("edi {name} {control:09}");
+        ask(&self.ingress, envelope(LOCKSTEP, &id, &conversation, message))
+            .await
+            .map(drop)
+    }
 }
 
 /// Whether nothing is wrong but that the end is missing, as of a file that is still being written.
-fn is_unfinished(found: &[Result<Interchange<'_>, InterchangeError>]) -> bool {
+fn is_unfinished(found: &[Found<'_>]) -> bool {
     match found.split_last() {
         None => true,
         Some((last, _)) => matches!(
-            last,
+            last.as_ref().map_err(|broken| &broken.error),
             Err(InterchangeError::NoTrailer { .. } | InterchangeError::Header)
         ),
     }
@@ -217,6 +244,8 @@ struct Taking<'r> {
     conversation: String,
     control: u32,
     digest: [u8; 16],
+    /// What is said to it as such, if its sender wants to know.
+    answer: Option<PartnerDocument>,
 }
 
 impl Taking<'_> {
@@ -227,7 +256,7 @@ impl Taking<'_> {
             counters,
             ..
         } = self.receiver;
-        let mut documents = Vec::new();
+        let mut documents: Vec<PartnerDocument> = self.answer.iter().cloned().collect();
         let mut place = 0;
         for group in groups {
             for order in &group.orders {
@@ -265,10 +294,8 @@ impl Taking<'_> {
         } = self.receiver;
         add(&counters.repeated);
         tracing::warn!(partner = %partner.name, interchange = self.control, file = arrived.name, "an interchange has come before; it is acknowledged again");
-        let documents: Vec<PartnerDocument> = groups
-            .iter()
-            .filter_map(|group| self.acknowledgement(group))
-            .collect();
+        let groups = groups.iter().filter_map(|group| self.acknowledgement(group));
+        let documents: Vec<PartnerDocument> = self.answer.iter().cloned().chain(groups).collect();
         if documents.is_empty() {
             return Ok(());
         }

@@ -151,19 +151,42 @@ pub(super) struct Party<'t> {
     pub id: &'t str,
 }
 
+/// The header of an interchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header<'t> {
+    /// Who sent it.
+    pub sender: Party<'t>,
+    /// Whom it is for.
+    pub receiver: Party<'t>,
+    /// Its date and time, as they were written.
+    pub sent: (&'t str, &'t str),
+    /// Its control number.
+    pub control: u32,
+    /// Whether its sender wants to know what became of it: ISA14 is `1`.
+    pub wants_answer: bool,
+    /// Whether it is a test: ISA15 is `T`.
+    pub test: bool,
+}
+
+/// An interchange that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Broken<'t> {
+    /// Why.
+    pub error: InterchangeError,
+    /// Its header, if that can be read.
+    pub header: Option<Header<'t>>,
+}
+
+/// What stands where an interchange should.
+pub(super) type Found<'t> = Result<Interchange<'t>, Broken<'t>>;
+
 /// An interchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Interchange<'t> {
     /// Its delimiters.
     pub delimiters: Delimiters,
-    /// Who sent it.
-    pub sender: Party<'t>,
-    /// Whom it is for.
-    pub receiver: Party<'t>,
-    /// Its control number.
-    pub control: u32,
-    /// Whether it is a test: ISA15 is `T`.
-    pub test: bool,
+    /// Its header.
+    pub header: Header<'t>,
     /// Its groups.
     pub groups: Vec<Group<'t>>,
     /// Its whole text.
@@ -172,11 +195,14 @@ pub(super) struct Interchange<'t> {
 
 /// Reads all interchanges of a text. What follows a broken one begins at the next ISA.
 #[must_use]
-pub(super) fn interchanges(text: &str) -> Vec<Result<Interchange<'_>, InterchangeError>> {
+pub(super) fn interchanges(text: &str) -> Vec<Found<'_>> {
     let mut found = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() && found.len() < MAX_INTERCHANGES {
-        let read = Reader::open(rest).and_then(Reader::read);
+        let read = match Reader::open(rest) {
+            Ok(reader) => reader.read(),
+            Err(error) => Err(Broken { error, header: None }),
+        };
         rest = match &read {
             Ok(interchange) => rest.get(interchange.text.len()..).unwrap_or_default(),
             Err(_) => next_header(rest),
@@ -242,8 +268,36 @@ impl<'t> Reader<'t> {
         })
     }
 
-    fn read(mut self) -> Result<Interchange<'t>, InterchangeError> {
-        let control = number(self.header.text(13), 1, "ISA13")?;
+    fn read(self) -> Found<'t> {
+        let header = match self.header() {
+            Ok(header) => header,
+            Err(error) => return Err(Broken { error, header: None }),
+        };
+        self.body(header).map_err(|error| Broken {
+            error,
+            header: Some(header),
+        })
+    }
+
+    fn header(&self) -> Result<Header<'t>, InterchangeError> {
+        let isa = &self.header;
+        let test = match isa.text(15) {
+            "T" => true,
+            "P" | "I" => false,
+            found => return Err(self.element("ISA15", found, "P or T")),
+        };
+        Ok(Header {
+            sender: party(isa, 5, 6),
+            receiver: party(isa, 7, 8),
+            sent: (isa.text(9), isa.text(10)),
+            control: number(isa.text(13), 1, "ISA13")?,
+            wants_answer: isa.text(14) == "1",
+            test,
+        })
+    }
+
+    fn body(mut self, header: Header<'t>) -> Result<Interchange<'t>, InterchangeError> {
+        let control = header.control;
         let mut groups = Vec::new();
         let trailer = loop {
             let segment = self.next()?;
@@ -270,17 +324,9 @@ impl<'t> Reader<'t> {
         if usize::try_from(stated) != Ok(groups.len()) {
             return Err(self.element("IEA01", trailer.text(1), "the number of functional groups"));
         }
-        let test = match self.header.text(15) {
-            "T" => true,
-            "P" | "I" => false,
-            found => return Err(self.element("ISA15", found, "P or T")),
-        };
         Ok(Interchange {
             delimiters: self.delimiters,
-            sender: party(&self.header, 5, 6),
-            receiver: party(&self.header, 7, 8),
-            control,
-            test,
+            header,
             groups,
             text: &self.text[..self.at],
         })

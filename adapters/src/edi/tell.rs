@@ -170,11 +170,34 @@ impl Teller<'_> {
         self.purchase.lines.iter().find(|known| known.line == line)
     }
 
-    /// What a base unit costs, once it is known.
+    /// What one of the units costs that it was ordered in, once it is known.
     fn price(&self, line: u16) -> Option<Decimal> {
         let quote = self.summary.quote.as_deref()?;
         let priced = quote.lines.iter().find(|priced| priced.line == line)?;
-        unit_price(priced.unit_price, priced.amount, priced.quantity)
+        match self.line(line).and_then(|line| line.ordered_as.as_ref()) {
+            None => unit_price(priced.unit_price, priced.amount, priced.quantity),
+            Some(ordered) => each_of(priced.amount, ordered.quantity),
+        }
+    }
+
+    /// So many base units of a line as its buyer counts them: in the unit that was ordered if that is a whole number of it,
+    /// else in base units.
+    fn counted(&self, line: &LineSummary, base: Quantity) -> (i64, &str) {
+        let Some(ordered) = &line.ordered_as else {
+            return (base.units(), self.unit(line.line));
+        };
+        let (whole, of) = (
+            i128::from(line.ordered.units()),
+            i128::from(ordered.quantity.units()),
+        );
+        let share = i128::from(base.units()) * of;
+        match (
+            share.checked_rem(whole),
+            share.checked_div(whole).map(i64::try_from),
+        ) {
+            (Some(0), Some(Ok(units))) => (units, self.unit(line.line)),
+            _ => (base.units(), self.profile.unit()),
+        }
     }
 
     /// The ids of a line as its buyer wrote them; of a line of ours, our SKU.
@@ -201,7 +224,7 @@ impl Teller<'_> {
     }
 
     fn acknowledgement(&self, given_up: bool) -> PartnerDocument {
-        let answers: Vec<(u16, Vec<Answer>)> = self
+        let answers: Vec<(u16, Vec<Answer<'_>>)> = self
             .purchase
             .lines
             .iter()
@@ -249,11 +272,10 @@ impl Teller<'_> {
             );
             text.push("PO1", &strs(&po1));
             for answer in answers {
-                let units = answer.quantity.units().to_string();
                 let item = answer.item.as_deref();
                 let qualifier = item.map_or("", |_| self.profile.item());
-                let unit = written.unit.as_str();
                 let item = item.unwrap_or_default();
+                let (units, unit) = (answer.units.to_string(), answer.unit);
                 text.push("ACK", &[answer.code, &units, unit, "", "", "", qualifier, item]);
             }
         }
@@ -262,15 +284,22 @@ impl Teller<'_> {
     }
 
     /// What is said to a line: codes and quantities that add up to what was ordered (element 668).
-    fn answers(&self, written: &PurchaseLine, given_up: bool) -> Vec<Answer> {
-        let ordered = written.quantity.get();
+    fn answers<'a>(&'a self, written: &'a PurchaseLine, given_up: bool) -> Vec<Answer<'a>> {
+        let wanted = |line: &LineSummary| match &line.ordered_as {
+            Some(ordered) => ordered.quantity.get(),
+            None => line.ordered,
+        };
         let line = self
             .line(written.line)
-            .filter(|line| !given_up && line.ordered == ordered);
+            .filter(|line| !given_up && wanted(line) == written.quantity.get());
         let Some(line) = line else {
             // Given up, or another one by now: what was ordered is not what will come.
-            return vec![Answer::new("IR", ordered)];
+            return vec![Answer::new(
+                "IR",
+                (written.quantity.units(), written.unit.as_str()),
+            )];
         };
+        let ordered = line.ordered;
         let taken = line.reserved.plus(line.shipped);
         let stated = written.price;
         let other_price =
@@ -280,12 +309,14 @@ impl Teller<'_> {
             (true, true) => "IP",
             (false, _) => self.partial(),
         };
-        let mut answers = vec![
-            Answer::new(taken_code, taken),
-            Answer::new("IB", line.backordered),
-            Answer::new("IH", line.pending),
-            Answer::new("IR", line.cancelled),
+        let parts = [
+            (taken_code, taken),
+            ("IB", line.backordered),
+            ("IH", line.pending),
+            ("IR", line.cancelled),
         ];
+        let of_part = |(code, quantity)| Answer::new(code, self.counted(line, quantity));
+        let mut answers: Vec<Answer<'_>> = parts.into_iter().map(of_part).collect();
         let substitutes = self
             .summary
             .lines
@@ -293,9 +324,9 @@ impl Teller<'_> {
             .filter(|other| other.substitutes == Some(line.line));
         answers.extend(substitutes.map(|other| Answer {
             item: Some(other.sku.as_str().to_owned()),
-            ..Answer::new("IS", other.ordered)
+            ..Answer::new("IS", (other.ordered.units(), self.profile.unit()))
         }));
-        answers.retain(|answer| answer.quantity > Quantity::ZERO);
+        answers.retain(|answer| answer.units > 0);
         answers
     }
 
@@ -344,8 +375,8 @@ impl Teller<'_> {
             let mut lin = vec![self.id(line.line)];
             lin.extend(self.items(line));
             text.push("LIN", &strs(&lin));
-            let units = more.units().to_string();
-            text.push("SN1", &[&self.id(line.line), &units, self.unit(line.line)]);
+            let (units, unit) = self.counted(line, *more);
+            text.push("SN1", &[&self.id(line.line), &units.to_string(), unit]);
         }
         text.push("CTT", &[&(left.len() + 2).to_string()]);
         self.document("856", text)
@@ -366,10 +397,19 @@ impl Teller<'_> {
             let Some(summary) = self.line(line.line) else {
                 continue;
             };
-            let units = line.quantity.units().to_string();
-            let price = unit_price(line.unit_price, line.amount, line.quantity).unwrap_or(line.unit_price);
-            let unit = self.unit(line.line).to_owned();
-            let mut it1 = vec![self.id(line.line), units, unit, price_text(price), String::new()];
+            let (units, unit) = self.counted(summary, line.quantity.get());
+            let price = match PositiveQuantity::new(units) {
+                Ok(told) if told != line.quantity => each_of(line.amount, told),
+                Ok(_) | Err(_) => unit_price(line.unit_price, line.amount, line.quantity),
+            };
+            let price = price_text(price.unwrap_or(line.unit_price));
+            let mut it1 = vec![
+                self.id(line.line),
+                units.to_string(),
+                unit.to_owned(),
+                price,
+                String::new(),
+            ];
             it1.extend(self.items(summary));
             text.push("IT1", &strs(&it1));
         }
@@ -398,18 +438,21 @@ impl Teller<'_> {
 }
 
 /// What is said to a part of a line.
-struct Answer {
+struct Answer<'a> {
     code: &'static str,
-    quantity: Quantity,
+    units: i64,
+    unit: &'a str,
     item: Option<String>,
 }
 
-impl Answer {
-    fn new(code: &'static str, quantity: Quantity) -> Self {
+impl<'a> Answer<'a> {
+    fn new(code: &'static str, (units, unit): (i64, &'a str)) -> Self {
+        let item = None;
         Self {
             code,
-            quantity,
-            item: None,
+            units,
+            unit,
+            item,
         }
     }
 }
@@ -424,7 +467,12 @@ fn unit_price(shown: Decimal, amount: Decimal, quantity: PositiveQuantity) -> Op
     if times(shown, Decimal::from(units)) == Some(amount) {
         return Some(shown.normalize());
     }
-    each(amount, units, PLACES, RoundingMode::HalfEven).map(|price| price.normalize())
+    each_of(amount, quantity)
+}
+
+fn each_of(amount: Decimal, quantity: PositiveQuantity) -> Option<Decimal> {
+    let each = each(amount, quantity.units(), PLACES, RoundingMode::HalfEven);
+    each.map(|price| price.normalize())
 }
 
 /// A price with as many decimals as 17 digits have room for.

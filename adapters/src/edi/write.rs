@@ -5,6 +5,7 @@
 
 use super::config::PartnerConfig;
 use super::element::{day, moment, time};
+use super::technical::TA1;
 use lockstep_actors::edi::partner::{Interchange, PartnerDocument};
 
 /// Between the elements of a body in the journal, and after its segments: characters that no element has.
@@ -91,13 +92,17 @@ fn group(set: &str) -> Option<&'static str> {
     }
 }
 
-/// A document as a partner reads it: an interchange of one group of one transaction set.
+/// A document as a partner reads it: an interchange of one group of one transaction set, or of a TA1 alone.
 ///
 /// # Errors
 /// [`Unsayable`] if it cannot be written for this partner.
 pub(super) fn render(profile: &PartnerConfig, interchange: &Interchange) -> Result<String, Unsayable> {
     let Interchange { control, at, set, .. } = interchange;
-    let group = group(set).ok_or_else(|| Unsayable::Set(set.to_string()))?;
+    // What is said to an interchange as such stands in no group.
+    let group = match set.as_str() {
+        TA1 => None,
+        set => Some(group(set).ok_or_else(|| Unsayable::Set(set.to_owned()))?),
+    };
     let delimiters = profile.delimiters.delimiters();
     let mut text = Text {
         element: delimiters.element,
@@ -126,18 +131,20 @@ pub(super) fn render(profile: &PartnerConfig, interchange: &Interchange) -> Resu
         &delimiters.component.to_string(),
     ]);
     let (number, version) = (control.to_string(), profile.version.as_str());
-    text.segment(&[
-        "GS",
-        group,
-        ours.group(),
-        theirs.group(),
-        &day(*at),
-        &time(*at),
-        &number,
-        "X",
-        version,
-    ]);
-    text.segment(&["ST", set, "0001"]);
+    if let Some(group) = group {
+        text.segment(&[
+            "GS",
+            group,
+            ours.group(),
+            theirs.group(),
+            &day(*at),
+            &time(*at),
+            &number,
+            "X",
+            version,
+        ]);
+        text.segment(&["ST", set, "0001"]);
+    }
     let mut segments = 0;
     for segment in interchange.body.split_terminator(SEGMENT) {
         segments += 1;
@@ -154,9 +161,12 @@ pub(super) fn render(profile: &PartnerConfig, interchange: &Interchange) -> Resu
         }
         text.segment(&elements);
     }
-    text.segment(&["SE", &(segments + 2).to_string(), "0001"]);
-    text.segment(&["GE", "1", &number]);
-    text.segment(&["IEA", "1", &format!("{control:09}")]);
+    if group.is_some() {
+        text.segment(&["SE", &(segments + 2).to_string(), "0001"]);
+        text.segment(&["GE", "1", &number]);
+    }
+    let groups = if group.is_some() { "1" } else { "0" };
+    text.segment(&["IEA", groups, &format!("{control:09}")]);
     Ok(text.text)
 }
 
@@ -263,7 +273,7 @@ IEA*1*000000017~
             let read = interchanges(&text);
             prop_assert_eq!(read.len(), 1);
             let read = read[0].as_ref().unwrap();
-            prop_assert_eq!((read.control, read.groups.len(), read.text.len()), (17, 1, text.trim_end_matches('\n').len().max(read.text.len())));
+            prop_assert_eq!((read.header.control, read.groups.len(), read.text.len()), (17, 1, text.trim_end_matches('\n').len().max(read.text.len())));
             let set = &read.groups[0].sets[0];
             prop_assert!(set.faults.is_empty() && read.groups[0].faults.is_empty());
             let found: Vec<(&str, Vec<&str>)> = set.segments.iter()

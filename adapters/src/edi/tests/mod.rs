@@ -6,7 +6,8 @@ use super::broken::InterchangeError;
 use super::check::check;
 use super::config::tests::acme;
 use super::judge::{Judged, judge};
-use super::syntax::{Interchange, interchanges};
+use super::syntax::{Broken, Interchange, interchanges};
+use super::technical;
 use super::write::render;
 use lockstep_actors::edi::partner::{Interchange as Sent, PartnerDocument, Verdict};
 use lockstep_runtime::time::Timestamp;
@@ -258,8 +259,8 @@ fn one_bad_set_costs_one() {
 
 #[test]
 fn one_broken_interchange_costs_itself_and_says_where() {
-    type Broken = fn(&InterchangeError) -> bool;
-    let cases: [(&str, &str, Broken); 7] = [
+    type Expected = fn(&InterchangeError) -> bool;
+    let cases: [(&str, &str, Expected); 7] = [
         ("IEA*1*000000905~", "", |error| {
             matches!(error, InterchangeError::NoTrailer { segment: 18 })
         }),
@@ -304,7 +305,7 @@ fn one_broken_interchange_costs_itself_and_says_where() {
         let text = format!("{broken}\r\n{}", ORDER.replace("000000905", "000000999"));
         let found = interchanges(&text);
         assert!(
-            is_expected(found[0].as_ref().unwrap_err()),
+            is_expected(&found[0].as_ref().unwrap_err().error),
             "{to}: {:?}",
             found[0]
         );
@@ -312,14 +313,65 @@ fn one_broken_interchange_costs_itself_and_says_where() {
             .last()
             .unwrap()
             .as_ref()
-            .map(|interchange: &Interchange<'_>| interchange.control);
+            .map(|interchange: &Interchange<'_>| interchange.header.control);
         assert_eq!(last, Ok(999), "{to}: {found:?}");
     }
     assert!(interchanges(" \r\n").is_empty());
     assert!(matches!(
         interchanges("UNA:+.? '")[0],
-        Err(InterchangeError::NoHeader { .. })
+        Err(Broken {
+            error: InterchangeError::NoHeader { .. },
+            ..
+        })
     ));
+}
+
+#[test]
+fn who_asks_what_became_of_an_interchange_is_told() {
+    let asks = |text: &str| text.replacen("*0*P*>~", "*1*P*>~", 1);
+    // (what is done to the interchange, what is said to it)
+    let cases = [
+        (ORDER.to_owned(), None),
+        (asks(ORDER), Some("A*000")),
+        (asks(&ORDER.replace("IEA*1*000000905~", "")), Some("R*023")),
+        (
+            asks(&ORDER.replace("IEA*1*000000905~", "IEA*1*000000906~")),
+            Some("R*001"),
+        ),
+        (asks(&ORDER.replace("IEA*1*", "IEA*2*")), Some("R*021")),
+        (
+            asks(&ORDER.replace("GS*PO*ACME*LOCKSTEP*20261128*0930*1905*X*004010~\n", "")),
+            Some("R*022"),
+        ),
+        (asks(&ORDER.replace("*000000905*0*P", "*00000090A*0*P")), None),
+    ];
+    for (text, said) in cases {
+        let found = interchanges(&text);
+        let document = match &found[0] {
+            Ok(interchange) => technical::answer(&interchange.header, technical::Outcome::Accepted),
+            Err(broken) => broken
+                .header
+                .and_then(|header| technical::answer(&header, technical::Outcome::of(&broken.error))),
+        };
+        let sent = document.map(|document| {
+            assert_eq!(document.acknowledged_within, None);
+            let sent = Sent {
+                form: 1,
+                control: 17,
+                at: NOW,
+                set: document.set,
+                subject: document.subject,
+                body: document.body,
+            };
+            render(&acme(), &sent).unwrap()
+        });
+        let lines: Option<Vec<&str>> = sent.as_ref().map(|sent| sent.lines().skip(1).collect());
+        let expected = said.map(|said| format!("TA1*000000905*261128*0930*{said}~"));
+        let expected = expected
+            .as_ref()
+            .map(|said| vec![said.as_str(), "IEA*0*000000017~"]);
+        assert_eq!(lines, expected, "{text}");
+    }
 }
 
 #[test]

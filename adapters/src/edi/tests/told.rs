@@ -1,10 +1,12 @@
 //! What is told of an order, as the partner reads it.
 
 use super::super::config::tests::acme;
+use super::super::judge::judge;
+use super::super::syntax::interchanges;
 use super::super::tell::due;
 use super::{NOW, ORDER, judged, shown};
 use lockstep_actors::edi::purchase::{Purchase, PurchaseState, Told};
-use lockstep_actors::ids::{DocumentId, Sku};
+use lockstep_actors::ids::{DocumentId, Sku, UnitOfMeasure};
 use lockstep_actors::money::{Currency, Money};
 use lockstep_actors::orders::command::{LineSummary, OrderSummary};
 use lockstep_actors::orders::state::{CreditStanding, Status};
@@ -181,6 +183,59 @@ fn an_order_that_is_taken_as_it_is_is_acknowledged_shipped_and_invoiced_once() {
             none
         ]
     );
+}
+
+/// A buyer that counts in cases of four is told cases, and base units where that is no whole number of them.
+#[test]
+fn what_was_ordered_in_cases_is_told_in_cases_as_far_as_they_are_whole() {
+    let mut profile = acme();
+    profile.unit_codes = [("CA".to_owned(), UnitOfMeasure::new("CASE").unwrap())].into();
+    let text = ORDER.replace("PO1*001*12*EA*9.25*", "PO1*001*3*CA*37.00*");
+    let found = interchanges(&text);
+    let mut judged = judge(found[0].as_ref().unwrap(), &profile);
+    let order = judged.remove(0).orders.remove(0);
+    let ordered_as = order.request.lines[0].ordered_as.clone().unwrap();
+    assert_eq!(
+        (ordered_as.quantity.units(), ordered_as.unit.as_str()),
+        (3, "CASE")
+    );
+    let mut state = PurchaseState {
+        purchase: Some(Box::new(order.purchase)),
+        ..PurchaseState::default()
+    };
+    let mut tell = |status, lines| {
+        let mut summary = standing(status, lines);
+        summary.lines[0].ordered_as = Some(ordered_as.clone());
+        let due = due(&profile, &order.order, &summary, &state, NOW).unwrap();
+        state.told = due.told;
+        due.documents.iter().map(shown).collect::<Vec<_>>()
+    };
+    let acknowledged = tell(Status::Booked, [[8, 0, 4, 0], [5, 0, 0, 0]]);
+    let line = "PO1*001*3*CA*37**VN*A-100*UP*012345678905~ACK*IQ*2*CA~ACK*IB*1*CA~PO1*002";
+    assert!(acknowledged[0].contains(line), "{acknowledged:?}");
+    let notices = [
+        (
+            tell(Status::Shipped, [[4, 4, 4, 0], [0, 5, 0, 0]]),
+            "SN1*001*1*CA~",
+        ),
+        (
+            tell(Status::Shipped, [[2, 6, 4, 0], [0, 5, 0, 0]]),
+            "SN1*001*2*EA~",
+        ),
+    ];
+    for (notice, segment) in notices {
+        assert!(notice[0].contains(segment), "{notice:?}");
+    }
+    // Six of twelve for 55.50: a case and a half; then two cases for 74.00.
+    let closed = tell(Status::Closed, [[0, 6, 0, 6], [0, 5, 0, 0]]);
+    assert!(closed[0].contains("IT1*001*6*EA*9.25*"), "{closed:?}");
+    state.told.invoiced = false;
+    let mut summary = standing(Status::Closed, [[0, 8, 0, 4], [0, 5, 0, 0]]);
+    summary.lines[0].ordered_as = Some(ordered_as);
+    let invoice = due(&profile, &order.order, &summary, &state, NOW)
+        .unwrap()
+        .documents;
+    assert!(shown(&invoice[1]).contains("IT1*001*2*CA*37*"), "{invoice:?}");
 }
 
 #[test]
