@@ -119,10 +119,12 @@ fn paper(number: &str, kind: PaperKind, units: i64) -> PaperRequest {
             line: 1,
             sku: Sku::new("A").unwrap(),
             quantity: Quantity::new(units).unwrap(),
+            allocations: Vec::new(),
             amount: 2.into(),
             tax: 0.into(),
             total: 2.into(),
         }],
+        moved: false,
     }
 }
 

@@ -9,11 +9,14 @@
 #[path = "support/booking.rs"]
 mod booking;
 
-use booking::{book_in_the_end, decimal, one_number_each, order_of};
+use booking::{
+    book_in_the_end, decimal, held_in, moved_to, one_number_each, order_of, paper_of, post_in_the_end,
+};
 use futures_util::future::join_all;
-use lockstep_actors::ids::CustomerId;
+use lockstep_actors::ids::{CustomerId, WarehouseCode};
 use lockstep_actors::money::Currency;
 use lockstep_actors::orders::effects::{BookingCharge, BookingRequest, ChargeKind, ErpReference};
+use lockstep_actors::orders::paper::PaperKind;
 use lockstep_adapters::erp::{ErpConfig, ErpError, ErpKind, ErpPort, OdooConfig, OdooErp};
 use lockstep_loadtest::emulate::odoo::{self, Odoo, Options, SaleShown};
 use lockstep_loadtest::emulate::{Emulator, Probability};
@@ -43,6 +46,14 @@ impl House {
     }
 
     fn connector(&self, key: &str, timeout_ms: u64) -> OdooErp {
+        self.connector_with(key, timeout_ms, &[])
+    }
+
+    /// One that tells warehouses.
+    fn connector_with(&self, key: &str, timeout_ms: u64, warehouses: &[(&str, &str)]) -> OdooErp {
+        let warehouses = warehouses
+            .iter()
+            .map(|(ours, theirs)| (WarehouseCode::new(ours).unwrap(), (*theirs).to_owned()));
         let file = self.files.path().join(key);
         std::fs::write(&file, key).unwrap();
         let charges = [("freight", "POST"), ("discount", "D")];
@@ -56,6 +67,7 @@ impl House {
                 price_decimals: 3,
                 charges: charges.into(),
                 pricelists: BTreeMap::from([(Currency::new("GBP").unwrap(), 2)]),
+                warehouses: warehouses.collect(),
                 ..OdooConfig::default()
             }),
             ..ErpConfig::default()
@@ -118,6 +130,8 @@ async fn an_order_becomes_one_sales_order_line_by_line() {
         lines: expected_lines
             .map(|(code, units, money)| (code.to_owned(), units, decimal(money)))
             .into(),
+        notes: Vec::new(),
+        warehouse: 1,
     };
     assert_eq!(house.odoo.state().sales(), [expected]);
 
@@ -306,5 +320,225 @@ async fn s43_failing_at_any_moment_and_asked_by_two_at_once_odoo_holds_each_orde
         assert_eq!(standing.len(), 1, "seed {seed}: {order} {standing:?}");
         assert_eq!(standing[0].name, numbers[order]);
         assert_eq!(standing[0].amount_untaxed, request.total.amount, "{order}");
+    }
+}
+
+/// Of each line of goods its code and how many are ordered.
+fn units(sale: &SaleShown) -> Vec<(&str, i64)> {
+    let lines = sale.lines.iter();
+    lines.map(|(code, units, _)| (code.as_str(), *units)).collect()
+}
+
+#[tokio::test]
+async fn a_change_writes_the_lines_once_and_says_which_it_was() {
+    let house = House::open(exact());
+    let port = house.connector("key", 5_000);
+    let request = order("1", &[("A-1", 10, "2.55", "25.50"), ("B-2", 3, "3.39", "10.17")]);
+    let change =
+        |document: &str, lines: &[(u16, i64, &str)]| paper_of(&request, PaperKind::Change, document, lines);
+    let first = change("CH-1", &[(1, 7, "0"), (2, 0, "0")]);
+    let refusal = port.post(&first).await.unwrap_err();
+    assert!(
+        matches!(&refusal, ErpError::Rejected(reason) if reason.contains("nothing that stands is booked under web/1")),
+        "{refusal}"
+    );
+    let number = port.book(&request).await.unwrap();
+    assert_eq!(port.find_paper(&first.reference).await, Ok(None));
+    assert_eq!(port.post(&first).await.as_ref(), Ok(&number));
+    let second = change("CH-2", &[(1, 5, "0")]);
+    assert_eq!(port.post(&second).await.as_ref(), Ok(&number));
+    // One that is read again after a crash does not bring back what it said.
+    assert_eq!(port.post(&first).await.as_ref(), Ok(&number));
+    assert_eq!(port.find_paper(&first.reference).await, Ok(Some(number.clone())));
+    let sale = &house.under(&request.reference)[0];
+    assert_eq!(units(sale), [("A-1", 5), ("B-2", 0)]);
+    assert_eq!(sale.notes, ["Lockstep change CH-1", "Lockstep change CH-2"]);
+    assert_eq!(sale.amount_untaxed, decimal("12.75"), "the price of a unit stays");
+
+    type Act = fn(&Odoo, &str);
+    let acts: [(Act, &str); 2] = [
+        (
+            Odoo::deliver,
+            "cannot be decreased below the amount already delivered",
+        ),
+        (
+            Odoo::lock,
+            "forbidden to modify the following fields in a locked order",
+        ),
+    ];
+    for (act, named) in acts {
+        act(house.odoo.state(), &request.reference.key());
+        let refusal = port.post(&change("CH-3", &[(1, 1, "0")])).await.unwrap_err();
+        assert!(
+            matches!(&refusal, ErpError::Rejected(reason) if reason.contains(named)),
+            "{refusal}"
+        );
+    }
+    let refusal = port.post(&change("CH-4", &[(1, 1, "0")])).await.unwrap_err();
+    assert!(matches!(refusal, ErpError::Rejected(_)));
+    let sale = &house.under(&request.reference)[0];
+    assert_eq!((units(sale)[0], sale.notes.len()), (("A-1", 5), 2));
+}
+
+#[tokio::test]
+async fn a_credit_is_one_credit_note_linked_to_the_lines_of_its_order() {
+    let house = House::open(exact());
+    let port = house.connector("key", 5_000);
+    let request = order("1", &[("A-1", 10, "2.55", "25.50"), ("B-2", 3, "3.39", "10.17")]);
+    let number = port.book(&request).await.unwrap();
+    // 2 of 3 less a discount: 6.44, which is 3.22 each.
+    let credit = paper_of(
+        &request,
+        PaperKind::Credit,
+        "RMA/1",
+        &[(2, 2, "6.44"), (1, 1, "2.42")],
+    );
+    assert_eq!(port.find_paper(&credit.reference).await, Ok(None));
+    let posted = port.post(&credit).await.unwrap();
+    assert_eq!(
+        port.post(&credit).await.as_ref(),
+        Ok(&posted),
+        "a repeat finds it"
+    );
+    assert_eq!(port.find_paper(&credit.reference).await, Ok(Some(posted.clone())));
+    let notes = house.odoo.state().credits();
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    let note = &notes[0];
+    assert_eq!(
+        (
+            note.name.as_str(),
+            note.reference.as_str(),
+            note.state.as_str(),
+            note.origin.as_str()
+        ),
+        (
+            posted.as_str(),
+            "/credit/RMA%2F1/web/1",
+            "posted",
+            number.as_str()
+        )
+    );
+    let expected = [("B-2", 2, "6.44", 2), ("A-1", 1, "2.42", 1)];
+    let expected = expected.map(|(code, units, amount, of)| (code.to_owned(), units, decimal(amount), of));
+    assert_eq!(note.lines, expected);
+
+    let uneven = paper_of(&request, PaperKind::Credit, "RMA-2", &[(1, 1_000, "333.35")]);
+    let refusal = port.post(&uneven).await.unwrap_err();
+    assert!(
+        matches!(&refusal, ErpError::Rejected(reason) if reason.contains("erp.odoo.price_decimals")),
+        "{refusal}"
+    );
+    assert_eq!(house.odoo.state().credits().len(), 1, "nothing is left behind");
+}
+
+#[tokio::test]
+async fn where_an_order_is_held_is_told_at_its_booking_and_a_person_moves_it_later() {
+    let house = House::open(exact());
+    let port = house.connector_with("key", 5_000, &[("W1", "WH"), ("W2", "EAST"), ("W9", "NOWHERE")]);
+    let mut request = order("1", &[("A-1", 6, "2.55", "15.30")]);
+    request.lines[0].allocations = vec![held_in("W1", 2), held_in("W2", 4)];
+    let number = port.book(&request).await.unwrap();
+    assert_eq!(house.under(&request.reference)[0].warehouse, 2);
+    assert_eq!(
+        port.post(&moved_to(&request, "moved-1", "W2")).await.as_ref(),
+        Ok(&number)
+    );
+    let cases = [
+        (
+            "W1",
+            "is delivered from Warehouse 2 in Odoo; move its delivery to W1",
+        ),
+        ("W3", "erp.odoo.warehouses"),
+        ("W9", "no warehouse in Odoo has the short name NOWHERE"),
+    ];
+    for (warehouse, named) in cases {
+        let refusal = port
+            .post(&moved_to(&request, "moved-2", warehouse))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(&refusal, ErpError::Rejected(reason) if reason.contains(named)),
+            "{refusal}"
+        );
+    }
+    // Where nobody says what warehouses are called there, it does not hear of them.
+    let silent = house.connector("silent", 5_000);
+    assert_eq!(
+        silent.post(&moved_to(&request, "moved-3", "W1")).await,
+        Ok(number)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failing_at_any_moment_and_asked_by_two_at_once_odoo_holds_each_paper_once() {
+    let seed = std::env::var("LOCKSTEP_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or(1);
+    let house = House::open(Options {
+        latency: Duration::from_millis(12),
+        fail: Probability::per_million(40_000),
+        fail_after_commit: Probability::per_million(40_000),
+        timeout_after_commit: Probability::per_million(20_000),
+        hang: Duration::from_secs(5),
+        seed,
+        ..exact()
+    });
+    let ports = [
+        Arc::new(house.connector("one", 300)),
+        Arc::new(house.connector("two", 300)),
+    ];
+    let requests: Vec<BookingRequest> = (0..16)
+        .map(|n| order(&format!("{n}"), &[("A-1", 9, "2.55", "22.95")]))
+        .collect();
+    let posted = requests.iter().enumerate().flat_map(|(place, request)| {
+        ports.iter().enumerate().map(move |(side, port)| {
+            let (port, request) = (Arc::clone(port), request.clone());
+            let mut random = StdRng::seed_from_u64(seed * 1_000 + (place * 2 + side) as u64);
+            tokio::spawn(async move {
+                // Now and then the process that posts dies.
+                let mut lives = move || {
+                    if random.random_ratio(1, 4) {
+                        Duration::from_millis(random.random_range(1..200))
+                    } else {
+                        Duration::from_secs(60)
+                    }
+                };
+                let pause = Duration::from_millis(10);
+                book_in_the_end(&*port, &request, pause, &mut lives).await;
+                let mut told = Vec::new();
+                for (kind, document, lines) in [
+                    (PaperKind::Change, "CH-1", (1, 7, "0")),
+                    (PaperKind::Credit, "RMA-1", (1, 2, "5.10")),
+                    (PaperKind::Change, "CH-2", (1, 5, "0")),
+                ] {
+                    let paper = paper_of(&request, kind, document, &[lines]);
+                    let number = post_in_the_end(&*port, &paper, pause, &mut lives).await;
+                    told.push((format!("{} {kind} {document}", request.reference.order), number));
+                }
+                told
+            })
+        })
+    });
+    let told = join_all(posted.collect::<Vec<_>>()).await;
+    let numbers = one_number_each(seed, told.into_iter().flat_map(Result::unwrap));
+    let credits = house.odoo.state().credits();
+    for request in &requests {
+        let order = &request.reference.order;
+        let mut sales = house.under(&request.reference);
+        sales.retain(|sale| sale.state == "sale");
+        assert_eq!(sales.len(), 1, "seed {seed}: {order}");
+        assert_eq!(
+            units(&sales[0]),
+            [("A-1", 5)],
+            "seed {seed}: {order} {:?}",
+            sales[0].notes
+        );
+        let of_order = |note: &&lockstep_loadtest::emulate::odoo::CreditShown| {
+            note.reference == format!("/credit/RMA-1/{order}") && note.state == "posted"
+        };
+        let notes: Vec<_> = credits.iter().filter(of_order).collect();
+        assert_eq!(notes.len(), 1, "seed {seed}: {order} {notes:?}");
+        assert_eq!(notes[0].name, numbers[&format!("{order} credit RMA-1")]);
     }
 }

@@ -20,7 +20,7 @@ use super::desk::begin_anew;
 use super::event::OrderEvent;
 use super::flow::Flow;
 use super::late_booking::MAX_LATE;
-use super::paper::{PaperKind, tell_erp};
+use super::paper::{PaperKind, is_taken, tell_erp};
 use super::parts::Part;
 use super::state::{Allocation, AllocationStanding, Placed, Status};
 use crate::ids::{DocumentId, Reason};
@@ -114,6 +114,10 @@ pub(super) fn change(flow: &mut Flow<'_>, wish: &OrderChange) -> Result<(), Orde
             let document = wish.document.clone();
             Err(OrderRefusal::DocumentConflict { document })
         };
+    }
+    if is_taken(placed, &wish.document) {
+        let document = wish.document.clone();
+        return Err(OrderRefusal::DocumentConflict { document });
     }
     if placed.changes.len() >= MAX_CHANGES {
         return Err(OrderRefusal::TooManyDocuments);

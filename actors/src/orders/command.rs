@@ -661,7 +661,7 @@ pub enum OrderRefusal {
         document: DocumentId,
     },
     /// More papers than an order keeps.
-    #[error("the order has as many payments, returns or credits as are kept")]
+    #[error("the order has as many payments, returns, credits or changes as are kept")]
     TooManyDocuments,
     /// A payment of nothing.
     #[error("a payment is above 0")]

@@ -69,6 +69,9 @@ pub struct PaperRequest {
     pub total: Money,
     /// Line by line.
     pub lines: Vec<PaperLine>,
+    /// Whether a change says that lines are held elsewhere than the ERP was told, and not that less is wanted of them.
+    #[serde(default)]
+    pub moved: bool,
 }
 
 /// A line of a paper.
@@ -80,6 +83,9 @@ pub struct PaperLine {
     pub sku: Sku,
     /// For a credit: for how much of it. For a change: how much is wanted of it from now on. In base units.
     pub quantity: Quantity,
+    /// For a change: where what is still to leave of it is held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allocations: Vec<BookingAllocation>,
     /// For a credit: of its price, less its share of the order's discount.
     pub amount: Decimal,
     /// For a credit: of its tax.
@@ -338,15 +344,7 @@ pub(super) fn booking(order: &OrderKey, placed: &Placed) -> BookingRequest {
             backordered: line.quantity.get().minus(placed.held(line.line)),
             unit_price: price.unit_price,
             amount: price.amount,
-            allocations: placed
-                .parts(line.line)
-                .iter()
-                .filter(|part| part.open() > Quantity::ZERO)
-                .map(|part| BookingAllocation {
-                    warehouse: part.warehouse,
-                    quantity: part.held,
-                })
-                .collect(),
+            allocations: allocations(placed, line.line),
             components: line.components.clone(),
         });
     let currency = placed.request.currency;
@@ -358,6 +356,17 @@ pub(super) fn booking(order: &OrderKey, placed: &Placed) -> BookingRequest {
         charges: placed.quote.as_deref().map(charges).unwrap_or_default(),
         total: placed.total().unwrap_or(Money::zero(currency)),
     }
+}
+
+/// Where what is still to leave of a line is held.
+pub(super) fn allocations(placed: &Placed, line: u16) -> Vec<BookingAllocation> {
+    let parts = placed.parts(line);
+    let open = parts.iter().filter(|part| part.open() > Quantity::ZERO);
+    open.map(|part| BookingAllocation {
+        warehouse: part.warehouse,
+        quantity: part.held,
+    })
+    .collect()
 }
 
 /// The steps between the goods and the tax.

@@ -1,4 +1,5 @@
-//! Papers that the ERP is to have of an order after it was booked: credit notes, and changes of its lines.
+//! Papers that the ERP is to have of an order after it was booked: credit notes, changes of its lines, and that lines come from another
+//! warehouse than it was told. That is a change as well, with a number of ours.
 //!
 //! Each is posted once: the intent is part of the order before the ERP is asked, each question carries our key (the order and the
 //! paper's number), and what may have reached the ERP is looked up before it is posted again. One paper is under way at a time.
@@ -7,14 +8,15 @@
 //! - a paper that is not posted has a time at which something happens to it, or stands on a desk;
 //! - what the ERP does not take, or does not answer for [`MAX_TRIES`] tries, is a person's to settle beside the order, which
 //!   goes on: tried again, or dismissed once it was posted by hand;
-//! - an answer to an earlier question does nothing, but that it is posted is true whichever says so.
+//! - an answer to an earlier question does nothing, but that it is posted is true whichever says so;
+//! - what a change says holds from then on, whatever was said before: how much is wanted of lines, and where that is held by then.
 
 use super::command::{BookingAnswer, BookingAnswered, OpenCase, OrderRefusal};
 use super::desk::{self, Case, DeskAct, DeskNote};
 use super::effects::{self, ErpReference, ErpRequest, PaperLine, PaperReference, PaperRequest, to_erp};
 use super::event::OrderEvent;
 use super::flow::{ERP_ANSWERS_WITHIN, Flow, MAX_TRIES};
-use super::state::{Exception, Placed};
+use super::state::{Exception, Placed, Status};
 use crate::ids::{DocumentId, Reason};
 use crate::money::Money;
 use compact_str::CompactString;
@@ -29,7 +31,7 @@ use std::fmt;
 pub enum PaperKind {
     /// Money is given back.
     Credit,
-    /// Less is wanted of lines.
+    /// Less is wanted of lines, or they come from elsewhere.
     Change,
 }
 
@@ -133,6 +135,73 @@ pub(super) fn tell_erp(flow: &mut Flow<'_>, kind: PaperKind, document: &Document
     post_next(flow);
 }
 
+/// The ERP is to hear where the lines are held by now.
+pub(super) fn tell_places(flow: &mut Flow<'_>) {
+    let placed = &flow.placed;
+    let stands = match placed.status {
+        Status::Booked
+        | Status::Released
+        | Status::Picked
+        | Status::Shipping
+        | Status::Shipped
+        | Status::Backordered
+        | Status::Cancelling
+        | Status::Exception => true,
+        Status::Pricing
+        | Status::Reserving
+        | Status::CreditCheck
+        | Status::Booking
+        | Status::Releasing
+        | Status::Closed
+        | Status::Cancelled
+        | Status::Rejected => false,
+    };
+    // One that is not asked yet will say how it is when it is asked.
+    let newest = placed
+        .papers
+        .last()
+        .filter(|paper| is_about_places(placed, paper));
+    let says_so = newest.is_some_and(|paper| paper.standing == PaperStanding::Wanted { uncertain: false });
+    if !stands || placed.erp.number.is_none() || says_so {
+        return;
+    }
+    if let Some(document) = number_of_places(placed) {
+        tell_erp(flow, PaperKind::Change, &document);
+    }
+}
+
+/// Whether a paper says where lines are held, and no change of its customer's.
+fn is_about_places(placed: &Placed, paper: &ErpPaper) -> bool {
+    let is_change = || {
+        placed
+            .changes
+            .iter()
+            .any(|change| change.document == paper.document)
+    };
+    paper.kind == PaperKind::Change && !is_change()
+}
+
+/// How often the ERP was to hear where lines are held.
+pub(super) fn told_places(placed: &Placed) -> usize {
+    let papers = placed.papers.iter();
+    papers.filter(|paper| is_about_places(placed, paper)).count()
+}
+
+/// The first number that no change of the order has.
+fn number_of_places(placed: &Placed) -> Option<DocumentId> {
+    let first = told_places(placed).saturating_add(1);
+    let numbers = (first..).map(|number| DocumentId::new(&format!("moved-{number}")));
+    let mut numbers = numbers.map_while(Result::ok);
+    numbers.find(|number| !is_taken(placed, number))
+}
+
+/// Whether a change has this number, the customer's or ours.
+pub(super) fn is_taken(placed: &Placed, document: &DocumentId) -> bool {
+    let mut papers = placed.papers.iter();
+    placed.changes.iter().any(|change| change.document == *document)
+        || papers.any(|paper| paper.kind == PaperKind::Change && paper.document == *document)
+}
+
 /// Asks the ERP for the next paper, unless one is under way.
 fn post_next(flow: &mut Flow<'_>) {
     let papers = &flow.placed.papers;
@@ -200,6 +269,8 @@ fn move_paper(flow: &mut Flow<'_>, place: usize, standing: PaperStanding, tries:
 
 /// What the paper says, from what the order knows of it.
 fn content(placed: &Placed, reference: PaperReference) -> PaperRequest {
+    let mut changes = placed.changes.iter();
+    let change = changes.find(|change| change.document == reference.document);
     let lines: Vec<PaperLine> = match reference.kind {
         PaperKind::Credit => {
             let credited = placed
@@ -212,6 +283,7 @@ fn content(placed: &Placed, reference: PaperReference) -> PaperRequest {
                         line: credited.line,
                         sku: placed.line(credited.line)?.sku.clone(),
                         quantity: credited.quantity.get(),
+                        allocations: Vec::new(),
                         amount: credited.amount,
                         tax: credited.tax,
                         total: credited.total,
@@ -220,21 +292,19 @@ fn content(placed: &Placed, reference: PaperReference) -> PaperRequest {
                 .collect()
         }
         PaperKind::Change => {
-            let change = placed
-                .changes
-                .iter()
-                .find(|change| change.document == reference.document);
-            let changed = change.into_iter().flat_map(|change| &change.lines);
-            changed
-                .filter_map(|changed| {
-                    Some(PaperLine {
-                        line: changed.line,
-                        sku: placed.line(changed.line)?.sku.clone(),
-                        quantity: changed.wanted,
-                        amount: Decimal::ZERO,
-                        tax: Decimal::ZERO,
-                        total: Decimal::ZERO,
-                    })
+            // Of where lines are held all of them; of a change its own.
+            let is_told =
+                |line: u16| change.is_none_or(|change| change.lines.iter().any(|told| told.line == line));
+            let lines = placed.request.lines.iter().filter(|line| is_told(line.line));
+            lines
+                .map(|line| PaperLine {
+                    line: line.line,
+                    sku: line.sku.clone(),
+                    quantity: placed.wanted(line),
+                    allocations: effects::allocations(placed, line.line),
+                    amount: Decimal::ZERO,
+                    tax: Decimal::ZERO,
+                    total: Decimal::ZERO,
                 })
                 .collect()
         }
@@ -243,6 +313,7 @@ fn content(placed: &Placed, reference: PaperReference) -> PaperRequest {
         .iter()
         .fold(Decimal::ZERO, |sum, line| sum.saturating_add(line.total));
     PaperRequest {
+        moved: reference.kind == PaperKind::Change && change.is_none(),
         reference,
         customer: placed.request.customer.clone(),
         total: Money {

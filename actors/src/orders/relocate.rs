@@ -6,10 +6,13 @@
 //! Invariants:
 //! - only what is held as a whole moves, with nothing waiting and before the warehouse begins with it;
 //! - a kit stays where its components lie together;
-//! - what the order wanted of a part that has moved meanwhile is wanted of the other warehouse.
+//! - what the order wanted of a part that has moved meanwhile is wanted of the other warehouse;
+//! - the ERP hears of it once it is done ([`super::paper`]).
 
+use super::change::MAX_CHANGES;
 use super::command::{OrderRefusal, Relocation, StockAnswered};
 use super::flow::Flow;
+use super::paper::{tell_places, told_places};
 use super::state::{Allocation, AllocationStanding, Status};
 use crate::ids::{StockId, WarehouseCode};
 use crate::inventory::command::StockCommand;
@@ -26,6 +29,9 @@ pub(super) fn relocate(flow: &mut Flow<'_>, wish: &Relocation) -> Result<(), Ord
         return Err(OrderRefusal::NotNow {
             status: placed.status,
         });
+    }
+    if told_places(placed) >= MAX_CHANGES {
+        return Err(OrderRefusal::TooManyDocuments);
     }
     let line = wish.line;
     if placed.line(line).is_none() {
@@ -67,6 +73,7 @@ pub(super) fn moved(flow: &mut Flow<'_>, place: usize, mut allocation: Allocatio
         flow.address_stock(&allocation, StockCommand::ConfirmPick { id });
     }
     flow.move_allocation(place, allocation);
+    tell_places(flow);
 }
 
 /// A hold has moved that nobody wants any more.

@@ -17,6 +17,8 @@ pub enum Capability {
     Amend,
     /// Post credit notes.
     Credit,
+    /// Post that lines come from another warehouse.
+    Move,
     /// Tell what it keeps the record of.
     Tell(What),
 }
@@ -32,12 +34,13 @@ pub enum Ability {
 
 impl Capability {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Book,
         Self::Lookup,
         Self::Cancel,
         Self::Amend,
         Self::Credit,
+        Self::Move,
         Self::Tell(What::Stock),
         Self::Tell(What::Receipts),
         Self::Tell(What::Customers),
@@ -54,6 +57,7 @@ impl Capability {
             Self::Cancel => "cancel",
             Self::Amend => "amend",
             Self::Credit => "credit",
+            Self::Move => "move",
             Self::Tell(what) => what.name(),
         }
     }
@@ -92,7 +96,8 @@ const fn of_local(capability: Capability) -> Ability {
         | Capability::Lookup
         | Capability::Cancel
         | Capability::Amend
-        | Capability::Credit => Ability::Can("always"),
+        | Capability::Credit
+        | Capability::Move => Ability::Can("always"),
         Capability::Tell(_) => Ability::Cannot("Lockstep is the book of record"),
     }
 }
@@ -104,6 +109,7 @@ const fn of_http(capability: Capability) -> Ability {
         Capability::Cancel => Ability::Can("`DELETE /bookings/{key}`"),
         Capability::Amend => Ability::Can("`PUT /bookings/{key}/changes/{document}`"),
         Capability::Credit => Ability::Can("`PUT /bookings/{key}/credits/{document}`"),
+        Capability::Move => Ability::Can("a change with `moved`"),
         Capability::Tell(What::Stock) => Ability::Can("`GET /stock`"),
         Capability::Tell(What::Receipts) => Ability::Can("`GET /receipts`"),
         Capability::Tell(What::Customers) => Ability::Can("`GET /customers`"),
@@ -117,8 +123,9 @@ const fn of_tryton(capability: Capability) -> Ability {
         Capability::Book => Ability::Can("a confirmed sale"),
         Capability::Lookup => Ability::Can("sales by reference"),
         Capability::Cancel => Ability::Can("until Tryton processes the sale"),
-        Capability::Amend => Ability::Cannot("a person changes the sale"),
-        Capability::Credit => Ability::Cannot("a person makes the return sale"),
+        Capability::Amend => Ability::Can("the sale's lines; once it is processed by an amendment"),
+        Capability::Credit => Ability::Can("a confirmed return sale"),
+        Capability::Move => Ability::Can("the sale's one warehouse, where `warehouses` names it"),
         Capability::Tell(What::Stock) => Ability::Can("what lies in each warehouse's storage zone"),
         Capability::Tell(What::Receipts) => Ability::Can("planned moves from suppliers"),
         Capability::Tell(What::Customers) => Ability::Can("parties"),
@@ -132,8 +139,9 @@ const fn of_odoo(capability: Capability) -> Ability {
         Capability::Book => Ability::Can("a confirmed sales order"),
         Capability::Lookup => Ability::Can("sales orders by the customer's reference"),
         Capability::Cancel => Ability::Can("until something of it is delivered or invoiced"),
-        Capability::Amend => Ability::Cannot("a person changes the sales order"),
-        Capability::Credit => Ability::Cannot("a person makes the credit note"),
+        Capability::Amend => Ability::Can("the sales order's lines, unless it is locked"),
+        Capability::Credit => Ability::Can("a posted credit note"),
+        Capability::Move => Ability::Cannot("a person moves the delivery, where `warehouses` names it"),
         Capability::Tell(_) => Ability::Cannot("it is not read from"),
     }
 }

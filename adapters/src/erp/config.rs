@@ -5,6 +5,7 @@ use super::odoo::OdooConfig;
 use super::pace::{self, MaintenanceWindow, Pace};
 use super::read::{self, ReadConfig};
 use crate::egress::{InvalidSetting, web_address, web_client, within};
+use lockstep_actors::ids::WarehouseCode;
 use lockstep_actors::orders::effects::ChargeKind;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -79,6 +80,8 @@ pub struct TrytonConfig {
     pub price_decimals: u32,
     /// The products as which `discount`, `freight` and `surcharge` are booked.
     pub charges: BTreeMap<String, String>,
+    /// The codes of Tryton's warehouses by ours. If there are any, a sale's warehouse is the one that holds most of it.
+    pub warehouses: BTreeMap<WarehouseCode, String>,
 }
 
 impl Default for TrytonConfig {
@@ -90,6 +93,7 @@ impl Default for TrytonConfig {
             product_field: "code".to_owned(),
             price_decimals: 4,
             charges: BTreeMap::new(),
+            warehouses: BTreeMap::new(),
         }
     }
 }

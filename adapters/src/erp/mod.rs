@@ -32,7 +32,9 @@ pub use local::LocalErp;
 pub use odoo::{OdooConfig, OdooErp};
 pub use pace::{Day, MaintenanceWindow, Pace};
 pub use progress::Progress;
-pub use read::{Ask, ErpReader, ErpSource, Mark, Page, ReadConfig, ReadCounters, ReadMetrics, Row, What};
+pub use read::{
+    Ask, ErpReader, ErpSource, Mark, Page, ReadConfig, ReadCounters, ReadMetrics, Row, What,
+};
 pub use request::{Called, ErpCounters, ErpMetrics, Handled, handle};
 pub use shared_pace::SharedPace;
 pub use tryton::TrytonErp;
@@ -108,10 +110,10 @@ impl Erp {
     }
 }
 
-/// The answer to a booking that was withdrawn: a request that is read again after a crash may meet its own cancellation,
+/// The answer to a booking or paper that was withdrawn: a request that is read again after a crash may meet its own cancellation,
 /// and is not booked anew.
 fn does_not_stand() -> ErpError {
-    ErpError::Rejected("the key is taken by a booking that does not stand".to_owned())
+    ErpError::Rejected("the key is taken by what does not stand any more".to_owned())
 }
 
 /// The answer to a paper that a connector does not post.

@@ -7,9 +7,10 @@ use lockstep_actors::domain::{Distributor, Message, Reply};
 use lockstep_actors::governance::audit::AuditReply;
 use lockstep_actors::ids::{DocumentId, OrderKey, Reason};
 use lockstep_actors::orders::command::{
-    BookingAnswer, BookingAnswered, CancelAnswer, CancelAnswered, OrderCommand, OrderReply,
+    BookingAnswer, BookingAnswered, CancelAnswer, CancelAnswered, OrderCommand, OrderReply, OrderSummary,
 };
 use lockstep_actors::orders::effects::{ErpReference, ErpRequest, PaperReference};
+use lockstep_actors::orders::paper::PaperStanding;
 use lockstep_runtime::feed::FeedEntry;
 use lockstep_runtime::message::{Envelope, MessageId, Outcome, Provenance, Sequence};
 use lockstep_runtime::placement::PartitionId;
@@ -177,29 +178,47 @@ pub async fn handle<P: ErpPort, A: Answers>(
     handled
 }
 
-/// Whether the order still awaits the answer to a booking. One that is read again after a crash may be answered long ago,
-/// and the order cancelled since: it must not be booked then.
+/// Whether the order still awaits the answer to a booking or to a paper. One that is read again after a crash may be answered long
+/// ago, and the order cancelled or changed since: it must not be booked then, nor be changed back.
 async fn is_awaited<A: Answers>(
     answers: &A,
     entry: &FeedEntry,
     index: usize,
     request: &ErpRequest,
 ) -> Result<bool, Undeliverable> {
-    let ErpRequest::Book(booking) = request else {
-        return Ok(true);
+    let reference = match request {
+        ErpRequest::Book(booking) => &booking.reference,
+        ErpRequest::Post(paper) => &paper.reference.booking,
+        ErpRequest::Lookup(_) | ErpRequest::Cancel(_) | ErpRequest::FindPaper(_) => return Ok(true),
     };
-    let reference = &booking.reference;
     let mut asked = envelope(entry, index, reference.order.clone(), OrderCommand::Show);
     asked.id = MessageId::of(CONSUMER, &format!("{:032x}/awaited", asked.id.0));
     Ok(match answers.deliver(asked).await? {
         Outcome::Done {
             reply: Reply::Order(OrderReply::Order(summary)),
             ..
-        } => summary.awaits_erp == Some(reference.attempt),
+        } => awaits(&summary, request),
         Outcome::Done { .. } | Outcome::Repeated | Outcome::Unavailable | Outcome::DeadLettered { .. } => {
             true
         }
     })
+}
+
+fn awaits(order: &OrderSummary, request: &ErpRequest) -> bool {
+    match request {
+        ErpRequest::Book(booking) => order.awaits_erp == Some(booking.reference.attempt),
+        ErpRequest::Post(paper) => {
+            let asked = |standing: &PaperStanding| match standing {
+                PaperStanding::Asked { attempt, .. } => *attempt == paper.reference.booking.attempt,
+                PaperStanding::Wanted { .. }
+                | PaperStanding::Posted { .. }
+                | PaperStanding::Stuck { .. }
+                | PaperStanding::Dismissed => false,
+            };
+            order.papers.iter().any(|paper| asked(&paper.standing))
+        }
+        ErpRequest::Lookup(_) | ErpRequest::Cancel(_) | ErpRequest::FindPaper(_) => true,
+    }
 }
 
 fn envelope(

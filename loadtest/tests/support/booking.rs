@@ -1,8 +1,12 @@
 //! What is booked in ERPs that know no idempotency keys, and how an order books there.
 
-use lockstep_actors::ids::{CustomerId, OrderKey, Sku};
+use lockstep_actors::ids::{CustomerId, DocumentId, OrderKey, Sku, WarehouseCode};
 use lockstep_actors::money::{Currency, Money};
-use lockstep_actors::orders::effects::{BookingLine, BookingRequest, ErpReference, FORM};
+use lockstep_actors::orders::effects::{
+    BookingAllocation, BookingLine, BookingRequest, ErpReference, FORM, PaperLine, PaperReference,
+    PaperRequest,
+};
+use lockstep_actors::orders::paper::PaperKind;
 use lockstep_actors::quantity::{PositiveQuantity, Quantity};
 use lockstep_adapters::erp::{ErpError, ErpPort};
 use rust_decimal::Decimal;
@@ -47,6 +51,90 @@ pub(crate) fn order_of(
         lines,
         charges: Vec::new(),
         total: Money { amount, currency },
+    }
+}
+
+/// A part of a line that is held somewhere.
+pub(crate) fn held_in(warehouse: &str, units: i64) -> BookingAllocation {
+    BookingAllocation {
+        warehouse: WarehouseCode::new(warehouse).unwrap(),
+        quantity: Quantity::new(units).unwrap(),
+    }
+}
+
+/// A paper of an order: of which of its lines how many, and for how much.
+pub(crate) fn paper_of(
+    booking: &BookingRequest,
+    kind: PaperKind,
+    document: &str,
+    lines: &[(u16, i64, &str)],
+) -> PaperRequest {
+    let line = |(line, units, amount): &(u16, i64, &str)| PaperLine {
+        line: *line,
+        sku: booking.lines[usize::from(*line) - 1].sku.clone(),
+        quantity: Quantity::new(*units).unwrap(),
+        allocations: Vec::new(),
+        amount: decimal(amount),
+        tax: Decimal::ZERO,
+        total: decimal(amount),
+    };
+    let lines: Vec<PaperLine> = lines.iter().map(line).collect();
+    PaperRequest {
+        reference: PaperReference {
+            booking: booking.reference.clone(),
+            kind,
+            document: DocumentId::new(document).unwrap(),
+        },
+        customer: booking.customer.clone(),
+        total: Money {
+            amount: lines.iter().map(|line| line.total).sum(),
+            currency: booking.currency,
+        },
+        lines,
+        moved: false,
+    }
+}
+
+/// The same order's lines are held elsewhere: all that is wanted of each in one warehouse.
+pub(crate) fn moved_to(booking: &BookingRequest, document: &str, warehouse: &str) -> PaperRequest {
+    let lines = booking.lines.iter();
+    let lines: Vec<(u16, i64, &str)> = lines
+        .map(|line| (line.line, line.quantity.get().units(), "0"))
+        .collect();
+    let mut paper = paper_of(booking, PaperKind::Change, document, &lines);
+    for line in &mut paper.lines {
+        line.allocations = vec![held_in(warehouse, line.quantity.units())];
+    }
+    paper.moved = true;
+    paper
+}
+
+/// Posts as an order does: what may have been posted is looked up before it is posted again. Each time the process that posts lives so
+/// long as `lives` says.
+pub(crate) async fn post_in_the_end(
+    port: &impl ErpPort,
+    paper: &PaperRequest,
+    pause: Duration,
+    mut lives: impl FnMut() -> Duration,
+) -> String {
+    let mut pause = tokio::time::interval(pause);
+    let mut is_open = false;
+    loop {
+        pause.tick().await;
+        if is_open {
+            match port.find_paper(&paper.reference).await {
+                Ok(Some(number)) => return number.as_str().to_owned(),
+                Ok(None) => is_open = false,
+                Err(ErpError::Transient(_)) => continue,
+                Err(error) => panic!("{}: {error}", paper.reference.document),
+            }
+        }
+        match tokio::time::timeout(lives(), port.post(paper)).await {
+            Ok(Ok(number)) => return number.as_str().to_owned(),
+            Ok(Err(ErpError::Transient(_))) => {}
+            Ok(Err(ErpError::Unknown(_))) | Err(_) => is_open = true,
+            Ok(Err(error)) => panic!("{}: {error}", paper.reference.document),
+        }
     }
 }
 

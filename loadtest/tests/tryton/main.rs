@@ -10,11 +10,14 @@
 mod booking;
 mod server;
 
-use booking::{book_in_the_end, decimal, one_number_each, order_of};
+use booking::{
+    book_in_the_end, decimal, held_in, moved_to, one_number_each, order_of, paper_of, post_in_the_end,
+};
 use futures_util::future::join_all;
-use lockstep_actors::ids::CustomerId;
+use lockstep_actors::ids::{CustomerId, WarehouseCode};
 use lockstep_actors::money::Currency;
 use lockstep_actors::orders::effects::{BookingCharge, BookingRequest, ChargeKind};
+use lockstep_actors::orders::paper::PaperKind;
 use lockstep_adapters::erp::{ErpConfig, ErpError, ErpKind, ErpPort, TrytonConfig, TrytonErp};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -29,6 +32,14 @@ fn order(number: &str, lines: &[(&str, i64, &str, &str)]) -> BookingRequest {
 }
 
 fn connector(server: &Server, timeout_ms: u64) -> TrytonErp {
+    connector_with(server, timeout_ms, &[])
+}
+
+/// One that tells warehouses.
+fn connector_with(server: &Server, timeout_ms: u64, warehouses: &[(&str, &str)]) -> TrytonErp {
+    let warehouses = warehouses
+        .iter()
+        .map(|(ours, theirs)| (WarehouseCode::new(ours).unwrap(), (*theirs).to_owned()));
     let charges = [("freight", "POST"), ("discount", "D")];
     let config = ErpConfig {
         kind: ErpKind::Tryton,
@@ -41,6 +52,7 @@ fn connector(server: &Server, timeout_ms: u64) -> TrytonErp {
             charges: charges
                 .map(|(kind, product)| (kind.to_owned(), product.to_owned()))
                 .into(),
+            warehouses: warehouses.collect(),
             ..TrytonConfig::default()
         }),
         ..ErpConfig::default()
@@ -275,6 +287,309 @@ async fn s43_killed_at_any_moment_and_asked_by_two_at_once_tryton_holds_each_ord
             "{order}"
         );
     }
+}
+
+/// Of each line of goods how many are ordered.
+fn units(sale: &Value) -> Vec<i64> {
+    let lines = sale["lines."].as_array().unwrap().iter();
+    lines
+        .map(|line| i64::try_from(decimal(&line["quantity"].to_string()).trunc()).unwrap())
+        .collect()
+}
+
+/// The sale that stands under a reference, or was made under it last.
+async fn under(server: &Server, reference: &str) -> Value {
+    let sales = server.sales().await;
+    let found = sales.into_iter().rfind(|sale| sale["reference"] == reference);
+    found.unwrap_or_else(|| panic!("no sale under {reference}"))
+}
+
+#[tokio::test]
+async fn a_change_of_a_confirmed_sale_is_made_once_and_goes_on_where_it_was_left() {
+    let server = Server::start("changed", Processing::Later, &["17850"], &["85123A", "71053"]).await;
+    let port = connector(&server, 30_000);
+    let lines = [("85123A", 10, "2.55", "25.50"), ("71053", 3, "1.00", "3.00")];
+    let request = order("1", &lines);
+    let change =
+        |document: &str, lines: &[(u16, i64, &str)]| paper_of(&request, PaperKind::Change, document, lines);
+    let first = change("CH-1", &[(1, 7, "0"), (2, 0, "0")]);
+    let refusal = port.post(&first).await.unwrap_err();
+    assert!(
+        matches!(&refusal, ErpError::Rejected(reason) if reason.contains("nothing that stands is booked")),
+        "{refusal}"
+    );
+    let number = port.book(&request).await.unwrap();
+    let sale = under(&server, "web/1").await["id"].clone();
+    let write = async |comment: &str| {
+        let values = json!({ "comment": comment });
+        server
+            .call("model.sale.sale.write", vec![json!([sale]), values])
+            .await;
+    };
+    write("gift wrapped").await;
+    assert_eq!(port.find_paper(&first.reference).await, Ok(None));
+    assert_eq!(port.post(&first).await.as_ref(), Ok(&number));
+    assert_eq!(port.find_paper(&first.reference).await, Ok(Some(number.clone())));
+    let second = change("CH-2", &[(1, 5, "0")]);
+    // The process died after the sale was set back.
+    write("gift wrapped\nLockstep change CH-1\nLockstep begins change CH-2").await;
+    server.call("model.sale.sale.draft", vec![json!([sale])]).await;
+    assert_eq!(port.find_paper(&second.reference).await, Ok(None));
+    assert_eq!(port.post(&second).await.as_ref(), Ok(&number));
+    // One that is read again after a crash does not bring back what it said.
+    assert_eq!(port.post(&first).await.as_ref(), Ok(&number));
+    let changed = under(&server, "web/1").await;
+    assert_eq!(
+        (units(&changed), &changed["state"]),
+        (vec![5, 0], &json!("confirmed"))
+    );
+    assert_eq!(
+        changed["comment"],
+        "gift wrapped\nLockstep change CH-1\nLockstep change CH-2"
+    );
+    assert_eq!(
+        amount(&changed["untaxed_amount"]),
+        decimal("12.75"),
+        "the price of a unit stays"
+    );
+
+    // What a person has set back is not confirmed over his head, nor is what is withdrawn changed.
+    for button in ["draft", "cancel"] {
+        server
+            .call(&format!("model.sale.sale.{button}"), vec![json!([sale])])
+            .await;
+        let refusal = port.post(&change("CH-3", &[(1, 4, "0")])).await.unwrap_err();
+        assert!(
+            matches!(&refusal, ErpError::Rejected(reason) if reason.contains("nothing that stands is booked")),
+            "{refusal}"
+        );
+        assert_eq!(units(&under(&server, "web/1").await), [5, 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_sale_that_is_processed_is_amended_and_its_shipments_follow() {
+    let goods = ["85123A", "71053"];
+    let server = Server::start_with_more("amended", Processing::AtOnce, &["17850"], &goods).await;
+    let places =
+        ["E-IN", "E-OUT", "E-STO"].map(|code| json!({ "name": code, "code": code, "type": "storage" }));
+    let places = server
+        .call("model.stock.location.create", vec![json!(places)])
+        .await;
+    let east = json!({ "name": "East", "code": "EAST", "type": "warehouse", "input_location": places[0],
+        "output_location": places[1], "storage_location": places[2] });
+    server
+        .call("model.stock.location.create", vec![json!([east])])
+        .await;
+    let port = connector_with(&server, 30_000, &[("W1", "WH"), ("W2", "EAST")]);
+    let lines = [("85123A", 10, "2.55", "25.50"), ("71053", 3, "1.00", "3.00")];
+    let mut request = order("1", &lines);
+    request.lines[0].allocations = vec![held_in("W2", 3), held_in("W1", 7)];
+    let number = port.book(&request).await.unwrap();
+    let booked = under(&server, "web/1").await;
+    assert_eq!(
+        (&booked["state"], &booked["warehouse."]["code"]),
+        (&json!("processing"), &json!("WH"))
+    );
+    for (document, units) in [("CH-1", 7), ("CH-2", 5), ("CH-1", 7)] {
+        let paper = paper_of(
+            &request,
+            PaperKind::Change,
+            document,
+            &[(1, units, "0"), (2, 0, "0")],
+        );
+        assert_eq!(port.post(&paper).await.as_ref(), Ok(&number), "{document}");
+        assert_eq!(port.find_paper(&paper.reference).await, Ok(Some(number.clone())));
+    }
+    let changed = under(&server, "web/1").await;
+    assert_eq!(units(&changed), [5, 0]);
+    assert_eq!(amount(&changed["untaxed_amount"]), decimal("12.75"));
+    let leaving = json!([["origin.sale.reference", "=", "web/1", "sale.line"]]);
+    let fields = json!(["quantity", "product.code"]);
+    let moves = server
+        .call(
+            "model.stock.move.search_read",
+            vec![leaving, json!(0), Value::Null, Value::Null, fields],
+        )
+        .await;
+    let moves: Vec<(&Value, &Value)> = moves
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (&one["product."]["code"], &one["quantity"]))
+        .collect();
+    assert_eq!(moves, [(&json!("85123A"), &json!(5.0))], "what is to leave");
+    let amendments = server
+        .call("model.sale.amendment.search_count", vec![json!([])])
+        .await;
+    assert_eq!(amendments, 2);
+
+    // It comes from the other warehouse: the sale's own, as it has one.
+    let mut moved = moved_to(&request, "moved-1", "W2");
+    moved.lines[0].quantity = lockstep_actors::quantity::Quantity::new(5).unwrap();
+    moved.lines[1].quantity = lockstep_actors::quantity::Quantity::ZERO;
+    for _ in 0..2 {
+        assert_eq!(port.post(&moved).await.as_ref(), Ok(&number));
+    }
+    assert_eq!(under(&server, "web/1").await["warehouse."]["code"], "EAST");
+    assert_eq!(units(&under(&server, "web/1").await), [5, 0]);
+    let refusal = port.post(&moved_to(&request, "moved-2", "W3")).await.unwrap_err();
+    assert!(
+        matches!(&refusal, ErpError::Rejected(reason) if reason.contains("erp.tryton.warehouses")),
+        "{refusal}"
+    );
+}
+
+#[tokio::test]
+async fn a_processed_sale_where_tryton_has_no_amendments_is_left_to_a_person() {
+    let server = Server::start("amendless", Processing::AtOnce, &["17850"], &["85123A"]).await;
+    let port = connector(&server, 30_000);
+    let request = order("1", &[("85123A", 10, "2.55", "25.50")]);
+    let number = port.book(&request).await.unwrap();
+    let change = paper_of(&request, PaperKind::Change, "CH-1", &[(1, 7, "0")]);
+    let refusal = port.post(&change).await.unwrap_err();
+    assert!(
+        matches!(&refusal, ErpError::Rejected(reason) if reason.contains("sale_amendment")),
+        "{refusal}"
+    );
+    assert_eq!(port.find_paper(&change.reference).await, Ok(None));
+    assert_eq!(units(&under(&server, "web/1").await), [10]);
+    // Where nobody says what warehouses are called there, it does not hear of them.
+    assert_eq!(port.post(&moved_to(&request, "moved-1", "W2")).await, Ok(number));
+}
+
+#[tokio::test]
+async fn a_credit_is_one_return_sale_of_what_is_credited() {
+    let server = Server::start("credited", Processing::Later, &["17850"], &["85123A", "71053"]).await;
+    let port = connector(&server, 30_000);
+    let lines = [("85123A", 10, "2.55", "25.50"), ("71053", 3, "3.33", "10.00")];
+    let request = order("1", &lines);
+    let credit = paper_of(
+        &request,
+        PaperKind::Credit,
+        "RMA/1",
+        &[(2, 2, "6.33"), (1, 1, "2.42")],
+    );
+    assert!(matches!(port.post(&credit).await, Err(ErpError::Rejected(_))));
+    port.book(&request).await.unwrap();
+    let sale = under(&server, "web/1").await;
+    assert_eq!(port.find_paper(&credit.reference).await, Ok(None));
+    let number = port.post(&credit).await.unwrap();
+    assert_eq!(
+        port.post(&credit).await.as_ref(),
+        Ok(&number),
+        "a repeat finds it"
+    );
+    assert_eq!(port.find_paper(&credit.reference).await, Ok(Some(number.clone())));
+    let returned = under(&server, "/credit/RMA%2F1/web/1").await;
+    assert_eq!(returned["number"], number.as_str());
+    assert_eq!(returned["state"], "confirmed");
+    assert_eq!(returned["origin"], json!(format!("sale.sale,{}", sale["id"])));
+    let mut back: Vec<(&str, i64, Decimal)> = returned["lines."]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(units(&returned))
+        .map(|(line, units)| {
+            (
+                line["product."]["code"].as_str().unwrap(),
+                units,
+                amount(&line["amount"]),
+            )
+        })
+        .collect();
+    back.sort_unstable();
+    assert_eq!(
+        back,
+        [("71053", -2, decimal("-6.33")), ("85123A", -1, decimal("-2.42"))]
+    );
+    assert_eq!(server.sales().await.len(), 2, "one sale, one return");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_any_moment_tryton_holds_each_paper_once() {
+    let seed = std::env::var("LOCKSTEP_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or(1);
+    let mut random = StdRng::seed_from_u64(seed);
+    for (name, processing) in [
+        ("papers_later", Processing::Later),
+        ("papers_at_once", Processing::AtOnce),
+    ] {
+        let mut server = Server::start_with_more(name, processing, &["17850"], &["85123A"]).await;
+        let ports = [
+            std::sync::Arc::new(connector(&server, 5_000)),
+            std::sync::Arc::new(connector(&server, 5_000)),
+        ];
+        let requests: Vec<BookingRequest> = (0..6)
+            .map(|n| order(&n.to_string(), &[("85123A", 9, "2.55", "22.95")]))
+            .collect();
+        let posting: Vec<_> = requests
+            .iter()
+            .flat_map(|request| {
+                ports
+                    .iter()
+                    .map(move |port| (std::sync::Arc::clone(port), request.clone()))
+            })
+            .map(|(port, request)| {
+                tokio::spawn(async move {
+                    let pause = Duration::from_millis(50);
+                    book_in_the_end(&*port, &request, pause, || Duration::MAX).await;
+                    let mut told = Vec::new();
+                    for (kind, document, lines) in [
+                        (PaperKind::Change, "CH-1", (1, 7, "0")),
+                        (PaperKind::Credit, "RMA-1", (1, 2, "5.10")),
+                        (PaperKind::Change, "CH-2", (1, 5, "0")),
+                    ] {
+                        let paper = paper_of(&request, kind, document, &[lines]);
+                        let number = post_in_the_end(&*port, &paper, pause, || Duration::MAX).await;
+                        told.push((format!("{} {kind} {document}", request.reference.order), number));
+                    }
+                    told
+                })
+            })
+            .collect();
+        for _ in 0..3 {
+            // Until so much more has been done; then in the middle of what is under way.
+            let enough = done(&server).await + random.random_range(3..9);
+            let mut pause = tokio::time::interval(Duration::from_millis(20));
+            while done(&server).await < enough && !posting.iter().all(tokio::task::JoinHandle::is_finished) {
+                pause.tick().await;
+            }
+            server.kill();
+            server.resume().await;
+        }
+        let told = join_all(posting).await;
+        one_number_each(seed, told.into_iter().flat_map(Result::unwrap));
+        let sales = server.sales().await;
+        let stands = standing(&sales);
+        assert_eq!(
+            stands.len(),
+            2 * requests.len(),
+            "seed {seed}: an order and a credit each"
+        );
+        for request in &requests {
+            let order = request.reference.order.as_str();
+            let of = |reference: String| {
+                let found: Vec<&&Value> = stands
+                    .iter()
+                    .filter(|sale| sale["reference"] == reference)
+                    .collect();
+                assert_eq!(found.len(), 1, "seed {seed}: {reference}");
+                units(found[0])
+            };
+            assert_eq!(of(order.to_owned()), [5], "seed {seed}: {order}");
+            assert_eq!(of(format!("/credit/RMA-1/{order}")), [-2], "seed {seed}: {order}");
+        }
+    }
+}
+
+/// How many steps have been taken, by what Tryton has written down.
+async fn done(server: &Server) -> usize {
+    let sales = server.sales().await;
+    let marks = sales.iter().filter_map(|sale| sale["comment"].as_str());
+    standing(&sales).len() + marks.map(|comment| comment.lines().count()).sum::<usize>()
 }
 
 fn standing(sales: &[Value]) -> Vec<&Value> {

@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const TEMPLATE: &str = "lockstep_tryton";
+/// The same with amendments of sales and price lists.
+const MORE: &str = "lockstep_tryton_more";
 /// The user that `scripts/tryton.sh` makes.
 pub(crate) const USER: &str = "admin";
 /// Its password.
@@ -71,6 +73,26 @@ impl Server {
         customers: &[&str],
         goods: &[&str],
     ) -> Self {
+        Self::copy_of(TEMPLATE, name, processing, customers, goods).await
+    }
+
+    /// The same with amendments of sales and price lists.
+    pub(crate) async fn start_with_more(
+        name: &str,
+        processing: Processing,
+        customers: &[&str],
+        goods: &[&str],
+    ) -> Self {
+        Self::copy_of(MORE, name, processing, customers, goods).await
+    }
+
+    async fn copy_of(
+        template: &str,
+        name: &str,
+        processing: Processing,
+        customers: &[&str],
+        goods: &[&str],
+    ) -> Self {
         let database = format!("{TEMPLATE}_{name}");
         query(
             "postgres",
@@ -78,7 +100,7 @@ impl Server {
         );
         query(
             "postgres",
-            &format!("create database {database} template {TEMPLATE}"),
+            &format!("create database {database} template {template}"),
         );
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
@@ -210,6 +232,9 @@ impl Server {
             "number",
             "untaxed_amount",
             "party.code",
+            "comment",
+            "origin",
+            "warehouse.code",
             "lines.sequence",
             "lines.quantity",
             "lines.unit_price",

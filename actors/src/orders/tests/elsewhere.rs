@@ -1,6 +1,6 @@
 //! Goods of an order that come from another warehouse than they were held in, and goods that come later than was said.
 
-use super::changes::relocate;
+use super::changes::{change, relocate};
 use super::*;
 use crate::inventory::state::Stage;
 
@@ -35,6 +35,84 @@ fn what_is_held_in_one_warehouse_is_held_in_another_before_the_first_lets_go() {
     world.accept(&order, ship(&[]));
     assert_eq!((world.status(&order), world.reserved()), (Status::Shipped, 0));
     assert_eq!((world.available("A", "W1"), world.available("A", "W2")), (5, 4));
+}
+
+/// Five of A held in W1, and room to move to in W2 and from there in W3: a hold does not come back to where it was.
+fn three_places() -> (World, OrderKey) {
+    let mut world = World::new(Fate::kind());
+    for (warehouse, units) in [("W1", 5), ("W2", 9), ("W3", 9)] {
+        world = world.stock("A", warehouse, units);
+    }
+    let order = world.order("1", &[("A", 5)], &["W1", "W2", "W3"], Policy::ShipComplete);
+    (world, order)
+}
+
+/// Of the last paper its number, and of each line how many are wanted and where they are held.
+type Told = (String, Vec<(u16, i64, Vec<(String, i64)>)>);
+
+fn told(world: &World) -> Told {
+    let paper = world.last_paper.as_ref().unwrap();
+    let lines = paper.lines.iter().map(|line| {
+        let places = line.allocations.iter();
+        let places = places.map(|place| (place.warehouse.to_string(), place.quantity.units()));
+        (line.line, line.quantity.units(), places.collect())
+    });
+    (paper.reference.document.to_string(), lines.collect())
+}
+
+#[test]
+fn the_erp_hears_where_lines_are_held_by_now_once_and_after_what_it_heard_before() {
+    let (mut world, order) = three_places();
+    world.accept(&order, change("CH-1", &[(1, 4)]));
+    world.tell(&order, relocate("W1", "W2"));
+    world.settle();
+    assert_eq!(
+        told(&world),
+        ("moved-1".to_owned(), vec![(1, 4, vec![("W2".to_owned(), 4)])])
+    );
+    // Our numbers are not the customer's.
+    let document = DocumentId::new("moved-1").unwrap();
+    let refused = OrderReply::Refused(OrderRefusal::DocumentConflict { document });
+    assert_eq!(world.tell(&order, change("moved-1", &[(1, 3)])), refused);
+    world.accept(&order, change("moved-2", &[(1, 3)]));
+    world.tell(&order, relocate("W2", "W3"));
+    world.settle();
+    assert_eq!(
+        told(&world),
+        ("moved-3".to_owned(), vec![(1, 3, vec![("W3".to_owned(), 3)])])
+    );
+    let papers = &world.orders[&order].placed().unwrap().papers;
+    let numbers: Vec<&str> = papers.iter().map(|paper| paper.document.as_str()).collect();
+    assert_eq!(numbers, ["CH-1", "moved-1", "moved-2", "moved-3"]);
+    assert!(
+        world.papers.values().all(|times| *times == 1),
+        "{:?}",
+        world.papers
+    );
+}
+
+#[test]
+fn what_is_not_asked_yet_says_where_lines_are_held_when_it_is_asked() {
+    let (mut world, order) = three_places();
+    // It posts the change and is silent.
+    world.fate = Fate {
+        choices: vec![3],
+        used: 0,
+    };
+    world.tell(&order, change("CH-1", &[(1, 4)]));
+    for (from, to) in [("W1", "W2"), ("W2", "W3")] {
+        world.tell(&order, relocate(from, to));
+        while !world.mail.is_empty() {
+            let message = world.mail.remove(0);
+            world.take(message);
+        }
+    }
+    world.settle();
+    assert_eq!(
+        told(&world),
+        ("moved-1".to_owned(), vec![(1, 4, vec![("W3".to_owned(), 4)])])
+    );
+    assert_eq!(world.orders[&order].placed().unwrap().papers.len(), 2);
 }
 
 #[test]

@@ -178,14 +178,24 @@ impl Request {
     const fn standard(self) -> (&'static str, &'static str, Option<&'static str>) {
         const BOOKING: &str = r#"{"reference":{{ order }},"customer":{{ customer }},"currency":{{ currency }},
             "total":{{ total }},"lines":{{ lines }},"charges":{{ charges }}}"#;
-        const PAPER: &str = r#"{"customer":{{ customer }},"total":{{ total }},"lines":{{ lines }}}"#;
+        const CREDIT: &str = r#"{"customer":{{ customer }},"total":{{ total }},"lines":{{ lines }}}"#;
+        const CHANGE: &str =
+            r#"{"customer":{{ customer }},"total":{{ total }},"lines":{{ lines }},"moved":{{ moved }}}"#;
         match self {
             Self::Book => ("POST", "/bookings", Some(BOOKING)),
             Self::Lookup => ("GET", "/bookings/{{ order }}", None),
             Self::Cancel => ("DELETE", "/bookings/{{ order }}", None),
-            Self::PostCredit => ("PUT", "/bookings/{{ order }}/credits/{{ document }}", Some(PAPER)),
+            Self::PostCredit => (
+                "PUT",
+                "/bookings/{{ order }}/credits/{{ document }}",
+                Some(CREDIT),
+            ),
             Self::FindCredit => ("GET", "/bookings/{{ order }}/credits/{{ document }}", None),
-            Self::PostChange => ("PUT", "/bookings/{{ order }}/changes/{{ document }}", Some(PAPER)),
+            Self::PostChange => (
+                "PUT",
+                "/bookings/{{ order }}/changes/{{ document }}",
+                Some(CHANGE),
+            ),
             Self::FindChange => ("GET", "/bookings/{{ order }}/changes/{{ document }}", None),
             Self::ReadStock => (
                 "GET",
@@ -239,9 +249,9 @@ impl Request {
 
     fn example_of_order() -> Value {
         let line = serde_json::json!({ "line": 1, "sku": "A-1", "quantity": 2, "unit_price": "4.75", "amount": "9.50",
-            "tax": "1.81", "total": "11.31" });
+            "tax": "1.81", "total": "11.31", "allocations": [{ "warehouse": "W1", "quantity": 2 }] });
         serde_json::json!({ "order": "web/4711", "channel": "web", "order_number": "4711", "customer": "C-1",
-            "document": "RMA-1", "currency": "EUR", "total": { "amount": "11.31", "currency": "EUR" },
+            "document": "RMA-1", "moved": false, "currency": "EUR", "total": { "amount": "11.31", "currency": "EUR" },
             "lines": [line], "charges": [{ "kind": "freight", "amount": "1.00" }] })
     }
 }

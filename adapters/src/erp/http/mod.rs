@@ -117,6 +117,7 @@ struct Posting<'a> {
     customer: &'a CustomerId,
     total: Money,
     lines: &'a [PaperLine],
+    moved: bool,
 }
 
 /// What stands under a key.
@@ -263,6 +264,7 @@ impl ErpPort for HttpErp {
             customer: &paper.customer,
             total: paper.total,
             lines: &paper.lines,
+            moved: paper.moved,
         };
         let response = self.ask(Request::post(kind), &posting).await?;
         if response.status().is_success() {

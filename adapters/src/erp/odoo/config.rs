@@ -2,6 +2,7 @@
 
 use crate::egress::InvalidSetting;
 use crate::erp::config::SaleMapping;
+use lockstep_actors::ids::WarehouseCode;
 use lockstep_actors::money::Currency;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ pub struct OdooConfig {
     pub charges: BTreeMap<String, String>,
     /// The ids of price lists by currency; the customer's own where there is none.
     pub pricelists: BTreeMap<Currency, i64>,
+    /// The short names of Odoo's warehouses by ours. If there are any, an order's warehouse is the one that holds most of it.
+    pub warehouses: BTreeMap<WarehouseCode, String>,
 }
 
 impl Default for OdooConfig {
@@ -33,6 +36,7 @@ impl Default for OdooConfig {
             price_decimals: 2,
             charges: BTreeMap::new(),
             pricelists: BTreeMap::new(),
+            warehouses: BTreeMap::new(),
         }
     }
 }

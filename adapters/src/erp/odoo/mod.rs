@@ -15,18 +15,23 @@
 //! | book | `sale.order`: `create`, `action_confirm` |
 //! | lookup by our key | `sale.order` by `client_order_ref` |
 //! | cancel | `action_cancel`, until anything of it is delivered or invoiced: then a person decides |
+//! | change | `write` of the order's lines, with a note of them that says which change it is ([`change`]) |
+//! | credit | `account.move` of type `out_refund` with our key as reference: `create`, `action_post` ([`credit`]) |
 
+mod change;
 mod config;
+mod credit;
 mod rpc;
 mod sale;
 
 pub use config::OdooConfig;
 
 use super::call::{CallError, Places};
-use super::drafts::{self, Fate, Sale as _, Sales, Unconfirmed, overtaken};
+use super::drafts::{self, Fate, Sale as _, Sales, Unconfirmed, Wish, overtaken};
 use super::{ConnectorError, ErpConfig, ErpError, ErpPort};
 use lockstep_actors::ids::DocumentId;
-use lockstep_actors::orders::effects::{BookingRequest, ErpReference};
+use lockstep_actors::orders::effects::{BookingRequest, ErpReference, PaperReference, PaperRequest};
+use lockstep_actors::orders::paper::PaperKind;
 use rpc::Rpc;
 use sale::{Line, Mapping, Sale};
 use serde_json::{Value, json};
@@ -37,6 +42,8 @@ const MOST_SALES: u32 = 100;
 const MOST_LINES: u32 = 10_000;
 /// The model of sales.
 const SALES: &str = "sale.order";
+/// The model of their lines.
+const LINES: &str = "sale.order.line";
 
 /// The connector. Cheap calls share its connections.
 #[derive(Debug)]
@@ -67,25 +74,48 @@ impl OdooErp {
         self.rpc.read(SALES, "search_read", body).await
     }
 
+    /// Its lines of goods and charges, without notes.
     async fn lines_of(&self, sale: i64) -> Result<Vec<Line>, CallError> {
-        let body =
-            json!({ "domain": [["order_id", "=", sale]], "fields": sale::LINE_FIELDS, "limit": MOST_LINES });
-        self.rpc.read("sale.order.line", "search_read", body).await
+        let domain = json!([["order_id", "=", sale], ["display_type", "=", false]]);
+        let body = json!({ "domain": domain, "fields": sale::LINE_FIELDS, "limit": MOST_LINES });
+        self.rpc.read(LINES, "search_read", body).await
     }
 
-    async fn delete(&self, sale: i64) -> Result<(), CallError> {
-        let done: Value = self.rpc.write(SALES, "unlink", json!({ "ids": [sale] })).await?;
+    /// Calls a method of records, of whose answer nothing is wanted.
+    async fn act(&self, model: &str, method: &str, ids: &[i64]) -> Result<(), CallError> {
+        let done: Value = self.rpc.write(model, method, json!({ "ids": ids })).await?;
         drop(done);
         Ok(())
     }
 
+    /// The id of a record that is created.
+    async fn create(&self, model: &str, values: Value) -> Result<i64, CallError> {
+        let created: Vec<i64> = self
+            .rpc
+            .write(model, "create", json!({ "vals_list": [values] }))
+            .await?;
+        created
+            .first()
+            .copied()
+            .ok_or_else(|| CallError::Unreadable(format!("no id for a {model} that was created")))
+    }
+
+    /// The sale that an order is booked as.
+    async fn booked(&self, order: &ErpReference) -> Result<Sale, ErpError> {
+        let found = self.find(&order.key()).await.map_err(CallError::harmless)?;
+        let mut found = found.into_iter();
+        found
+            .find(|sale| sale.fate() == Fate::Stands)
+            .ok_or_else(|| drafts::not_booked(order))
+    }
+
     async fn cancel_all(&self, order: &ErpReference) -> Result<(), ErpError> {
-        for sale in self.find(order).await.map_err(CallError::harmless)? {
+        for sale in self.find(&order.key()).await.map_err(CallError::harmless)? {
             match sale.fate() {
                 Fate::Stands => self.withdraw(&sale).await?,
                 Fate::Withdrawn => {}
                 Fate::Loose => {
-                    if !self.discard(sale.id()).await? {
+                    if !self.discard(&sale).await? {
                         return Err(overtaken("it was confirmed at this moment"));
                     }
                 }
@@ -120,45 +150,32 @@ impl OdooErp {
 
 impl Sales for OdooErp {
     type Sale = Sale;
+    type Wish = Wish;
 
-    async fn find(&self, order: &ErpReference) -> Result<Vec<Sale>, CallError> {
-        self.found(json!(["client_order_ref", "=", order.key()])).await
+    async fn find(&self, key: &str) -> Result<Vec<Sale>, CallError> {
+        self.found(json!(["client_order_ref", "=", key])).await
     }
 
-    async fn draft(&self, request: &BookingRequest) -> Result<i64, ErpError> {
-        let partner = self.mapping.partner(&self.rpc, request).await?;
-        let products = self.mapping.products(&self.rpc, request).await?;
-        let values = self.mapping.sale(request, partner, &products)?;
-        let created: Result<Vec<i64>, CallError> = self
-            .rpc
-            .write(SALES, "create", json!({ "vals_list": [values] }))
-            .await;
-        let created = created.map_err(CallError::harmless)?.first().copied();
-        created.ok_or_else(|| overtaken("no id for a sale that was created"))
+    async fn draft(&self, wish: &Wish) -> Result<i64, ErpError> {
+        let partner = self.mapping.partner(&self.rpc, &wish.customer).await?;
+        let products = self.mapping.products(&self.rpc, wish).await?;
+        let warehouse = self.mapping.warehouse(&self.rpc, wish.warehouse).await?;
+        let values = self.mapping.sale(wish, partner, &products, warehouse)?;
+        self.create(SALES, values).await.map_err(CallError::harmless)
     }
 
-    async fn agrees(&self, draft: &Sale, request: &BookingRequest) -> Result<(), ErpError> {
+    async fn agrees(&self, draft: &Sale, wish: &Wish) -> Result<(), ErpError> {
         let lines = self.lines_of(draft.id()).await.map_err(CallError::harmless)?;
         // Lines go with their order: another booking of it has deleted the draft since it was read.
         if lines.is_empty() {
             return Err(overtaken("its draft is gone"));
         }
-        draft.agrees_with(request, &lines)
+        draft.agrees_with(wish, &lines)
     }
 
-    async fn confirm(&self, draft: i64) -> Result<(), Unconfirmed> {
-        let confirmed: Result<Value, CallError> = self
-            .rpc
-            .write(SALES, "action_confirm", json!({ "ids": [draft] }))
-            .await;
-        match confirmed {
-            Ok(done) => {
-                drop(done);
-                Ok(())
-            }
-            Err(CallError::Refused(reason)) => Err(Unconfirmed::Refused(reason)),
-            Err(error) => Err(Unconfirmed::Failed(error.into())),
-        }
+    async fn confirm(&self, draft: i64, _wish: &Wish) -> Result<(), Unconfirmed> {
+        let confirmed = self.act(SALES, "action_confirm", &[draft]).await;
+        confirmed.map_err(Unconfirmed::of)
     }
 
     async fn read(&self, sale: i64) -> Result<Option<Sale>, CallError> {
@@ -166,20 +183,17 @@ impl Sales for OdooErp {
     }
 
     /// It is deleted, once somebody has set back what he marked as sent. Neither touches what is confirmed.
-    async fn discard(&self, sale: i64) -> Result<bool, CallError> {
-        let refusal = match self.delete(sale).await {
+    async fn discard(&self, sale: &Sale) -> Result<bool, CallError> {
+        let sale = sale.id();
+        let refusal = match self.act(SALES, "unlink", &[sale]).await {
             Err(CallError::Refused(reason)) => reason,
             done => return done.map(|()| true),
         };
         match self.read(sale).await? {
             None => Ok(true),
             Some(found) if found.is_sent() => {
-                let done: Value = self
-                    .rpc
-                    .write(SALES, "action_draft", json!({ "ids": [sale] }))
-                    .await?;
-                drop(done);
-                self.delete(sale).await.map(|()| true)
+                self.act(SALES, "action_draft", &[sale]).await?;
+                self.act(SALES, "unlink", &[sale]).await.map(|()| true)
             }
             Some(found) if found.fate() == Fate::Loose => Err(CallError::Refused(refusal)),
             Some(_) => Ok(false),
@@ -189,16 +203,35 @@ impl Sales for OdooErp {
 
 impl ErpPort for OdooErp {
     async fn book(&self, request: &BookingRequest) -> Result<DocumentId, ErpError> {
-        self.places.take(drafts::book(self, request)).await
+        let wish = Wish::order(request);
+        self.places.take(drafts::book(self, &wish.key, &wish)).await
     }
 
     async fn cancel(&self, order: &ErpReference) -> Result<(), ErpError> {
         self.places.take(self.cancel_all(order)).await
     }
 
+    async fn post(&self, paper: &PaperRequest) -> Result<DocumentId, ErpError> {
+        match paper.reference.kind {
+            PaperKind::Credit => self.places.take(self.credit(paper)).await,
+            PaperKind::Change => self.places.take(self.change(paper)).await,
+        }
+    }
+
+    async fn find_paper(&self, paper: &PaperReference) -> Result<Option<DocumentId>, ErpError> {
+        let finding = async {
+            let found = match paper.kind {
+                PaperKind::Credit => self.find_credit(paper).await,
+                PaperKind::Change => self.find_change(paper).await,
+            };
+            found.map_err(CallError::harmless)
+        };
+        self.places.take(finding).await
+    }
+
     async fn lookup(&self, order: &ErpReference) -> Result<Option<DocumentId>, ErpError> {
-        self.places
-            .take(async { drafts::standing(self, order).await.map_err(CallError::harmless) })
-            .await
+        let key = order.key();
+        let looking = async { drafts::standing(self, &key).await.map_err(CallError::harmless) };
+        self.places.take(looking).await
     }
 }

@@ -4,8 +4,8 @@ use super::super::ErpError;
 use super::*;
 use lockstep_actors::ids::CustomerId;
 use lockstep_actors::money::{Currency, Money};
-use lockstep_actors::orders::command::OrderSummary;
-use lockstep_actors::orders::effects::{BookingRequest, ERP};
+use lockstep_actors::orders::effects::{BookingRequest, ERP, PaperRequest};
+use lockstep_actors::orders::paper::{ErpPaper, PaperKind};
 use lockstep_actors::orders::state::{CreditStanding, Status};
 use lockstep_runtime::entity::{EntityKind, Outbound};
 use lockstep_runtime::message::Sequence;
@@ -32,9 +32,26 @@ impl ErpPort for Noted {
         self.note("cancel");
         Ok(())
     }
+    async fn post(&self, _: &PaperRequest) -> Result<DocumentId, ErpError> {
+        self.note("post");
+        Ok(DocumentId::new("P-1").unwrap())
+    }
     async fn lookup(&self, _: &ErpReference) -> Result<Option<DocumentId>, ErpError> {
         self.note("lookup");
         Ok(None)
+    }
+}
+
+/// A paper of which the ERP is asked.
+fn asked(attempt: u16) -> ErpPaper {
+    ErpPaper {
+        kind: PaperKind::Change,
+        document: DocumentId::new("CH-1").unwrap(),
+        standing: PaperStanding::Asked {
+            attempt,
+            looked_up: false,
+        },
+        tries: 0,
     }
 }
 
@@ -72,7 +89,7 @@ impl Answers for Awaiting {
             returns: Vec::new(),
             credits: Vec::new(),
             changes: Vec::new(),
-            papers: Vec::new(),
+            papers: self.0.map(asked).into_iter().collect(),
             notes: Vec::new(),
             end_reason: None,
             history: Vec::new(),
@@ -126,6 +143,21 @@ fn booking() -> ErpRequest {
     })
 }
 
+fn paper() -> ErpRequest {
+    let eur = Currency::new("EUR").unwrap();
+    ErpRequest::Post(Box::new(PaperRequest {
+        reference: PaperReference {
+            booking: reference(),
+            kind: PaperKind::Change,
+            document: DocumentId::new("CH-1").unwrap(),
+        },
+        customer: CustomerId::new("C1").unwrap(),
+        total: Money::zero(eur),
+        lines: Vec::new(),
+        moved: false,
+    }))
+}
+
 /// What the ERP is asked, and how many answers the order gets, when the order awaits `attempt`.
 async fn handled(request: ErpRequest, attempt: Option<u16>) -> (Vec<&'static str>, usize) {
     let (erp, order) = (Noted::default(), Awaiting(attempt, Mutex::default()));
@@ -143,6 +175,15 @@ async fn a_booking_is_asked_for_only_while_its_order_awaits_that_attempt() {
     for (awaits, asked) in [(Some(2), true), (Some(3), false), (None, false)] {
         let expected = if asked { (vec!["book"], 1) } else { (vec![], 0) };
         assert_eq!(handled(booking(), awaits).await, expected, "{awaits:?}");
+    }
+}
+
+/// One that is read again after a crash must not bring back what a later one has changed.
+#[tokio::test]
+async fn a_paper_is_posted_only_while_its_order_awaits_that_attempt() {
+    for (awaits, asked) in [(Some(2), true), (Some(3), false), (None, false)] {
+        let expected = if asked { (vec!["post"], 1) } else { (vec![], 0) };
+        assert_eq!(handled(paper(), awaits).await, expected, "{awaits:?}");
     }
 }
 

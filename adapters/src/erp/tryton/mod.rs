@@ -11,7 +11,10 @@
 //! | book | create, quote and confirm a sale |
 //! | lookup by our key | sales by reference |
 //! | cancel | until Tryton processes the sale: it then has shipments of its own, and a person decides |
+//! | change | the sale is set back and confirmed anew, or amended once it is processed ([`change`]) |
+//! | credit | a return sale of the sale, booked by the same steps |
 
+mod change;
 mod reading;
 mod rpc;
 mod sale;
@@ -19,13 +22,15 @@ mod sale;
 pub(super) use reading::reckoned;
 
 use super::call::{CallError, Places};
-use super::drafts::{self, Fate, Sale as _, Sales, Unconfirmed, overtaken};
+use super::drafts::{self, Fate, Sale as _, Sales, Unconfirmed, Wish, overtaken};
 use super::{ConnectorError, ErpConfig, ErpError, ErpPort};
 use lockstep_actors::ids::DocumentId;
-use lockstep_actors::orders::effects::{BookingRequest, ErpReference};
+use lockstep_actors::orders::effects::{BookingRequest, ErpReference, PaperReference, PaperRequest};
+use lockstep_actors::orders::paper::PaperKind;
 use rpc::Rpc;
-use sale::{Goods, Sale};
+use sale::{Goods, Ordered, Sale};
 use serde_json::{Value, json};
+use std::sync::atomic::AtomicBool;
 
 /// How many sales of one key are looked at. There is one, and a few drafts after trouble.
 const MOST_SALES: u32 = 100;
@@ -36,6 +41,8 @@ pub struct TrytonErp {
     rpc: Rpc,
     mapping: sale::Mapping,
     places: Places,
+    /// Whether Tryton was seen to have amendments of sales.
+    amends: AtomicBool,
 }
 
 impl TrytonErp {
@@ -50,32 +57,39 @@ impl TrytonErp {
             rpc: Rpc::new(config, &tryton)?,
             mapping: sale::Mapping::new(tryton),
             places: Places::new(config.concurrency),
+            amends: AtomicBool::new(false),
         })
     }
 
-    /// What Tryton calls the customer, the goods and the currency.
-    async fn goods(&self, request: &BookingRequest) -> Result<Goods, ErpError> {
-        let party = self.mapping.party(&self.rpc, request).await?;
-        let products = self.mapping.products(&self.rpc, request).await?;
-        let currency = self.mapping.currency(&self.rpc, request).await?;
+    /// What Tryton calls the customer, the goods, the currency and the warehouse.
+    async fn goods(&self, wish: &Wish) -> Result<Goods, ErpError> {
+        let party = self.mapping.party(&self.rpc, wish).await?;
+        let products = self.mapping.products(&self.rpc, wish).await?;
+        let currency = self.mapping.currency(&self.rpc, wish).await?;
+        let warehouse = self.mapping.warehouse(&self.rpc, wish.warehouse).await?;
         Ok(Goods {
             party,
             products,
             currency,
+            warehouse,
         })
     }
 
-    async fn create(&self, request: &BookingRequest, goods: &Goods) -> Result<i64, CallError> {
-        let company = self.rpc.company().await?;
-        let values = self.mapping.sale(request, goods, company)?;
-        let created: Vec<i64> = self
-            .rpc
-            .write("model.sale.sale.create", vec![json!([values])])
-            .await?;
+    /// The id of a record that is created.
+    async fn create(&self, model: &str, values: Value) -> Result<i64, CallError> {
+        let method = format!("model.{model}.create");
+        let created: Vec<i64> = self.rpc.write(&method, vec![json!([values])]).await?;
         created
             .first()
             .copied()
-            .ok_or_else(|| CallError::Unreadable("no id for a sale that was created".to_owned()))
+            .ok_or_else(|| CallError::Unreadable(format!("no id for a {model} that was created")))
+    }
+
+    /// Whether Tryton has a model: whether the module that brings it is activated.
+    async fn has_model(&self, model: &str) -> Result<bool, CallError> {
+        let domain = json!([["name", "=", model]]);
+        let models: i64 = self.rpc.read("model.ir.model.search_count", vec![domain]).await?;
+        Ok(models > 0)
     }
 
     async fn press(&self, button: &str, sale: i64) -> Result<(), CallError> {
@@ -96,14 +110,29 @@ impl TrytonErp {
         Ok(live == 0)
     }
 
+    /// A return sale of what is credited.
+    async fn credit(&self, paper: &PaperRequest) -> Result<DocumentId, ErpError> {
+        let booking = &paper.reference.booking;
+        let found = self.find(&booking.key()).await.map_err(CallError::harmless)?;
+        let sale = found.iter().find(|sale| sale.fate() == Fate::Stands);
+        let sale = sale.ok_or_else(|| drafts::not_booked(booking))?;
+        let wish = Wish::credit(paper).negative();
+        let key = wish.key.clone();
+        let returned = Ordered {
+            wish,
+            returns: Some(sale.id),
+        };
+        drafts::book(self, &key, &returned).await
+    }
+
     async fn cancel_all(&self, order: &ErpReference) -> Result<(), ErpError> {
-        for sale in self.find(order).await.map_err(CallError::harmless)? {
+        for sale in self.find(&order.key()).await.map_err(CallError::harmless)? {
             match sale.fate() {
                 Fate::Stands => self.withdraw(&sale).await?,
                 Fate::Withdrawn if sale.is_cancelled() => {}
                 Fate::Withdrawn => self.press("cancel", sale.id).await?,
                 Fate::Loose => {
-                    if !self.discard(sale.id).await? {
+                    if !self.discard(&sale).await? {
                         return Err(overtaken("it was confirmed at this moment"));
                     }
                 }
@@ -128,10 +157,11 @@ impl TrytonErp {
 
 impl Sales for TrytonErp {
     type Sale = Sale;
+    type Wish = Ordered;
 
-    async fn find(&self, order: &ErpReference) -> Result<Vec<Sale>, CallError> {
+    async fn find(&self, key: &str) -> Result<Vec<Sale>, CallError> {
         let company = self.rpc.company().await?;
-        let domain = json!([["reference", "=", order.key()], ["company", "=", company]]);
+        let domain = json!([["reference", "=", key], ["company", "=", company]]);
         let parameters = vec![
             domain,
             json!(0),
@@ -142,16 +172,19 @@ impl Sales for TrytonErp {
         self.rpc.read("model.sale.sale.search_read", parameters).await
     }
 
-    async fn draft(&self, request: &BookingRequest) -> Result<i64, ErpError> {
-        let goods = self.goods(request).await?;
-        self.create(request, &goods).await.map_err(CallError::harmless)
+    async fn draft(&self, ordered: &Ordered) -> Result<i64, ErpError> {
+        let goods = self.goods(&ordered.wish).await?;
+        let company = self.rpc.company().await.map_err(CallError::harmless)?;
+        let values = self.mapping.sale(ordered, &goods, company)?;
+        let created = self.create("sale.sale", values).await;
+        created.map_err(CallError::harmless)
     }
 
-    async fn agrees(&self, draft: &Sale, request: &BookingRequest) -> Result<(), ErpError> {
-        draft.agrees_with(request)
+    async fn agrees(&self, draft: &Sale, ordered: &Ordered) -> Result<(), ErpError> {
+        draft.agrees_with(&ordered.wish)
     }
 
-    async fn confirm(&self, draft: i64) -> Result<(), Unconfirmed> {
+    async fn confirm(&self, draft: i64, _ordered: &Ordered) -> Result<(), Unconfirmed> {
         for button in ["quote", "confirm"] {
             match self.press(button, draft).await {
                 Ok(()) => {}
@@ -171,7 +204,8 @@ impl Sales for TrytonErp {
     }
 
     /// It is cancelled and deleted.
-    async fn discard(&self, sale: i64) -> Result<bool, CallError> {
+    async fn discard(&self, sale: &Sale) -> Result<bool, CallError> {
+        let sale = sale.id;
         match self.press("cancel", sale).await {
             Ok(()) => {}
             Err(CallError::Refused(_)) if self.is_cancelled_or_gone(sale).await? => {}
@@ -188,16 +222,39 @@ impl Sales for TrytonErp {
 
 impl ErpPort for TrytonErp {
     async fn book(&self, request: &BookingRequest) -> Result<DocumentId, ErpError> {
-        self.places.take(drafts::book(self, request)).await
+        let ordered = Ordered {
+            wish: Wish::order(request),
+            returns: None,
+        };
+        let booking = drafts::book(self, &ordered.wish.key, &ordered);
+        self.places.take(booking).await
     }
 
     async fn cancel(&self, order: &ErpReference) -> Result<(), ErpError> {
         self.places.take(self.cancel_all(order)).await
     }
 
+    async fn post(&self, paper: &PaperRequest) -> Result<DocumentId, ErpError> {
+        match paper.reference.kind {
+            PaperKind::Credit => self.places.take(self.credit(paper)).await,
+            PaperKind::Change => self.places.take(self.change(paper)).await,
+        }
+    }
+
+    async fn find_paper(&self, paper: &PaperReference) -> Result<Option<DocumentId>, ErpError> {
+        let finding = async {
+            let found = match paper.kind {
+                PaperKind::Credit => drafts::standing(self, &drafts::key_of(paper)).await,
+                PaperKind::Change => self.find_change(paper).await,
+            };
+            found.map_err(CallError::harmless)
+        };
+        self.places.take(finding).await
+    }
+
     async fn lookup(&self, order: &ErpReference) -> Result<Option<DocumentId>, ErpError> {
-        self.places
-            .take(async { drafts::standing(self, order).await.map_err(CallError::harmless) })
-            .await
+        let key = order.key();
+        let looking = async { drafts::standing(self, &key).await.map_err(CallError::harmless) };
+        self.places.take(looking).await
     }
 }

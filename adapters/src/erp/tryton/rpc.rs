@@ -104,6 +104,19 @@ impl Rpc {
         self.call(method, parameters, json!({})).await
     }
 
+    /// The same, refused if one of these records, by name as in `sale.sale,4711`, is not as it was when it bore this `_timestamp`.
+    pub(super) async fn write_unchanged<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        parameters: Vec<Value>,
+        records: &[(String, &str)],
+    ) -> Result<T, CallError> {
+        let records = records.iter().map(|(name, stamp)| (name.clone(), json!(stamp)));
+        let records: serde_json::Map<String, Value> = records.collect();
+        let context = json!({ "_timestamp": records });
+        self.call(method, parameters, context).await
+    }
+
     async fn call<T: DeserializeOwned>(
         &self,
         method: &str,

@@ -3,11 +3,11 @@
 use super::super::ErpError;
 use super::super::call::CallError;
 use super::super::config::TrytonConfig;
-use super::super::drafts::{self, CHARGES_FROM, Fate};
+use super::super::drafts::{self, Fate, Item, Wish, WishLine};
 use super::rpc::Rpc;
-use lockstep_actors::ids::DocumentId;
+use lockstep_actors::ids::{DocumentId, WarehouseCode};
 use lockstep_actors::money::Currency;
-use lockstep_actors::orders::effects::{BookingCharge, BookingLine, BookingRequest};
+use lockstep_actors::orders::effects::ChargeKind;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -79,7 +79,7 @@ impl Sale {
     }
 
     /// Whether Tryton reckons every line as we do, and so the whole.
-    pub(super) fn agrees_with(&self, request: &BookingRequest) -> Result<(), ErpError> {
+    pub(super) fn agrees_with(&self, wish: &Wish) -> Result<(), ErpError> {
         let told = self
             .lines
             .iter()
@@ -88,7 +88,7 @@ impl Sale {
             .untaxed_amount
             .map(|number| number.decimal)
             .unwrap_or_default();
-        drafts::compare("Tryton", request, &told.collect(), sum)
+        drafts::compare("Tryton", wish, &told.collect(), sum)
     }
 }
 
@@ -98,6 +98,16 @@ pub(super) struct Goods {
     pub(super) party: Party,
     pub(super) products: BTreeMap<String, Product>,
     pub(super) currency: i64,
+    /// Tryton's own choice if none.
+    pub(super) warehouse: Option<i64>,
+}
+
+/// A sale that is to be made.
+#[derive(Clone, Debug)]
+pub(in crate::erp) struct Ordered {
+    pub(super) wish: Wish,
+    /// The sale that it takes back from, if it is a return.
+    pub(super) returns: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -139,8 +149,8 @@ impl Mapping {
         &self.config.customer_field
     }
 
-    pub(super) async fn party(&self, rpc: &Rpc, request: &BookingRequest) -> Result<Party, ErpError> {
-        let (field, customer) = (&self.config.customer_field, request.customer.as_str());
+    pub(super) async fn party(&self, rpc: &Rpc, wish: &Wish) -> Result<Party, ErpError> {
+        let (field, customer) = (&self.config.customer_field, wish.customer.as_str());
         let parameters = search(&json!([field, "=", customer]), 2, json!(["addresses"]));
         let rows: Vec<PartyRow> = rpc
             .read("model.party.party.search_read", parameters)
@@ -165,8 +175,33 @@ impl Mapping {
         }
     }
 
-    pub(super) async fn currency(&self, rpc: &Rpc, request: &BookingRequest) -> Result<i64, ErpError> {
-        let code = request.currency.to_string();
+    /// Tryton's warehouse for ours; none where warehouses are not told.
+    pub(super) async fn warehouse(
+        &self,
+        rpc: &Rpc,
+        warehouse: Option<WarehouseCode>,
+    ) -> Result<Option<i64>, ErpError> {
+        let Some(ours) = warehouse.filter(|_| !self.config.warehouses.is_empty()) else {
+            return Ok(None);
+        };
+        let code = self.config.warehouses.get(&ours).ok_or_else(|| {
+            ErpError::Rejected(format!(
+                "name Tryton's warehouse for {ours} in erp.tryton.warehouses"
+            ))
+        })?;
+        let domain = json!([["code", "=", code], ["type", "=", "warehouse"]]);
+        let parameters = vec![domain, json!(0), json!(1), Value::Null, json!(["code"])];
+        let rows: Vec<Map<String, Value>> = rpc
+            .read("model.stock.location.search_read", parameters)
+            .await
+            .map_err(CallError::harmless)?;
+        let id = id_of(rows.first());
+        id.map(Some)
+            .ok_or_else(|| ErpError::Rejected(format!("no warehouse in Tryton has the code {code}")))
+    }
+
+    pub(super) async fn currency(&self, rpc: &Rpc, wish: &Wish) -> Result<i64, ErpError> {
+        let code = wish.currency.to_string();
         let parameters = search(&json!(["code", "=", code]), 1, json!(["code"]));
         let rows: Vec<Map<String, Value>> = rpc
             .read("model.currency.currency.search_read", parameters)
@@ -180,12 +215,10 @@ impl Mapping {
     pub(super) async fn products(
         &self,
         rpc: &Rpc,
-        request: &BookingRequest,
+        wish: &Wish,
     ) -> Result<BTreeMap<String, Product>, ErpError> {
-        let mut codes: BTreeSet<&str> = request.lines.iter().map(|line| line.sku.as_str()).collect();
-        for charge in &request.charges {
-            codes.insert(self.charge_product(charge)?);
-        }
+        let codes = wish.lines.iter().map(|line| self.code(line));
+        let codes: BTreeSet<&str> = codes.collect::<Result<_, _>>()?;
         let field = self.config.product_field.as_str();
         let limit = codes.len().saturating_mul(2);
         let parameters = search(&json!([field, "in", codes]), limit, json!([field, "default_uom"]));
@@ -217,8 +250,16 @@ impl Mapping {
         }
     }
 
-    fn charge_product(&self, charge: &BookingCharge) -> Result<&str, ErpError> {
-        let name = charge.kind.name();
+    /// The code of a line's product.
+    fn code<'a>(&'a self, line: &'a WishLine) -> Result<&'a str, ErpError> {
+        match &line.item {
+            Item::Goods(sku) => Ok(sku.as_str()),
+            Item::Charge(kind) => self.charge_product(*kind),
+        }
+    }
+
+    fn charge_product(&self, kind: ChargeKind) -> Result<&str, ErpError> {
+        let name = kind.name();
         self.config.charges.get(name).map(String::as_str).ok_or_else(|| {
             ErpError::Rejected(format!(
                 "the order has a {name}; name the product for it in erp.tryton.charges.{name}"
@@ -226,52 +267,45 @@ impl Mapping {
         })
     }
 
-    /// The values that a sale is created from.
-    pub(super) fn sale(
-        &self,
-        request: &BookingRequest,
-        goods: &Goods,
-        company: i64,
-    ) -> Result<Value, CallError> {
-        let mut lines = Vec::with_capacity(request.lines.len() + request.charges.len());
-        for line in &request.lines {
-            let price = self.unit_price(line, request.currency)?;
-            let product = product(goods, line.sku.as_str())?;
-            lines.push(line_of(
-                line.line.into(),
-                product,
-                line.quantity.get().units(),
-                price,
-            ));
+    /// The values that a sale is created from. A return is invoiced at once, whether goods come back or not; what comes back is
+    /// received by whoever says so.
+    pub(super) fn sale(&self, ordered: &Ordered, goods: &Goods, company: i64) -> Result<Value, ErpError> {
+        let wish = &ordered.wish;
+        let mut lines = Vec::with_capacity(wish.lines.len());
+        for line in &wish.lines {
+            let price = self.unit_price(line, wish.currency)?;
+            let product = product(goods, self.code(line)?)?;
+            lines.push(line_of(line.sequence, product, line.units, price));
         }
-        for (sequence, charge) in (CHARGES_FROM..).zip(&request.charges) {
-            let code = self
-                .charge_product(charge)
-                .map_err(|error| CallError::Refused(error.to_string()))?;
-            lines.push(line_of(sequence, product(goods, code)?, 1, charge.amount));
-        }
-        Ok(json!({
+        let mut values = json!({
             "company": company,
             "party": goods.party.id,
             "invoice_address": goods.party.address,
             "shipment_address": goods.party.address,
             "currency": goods.currency,
-            "reference": request.reference.key(),
+            "reference": wish.key,
             "lines": [["create", lines]],
-        }))
+        });
+        if let Some(sale) = ordered.returns {
+            values["origin"] = json!(format!("sale.sale,{sale}"));
+            values["invoice_method"] = json!("order");
+            values["shipment_method"] = json!("manual");
+        }
+        if let Some(warehouse) = goods.warehouse {
+            values["warehouse"] = json!(warehouse);
+        }
+        Ok(values)
     }
 
     /// The unit price that gives the line's amount. Tryton rounds half to even.
-    fn unit_price(&self, line: &BookingLine, currency: Currency) -> Result<Decimal, CallError> {
+    fn unit_price(&self, line: &WishLine, currency: Currency) -> Result<Decimal, ErpError> {
         let decimals = self.config.price_decimals;
-        let price = drafts::unit_price(line, currency, decimals, RoundingStrategy::MidpointNearestEven);
+        let price = line.price_that_fits(currency, decimals, RoundingStrategy::MidpointNearestEven);
         price.ok_or_else(|| {
-            CallError::Refused(format!(
+            ErpError::Rejected(format!(
                 "line {}: no unit price with {decimals} decimals gives {} for {}; raise price_decimal in \
                  Tryton's configuration and erp.tryton.price_decimals here",
-                line.line,
-                line.amount,
-                line.quantity.get().units()
+                line.sequence, line.amount, line.units
             ))
         })
     }
@@ -285,9 +319,9 @@ fn id_of(row: Option<&Map<String, Value>>) -> Option<i64> {
     row?.get("id")?.as_i64()
 }
 
-fn product(goods: &Goods, code: &str) -> Result<Product, CallError> {
+fn product(goods: &Goods, code: &str) -> Result<Product, ErpError> {
     let product = goods.products.get(code).copied();
-    product.ok_or_else(|| CallError::Refused(format!("no product in Tryton for {code}")))
+    product.ok_or_else(|| ErpError::Rejected(format!("no product in Tryton for {code}")))
 }
 
 fn line_of(sequence: u32, product: Product, quantity: i64, unit_price: Decimal) -> Value {

@@ -1,17 +1,24 @@
-//! Odoo behind its JSON-2 API (<https://www.odoo.com/documentation/19.0/developer/reference/external_api.html>), as far as sales orders
-//! go.
+//! Odoo behind its JSON-2 API (<https://www.odoo.com/documentation/19.0/developer/reference/external_api.html>), as far as sales orders, their
+//! credit notes, and what is read in go.
 //!
 //! - `POST /json/2/<model>/<method>` of the arguments by name with an API key as bearer; each call is a transaction of its own. Errors have the
 //!   form of the documentation and the status of their exception: 422 for a rule or an argument that does not fit, 404 for a record that
 //!   is gone, 401 for the key `expired`.
 //! - `res.partner` and `product.product`: `search_read`. Whoever and whatever is asked for is there, but for names that begin with
 //!   `NO-SUCH`; what begins with `TWICE` is there twice.
-//! - `sale.order`: `search_read`, `create`, `action_confirm`, `action_cancel`, `action_draft`, `unlink`, by the rules of Odoo's module "Sales"
-//!   ([`books`]); `sale.order.line`: `search_read`.
+//! - `sale.order`: `search_read`, `create`, `write` of lines, `action_confirm`, `action_cancel`, `action_draft`, `unlink`, by the rules of Odoo's
+//!   module "Sales" ([`books`]); `sale.order.line`: `search_read`, `create` and `unlink` of notes.
+//! - `account.move` of type `out_refund`: `search_read`, `create`, `action_post`, `unlink` ([`credits`]); `account.move.line`: `search_read`.
+//! - `stock.warehouse`, `product.product`, `stock.move`, `stock.move.line`, `res.partner`, `product.pricelist` and its items, `res.company`:
+//!   `search_read` of what [`Odoo::tell`] was told ([`records`]).
 
 mod books;
+mod credits;
+mod records;
+mod search;
 
 pub use books::{Odoo, SaleShown};
+pub use credits::CreditShown;
 
 use super::fault::FaultTable;
 use super::{Emulator, EmulatorError, Probability, parse_duration};
@@ -123,11 +130,16 @@ pub fn start(options: Options) -> Result<Emulator<Odoo>, EmulatorError> {
 fn routes(config: &mut ServiceConfig) {
     config
         .route("/json/2/{model}/{method}", web::post().to(call))
-        .route("/emulator/sales", web::get().to(sales));
+        .route("/emulator/sales", web::get().to(sales))
+        .route("/emulator/credits", web::get().to(credits));
 }
 
 async fn sales(odoo: web::Data<Odoo>) -> HttpResponse {
     HttpResponse::Ok().json(odoo.sales())
+}
+
+async fn credits(odoo: web::Data<Odoo>) -> HttpResponse {
+    HttpResponse::Ok().json(odoo.credits())
 }
 
 fn failed(status: StatusCode, name: &str, message: &str) -> HttpResponse {
