@@ -1,5 +1,5 @@
-//! What the ERP keeps the record of becomes Lockstep's own: a served binary that reads from an emulated ERP behind HTTP and from a real
-//! Tryton, each killed and started again.
+//! What the ERP keeps the record of becomes Lockstep's own: a served binary that reads from an emulated ERP behind HTTP, an emulated Odoo and
+//! a real Tryton, each killed and started again.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,6 +14,7 @@ mod server;
 mod support;
 
 use lockstep_loadtest::emulate::erp::{Erp, Options};
+use lockstep_loadtest::emulate::odoo::{self, Odoo};
 use lockstep_loadtest::emulate::{Emulator, Probability, erp};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -278,14 +279,13 @@ async fn receipts_customers_prices_and_contracts_follow_the_erp() {
 
 #[tokio::test]
 async fn what_a_connector_cannot_tell_is_refused_at_the_start_by_its_key() {
-    let tables = "[erp]\nkind = \"tryton\"\nurl = \"http://127.0.0.1:1\"\n[erp.tryton]\ndatabase = \"d\"\n\
-                  [[erp.read]]\nwhat = \"stock\"\n[[erp.read]]\nwhat = \"contracts\"\n";
+    let tables = "[erp]\nkind = \"local\"\n[[erp.read]]\nwhat = \"contracts\"\n";
     let service = Service::new(tables);
     let mut command = lockstep();
     command.arg("check-config").arg("--config").arg(service.config());
     let printed = run(command).await;
     assert_eq!(printed.code, Some(2), "{}", printed.error);
-    for part in ["erp.read[1].what", "contracts", "lockstep erp capabilities"] {
+    for part in ["erp.read[0].what", "contracts", "lockstep erp capabilities"] {
         assert!(printed.error.contains(part), "{part}: {}", printed.error);
     }
     let mut command = lockstep();
@@ -426,6 +426,223 @@ async fn what_changes_in_tryton_changes_here() {
     expected(&service, "22720", "W1", &[]).await;
     supply(&tryton, "85123A", 5, None).await;
     on_hand(&service, "85123A", "W1", 25, None).await;
+    assert!(service.terminate().await.success(), "{}", service.log());
+}
+
+fn odoo_tables(odoo: &Emulator<Odoo>, key: &std::path::Path) -> String {
+    let read = |what: &str| {
+        format!("[[erp.read]]\nwhat = \"{what}\"\nevery_seconds = 1\npage_size = 2\noverlap_seconds = 5\n")
+    };
+    let warehouses = "values = { warehouse = { WH = \"W1\", EAST = \"\" } }\n";
+    format!(
+        "[erp]\nkind = \"odoo\"\nurl = \"{}\"\ntoken_file = \"{}\"\ntimeout_ms = 5000\nbreaker_pause_ms = 100\n{}{}{}{}{}{}",
+        odoo.url(),
+        key.display(),
+        read("stock") + warehouses,
+        read("receipts") + warehouses,
+        read("customers") + "fields = { limit = \"credit_limit\" }\n",
+        read("price-lists"),
+        read("price-lists") + "fields = { unit = \"lst_price\" }\n",
+        read("contracts"),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_changes_in_odoo_changes_here_and_what_it_says_in_formulas_is_refused_by_name() {
+    let odoo = odoo::start(odoo::Options::default()).unwrap();
+    let there = odoo.state();
+    let on_shelf = |id: i64, code: &str, price: f64, units: f64| {
+        json!({ "default_code": code, "active": true, "is_storable": true, "lst_price": price, "product_tmpl_id": [id, code],
+            "qty_available": { "11": units, "21": 7.0 } })
+    };
+    for (id, code, price, units) in [(1, "A", 20.0, 100.0), (2, "B", 8.0, 20.0), (3, "C", 5.0, 0.0)] {
+        there.tell("product.product", id, on_shelf(id, code, price, units));
+    }
+    let day = |days: i64| (jiff::Zoned::now().date() + jiff::Span::new().days(days)).to_string();
+    let coming = |units: f64, days: i64, state: &str| {
+        json!({ "product_id": [3, "[C] C"], "state": state, "location_id.usage": "supplier", "location_dest_id": [11, "WH/Stock"],
+            "product_qty": units, "date": format!("{} 08:00:00", day(days)) })
+    };
+    there.tell("stock.move", 31, coming(8.0, 20, "assigned"));
+    there.tell("stock.move", 32, coming(12.0, 40, "confirmed"));
+    there.tell(
+        "product.pricelist",
+        5,
+        json!({ "name": "wholesale", "currency_id": [1, "EUR"], "active": true }),
+    );
+    there.tell(
+        "product.pricelist",
+        6,
+        json!({ "name": "friends", "currency_id": [1, "EUR"], "active": true }),
+    );
+    let fixed = |least: f64, price: f64| {
+        json!({ "pricelist_id": [5, "wholesale"], "applied_on": "1_product", "compute_price": "fixed", "product_id": false,
+            "product_tmpl_id": [1, "A"], "fixed_price": price, "min_quantity": least, "date_start": false, "date_end": false })
+    };
+    there.tell("product.pricelist.item", 51, fixed(0.0, 12.5));
+    let everything = |percent: f64| {
+        json!({ "pricelist_id": [6, "friends"], "applied_on": "3_global", "compute_price": "percentage", "base": "list_price",
+            "percent_price": percent, "min_quantity": 0.0, "date_start": false, "date_end": false })
+    };
+    there.tell("product.pricelist.item", 61, everything(10.0));
+    let partner = |code: &str, list: Value, active: bool| json!({ "ref": code, "active": active, "credit_limit": 2500.0, "specific_property_product_pricelist": list });
+    there.tell("res.partner", 71, partner("C-1", json!([5, "wholesale"]), true));
+    there.tell("res.partner", 72, partner("C-2", json!([6, "friends"]), true));
+
+    let files = tempfile::tempdir().unwrap();
+    let key = files.path().join("key");
+    std::fs::write(&key, "key").unwrap();
+    let mut service = Service::new(&odoo_tables(&odoo, &key));
+    service.start().await;
+    on_hand(&service, "A", "W1", 100, None).await;
+    on_hand(&service, "B", "W1", 20, None).await;
+    assert_eq!(level(&service, "A", "EAST").await, Some(Value::Null), "left out");
+    expected(&service, "C", "W1", &[("move-31", 8), ("move-32", 12)]).await;
+    terms(&service, "C-1", "active", "2500", None).await;
+    costs(&service, "C-1", "A", "EUR", "12.50").await;
+    costs(&service, "C-2", "A", "EUR", "18.00").await;
+    costs(&service, "C-9", "A", "EUR", "20.00").await;
+
+    // Goods leave, others come in, prices and customers change.
+    let moved = |product: i64| {
+        json!({ "product_id": [product, "goods"], "state": "done", "location_id": [11, "WH/Stock"],
+            "location_dest_id": [5, "Customers"] })
+    };
+    there.tell(
+        "product.product",
+        1,
+        json!({ "qty_available": { "11": 70.0, "21": 7.0 } }),
+    );
+    there.tell("stock.move.line", 81, moved(1));
+    on_hand(&service, "A", "W1", 70, None).await;
+    there.tell(
+        "product.product",
+        1,
+        json!({ "qty_available": { "11": 65.0, "21": 7.0 } }),
+    );
+    there.tell("stock.move.line", 82, moved(1));
+    on_hand(&service, "A", "W1", 65, None).await;
+    there.tell("stock.move", 31, coming(8.0, 20, "done"));
+    expected(&service, "C", "W1", &[("move-32", 12)]).await;
+    there.tell("product.pricelist.item", 51, fixed(0.0, 11.0));
+    costs(&service, "C-1", "A", "EUR", "11.00").await;
+    there.tell("product.pricelist.item", 61, everything(50.0));
+    costs(&service, "C-2", "A", "EUR", "10.00").await;
+    there.tell("res.partner", 71, partner("C-1", json!([5, "wholesale"]), false));
+    terms(&service, "C-1", "closed", "2500", None).await;
+
+    // What cannot be said here is no price, but a letter that names it.
+    let mut formula = fixed(0.0, 0.0);
+    formula["compute_price"] = json!("formula");
+    formula["product_tmpl_id"] = json!([2, "B"]);
+    there.tell("product.pricelist.item", 52, formula);
+    let reason = "B in price list wholesale: rule 52 follows another price (formula)";
+    until("a letter about the formula", WITHIN, async || {
+        let answer = service.door().look("/v1/dead-letters?limit=100").await?;
+        let letters = answer["letters"].as_array()?;
+        let told = letters.iter().find(|letter| letter["reason"] == reason)?;
+        assert_eq!(
+            (&told["code"], &told["source"]),
+            (&json!("not-translatable"), &json!("erp"))
+        );
+        Some(())
+    })
+    .await;
+
+    // While one is away the other goes on, and then they agree again.
+    service.kill().await;
+    there.tell(
+        "product.product",
+        2,
+        json!({ "qty_available": { "11": 3.0, "21": 7.0 } }),
+    );
+    there.tell("stock.move.line", 83, moved(2));
+    there.tell("stock.move", 32, coming(12.0, 40, "cancel"));
+    service.start().await;
+    on_hand(&service, "B", "W1", 3, None).await;
+    expected(&service, "C", "W1", &[]).await;
+    on_hand(&service, "A", "W1", 65, None).await;
+    assert!(service.terminate().await.success(), "{}", service.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn price_lists_and_contracts_of_tryton_are_read_as_tryton_reckons_them() {
+    let goods = ["85123A", "71053"];
+    let tryton = Server::start_with_more("lists", Processing::AtOnce, &["17850", "13047"], &goods).await;
+    price(&tryton, "85123A", "2.5500").await;
+    price(&tryton, "71053", "3.3333").await;
+    let list = async |name: &str, lines: Value| {
+        let values = json!({ "name": name, "company": 1, "unit": "product_default", "price": "list_price",
+            "lines": [["create", lines]] });
+        let made = tryton
+            .call("model.product.price_list.create", vec![json!([values])])
+            .await;
+        made[0].clone()
+    };
+    let wholesale = list(
+        "wholesale",
+        json!([{ "sequence": 1, "formula": "unit_price * 0.85", "quantity": 10.0 },
+            { "sequence": 2, "formula": "unit_price * 0.9" }]),
+    )
+    .await;
+    let by_cost = list("by cost", json!([{ "formula": "cost_price * 1.2" }])).await;
+    let buys_at = async |code: &str, list: &Value| {
+        let party = id_of(&tryton, "party.party", json!(["code", "=", code])).await;
+        let values = json!({ "sale_price_list": list });
+        tryton
+            .call("model.party.party.write", vec![json!([party]), values])
+            .await;
+    };
+    buys_at("17850", &wholesale).await;
+    buys_at("13047", &by_cost).await;
+
+    let read = |what: &str| {
+        format!("[[erp.read]]\nwhat = \"{what}\"\nevery_seconds = 1\npage_size = 1\noverlap_seconds = 2\n")
+    };
+    let tables = format!(
+        "[erp]\nkind = \"tryton\"\nurl = \"{}\"\ntoken_file = \"{}\"\ntimeout_ms = 30000\n\
+         [erp.tryton]\ndatabase = \"{}\"\nuser = \"{USER}\"\n{}{}{}",
+        tryton.url(),
+        password_file().display(),
+        tryton.database,
+        read("price-lists"),
+        read("price-lists") + "fields = { list = \"name\" }\n",
+        read("contracts"),
+    );
+    let mut service = Service::new(&tables);
+    service.start().await;
+    // 2.55 less 10 % is 2.295; ten of it, less 15 %, are at 2.1675 each. 3.3333 less 10 % is 2.99997: 3.0000 in Tryton.
+    costs(&service, "17850", "85123A", "GBP", "2.30").await;
+    costs(&service, "17850", "71053", "GBP", "3.00").await;
+    costs(&service, "nobody", "85123A", "GBP", "2.55").await;
+    let ask = json!({ "customer": "17850", "currency": "GBP", "lines": [{ "sku": "85123A", "quantity": 10 },
+        { "sku": "71053", "quantity": 9 }] });
+    let quote = post(&service, "/v1/quotes", &ask).await;
+    assert_eq!(number(&quote["total"]), number(&json!("48.68")), "{quote}");
+
+    // What follows the cost price is no price, but a letter that names it.
+    let reason = "13047 buys at price list by cost in Tryton: cost_price * 1.2 follows the cost price, of whose changes nothing tells";
+    until("a letter about the formula", WITHIN, async || {
+        let answer = service.door().look("/v1/dead-letters?limit=100").await?;
+        let letters = answer["letters"].as_array()?;
+        letters
+            .iter()
+            .any(|letter| letter["reason"] == reason)
+            .then_some(())
+    })
+    .await;
+
+    let line = id_of(
+        &tryton,
+        "product.price_list.line",
+        json!(["formula", "=", "unit_price * 0.9"]),
+    )
+    .await;
+    let halved = vec![json!([line]), json!({ "formula": "unit_price * 0.5" })];
+    tryton.call("model.product.price_list.line.write", halved).await;
+    costs(&service, "17850", "71053", "GBP", "1.67").await;
+    buys_at("13047", &wholesale).await;
+    costs(&service, "13047", "71053", "GBP", "1.67").await;
     assert!(service.terminate().await.success(), "{}", service.log());
 }
 

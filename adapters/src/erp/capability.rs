@@ -129,8 +129,8 @@ const fn of_tryton(capability: Capability) -> Ability {
         Capability::Tell(What::Stock) => Ability::Can("what lies in each warehouse's storage zone"),
         Capability::Tell(What::Receipts) => Ability::Can("planned moves from suppliers"),
         Capability::Tell(What::Customers) => Ability::Can("parties"),
-        Capability::Tell(What::PriceLists) => Ability::Can("the products' list prices, as one list"),
-        Capability::Tell(What::Contracts) => Ability::Cannot("its price lists are formulas"),
+        Capability::Tell(What::PriceLists) => Ability::Can("the products' list prices, or its price lists"),
+        Capability::Tell(What::Contracts) => Ability::Can("parties' sale price lists"),
     }
 }
 
@@ -142,6 +142,12 @@ const fn of_odoo(capability: Capability) -> Ability {
         Capability::Amend => Ability::Can("the sales order's lines, unless it is locked"),
         Capability::Credit => Ability::Can("a posted credit note"),
         Capability::Move => Ability::Cannot("a person moves the delivery, where `warehouses` names it"),
-        Capability::Tell(_) => Ability::Cannot("it is not read from"),
+        Capability::Tell(What::Stock) => Ability::Can("what lies in each warehouse's stock location"),
+        Capability::Tell(What::Receipts) => Ability::Can("moves from suppliers that are to come"),
+        Capability::Tell(What::Customers) => Ability::Can("contacts"),
+        Capability::Tell(What::PriceLists) => {
+            Ability::Can("fixed prices of price lists, or a field of the products")
+        }
+        Capability::Tell(What::Contracts) => Ability::Can("contacts' own price lists"),
     }
 }

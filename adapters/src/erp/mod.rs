@@ -33,7 +33,7 @@ pub use odoo::{OdooConfig, OdooErp};
 pub use pace::{Day, MaintenanceWindow, Pace};
 pub use progress::Progress;
 pub use read::{
-    Ask, ErpReader, ErpSource, Mark, Page, ReadConfig, ReadCounters, ReadMetrics, Row, What,
+    Ask, ErpReader, ErpSource, Mark, Page, ReadConfig, ReadCounters, ReadMetrics, Refused, Row, What,
 };
 pub use request::{Called, ErpCounters, ErpMetrics, Handled, handle};
 pub use shared_pace::SharedPace;
@@ -128,17 +128,16 @@ impl ErpSource for Erp {
             Self::Local(_) => false,
             Self::Http(erp) => erp.tells_changes(what),
             Self::Tryton(erp) => erp.tells_changes(what),
-            Self::Odoo(_) => false,
+            Self::Odoo(erp) => erp.tells_changes(what),
         }
     }
 
     async fn page(&self, ask: &Ask<'_>) -> Result<Page, ErpError> {
         match self {
-            Self::Local(_) | Self::Odoo(_) => {
-                Err(ErpError::Rejected("there is no ERP to read from".to_owned()))
-            }
+            Self::Local(_) => Err(ErpError::Rejected("there is no ERP to read from".to_owned())),
             Self::Http(erp) => erp.page(ask).await,
             Self::Tryton(erp) => erp.page(ask).await,
+            Self::Odoo(erp) => erp.page(ask).await,
         }
     }
 }

@@ -78,6 +78,7 @@ impl HttpErp {
         Ok(Page {
             rows: rows.collect(),
             next: asked.mark(told.next, told.rows.len() as u64),
+            ..Page::default()
         })
     }
 }

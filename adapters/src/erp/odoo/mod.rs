@@ -21,10 +21,13 @@
 mod change;
 mod config;
 mod credit;
+mod prices;
+mod reading;
 mod rpc;
 mod sale;
 
 pub use config::OdooConfig;
+pub(super) use reading::reckoned;
 
 use super::call::{CallError, Places};
 use super::drafts::{self, Fate, Sale as _, Sales, Unconfirmed, Wish, overtaken};

@@ -182,7 +182,8 @@ pub struct ReadConfig {
     /// reading of everything finding a drift. 0 to 8,760 h.
     #[serde(default = "lookback")]
     pub lookback_hours: u64,
-    /// Where the ERP has a field of the message: a JSON Pointer into a row of an ERP behind HTTP, the path of a field in Tryton.
+    /// Where the ERP has a field of the message: a JSON Pointer into a row of an ERP behind HTTP, the path of a field in Tryton, a field
+    /// in Odoo.
     #[serde(default)]
     pub fields: BTreeMap<String, String>,
     /// Fields that are the same in every message.
@@ -191,7 +192,7 @@ pub struct ReadConfig {
     /// By field: what the ERP's values are called here. What is not listed stays as it is; an empty text leaves the row out.
     #[serde(default)]
     pub values: BTreeMap<String, BTreeMap<String, String>>,
-    /// Which records of Tryton's, as a domain in JSON, such as `[["categories.name", "=", "Wholesale"]]`.
+    /// Which records of Tryton's or Odoo's, as a domain in JSON, such as `[["categories.name", "=", "Wholesale"]]`.
     #[serde(default)]
     pub domain: Option<String>,
 }
@@ -298,9 +299,10 @@ impl ReadConfig {
         }
         match kind {
             // What cannot tell is refused above.
-            ErpKind::Local | ErpKind::Odoo => Ok(()),
+            ErpKind::Local => Ok(()),
             ErpKind::Http => self.validate_http(key),
-            ErpKind::Tryton => self.validate_tryton(key),
+            ErpKind::Tryton => self.validate_records(key, super::super::tryton::reckoned(self.what)),
+            ErpKind::Odoo => self.validate_records(key, super::super::odoo::reckoned(self.what)),
         }
     }
 
@@ -311,17 +313,15 @@ impl ReadConfig {
         match &self.domain {
             None => Ok(()),
             Some(domain) => {
-                let allowed = "a domain for Tryton alone; say it in the path of the request";
+                let allowed = "a domain for Tryton and Odoo alone; say it in the path of the request";
                 Err(wrong(format!("{key}.domain"), domain, allowed))
             }
         }
     }
 
-    fn validate_tryton(&self, key: &str) -> Result<(), InvalidSetting> {
-        if let Some(name) = super::super::tryton::reckoned(self.what)
-            .iter()
-            .find(|name| self.fields.contains_key(**name))
-        {
+    /// Of an ERP that is read record by record, and whose connector reckons these fields itself.
+    fn validate_records(&self, key: &str, reckoned: &[&str]) -> Result<(), InvalidSetting> {
+        if let Some(name) = reckoned.iter().find(|name| self.fields.contains_key(**name)) {
             let allowed = "other fields: this one the connector reckons itself";
             return Err(wrong(format!("{key}.fields"), name, allowed));
         }
@@ -330,7 +330,7 @@ impl ReadConfig {
             && !self.constants.contains_key("limit")
         {
             let allowed =
-                "the field of a party that has the credit limit, or the same for all in constants.limit";
+                "the field of a customer that has the credit limit, or the same for all in constants.limit";
             return Err(wrong(format!("{key}.fields.limit"), "", allowed));
         }
         self.own_domain().map(drop).ok_or_else(|| {
@@ -338,7 +338,7 @@ impl ReadConfig {
             wrong(
                 format!("{key}.domain"),
                 domain,
-                "a domain of Tryton's in JSON, as in [[\"code\", \"!=\", null]]",
+                "a domain in JSON, as in [[\"code\", \"=like\", \"A%\"]]",
             )
         })
     }
@@ -505,11 +505,17 @@ mod tests {
 
     #[test]
     fn a_wrong_table_is_refused_by_its_key() {
-        use ErpKind::{Http, Local, Tryton};
+        use ErpKind::{Http, Local, Odoo, Tryton};
         let cases = [
             (Http, "what = 'contracts'", None),
             (Local, "what = 'stock'", Some("erp.read[0].what")),
-            (Tryton, "what = 'contracts'", Some("erp.read[0].what")),
+            (Tryton, "what = 'contracts'", None),
+            (
+                Odoo,
+                "what = 'contracts'\nfields = { terms = 'x' }",
+                Some("erp.read[0].fields"),
+            ),
+            (Odoo, "what = 'customers'", Some("erp.read[0].fields.limit")),
             (
                 Tryton,
                 "what = 'stock'\nfields = { on_hand = 'forecast_quantity' }",

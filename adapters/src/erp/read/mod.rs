@@ -13,12 +13,14 @@
 mod config;
 mod counters;
 mod message;
+mod place;
 mod position;
 mod reader;
 
 pub(super) use config::validate;
 pub use config::{ReadConfig, What};
 pub use counters::{ReadCounters, ReadMetrics};
+pub(super) use place::{Place, Record, id_of, next_by_id, next_in_warehouse};
 pub use reader::ErpReader;
 
 use super::ErpError;
@@ -46,11 +48,22 @@ pub struct Mark(pub Value);
 /// The fields of a message by their names there, from one row of the ERP's.
 pub type Row = serde_json::Map<String, Value>;
 
+/// What an ERP keeps in a form of its own that is none of ours, such as a price by a formula: it becomes a dead letter with the reason.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refused {
+    /// As far as it can be said.
+    pub row: Row,
+    /// What cannot, by name.
+    pub reason: String,
+}
+
 /// What an ERP answers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
     /// Its rows.
     pub rows: Vec<Row>,
+    /// What cannot be said in a row as it is meant there.
+    pub refused: Vec<Refused>,
     /// Where the next page begins; absent on the last.
     pub next: Option<Mark>,
 }

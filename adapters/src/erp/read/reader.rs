@@ -7,7 +7,7 @@ use super::super::worker::CONSUMER;
 use super::super::{ErpConfig, ErpError, SharedPace};
 use super::message::{Coverage, Reading, messages};
 use super::position::{Pass, Position};
-use super::{Ask, ErpSource, Mark, ReadConfig, ReadCounters, Row, SEAT, What};
+use super::{Ask, ErpSource, Mark, ReadConfig, ReadCounters, Refused, Row, SEAT, What};
 use crate::entrance::{Entrance, NotNow, Who, Wrong};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
@@ -195,6 +195,10 @@ impl<P: ErpSource> ErpReader<P> {
             let page = self.port.page(&ask).await?;
             self.hand_in_all(table.what, &page.rows, &reading, stop, &letters)
                 .await?;
+            for refused in &page.refused {
+                self.put_refused_aside(table.what, refused, &reading, stop, &letters)
+                    .await?;
+            }
             if table.what == What::Receipts {
                 remember(&page.rows, &mut seen, known);
             }
@@ -288,6 +292,30 @@ impl<P: ErpSource> ErpReader<P> {
                 Err(NotNow) => tokio::time::sleep(PAUSE).await,
             }
         }
+    }
+
+    /// Keeps what the connector cannot say for a person, one letter for each reason.
+    async fn put_refused_aside(
+        &self,
+        what: What,
+        refused: &Refused,
+        reading: &Reading,
+        stop: &watch::Receiver<bool>,
+        letters: &Cell<usize>,
+    ) -> Result<(), Halt> {
+        let Refused { row, reason } = refused;
+        let wrong = Wrong {
+            code: "not-translatable".to_owned(),
+            field: String::new(),
+            reason: reason.clone(),
+        };
+        let content = format!("{} {reason}", what.name());
+        let message = messages(what, row, reading)
+            .into_iter()
+            .next()
+            .unwrap_or_default();
+        self.put_aside(what, &content, &message, wrong, stop, letters)
+            .await
     }
 
     /// Keeps what cannot be taken for a person.

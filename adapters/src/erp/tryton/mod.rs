@@ -15,6 +15,7 @@
 //! | credit | a return sale of the sale, booked by the same steps |
 
 mod change;
+mod price_lists;
 mod reading;
 mod rpc;
 mod sale;

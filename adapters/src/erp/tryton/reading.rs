@@ -6,7 +6,8 @@
 //! | stock that has changed | `stock.move`, done, from or to the storage zone; the newest of them is the count's version |
 //! | receipts | `stock.move` from a supplier to a warehouse with a planned date, each a document of its own: Tryton splits a move that comes in parts |
 //! | customers | `party.party` |
-//! | list prices | `product.product` with `list_price_used`, in the company's currency |
+//! | list prices | `product.product` with `list_price_used`, in the company's currency; or its price lists ([`super::price_lists`]) |
+//! | contracts | `party.party` with a sale price list |
 //!
 //! Pages are cut by the id of records, so that what is added or changed meanwhile moves nothing; stock and receipts go warehouse by
 //! warehouse. Changes are found by `write_date` and `create_date`, which Tryton keeps of every record
@@ -14,13 +15,13 @@
 //! server sets the time zone of its sessions.
 
 use super::super::call::CallError;
+use super::super::read::{Place, Record, id_of, next_by_id, next_in_warehouse};
 use super::super::{Ask, ErpError, ErpSource, Mark, Page, ReadConfig, Row, What};
 use super::TrytonErp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use lockstep_runtime::time::Timestamp;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The fields that the connector reckons itself.
@@ -28,29 +29,8 @@ pub(in crate::erp) const fn reckoned(what: What) -> &'static [&'static str] {
     match what {
         What::Stock => &["version", "unit"],
         What::Receipts => &["document", "quantity", "due", "version", "unit"],
-        What::Customers | What::PriceLists | What::Contracts => &["version"],
-    }
-}
-
-/// Where a page ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-struct Place {
-    /// The warehouse's id, where pages go by warehouse.
-    warehouse: i64,
-    /// The last record's id.
-    after: i64,
-}
-
-impl Place {
-    fn of(ask: &Ask<'_>) -> Result<Self, CallError> {
-        let place = ask.mark.map(|mark| Self::deserialize(&mark.0)).transpose();
-        Ok(place
-            .map_err(|error| CallError::Unreadable(error.to_string()))?
-            .unwrap_or_default())
-    }
-
-    fn mark(self) -> Mark {
-        Mark(json!({ "warehouse": self.warehouse, "after": self.after }))
+        What::Customers | What::PriceLists => &["version"],
+        What::Contracts => &["version", "base_list", "currency", "terms"],
     }
 }
 
@@ -66,22 +46,9 @@ struct Warehouse {
 impl Warehouse {
     /// Where the page after one of these records begins.
     fn next_page(&self, records: &[Record], limit: u32) -> Option<Mark> {
-        let place = match full_page_ends(records, limit) {
-            Some(after) => Place {
-                warehouse: self.id,
-                after,
-            },
-            None => Place {
-                warehouse: self.next?,
-                after: 0,
-            },
-        };
-        Some(place.mark())
+        next_in_warehouse(records, limit, self.id, self.next)
     }
 }
-
-/// A record as Tryton tells it: fields by name, those of the record that a field points to under `field.`.
-type Record = Map<String, Value>;
 
 impl TrytonErp {
     async fn read_page(&self, ask: &Ask<'_>) -> Result<Page, CallError> {
@@ -89,13 +56,16 @@ impl TrytonErp {
             What::Stock => self.stock(ask).await,
             What::Receipts => self.receipts(ask).await,
             What::Customers => self.customers(ask).await,
-            What::PriceLists => self.list_prices(ask).await,
-            What::Contracts => Err(CallError::Refused("it has no contracts".to_owned())),
+            What::PriceLists => match ask.table.fields.get("list") {
+                Some(path) => self.price_lists(ask, path).await,
+                None => self.list_prices(ask).await,
+            },
+            What::Contracts => self.contracts(ask).await,
         }
     }
 
     /// Where Tryton has a field of a message: where the table says, or where it is usually.
-    fn source<'t>(&'t self, table: &'t ReadConfig, field: &str) -> Option<&'t str> {
+    pub(super) fn source<'t>(&'t self, table: &'t ReadConfig, field: &str) -> Option<&'t str> {
         let usual = match (table.what, field) {
             (_, "sku") => Some(self.mapping.product_field()),
             (_, "customer") => Some(self.mapping.customer_field()),
@@ -108,12 +78,12 @@ impl TrytonErp {
     }
 
     /// The fields that a table takes from records as they are, but for the warehouse's.
-    fn sources<'t>(&'t self, table: &'t ReadConfig) -> BTreeSet<&'t str> {
+    pub(super) fn sources<'t>(&'t self, table: &'t ReadConfig) -> BTreeSet<&'t str> {
         let fields = table.what.fields().filter(|field| *field != "warehouse");
         fields.filter_map(|field| self.source(table, field)).collect()
     }
 
-    async fn search(
+    pub(super) async fn search(
         &self,
         model: &str,
         domain: &[Value],
@@ -160,12 +130,7 @@ impl TrytonErp {
         let Some(warehouse) = self.warehouse(ask.table, place.warehouse).await? else {
             return Ok(Page::default());
         };
-        // Of a warehouse that has gone meanwhile the next one is read from its beginning.
-        let after = if warehouse.id == place.warehouse {
-            place.after
-        } else {
-            0
-        };
+        let after = place.within(warehouse.id);
         match ask.since {
             None => self.levels(ask.table, &warehouse, after).await,
             Some(since) => self.moved(ask.table, &warehouse, after, since).await,
@@ -181,6 +146,7 @@ impl TrytonErp {
                 .iter()
                 .filter_map(|goods| self.level(table, warehouse, goods, None))
                 .collect(),
+            ..Page::default()
         })
     }
 
@@ -225,6 +191,7 @@ impl TrytonErp {
         Ok(Page {
             rows: rows.collect(),
             next: warehouse.next_page(&moves, table.page_size),
+            ..Page::default()
         })
     }
 
@@ -265,11 +232,7 @@ impl TrytonErp {
         let Some(warehouse) = self.warehouse(table, place.warehouse).await? else {
             return Ok(Page::default());
         };
-        let after = if warehouse.id == place.warehouse {
-            place.after
-        } else {
-            0
-        };
+        let after = place.within(warehouse.id);
         let sku = format!("product.{}", self.source(table, "sku").unwrap_or_default());
         let mut domain = vec![
             json!(["company", "=", self.rpc.company().await?]),
@@ -316,6 +279,7 @@ impl TrytonErp {
         Ok(Page {
             rows: rows.collect(),
             next: warehouse.next_page(&moves, table.page_size),
+            ..Page::default()
         })
     }
 
@@ -352,6 +316,7 @@ impl TrytonErp {
         Ok(Page {
             rows: rows.collect(),
             next: next_by_id(&parties, table.page_size),
+            ..Page::default()
         })
     }
 
@@ -395,10 +360,11 @@ impl TrytonErp {
         Ok(Page {
             rows: rows.collect(),
             next: next_by_id(&products, table.page_size),
+            ..Page::default()
         })
     }
 
-    async fn company_currency(&self) -> Result<Value, CallError> {
+    pub(super) async fn company_currency(&self) -> Result<Value, CallError> {
         let parameters = vec![json!([self.rpc.company().await?]), json!(["currency.code"])];
         let companies: Vec<Record> = self.rpc.read("model.company.company.read", parameters).await?;
         let currency = companies.first().and_then(|company| at(company, "currency.code"));
@@ -418,32 +384,16 @@ impl ErpSource for TrytonErp {
     }
 }
 
-fn named<const N: usize>(fields: [&str; N]) -> Vec<String> {
+pub(super) fn named<const N: usize>(fields: [&str; N]) -> Vec<String> {
     fields.map(str::to_owned).into()
 }
 
-fn id_of(record: &Record) -> i64 {
-    record.get("id").and_then(Value::as_i64).unwrap_or_default()
-}
-
-fn text<'r>(record: &'r Record, field: &str) -> Option<&'r str> {
+pub(super) fn text<'r>(record: &'r Record, field: &str) -> Option<&'r str> {
     record.get(field)?.as_str()
 }
 
-/// The last record's id of a page that is full.
-fn full_page_ends(records: &[Record], limit: u32) -> Option<i64> {
-    let is_full = records.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
-    records.last().filter(|_| is_full).map(id_of)
-}
-
-fn next_by_id(records: &[Record], limit: u32) -> Option<Mark> {
-    let after = full_page_ends(records, limit)?;
-    let place = Place { warehouse: 0, after };
-    Some(place.mark())
-}
-
 /// What stands at a path such as `product.code`, as plain JSON.
-fn at(record: &Record, path: &str) -> Option<Value> {
+pub(super) fn at(record: &Record, path: &str) -> Option<Value> {
     match path.split_once('.') {
         Some((field, rest)) => at(record.get(&format!("{field}."))?.as_object()?, rest),
         None => record.get(path).map(plain),
@@ -492,7 +442,7 @@ fn moment(value: &Value) -> Option<jiff::Timestamp> {
 }
 
 /// When a record, or one that it points to, was last written, in microseconds.
-fn version_of(record: &Record, prefixes: &[&str]) -> u64 {
+pub(super) fn version_of(record: &Record, prefixes: &[&str]) -> u64 {
     let microseconds = |path: String| -> Option<u64> {
         let written: jiff::Timestamp = at(record, &path)?.as_str()?.parse().ok()?;
         u64::try_from(written.as_microsecond()).ok()
@@ -506,7 +456,7 @@ fn version_of(record: &Record, prefixes: &[&str]) -> u64 {
 }
 
 /// Records that were written since, or made since and not written again.
-fn changed_since(prefix: &str, since: Timestamp) -> Result<Value, CallError> {
+pub(super) fn changed_since(prefix: &str, since: Timestamp) -> Result<Value, CallError> {
     let unreadable = |error: jiff::Error| CallError::Refused(error.to_string());
     let since = jiff::Timestamp::from_millisecond(since.as_millis()).map_err(unreadable)?;
     let there = since.to_zoned(TimeZone::UTC).datetime();
