@@ -60,10 +60,10 @@ fn add_channel(
             service.add_polled_channel(channel, WooCommerce::new(channel).map_err(config)?)
         }
         (ChannelKind::BigCommerce, _) => {
-            service.add_channel(channel, BigCommerce::new(channel).map_err(config)?)
+            service.add_polled_channel(channel, BigCommerce::new(channel).map_err(config)?)
         }
         (ChannelKind::AdobeCommerce, _) => {
-            service.add_channel(channel, AdobeCommerce::new(channel).map_err(config)?)
+            service.add_polled_channel(channel, AdobeCommerce::new(channel).map_err(config)?)
         }
         (ChannelKind::Edi, _) => {
             let is_named =

@@ -12,7 +12,9 @@ mod support;
 
 use base64::Engine;
 use hmac::{Hmac, Mac};
-use lockstep_loadtest::emulate::{Emulator, amazon, shopify, woocommerce};
+use lockstep_loadtest::emulate::{
+    Emulator, Probability, adobe_commerce, amazon, bigcommerce, shopify, woocommerce,
+};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use std::collections::BTreeMap;
@@ -37,7 +39,14 @@ enum Shop {
     Amazon(Emulator<amazon::Amazon>),
     Shopify(Emulator<shopify::Shopify>),
     WooCommerce(Emulator<woocommerce::Shop>),
+    BigCommerce(Emulator<bigcommerce::BigCommerce>),
+    AdobeCommerce(Emulator<adobe_commerce::AdobeCommerce>),
 }
+
+/// How often each of the troubles that the last two are in befalls a request.
+const TROUBLE: Probability = Probability::per_million(30_000);
+/// How much later than the channel waits some of their answers come.
+const LATE: Duration = Duration::from_millis(1_500);
 
 impl Shop {
     fn amazon() -> Self {
@@ -61,6 +70,37 @@ impl Shop {
 
     fn woocommerce() -> Self {
         Self::WooCommerce(woocommerce::start(&woocommerce::Options::default()).unwrap())
+    }
+
+    /// Storms of 429, failures before and after, and answers that come too late.
+    fn bigcommerce() -> Self {
+        let options = bigcommerce::Options {
+            quota: "40".parse().unwrap(),
+            window: Duration::from_secs(1),
+            fail: TROUBLE,
+            fail_after_commit: TROUBLE,
+            storm: TROUBLE,
+            late: TROUBLE,
+            late_by: LATE,
+            ..bigcommerce::Options::default()
+        };
+        Self::BigCommerce(bigcommerce::start(options).unwrap())
+    }
+
+    /// The same.
+    fn adobe_commerce() -> Self {
+        let options = adobe_commerce::Options {
+            rate: "30/s".parse().unwrap(),
+            burst: "30".parse().unwrap(),
+            work: "1000/s".parse().unwrap(),
+            fail: TROUBLE,
+            fail_after_commit: TROUBLE,
+            storm: TROUBLE,
+            late: TROUBLE,
+            late_by: LATE,
+            ..adobe_commerce::Options::default()
+        };
+        Self::AdobeCommerce(adobe_commerce::start(options).unwrap())
     }
 
     /// The channel, asked every second, with the limits of the platform.
@@ -94,26 +134,38 @@ impl Shop {
                     "[channels.woocommerce]\nconsumer_key = {secret}\nconsumer_secret = {secret}\nproducts = {items:?}"
                 ),
             ),
+            Self::BigCommerce(shop) => (
+                "bigcommerce",
+                format!("{}/stores/abc", shop.url()),
+                "requests = { window = { units = 40, per_ms = 1000 } }",
+                format!("[channels.bigcommerce]\naccess_token = {secret}\nlocation = 1"),
+            ),
+            Self::AdobeCommerce(shop) => (
+                "adobe-commerce",
+                shop.url(),
+                "requests = { bucket = { burst = 10, refill = 10, per_ms = 1000 } }",
+                format!("[channels.adobe_commerce]\naccess_token = {secret}\nqueue_seconds = 10"),
+            ),
         };
         let signed = match self {
-            Self::Amazon(_) => String::new(),
+            Self::Amazon(_) | Self::BigCommerce(_) | Self::AdobeCommerce(_) => String::new(),
             Self::Shopify(_) | Self::WooCommerce(_) => format!("signing_secret = {secret}\n"),
         };
         format!(
-            "[[channels]]\nname = \"shop\"\nkind = \"{kind}\"\nurl = \"{url}\"\nlimits.{limit}\n{table}\n\
+            "[[channels]]\nname = \"shop\"\nkind = \"{kind}\"\nurl = \"{url}\"\ntimeout_ms = 1000\nlimits.{limit}\n{table}\n\
              [channels.orders]\n{signed}customer = \"C-1\"\nwarehouses = [\"W1\"]\npoll = {{ every_seconds = 1 }}"
         )
     }
 
     fn items(&self) -> String {
         let mut rows = match self {
-            Self::Amazon(_) | Self::Shopify(_) => "sku,inventory_item,variant\n".to_owned(),
             Self::WooCommerce(_) => "sku,product,variation\n".to_owned(),
+            _ => "sku,inventory_item,variant\n".to_owned(),
         };
         for number in 1..=SKUS {
             match self {
-                Self::Amazon(_) | Self::Shopify(_) => writeln!(rows, "S{number},{number},{number}").unwrap(),
                 Self::WooCommerce(_) => writeln!(rows, "S{number},{number},").unwrap(),
+                _ => writeln!(rows, "S{number},{number},{number}").unwrap(),
             }
         }
         rows
@@ -123,7 +175,7 @@ impl Shop {
     fn number(&self, order: u64) -> String {
         match self {
             Self::Amazon(_) => format!("171-{order:07}"),
-            Self::Shopify(_) | Self::WooCommerce(_) => order.to_string(),
+            _ => order.to_string(),
         }
     }
 
@@ -132,6 +184,11 @@ impl Shop {
             Self::Amazon(shop) => shop.state().place(&self.number(order), lines),
             Self::Shopify(shop) => shop.state().place(order, lines),
             Self::WooCommerce(shop) => shop.state().place(order, lines),
+            Self::BigCommerce(shop) => {
+                let lines: Vec<_> = lines.iter().map(|(sku, units)| (*sku, *units, 51)).collect();
+                shop.state().place(order, &lines);
+            }
+            Self::AdobeCommerce(shop) => shop.state().place(order, lines),
         }
     }
 
@@ -140,6 +197,8 @@ impl Shop {
             Self::Amazon(shop) => shop.state().age(&self.number(order), by),
             Self::Shopify(shop) => shop.state().age(order, by),
             Self::WooCommerce(shop) => shop.state().age(order, by),
+            Self::BigCommerce(shop) => shop.state().age(order, by),
+            Self::AdobeCommerce(shop) => shop.state().age(order, by),
         }
     }
 
@@ -148,6 +207,8 @@ impl Shop {
             Self::Amazon(shop) => shop.state().cancel(&self.number(order)),
             Self::Shopify(shop) => shop.state().withdraw(order),
             Self::WooCommerce(shop) => shop.state().set_status(order, "cancelled"),
+            Self::BigCommerce(shop) => shop.state().set_status(order, 5),
+            Self::AdobeCommerce(shop) => shop.state().set_state(order, "canceled"),
         }
     }
 
@@ -157,13 +218,30 @@ impl Shop {
             Self::Amazon(shop) => (shop.state().stats().throttled, shop.state().stats().requests),
             Self::Shopify(shop) => (shop.state().stats().throttled, shop.state().stats().requests),
             Self::WooCommerce(shop) => (shop.state().stats().throttled, shop.state().stats().requests),
+            Self::BigCommerce(shop) => (shop.state().stats().throttled, shop.state().stats().requests),
+            Self::AdobeCommerce(shop) => (shop.state().stats().throttled, shop.state().stats().requests),
         }
     }
 
-    /// The webhook of an order: the names of its headers, the topic and the body. Amazon has none.
+    /// Answers 429 that were not deserved, answers 5xx, and answers that came too late.
+    fn troubles(&self) -> [u64; 3] {
+        match self {
+            Self::Amazon(_) | Self::Shopify(_) | Self::WooCommerce(_) => [1; 3],
+            Self::BigCommerce(shop) => {
+                let stats = shop.state().stats();
+                [stats.storms, stats.failed, stats.late]
+            }
+            Self::AdobeCommerce(shop) => {
+                let stats = shop.state().stats();
+                [stats.storms, stats.failed, stats.late]
+            }
+        }
+    }
+
+    /// The webhook of an order: the names of its headers, the topic and the body. Some have none.
     fn webhook(&self, order: u64) -> Option<([&'static str; 3], &'static str, Value)> {
         match self {
-            Self::Amazon(_) => None,
+            Self::Amazon(_) | Self::BigCommerce(_) | Self::AdobeCommerce(_) => None,
             Self::Shopify(_) => {
                 let items = lines(order).into_iter().map(|(sku, units)| {
                     json!({ "sku": sku, "quantity": units, "price": "10.49", "requires_shipping": true, "discount_allocations": [] })
@@ -371,6 +449,8 @@ async fn every_order_is_placed_once(shop: Shop) {
     assert!(age < 60_000, "the newest poll is {age} ms old");
     let (throttled, requests) = house.shop.throttled();
     assert_eq!(throttled, 0, "of {requests} requests");
+    let troubles = house.shop.troubles();
+    assert!(troubles.iter().all(|count| *count > 0), "{troubles:?}");
     assert!(house.service.terminate().await.success());
 }
 
@@ -387,4 +467,14 @@ async fn every_order_of_shopify_is_placed_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_order_of_woocommerce_is_placed_once() {
     every_order_is_placed_once(Shop::woocommerce()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_order_of_bigcommerce_is_placed_once_through_all_troubles() {
+    every_order_is_placed_once(Shop::bigcommerce()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_order_of_adobe_commerce_is_placed_once_through_all_troubles() {
+    every_order_is_placed_once(Shop::adobe_commerce()).await;
 }

@@ -126,11 +126,13 @@ pub fn webhook(bytes: &[u8]) {
     let Some((&first, body)) = bytes.split_first() else {
         return;
     };
-    let (topic, platform): (&str, Platform) = match first % 6 {
+    let (topic, platform): (&str, Platform) = match first % 8 {
         0 => ("orders/create", webhooks::shopify::decode),
         1 => ("orders/cancelled", webhooks::shopify::decode),
         2 => ("order.updated", webhooks::woocommerce::decode),
         5 => ("order", webhooks::amazon::decode),
+        6 => ("order", webhooks::bigcommerce::decode),
+        7 => ("order", webhooks::adobe_commerce::decode),
         other => return orders(["orders.csv", "orders.ndjson"][usize::from(other % 2)], body),
     };
     match platform(topic, body, "web", &INTAKE) {

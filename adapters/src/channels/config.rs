@@ -10,7 +10,7 @@ use super::shopify::{self, ShopifyConfig};
 use super::woocommerce::{self, WooCommerceConfig};
 use crate::egress::{InvalidSetting, web_address, within};
 use crate::file_drop::FileDropConfig;
-use crate::webhooks::OrderIntake;
+use crate::webhooks::{self, OrderIntake};
 use compact_str::CompactString;
 use lockstep_actors::channels::{Kind, Tells};
 use lockstep_actors::ids::{ListId, WarehouseCode};
@@ -119,8 +119,8 @@ pub struct ChannelConfig {
     pub adobe_commerce: Option<AdobeCommerceConfig>,
     /// The directory, for `file`.
     pub file: Option<FileDropConfig>,
-    /// How its orders come in: by signed webhooks for `shopify`, `woocommerce` and `http`, by asking for `shopify`, `woocommerce` and
-    /// `amazon`, from the directory for `file`.
+    /// How its orders come in: by signed webhooks for `shopify`, `woocommerce` and `http`, by asking for `shopify`, `woocommerce`, `amazon`,
+    /// `bigcommerce` and `adobe-commerce`, from the directory for `file`.
     pub orders: Option<OrderIntake>,
     /// The trading partner, for `edi`: the name of one in `[[edi]]`.
     pub partner: Option<String>,
@@ -214,20 +214,27 @@ impl ChannelConfig {
         }
         let (is_signed, is_polled) = (orders.signing_secret.is_some(), orders.poll.is_some());
         match self.kind {
-            ChannelKind::File | ChannelKind::Http if is_polled => {
-                Err(self.missing("orders.poll", "for shopify, woocommerce and amazon only"))
-            }
+            ChannelKind::File | ChannelKind::Http if is_polled => Err(self.missing(
+                "orders.poll",
+                "for shopify, woocommerce, amazon, bigcommerce and adobe-commerce only",
+            )),
             ChannelKind::File if !is_signed => Ok(()),
             ChannelKind::File => Err(self.missing("orders.signing_secret", "none: files are not signed")),
-            ChannelKind::Amazon if is_signed => {
-                Err(self.missing("orders.signing_secret", "none: Amazon is asked for its orders"))
+            ChannelKind::Amazon | ChannelKind::BigCommerce | ChannelKind::AdobeCommerce if is_signed => {
+                Err(self.missing("orders.signing_secret", "none: it is asked for its orders"))
             }
-            ChannelKind::Amazon if !is_polled => Err(self.missing("orders.poll", "a table, as in {}")),
+            ChannelKind::Amazon | ChannelKind::BigCommerce | ChannelKind::AdobeCommerce if !is_polled => {
+                Err(self.missing("orders.poll", "a table, as in {}"))
+            }
             ChannelKind::Http if !is_signed => Err(self.missing("orders.signing_secret", SECRET)),
             ChannelKind::Shopify | ChannelKind::WooCommerce if !is_signed && !is_polled => {
                 Err(self.missing("orders.signing_secret", SECRET))
             }
-            ChannelKind::Shopify | ChannelKind::WooCommerce | ChannelKind::Amazon
+            ChannelKind::Shopify
+            | ChannelKind::WooCommerce
+            | ChannelKind::Amazon
+            | ChannelKind::BigCommerce
+            | ChannelKind::AdobeCommerce
                 if !orders.is_complete() =>
             {
                 Err(self.missing(
@@ -235,15 +242,27 @@ impl ChannelConfig {
                     "a customer, and as many warehouses as an order may name",
                 ))
             }
-            ChannelKind::Http | ChannelKind::Shopify | ChannelKind::WooCommerce | ChannelKind::Amazon => {
-                Ok(())
-            }
-            ChannelKind::Amqp | ChannelKind::Edi | ChannelKind::BigCommerce | ChannelKind::AdobeCommerce => {
+            ChannelKind::BigCommerce
+                if !orders
+                    .statuses
+                    .iter()
+                    .all(|status| webhooks::bigcommerce::can_be_taken(status)) =>
+            {
                 Err(self.missing(
-                    "orders",
-                    "for shopify, woocommerce, amazon, http and file only: others have no orders",
+                    "orders.statuses",
+                    "names of a store's statuses in which an order can be taken, as in \"Awaiting Fulfillment\"",
                 ))
             }
+            ChannelKind::Http
+            | ChannelKind::Shopify
+            | ChannelKind::WooCommerce
+            | ChannelKind::Amazon
+            | ChannelKind::BigCommerce
+            | ChannelKind::AdobeCommerce => Ok(()),
+            ChannelKind::Amqp | ChannelKind::Edi => Err(self.missing(
+                "orders",
+                "none: neither has orders here; those of a trading partner stand in [[edi]]",
+            )),
         }
     }
 
@@ -421,12 +440,9 @@ impl ChannelConfig {
                 ChannelKind::Shopify => shopify::poll::add_to(&mut plan),
                 ChannelKind::Amazon => amazon::poll::add_to(&mut plan),
                 ChannelKind::WooCommerce => woocommerce::poll::add_to(&mut plan),
-                ChannelKind::Http
-                | ChannelKind::Amqp
-                | ChannelKind::Edi
-                | ChannelKind::File
-                | ChannelKind::BigCommerce
-                | ChannelKind::AdobeCommerce => {}
+                ChannelKind::BigCommerce => bigcommerce::poll::add_to(&mut plan),
+                ChannelKind::AdobeCommerce => adobe_commerce::poll::add_to(&mut plan),
+                ChannelKind::Http | ChannelKind::Amqp | ChannelKind::Edi | ChannelKind::File => {}
             }
         }
         limits::apply(&self.name, &self.limits, &self.operations, &mut plan)?;
@@ -469,6 +485,12 @@ mod tests {
     fn a_wrong_setting_is_refused_with_its_name() {
         let http = "name = 'shop'\nkind = 'http'\nurl = 'http://shop/levels'\n";
         let amqp = "name = 'shop'\nkind = 'amqp'\n";
+        let bigcommerce = |orders: &str| {
+            format!(
+                "name = 'shop'\nkind = 'bigcommerce'\nurl = 'http://store'\n\
+                 bigcommerce = {{ access_token = {{ env = 'TOKEN' }}, location = 1 }}\n{orders}"
+            )
+        };
         let cases = [
             (http.to_owned(), None),
             (format!("{http}timeout_ms = 1"), Some("channels.shop.timeout_ms")),
@@ -524,6 +546,22 @@ mod tests {
                 adobe_commerce = { access_token = { env = 'TOKEN' }, queue_seconds = 0 }"
                     .to_owned(),
                 Some("channels.shop.adobe_commerce.queue_seconds"),
+            ),
+            (
+                bigcommerce("orders = { customer = 'C-1', warehouses = ['W1'] }"),
+                Some("channels.shop.orders.poll"),
+            ),
+            (
+                bigcommerce(
+                    "orders = { customer = 'C-1', warehouses = ['W1'], poll = {}, statuses = ['Incomplete'] }",
+                ),
+                Some("channels.shop.orders.statuses"),
+            ),
+            (
+                bigcommerce(
+                    "orders = { customer = 'C-1', warehouses = ['W1'], poll = {}, statuses = ['Awaiting Payment'] }",
+                ),
+                None,
             ),
             (amqp.to_owned(), Some("channels.shop.exchange")),
             (format!("{amqp}exchange = 'stock'"), None),

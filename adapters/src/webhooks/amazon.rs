@@ -198,7 +198,7 @@ mod tests {
             (
                 "/orderItems/2/quantityOrdered",
                 json!("two"),
-                "orderItems[2].quantityOrdered: is not above 0",
+                "orderItems[2].quantityOrdered: is not above 0, or not whole",
             ),
             (
                 "/orderItems",

@@ -16,7 +16,7 @@ pub struct OrderIntake {
     pub signing_secret: Option<SecretSource>,
     /// How the platform is asked for its orders; it is not if absent.
     pub poll: Option<PollConfig>,
-    /// Who buys; needed for `shopify`, `woocommerce` and `amazon`.
+    /// Who buys; needed for all platforms but `http` and `file`.
     pub customer: Option<CustomerId>,
     /// Who buys, by the platform's id of its customer, where that is somebody else.
     #[serde(default)]
@@ -30,19 +30,24 @@ pub struct OrderIntake {
     /// What if there is not enough.
     #[serde(default)]
     pub policy: ShortagePolicy,
-    /// In which of its statuses an order of `woocommerce` is taken.
-    #[serde(default = "paid")]
+    /// In which of their statuses orders of `woocommerce`, `bigcommerce` and `adobe-commerce` are taken; if none is named, when they are paid
+    /// and wait for their goods.
+    #[serde(default)]
     pub statuses: Vec<String>,
-}
-
-fn paid() -> Vec<String> {
-    vec!["processing".to_owned()]
 }
 
 impl OrderIntake {
     /// Whether it says all that an order of a shop lacks.
     pub(crate) fn is_complete(&self) -> bool {
         self.customer.is_some() && (1..=MAX_WAREHOUSES).contains(&self.warehouses.len())
+    }
+
+    /// Whether an order in this status is taken, of a platform on which orders in those of `paid` are paid and wait for their goods.
+    pub(super) fn takes(&self, status: &str, paid: &[&str]) -> bool {
+        if self.statuses.is_empty() {
+            return paid.contains(&status);
+        }
+        self.statuses.iter().any(|named| named == status)
     }
 
     /// Who buys, by the platform's id of its customer.

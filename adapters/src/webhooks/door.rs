@@ -96,7 +96,8 @@ impl WebhookDoor {
                 "x-wc-webhook-topic",
                 "x-wc-webhook-delivery-id",
             ],
-            Speech::Canonical | Speech::Amazon => {
+            // Those that announce nothing have no secret either.
+            Speech::Canonical | Speech::Amazon | Speech::BigCommerce | Speech::AdobeCommerce => {
                 ["lockstep-signature", "lockstep-topic", "lockstep-delivery"]
             }
         }
@@ -130,7 +131,7 @@ impl WebhookDoor {
         };
         match self.intake.speech() {
             Speech::Shopify | Speech::WooCommerce => is_base64_of(&self.secret, webhook.body, claimed),
-            Speech::Canonical | Speech::Amazon => {
+            Speech::Canonical | Speech::Amazon | Speech::BigCommerce | Speech::AdobeCommerce => {
                 let now = u64::try_from(SystemClock.now().as_millis()).unwrap_or_default();
                 is_ours(&self.secret, webhook.body, claimed, Duration::from_millis(now))
             }

@@ -3,7 +3,7 @@
 
 use super::config::OrderIntake;
 use super::order::{Unreadable, Wanted, message};
-use super::{amazon, shopify, woocommerce};
+use super::{adobe_commerce, amazon, bigcommerce, shopify, woocommerce};
 use crate::channels::{ChannelConfig, ChannelKind, PlatformError};
 use crate::entrance::{Entrance, NotNow, NotTaken, Wrong};
 use crate::schema::Body;
@@ -16,7 +16,9 @@ use serde_json::Value;
 /// In whose words orders are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Speech {
+    AdobeCommerce,
     Amazon,
+    BigCommerce,
     Shopify,
     WooCommerce,
     /// Canonical messages.
@@ -61,15 +63,12 @@ impl Intake {
             return Ok(None);
         };
         let speech = match config.kind {
+            ChannelKind::AdobeCommerce => Speech::AdobeCommerce,
             ChannelKind::Amazon => Speech::Amazon,
+            ChannelKind::BigCommerce => Speech::BigCommerce,
             ChannelKind::Shopify => Speech::Shopify,
             ChannelKind::WooCommerce => Speech::WooCommerce,
-            ChannelKind::Http
-            | ChannelKind::Amqp
-            | ChannelKind::Edi
-            | ChannelKind::File
-            | ChannelKind::BigCommerce
-            | ChannelKind::AdobeCommerce => Speech::Canonical,
+            ChannelKind::Http | ChannelKind::Amqp | ChannelKind::Edi | ChannelKind::File => Speech::Canonical,
         };
         Ok(Some(Self {
             entrance: Entrance::of_channel(config, ingress)?,
@@ -91,7 +90,9 @@ impl Intake {
     pub(crate) async fn take(&self, topic: &str, id: &str, body: &[u8]) -> Result<Taken, NotNow> {
         let channel = self.channel().as_str();
         let wanted = match self.speech {
+            Speech::AdobeCommerce => adobe_commerce::decode(topic, body, channel, &self.orders),
             Speech::Amazon => amazon::decode(topic, body, channel, &self.orders),
+            Speech::BigCommerce => bigcommerce::decode(topic, body, channel, &self.orders),
             Speech::Shopify => shopify::decode(topic, body, channel, &self.orders),
             Speech::WooCommerce => woocommerce::decode(topic, body, channel, &self.orders),
             Speech::Canonical => return self.hand_in_or_put_aside(body).await,

@@ -8,10 +8,12 @@
 //! - a webhook is answered with success only once what came of it is durable: a decision, or a dead letter with the reason;
 //! - a delivery that comes again has the effect of one: it is known by the platform's id for it, and its order by its number.
 //!
-//! What a platform's words mean is told by plain functions from bytes to a [`Wanted`] ([`amazon`],
+//! What a platform's words mean is told by plain functions from bytes to a [`Wanted`] ([`adobe_commerce`], [`amazon`], [`bigcommerce`],
 //! [`shopify`], [`woocommerce`]).
 
+pub mod adobe_commerce;
 pub mod amazon;
+pub mod bigcommerce;
 mod config;
 mod door;
 mod intake;
@@ -24,4 +26,5 @@ pub use config::OrderIntake;
 pub use door::{Refused, Signed, WebhookDoor};
 pub(crate) use intake::Intake;
 pub use intake::Taken;
+pub(crate) use order::whole;
 pub use order::{Unreadable, Wanted};

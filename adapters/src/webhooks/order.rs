@@ -4,6 +4,7 @@ use super::config::OrderIntake;
 use crate::schema::VERSION;
 use crate::schema::limits::MAX_AMOUNT_SCALE;
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 use serde_json::{Value, json};
 
 /// What is wanted.
@@ -79,6 +80,12 @@ pub(super) fn decimal(value: &Value) -> Option<Decimal> {
     text.parse().ok().or_else(|| Decimal::from_scientific(&text).ok())
 }
 
+/// A whole number, written with or without a fraction of zero, as a number or as text.
+pub(crate) fn whole(value: &Value) -> Option<i64> {
+    let number = decimal(value)?;
+    number.is_integer().then(|| number.to_i64())?
+}
+
 /// What one unit costs if so many cost `amount`, to as many decimals as a price may have; none if it is no price.
 pub(super) fn each(amount: Decimal, quantity: i64) -> Option<Decimal> {
     let each = amount.checked_div(Decimal::from(quantity))?;
@@ -123,9 +130,9 @@ pub(super) fn lines(
             let field = |name: &str| format!("{}[{place}].{name}", names.items);
             let sku = text(at(item, names.sku));
             let sku = sku.ok_or_else(|| Unreadable::new(field(names.sku), "is missing"))?;
-            let quantity = at(item, names.quantity).as_i64().filter(|units| *units > 0);
-            let quantity =
-                quantity.ok_or_else(|| Unreadable::new(field(names.quantity), "is not above 0"))?;
+            let quantity = whole(at(item, names.quantity)).filter(|units| *units > 0);
+            let quantity = quantity
+                .ok_or_else(|| Unreadable::new(field(names.quantity), "is not above 0, or not whole"))?;
             let mut line = json!({ "line": place + 1, "sku": sku, "quantity": quantity });
             if let Some(price) = unit_price(item, quantity) {
                 line["unit_price"] = price.to_string().into();
@@ -174,4 +181,22 @@ pub(super) fn address(parts: [(&str, Option<String>); 5]) -> Value {
 pub(super) fn joined<'v>(parts: impl IntoIterator<Item = &'v Value>) -> Option<String> {
     let parts: Vec<String> = parts.into_iter().filter_map(text).collect();
     (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_read_however_they_are_written() {
+        for (value, expected) in [
+            (json!(5), Some(5)),
+            (json!("5.0000"), Some(5)),
+            (json!(5.0), Some(5)),
+            (json!(5.5), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(whole(&value), expected, "{value}");
+        }
+    }
 }

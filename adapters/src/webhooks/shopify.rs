@@ -188,7 +188,7 @@ pub(crate) mod tests {
             (
                 "/line_items/2/quantity",
                 json!(0),
-                "line_items[2].quantity: is not above 0",
+                "line_items[2].quantity: is not above 0, or not whole",
             ),
             (
                 "/line_items",

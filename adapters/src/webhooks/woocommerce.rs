@@ -24,12 +24,16 @@ use serde_json::{Value, json};
 /// Statuses in which the shop has given an order up.
 const GIVEN_UP: [&str; 3] = ["cancelled", "refunded", "failed"];
 
+/// The status of an order that is paid and waits for its goods.
+const PAID: [&str; 1] = ["processing"];
+
 /// The statuses in which an order of a channel is taken or cancelled.
 pub(crate) fn statuses(intake: Option<&OrderIntake>) -> Vec<String> {
-    let taken = intake
-        .into_iter()
-        .flat_map(|intake| intake.statuses.iter().cloned());
-    taken.chain(GIVEN_UP.map(ToOwned::to_owned)).collect()
+    let named = intake.map(|intake| intake.statuses.clone());
+    let named = named.filter(|named| !named.is_empty());
+    let mut statuses = named.unwrap_or_else(|| PAID.map(ToOwned::to_owned).to_vec());
+    statuses.extend(GIVEN_UP.map(ToOwned::to_owned));
+    statuses
 }
 
 /// What a webhook with this topic and body wants of the channel.
@@ -45,7 +49,7 @@ pub fn decode(topic: &str, body: &[u8], channel: &str, intake: &OrderIntake) -> 
     let order = object(body)?;
     let number = needed(&order, "id")?;
     let status = needed(&order, "status")?;
-    if intake.statuses.contains(&status) {
+    if intake.takes(&status, &PAID) {
         return submit(&order, channel, &number, intake).map(Wanted::Submit);
     }
     if !GIVEN_UP.contains(&status.as_str()) {

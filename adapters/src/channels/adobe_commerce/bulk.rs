@@ -13,8 +13,6 @@
 
 use crate::channels::web::{number, unknown};
 use lockstep_actors::channels::{Content, Item, ItemVerdict, Verdict};
-use rust_decimal::Decimal;
-use rust_decimal::prelude::ToPrimitive;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -50,15 +48,6 @@ pub(super) fn operation(item: &Item, source: &str, store_id: u64) -> Value {
         }
         Content::Order(..) => Value::Null,
     }
-}
-
-/// A whole number, written with or without a fraction of zero, as a number or as text.
-pub(super) fn whole(value: &Value) -> Option<i64> {
-    let number = value
-        .as_str()
-        .map_or_else(|| value.to_string(), ToOwned::to_owned);
-    let number: Decimal = number.parse().ok()?;
-    number.is_integer().then(|| number.to_i64())?
 }
 
 /// A bulk that was accepted.
@@ -301,18 +290,6 @@ mod tests {
         ];
         for (result, expected) in cases {
             assert_eq!(judge_operation(&operation(result)), expected, "{result}");
-        }
-    }
-
-    #[test]
-    fn whole_numbers_are_read_however_they_are_written() {
-        for (value, expected) in [
-            (json!(5), Some(5)),
-            (json!("5.0000"), Some(5)),
-            (json!(5.5), None),
-            (json!(null), None),
-        ] {
-            assert_eq!(whole(&value), expected, "{value}");
         }
     }
 }

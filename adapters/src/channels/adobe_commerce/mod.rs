@@ -19,10 +19,11 @@
 //! - There is nothing to compare with and no version: what had no answer or no final word is written again, and once more when it can
 //!   no longer be worked on.
 //!
-//! - Orders: [`orders`].
+//! - Orders: what the shop is told of them, [`orders`], and those that it has, [`poll`].
 
 mod bulk;
 mod orders;
+pub(super) mod poll;
 mod tell;
 
 use super::config::ChannelConfig;
@@ -31,6 +32,7 @@ use super::secret::SecretSource;
 use super::web::{client, refused, unanswered, unknown, unsuccessful, without_effect};
 use super::webhook::unsupported;
 use crate::egress::{InvalidSetting, web_address, within};
+use crate::webhooks::whole;
 use bulk::Bulk;
 use lockstep_actors::channels::{
     Allowance, Answer, Guard, Item, Key, Kind, Measure, OrderShown, Request, Rule, Verdict, Work,
@@ -65,7 +67,7 @@ pub struct AdobeCommerceConfig {
     /// The code of the source whose quantities are set, and that shipments leave from.
     #[serde(default = "default")]
     pub source: String,
-    /// The id of the store whose base prices are set; 0 for all.
+    /// The id of the store whose base prices are set, and whose orders are taken; 0 for all.
     #[serde(default)]
     pub store_id: u64,
     /// How long the shop's queue may take until it has worked on a bulk: 1 to 86,400 seconds. After that it counts as unknown.
@@ -240,21 +242,11 @@ impl AdobeCommerce {
         let skus: Vec<&str> = keys.iter().map(|key| key.0.as_str()).collect();
         let skus = skus.join(",");
         let mut address = self.address(&["V1", "inventory", "source-items"]);
-        {
-            let mut query = address.query_pairs_mut();
-            let filters = [
-                ("sku", skus.as_str(), "in"),
-                ("source_code", self.config.source.as_str(), "eq"),
-            ];
-            for (group, (field, value, condition)) in filters.into_iter().enumerate() {
-                let name = |part: &str| format!("searchCriteria[filter_groups][{group}][filters][0][{part}]");
-                query
-                    .append_pair(&name("field"), field)
-                    .append_pair(&name("value"), value)
-                    .append_pair(&name("condition_type"), condition);
-            }
-            query.append_pair("searchCriteria[pageSize]", &READ_ITEMS.to_string());
-        }
+        let filters = [
+            ("sku", skus.as_str(), "in"),
+            ("source_code", self.config.source.as_str(), "eq"),
+        ];
+        search(&mut address, &filters, READ_ITEMS);
         let shown = match call(self.client.get(address)).await {
             Ok(shown) => shown,
             Err(verdict) => return without_effect(verdict),
@@ -262,7 +254,7 @@ impl AdobeCommerce {
         let levels = shown["items"].as_array().map(Vec::as_slice).unwrap_or_default();
         let level = |key: &Key| {
             let level = levels.iter().find(|level| level["sku"] == *key.0.as_str())?;
-            bulk::whole(&level["quantity"]).map(Measure::Units)
+            whole(&level["quantity"]).map(Measure::Units)
         };
         Verdict::Values(keys.iter().map(level).collect())
     }
@@ -274,7 +266,7 @@ impl Platform for AdobeCommerce {
             Work::Write(Kind::Order, items) => self.tell_orders(items).await.into(),
             Work::Write(kind @ (Kind::Stock | Kind::Price), items) => self.hand_in(*kind, items).await.into(),
             Work::Read(Kind::Stock, keys) => self.read(keys).await.into(),
-            Work::Poll(handle, keys) => self.ask(handle, keys.len()).await.into(),
+            Work::Poll(handle, sent) => self.ask(handle, sent.len()).await.into(),
             Work::Read(Kind::Price | Kind::Order, _) => unsupported(),
         }
     }
@@ -282,6 +274,19 @@ impl Platform for AdobeCommerce {
     fn concerns(&self, order: &OrderShown) -> bool {
         orders::concerns(order)
     }
+}
+
+/// Adds search criteria: fields with their values and conditions, all of which have to hold, and how much is wanted.
+fn search(address: &mut Url, filters: &[(&str, &str, &str)], page: usize) {
+    let mut query = address.query_pairs_mut();
+    for (group, (field, value, condition)) in filters.iter().enumerate() {
+        let name = |part: &str| format!("searchCriteria[filter_groups][{group}][filters][0][{part}]");
+        query
+            .append_pair(&name("field"), field)
+            .append_pair(&name("value"), value)
+            .append_pair(&name("condition_type"), condition);
+    }
+    query.append_pair("searchCriteria[pageSize]", &page.to_string());
 }
 
 async fn exchange(request: RequestBuilder) -> Result<(StatusCode, HeaderMap, String), Verdict> {

@@ -11,8 +11,9 @@
 //!
 //! Pure: the same standing and the same shop give the same step.
 
-use super::bulk::whole;
 use crate::channels::ordered::{OrderedLine, shipment_of, shipped};
+use crate::webhooks::adobe_commerce::GIVEN_UP;
+use crate::webhooks::whole;
 use lockstep_actors::channels::OrderShown;
 use lockstep_actors::ids::CarrierCode;
 use lockstep_actors::orders::shipment::Shipment;
@@ -20,8 +21,6 @@ use lockstep_actors::orders::state::Status;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// States of an order that is given up.
-const GIVEN_UP: [&str; 2] = ["canceled", "closed"];
 /// The carrier code of a shipment whose carrier the configuration has no code for.
 const OTHER_CARRIER: &str = "custom";
 

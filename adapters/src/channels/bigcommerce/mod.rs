@@ -15,9 +15,10 @@
 //!   quota's reset; without the quota's headers it means that the store is under load.
 //! - There is nothing to compare with and no version: what had no answer is written again when it can no longer arrive.
 //!
-//! - Orders: [`orders`].
+//! - Orders: what the store is told of them, [`orders`], and those that it has, [`poll`].
 
 mod orders;
+pub(super) mod poll;
 mod tell;
 
 use super::config::ChannelConfig;
@@ -190,17 +191,22 @@ impl Calls {
         })
     }
 
-    /// The verdict, with what is known of the quota and how much of it the calls took.
-    fn answer(self, verdict: Verdict) -> Answer {
+    /// What is known of the quota, and how much of it the calls took.
+    fn observations(self) -> Vec<Observation> {
         let cost = Observation::Cost {
             limit: REQUESTS.into(),
             // A long order that took more calls than were declared is no reason to declare more for all.
             requested: 0,
             actual: self.made,
         };
+        self.quota.into_iter().chain([cost]).collect()
+    }
+
+    /// The verdict, with that.
+    fn answer(self, verdict: Verdict) -> Answer {
         Answer {
             verdict,
-            observations: self.quota.into_iter().chain([cost]).collect(),
+            observations: self.observations(),
         }
     }
 }

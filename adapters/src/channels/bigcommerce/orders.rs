@@ -13,6 +13,7 @@
 //! Pure: the same standing and the same store give the same step.
 
 use crate::channels::ordered::{OrderedLine, open_of, shipment_of, shipped};
+use crate::webhooks::bigcommerce::{CANCELLED, GIVEN_UP, SHIPPED, STATUSES};
 use lockstep_actors::channels::OrderShown;
 use lockstep_actors::ids::{CarrierCode, TrackingNumber};
 use lockstep_actors::orders::shipment::Shipment;
@@ -21,27 +22,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The statuses by their ids
-/// (<https://developer.bigcommerce.com/docs/rest-management/orders/order-status#get-all-order-statuses>).
-const STATUSES: [&str; 15] = [
-    "Incomplete",
-    "Pending",
-    SHIPPED,
-    "Partially Shipped",
-    "Refunded",
-    CANCELLED,
-    "Declined",
-    "Awaiting Payment",
-    "Awaiting Pickup",
-    "Awaiting Shipment",
-    "Completed",
-    "Awaiting Fulfillment",
-    "Manual Verification Required",
-    "Disputed",
-    "Partially Refunded",
-];
-const SHIPPED: &str = "Shipped";
-const CANCELLED: &str = "Cancelled";
 /// Statuses in which an order is left alone.
 const OVER: [&str; 6] = [
     "Refunded",
@@ -51,8 +31,6 @@ const OVER: [&str; 6] = [
     "Disputed",
     "Partially Refunded",
 ];
-/// Statuses in which nothing is to leave any more.
-const GIVEN_UP: [&str; 3] = ["Refunded", CANCELLED, "Declined"];
 /// The most characters of a tracking number.
 const TRACKING: usize = 50;
 

@@ -9,9 +9,9 @@ use reqwest::{RequestBuilder, StatusCode, Url};
 use serde_json::{Value, json};
 
 /// How many lines of an order are read at once.
-const LINES: usize = 50;
+pub(super) const LINES: usize = 50;
 /// How many pages of lines are read: those of 500 lines, which is as many as an order of ours has.
-const PAGES: usize = 10;
+pub(super) const PAGES: usize = 10;
 
 impl BigCommerce {
     /// An operation takes one order.
@@ -54,12 +54,7 @@ impl BigCommerce {
     async fn lines(&self, number: &str, calls: &mut Calls) -> Result<Vec<StoreLine>, Verdict> {
         let mut lines: Vec<StoreLine> = Vec::new();
         for page in 1..=PAGES {
-            let mut address = self.order(number, &["products"]);
-            address
-                .query_pairs_mut()
-                .append_pair("page", &page.to_string())
-                .append_pair("limit", &LINES.to_string());
-            let shown = self.look(address, calls).await?;
+            let shown = self.look(self.lines_of(number, page), calls).await?;
             // A page after the last has no body.
             let read: Option<Vec<StoreLine>> = serde_json::from_value(shown).map_err(|error| {
                 without_effect(unknown(format!("the order's lines cannot be read: {error}")))
@@ -72,6 +67,16 @@ impl BigCommerce {
             }
         }
         Ok(lines)
+    }
+
+    /// The address of a page of an order's lines.
+    pub(super) fn lines_of(&self, number: &str, page: usize) -> Url {
+        let mut address = self.order(number, &["products"]);
+        address
+            .query_pairs_mut()
+            .append_pair("page", &page.to_string())
+            .append_pair("limit", &LINES.to_string());
+        address
     }
 
     /// Reads something of an order, which changes nothing whatever becomes of it.

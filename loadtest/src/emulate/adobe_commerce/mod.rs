@@ -12,6 +12,8 @@
 //!   is listed as not set in the result of an operation that is complete.
 //! - `GET /rest/{view}/V1/inventory/source-items` by `sku` and `source_code`
 //!   (<https://developer.adobe.com/commerce/webapi/rest/inventory/manage-source-items/>).
+//! - `GET /rest/{view}/V1/orders` by search criteria: see [`criteria`]. Each second line of an order is of a configurable product, with a
+//!   parent and a child item.
 //! - `GET /rest/{view}/V1/orders/{id}`, `POST .../orders/{id}/cancel`, `.../orders/{id}/comments` and `.../order/{id}/ship`
 //!   (<https://developer.adobe.com/commerce/webapi/rest/tutorials/orders/order-create-shipment/>), of orders that were placed by `POST
 //!   /emulator/orders/{id}` with `{"SKU": units}`, which is no part of Adobe's; `GET /emulator/shipments` tells what was shipped.
@@ -19,6 +21,7 @@
 //!   `--rate`, then 429 with `Retry-After`.
 //! - A share of `--late` of the requests is carried out only `--late-by` later, when their sender may have given up.
 
+mod criteria;
 mod shop;
 
 pub use shop::{BulkStats, Order};
@@ -189,6 +192,11 @@ impl AdobeCommerce {
         self.state().shop.set_state(order, state);
     }
 
+    /// It was placed so much earlier.
+    pub fn age(&self, order: u64, by: Duration) {
+        self.state().shop.age(order, by);
+    }
+
     /// The orders as the shop shows them.
     #[must_use]
     pub fn orders(&self) -> BTreeMap<u64, Order> {
@@ -313,6 +321,7 @@ fn routes(config: &mut ServiceConfig) {
             "/rest/{view}/V1/inventory/source-items",
             web::get().to(read_source_items),
         )
+        .route("/rest/{view}/V1/orders", web::get().to(list_orders))
         .route("/rest/{view}/V1/orders/{id}", web::get().to(read_order))
         .route("/rest/{view}/V1/order/{id}/ship", web::post().to(ship))
         .route("/rest/{view}/V1/orders/{id}/cancel", web::post().to(cancel))
@@ -361,6 +370,14 @@ async fn read_source_items(
     query: web::Query<BTreeMap<String, String>>,
 ) -> HttpResponse {
     answer(request, shop, move |shop, _, _| shop.read(&query)).await
+}
+
+async fn list_orders(
+    request: HttpRequest,
+    shop: web::Data<AdobeCommerce>,
+    query: web::Query<BTreeMap<String, String>>,
+) -> HttpResponse {
+    answer(request, shop, move |shop, _, _| shop.list_orders(&query)).await
 }
 
 async fn read_order(

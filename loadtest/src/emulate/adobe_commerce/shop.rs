@@ -2,10 +2,12 @@
 //!
 //! Invariant: operations are worked on in the order in which they came in, one at a time.
 
+use super::criteria::Criteria;
 use crate::emulate::channel::Rate;
 use crate::emulate::fault::FaultTable;
 use crate::emulate::{Probability, Shipped};
 use actix_web::http::StatusCode;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -13,8 +15,6 @@ use std::time::Duration;
 
 /// The most bodies of a bulk.
 const BODIES: usize = 5_000;
-/// The most items of a page.
-const PAGE: usize = 300;
 /// The source that there is.
 const SOURCE: &str = "default";
 const COMPLETE: u64 = 1;
@@ -57,6 +57,8 @@ pub struct BulkStats {
     pub questions: u64,
     /// Shipments that were created.
     pub shipments: u64,
+    /// Orders that were listed.
+    pub orders_listed: u64,
 }
 
 /// What a bulk is of.
@@ -93,7 +95,67 @@ pub struct Order {
     /// Its shipments, the oldest first.
     pub shipments: Vec<Shipped>,
     #[serde(skip)]
-    lines: Vec<(String, i64, i64)>,
+    lines: Vec<Line>,
+    #[serde(skip)]
+    modified: Timestamp,
+}
+
+/// A line of an order. Each second one is of a configurable product: an item with the SKU and the price, and a child without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Line {
+    sku: String,
+    ordered: i64,
+    shipped: i64,
+}
+
+/// What the items of an order have as ids: the child comes after its parent.
+fn item_id(place: usize) -> u64 {
+    2 * place as u64 + 1
+}
+
+/// The line of an item without a parent.
+fn line_of(item: u64) -> Option<usize> {
+    (item % 2 == 1).then(|| usize::try_from(item / 2).ok())?
+}
+
+impl Line {
+    fn items(&self, place: usize) -> Vec<Value> {
+        let id = item_id(place);
+        let cents = self.ordered * 1_049;
+        let total: Value =
+            serde_json::from_str(&format!("{}.{:02}", cents / 100, cents % 100)).unwrap_or_default();
+        let kind = ["configurable", "simple"][place % 2];
+        let mut items = vec![
+            json!({ "item_id": id, "product_type": kind, "sku": self.sku, "qty_ordered": self.ordered, "qty_shipped": self.shipped,
+            "qty_canceled": 0, "row_total": total, "discount_amount": 0, "discount_tax_compensation_amount": 0, "is_virtual": 0 }),
+        ];
+        if kind == "configurable" {
+            items.push(
+                json!({ "item_id": id + 1, "parent_item_id": id, "product_type": "simple", "sku": self.sku,
+                "qty_ordered": self.ordered, "qty_shipped": 0, "qty_canceled": 0, "row_total": 0, "discount_amount": 0, "is_virtual": 0 }),
+            );
+        }
+        items
+    }
+}
+
+impl Order {
+    fn told(&self, id: u64) -> Value {
+        let lines = self.lines.iter().enumerate();
+        let items: Vec<Value> = lines.flat_map(|(place, line)| line.items(place)).collect();
+        let address = |first: &str, street: &str| {
+            json!({ "firstname": first, "lastname": "Costello", "street": [street], "city": "Calder", "postcode": "49628-7978",
+                "country_id": "US", "telephone": "(555) 229-3326" })
+        };
+        let assignment = json!({ "shipping": { "address": address("Veronica", "6146 Honey Bluff Parkway"),
+            "method": "flatrate_flatrate" } });
+        json!({
+            "entity_id": id, "increment_id": format!("{id:09}"), "state": self.state, "status": self.status, "store_id": 1,
+            "updated_at": self.modified.strftime("%Y-%m-%d %H:%M:%S").to_string(), "order_currency_code": "EUR",
+            "customer_is_guest": 1, "billing_address": address("Jane", "1 Bill Street"), "items": items,
+            "extension_attributes": { "shipping_assignments": [assignment] },
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -121,6 +183,14 @@ fn refuse(status: StatusCode, message: &str) -> Answer {
 fn missing() -> Answer {
     let message = "The entity that was requested doesn't exist. Verify the entity and try again.";
     refuse(StatusCode::NOT_FOUND, message)
+}
+
+/// The answer to a search among `all`.
+fn answer_with(query: &BTreeMap<String, String>, all: impl Iterator<Item = Value>) -> Answer {
+    match Criteria::read(query).and_then(|criteria| criteria.find(all)) {
+        Ok(found) => (StatusCode::OK, found),
+        Err(message) => refuse(StatusCode::BAD_REQUEST, &message),
+    }
 }
 
 /// The SKU that a body is of, if it is well formed.
@@ -318,37 +388,32 @@ impl Shop {
     }
 
     pub(super) fn read(&self, query: &BTreeMap<String, String>) -> Answer {
-        let value = |group: usize| {
-            let name = format!("searchCriteria[filter_groups][{group}][filters][0][value]");
-            query.get(&name).map(String::as_str).unwrap_or_default()
-        };
-        let size = query
-            .get("searchCriteria[pageSize]")
-            .and_then(|size| size.parse().ok());
-        let size: usize = size.unwrap_or(PAGE);
-        if size > PAGE {
-            let message = format!("Maximum SearchCriteria pageSize is {PAGE}");
-            return refuse(StatusCode::BAD_REQUEST, &message);
-        }
-        let shown = |sku: &str| {
-            let units = self.quantities.get(sku).filter(|_| value(1) == SOURCE)?;
-            Some(json!({ "sku": sku, "source_code": SOURCE, "quantity": units,
-                "status": i32::from(*units > 0) }))
-        };
-        let items: Vec<Value> = value(0).split(',').filter_map(shown).take(size).collect();
-        (
-            StatusCode::OK,
-            json!({ "total_count": items.len(), "items": items }),
-        )
+        let all = self.quantities.iter().map(|(sku, units)| {
+            json!({ "sku": sku, "source_code": SOURCE, "quantity": units, "status": i32::from(*units > 0) })
+        });
+        answer_with(query, all)
+    }
+
+    pub(super) fn list_orders(&mut self, query: &BTreeMap<String, String>) -> Answer {
+        let answer = answer_with(query, self.orders.iter().map(|(id, order)| order.told(*id)));
+        self.stats.orders_listed += answer.1["items"]
+            .as_array()
+            .map_or(0, |listed| listed.len() as u64);
+        answer
     }
 
     pub(super) fn place(&mut self, id: u64, lines: &[(&str, i64)]) {
-        let lines = lines.iter().map(|(sku, units)| ((*sku).to_owned(), *units, 0));
+        let lines = lines.iter().map(|(sku, units)| Line {
+            sku: (*sku).to_owned(),
+            ordered: *units,
+            shipped: 0,
+        });
         let order = Order {
             state: "processing".to_owned(),
             status: "processing".to_owned(),
             shipments: Vec::new(),
             lines: lines.collect(),
+            modified: Timestamp::now(),
         };
         self.orders.insert(id, order);
     }
@@ -356,6 +421,13 @@ impl Shop {
     pub(super) fn set_state(&mut self, id: u64, state: &str) {
         if let Some(order) = self.orders.get_mut(&id) {
             (order.state, order.status) = (state.to_owned(), state.to_owned());
+            order.modified = Timestamp::now();
+        }
+    }
+
+    pub(super) fn age(&mut self, id: u64, by: Duration) {
+        if let Some(order) = self.orders.get_mut(&id) {
+            order.modified = order.modified.saturating_sub(by).unwrap_or(order.modified);
         }
     }
 
@@ -363,17 +435,7 @@ impl Shop {
         let Some(order) = self.orders.get(&id) else {
             return missing();
         };
-        let lines = order.lines.iter().enumerate();
-        let items: Vec<Value> = lines
-            .map(|(place, (sku, ordered, shipped))| {
-                json!({ "item_id": place, "sku": sku, "qty_ordered": ordered, "qty_shipped": shipped,
-                    "qty_canceled": 0 })
-            })
-            .collect();
-        (
-            StatusCode::OK,
-            json!({ "entity_id": id, "state": order.state, "status": order.status, "items": items }),
-        )
+        (StatusCode::OK, order.told(id))
     }
 
     pub(super) fn ship(&mut self, id: u64, body: &Value) -> Answer {
@@ -393,12 +455,10 @@ impl Shop {
         }
         let mut items = Vec::new();
         for item in body["items"].as_array().into_iter().flatten() {
-            let place = item["order_item_id"]
-                .as_u64()
-                .and_then(|id| usize::try_from(id).ok());
+            let place = item["order_item_id"].as_u64().and_then(line_of);
             let units = item["qty"].as_i64().unwrap_or_default();
             let open = place.and_then(|place| order.lines.get(place));
-            let open = open.map_or(0, |(_, ordered, shipped)| ordered - shipped);
+            let open = open.map_or(0, |line| line.ordered - line.shipped);
             match place {
                 Some(place) if (1..=open).contains(&units) => items.push((place, units)),
                 Some(_) | None => {
@@ -412,8 +472,8 @@ impl Shop {
         let mut shipped = Vec::new();
         for (place, units) in items {
             let line = &mut order.lines[place];
-            line.2 += units;
-            shipped.push((line.0.clone(), units));
+            line.shipped += units;
+            shipped.push((line.sku.clone(), units));
         }
         let text = |name: &str| body["tracks"][0][name].as_str().unwrap_or_default().to_owned();
         order.shipments.push(Shipped {
@@ -421,9 +481,10 @@ impl Shop {
             carrier: text("carrier_code"),
             lines: shipped,
         });
-        if order.lines.iter().all(|(_, ordered, shipped)| ordered == shipped) {
+        if order.lines.iter().all(|line| line.ordered == line.shipped) {
             (order.state, order.status) = ("complete".to_owned(), "complete".to_owned());
         }
+        order.modified = Timestamp::now();
         self.stats.shipments += 1;
         (StatusCode::OK, self.stats.shipments.into())
     }
@@ -432,6 +493,7 @@ impl Shop {
         match self.orders.get_mut(&id) {
             Some(order) if order.state == "processing" && order.shipments.is_empty() => {
                 (order.state, order.status) = ("canceled".to_owned(), "canceled".to_owned());
+                order.modified = Timestamp::now();
                 (StatusCode::OK, true.into())
             }
             Some(_) => (StatusCode::OK, false.into()),
@@ -452,6 +514,7 @@ impl Shop {
         }
         if let Some(status) = history["status"].as_str() {
             status.clone_into(&mut order.status);
+            order.modified = Timestamp::now();
         }
         (StatusCode::OK, true.into())
     }

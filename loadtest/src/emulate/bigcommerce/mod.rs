@@ -15,6 +15,9 @@
 //!   stands there twice if enough is open (<https://developer.bigcommerce.com/docs/rest-management/orders>), of orders that were
 //!   placed by `POST /emulator/orders/{id}` with `{"SKU": units}`, which is no part of BigCommerce's; `GET /emulator/shipments` tells
 //!   what was shipped.
+//! - `GET /stores/{hash}/v2/orders` by `min_date_modified` and `min_id`, sorted and paged, 250 a page at most, with consignments and their
+//!   lines if asked for them (<https://developer.bigcommerce.com/docs/rest-management/orders#get-all-orders>); 204 if there are none. Of the
+//!   lines of a consignment no more than fifty are shown, as many as a list has by default. Any other parameter is answered 400.
 //! - A quota of `--quota` requests in each `--window`, told in every answer's headers; beyond it 429
 //!   (<https://docs.bigcommerce.com/developer/docs/overview/api-fundamentals/rate-limits>). A storm is a 429 without those headers, as a
 //!   store under load answers. Without `X-Auth-Token` the answer is 401.
@@ -37,7 +40,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use store::Store;
+use store::{Store, WantedOrders};
 
 /// How many upserts of price records there may be at a time.
 const UPSERTS: u64 = 2;
@@ -242,6 +245,16 @@ impl BigCommerce {
         self.state().store.set_status(order, status);
     }
 
+    /// It was placed so much earlier.
+    pub fn age(&self, order: u64, by: Duration) {
+        self.state().store.age(order, by);
+    }
+
+    /// Somebody in the store archives an order.
+    pub fn archive(&self, order: u64) {
+        self.state().store.archive(order);
+    }
+
     /// The orders as the store shows them.
     #[must_use]
     pub fn orders(&self) -> BTreeMap<u64, Order> {
@@ -406,6 +419,7 @@ fn routes(config: &mut ServiceConfig) {
             "/stores/{hash}/v3/pricelists/{list}/records",
             web::put().to(set_prices),
         )
+        .route("/stores/{hash}/v2/orders", web::get().to(list_orders))
         .route(order, web::get().to(read_order))
         .route(order, web::put().to(write_order))
         .route(&format!("{order}/products"), web::get().to(read_lines))
@@ -448,6 +462,17 @@ async fn set_prices(
     let list = path.1;
     answer(request, store, Bulk::PriceRecords, move |store, _| {
         store.set_prices(list, &body)
+    })
+    .await
+}
+
+async fn list_orders(
+    request: HttpRequest,
+    store: web::Data<BigCommerce>,
+    wanted: web::Query<WantedOrders>,
+) -> HttpResponse {
+    answer(request, store, Bulk::None, move |store, _| {
+        store.list_orders(&wanted)
     })
     .await
 }

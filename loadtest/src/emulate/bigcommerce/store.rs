@@ -2,9 +2,10 @@
 
 use crate::emulate::Shipped;
 use actix_web::http::StatusCode;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The most items of an adjustment.
@@ -13,6 +14,10 @@ const ADJUSTMENTS: usize = 2_000;
 const PRICE_RECORDS: usize = 1_000;
 /// The most units of an item at a location.
 const MOST_UNITS: i64 = 2_147_483_647;
+/// The most entries of a list.
+const LIST: usize = 250;
+/// How many a list has by default.
+const LINES: usize = 50;
 const SHIPPED: u64 = 2;
 const PARTIALLY_SHIPPED: u64 = 3;
 const AWAITING_FULFILLMENT: u64 = 11;
@@ -49,6 +54,8 @@ pub struct StoreStats {
     pub read: u64,
     /// Shipments that were created.
     pub shipments: u64,
+    /// Orders that were listed.
+    pub orders_listed: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,6 +75,8 @@ pub struct Order {
     pub shipments: Vec<Shipped>,
     #[serde(skip)]
     lines: Vec<Line>,
+    #[serde(skip)]
+    modified: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +85,71 @@ struct Line {
     address: u64,
     ordered: i64,
     shipped: i64,
+}
+
+/// What is asked for of the orders.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WantedOrders {
+    min_date_modified: Option<String>,
+    #[serde(default)]
+    min_id: u64,
+    sort: Option<String>,
+    #[serde(default = "first")]
+    page: usize,
+    #[serde(default = "fifty")]
+    limit: usize,
+    include: Option<String>,
+    consignment_structure: Option<String>,
+}
+
+fn first() -> usize {
+    1
+}
+
+fn fifty() -> usize {
+    LINES
+}
+
+/// A moment as RFC 2822 or ISO 8601 writes it.
+fn moment(text: &str) -> Result<Timestamp, jiff::Error> {
+    text.parse()
+        .or_else(|_| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text))
+}
+
+impl Line {
+    fn told(&self, order: u64, place: usize) -> Value {
+        let total = |cents: i64| format!("{}.{:02}00", cents / 100, cents % 100);
+        json!({ "id": place, "order_id": order, "order_address_id": self.address, "sku": self.sku, "type": "physical",
+            "quantity": self.ordered, "quantity_shipped": self.shipped, "total_ex_tax": total(self.ordered * 1_049),
+            "applied_discounts": [], "parent_order_product_id": null })
+    }
+}
+
+impl Order {
+    /// As the list shows it; the lines of a consignment are cut off where a list of lines is by default.
+    fn told(&self, id: u64, with_lines: bool) -> Value {
+        let modified = self.modified.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string();
+        let resource = |name: &str| json!({ "url": format!("/stores/hash/v2/orders/{id}/{name}"), "resource": format!("/orders/{id}/{name}") });
+        let mut order = json!({
+            "id": id, "customer_id": 0, "status_id": self.status, "date_modified": modified, "currency_code": "EUR",
+            "default_currency_code": "EUR", "products": resource("products"), "consignments": resource("consignments"),
+            "billing_address": { "first_name": "Trisha", "last_name": "McLaughlin", "street_1": "1 Bill Street", "city": "Austin",
+                "zip": "78751", "country_iso2": "US" },
+        });
+        if with_lines {
+            let addresses: BTreeSet<u64> = self.lines.iter().map(|line| line.address).collect();
+            let shipping = addresses.into_iter().map(|address| {
+                let lines = self.lines.iter().enumerate().filter(|(_, line)| line.address == address);
+                let lines = lines.map(|(place, line)| line.told(id, place)).take(LINES);
+                json!({ "id": address, "first_name": "Jane", "last_name": "Doe", "street_1": "123 Main Street", "city": "Austin",
+                    "zip": "12345", "country_iso2": "US", "line_items": lines.collect::<Vec<_>>() })
+            });
+            order["consignments"] = json!({ "pickups": [], "shipping": shipping.collect::<Vec<_>>(), "downloads": [],
+                "email": { "gift_certificates": [] } });
+        }
+        order
+    }
 }
 
 #[derive(Debug)]
@@ -152,14 +226,63 @@ impl Store {
             status: AWAITING_FULFILLMENT,
             shipments: Vec::new(),
             lines: lines.collect(),
+            modified: Timestamp::now(),
         };
         self.orders.insert(id, order);
     }
 
     pub(super) fn set_status(&mut self, id: u64, status: u64) {
         if let Some(order) = self.orders.get_mut(&id) {
-            order.status = status;
+            (order.status, order.modified) = (status, Timestamp::now());
         }
+    }
+
+    pub(super) fn age(&mut self, id: u64, by: Duration) {
+        if let Some(order) = self.orders.get_mut(&id) {
+            order.modified = order.modified.saturating_sub(by).unwrap_or(order.modified);
+        }
+    }
+
+    pub(super) fn archive(&mut self, id: u64) {
+        self.orders.remove(&id);
+    }
+
+    pub(super) fn list_orders(&mut self, wanted: &WantedOrders) -> Answer {
+        let refuse = |field: &str| {
+            let message = format!("The field '{field}' is invalid.");
+            error(StatusCode::BAD_REQUEST, &message)
+        };
+        if !(1..=LIST).contains(&wanted.limit) || wanted.page == 0 {
+            return refuse("limit");
+        }
+        let since = match wanted.min_date_modified.as_deref().map(moment).transpose() {
+            Ok(since) => since.unwrap_or(Timestamp::MIN),
+            Err(_) => return refuse("min_date_modified"),
+        };
+        let with_lines = match (wanted.include.as_deref(), wanted.consignment_structure.as_deref()) {
+            (Some("consignments.line_items"), Some("object")) => true,
+            (None, _) => false,
+            (Some(_), _) => return refuse("include"),
+        };
+        // To the second, as it is shown.
+        let is_wanted = |(id, order): &(&u64, &Order)| {
+            **id >= wanted.min_id && order.modified.as_second() >= since.as_second()
+        };
+        let mut listed: Vec<(&u64, &Order)> = self.orders.iter().filter(is_wanted).collect();
+        match wanted.sort.as_deref() {
+            None | Some("id:asc" | "id") => {}
+            Some("id:desc") => listed.reverse(),
+            Some("date_modified:asc" | "date_modified") => listed.sort_by_key(|(_, order)| order.modified),
+            Some(_) => return refuse("sort"),
+        }
+        let from = (wanted.page - 1).saturating_mul(wanted.limit);
+        let page = listed.into_iter().skip(from).take(wanted.limit);
+        let page: Vec<Value> = page.map(|(id, order)| order.told(*id, with_lines)).collect();
+        self.stats.orders_listed += page.len() as u64;
+        if page.is_empty() {
+            return (StatusCode::NO_CONTENT, Value::Null);
+        }
+        (StatusCode::OK, page.into())
     }
 
     pub(super) fn adjust(&mut self, body: &Value, now: Duration) -> Answer {
@@ -267,7 +390,7 @@ impl Store {
         let status = body["status_id"].as_u64().filter(|status| *status <= LAST_STATUS);
         match (self.orders.get_mut(&id), status) {
             (Some(order), Some(status)) => {
-                order.status = status;
+                (order.status, order.modified) = (status, Timestamp::now());
                 self.read_order(id)
             }
             (Some(_), None) => error(StatusCode::BAD_REQUEST, "The field 'status_id' is invalid."),
@@ -279,13 +402,11 @@ impl Store {
         let Some(order) = self.orders.get(&id) else {
             return not_found();
         };
+        if limit > LIST {
+            return error(StatusCode::BAD_REQUEST, "The field 'limit' is invalid.");
+        }
         let lines = order.lines.iter().enumerate().skip(from).take(limit);
-        let lines: Vec<Value> = lines
-            .map(|(place, line)| {
-                json!({ "id": place, "order_id": id, "order_address_id": line.address, "sku": line.sku,
-                    "quantity": line.ordered, "quantity_shipped": line.shipped })
-            })
-            .collect();
+        let lines: Vec<Value> = lines.map(|(place, line)| line.told(id, place)).collect();
         if lines.is_empty() {
             return (StatusCode::NO_CONTENT, Value::Null);
         }
@@ -336,6 +457,7 @@ impl Store {
         });
         let is_all = order.lines.iter().all(|line| line.shipped == line.ordered);
         order.status = if is_all { SHIPPED } else { PARTIALLY_SHIPPED };
+        order.modified = Timestamp::now();
         self.stats.shipments += 1;
         (
             StatusCode::CREATED,
