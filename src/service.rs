@@ -15,7 +15,7 @@ use lockstep_actors::pricing::{CatalogueItem, ListPrice};
 use lockstep_actors::reference::Reference;
 use lockstep_adapters::channels::{
     Account, ChannelActor, ChannelConfig, ChannelHandle, Contents, KindFeed, Memory, Permits, Platform,
-    PlatformError, ReadModel, channel_handle, drive,
+    PlatformError, ReadModel, channel_handle, drive, outlast,
 };
 use lockstep_adapters::cluster::{Cluster, ClusterConfig, ClusterError};
 use lockstep_adapters::egress::InvalidSetting;
@@ -34,6 +34,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+
+/// How often a channel is asked whether it still works on what it was sent before the start: less often than Amazon lists feeds, which is
+/// every 45 seconds (<https://developer-docs.amazon.com/sp-api/docs/feeds-api-rate-limits>).
+const WORK_OF_BEFORE: Duration = Duration::from_secs(60);
 
 /// Why it did not start.
 #[derive(Debug, thiserror::Error)]
@@ -340,6 +344,13 @@ impl Service {
         }
         let notebook = ingress.notebook(&format!("channel/{}", config.name), config.name.as_bytes());
         let (handle, control) = channel_handle(&config.name);
+        let platform = Arc::new(platform);
+        drop(actix::spawn(outlast(
+            Arc::clone(&platform),
+            handle.clone(),
+            WORK_OF_BEFORE,
+            self.stop.subscribe(),
+        )));
         let driving = drive(
             feeds,
             contents,

@@ -1,13 +1,14 @@
 //! What a platform answers, and what follows for each item of the request.
 
+use super::Moment;
 use super::content::{Key, Kind, Measure};
 use super::engine::{Engine, Item, RequestId};
 use super::lane::{Attempt, Class, Held, Lane, Shows, Waiting};
 use super::limit::{Observation, Reserved};
 use super::operation::OperationId;
 use super::retry::{LONGEST_ASKED, back_off};
-use super::{Guard, Moment};
 use compact_str::CompactString;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// After how many failures of its own an item stands among the exceptions.
@@ -120,6 +121,7 @@ pub(super) type Flown = (Key, Waiting, Told);
 
 enum Carries {
     Write(Vec<Flown>),
+    Bulk(Vec<Flown>),
     Read(Vec<(Key, Option<Waiting>)>),
     Poll(RequestId),
 }
@@ -163,6 +165,10 @@ impl Flight {
         Self::new(lane, Carries::Write(items))
     }
 
+    pub(super) fn in_bulk(lane: usize, items: Vec<Flown>) -> Self {
+        Self::new(lane, Carries::Bulk(items))
+    }
+
     pub(super) fn reading(lane: usize, keys: Vec<(Key, Option<Waiting>)>) -> Self {
         Self::new(lane, Carries::Read(keys))
     }
@@ -182,7 +188,7 @@ impl Flight {
     /// How many items it carries.
     pub(super) fn len(&self) -> usize {
         match &self.carries {
-            Carries::Write(items) => items.len(),
+            Carries::Write(items) | Carries::Bulk(items) => items.len(),
             Carries::Read(keys) => keys.len(),
             Carries::Poll(_) => 1,
         }
@@ -204,17 +210,25 @@ impl Flight {
         }
     }
 
-    /// Its name and keys, for a question about it that leaves now.
-    pub(super) fn ask(&mut self) -> Option<(CompactString, Vec<Key>)> {
+    /// The operation that asks what became of it.
+    pub(super) fn asked_by(&self, lane: &Lane) -> Option<OperationId> {
+        match self.carries {
+            Carries::Bulk(_) => lane.bulk.map(|bulk| bulk.poll),
+            Carries::Write(_) | Carries::Read(_) | Carries::Poll(_) => lane.poll,
+        }
+    }
+
+    /// Its name, keys and numbers, for a question about it that leaves now.
+    pub(super) fn ask(&mut self) -> Option<(CompactString, Vec<(Key, Measure)>)> {
         let Stage::Accepted { until, .. } = self.stage else {
             return None;
         };
         self.stage = Stage::Asking { until };
-        let Carries::Write(items) = &self.carries else {
+        let (Carries::Write(items) | Carries::Bulk(items)) = &self.carries else {
             return None;
         };
-        let keys = items.iter().map(|(key, ..)| key.clone()).collect();
-        Some((self.handle.clone(), keys))
+        let sent = items.iter().map(|(key, _, _, measure)| (key.clone(), *measure));
+        Some((self.handle.clone(), sent.collect()))
     }
 
     fn ask_again(&mut self, at: Moment) {
@@ -226,7 +240,7 @@ impl Flight {
     /// Since when the oldest of what it carries has waited.
     pub(super) fn oldest(&self) -> Option<Moment> {
         match &self.carries {
-            Carries::Write(items) => {
+            Carries::Write(items) | Carries::Bulk(items) => {
                 let live = items
                     .iter()
                     .filter(|(_, waiting, ..)| waiting.class == Class::Live);
@@ -259,7 +273,7 @@ impl Engine {
         self.judge_operation(operation, &answer.verdict, jitter, now);
         let is_accepted = matches!(
             (&flight.carries, &answer.verdict),
-            (Carries::Write(_), Verdict::Accepted { .. })
+            (Carries::Write(_) | Carries::Bulk(_), Verdict::Accepted { .. })
         );
         let (lasting, drawn) = if is_accepted {
             self.account.lasting(flight.drawn)
@@ -273,18 +287,25 @@ impl Engine {
             (Carries::Write(items), Verdict::Items(verdicts)) if items.len() == verdicts.len() => {
                 self.land_all(lane, items, verdicts, jitter, now);
             }
-            (Carries::Write(items), Verdict::Accepted { handle, ask_in }) => {
-                let until = now.saturating_add(self.lanes[lane].final_word_within);
+            (Carries::Bulk(items), Verdict::Items(verdicts)) if items.len() == verdicts.len() => {
+                self.land_bulk(lane, items, verdicts, jitter, now);
+            }
+            (carries @ (Carries::Write(_) | Carries::Bulk(_)), Verdict::Accepted { handle, ask_in }) => {
+                let within = match (&carries, self.lanes[lane].bulk) {
+                    (Carries::Bulk(_), Some(bulk)) => bulk.within,
+                    _ => self.lanes[lane].final_word_within,
+                };
                 let stage = Stage::Accepted {
                     ask_at: now.saturating_add(*ask_in),
-                    until,
+                    until: now.saturating_add(within),
                 };
-                let mut accepted = Flight::writing(lane, items).leaves(operation, lasting);
+                let mut accepted = Flight::new(lane, carries).leaves(operation, lasting);
                 (accepted.handle, accepted.stage) = (handle.clone(), stage);
                 self.flights.insert(id, accepted);
             }
             (Carries::Write(items), Verdict::Refused { reason }) => self.halve(lane, items, reason, now),
             (Carries::Write(items), verdict) => self.fly_again(lane, items, mishap(verdict), now),
+            (Carries::Bulk(items), verdict) => self.bulk_again(lane, items, verdict, now),
             (Carries::Read(keys), Verdict::Values(values)) if keys.len() == values.len() => {
                 self.compare(lane, keys, values, now);
             }
@@ -334,6 +355,69 @@ impl Engine {
         for (item, verdict) in items.into_iter().zip(verdicts) {
             let key = item.0.clone();
             self.lanes[place].land(item, verdict, jitter, now);
+            self.place(kind, &key, now);
+        }
+    }
+
+    /// The final word on a bulk. What was told beside it is told once more, whatever it says.
+    fn land_bulk(
+        &mut self,
+        place: usize,
+        items: Vec<Flown>,
+        verdicts: &[ItemVerdict],
+        jitter: u32,
+        now: Moment,
+    ) {
+        let kind = self.lanes[place].kind;
+        let mut overtaken = HashSet::new();
+        for (item, verdict) in items.into_iter().zip(verdicts) {
+            let key = item.0.clone();
+            let lane = &mut self.lanes[place];
+            if lane.leave_bulk(&key, now) {
+                lane.settle(&key, &item.1);
+                overtaken.insert(key.clone());
+            } else if let ItemVerdict::Failed(_) = verdict {
+                // It gets its final word when it is written by itself, which is no repetition.
+                let (key, mut waiting, ..) = item;
+                waiting.singly = true;
+                lane.counts.retried = lane.counts.retried.saturating_add(1);
+                lane.wait_again(&key, waiting);
+            } else {
+                lane.land(item, verdict, jitter, now);
+            }
+            self.place(kind, &key, now);
+        }
+        self.give_up_accepted(place, &overtaken, now);
+    }
+
+    /// What was accepted of these keys will not show any more, as something else was written over it: it goes again at once.
+    fn give_up_accepted(&mut self, place: usize, keys: &HashSet<Key>, now: Moment) {
+        let flights = self.flights.values_mut().filter(|flight| flight.lane == place);
+        for flight in flights {
+            if let Carries::Write(items) = &flight.carries
+                && items.iter().any(|(key, ..)| keys.contains(key))
+                && let Stage::Accepted { until, .. } | Stage::Asking { until } = &mut flight.stage
+            {
+                *until = (*until).min(now);
+            }
+        }
+    }
+
+    /// All items of a bulk wait again: for the next one, or each for itself if it was refused.
+    fn bulk_again(&mut self, place: usize, items: Vec<Flown>, verdict: &Verdict, now: Moment) {
+        let kind = self.lanes[place].kind;
+        let is_refused = matches!(verdict, Verdict::Refused { .. });
+        let is_unknown = !is_refused && mishap(verdict) == Mishap::Unknown;
+        for (key, mut waiting, ..) in items {
+            let lane = &mut self.lanes[place];
+            if is_unknown {
+                lane.doubt_bulk(&key, now);
+            } else {
+                lane.leave_bulk(&key, now);
+            }
+            waiting.singly |= is_refused;
+            lane.counts.retried = lane.counts.retried.saturating_add(1);
+            lane.wait_again(&key, waiting);
             self.place(kind, &key, now);
         }
     }
@@ -420,28 +504,36 @@ impl Engine {
         let ask_in = match verdict {
             Verdict::Pending { ask_in } => *ask_in,
             Verdict::Throttled { .. } | Verdict::Failed { .. } => back_off(5, jitter),
-            Verdict::Items(_) | Verdict::Values(_) | Verdict::Accepted { .. } | Verdict::Refused { .. } => {
-                let Carries::Write(items) = flight.carries else {
-                    return;
-                };
-                self.account
-                    .count(flight.operation, items.len(), &flight.drawn, &[], now);
-                return match verdict {
-                    Verdict::Items(verdicts) if verdicts.len() == items.len() => {
-                        self.land_all(flight.lane, items, verdicts, jitter, now);
-                    }
-                    Verdict::Refused { reason } => self.halve(flight.lane, items, reason, now),
-                    Verdict::Items(_)
-                    | Verdict::Values(_)
-                    | Verdict::Accepted { .. }
-                    | Verdict::Pending { .. }
-                    | Verdict::Throttled { .. }
-                    | Verdict::Failed { .. } => self.fly_again(flight.lane, items, Mishap::Unknown, now),
-                };
+            // It has another name than was known.
+            Verdict::Accepted { handle, ask_in } => {
+                flight.handle = handle.clone();
+                *ask_in
+            }
+            Verdict::Items(_) | Verdict::Values(_) | Verdict::Refused { .. } => {
+                return self.end(flight, verdict, jitter, now);
             }
         };
         flight.ask_again(now.saturating_add(ask_in));
         self.flights.insert(about, flight);
+    }
+
+    /// The final word on what was accepted, or none that fits it.
+    fn end(&mut self, flight: Flight, verdict: &Verdict, jitter: u32, now: Moment) {
+        self.account
+            .count(flight.operation, flight.len(), &flight.drawn, &[], now);
+        let lane = flight.lane;
+        match (flight.carries, verdict) {
+            (Carries::Write(items), Verdict::Items(verdicts)) if verdicts.len() == items.len() => {
+                self.land_all(lane, items, verdicts, jitter, now);
+            }
+            (Carries::Write(items), Verdict::Refused { reason }) => self.halve(lane, items, reason, now),
+            (Carries::Write(items), _) => self.fly_again(lane, items, Mishap::Unknown, now),
+            (Carries::Bulk(items), Verdict::Items(verdicts)) if verdicts.len() == items.len() => {
+                self.land_bulk(lane, items, verdicts, jitter, now);
+            }
+            (Carries::Bulk(items), verdict) => self.bulk_again(lane, items, verdict, now),
+            (Carries::Read(_) | Carries::Poll(_), _) => {}
+        }
     }
 
     /// What was accepted and got no final word in time is sent again.
@@ -454,12 +546,9 @@ impl Engine {
             .map(|(id, _)| *id)
             .collect();
         for id in given_up {
-            if let Some(flight) = self.flights.remove(&id)
-                && let Carries::Write(items) = flight.carries
-            {
-                self.account
-                    .count(flight.operation, items.len(), &flight.drawn, &[], now);
-                self.fly_again(flight.lane, items, Mishap::Unknown, now);
+            if let Some(flight) = self.flights.remove(&id) {
+                // No values were asked for.
+                self.end(flight, &Verdict::Values(Vec::new()), 0, now);
             }
         }
     }
@@ -487,11 +576,8 @@ impl Lane {
     fn doubt(&mut self, key: &Key, now: Moment) {
         self.counts.doubted = self.counts.doubted.saturating_add(1);
         self.unknown(key);
-        match self.guard {
-            Guard::Version => {}
-            Guard::CompareAndSet { quiet } | Guard::Rewrite { quiet } | Guard::Once { quiet } => {
-                self.late.insert(key.clone(), now.saturating_add(quiet));
-            }
+        if let Some(quiet) = self.guard.quiet() {
+            self.comes_late(key, now.saturating_add(quiet));
         }
     }
 
@@ -571,10 +657,10 @@ impl Lane {
         if waiting.class == Class::Live && waiting.attempt != Attempt::Confirming {
             self.ages.record(now.saturating_sub(waiting.since));
         }
-        match self.late.get(key) {
-            Some(until) if *until > now => {
+        match self.may_come(key) {
+            Some(until) if until > now => {
                 waiting.attempt = Attempt::Confirming;
-                waiting.not_before = *until;
+                waiting.not_before = until;
                 self.wait_again(key, waiting);
             }
             Some(_) | None => {

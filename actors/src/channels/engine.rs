@@ -6,7 +6,7 @@
 
 use super::answer::{Flight, Told};
 use super::content::{Content, Key, Kind, Measure, Newest, Source, Urgency};
-use super::lane::{Attempt, Held, Lane, Shows, Waiting};
+use super::lane::{Attempt, Bulk, Held, Lane, Shows, Waiting};
 use super::limit::{Admission, Precedence, Reserved, WindowDrawn};
 use super::operation::{Account, Allowance, AllowanceError, OperationId};
 use super::permit::Permits;
@@ -37,6 +37,22 @@ pub struct LanePlan {
     pub final_word_within: Duration,
     /// Which changes are told.
     pub tells: Tells,
+    /// How everything is told at once, if there is such a way.
+    pub bulk: Option<BulkPlan>,
+}
+
+/// How everything is told at once, where a platform takes many items that it works on in its own time. Changes are written beside it as
+/// ever, also those of keys that it carries: the newest value is written once more when the bulk can no longer write over it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BulkPlan {
+    /// The operation that hands items in. It shares no limit with those that changes are written by, which would wait for it.
+    pub write: CompactString,
+    /// The operation that asks what became of that.
+    pub poll: CompactString,
+    /// Of how many keys at least it is worth it; fewer are written as changes are.
+    pub at_least: usize,
+    /// How long it may be worked on. Then it counts as unknown, and may be worked on for as long again.
+    pub final_word_within: Duration,
 }
 
 /// A request under way.
@@ -63,8 +79,8 @@ pub enum Work {
     Write(Kind, Vec<Item>),
     /// Read what the channel shows of these.
     Read(Kind, Vec<Key>),
-    /// Ask what became of a request that was accepted under this name, with these keys in this order.
-    Poll(CompactString, Vec<Key>),
+    /// Ask what became of a request that was accepted under this name, with these keys and numbers in this order.
+    Poll(CompactString, Vec<(Key, Measure)>),
 }
 
 /// A request to be sent. It must be answered with [`Engine::answer`], whatever becomes of it.
@@ -94,6 +110,7 @@ pub enum Next {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Job {
     Write(usize),
+    Bulk(usize),
     Read(usize),
     Poll(RequestId),
     Permit,
@@ -137,6 +154,14 @@ impl Engine {
             lane.poll = plan.poll.as_ref().map(find).transpose()?;
             lane.final_word_within = plan.final_word_within;
             lane.tells = plan.tells;
+            if let Some(plan) = &plan.bulk {
+                lane.bulk = Some(Bulk {
+                    write: find(&plan.write)?,
+                    poll: find(&plan.poll)?,
+                    at_least: plan.at_least,
+                    within: plan.final_word_within,
+                });
+            }
             lanes.push(lane);
         }
         lanes.sort_by_key(|lane| lane.kind);
@@ -307,7 +332,8 @@ impl Engine {
     fn wake(&mut self, now: Moment) {
         self.give_up_silent(now);
         for place in 0..self.lanes.len() {
-            let batch = self.account.most_items(self.lanes[place].write);
+            let lane = &self.lanes[place];
+            let batch = self.account.most_items(lane.tells_all_by());
             let lane = &mut self.lanes[place];
             let kind = lane.kind;
             let mut keys = lane.due(now);
@@ -330,10 +356,17 @@ impl Engine {
             };
             add(lane.read_head(), Job::Read(place), lane.read);
             add(lane.head(), Job::Write(place), Some(lane.write));
+            if let (Some(since), Some(bulk)) = (lane.bulk_head(), lane.bulk) {
+                candidates.push(Candidate {
+                    rank: (true, Urgency::Background, since),
+                    job: Job::Bulk(place),
+                    operation: bulk.write,
+                });
+            }
         }
         for (id, flight) in &self.flights {
             if let Some(due) = flight.poll_at().filter(|due| *due <= now)
-                && let Some(operation) = self.lanes[flight.lane].poll
+                && let Some(operation) = flight.asked_by(&self.lanes[flight.lane])
             {
                 let rank = (true, Urgency::OversellRisk, due);
                 candidates.push(Candidate {
@@ -411,6 +444,7 @@ impl Engine {
         let most = self.account.most_items(candidate.operation);
         match candidate.job {
             Job::Write(lane) => most.min(self.lanes[lane].ready_count()),
+            Job::Bulk(lane) => most.min(self.lanes[lane].bulk_count()),
             Job::Read(_) => most,
             Job::Poll(_) | Job::Permit => 1,
         }
@@ -422,7 +456,10 @@ impl Engine {
         let (_, urgency, since) = candidate.rank;
         let full = items >= self.account.most_items(candidate.operation);
         let until = since.saturating_add(operation.linger);
-        let waits = matches!(candidate.job, Job::Write(_)) && !full && !urgency.is_urgent() && until > now;
+        let waits = matches!(candidate.job, Job::Write(_) | Job::Bulk(_))
+            && !full
+            && !urgency.is_urgent()
+            && until > now;
         if waits {
             Admission::At(until)
         } else {
@@ -433,7 +470,8 @@ impl Engine {
     fn note_passed(&mut self, chosen: &Candidate, candidates: &[Candidate]) {
         let lane_of = |job: Job| match job {
             Job::Write(lane) | Job::Read(lane) => Some(lane),
-            Job::Poll(_) | Job::Permit => None,
+            // It draws on limits of its own.
+            Job::Bulk(_) | Job::Poll(_) | Job::Permit => None,
         };
         let served = lane_of(chosen.job);
         for lane in candidates.iter().filter_map(|candidate| lane_of(candidate.job)) {
@@ -459,6 +497,7 @@ impl Engine {
     ) -> Option<Request> {
         let (flight, work) = match job {
             Job::Write(lane) => self.build_write(lane, items, now, source)?,
+            Job::Bulk(lane) => self.build_bulk(lane, items, now, source)?,
             Job::Read(lane) => self.build_read(lane, items)?,
             Job::Poll(id) => self.build_poll(id)?,
             Job::Permit => return None,
@@ -509,7 +548,9 @@ impl Engine {
                 break;
             }
             let together = waiting.together;
-            if let Some((item, waiting)) = self.load(place, key, waiting, now, source) {
+            if let Some((key, waiting)) = self.afford(place, key, waiting, now)
+                && let Some((item, waiting)) = self.load(place, key, waiting, now, source)
+            {
                 most = most.min(together);
                 self.lanes[place].flying.insert(item.key.clone());
                 let told = Told::of(&item);
@@ -523,15 +564,40 @@ impl Engine {
         Some((Flight::writing(place, flown), Work::Write(kind, items)))
     }
 
-    /// The item that a key needs now; none if there is nothing to tell, or if it has to wait for the retry budget.
-    fn load(
+    /// As many of what is told again as a bulk takes. Its limit bounds how often that is tried, so that it needs no budget.
+    fn build_bulk(
+        &mut self,
+        place: usize,
+        most: usize,
+        now: Moment,
+        source: &impl Source,
+    ) -> Option<(Flight, Work)> {
+        let kind = self.lanes[place].kind;
+        let mut flown = Vec::with_capacity(most);
+        let mut items: Vec<Item> = Vec::with_capacity(most);
+        while items.len() < most
+            && let Some((key, waiting)) = self.lanes[place].take_for_bulk()
+        {
+            if let Some((item, waiting)) = self.load(place, key, waiting, now, source) {
+                self.lanes[place].enter_bulk(&item.key, now);
+                flown.push((item.key.clone(), waiting, item.version, item.content.measure()));
+                items.push(item);
+            }
+        }
+        if items.is_empty() {
+            return None;
+        }
+        Some((Flight::in_bulk(place, flown), Work::Write(kind, items)))
+    }
+
+    /// The same key, unless it has to wait for the retry budget.
+    fn afford(
         &mut self,
         place: usize,
         key: Key,
         mut waiting: Waiting,
         now: Moment,
-        source: &impl Source,
-    ) -> Option<(Item, Waiting)> {
+    ) -> Option<(Key, Waiting)> {
         match waiting.attempt {
             Attempt::First | Attempt::Confirming => self.budget.first(),
             Attempt::Again => {
@@ -544,6 +610,18 @@ impl Engine {
                 }
             }
         }
+        Some((key, waiting))
+    }
+
+    /// The item that a key needs now; none if there is nothing to tell.
+    fn load(
+        &mut self,
+        place: usize,
+        key: Key,
+        waiting: Waiting,
+        now: Moment,
+        source: &impl Source,
+    ) -> Option<(Item, Waiting)> {
         let lane = &mut self.lanes[place];
         let brought = waiting.brought.as_deref().cloned();
         let newest = brought.or_else(|| source.newest(lane.kind, &key));
@@ -555,7 +633,7 @@ impl Engine {
                 version: told,
                 shows: Shows::This(_),
                 ..
-            }) if told == version => background || waiting.mark.is_none() || lane.late.contains_key(&key),
+            }) if told == version => background || waiting.mark.is_none() || lane.may_come(&key).is_some(),
             Some(_) | None => true,
         };
         let is_shown = |newest: &Newest| !background && lane.certainly_shows(&key, &waiting, &newest.content);
@@ -591,8 +669,8 @@ impl Engine {
 
     fn build_poll(&mut self, id: RequestId) -> Option<(Flight, Work)> {
         let flight = self.flights.get_mut(&id)?;
-        let (handle, keys) = flight.ask()?;
-        Some((Flight::polling(flight.lane, id), Work::Poll(handle, keys)))
+        let (handle, sent) = flight.ask()?;
+        Some((Flight::polling(flight.lane, id), Work::Poll(handle, sent)))
     }
 
     /// How an operation's breaker stands.

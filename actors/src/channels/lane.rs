@@ -6,6 +6,7 @@
 //! - the most pressing goes first, but every [`CYCLE`]th item is the oldest that waits, so the one with `k` older ones
 //!   before it leaves within `CYCLE * (k + 1)` items of its kind; and where nothing urgent waits, another of each cycle is
 //!   of the background;
+//! - a key that a bulk carries may be in a request beside it. Until the bulk has ended no value of the key counts as told for good;
 //! - a quantity that rises waits for a price of its SKU that waits or is under way (S55); one that falls waits for nothing.
 
 use super::ages::Ages;
@@ -45,6 +46,8 @@ enum Place {
     /// What the channel shows is to be read first.
     Reading,
     Delayed,
+    /// It goes by the next bulk.
+    ForBulk,
     /// Until a request with the key has been answered, or its price told.
     Parked,
 }
@@ -62,6 +65,8 @@ pub(super) struct Waiting {
     pub(super) failures: u32,
     /// With how many it may share a request.
     pub(super) together: usize,
+    /// Whether it is written by itself, because a bulk could not be taken with it.
+    pub(super) singly: bool,
     /// Its newest content, where that comes with the change.
     pub(super) brought: Option<Box<Newest>>,
     measure: Option<Measure>,
@@ -79,6 +84,7 @@ impl Waiting {
             not_before: now,
             failures: 0,
             together: usize::MAX,
+            singly: false,
             brought: None,
             measure,
             urgency: Urgency::Routine,
@@ -151,7 +157,18 @@ pub(super) struct Background {
     pub(super) paused: bool,
     /// Whether the channel is new, so that no progress is safe before the end.
     pub(super) introduces: bool,
+    /// Whether it goes by bulks.
+    by_bulk: bool,
     waiting: usize,
+}
+
+/// How a lane tells everything at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bulk {
+    pub(super) write: OperationId,
+    pub(super) poll: OperationId,
+    pub(super) at_least: usize,
+    pub(super) within: Duration,
 }
 
 pub(super) struct Lane {
@@ -162,14 +179,18 @@ pub(super) struct Lane {
     pub(super) guard: Guard,
     pub(super) final_word_within: Duration,
     pub(super) tells: Tells,
+    pub(super) bulk: Option<Bulk>,
     waiting: HashMap<Key, Waiting>,
     ready: BTreeSet<(Urgency, Moment, Key)>,
     /// Those of `ready` that are live.
     by_age: BTreeSet<(Moment, Key)>,
     to_read: BTreeSet<(Urgency, Moment, Key)>,
     delayed: BTreeSet<(Moment, Key)>,
+    for_bulk: BTreeSet<(Moment, Key)>,
     parked: HashSet<Key>,
     pub(super) flying: HashSet<Key>,
+    /// What bulks carry, and until when they may be worked on.
+    in_bulk: HashMap<Key, Moment>,
     pub(super) held: HashMap<Key, Held>,
     /// Until when a request without an answer may still come through.
     pub(super) late: HashMap<Key, Moment>,
@@ -201,13 +222,16 @@ impl Lane {
             guard,
             final_word_within: Duration::from_secs(3_600),
             tells: Tells::All,
+            bulk: None,
             waiting: HashMap::new(),
             ready: BTreeSet::new(),
             by_age: BTreeSet::new(),
             to_read: BTreeSet::new(),
             delayed: BTreeSet::new(),
+            for_bulk: BTreeSet::new(),
             parked: HashSet::new(),
             flying: HashSet::new(),
+            in_bulk: HashMap::new(),
             held: HashMap::new(),
             late: HashMap::new(),
             audits: VecDeque::new(),
@@ -221,15 +245,94 @@ impl Lane {
         }
     }
 
-    /// Whether a change of the key is on its way.
+    /// Whether a change of the key is on its way; what the channel does not show yet is one.
     pub(super) fn pending(&self, key: &Key) -> bool {
         let waits = |waiting: &Waiting| waiting.class == Class::Live;
-        self.flying.contains(key) || self.waiting.get(key).is_some_and(waits)
+        let is_new = || self.in_bulk.contains_key(key) && !self.held.contains_key(key);
+        self.flying.contains(key) || self.waiting.get(key).is_some_and(waits) || is_new()
     }
 
-    /// Whether the key is in a queue or a request.
+    /// Whether the key is in a queue or a request other than a bulk.
     fn is_busy(&self, key: &Key) -> bool {
         self.flying.contains(key) || self.waiting.contains_key(key)
+    }
+
+    /// Until when something that was sent of the key may still come through, whether or not it has an answer by then.
+    pub(super) fn may_come(&self, key: &Key) -> Option<Moment> {
+        let late = self.late.get(key).copied();
+        late.max(self.in_bulk.get(key).copied())
+    }
+
+    /// Nothing of the key counts as told for good before this moment.
+    pub(super) fn comes_late(&mut self, key: &Key, until: Moment) {
+        let late = self.late.entry(key.clone()).or_default();
+        *late = (*late).max(until);
+    }
+
+    /// The operation that tells everything.
+    pub(super) fn tells_all_by(&self) -> OperationId {
+        let bulk = self.bulk.filter(|_| self.background.by_bulk);
+        bulk.map_or(self.write, |bulk| bulk.write)
+    }
+
+    /// A bulk leaves with the key.
+    pub(super) fn enter_bulk(&mut self, key: &Key, now: Moment) {
+        let within = self.bulk.map_or(Duration::ZERO, |bulk| bulk.within);
+        // As long as until it is given up, and as long again.
+        let until = now.saturating_add(within.saturating_mul(2));
+        self.in_bulk.insert(key.clone(), until);
+    }
+
+    /// A bulk with the key has ended; whether the key is told or waits beside it. It may have written over that, which is then told
+    /// once more.
+    pub(super) fn leave_bulk(&mut self, key: &Key, now: Moment) -> bool {
+        self.in_bulk.remove(key);
+        if !self.is_busy(key) {
+            return false;
+        }
+        // What is under way may have come before it.
+        let quiet = self.guard.quiet().filter(|_| self.flying.contains(key));
+        self.comes_late(key, now.saturating_add(quiet.unwrap_or_default()));
+        self.confirm_from_then(key);
+        true
+    }
+
+    /// A bulk with the key was given up, and may still be worked on.
+    pub(super) fn doubt_bulk(&mut self, key: &Key, now: Moment) {
+        self.in_bulk.remove(key);
+        let within = self.bulk.map_or(Duration::ZERO, |bulk| bulk.within);
+        self.comes_late(key, now.saturating_add(within));
+        self.confirm_from_then(key);
+    }
+
+    /// What waits to be told once more waits until nothing may come late any more. It must be placed.
+    fn confirm_from_then(&mut self, key: &Key) {
+        let Some(mut waiting) = self.take(key) else { return };
+        if waiting.attempt == Attempt::Confirming {
+            waiting.not_before = self.may_come(key).unwrap_or_default();
+        }
+        self.park(key.clone(), waiting);
+    }
+
+    /// The next key for a bulk.
+    pub(super) fn take_for_bulk(&mut self) -> Option<(Key, Waiting)> {
+        let (_, key) = self.for_bulk.first()?.clone();
+        let waiting = self.take(&key)?;
+        Some((key, waiting))
+    }
+
+    /// Since when the first of them waits.
+    pub(super) fn bulk_head(&self) -> Option<Moment> {
+        self.for_bulk.first().map(|(since, _)| *since)
+    }
+
+    pub(super) fn bulk_count(&self) -> usize {
+        self.for_bulk.len()
+    }
+
+    /// How many keys requests and bulks carry.
+    pub(super) fn under_way_count(&self) -> usize {
+        self.flying.len() + self.in_bulk.len()
     }
 
     fn shown(&self, key: &Key) -> Option<Measure> {
@@ -244,7 +347,7 @@ impl Lane {
         let print = self.held.get(key).and_then(|held| held.print);
         self.tells == Tells::Shown
             && waiting.attempt == Attempt::First
-            && !self.late.contains_key(key)
+            && self.may_come(key).is_none()
             && print.is_some()
             && print == content.print()
     }
@@ -330,6 +433,9 @@ impl Lane {
             Place::Delayed => {
                 self.delayed.remove(&(waiting.not_before, key.clone()));
             }
+            Place::ForBulk => {
+                self.for_bulk.remove(&(waiting.since, key.clone()));
+            }
             Place::Parked => {
                 self.parked.remove(key);
             }
@@ -361,6 +467,8 @@ impl Lane {
             Place::Delayed
         } else if in_doubt && matches!(self.guard, Guard::CompareAndSet { .. }) && self.read.is_some() {
             Place::Reading
+        } else if waiting.class == Class::Background && self.background.by_bulk && !waiting.singly {
+            Place::ForBulk
         } else {
             Place::Ready
         };
@@ -379,6 +487,9 @@ impl Lane {
             }
             Place::Delayed => {
                 self.delayed.insert((waiting.not_before, key.clone()));
+            }
+            Place::ForBulk => {
+                self.for_bulk.insert((waiting.since, key.clone()));
             }
             Place::Parked => {
                 self.parked.insert(key.clone());
@@ -446,7 +557,7 @@ impl Lane {
         while reads.len() < most
             && let Some(key) = self.audits.pop_front()
         {
-            if !self.is_busy(&key) {
+            if !self.is_busy(&key) && !self.in_bulk.contains_key(&key) {
                 self.flying.insert(key.clone());
                 reads.push((key, None));
             }
@@ -460,6 +571,8 @@ impl Lane {
         self.background.total = self.background.left.len();
         self.background.keys = keys;
         (self.background.next, self.background.told) = (0, 0);
+        let total = self.background.total;
+        self.background.by_bulk = self.bulk.is_some_and(|bulk| total >= bulk.at_least);
         self.background.introduces = introduces || self.introducing();
         self.background.paused = false;
     }
@@ -472,12 +585,22 @@ impl Lane {
     /// Lets the next keys of the background wait beside the others, as many as a request carries. They must be placed.
     pub(super) fn refill(&mut self, batch: usize, now: Moment) -> Vec<Key> {
         let mut placed = Vec::new();
+        // Of bulks only what is for the next one counts: what is written singly takes its own time.
+        let ahead = |lane: &Self| {
+            if lane.background.by_bulk {
+                lane.for_bulk.len()
+            } else {
+                lane.background.waiting
+            }
+        };
+        let room = batch.saturating_sub(ahead(self));
         while !self.background.paused
-            && self.background.waiting < batch
+            && placed.len() < room
             && let Some(key) = self.background.keys.get(self.background.next).cloned()
         {
             self.background.next += 1;
-            if self.background.left.contains(&key) && !self.is_busy(&key) {
+            let is_told = self.is_busy(&key) || self.in_bulk.contains_key(&key);
+            if self.background.left.contains(&key) && !is_told {
                 let waiting = Waiting::new(None, Class::Background, None, now);
                 self.park(key.clone(), waiting);
                 placed.push(key);

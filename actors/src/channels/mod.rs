@@ -8,6 +8,8 @@
 //! - a key is in at most one request, and what it carries is read when it leaves: an older value never follows a newer
 //!   one. Where it is not known whether a request came through, the platform compares, or the newest value is written
 //!   again once the old request can no longer arrive ([`Guard`]);
+//! - where everything is told at once by a bulk that a platform works on in its own time, changes are written beside it, and once more
+//!   when it can no longer write over them ([`BulkPlan`]);
 //! - each item's answer counts for itself;
 //! - a cursor moves past a change only with the platform's final word on it or on a later value of the same key, or when
 //!   the item stands among the [exceptions].
@@ -33,7 +35,7 @@ mod tests;
 pub use ages::Ages;
 pub use answer::{Answer, Certainty, ItemVerdict, MAX_FAILURES, Verdict};
 pub use content::{Content, Key, Kind, Measure, Newest, PriceShown, Source, StockShown, Urgency};
-pub use engine::{Engine, Item, LanePlan, MAX_PASSED, Next, Request, RequestId, Work};
+pub use engine::{BulkPlan, Engine, Item, LanePlan, MAX_PASSED, Next, Request, RequestId, Work};
 pub use exceptions::{Exception, MAX_EXCEPTIONS, MAX_WORDS};
 pub use lane::{CYCLE, LaneCounts, MAX_AUDITS};
 pub use limit::{Admission, Observation, Precedence, Rule, WindowDrawn};
@@ -84,4 +86,14 @@ pub enum Guard {
         /// How long a request may still arrive after it was given up.
         quiet: Duration,
     },
+}
+
+impl Guard {
+    /// How long a request may still arrive after it was given up, if that matters.
+    fn quiet(self) -> Option<Duration> {
+        match self {
+            Self::Version => None,
+            Self::CompareAndSet { quiet } | Self::Once { quiet } | Self::Rewrite { quiet } => Some(quiet),
+        }
+    }
 }

@@ -121,7 +121,7 @@ impl Engine {
         let background = &lane.background;
         LaneReport {
             kind: lane.kind,
-            untold: lane.waiting_count() + lane.flying.len(),
+            untold: lane.waiting_count() + lane.under_way_count(),
             oldest: oldest.map_or(Duration::ZERO, |since| now.saturating_sub(since)),
             counts: lane.counts,
             ages: lane.ages.clone(),

@@ -84,6 +84,18 @@ enum Fate {
     ComesLate,
 }
 
+/// The platform's queue of bulks: when each has a final word, and which of its items it failed with.
+#[derive(Default)]
+struct Bulks {
+    ends: Vec<(Option<Moment>, HashSet<usize>)>,
+    /// Items that wrote over a newer value.
+    over_newer: u64,
+}
+
+/// How long a bulk may be worked on.
+const WORKED_ON: Duration = Duration::from_secs(20);
+const BULK: usize = 200;
+
 const UNITS: u64 = 10;
 const REFILL: u64 = 100;
 const BURST: u64 = 200;
@@ -136,7 +148,48 @@ fn plan(kind: Kind, write: &str, guard: Guard, tells: Tells) -> LanePlan {
         guard,
         final_word_within: Duration::from_secs(60),
         tells,
+        bulk: None,
     }
+}
+
+/// The same with bulks, which the platform works on in its own time.
+fn allowance_with_bulks() -> Allowance {
+    let mut allowance = allowance();
+    let bulks = Rule::Window {
+        units: 5,
+        per: Duration::from_secs(10),
+        reserved_for_urgent: 0,
+    };
+    let questions = Rule::Bucket {
+        burst: 10,
+        refill: 10,
+        per: Duration::from_secs(1),
+    };
+    allowance.limits.extend([
+        ("bulks".into(), bulks),
+        ("unfinished".into(), Rule::Unfinished { requests: 2 }),
+        ("questions".into(), questions),
+    ]);
+    let operation = |name: &str, limits: &[&str], max_items| Operation {
+        name: name.into(),
+        draws: limits
+            .iter()
+            .map(|limit| Draw {
+                limit: (*limit).into(),
+                per_request: 1,
+                per_item: 0,
+            })
+            .collect(),
+        max_items,
+        max_bytes: 0,
+        item_bytes: 0,
+        linger: Duration::ZERO,
+    };
+    allowance.operations.extend([
+        operation("bulk", &["bulks", "unfinished"], BULK),
+        operation("ask-bulk", &["questions"], 1),
+    ]);
+    allowance
 }
 
 /// What is true, by kind and key: version and content.
@@ -176,6 +229,7 @@ struct World {
     too_many: u32,
     avoidable: u64,
     older_over_newer: u64,
+    bulks: Bulks,
     /// Since when a key has been sold out and the platform shows something.
     sold_out: HashMap<Key, Moment>,
     slowest_sold_out: Duration,
@@ -185,16 +239,34 @@ const KEYS: u64 = 1_000;
 
 impl World {
     fn new(seed: u64, guard: Guard, tells: Tells) -> Self {
-        let plans = [
-            plan(Kind::Stock, "set-stock", guard, tells),
-            plan(Kind::Price, "set-prices", guard, tells),
-        ];
+        Self::with(seed, guard, tells, &allowance(), None)
+    }
+
+    /// One that tells everything by bulks.
+    fn with_bulks(seed: u64) -> Self {
+        let bulk = BulkPlan {
+            write: "bulk".into(),
+            poll: "ask-bulk".into(),
+            at_least: 50,
+            final_word_within: WORKED_ON,
+        };
+        let guard = Guard::Rewrite { quiet: QUIET };
+        Self::with(seed, guard, Tells::All, &allowance_with_bulks(), Some(&bulk))
+    }
+
+    fn with(seed: u64, guard: Guard, tells: Tells, allowance: &Allowance, bulk: Option<&BulkPlan>) -> Self {
+        let plan = |kind, write| LanePlan {
+            bulk: bulk.cloned(),
+            ..plan(kind, write, guard, tells)
+        };
+        let plans = [plan(Kind::Stock, "set-stock"), plan(Kind::Price, "set-prices")];
         Self {
             random: Random(seed),
             now: Moment::ZERO,
             events: BTreeMap::new(),
             tie: 0,
-            engine: Engine::new(&allowance(), &plans, Moment::ZERO).unwrap(),
+            engine: Engine::new(allowance, &plans, Moment::ZERO).unwrap(),
+            bulks: Bulks::default(),
             guard,
             tells,
             truth: Truth::default(),
@@ -307,7 +379,9 @@ impl World {
         loop {
             match self.engine.next(self.now, &self.truth) {
                 Next::Send(request) => {
-                    if let Work::Write(kind, items) = &request.work {
+                    if let Work::Write(kind, items) = &request.work
+                        && request.operation != "bulk"
+                    {
                         assert!(items.len() <= BATCH);
                         for item in items {
                             let alone = self.in_flight.insert((*kind, item.key.clone()));
@@ -373,6 +447,12 @@ impl World {
     }
 
     fn meets(&mut self, request: &Request, fate: Fate) -> Verdict {
+        if request.operation == "bulk" {
+            return self.takes_bulk(request, fate);
+        }
+        if let Work::Poll(handle, sent) = &request.work {
+            return self.asked_about(handle, sent.len());
+        }
         if let Some(verdict) = self.refuses(fate) {
             return verdict;
         }
@@ -387,6 +467,53 @@ impl World {
         } else {
             failed(Certainty::Unknown)
         }
+    }
+
+    /// Each item lands when it does. Of those in trouble some come after the bulk was given up, without a final word.
+    fn takes_bulk(&mut self, request: &Request, fate: Fate) -> Verdict {
+        let Work::Write(kind, items) = &request.work else {
+            return failed(Certainty::NotTaken);
+        };
+        match fate {
+            Fate::Storm => return Verdict::Throttled { pause: None },
+            Fate::FailsBefore => return failed(Certainty::NotTaken),
+            Fate::Fine | Fate::FailsAfter | Fate::ComesLate => {}
+        }
+        let is_silent = fate == Fate::ComesLate;
+        let longest = if is_silent { 35_000 } else { 15_000 };
+        let mut lost = HashSet::new();
+        for (place, item) in items.iter().enumerate() {
+            if self.weather == Weather::Chaos && self.random.happens(5) {
+                lost.insert(place);
+                continue;
+            }
+            let after = self.random.millis(100, longest);
+            self.later(after, Event::Lands(*kind, vec![item.clone()]));
+        }
+        let ends = (!is_silent).then(|| self.now + Duration::from_millis(longest));
+        self.bulks.ends.push((ends, lost));
+        Verdict::Accepted {
+            handle: (self.bulks.ends.len() - 1).to_string().into(),
+            ask_in: Duration::from_secs(1),
+        }
+    }
+
+    fn asked_about(&mut self, handle: &str, items: usize) -> Verdict {
+        let bulk: usize = handle.parse().unwrap();
+        let (ends, lost) = &self.bulks.ends[bulk];
+        if ends.is_none_or(|ends| ends > self.now) {
+            return Verdict::Pending {
+                ask_in: Duration::from_secs(1),
+            };
+        }
+        let verdict = |place| {
+            if lost.contains(&place) {
+                ItemVerdict::Failed("lost".into())
+            } else {
+                ItemVerdict::Taken
+            }
+        };
+        Verdict::Items((0..items).map(verdict).collect())
     }
 
     fn work(&mut self, work: &Work) -> Verdict {
@@ -485,14 +612,18 @@ impl World {
             Event::Reads(id, fate) => self.reads(id, fate),
             Event::Lands(kind, items) => {
                 for item in &items {
+                    let older = self.older_over_newer;
                     self.write(kind, item);
+                    self.bulks.over_newer += self.older_over_newer - older;
                 }
             }
             Event::Answered(id, answer) => {
                 if let Some(Request {
                     work: Work::Write(kind, items),
+                    operation,
                     ..
                 }) = self.open.remove(&id)
+                    && operation != "bulk"
                 {
                     for item in items {
                         self.in_flight.remove(&(kind, item.key));
@@ -620,5 +751,53 @@ fn whatever_happens_the_channel_converges_and_the_cursor_tells_the_truth() {
             .concat();
         let safe = safe.iter().map(|mark| mark.sequence.0).max();
         assert_eq!(safe, Some(world.sequence), "seed {seed} {guard:?} {tells:?}");
+    }
+}
+
+/// Everything is told three times while SKUs change and the platform is in trouble: bulks are lost in part, come after they were given
+/// up, and write over what was told beside them.
+#[test]
+fn everything_is_told_by_bulks_beside_changes_and_no_older_value_stays() {
+    for seed in 0..seeds() {
+        let mut world = World::with_bulks(seed);
+        world.too_many = 3;
+        world.later(Duration::ZERO, Event::Change);
+        world.run(Duration::from_secs(10));
+        world.weather = Weather::Chaos;
+        for until in [30, 60, 90] {
+            for kind in [Kind::Stock, Kind::Price] {
+                let told = world.truth.0.keys().filter(|(other, _)| *other == kind);
+                let mut keys: Vec<Key> = told.map(|(_, key)| key.clone()).collect();
+                keys.sort();
+                world.engine.resync(kind, keys);
+            }
+            world.run(Duration::from_secs(until));
+        }
+        world.enough = true;
+        world.weather = Weather::Calm;
+        world.run(Duration::from_secs(900));
+        assert_eq!(world.differences(), 0, "seed {seed}");
+        assert!(
+            world.bulks.ends.len() >= 5,
+            "seed {seed}: {} bulks",
+            world.bulks.ends.len()
+        );
+        assert!(
+            world.bulks.over_newer > 0,
+            "seed {seed}: no bulk wrote over anything"
+        );
+        let report = world.engine.report(world.now);
+        assert!(
+            report
+                .lanes
+                .iter()
+                .all(|lane| lane.untold == 0 && lane.resync.is_none()),
+            "seed {seed}: {report:?}"
+        );
+        let safe = [Kind::Stock, Kind::Price]
+            .map(|kind| world.engine.safe(kind))
+            .concat();
+        let safe = safe.iter().map(|mark| mark.sequence.0).max();
+        assert_eq!(safe, Some(world.sequence), "seed {seed}");
     }
 }

@@ -59,6 +59,7 @@ fn plan(kind: Kind, write: &str, guard: Guard) -> LanePlan {
         guard,
         final_word_within: at(60_000),
         tells: Tells::default(),
+        bulk: None,
     }
 }
 
@@ -139,9 +140,13 @@ impl Account {
         let request = self.request(now).expect("a request");
         let names = match request.work {
             Work::Write(_, items) => items.into_iter().map(|item| item.key.to_string()).collect(),
-            Work::Read(_, keys) | Work::Poll(_, keys) => keys
+            Work::Read(_, keys) => keys
                 .into_iter()
                 .map(|key| format!("{} {key}", request.operation))
+                .collect(),
+            Work::Poll(_, sent) => sent
+                .into_iter()
+                .map(|(key, _)| format!("{} {key}", request.operation))
                 .collect(),
         };
         (request.id, names)

@@ -425,7 +425,7 @@ impl ChannelConfig {
         let mut plan = match self.kind {
             ChannelKind::Http | ChannelKind::Amqp => platform::generic(&self.kinds()),
             ChannelKind::Shopify => shopify::plan(&self.kinds(), self.timeout_ms),
-            ChannelKind::Amazon => amazon::plan(&self.kinds(), self.timeout_ms),
+            ChannelKind::Amazon => amazon::plan(&self.kinds(), self.timeout_ms, self.amazon.as_ref()),
             ChannelKind::Edi => crate::edi::plan(&self.kinds()),
             ChannelKind::File => crate::file_drop::plan(&self.kinds()),
             ChannelKind::WooCommerce => woocommerce::plan(&self.kinds(), self.timeout_ms),

@@ -13,6 +13,7 @@
 mod actor;
 mod adobe_commerce;
 mod amazon;
+mod before;
 mod bigcommerce;
 mod config;
 mod contents;
@@ -35,6 +36,7 @@ mod woocommerce;
 pub use actor::ChannelActor;
 pub use adobe_commerce::{AdobeCommerce, AdobeCommerceConfig};
 pub use amazon::{Amazon, AmazonConfig};
+pub use before::outlast;
 pub use bigcommerce::{BigCommerce, BigCommerceConfig};
 pub use config::{ChannelConfig, ChannelKind, PriceListConfig, PublishedKind, consumer};
 pub use contents::{Contents, ReadModel};

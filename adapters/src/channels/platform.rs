@@ -1,11 +1,13 @@
 //! The port to a platform: what it allows, and how a request of the engine is carried to it.
 
+use super::permit::{NotRead, Permits};
 use super::secret::SecretError;
 use crate::egress::InvalidSetting;
 use compact_str::CompactString;
 use lockstep_actors::channels::{
     Allowance, Answer, Draw, Guard, Kind, LanePlan, Operation, OrderShown, Request, Rule, Tells,
 };
+use lockstep_runtime::time::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +42,15 @@ pub trait Platform: Send + Sync + 'static {
     /// Carries out a request and says what became of it, within a bounded time.
     fn send(&self, request: &Request) -> impl Future<Output = Answer> + Send;
 
+    /// Whether it may still be working on what it was sent before the start, and write over what it is sent now.
+    fn has_work_of_before(
+        &self,
+        _start: Timestamp,
+        _permits: &Permits,
+    ) -> impl Future<Output = Result<bool, NotRead>> + Send {
+        async { Ok(false) }
+    }
+
     /// Whether it has something to do with an order that stands so. What it has not is not sent to it.
     fn concerns(&self, _order: &OrderShown) -> bool {
         true
@@ -49,6 +60,14 @@ pub trait Platform: Send + Sync + 'static {
 impl<P: Platform> Platform for Arc<P> {
     fn send(&self, request: &Request) -> impl Future<Output = Answer> + Send {
         P::send(self, request)
+    }
+
+    fn has_work_of_before(
+        &self,
+        start: Timestamp,
+        permits: &Permits,
+    ) -> impl Future<Output = Result<bool, NotRead>> + Send {
+        P::has_work_of_before(self, start, permits)
     }
 
     fn concerns(&self, order: &OrderShown) -> bool {
@@ -97,6 +116,7 @@ pub(crate) fn lane(kind: Kind, guard: Guard) -> LanePlan {
         guard,
         final_word_within: Duration::from_secs(3_600),
         tells: Tells::All,
+        bulk: None,
     }
 }
 

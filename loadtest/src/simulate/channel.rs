@@ -71,6 +71,7 @@ fn plans(guard: Guard) -> [LanePlan; 2] {
         guard,
         final_word_within: Duration::from_secs(60),
         tells: Tells::default(),
+        bulk: None,
     })
 }
 
@@ -275,6 +276,6 @@ pub(super) fn items(request: &Request) -> usize {
     match &request.work {
         Work::Write(_, items) => items.len(),
         Work::Read(_, keys) => keys.len(),
-        Work::Poll(_, keys) => keys.len(),
+        Work::Poll(_, sent) => sent.len(),
     }
 }

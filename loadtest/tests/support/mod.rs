@@ -125,8 +125,10 @@ impl Contents for Books {
         true
     }
 
-    fn keys(&self, _kind: Kind) -> Vec<(Key, Sequence)> {
-        Vec::new()
+    fn keys(&self, kind: Kind) -> Vec<(Key, Sequence)> {
+        let held = self.held(kind).into_iter();
+        held.map(|(sku, (_, version))| (Key(sku.into()), Sequence(version)))
+            .collect()
     }
 
     fn assembled(&self) -> Vec<(Key, u64)> {

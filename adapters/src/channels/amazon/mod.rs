@@ -7,12 +7,15 @@
 //!   (`getListingsItem`) until it shows what was sent, or an issue with it.
 //! - Each operation has a bucket of its own, of 5 requests a second; the answer says the rate that holds for the account
 //!   in `x-amzn-RateLimit-Limit` (<https://developer-docs.amazon.com/sp-api/docs/listings-items-api-rate-limits>).
+//! - Everything at once goes by feeds: [`feeds`].
 //! - Shipments of orders: [`orders`]. `getOrderItems` has a bucket of 30 requests and one in two seconds, `confirmShipment` of 10 and two
 //!   a second (<https://developer-docs.amazon.com/sp-api/docs/orders-api-v0-reference>).
 //! - Orders: [`poll`].
 //! - Tokens are of Login with Amazon, for an hour, from a refresh token
 //!   (<https://developer-docs.amazon.com/sp-api/docs/connecting-to-the-selling-partner-api>).
 
+mod feed;
+mod feeds;
 mod orders;
 pub(super) mod poll;
 mod tell;
@@ -22,11 +25,14 @@ use super::item_body::number_of;
 use super::platform::{Plan, Platform, PlatformError, lane, operation, write_of};
 use super::secret::{Secret, SecretSource};
 use super::web::{client, number, unanswered, unknown, unsuccessful};
-use crate::egress::{InvalidSetting, web_address};
+use crate::channels::{NotRead, Permits};
+use crate::egress::{InvalidSetting, web_address, within};
+use feeds::{FeedName, KnownFeeds, SEND_FEED};
 use lockstep_actors::channels::{
     Allowance, Answer, Certainty, Content, Guard, Item, ItemVerdict, Key, Kind, Measure, Observation,
     OrderShown, Request, Rule, Verdict, Work,
 };
+use lockstep_runtime::time::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Url};
 use rust_decimal::Decimal;
@@ -40,6 +46,8 @@ use tokio::sync::Mutex;
 
 /// The operation that reads a listing.
 const READ_LISTING: &str = "read-listing";
+/// What is asked about is a listing.
+const LISTING: &str = "listing";
 /// How soon a listing is first looked at, and then again.
 const LOOK_IN: Duration = Duration::from_secs(5);
 /// How long a listing may be worked on.
@@ -72,6 +80,13 @@ pub struct AmazonConfig {
     pub client_secret: SecretSource,
     /// Where the seller's refresh token is.
     pub refresh_token: SecretSource,
+    /// Of how many SKUs at least everything is told by feeds: 1 to 1,000,000. Fewer are patched singly, which Amazon recommends
+    /// (<https://github.com/amzn/selling-partner-api-models/issues/543>).
+    #[serde(default = "fifteen_hundred")]
+    pub feed_at_least: usize,
+    /// How long Amazon may take to work on a feed: 1 to 168 hours. Then it counts as unknown.
+    #[serde(default = "a_day")]
+    pub feed_hours: u64,
 }
 
 fn product() -> String {
@@ -81,8 +96,25 @@ fn login() -> String {
     "https://api.amazon.com/auth/o2/token".to_owned()
 }
 
+fn fifteen_hundred() -> usize {
+    1_500
+}
+fn a_day() -> u64 {
+    24
+}
+
 impl AmazonConfig {
     pub(super) fn validate(&self, channel: &ChannelConfig) -> Result<(), InvalidSetting> {
+        let at_least = u64::try_from(self.feed_at_least).unwrap_or(u64::MAX);
+        let key = channel.key("amazon.feed_at_least");
+        within(&key, at_least, 1, 1_000_000, "1 to 1000000")?;
+        within(
+            &channel.key("amazon.feed_hours"),
+            self.feed_hours,
+            1,
+            168,
+            "1 to 168",
+        )?;
         web_address(&channel.key("amazon.token_url"), Some(&self.token_url)).map(drop)?;
         for (key, value) in [
             ("amazon.seller", &self.seller),
@@ -98,7 +130,7 @@ impl AmazonConfig {
 }
 
 /// What an account allows unless Amazon says otherwise.
-pub(super) fn plan(kinds: &[Kind], timeout_ms: u64) -> Plan {
+pub(super) fn plan(kinds: &[Kind], timeout_ms: u64, config: Option<&AmazonConfig>) -> Plan {
     let quiet = Duration::from_millis(timeout_ms.saturating_mul(2));
     let bucket = Rule::Bucket {
         burst: 5,
@@ -146,10 +178,14 @@ pub(super) fn plan(kinds: &[Kind], timeout_ms: u64) -> Plan {
         ),
         ("connections".into(), Rule::Concurrent { requests: 16 }),
     ];
-    Plan {
+    let mut plan = Plan {
         allowance: Allowance { limits, operations },
         lanes,
+    };
+    if let Some(config) = config {
+        feeds::add_to(&mut plan, config);
     }
+    plan
 }
 
 struct Token {
@@ -167,6 +203,9 @@ pub struct Amazon {
     client_secret: Secret,
     refresh_token: Secret,
     token: Mutex<Option<Token>>,
+    /// How long an answer is waited for.
+    timeout: Duration,
+    known_feeds: KnownFeeds,
 }
 
 #[derive(Deserialize)]
@@ -211,6 +250,8 @@ impl Amazon {
             refresh_token: config.secret("amazon.refresh_token", &seller.refresh_token)?,
             config: seller.clone(),
             token: Mutex::new(None),
+            timeout: Duration::from_millis(config.timeout_ms),
+            known_feeds: KnownFeeds::default(),
         })
     }
 
@@ -321,8 +362,9 @@ impl Amazon {
         })
     }
 
-    async fn patch(&self, item: &Item) -> Answer {
-        let (path, op, value) = match &item.content {
+    /// The patch that makes a listing show a content; none if it is no listing's.
+    fn patch_of(&self, content: &Content) -> Option<Value> {
+        let (path, op, value) = match content {
             Content::Stock(stock) => (
                 "/attributes/fulfillment_availability",
                 "merge",
@@ -336,9 +378,15 @@ impl Amazon {
                     "our_price": [{ "schedule": [{ "value_with_tax": number(price.amount) }] }],
                 }]),
             ),
-            Content::Order(..) => return unknown("an order is no listing".to_owned()).into(),
+            Content::Order(..) => return None,
         };
-        let patch = json!({ "op": op, "path": path, "value": value });
+        Some(json!({ "op": op, "path": path, "value": value }))
+    }
+
+    async fn patch(&self, item: &Item) -> Answer {
+        let Some(patch) = self.patch_of(&item.content) else {
+            return unknown("an order is no listing".to_owned()).into();
+        };
         let body = json!({ "productType": self.config.product_type, "patches": [patch] });
         let spoken = match self
             .speak(
@@ -354,7 +402,7 @@ impl Amazon {
         };
         let verdict = match spoken.body["status"].as_str() {
             Some("ACCEPTED") => Verdict::Accepted {
-                handle: handle(item.content.measure()).as_str().into(),
+                handle: LISTING.into(),
                 ask_in: LOOK_IN,
             },
             Some("INVALID") => Verdict::Items(vec![ItemVerdict::Refused(issues(&spoken.body))]),
@@ -373,20 +421,13 @@ impl Amazon {
     }
 
     /// Whether a listing shows what was sent.
-    async fn look(&self, handle: &str, key: &Key) -> Answer {
+    async fn look(&self, key: &Key, sent: Measure) -> Answer {
         let spoken = match self.listing(key).await {
             Ok(spoken) => spoken,
             Err(answer) => return answer,
         };
-        let shown = match handle.split_once(' ') {
-            Some(("units", units)) => {
-                quantity(&spoken.body).map(|shown| shown.to_string()) == Some(units.to_owned())
-            }
-            Some(("amount", amount)) => price(&spoken.body) == Decimal::from_str(amount).ok(),
-            Some(_) | None => false,
-        };
         let errors = issues(&spoken.body);
-        let verdict = if shown {
+        let verdict = if shows(&spoken.body, sent) {
             Verdict::Items(vec![ItemVerdict::Taken])
         } else if errors.is_empty() {
             Verdict::Pending { ask_in: LOOK_IN }
@@ -419,6 +460,9 @@ impl Platform for Amazon {
                 [item] => self.tell(item).await.unwrap_or_else(|answer| answer),
                 _ => unknown("a confirmation is of one order".to_owned()).into(),
             },
+            Work::Write(Kind::Stock | Kind::Price, items) if request.operation == SEND_FEED => {
+                self.send_feed(items).await
+            }
             Work::Write(Kind::Stock | Kind::Price, items) => match items.as_slice() {
                 [item] => self.patch(item).await,
                 _ => unknown("a patch is of one item".to_owned()).into(),
@@ -427,11 +471,17 @@ impl Platform for Amazon {
                 [key] => self.read(key).await,
                 _ => unknown("a listing is of one item".to_owned()).into(),
             },
-            Work::Poll(handle, keys) => match keys.as_slice() {
-                [key] => self.look(handle, key).await,
-                _ => unknown("a listing is of one item".to_owned()).into(),
+            Work::Poll(handle, sent) => match (FeedName::read(handle), sent.as_slice()) {
+                (Some(feed), sent) => self.ask_feed(&feed, sent).await,
+                (None, [(key, measure)]) => self.look(key, *measure).await,
+                (None, _) => unknown("a listing is of one item".to_owned()).into(),
             },
         }
+    }
+
+    /// Feeds, which may be worked on for hours after they were sent.
+    async fn has_work_of_before(&self, start: Timestamp, permits: &Permits) -> Result<bool, NotRead> {
+        self.has_feeds_of_before(start, permits).await
     }
 
     /// Shipments are confirmed. What is given up is cancelled by a feed, which this does not write.
@@ -448,12 +498,12 @@ fn failed(reason: String) -> Verdict {
     }
 }
 
-/// What was sent, so that it can be found again.
-fn handle(measure: Measure) -> String {
-    match measure {
-        Measure::Units(units) => format!("units {units}"),
-        Measure::Amount(amount) => format!("amount {amount}"),
-        Measure::Change(change) => format!("change {change}"),
+/// Whether a listing shows a number.
+fn shows(listing: &Value, number: Measure) -> bool {
+    match number {
+        Measure::Units(units) => quantity(listing) == Some(units),
+        Measure::Amount(amount) => price(listing) == Some(amount),
+        Measure::Change(_) => false,
     }
 }
 

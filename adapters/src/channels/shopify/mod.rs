@@ -324,7 +324,7 @@ impl Platform for Shopify {
             Work::Write(Kind::Price, items) => self.add_prices(items).await,
             Work::Read(Kind::Stock, keys) => self.read_quantities(keys).await,
             Work::Write(Kind::Order, items) => self.tell_orders(items).await,
-            Work::Poll(_, keys) => self.look_at_orders(keys).await,
+            Work::Poll(_, sent) => self.look_at_orders(sent).await,
             Work::Read(Kind::Price | Kind::Order, _) => unsupported(),
         }
     }

@@ -7,7 +7,7 @@ use super::orders::{
 };
 use crate::channels::item_body::number_of;
 use crate::channels::web::{only_order, refused, without_effect};
-use lockstep_actors::channels::{Answer, Certainty, Item, ItemVerdict, Key, OrderShown, Verdict};
+use lockstep_actors::channels::{Answer, Certainty, Item, ItemVerdict, Key, Measure, OrderShown, Verdict};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -72,8 +72,8 @@ impl Shopify {
     }
 
     /// Whether the shop has cancelled what it was asked to.
-    pub(super) async fn look_at_orders(&self, keys: &[Key]) -> Answer {
-        let [key] = keys else {
+    pub(super) async fn look_at_orders(&self, sent: &[(Key, Measure)]) -> Answer {
+        let [(key, _)] = sent else {
             return refused("orders are looked at one by one".to_owned()).into();
         };
         match self.read_order(&global_id(key)).await {

@@ -8,13 +8,17 @@
 //! - Patching and reading have a bucket each, of `--burst` at `--rate`; without a token of it the answer is 429
 //!   `QuotaExceeded`. Each answer says the rate in `x-amzn-RateLimit-Limit`
 //!   (<https://developer-docs.amazon.com/sp-api/docs/listings-items-api-rate-limits>).
+//! - Feeds of the type `JSON_LISTINGS_FEED`, `--feeds` of them in each `--feed-window`, and their documents and reports with the limits of
+//!   the documentation at `--feed-rate` times (<https://developer-docs.amazon.com/sp-api/docs/feeds-api-rate-limits>): see [`feeds`].
 //! - `GET /orders/v0/orders/{order}/orderItems`, 30 requests at once and one in two seconds, and `POST .../shipmentConfirmation`, 10 at
 //!   once and two a second (<https://developer-docs.amazon.com/sp-api/docs/orders-api-v0-reference>).
 //!   `GET /orders/2026-01-01/orders`, `searchOrders`, with a bucket of `--order-burst` at `--order-rate`. Orders are placed by
 //!   `POST /emulator/orders/{order}` with `{"SKU": units}`, which is no part of Amazon's; `GET /emulator/packages` tells what was confirmed.
 
+mod feeds;
 mod orders;
 
+pub use feeds::FeedStats;
 pub use orders::Package;
 
 use super::channel::{Bucket, Rate};
@@ -23,6 +27,7 @@ use super::{Emulator, EmulatorError, Probability, parse_duration};
 use actix_web::http::StatusCode;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
+use feeds::Feeds;
 use jiff::Timestamp;
 use orders::{Orders, Search, as_of};
 use serde::{Deserialize, Serialize};
@@ -66,6 +71,24 @@ pub struct Options {
     /// How often a request is carried out but answered with 500.
     #[arg(long, default_value = "0")]
     pub fail_after_commit: Probability,
+    /// How long a message of a feed takes.
+    #[arg(long, default_value = "5ms", value_parser = parse_duration)]
+    pub feed_message: Duration,
+    /// How many feeds may be created in a window.
+    #[arg(long, default_value = "5")]
+    pub feeds: usize,
+    /// How long a window is.
+    #[arg(long, default_value = "5m", value_parser = parse_duration)]
+    pub feed_window: Duration,
+    /// How many times the documented rates questions about feeds may be asked.
+    #[arg(long, default_value = "1")]
+    pub feed_rate: NonZeroU32,
+    /// How often a message of a feed that was accepted is not applied.
+    #[arg(long, default_value = "0")]
+    pub feed_lost: Probability,
+    /// How often a feed ends as FATAL with half of it done.
+    #[arg(long, default_value = "0")]
+    pub feed_fatal: Probability,
     /// From which faults are drawn.
     #[arg(long, default_value = "1")]
     pub seed: u64,
@@ -86,6 +109,12 @@ impl Default for Options {
             late_fail: Probability::NEVER,
             fail: Probability::NEVER,
             fail_after_commit: Probability::NEVER,
+            feed_message: Duration::from_millis(5),
+            feeds: 5,
+            feed_window: Duration::from_secs(300),
+            feed_rate: whole(1),
+            feed_lost: Probability::NEVER,
+            feed_fatal: Probability::NEVER,
             seed: 1,
         }
     }
@@ -121,9 +150,19 @@ struct Listing {
     issues: Vec<Value>,
     /// What will show: from when, which attribute, what; nothing if it is going to fail.
     pending: Vec<(Duration, String, Option<Value>)>,
+    /// When it was last patched singly, as was answered.
+    patched: Duration,
 }
 
 impl Listing {
+    /// Applies a patch at once; when it was last patched singly before.
+    fn set(&mut self, patch: &Value) -> Duration {
+        self.attributes
+            .insert(attribute_of(patch), patch["value"].clone());
+        self.issues.clear();
+        self.patched
+    }
+
     fn advance(&mut self, now: Duration) {
         let due = self.pending.iter().take_while(|(at, ..)| *at <= now).count();
         for (_, attribute, value) in self.pending.drain(..due) {
@@ -139,6 +178,12 @@ impl Listing {
             }
         }
     }
+}
+
+/// The attribute that a patch is of.
+fn attribute_of(patch: &Value) -> String {
+    let path = patch["path"].as_str().unwrap_or_default();
+    path.trim_start_matches("/attributes/").to_owned()
 }
 
 const fn whole(number: u32) -> NonZeroU32 {
@@ -162,6 +207,12 @@ struct State {
     item_reads: Bucket,
     searches: Bucket,
     confirmations: Bucket,
+    documents: Bucket,
+    feed_reads: Bucket,
+    feed_lists: Bucket,
+    reports: Bucket,
+    feeds: Feeds,
+    loses_feed_answer: bool,
     orders: Orders,
     listings: BTreeMap<String, Listing>,
     stats: ListingStats,
@@ -173,6 +224,14 @@ impl Amazon {
             (options.fail, Fault::Unavailable),
             (options.fail_after_commit, Fault::ErrorAfterCommit),
         ];
+        // 0.0222 a second are 80 an hour, less a hundredth.
+        let (times, eighty) = (options.feed_rate.get(), whole(80));
+        let seldom = || {
+            Bucket::new(
+                Rate::per_hour(eighty.saturating_mul(options.feed_rate)),
+                whole(10),
+            )
+        };
         Ok(Self {
             started: Instant::now(),
             faults: FaultTable::new(options.seed, &faults).ok_or(EmulatorError::Probabilities)?,
@@ -184,6 +243,18 @@ impl Amazon {
                 searches: Bucket::new(options.order_rate, options.order_burst),
                 item_reads: Bucket::new(Rate::per_minute(whole(30)), whole(30)),
                 confirmations: Bucket::new(Rate::per_second(whole(2)), whole(10)),
+                documents: Bucket::new(Rate::per_minute(whole(30 * times)), whole(15)),
+                feed_reads: Bucket::new(Rate::per_second(whole(2 * times)), whole(15)),
+                feed_lists: seldom(),
+                reports: seldom(),
+                feeds: Feeds::new(
+                    options.seed,
+                    options.feed_message,
+                    options.feed_lost,
+                    options.feed_fatal,
+                )
+                .ok_or(EmulatorError::Probabilities)?,
+                loses_feed_answer: false,
                 orders: Orders::default(),
                 listings: BTreeMap::new(),
                 stats: ListingStats::default(),
@@ -192,8 +263,23 @@ impl Amazon {
         })
     }
 
+    /// The state as it is by now.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { feeds, listings, .. } = &mut *state;
+        feeds.advance(listings, self.started.elapsed());
+        state
+    }
+
+    /// The next feed is created, and whoever creates it learns nothing of it.
+    pub fn lose_next_feed_answer(&self) {
+        self.state().loses_feed_answer = true;
+    }
+
+    /// The counts of feeds so far.
+    #[must_use]
+    pub fn feed_stats(&self) -> FeedStats {
+        self.state().feeds.stats
     }
 
     /// The counts so far.
@@ -224,16 +310,28 @@ impl Amazon {
         rate: &str,
         work: impl FnOnce(&mut State, u64, Duration) -> (StatusCode, Value),
     ) -> HttpResponse {
+        self.admitted(|state, now| bucket(state).take(now).is_ok(), rate, work)
+    }
+
+    /// The same of whatever admits it.
+    fn admitted(
+        &self,
+        admits: impl FnOnce(&mut State, Duration) -> bool,
+        rate: &str,
+        work: impl FnOnce(&mut State, u64, Duration) -> (StatusCode, Value),
+    ) -> HttpResponse {
         let now = self.started.elapsed();
         let mut state = self.state();
         let request = state.stats.requests;
         state.stats.requests += 1;
         let limited = |status| {
             let mut response = HttpResponse::build(status);
-            response.insert_header(("x-amzn-ratelimit-limit", rate));
+            if !rate.is_empty() {
+                response.insert_header(("x-amzn-ratelimit-limit", rate));
+            }
             response
         };
-        if bucket(&mut state).take(now).is_err() {
+        if !admits(&mut state, now) {
             state.stats.throttled += 1;
             let message = "You exceeded your quota for the requested resource.";
             return limited(StatusCode::TOO_MANY_REQUESTS).json(error("QuotaExceeded", message));
@@ -300,11 +398,7 @@ impl Amazon {
 
     fn patch(&self, state: &mut State, sku: &str, patch: &Value, request: u64, now: Duration) -> Value {
         let patch = &patch["patches"][0];
-        let attribute = patch["path"]
-            .as_str()
-            .unwrap_or_default()
-            .trim_start_matches("/attributes/")
-            .to_owned();
+        let attribute = attribute_of(patch);
         let value = patch["value"].clone();
         if value[0]["quantity"].as_i64().is_some_and(|quantity| quantity < 0) {
             let issue =
@@ -317,10 +411,14 @@ impl Amazon {
         let listing = state.listings.entry(sku.to_owned()).or_default();
         let shows = (!fails).then_some(value);
         listing.issues.clear();
+        listing.patched = now;
         listing.pending.push((now + self.options.delay, attribute, shows));
         json!({ "sku": sku, "status": "ACCEPTED", "submissionId": request.to_string(), "issues": [] })
     }
 }
+
+/// The most bytes of a document.
+const DOCUMENT_BYTES: usize = 10_485_760;
 
 fn error(code: &str, message: &str) -> Value {
     json!({ "errors": [{ "code": code, "message": message }] })
@@ -340,6 +438,20 @@ fn routes(config: &mut ServiceConfig) {
         .route("/auth/o2/token", web::post().to(token))
         .route(listing, web::patch().to(patch))
         .route(listing, web::get().to(read))
+        .route("/feeds/2021-06-30/documents", web::post().to(create_document))
+        .route(
+            "/feeds/2021-06-30/documents/{document}",
+            web::get().to(show_document),
+        )
+        .route("/feeds/2021-06-30/feeds", web::post().to(create_feed))
+        .route("/feeds/2021-06-30/feeds", web::get().to(list_feeds))
+        .route("/feeds/2021-06-30/feeds/{feed}", web::get().to(show_feed))
+        .service(
+            web::resource("/emulator/documents/{document}")
+                .app_data(web::PayloadConfig::new(DOCUMENT_BYTES))
+                .route(web::put().to(upload))
+                .route(web::get().to(download)),
+        )
         .route("/orders/2026-01-01/orders", web::get().to(search))
         .route("/orders/v0/orders/{order}/orderItems", web::get().to(items))
         .route(
@@ -383,6 +495,149 @@ async fn read(
     path: web::Path<(String, String)>,
 ) -> HttpResponse {
     refused(&request).unwrap_or_else(|| amazon.listing(&path.1, None))
+}
+
+/// Where a document is uploaded to or read.
+fn address_of(request: &HttpRequest, document: &str) -> String {
+    format!(
+        "http://{}/emulator/documents/{document}",
+        request.connection_info().host()
+    )
+}
+
+/// 202 or 201 with what was made, or why it was not.
+fn made(status: StatusCode, made: Result<Value, String>) -> (StatusCode, Value) {
+    match made {
+        Ok(body) => (status, body),
+        Err(message) => (StatusCode::BAD_REQUEST, error("InvalidInput", &message)),
+    }
+}
+
+async fn create_document(
+    request: HttpRequest,
+    amazon: web::Data<Amazon>,
+    body: web::Json<Value>,
+) -> HttpResponse {
+    refused(&request).unwrap_or_else(|| {
+        amazon.gated(
+            |state| &mut state.documents,
+            "",
+            |state, _, now| {
+                let id = state.feeds.create_document(&body, now);
+                let document = id.map(|id| json!({ "feedDocumentId": id, "url": address_of(&request, &id) }));
+                made(StatusCode::CREATED, document)
+            },
+        )
+    })
+}
+
+async fn upload(
+    request: HttpRequest,
+    amazon: web::Data<Amazon>,
+    document: web::Path<String>,
+    content: String,
+) -> HttpResponse {
+    let kind = request
+        .headers()
+        .get("content-type")
+        .and_then(|kind| kind.to_str().ok());
+    let now = amazon.started.elapsed();
+    let taken = amazon
+        .state()
+        .feeds
+        .upload(&document, kind.unwrap_or_default(), content, now);
+    if taken {
+        return HttpResponse::Ok().finish();
+    }
+    HttpResponse::Forbidden().body("SignatureDoesNotMatch")
+}
+
+async fn download(amazon: web::Data<Amazon>, document: web::Path<String>) -> HttpResponse {
+    match amazon.state().feeds.content(&document) {
+        Some(content) => HttpResponse::Ok().content_type("application/json").body(content),
+        None => HttpResponse::NotFound().finish(),
+    }
+}
+
+async fn create_feed(
+    request: HttpRequest,
+    amazon: web::Data<Amazon>,
+    body: web::Json<Value>,
+) -> HttpResponse {
+    let (most, window) = (amazon.options.feeds, amazon.options.feed_window);
+    refused(&request).unwrap_or_else(|| {
+        amazon.admitted(
+            |state, now| state.feeds.admits(most, window, now),
+            "",
+            |state, _, now| {
+                let id = state.feeds.create(&body, now, Timestamp::now());
+                if std::mem::take(&mut state.loses_feed_answer) {
+                    state.stats.failed += 1;
+                    return (
+                        StatusCode::INTERNAL_SERVER_ERROR,
+                        error("InternalFailure", "Try again."),
+                    );
+                }
+                made(
+                    StatusCode::ACCEPTED,
+                    id.map(|id| json!({ "feedId": id.to_string() })),
+                )
+            },
+        )
+    })
+}
+
+async fn show_feed(request: HttpRequest, amazon: web::Data<Amazon>, feed: web::Path<String>) -> HttpResponse {
+    refused(&request).unwrap_or_else(|| {
+        amazon.gated(
+            |state| &mut state.feed_reads,
+            "",
+            |state, _, _| match state.feeds.show(&feed) {
+                Some(feed) => (StatusCode::OK, feed),
+                None => (StatusCode::NOT_FOUND, error("NotFound", "There is no such feed.")),
+            },
+        )
+    })
+}
+
+async fn list_feeds(
+    request: HttpRequest,
+    amazon: web::Data<Amazon>,
+    wanted: web::Query<BTreeMap<String, String>>,
+) -> HttpResponse {
+    refused(&request).unwrap_or_else(|| {
+        amazon.gated(
+            |state| &mut state.feed_lists,
+            "",
+            |state, _, _| made(StatusCode::OK, state.feeds.list(&wanted)),
+        )
+    })
+}
+
+async fn show_document(
+    request: HttpRequest,
+    amazon: web::Data<Amazon>,
+    document: web::Path<String>,
+) -> HttpResponse {
+    refused(&request).unwrap_or_else(|| {
+        amazon.gated(
+            |state| &mut state.reports,
+            "",
+            |state, _, _| match state.feeds.content(&document) {
+                Some(_) => {
+                    let url = address_of(&request, &document);
+                    (
+                        StatusCode::OK,
+                        json!({ "feedDocumentId": document.as_str(), "url": url }),
+                    )
+                }
+                None => (
+                    StatusCode::NOT_FOUND,
+                    error("NotFound", "There is no such document."),
+                ),
+            },
+        )
+    })
 }
 
 async fn search(
