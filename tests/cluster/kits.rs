@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 /// How often both components change at once.
 const ROUNDS: i64 = 40;
 
-async fn post(node: &Service, path: &str, id: &str, body: &Value) {
+pub(super) async fn post(node: &Service, path: &str, id: &str, body: &Value) {
     until(&format!("{path} to take {id}"), WITHIN, async || {
         let asked = node
             .http

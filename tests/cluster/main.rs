@@ -11,6 +11,7 @@
 
 mod kits;
 mod nemesis;
+mod polling;
 mod straight;
 #[path = "../support/mod.rs"]
 mod support;

@@ -57,6 +57,13 @@ impl Database {
         row.unwrap().get(0)
     }
 
+    /// The name of the node that has a partition.
+    pub async fn node_of(&self, partition: u16) -> String {
+        let name = "select n.name from lockstep.placement p join lockstep.node n on n.id = p.owner where p.partition = $1";
+        let row = self.client.query_one(name, &[&i32::from(partition)]).await;
+        row.unwrap().get(0)
+    }
+
     /// Waits until these nodes, and no others, have all sixteen partitions in even shares.
     pub async fn until_shared_by(&self, nodes: &[&str]) {
         until(
