@@ -45,6 +45,8 @@ enum Shop {
 
 /// How often each of the troubles that the last two are in befalls a request.
 const TROUBLE: Probability = Probability::per_million(30_000);
+/// The same of the last one, which is sent fewer requests.
+const MORE_TROUBLE: Probability = Probability::per_million(100_000);
 /// How much later than the channel waits some of their answers come.
 const LATE: Duration = Duration::from_millis(1_500);
 
@@ -93,10 +95,10 @@ impl Shop {
             rate: "30/s".parse().unwrap(),
             burst: "30".parse().unwrap(),
             work: "1000/s".parse().unwrap(),
-            fail: TROUBLE,
-            fail_after_commit: TROUBLE,
-            storm: TROUBLE,
-            late: TROUBLE,
+            fail: MORE_TROUBLE,
+            fail_after_commit: MORE_TROUBLE,
+            storm: MORE_TROUBLE,
+            late: MORE_TROUBLE,
             late_by: LATE,
             ..adobe_commerce::Options::default()
         };
