@@ -197,17 +197,15 @@ impl Doors {
             );
         }
         let ingress = service.ingress();
+        let (channels, peers) = service.share_channels();
         let http = http::start(
             &config.http,
             HttpParts {
                 ingress,
                 keys,
                 metrics,
-                channels: service
-                    .channels()
-                    .iter()
-                    .map(|channel| channel.handle.clone())
-                    .collect(),
+                channels,
+                peers,
                 partners: partners
                     .iter()
                     .map(|partner| partner.config().name.clone())

@@ -3,41 +3,34 @@
 //! `serve`, `replay` and `demo` all run on this, so that each of them is the real path. What else comes in (HTTP, AMQP) is
 //! put before it and stopped first.
 
-use lockstep_actors::channels::{AllowanceError, Engine, Key, Kind, Mark};
+use lockstep_actors::channels::{AllowanceError, Kind};
 use lockstep_actors::domain::{Distributor, Reply};
 use lockstep_actors::governance::LOCKSTEP;
 use lockstep_actors::governance::demand::Attribute;
 use lockstep_actors::governance::ownership::RefusedWrite;
 use lockstep_actors::governance::record::{RecordCommand, RecordRefusal, RecordReply, TheRecord};
-use lockstep_actors::inventory::SkuWarehouse;
 use lockstep_actors::orders::effects;
-use lockstep_actors::pricing::{CatalogueItem, ListPrice};
 use lockstep_actors::reference::Reference;
 use lockstep_adapters::channels::{
-    Account, ChannelActor, ChannelConfig, ChannelHandle, Contents, KindFeed, Memory, Permits, Platform,
-    PlatformError, ReadModel, channel_handle, drive, outlast,
+    ChannelActor, ChannelConfig, ChannelHandle, Permits, Platform, PlatformError, ReadModel, Telling,
+    channel_handle,
 };
-use lockstep_adapters::cluster::{Cluster, ClusterConfig, ClusterError};
+use lockstep_adapters::cluster::{Cluster, ClusterConfig, ClusterError, Peers};
 use lockstep_adapters::egress::InvalidSetting;
 use lockstep_adapters::erp::{self, ConnectorError, Erp, ErpConfig, ErpCounters, ErpWorker, SharedPace};
+use lockstep_adapters::home::Home;
 use lockstep_adapters::polling::{OrderPoller, OrderSource};
 use lockstep_adapters::store::PostgresOpener;
-use lockstep_runtime::entity::Entity;
-use lockstep_runtime::feed::{ConsumerLag, Feed, FeedFilter, UnknownConsumer};
+use lockstep_runtime::feed::{ConsumerLag, FeedFilter, UnknownConsumer};
 use lockstep_runtime::ingress::Ingress;
-use lockstep_runtime::message::{Envelope, MessageId, Outcome, Provenance, Sequence};
+use lockstep_runtime::message::{Envelope, MessageId, Outcome, Provenance};
 use lockstep_runtime::node::{Holding, Node, NodeConfig, StartError};
-use lockstep_runtime::placement::PartitionCount;
 use lockstep_runtime::store::StoreOpener;
 use lockstep_runtime::time::Clock;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-
-/// How often a channel is asked whether it still works on what it was sent before the start: less often than Amazon lists feeds, which is
-/// every 45 seconds (<https://developer-docs.amazon.com/sp-api/docs/feeds-api-rate-limits>).
-const WORK_OF_BEFORE: Duration = Duration::from_secs(60);
 
 /// Why it did not start.
 #[derive(Debug, thiserror::Error)]
@@ -144,27 +137,6 @@ impl Consumers {
 pub(crate) struct RunningChannel {
     pub(crate) handle: ChannelHandle,
     ended: oneshot::Receiver<()>,
-}
-
-/// Has a new channel told what happened before it was there, from the read model.
-fn introduce(
-    engine: &mut Engine,
-    kind: Kind,
-    changes: Vec<(Key, Sequence)>,
-    feed: &mut Feed,
-    partitions: PartitionCount,
-) {
-    if changes.is_empty() {
-        return;
-    }
-    feed.hold();
-    let mark = |(key, sequence): &(Key, Sequence)| Mark {
-        partition: partitions.partition_of(key.0.as_bytes()),
-        sequence: *sequence,
-    };
-    let seen: Vec<Mark> = changes.iter().map(mark).collect();
-    let keys = changes.into_iter().map(|(key, _)| key).collect();
-    engine.introduce(kind, keys, &seen);
 }
 
 /// The running service.
@@ -282,7 +254,18 @@ impl Service {
         self.stop.subscribe()
     }
 
-    /// Begins to tell a channel what is newest.
+    /// The channels, and how other nodes are asked about those that they tell. Once all have been added, and once.
+    pub(crate) fn share_channels(&self) -> (Vec<ChannelHandle>, Option<Peers>) {
+        let handles = self.channels.iter().map(|channel| channel.handle.clone());
+        let handles: Vec<ChannelHandle> = handles.collect();
+        let peers = self
+            .cluster
+            .as_ref()
+            .map(|cluster| cluster.share(handles.clone()));
+        (handles, peers)
+    }
+
+    /// Begins to tell a channel what is newest, whenever this is the node that tells it.
     ///
     /// # Errors
     /// [`ServiceError`] if the channel was not among the consumers at the start, if Lockstep may not publish what it is to
@@ -310,62 +293,28 @@ impl Service {
         )
         .in_bands(config.stock_bands.clone())
         .with_orders(ingress.clone());
-        let contents = if self.cluster.is_some() {
-            let (places, partitions) = (Arc::clone(ingress.places()), ingress.partitions());
-            contents.shared(move |sku| places.is_here(partitions.partition_of(sku.as_str().as_bytes())))
-        } else {
-            contents
-        };
-        let plan = config.plan()?;
-        let mut engine = Engine::new(&plan.allowance, &plan.lanes, Duration::ZERO)?;
-        let mut feeds = Vec::new();
+        let mut kinds = Vec::new();
         for kind in config.kinds() {
-            let (attribute, filter) = match kind {
-                // What a kit is made of changes its level as well.
-                Kind::Stock => (
-                    Attribute::StockAvailable,
-                    FeedFilter::Kinds(&[SkuWarehouse::KIND, CatalogueItem::KIND]),
-                ),
-                Kind::Price => (Attribute::PriceBase, FeedFilter::Kinds(&[ListPrice::KIND])),
-                Kind::Order => (Attribute::OrderStatus, FeedFilter::Port(effects::EVENTS)),
+            let attribute = match kind {
+                Kind::Stock => Attribute::StockAvailable,
+                Kind::Price => Attribute::PriceBase,
+                Kind::Order => Attribute::OrderStatus,
             };
             ingress.reference().ownership().judge_publishing(attribute)?;
-            let mut feed: Feed = ingress.feed(&config.consumer(kind), filter)?;
-            if feed.is_new() {
-                introduce(
-                    &mut engine,
-                    kind,
-                    contents.keys(kind),
-                    &mut feed,
-                    ingress.partitions(),
-                );
-            }
-            feeds.push(KindFeed { kind, feed });
+            let consumer = config.consumer(kind);
+            ingress.declares(&consumer)?;
+            kinds.push((kind, consumer));
         }
-        let notebook = ingress.notebook(&format!("channel/{}", config.name), config.name.as_bytes());
+        let home = Home::of(&ingress, config.name.as_bytes());
         let (handle, control) = channel_handle(&config.name);
-        let platform = Arc::new(platform);
-        drop(actix::spawn(outlast(
-            Arc::clone(&platform),
-            handle.clone(),
-            WORK_OF_BEFORE,
-            self.stop.subscribe(),
-        )));
-        let driving = drive(
-            feeds,
-            contents,
-            platform,
-            Account {
-                engine,
-                memory: Memory::in_notebook(notebook),
-                samples_per_minute: config.samples_per_minute,
-            },
-            control,
-            self.stop.subscribe(),
-        );
+        let handle = handle.at(home.clone());
+        let plan = config.plan()?;
+        let telling = Telling::new(ingress, home, handle.clone(), contents, platform, plan, kinds)?
+            .sampling(config.samples_per_minute);
+        let stopped = self.stop.subscribe();
         let (ending, ended) = oneshot::channel();
         let actor = ChannelActor::new(config.name.clone(), async move {
-            driving.await;
+            telling.run(control, stopped).await;
             drop(ending);
         });
         // The actor lives in its own context until its drive ends.

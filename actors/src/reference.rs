@@ -152,6 +152,10 @@ pub struct Published<I, T> {
 
 type Facts<I, T> = DashMap<I, (Sequence, Arc<T>), RandomState>;
 
+/// How many versions a kit's level may have with one entry of its own in the catalogue: its components' journals are together
+/// shorter than so many times that of the kit's own SKU, and versions are numbers that a consumer can read exactly (2^53).
+const VERSIONS_AN_ENTRY: u64 = 1 << 26;
+
 fn put<I: Eq + Hash, T>(facts: &Facts<I, T>, published: Published<I, T>) {
     let fact = (published.sequence, published.value);
     match facts.entry(published.id) {
@@ -259,8 +263,8 @@ pub struct Reference {
     items: Facts<Sku, Item>,
     /// The kits that have a SKU in them.
     kits_with: DashMap<Sku, Vec<Sku>, RandomState>,
-    /// What the versions of SKUs start from that became kits, or other ones.
-    version_bases: DashMap<Sku, u64, RandomState>,
+    /// The SKUs that are kits, or have been.
+    once_kits: DashMap<Sku, (), RandomState>,
     agreements: Facts<AgreementId, Agreement>,
     rates: Facts<RateSource, RateTable>,
     taxes: Facts<Jurisdiction, TaxTable>,
@@ -430,13 +434,15 @@ impl Reference {
             .unwrap_or_default()
     }
 
-    /// What the version of a SKU's level starts from: more than it ever was, each time what the SKU is made of changes.
+    /// What the version of a kit's level starts from; 0 of what never was one. It grows with each change of its entry in the catalogue,
+    /// by more than the versions of its components are, and is the same wherever and whenever it is read. Read before the level.
     #[must_use]
     pub fn version_base(&self, sku: &Sku) -> u64 {
-        if self.version_bases.is_empty() {
+        if self.once_kits.is_empty() || !self.once_kits.contains_key(sku) {
             return 0;
         }
-        self.version_bases.get(sku).map_or(0, |base| *base)
+        let entry = self.items.get(sku).map(|entry| entry.0.0);
+        entry.unwrap_or(0).saturating_mul(VERSIONS_AN_ENTRY)
     }
 
     fn publish_item(&self, item: Published<Sku, Item>) {
@@ -445,12 +451,8 @@ impl Reference {
         let before = self.item(&id).map(|item| components(&item)).unwrap_or_default();
         let after = components(&item.value);
         if before != after {
-            let newest =
-                |levels: Vec<StockLevel>| levels.iter().map(|level| level.sequence.0).max().unwrap_or(0);
-            // What changes while this is reckoned is less than that.
-            let jump = newest(self.availability_to(&id, None)).saturating_add(1 << 20);
-            let mut base = self.version_bases.entry(id.clone()).or_default();
-            *base = base.saturating_add(jump);
+            // Before the entry can be seen, so that it is never seen without what its versions start from.
+            self.once_kits.insert(id.clone(), ());
         }
         put(&self.items, item);
         // Views of an entity come in their order.
@@ -788,6 +790,34 @@ mod tests {
         assert_eq!(reference.kits_with(&Sku::new("A").unwrap()), []);
         publish_view(&reference, item(&[], 3));
         assert_eq!((kits().0, kits().1 > third), (vec![], true));
+    }
+
+    #[test]
+    fn s41_a_kit_has_the_same_version_wherever_it_is_read() {
+        let kit = Sku::new("KIT").unwrap();
+        let component = level("W1", 9, 40);
+        let mut changed = Vec::new();
+        // One has seen each change, another one the last alone, and first; a third what it was later as well.
+        for views in [
+            vec![
+                item(&[("A", 1)], 3),
+                item(&[("A", 2)], 8),
+                View::Stock(component.clone()),
+            ],
+            vec![View::Stock(component.clone()), item(&[("A", 2)], 8)],
+            vec![
+                item(&[("A", 2)], 8),
+                View::Stock(component.clone()),
+                item(&[("A", 2)], 5),
+            ],
+        ] {
+            let reference = Reference::default();
+            for view in views {
+                publish_view(&reference, view);
+            }
+            changed.push(reference.version_base(&kit));
+        }
+        assert_eq!(changed, [8 << 26; 3]);
     }
 
     #[test]

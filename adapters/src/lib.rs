@@ -10,6 +10,7 @@ pub mod egress;
 mod entrance;
 pub mod erp;
 pub mod file_drop;
+pub mod home;
 pub mod http;
 pub mod identity;
 pub mod kit;

@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use support::{Channel, order};
-use tokio::sync::watch;
 
 struct Seller {
     emulator: Emulator<amazon::Amazon>,
@@ -378,8 +377,8 @@ async fn a_feed_of_before_the_start_is_outlasted() {
     let before = std::mem::replace(&mut seller.channel, next);
     before.stop().await;
     seller.stock(400);
-    let (stop, stopped) = watch::channel(false);
-    let outlasting = tokio::spawn(outlast(amazon, seller.channel.handle.clone(), LOOK, stopped));
+    let handle = seller.channel.handle.clone();
+    let outlasting = tokio::spawn(async move { outlast(&amazon, &handle, LOOK).await });
     seller.channel.change(Kind::Stock, "S9", 0).await;
     while seller.emulator.state().quantities().get("S9") != Some(&0) {
         tokio::time::sleep(LOOK).await;
@@ -390,6 +389,5 @@ async fn a_feed_of_before_the_start_is_outlasted() {
     seller.assert_converged();
     let feeds = seller.emulator.state().feed_stats();
     assert_eq!((feeds.created, feeds.written_over), (2, 1), "{feeds:?}");
-    drop(stop);
     seller.channel.stop().await;
 }

@@ -1,11 +1,13 @@
 //! What is meant for partitions of other nodes, and the way in for what they send.
 //!
 //! Deliveries wait in a bounded mailbox of their own, whose fullness holds senders back. Messages between entities go into a
-//! bounded queue; what does not fit is dropped, since the outbox keeps it and sends it again.
+//! bounded queue; what does not fit is dropped, since the outbox keeps it and sends it again. So does what is told of the progress
+//! of consumers, which is told again and again.
 
 use crate::entity::Domain;
 use crate::ingress::{Mailbox, Room};
-use crate::message::{Delivery, InternalMessage};
+use crate::message::{Delivery, InternalMessage, Sequence};
+use crate::placement::PartitionId;
 use crate::shard::Acknowledgement;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -22,6 +24,29 @@ pub enum Between {
     Message(#[serde(serialize_with = "shared", deserialize_with = "sharable")] Arc<InternalMessage>),
     /// It is durable at its target, and all before it in its stream.
     Acknowledged(Acknowledgement),
+    /// How far consumers of another node have read in a partition.
+    Progress(Progress),
+}
+
+impl Between {
+    /// The partition whose owner is to have it.
+    #[must_use]
+    pub fn partition(&self) -> PartitionId {
+        match self {
+            Self::Message(message) => message.to,
+            Self::Acknowledged(acknowledgement) => acknowledgement.from,
+            Self::Progress(progress) => progress.partition,
+        }
+    }
+}
+
+/// How far consumers that read on one node have come in a partition that another one has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// By consumer: the last entry that is wholly dealt with.
+    pub done: Vec<(String, Sequence)>,
 }
 
 fn shared<S: Serializer>(message: &Arc<InternalMessage>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,8 +1,14 @@
-//! How effects leave: a consumer reads the committed entries of all partitions from its own durable cursor.
+//! How effects leave: a consumer reads the committed entries of partitions from its own durable cursor.
 //!
 //! At least once, in order for each partition. A consumer that stops before it saved its progress reads the same entries
 //! again. The journal is kept until every declared consumer is done with it.
+//!
+//! A feed reads the partitions that its node has, and leaves the others to their nodes; or all of them, wherever they are, for
+//! whoever does one thing at one node alone. Entries of other nodes come once the read models show them, from a
+//! [follower](crate::follow). How far they are dealt with is told to their owners, whose commits keep it: a cursor only
+//! rises, so that a word that comes twice, late or not at all costs a repetition at most.
 
+use crate::elsewhere::Progress;
 use crate::entity::{EntityKind, Outbound, PortId};
 use crate::journal::{Blob, Entry};
 use crate::message::{MessageId, Origin, Provenance, Sequence};
@@ -51,8 +57,8 @@ pub struct FeedEntry {
 pub struct ConsumerLag {
     /// Which.
     pub consumer: String,
-    /// Journal entries of partitions that are here, durable and not yet dealt with or passed over. 0 means that the consumer has
-    /// done all that there was to do a moment ago.
+    /// Journal entries of partitions that are here, durable and not yet dealt with or passed over; where the consumer reads all
+    /// partitions, of all of them. 0 means that the consumer has done all that there was to do a moment ago.
     pub entries: u64,
 }
 
@@ -66,18 +72,74 @@ pub struct FeedClosed;
 #[error("consumer {0:?} was not declared when the node was started")]
 pub struct UnknownConsumer(pub String);
 
+/// Why a feed of all partitions cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum NotOpened {
+    /// Nobody knows the consumer.
+    #[error(transparent)]
+    Unknown(#[from] UnknownConsumer),
+    /// How far it has read cannot be had.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store is being opened anew.
+    #[error("the store is away")]
+    Away,
+}
+
+/// Whose entries a feed reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// Those of partitions that are here.
+    Own,
+    /// Those of all.
+    All,
+}
+
 struct Consumer {
     name: String,
     /// By partition: the last entry it is done with.
     done: Vec<AtomicU64>,
+    /// By partition: what its owner was last told of that, if it is elsewhere.
+    told: Vec<AtomicU64>,
     changed: AtomicBool,
+    /// Whether it reads all partitions here, and whether it ever has.
+    reads_all: AtomicBool,
+    has_read_all: AtomicBool,
 }
+
+impl Consumer {
+    fn scope(&self) -> Scope {
+        if self.reads_all.load(Ordering::Acquire) {
+            Scope::All
+        } else {
+            Scope::Own
+        }
+    }
+
+    /// It is done with everything up to there.
+    fn rise(&self, partition: PartitionId, done: u64) {
+        if let Some(known) = self.done.get(usize::from(partition.0))
+            && known.fetch_max(done, Ordering::AcqRel) < done
+        {
+            self.changed.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// A look of the follower at all partitions of other nodes, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pass(u64);
 
 /// Where journal writer, shards and consumers meet.
 pub(crate) struct FeedBoard {
     consumers: Vec<Consumer>,
     /// By partition: the sequence after the last durable entry; 0 while another node has it.
     committed: Vec<AtomicU64>,
+    /// By partition: the sequence after the last entry of another node that the read models show.
+    followed: Vec<AtomicU64>,
+    /// Looks at all partitions of other nodes: how many have begun, and the last one that came to its end.
+    begun: AtomicU64,
+    complete: watch::Sender<u64>,
     /// By partition: how often this node has taken it up.
     taken_up: Vec<AtomicU64>,
     reader: RwLock<Option<Arc<dyn StoreReader>>>,
@@ -95,12 +157,18 @@ impl FeedBoard {
             .map(|name| Consumer {
                 name,
                 done: numbers(),
+                told: numbers(),
                 changed: AtomicBool::new(false),
+                reads_all: AtomicBool::new(false),
+                has_read_all: AtomicBool::new(false),
             })
             .collect();
         Self {
             consumers,
             committed: numbers(),
+            followed: numbers(),
+            begun: AtomicU64::new(0),
+            complete: watch::Sender::new(0),
             taken_up: numbers(),
             reader: RwLock::new(None),
             commits: watch::Sender::new(0),
@@ -177,6 +245,46 @@ impl FeedBoard {
         self.commits.send_modify(|count| *count += 1);
     }
 
+    /// The read models show what another node has written before `next`.
+    pub(crate) fn followed(&self, partition: PartitionId, next: Sequence) {
+        if let Some(followed) = self.followed.get(usize::from(partition.0))
+            && followed.fetch_max(next.0, Ordering::AcqRel) < next.0
+        {
+            self.announce();
+        }
+    }
+
+    pub(crate) fn begin_pass(&self) -> Pass {
+        Pass(self.begun.fetch_add(1, Ordering::AcqRel) + 1)
+    }
+
+    pub(crate) fn end_pass(&self, pass: Pass) {
+        self.complete.send_replace(pass.0);
+    }
+
+    /// The next pass to begin.
+    pub(crate) fn next_pass(&self) -> Pass {
+        Pass(self.begun.load(Ordering::Acquire) + 1)
+    }
+
+    pub(crate) fn is_complete(&self, pass: Pass) -> bool {
+        *self.complete.borrow() >= pass.0
+    }
+
+    /// The newest pass that has come to its end, and every later one.
+    pub(crate) fn passes(&self) -> watch::Receiver<u64> {
+        self.complete.subscribe()
+    }
+
+    /// By partition: the sequence after the last entry that can be given out.
+    fn end(&self, place: usize, scope: Scope) -> u64 {
+        let committed = self.committed[place].load(Ordering::Acquire);
+        match scope {
+            Scope::Own => committed,
+            Scope::All => committed.max(self.followed[place].load(Ordering::Acquire)),
+        }
+    }
+
     /// The cursors that have moved since they were last asked for.
     pub(crate) fn moved_cursors(&self) -> Vec<Cursor> {
         let mut cursors = Vec::new();
@@ -206,23 +314,65 @@ impl FeedBoard {
         cursors
     }
 
-    /// How far each consumer is behind what is durable here.
+    /// How far each consumer is behind what is durable here, or what can be seen from here if it reads everything here.
     pub(crate) fn lags(&self) -> Vec<ConsumerLag> {
-        let lag = |consumer: &Consumer| ConsumerLag {
-            consumer: consumer.name.clone(),
-            entries: self
-                .committed
-                .iter()
-                .zip(&consumer.done)
-                .map(|(next, done)| {
-                    // What is dealt with is read first: a consumer that is just at it is rather shown too far behind.
-                    let done = done.load(Ordering::Acquire);
-                    let newest = next.load(Ordering::Acquire).saturating_sub(1);
-                    newest.saturating_sub(done)
-                })
-                .sum(),
+        let lag = |consumer: &Consumer| {
+            let scope = consumer.scope();
+            let behind = |(place, done): (usize, &AtomicU64)| {
+                // What is dealt with is read first: a consumer that is just at it is rather shown too far behind.
+                let done = done.load(Ordering::Acquire);
+                let newest = self.end(place, scope).saturating_sub(1);
+                newest.saturating_sub(done)
+            };
+            ConsumerLag {
+                consumer: consumer.name.clone(),
+                entries: consumer.done.iter().enumerate().map(behind).sum(),
+            }
         };
         self.consumers.iter().map(lag).collect()
+    }
+
+    /// How far those who read everything here have come in partitions of other nodes, as far as their owners have not been told:
+    /// of who has stopped meanwhile as well. All of it, if they are to be told `again`.
+    pub(crate) fn progress_elsewhere(
+        &self,
+        is_wanted: impl Fn(PartitionId) -> bool,
+        again: bool,
+    ) -> Vec<Progress> {
+        let everywhere = (0..).map(PartitionId).zip(0..self.committed.len());
+        let elsewhere =
+            everywhere.filter(|(partition, _)| is_wanted(*partition) && !self.is_here(*partition));
+        let mut progress = Vec::new();
+        for (partition, place) in elsewhere {
+            let untold = |consumer: &Consumer| {
+                let done = consumer.done[place].load(Ordering::Acquire);
+                let told = consumer.told[place].swap(done, Ordering::AcqRel);
+                let is_news = told != done || (again && done > 0 && consumer.scope() == Scope::All);
+                is_news.then(|| (consumer.name.clone(), Sequence(done)))
+            };
+            let readers = self
+                .consumers
+                .iter()
+                .filter(|consumer| consumer.has_read_all.load(Ordering::Acquire));
+            let done: Vec<(String, Sequence)> = readers.filter_map(untold).collect();
+            if !done.is_empty() {
+                progress.push(Progress { partition, done });
+            }
+        }
+        progress
+    }
+
+    /// Another node says how far consumers that read there have come in a partition that is here. Of one that is not, its owner
+    /// is told.
+    pub(crate) fn hear(&self, progress: &Progress) {
+        if !self.is_here(progress.partition) {
+            return;
+        }
+        for (name, done) in &progress.done {
+            if let Some(consumer) = self.consumers.iter().find(|known| known.name == *name) {
+                consumer.rise(progress.partition, done.0);
+            }
+        }
     }
 
     /// Whether a cursor has moved since [`Self::moved_cursors`], or something was noted.
@@ -239,21 +389,46 @@ impl FeedBoard {
         consumer: &str,
         filter: FeedFilter,
     ) -> Result<Feed, UnknownConsumer> {
-        let index = self
-            .consumers
-            .iter()
-            .position(|known| known.name == consumer)
-            .ok_or_else(|| UnknownConsumer(consumer.to_owned()))?;
+        let index = self.find(consumer)?;
+        Ok(self.open(index, filter, Scope::Own))
+    }
+
+    /// The same of all partitions, from where the last one stopped that read them, on whichever node.
+    pub(crate) fn feed_of_all(
+        self: &Arc<Self>,
+        consumer: &str,
+        filter: FeedFilter,
+    ) -> Result<Feed, NotOpened> {
+        let index = self.find(consumer)?;
+        let reader = self.reader().ok_or(NotOpened::Away)?;
+        let known = &self.consumers[index];
+        for partition in (0..).map(PartitionId).take(known.done.len()) {
+            // Those of partitions that are here are known already, newer ones among them.
+            known.rise(partition, reader.cursor(consumer, partition)?.0);
+        }
+        known.reads_all.store(true, Ordering::Release);
+        known.has_read_all.store(true, Ordering::Release);
+        Ok(self.open(index, filter, Scope::All))
+    }
+
+    /// The place of a consumer.
+    pub(crate) fn find(&self, consumer: &str) -> Result<usize, UnknownConsumer> {
+        let place = self.consumers.iter().position(|known| known.name == consumer);
+        place.ok_or_else(|| UnknownConsumer(consumer.to_owned()))
+    }
+
+    fn open(self: &Arc<Self>, index: usize, filter: FeedFilter, scope: Scope) -> Feed {
         let done: Vec<u64> = self.consumers[index]
             .done
             .iter()
             .map(|done| done.load(Ordering::Acquire))
             .collect();
-        Ok(Feed {
+        Feed {
             commits: self.commits.subscribe(),
             board: Arc::clone(self),
             index,
             filter,
+            scope,
             is_new: done.iter().all(|done| *done == 0),
             scanned: done.clone(),
             delivered: done.clone(),
@@ -265,7 +440,7 @@ impl FeedBoard {
                 .collect(),
             first: 0,
             held: false,
-        })
+        }
     }
 }
 
@@ -291,6 +466,7 @@ pub struct Feed {
     commits: watch::Receiver<u64>,
     index: usize,
     filter: FeedFilter,
+    scope: Scope,
     is_new: bool,
     /// By partition: the last entry looked at, given out, and reported as done.
     scanned: Vec<u64>,
@@ -348,10 +524,12 @@ impl Feed {
                 self.first = place;
                 return entries;
             }
-            let committed = self.board.committed[place].load(Ordering::Acquire);
-            self.begin_again_if_taken_up(place);
-            if self.scanned[place] + 1 < committed
-                && let Err(error) = self.scan(&*reader, place, committed, limit, &mut entries)
+            let end = self.board.end(place, self.scope);
+            if self.scope == Scope::Own {
+                self.begin_again_if_taken_up(place);
+            }
+            if self.scanned[place] + 1 < end
+                && let Err(error) = self.scan(&*reader, place, end, limit, &mut entries)
             {
                 // The journal writer meets the same store and reports; here it is tried again with the next commit.
                 tracing::warn!(%error, "a consumer cannot read the journal");
@@ -376,7 +554,7 @@ impl Feed {
         &mut self,
         reader: &dyn StoreReader,
         place: usize,
-        committed: u64,
+        end: u64,
         limit: usize,
         entries: &mut Vec<FeedEntry>,
     ) -> Result<(), StoreError> {
@@ -387,7 +565,7 @@ impl Feed {
             let seen = Blob::parse(bytes).and_then(|blob| {
                 for entry in blob.iter() {
                     let entry = entry?;
-                    if entry.sequence < from || entry.sequence.0 >= committed || entries.len() >= limit {
+                    if entry.sequence < from || entry.sequence.0 >= end || entries.len() >= limit {
                         continue;
                     }
                     self.scanned[place] = entry.sequence.0;
@@ -399,7 +577,7 @@ impl Feed {
                 Ok(blob.end())
             });
             match seen {
-                Ok(end) if end.0 < committed && entries.len() < limit => ControlFlow::Continue(()),
+                Ok(read) if read.0 < end && entries.len() < limit => ControlFlow::Continue(()),
                 Ok(_) => ControlFlow::Break(()),
                 Err(error) => {
                     damaged = Some(StoreError::Damaged(format!(
@@ -436,9 +614,16 @@ impl Feed {
         } else {
             self.saved[place]
         };
-        let consumer = &self.board.consumers[self.index];
-        if consumer.done[place].fetch_max(done, Ordering::AcqRel) < done {
-            consumer.changed.store(true, Ordering::Release);
+        let partition = PartitionId(u16::try_from(place).unwrap_or(u16::MAX));
+        self.board.consumers[self.index].rise(partition, done);
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        if self.scope == Scope::All {
+            let consumer = &self.board.consumers[self.index];
+            consumer.reads_all.store(false, Ordering::Release);
         }
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! A follower reads the snapshots of a partition's resident entities and then its journal, again and again, and publishes
 //! the same views as the shard that writes it, only later. It decides nothing. Views carry their sequence, so that a
-//! late one does no harm.
+//! late one does no harm. Whoever reads all partitions is given an entry of another node once what it means is published.
 
 use crate::entity::{Domain, EntityKind, Residency};
+use crate::ingress::Ingress;
 use crate::journal::Blob;
 use crate::message::Sequence;
 use crate::placement::PartitionId;
@@ -12,7 +13,6 @@ use crate::store::{StoreError, StoreReader};
 use crate::table::{Corrupt, Slot, Tables};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 /// How often a partition is read anew that is trimmed while it is read.
 const ATTEMPTS: usize = 5;
@@ -20,7 +20,7 @@ const ATTEMPTS: usize = 5;
 /// Follows partitions: see the module.
 pub struct Follower<D: Domain> {
     tables: D::Tables,
-    reference: Arc<D::Reference>,
+    node: Ingress<D>,
     /// The sequence of the next entry to be read, for each partition that is followed.
     next: BTreeMap<PartitionId, Sequence>,
 }
@@ -35,14 +35,36 @@ fn corrupt(error: &Corrupt) -> StoreError {
 }
 
 impl<D: Domain> Follower<D> {
-    /// One that follows nothing yet.
+    /// One that follows nothing yet, for the read models of a node.
     #[must_use]
-    pub fn new(reference: Arc<D::Reference>) -> Self {
+    pub fn new(node: Ingress<D>) -> Self {
         Self {
             tables: D::Tables::default(),
-            reference,
+            node,
             next: BTreeMap::new(),
         }
+    }
+
+    /// Looks at all partitions of other nodes: of each, `ends` says the sequence of its next entry. Then the read models show all that
+    /// was committed when it began.
+    ///
+    /// # Errors
+    /// If the store cannot be read; it can be tried again.
+    pub fn pass(
+        &mut self,
+        reader: &dyn StoreReader,
+        ends: impl FnOnce() -> Result<Vec<(PartitionId, Sequence)>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let pass = self.node.feeds().begin_pass();
+        for (partition, end) in ends()? {
+            if self.node.places().is_away(partition) {
+                self.read(reader, partition, end)?;
+            } else {
+                self.forget(partition);
+            }
+        }
+        self.node.feeds().end_pass(pass);
+        Ok(())
     }
 
     /// Reads on in a partition whose next entry will be `end`, and publishes what has changed.
@@ -68,8 +90,10 @@ impl<D: Domain> Follower<D> {
             }
             self.forget(partition);
         }
-        tracing::debug!(partition = partition.0, "trimmed faster than it can be read");
-        Ok(())
+        let place = partition.0;
+        Err(StoreError::Failed(format!(
+            "the journal of partition {place} is trimmed faster than it can be read"
+        )))
     }
 
     /// Forgets a partition.
@@ -144,6 +168,9 @@ impl<D: Domain> Follower<D> {
         })?;
         self.next.insert(partition, next);
         self.publish(touched);
+        if failure.is_none() {
+            self.node.feeds().followed(partition, next);
+        }
         failure.map_or(Ok(is_whole), Err)
     }
 
@@ -186,7 +213,7 @@ impl<D: Domain> Follower<D> {
     fn publish(&self, touched: BTreeSet<(EntityKind, Slot)>) {
         for (kind, slot) in touched {
             if let Some(view) = self.tables.view(kind, slot) {
-                D::publish(&self.reference, view);
+                D::publish(self.node.reference(), view);
             }
         }
     }

@@ -6,7 +6,7 @@
 
 use crate::elsewhere::Between;
 use crate::entity::{AddressedMessage, Domain};
-use crate::feed::{ConsumerLag, Feed, FeedBoard, FeedFilter, UnknownConsumer};
+use crate::feed::{ConsumerLag, Feed, FeedBoard, FeedFilter, NotOpened, Pass, UnknownConsumer};
 use crate::health::{Health, HealthBoard};
 use crate::message::{Delivery, Envelope, Outcome, Responder};
 use crate::metrics::{ShardCounters, ShardMetrics, WriterCounters, WriterMetrics};
@@ -299,18 +299,18 @@ impl<D: Domain> Ingress<D> {
         self.push_here(self.0.partition_of(&delivery.envelope), delivery)
     }
 
-    /// Hands what an entity of another node has sent to its shard. What is not taken comes again.
+    /// Hands what another node has sent to who it is for, as an entity's message to its shard. What is not taken comes again.
     pub fn take_between(&self, between: Between) {
         let of = |partition: PartitionId| {
             let shared = &*self.0;
             let is_here = shared.places.of(partition) == Place::Here;
             is_here.then(|| &shared.peers[usize::from(partition.0) % shared.peers.len()])
         };
-        let (peer, internal) = match between {
-            Between::Message(message) => (of(message.to), Internal::Message(message)),
-            Between::Acknowledged(acknowledgement) => {
-                (of(acknowledgement.from), Internal::Acknowledged(acknowledgement))
-            }
+        let peer = of(between.partition());
+        let internal = match between {
+            Between::Message(message) => Internal::Message(message),
+            Between::Acknowledged(acknowledgement) => Internal::Acknowledged(acknowledgement),
+            Between::Progress(progress) => return self.0.feeds.hear(&progress),
         };
         if let Some(peer) = peer {
             if peer.internal.try_send(internal).is_err() {
@@ -382,5 +382,51 @@ impl<D: Domain> Ingress<D> {
     /// [`UnknownConsumer`] if the node was not started with this name.
     pub fn feed(&self, consumer: &str, filter: FeedFilter) -> Result<Feed, UnknownConsumer> {
         self.0.feeds.feed(consumer, filter)
+    }
+
+    /// The same of all partitions, wherever they are: for whoever does one thing for all nodes, and is the only one at a time. What
+    /// other nodes write comes once the read models here show it. Reads the store.
+    ///
+    /// # Errors
+    /// [`NotOpened`] says why.
+    pub fn feed_of_all(&self, consumer: &str, filter: FeedFilter) -> Result<Feed, NotOpened> {
+        self.0.feeds.feed_of_all(consumer, filter)
+    }
+
+    /// Whether the node was started with this consumer.
+    ///
+    /// # Errors
+    /// [`UnknownConsumer`] if not.
+    pub fn declares(&self, consumer: &str) -> Result<(), UnknownConsumer> {
+        self.0.feeds.find(consumer).map(drop)
+    }
+
+    /// The next look at what other nodes have written. It shows all that they had committed when this was asked.
+    #[must_use]
+    pub fn next_pass(&self) -> Pass {
+        self.0.feeds.next_pass()
+    }
+
+    /// Whether the read models show all that had been committed when `pass` was the next one.
+    #[must_use]
+    pub fn has_followed(&self, pass: Pass) -> bool {
+        self.0.feeds.is_complete(pass) || self.0.places.all(Place::Elsewhere).is_empty()
+    }
+
+    /// Waits for that.
+    pub async fn until_followed(&self, pass: Pass) {
+        let (mut passes, mut changes) = (self.0.feeds.passes(), self.0.places.changes());
+        while !self.has_followed(pass) {
+            // Either way it is looked at again; the boards live as long as this handle.
+            tokio::select! {
+                _ = passes.changed() => {}
+                _ = changes.changed() => {}
+            }
+        }
+    }
+
+    /// Who follows other nodes says what it has read.
+    pub(crate) fn feeds(&self) -> &Arc<FeedBoard> {
+        &self.0.feeds
     }
 }

@@ -9,9 +9,9 @@
 
 mod toy;
 
-use lockstep_runtime::elsewhere::{Between, Outlet};
+use lockstep_runtime::elsewhere::{Between, Outlet, Progress};
 use lockstep_runtime::entity::AddressedMessage;
-use lockstep_runtime::feed::FeedFilter;
+use lockstep_runtime::feed::{Feed, FeedFilter};
 use lockstep_runtime::follow::Follower;
 use lockstep_runtime::ingress::{Ingress, RejectCause};
 use lockstep_runtime::memory::MemoryDisk;
@@ -19,7 +19,7 @@ use lockstep_runtime::message::{Delivery, Outcome, Responder, Sequence};
 use lockstep_runtime::node::{Holding, Node, NodeConfig, SteppedNode};
 use lockstep_runtime::placement::{PartitionCount, PartitionId, Place};
 use lockstep_runtime::shard::ShardLimits;
-use lockstep_runtime::store::{Claim, StoreOpener, Tenure};
+use lockstep_runtime::store::{Claim, StoreOpener, StoreReader, Tenure};
 use lockstep_runtime::time::{Clock, SystemClock};
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -132,10 +132,7 @@ async fn carry(outlet: Outlet<Bank>, ways: Vec<Ingress<Bank>>) {
             }
         }
         for message in messages {
-            let to = match &message {
-                Between::Message(message) => message.to,
-                Between::Acknowledged(acknowledgement) => acknowledgement.from,
-            };
+            let to = message.partition();
             if let Some(way) = ways.iter().find(|way| way.places().of(to) == Place::Here) {
                 way.take_between(message);
             }
@@ -519,32 +516,220 @@ fn a_consumer_goes_on_where_the_one_before_stopped() {
 #[test]
 fn a_follower_publishes_what_another_node_writes() {
     story(async {
-        let cluster = Cluster::of(1).await;
+        let cluster = Cluster::of(2).await;
         cluster.take_over(0, &all()).await;
-        let way = cluster.way(0);
-        let reference = Arc::new(Reference::default());
-        let mut follower = Follower::<Bank>::new(Arc::clone(&reference));
+        let (way, other) = (cluster.way(0), cluster.way(1));
+        let views = |way: &Ingress<Bank>| way.reference().views.lock().unwrap().clone();
+        let mut follower = Follower::<Bank>::new(other.clone());
         let reader = cluster.disk.open().unwrap().reader();
         for number in 0..12_u32 {
             send(&way, u64::from(number) + 1, account(number), credit(1)).await;
-            for partition in all() {
-                // The end is not known: as if there were always something to read.
-                follower.read(&*reader, partition, Sequence(u64::MAX)).unwrap();
-            }
-            assert_eq!(
-                *reference.views.lock().unwrap(),
-                *way.reference().views.lock().unwrap(),
-                "after {number}"
-            );
+            follow(&mut follower, &*reader);
+            assert_eq!(views(&other), views(&way), "after {number}");
         }
         follower.forget(PartitionId(3));
         send(&way, 99, account(5), credit(2)).await;
-        for partition in all() {
-            follower.read(&*reader, partition, Sequence(u64::MAX)).unwrap();
+        follow(&mut follower, &*reader);
+        assert_eq!(views(&other), views(&way));
+    });
+}
+
+/// As if there were always something to read.
+fn follow(follower: &mut Follower<Bank>, reader: &dyn StoreReader) {
+    let ends = all().into_iter().map(|partition| (partition, Sequence(u64::MAX)));
+    follower.pass(reader, || Ok(ends.collect())).unwrap();
+}
+
+/// The tags of the entries that a feed gives out now, oldest first, each dealt with.
+fn take(feed: &mut Feed) -> Vec<u64> {
+    let mut tags = Vec::new();
+    for entry in feed.ready(1_000) {
+        feed.save(entry.partition, entry.sequence);
+        tags.push(entry.message.map_or(0, |id| u64::try_from(id.0).unwrap()));
+    }
+    tags.sort_unstable();
+    tags
+}
+
+/// The partition of account 1, and a share that it is in.
+fn share_of_one() -> (PartitionId, Vec<PartitionId>) {
+    let partitions = PartitionCount::new(PARTITIONS).unwrap();
+    let message = account(1).message(Command::Show);
+    let own = partitions.partition_of(AddressedMessage::routing_key(&message));
+    let share = all().into_iter().filter(|other| other.0 % 2 == own.0 % 2);
+    (own, share.collect())
+}
+
+#[test]
+fn a_feed_of_all_partitions_has_an_entry_of_another_node_once_the_read_models_show_it() {
+    story(async {
+        let cluster = Cluster::of(2).await;
+        let (_, others) = share_of_one();
+        let own: Vec<_> = all().into_iter().filter(|own| !others.contains(own)).collect();
+        cluster.take_over(0, &own).await;
+        cluster.take_over(1, &others).await;
+        let way = cluster.way(0);
+        let reader = cluster.disk.open().unwrap().reader();
+        let mut follower = Follower::<Bank>::new(way.clone());
+        let pass = way.next_pass();
+        assert!(!way.has_followed(pass));
+        follow(&mut follower, &*reader);
+        assert!(way.has_followed(pass) && !way.has_followed(way.next_pass()));
+        let mut feed = way.feed_of_all("audit", FeedFilter::Port(PORT)).unwrap();
+        assert!(feed.is_new());
+        for number in 0..20_u32 {
+            send(&way, u64::from(number) + 1, account(number), credit(1)).await;
         }
+        let is_other = |number: &u64| {
+            let message = account(u32::try_from(*number).unwrap() - 1).message(Command::Show);
+            others.contains(&way.partitions().partition_of(message.routing_key()))
+        };
+        let (theirs, ours): (Vec<u64>, Vec<u64>) = (1..=20).partition(is_other);
+        assert_eq!(take(&mut feed), ours);
+        follow(&mut follower, &*reader);
+        assert_eq!(take(&mut feed), theirs);
+        assert_eq!(take(&mut feed), [0; 0]);
+        let lag = |node: usize| cluster.way(node).metrics().consumers[0].entries;
+        assert_eq!(lag(0), 0, "of all partitions");
+        // Their owner is told, keeps it, and needs the journals no longer for that.
+        until(async || lag(1) == 0).await;
+        let kept = || -> u64 {
+            let cursors = all()
+                .into_iter()
+                .map(|partition| reader.cursor("audit", partition));
+            cursors.map(|cursor| cursor.unwrap().0).sum()
+        };
+        let written: u64 = {
+            let lags = [0, 1].map(|node| cluster.way(node).metrics().shards);
+            lags.iter().flatten().map(|shard| shard.entries).sum()
+        };
+        until(async || kept() == written).await;
+    });
+}
+
+async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    while !is_so().await {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[test]
+fn a_feed_of_all_partitions_goes_on_where_it_is_when_a_partition_moves_to_its_node_or_away() {
+    story(async {
+        let cluster = Cluster::of(2).await;
+        let (_, moving) = share_of_one();
+        cluster.take_over(1, &all()).await;
+        let (way, reader) = (cluster.way(0), cluster.disk.open().unwrap().reader());
+        let mut follower = Follower::<Bank>::new(way.clone());
+        let mut feed = way.feed_of_all("audit", FeedFilter::Port(PORT)).unwrap();
+        let mut look = || follow(&mut follower, &*reader);
+        look();
+        for tag in 1..=3 {
+            send(&way, tag, account(1), credit(tag)).await;
+        }
+        look();
+        let seen: Vec<u64> = {
+            let seen = feed.ready(2);
+            // None of them is dealt with yet: where it moves, it is not begun anew.
+            seen.iter()
+                .map(|entry| u64::try_from(entry.message.unwrap().0).unwrap())
+                .collect()
+        };
+        assert_eq!(seen, [1, 2]);
+        cluster.give_up(1, &moving).await;
+        cluster.take_over(0, &moving).await;
+        send(&way, 4, account(1), credit(4)).await;
+        assert_eq!(take(&mut feed), [3, 4]);
+        cluster.give_up(0, &moving).await;
+        cluster.take_over(1, &moving).await;
+        send(&way, 5, account(1), credit(5)).await;
+        assert_eq!(take(&mut feed), [0; 0], "the read models do not show it yet");
+        look();
+        assert_eq!(take(&mut feed), [5]);
+    });
+}
+
+#[test]
+fn a_feed_of_all_partitions_on_another_node_goes_on_where_the_first_one_stopped() {
+    story(async {
+        let cluster = Cluster::of(3).await;
+        let (_, others) = share_of_one();
+        let own: Vec<_> = all().into_iter().filter(|own| !others.contains(own)).collect();
+        cluster.take_over(0, &own).await;
+        cluster.take_over(2, &others).await;
+        let reader = cluster.disk.open().unwrap().reader();
+        let mut follower = Follower::<Bank>::new(cluster.way(0));
+        follow(&mut follower, &*reader);
+        let mut feed = cluster
+            .way(0)
+            .feed_of_all("audit", FeedFilter::Port(PORT))
+            .unwrap();
+        for number in 1..=12_u32 {
+            send(&cluster.way(0), number.into(), account(number), credit(1)).await;
+        }
+        follow(&mut follower, &*reader);
+        assert_eq!(take(&mut feed), (1..=12).collect::<Vec<_>>());
+        // What it has dealt with last is told when it has stopped, too.
+        drop(feed);
+        let kept = |partition: &PartitionId| reader.cursor("audit", *partition).unwrap() > Sequence(0);
+        let (partition, _) = share_of_one();
+        until(async || kept(&partition)).await;
+        // A partition goes to a third node meanwhile, and with it what was kept.
+        cluster.give_up(2, &others).await;
+        cluster.take_over(1, &others).await;
+        let mut second = Follower::<Bank>::new(cluster.way(1));
+        follow(&mut second, &*reader);
+        let mut feed = cluster
+            .way(1)
+            .feed_of_all("audit", FeedFilter::Port(PORT))
+            .unwrap();
+        assert!(!feed.is_new());
+        for number in 13..=16_u32 {
+            send(&cluster.way(0), number.into(), account(number), credit(1)).await;
+        }
+        follow(&mut second, &*reader);
+        let seen = take(&mut feed);
+        assert!(seen.ends_with(&[13, 14, 15, 16]), "{seen:?}");
+        assert!(
+            !seen.contains(&1),
+            "{seen:?}: account 1 lies in a partition of which it was kept"
+        );
+    });
+}
+
+/// Whoever is told of a partition that is not here leaves it to its owner; a word that is older than what is known changes nothing.
+#[test]
+fn progress_only_rises_and_only_where_the_partition_is() {
+    story(async {
+        let cluster = Cluster::of(2).await;
+        cluster.take_over(0, &all()).await;
+        let (partition, _) = share_of_one();
+        for tag in 1..=9 {
+            send(&cluster.way(0), tag, account(1), credit(tag)).await;
+        }
+        let tell = |node: usize, done: u64| {
+            let done = vec![
+                ("audit".to_owned(), Sequence(done)),
+                ("unknown".to_owned(), Sequence(done)),
+            ];
+            cluster
+                .way(node)
+                .take_between(Between::Progress(Progress { partition, done }));
+        };
+        let lag = |node: usize| cluster.way(node).metrics().consumers[0].entries;
+        for (done, left) in [(4, 5), (7, 2), (6, 2), (9, 0)] {
+            tell(0, done);
+            assert_eq!(lag(0), left, "after a word of {done}");
+        }
+        tell(1, 9);
+        cluster.give_up(0, &all()).await;
+        cluster.take_over(1, &all()).await;
+        let reader = cluster.disk.open().unwrap().reader();
+        let kept = reader.cursor("audit", partition).unwrap().0;
         assert_eq!(
-            *reference.views.lock().unwrap(),
-            *way.reference().views.lock().unwrap()
+            lag(1),
+            9 - kept,
+            "what is in the store counts, not what was told a node that did not have it"
         );
     });
 }

@@ -9,6 +9,7 @@
     reason = "a test that meets the unexpected shall fail, and says what it saw"
 )]
 
+mod channels;
 mod kits;
 mod nemesis;
 mod polling;

@@ -91,6 +91,7 @@ fn open() -> Door {
                 keys: Arc::new(KeyRing::open(file).expect("the keys can be read")),
                 metrics: Vec::new(),
                 channels: Vec::new(),
+                peers: None,
                 webhooks: Vec::new(),
                 partners: Vec::new(),
                 letter_box: None,

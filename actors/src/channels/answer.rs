@@ -227,7 +227,7 @@ impl Flight {
         let (Carries::Write(items) | Carries::Bulk(items)) = &self.carries else {
             return None;
         };
-        let sent = items.iter().map(|(key, _, _, measure)| (key.clone(), *measure));
+        let sent = items.iter().map(|(key, _, told)| (key.clone(), told.measure));
         Some((self.handle.clone(), sent.collect()))
     }
 

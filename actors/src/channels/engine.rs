@@ -580,7 +580,7 @@ impl Engine {
         {
             if let Some((item, waiting)) = self.load(place, key, waiting, now, source) {
                 self.lanes[place].enter_bulk(&item.key, now);
-                flown.push((item.key.clone(), waiting, item.version, item.content.measure()));
+                flown.push((item.key.clone(), waiting, Told::of(&item)));
                 items.push(item);
             }
         }

@@ -8,23 +8,10 @@ use super::platform::Platform;
 use super::status::{ChannelCommand, ChannelHandle};
 use lockstep_runtime::time::{Clock, SystemClock};
 use std::time::Duration;
-use tokio::sync::watch;
 
-/// Waits until a channel has worked on what it was sent before, and then tells it everything, until `stop` turns true. It is asked
-/// `every` so often, and not before: what limits that has come together by then, so that no other question waits for this one.
-pub async fn outlast(
-    platform: impl Platform,
-    channel: ChannelHandle,
-    every: Duration,
-    mut stop: watch::Receiver<bool>,
-) {
-    tokio::select! {
-        () = until_done(&platform, &channel, every) => {}
-        _ = stop.wait_for(|stop| *stop) => {}
-    }
-}
-
-async fn until_done(platform: &impl Platform, channel: &ChannelHandle, every: Duration) {
+/// Waits until a channel has worked on what it was sent before, and then tells it everything. It is asked `every` so often, and not
+/// before: what limits that has come together by then, so that no other question waits for this one.
+pub async fn outlast(platform: &impl Platform, channel: &ChannelHandle, every: Duration) {
     let start = SystemClock.now();
     let mut has_waited = false;
     loop {

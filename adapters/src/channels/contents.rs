@@ -1,10 +1,9 @@
 //! What channels are told, read from the read models.
 //!
 //! Invariant: two reads of a key give versions that never fall. A stock level's version is the newest journal entry of its
-//! warehouses, all in one partition; that of a kit is the sum of its components' versions, and starts above all before
-//! when it is made of something else. Components lie in several partitions: where several nodes share these, each of them sees
-//! another one's changes a moment later, so that a kit is told by one node alone, the one that has the kit's own SKU, whenever what
-//! it sees of the kit has changed. A price changes before its entry when a row or an edition comes into force or ends, so
+//! warehouses, all in one partition; that of a kit is the sum of its components' versions, and starts from a number that grows with
+//! each entry of the kit in the catalogue, the same on every node. Where several nodes share the partitions, the one that tells a channel sees another one's changes
+//! a moment later, and never less of a component than it has seen. A price changes before its entry when a row or an edition comes into force or ends, so
 //! its version is the entry's sequence and, below it, how many beginnings and ends of rows have passed. An edition that is
 //! not released has no beginning, and one that has begun is never moved, so that this number never falls either.
 
@@ -41,9 +40,6 @@ pub trait Contents: Source + Send + Sync + 'static {
     /// All keys of a kind, with the journal entry of their newest change.
     fn keys(&self, kind: Kind) -> Vec<(Key, Sequence)>;
 
-    /// What this node tells of that may change by entries of others, with the version that it has now.
-    fn assembled(&self) -> Vec<(Key, u64)>;
-
     /// When the content of a key next changes by itself.
     fn changes_at(&self, kind: Kind, key: &Key) -> Option<Timestamp>;
 
@@ -65,12 +61,7 @@ pub struct ReadModel {
     bands: Vec<Quantity>,
     prices: Option<(ListId, Currency)>,
     orders: Option<Ingress<Distributor>>,
-    /// Which SKUs this node has, if others have the rest.
-    shared: Option<Arc<IsHere>>,
 }
-
-/// Whether a SKU's partition is here.
-type IsHere = dyn Fn(&Sku) -> bool + Send + Sync;
 
 impl ReadModel {
     /// Levels of `warehouses`, of all if that is empty, as the orders' channel `channel` is shown them; and the prices of
@@ -90,7 +81,6 @@ impl ReadModel {
             bands: Vec::new(),
             prices,
             orders: None,
-            shared: None,
         }
     }
 
@@ -101,20 +91,6 @@ impl ReadModel {
             orders: Some(ingress),
             ..self
         }
-    }
-
-    /// The same on a node of a cluster, which has the SKUs for which `is_here` is true.
-    #[must_use]
-    pub fn shared(self, is_here: impl Fn(&Sku) -> bool + Send + Sync + 'static) -> Self {
-        Self {
-            shared: Some(Arc::new(is_here)),
-            ..self
-        }
-    }
-
-    /// Whether this node tells of a kit.
-    fn tells_of(&self, kit: &Sku) -> bool {
-        self.shared.as_ref().is_none_or(|is_here| is_here(kit))
     }
 
     /// The same, with a level shown as the beginning of the band that it is in; nothing is shown below the first.
@@ -140,6 +116,8 @@ impl ReadModel {
     /// The newest level of a SKU; none if it never had stock where it counts.
     #[must_use]
     pub fn level(&self, sku: &Sku) -> Option<Newest> {
+        // First: what a kit is made of may change meanwhile, and is then told again.
+        let base = self.reference.version_base(sku);
         let (mut units, mut version, mut by_warehouse) = (0_i64, 0, Vec::new());
         for row in self.reference.availability_to(sku, Some(&self.channel)) {
             if self.warehouses.is_empty() || self.warehouses.contains(&row.warehouse) {
@@ -149,7 +127,6 @@ impl ReadModel {
                 by_warehouse.push((row.warehouse, self.shown(available)));
             }
         }
-        let base = self.reference.version_base(sku);
         // What a kit is made of now may never have been anywhere: then there is none of it.
         if by_warehouse.is_empty() && base == 0 {
             return None;
@@ -241,8 +218,7 @@ impl Contents for ReadModel {
         }
         let sku = StockId::decode(&entry.entity)?.sku;
         let kits = self.reference.kits_with(&sku);
-        let kits = kits.iter().filter(|kit| self.tells_of(kit));
-        Some(std::iter::once(&sku).chain(kits).map(key).collect())
+        Some(std::iter::once(&sku).chain(&kits).map(key).collect())
     }
 
     fn shows(&self, kind: Kind, entry: &FeedEntry) -> bool {
@@ -279,15 +255,6 @@ impl Contents for ReadModel {
         let kits = kits.into_iter().map(|kit| (kit, Sequence(0)));
         let key = |(sku, sequence): (Sku, Sequence)| (Key(sku.as_str().into()), sequence);
         changes.into_iter().chain(kits).map(key).collect()
-    }
-
-    fn assembled(&self) -> Vec<(Key, u64)> {
-        if self.shared.is_none() {
-            return Vec::new();
-        }
-        let kits = self.reference.kits().into_iter().filter(|kit| self.tells_of(kit));
-        let seen = |kit: Sku| Some((Key(kit.as_str().into()), self.level(&kit)?.version));
-        kits.filter_map(seen).collect()
     }
 
     fn changes_at(&self, kind: Kind, key: &Key) -> Option<Timestamp> {

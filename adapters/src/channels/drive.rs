@@ -8,6 +8,7 @@ use super::status::{ChannelCommand, ChannelView, Control};
 use crate::asking::Halt;
 use crate::egress::Entries;
 use crate::erp::Undeliverable;
+use crate::home::Stay;
 use futures_util::StreamExt;
 use futures_util::future::select_all;
 use futures_util::stream::{self, FuturesUnordered};
@@ -15,10 +16,11 @@ use lockstep_actors::channels::{Answer, Content, Engine, Key, Kind, Mark, Newest
 use lockstep_runtime::feed::FeedEntry;
 use lockstep_runtime::time::{Clock, SystemClock, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// How many entries are read at once.
@@ -58,69 +60,79 @@ pub struct Account {
     pub samples_per_minute: u32,
 }
 
+/// Entries that were read, and what was asked for because of them.
+struct Shown {
+    kind: Kind,
+    entries: Vec<FeedEntry>,
+    brought: Brought,
+}
+
+/// Entries that were read, each until what they changed is shown; of one kind once at a time.
+type Showing = FuturesUnordered<Pin<Box<dyn Future<Output = Result<Shown, Undeliverable>> + Send>>>;
+
 struct Driver<C> {
     engine: Engine,
     memory: Memory,
-    contents: C,
+    contents: Arc<C>,
     started: Instant,
     /// Contents that will change by themselves.
     upcoming: BTreeSet<(Timestamp, Kind, Key)>,
-    /// What may change by entries of other nodes, with the version that was last marked.
-    assembled: BTreeMap<Key, u64>,
-    tells_stock: bool,
     samples_per_minute: u32,
     sampled: Instant,
     /// Who waits for a permit.
     waits: Option<oneshot::Sender<Permit>>,
 }
 
-/// Tells one account of every change until `stop` turns true, its sender is gone, or the node ends. What was not told
-/// by then is told after the next start.
+/// Tells one account of every change until `stay` is over or the node ends. What was not told by then is told after the next
+/// start, on whichever node.
 pub async fn drive<F: Entries, P: Platform>(
     mut feeds: Vec<KindFeed<F>>,
     contents: impl Contents,
     platform: P,
     account: Account,
-    mut control: Control,
-    mut stop: watch::Receiver<bool>,
+    control: &mut Control,
+    mut stay: Stay,
 ) {
     let started = Instant::now();
     let mut driver = Driver {
         engine: account.engine,
         memory: account.memory,
-        contents,
+        contents: Arc::new(contents),
         started,
         upcoming: BTreeSet::new(),
-        assembled: BTreeMap::new(),
-        tells_stock: feeds.iter().any(|feed| feed.kind == Kind::Stock),
         samples_per_minute: account.samples_per_minute,
         sampled: started,
         waits: None,
     };
     driver.look_ahead();
-    driver.memory.recall(&mut driver.engine, &driver.contents);
-    let mut stopping = stop.clone();
+    driver.memory.recall(&mut driver.engine, &*driver.contents);
     let mut saving = tokio::time::interval(SAVE_EVERY);
     saving.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut in_flight = UnderWay::new();
+    let (mut showing, mut busy) = (Showing::new(), BTreeSet::new());
     let platform = Arc::new(platform);
     loop {
         let wait_until = driver
-            .send_all(&platform, &in_flight)
+            .send_all(&platform, &in_flight, &stay)
             .map(|moment| started + moment);
         tokio::select! {
             Some((id, answer)) = in_flight.next(), if !in_flight.is_empty() => driver.answered(id, &answer),
             () = tokio::time::sleep_until(wait_until.unwrap_or(started)), if wait_until.is_some() => {}
-            (kind, entries) = read(&mut feeds) => match entries {
-                // What is not marked is read again after the next start.
-                Some(entries) => tokio::select! {
-                    brought = driver.until_shown(kind, &entries) => match brought {
-                        Ok(brought) => driver.mark_all(kind, &entries, &brought, &*platform),
-                        Err(Undeliverable) => break,
-                    },
-                    () = told(&mut stopping) => break,
-                },
+            (kind, entries) = read(&mut feeds, &busy) => match entries {
+                Some(entries) => {
+                    // Whoever is asked may be away for as long as a lease: what is known of other kinds goes out meanwhile.
+                    busy.insert(kind);
+                    showing.push(Box::pin(until_shown(Arc::clone(&driver.contents), kind, entries)));
+                }
                 None => return,
+            },
+            Some(shown) = showing.next(), if !showing.is_empty() => match shown {
+                Ok(shown) => {
+                    busy.remove(&shown.kind);
+                    driver.mark_all(&shown, &*platform);
+                }
+                // What is not marked is read again after the next start.
+                Err(Undeliverable) => break,
             },
             Some(wanted) = control.wanted.recv(), if driver.waits.is_none() => driver.want(wanted),
             Some((command, answer)) = control.asked.recv() => driver.obey(&command, answer),
@@ -130,7 +142,7 @@ pub async fn drive<F: Entries, P: Platform>(
                 control.status.write(driver.engine.report(driver.now()));
                 driver.save(&mut feeds);
             }
-            () = told(&mut stop) => break,
+            () = stay.over() => break,
         }
     }
     let last = async {
@@ -144,26 +156,68 @@ pub async fn drive<F: Entries, P: Platform>(
     driver.save(&mut feeds);
 }
 
-/// The next entries of any kind; none when the node has ended.
-async fn read<F: Entries>(feeds: &mut [KindFeed<F>]) -> (Kind, Option<Vec<FeedEntry>>) {
-    let reads = feeds
-        .iter_mut()
-        .map(|KindFeed { kind, feed }| Box::pin(async { (*kind, feed.next(READ_AT_ONCE).await.ok()) }));
+/// The next entries of any kind that is not `busy`; none when the node has ended.
+async fn read<F: Entries>(
+    feeds: &mut [KindFeed<F>],
+    busy: &BTreeSet<Kind>,
+) -> (Kind, Option<Vec<FeedEntry>>) {
+    let idle = feeds.iter_mut().filter(|feed| !busy.contains(&feed.kind));
+    let reads: Vec<_> = idle
+        .map(|KindFeed { kind, feed }| Box::pin(async { (*kind, feed.next(READ_AT_ONCE).await.ok()) }))
+        .collect();
+    if reads.is_empty() {
+        return pending().await;
+    }
     select_all(reads).await.0
 }
 
-/// Waits until `stop` turns true or its sender is gone.
-async fn told(stop: &mut watch::Receiver<bool>) {
-    // What is returned borrows the channel's lock, which must not be kept.
-    drop(stop.wait_for(|stop| *stop).await);
+/// Waits until the contents show what the entries changed: one that was read too early would be taken for the newest,
+/// and the channel would keep it until the next change. Contents that are kept with their owners are asked for.
+async fn until_shown<C: Contents>(
+    contents: Arc<C>,
+    kind: Kind,
+    entries: Vec<FeedEntry>,
+) -> Result<Shown, Undeliverable> {
+    for entry in &entries {
+        while !contents.shows(kind, entry) {
+            tokio::time::sleep(PUBLISHING).await;
+        }
+    }
+    let mut brought = Brought::new();
+    if kind == Kind::Order {
+        let changed = entries.iter().filter_map(|entry| contents.changed(kind, entry));
+        let orders: BTreeSet<Key> = changed.flatten().collect();
+        let mut asked = stream::iter(orders)
+            .map(|order| async { (contents.ask(&order).await, order) })
+            .buffer_unordered(ASKED_AT_ONCE);
+        while let Some((answer, order)) = asked.next().await {
+            match answer {
+                Ok(newest) => brought.extend(newest.map(|newest| (order, newest))),
+                Err(Halt::Stopping(stopping)) => return Err(stopping),
+                Err(Halt::Defect(reason)) => {
+                    tracing::error!(%order, reason, "a channel is not told of an order, which cannot be read");
+                }
+            }
+        }
+    }
+    Ok(Shown {
+        kind,
+        entries,
+        brought,
+    })
 }
 
 impl<C: Contents> Driver<C> {
-    /// Sends what may be sent now; until when to wait for more.
-    fn send_all<P: Platform>(&mut self, platform: &Arc<P>, in_flight: &UnderWay) -> Option<Duration> {
-        while in_flight.len() < MAX_IN_FLIGHT {
+    /// Sends what may be sent now; until when to wait for more. Nothing once another node may do so.
+    fn send_all<P: Platform>(
+        &mut self,
+        platform: &Arc<P>,
+        in_flight: &UnderWay,
+        stay: &Stay,
+    ) -> Option<Duration> {
+        while in_flight.len() < MAX_IN_FLIGHT && stay.lasts() {
             let now = self.now();
-            match self.engine.next(now, &self.contents) {
+            match self.engine.next(now, &*self.contents) {
                 Next::Send(request) => {
                     let platform = Arc::clone(platform);
                     in_flight.push(Box::pin(async move {
@@ -205,39 +259,9 @@ impl<C: Contents> Driver<C> {
         self.engine.answer(id, answer, rand::random(), now);
     }
 
-    /// Waits until the contents show what the entries changed: one that was read too early would be taken for the newest,
-    /// and the channel would keep it until the next change. Contents that are kept with their owners are asked for.
-    async fn until_shown(&self, kind: Kind, entries: &[FeedEntry]) -> Result<Brought, Undeliverable> {
-        for entry in entries {
-            while !self.contents.shows(kind, entry) {
-                tokio::time::sleep(PUBLISHING).await;
-            }
-        }
-        if kind != Kind::Order {
-            return Ok(Brought::new());
-        }
-        let changed = entries
-            .iter()
-            .filter_map(|entry| self.contents.changed(kind, entry));
-        let orders: BTreeSet<Key> = changed.flatten().collect();
-        let mut asked = stream::iter(orders)
-            .map(|order| async { (self.contents.ask(&order).await, order) })
-            .buffer_unordered(ASKED_AT_ONCE);
-        let mut brought = Brought::new();
-        while let Some((answer, order)) = asked.next().await {
-            match answer {
-                Ok(newest) => brought.extend(newest.map(|newest| (order, newest))),
-                Err(Halt::Stopping(stopping)) => return Err(stopping),
-                Err(Halt::Defect(reason)) => {
-                    tracing::error!(%order, reason, "a channel is not told of an order, which cannot be read");
-                }
-            }
-        }
-        Ok(brought)
-    }
-
-    fn mark_all<P: Platform>(&mut self, kind: Kind, entries: &[FeedEntry], brought: &Brought, platform: &P) {
-        for entry in entries {
+    fn mark_all<P: Platform>(&mut self, shown: &Shown, platform: &P) {
+        let kind = shown.kind;
+        for entry in &shown.entries {
             let Some(keys) = self.contents.changed(kind, entry) else {
                 tracing::error!(
                     partition = entry.partition.0,
@@ -252,7 +276,7 @@ impl<C: Contents> Driver<C> {
             };
             self.engine.pass(kind, mark);
             for key in keys {
-                self.mark(kind, key, mark, brought, platform);
+                self.mark(kind, key, mark, &shown.brought, platform);
             }
         }
     }
@@ -260,7 +284,7 @@ impl<C: Contents> Driver<C> {
     fn mark<P: Platform>(&mut self, kind: Kind, key: Key, mark: Mark, brought: &Brought, platform: &P) {
         let now = self.now();
         if kind != Kind::Order {
-            let measure = measure(&self.contents, kind, &key);
+            let measure = measure(&*self.contents, kind, &key);
             self.engine.mark(kind, &key, Some(mark), measure, now);
             self.watch(kind, key);
         } else if let Some(newest) = brought.get(&key)
@@ -284,32 +308,15 @@ impl<C: Contents> Driver<C> {
         }
     }
 
-    /// Marks what has changed by entries of other nodes. What another node tells of meanwhile is marked anew once it comes back, for
-    /// nobody knows how far the other one had come.
-    fn look_at_assembled(&mut self) {
-        let seen: BTreeMap<Key, u64> = self.contents.assembled().into_iter().collect();
-        let now = self.now();
-        for (key, version) in &seen {
-            if self.assembled.get(key) != Some(version) {
-                let measure = measure(&self.contents, Kind::Stock, key);
-                self.engine.mark(Kind::Stock, key, None, measure, now);
-            }
-        }
-        self.assembled = seen;
-    }
-
-    /// Marks what has changed by itself or elsewhere, and samples.
+    /// Marks what has changed by itself, and samples.
     fn tick(&mut self) {
-        if self.tells_stock {
-            self.look_at_assembled();
-        }
         let clock = SystemClock.now();
         while let Some((moment, kind, key)) = self.upcoming.pop_first() {
             if moment > clock {
                 self.upcoming.insert((moment, kind, key));
                 break;
             }
-            let measure = measure(&self.contents, kind, &key);
+            let measure = measure(&*self.contents, kind, &key);
             let now = self.now();
             self.engine.mark(kind, &key, None, measure, now);
             self.watch(kind, key);
@@ -338,13 +345,17 @@ impl<C: Contents> Driver<C> {
     }
 
     fn obey(&mut self, command: &ChannelCommand, answer: oneshot::Sender<ChannelView>) {
+        if answer.is_closed() {
+            // Who asked has been told meanwhile that the channel does not answer.
+            return;
+        }
         match command {
             ChannelCommand::Show => {}
             ChannelCommand::Pause => self.engine.pause(true),
             ChannelCommand::Resume => self.engine.pause(false),
             ChannelCommand::Resync => {
                 for kind in Kind::ALL {
-                    self.engine.resync(kind, in_order(&self.contents, kind));
+                    self.engine.resync(kind, in_order(&*self.contents, kind));
                 }
             }
             ChannelCommand::PauseResync => self.engine.pause_resync(true),

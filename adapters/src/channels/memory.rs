@@ -52,10 +52,6 @@ impl Memory {
             }
         }
         recall_windows(engine, &self.written, self.began);
-        // In a cluster it goes on where the partition is.
-        if !notebook.is_here() {
-            return;
-        }
         for kind in Kind::ALL {
             if engine.introduces(kind) {
                 continue;

@@ -8,6 +8,7 @@
 //! - contents are read when a request leaves, so that what waits longest is never old;
 //! - a cursor moves past a change only when the engine says that it is safe;
 //! - what others ask of the account, as its orders, draws on the same limits;
+//! - of the nodes of a cluster one tells an account at a time, of the changes of all ([`Telling`]): so its limits are kept as a whole;
 //! - credentials come from the environment or a file, and appear neither in the configuration nor in a log.
 
 mod actor;
@@ -28,7 +29,9 @@ mod secret;
 mod shopify;
 #[cfg(test)]
 mod shown;
+mod state;
 mod status;
+mod telling;
 mod web;
 mod webhook;
 mod woocommerce;
@@ -51,9 +54,11 @@ pub use platform::{Plan, Platform, PlatformError, SET_PRICES, SET_STOCK, TELL_OR
 pub(crate) use secret::Secret;
 pub use secret::{SecretError, SecretSource};
 pub use shopify::{Shopify, ShopifyConfig};
+pub use state::ChannelState;
 pub use status::{
     ChannelCommand, ChannelHandle, ChannelStatus, ChannelView, Control, RefusedItem, channel_handle,
 };
+pub use telling::{Telling, changes_of};
 pub use webhook::Webhook;
 pub(crate) use webhook::unsupported;
 pub use woocommerce::{WooCommerce, WooCommerceConfig};

@@ -1,7 +1,9 @@
 //! How a channel stands, for people and metrics, and what they may ask of it.
 
 use super::permit::{Permits, Wanted, permits};
+use crate::home::Home;
 use lockstep_actors::channels::{Kind, Report};
+use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
@@ -9,7 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 const SHOWN: usize = 1_000;
 
 /// What somebody wants of a channel.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ChannelCommand {
     /// Says how it stands.
     Show,
@@ -74,7 +77,7 @@ impl ChannelView {
 pub struct ChannelStatus(Mutex<Option<Report>>);
 
 impl ChannelStatus {
-    /// The newest report; none before the first.
+    /// The newest report; none before the first, and while another node tells the channel.
     #[must_use]
     pub fn read(&self) -> Option<Report> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -82,6 +85,11 @@ impl ChannelStatus {
 
     pub(super) fn write(&self, report: Report) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
+    }
+
+    /// Another node knows from now on.
+    pub(super) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -104,10 +112,26 @@ pub struct ChannelHandle {
     pub status: Arc<ChannelStatus>,
     /// For who reads its orders.
     pub permits: Permits,
+    home: Option<Home>,
     asks: mpsc::Sender<Asked>,
 }
 
 impl ChannelHandle {
+    /// The same of a channel that one node of several tells: that at `home`.
+    #[must_use]
+    pub fn at(self, home: Home) -> Self {
+        Self {
+            home: Some(home),
+            ..self
+        }
+    }
+
+    /// Where it is told, if that is not here.
+    #[must_use]
+    pub fn elsewhere(&self) -> Option<&Home> {
+        self.home.as_ref().filter(|home| !home.is_here())
+    }
+
     /// Does what is asked and says how the channel then stands; none if it has ended.
     pub async fn ask(&self, command: ChannelCommand) -> Option<ChannelView> {
         let (sender, receiver) = oneshot::channel();
@@ -126,6 +150,7 @@ pub fn channel_handle(name: &str) -> (ChannelHandle, Control) {
         name: name.to_owned(),
         status: Arc::clone(&status),
         permits,
+        home: None,
         asks,
     };
     let control = Control {

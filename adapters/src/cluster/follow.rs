@@ -2,9 +2,8 @@
 
 use crate::store::PostgresReader;
 use lockstep_actors::domain::Distributor;
-use lockstep_actors::reference::Reference;
 use lockstep_runtime::follow::Follower;
-use lockstep_runtime::placement::Places;
+use lockstep_runtime::ingress::Ingress;
 use lockstep_runtime::store::StoreError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,20 +32,21 @@ impl Drop for Following {
     }
 }
 
-pub(super) fn start(
-    reader: PostgresReader,
-    reference: Arc<Reference>,
-    places: Arc<Places>,
-) -> Result<Following, StoreError> {
+pub(super) fn start(reader: PostgresReader, node: Ingress<Distributor>) -> Result<Following, StoreError> {
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
     std::thread::Builder::new()
         .name("read-models".to_owned())
         .spawn(move || {
-            let mut follower = Follower::<Distributor>::new(reference);
+            let places = Arc::clone(node.places());
+            let mut follower = Follower::new(node);
             while !stopped.load(Ordering::Acquire) {
-                let pause = match read(&mut follower, &reader, &places) {
-                    Ok(()) => INTERVAL,
+                let asked = Instant::now();
+                let pause = match follower.pass(&reader, || reader.positions()) {
+                    Ok(()) => {
+                        places.followed(asked);
+                        INTERVAL
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "the read models of other nodes' partitions are not current");
                         PAUSE
@@ -57,21 +57,4 @@ pub(super) fn start(
         })
         .map_err(|error| StoreError::Failed(format!("no thread for the read models: {error}")))?;
     Ok(Following { stop })
-}
-
-fn read(
-    follower: &mut Follower<Distributor>,
-    reader: &PostgresReader,
-    places: &Places,
-) -> Result<(), StoreError> {
-    let asked = Instant::now();
-    for (partition, end) in reader.positions()? {
-        if places.is_away(partition) {
-            follower.read(reader, partition, end)?;
-        } else {
-            follower.forget(partition);
-        }
-    }
-    places.followed(asked);
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! What nodes send each other: MessagePack, signed.
 
+use crate::channels::{ChannelCommand, ChannelState};
 use hmac::{Hmac, Mac};
 use lockstep_actors::domain::{Distributor, Message, Reply};
 use lockstep_runtime::elsewhere::Between;
@@ -10,10 +11,11 @@ use sha2::Sha256;
 
 /// The form of what is below, and of what nodes write into journals: raised with every change that a version before cannot
 /// read. A node joins only nodes of the same form.
-pub(super) const PROTOCOL: i32 = 2;
+pub(super) const PROTOCOL: i32 = 3;
 
 pub(super) const DELIVERIES: &str = "/cluster/v1/deliveries";
 pub(super) const MESSAGES: &str = "/cluster/v1/messages";
+pub(super) const CHANNELS: &str = "/cluster/v1/channels";
 pub(super) const SIGNATURE: &str = "x-lockstep-signature";
 
 /// A message from outside that another node took in, with the sender as that node knows it.
@@ -94,6 +96,16 @@ impl From<Outcome<Reply>> for Answer {
 }
 
 pub(super) type Messages = Vec<Between>;
+
+/// What somebody wants of a channel that the other node tells.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ChannelAsked {
+    pub(super) channel: String,
+    pub(super) command: ChannelCommand,
+}
+
+/// How it then stands; none if it is told elsewhere by now.
+pub(super) type ChannelAnswer = Option<ChannelState>;
 
 pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
     rmp_serde::to_vec_named(value).map_err(|error| error.to_string())

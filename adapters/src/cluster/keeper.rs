@@ -3,9 +3,10 @@
 use super::config::ClusterConfig;
 use super::follow::{self, Following};
 use super::frames::{PROTOCOL, Seal};
-use super::links::{self, Routes, carry};
+use super::links::{Peers, Routes, carry};
 use super::membership::{Membership, View};
-use super::server::listen;
+use super::server::{Channels, listen};
+use crate::channels::ChannelHandle;
 use crate::store::PostgresOpener;
 use actix_web::dev::ServerHandle;
 use lockstep_actors::domain::Distributor;
@@ -62,6 +63,8 @@ pub struct Cluster {
     keeper: JoinHandle<()>,
     carrier: JoinHandle<()>,
     door: ServerHandle,
+    channels: Channels,
+    peers: Peers,
     following: Following,
 }
 
@@ -85,20 +88,17 @@ impl Cluster {
         let seal = Seal::new(&membership.secret().await?).ok_or(ClusterError::NoOutlet)?;
         let outlet = node.outlet().ok_or(ClusterError::NoOutlet)?;
         let listener = std::net::TcpListener::bind(config.listen).map_err(bind)?;
-        let (address, door) = listen(listener, node.ingress(), seal.clone()).map_err(bind)?;
+        let channels = Channels::default();
+        let listening = listen(listener, node.ingress(), Arc::clone(&channels), seal.clone());
+        let (address, door) = listening.map_err(bind)?;
         let address = config
             .address
             .clone()
             .unwrap_or_else(|| format!("http://{address}"));
         let places = Arc::clone(node.places());
         let routes: Arc<Routes> = Arc::default();
-        let carrier = actix::spawn(carry(
-            outlet,
-            node.ingress(),
-            Arc::clone(&routes),
-            seal,
-            links::client()?,
-        ));
+        let peers = Peers::new(Arc::clone(&routes), seal)?;
+        let carrier = actix::spawn(carry(outlet, node.ingress(), peers.clone()));
         let (stop, stopped) = watch::channel(false);
         let mut keeper = Keeper {
             id: String::new(),
@@ -114,18 +114,25 @@ impl Cluster {
             membership: Some(membership),
         };
         keeper.join().await?;
-        let following = follow::start(
-            opener.reader(),
-            Arc::clone(node.ingress().reference()),
-            Arc::clone(node.places()),
-        )?;
+        let following = follow::start(opener.reader(), node.ingress())?;
         Ok(Self {
             stop,
             keeper: actix::spawn(keeper.run(stopped)),
             carrier,
             door,
+            channels,
+            peers,
             following,
         })
+    }
+
+    /// Answers other nodes about these channels, and asks them about those that they tell.
+    #[must_use]
+    pub fn share(&self, channels: Vec<ChannelHandle>) -> Peers {
+        if self.channels.set(channels).is_err() {
+            tracing::error!("the channels have been shared already");
+        }
+        self.peers.clone()
     }
 
     /// Gives everything up and leaves. Before the node is shut down.

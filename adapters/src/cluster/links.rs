@@ -1,9 +1,14 @@
 //! The way out to other nodes: one link for each address, in order on each, many messages in a request.
 //!
 //! A delivery whose partition is just moving waits a moment for its new owner. Then whoever waits for it is told
-//! "unavailable" and sends again: nothing is lost by dropping it. Messages between entities are kept by their outbox.
+//! "unavailable" and sends again: nothing is lost by dropping it. Messages between entities are kept by their outbox, and what is
+//! told of consumers' progress is told again.
 
-use super::frames::{Answer, DELIVERIES, Forwarded, MESSAGES, SIGNATURE, Seal, decode, encode};
+use super::frames::{
+    Answer, CHANNELS, ChannelAnswer, ChannelAsked, DELIVERIES, Forwarded, MESSAGES, SIGNATURE, Seal, decode,
+    encode,
+};
+use crate::channels::{ChannelCommand, ChannelState};
 use crate::egress::web_client;
 use arc_swap::ArcSwap;
 use lockstep_actors::domain::Distributor;
@@ -39,29 +44,88 @@ enum Load {
     Message(Between),
 }
 
-/// What other nodes are asked with.
-pub(super) fn client() -> reqwest::Result<reqwest::Client> {
-    web_client(REQUEST_TIMEOUT)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .build()
-}
-
-/// Carries what is meant for other nodes until the node ends.
-pub(super) async fn carry(
-    outlet: Outlet<Distributor>,
-    ingress: Ingress<Distributor>,
+/// How other nodes are asked. Cheap to clone.
+#[derive(Clone)]
+pub struct Peers {
     routes: Arc<Routes>,
     seal: Seal,
     client: reqwest::Client,
-) {
+}
+
+impl Peers {
+    pub(super) fn new(routes: Arc<Routes>, seal: Seal) -> reqwest::Result<Self> {
+        let client = web_client(REQUEST_TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
+        Ok(Self {
+            routes,
+            seal,
+            client: client.build()?,
+        })
+    }
+
+    /// Where the owner of a partition is reached; none for this node, and for nobody.
+    fn route(&self, partition: PartitionId) -> Option<Arc<str>> {
+        self.routes
+            .load()
+            .get(usize::from(partition.0))
+            .cloned()
+            .flatten()
+    }
+
+    /// Asks something of a channel, of the node that has its partition: how it then stands. None if that node does not answer, or is
+    /// no longer the one.
+    pub async fn ask_channel(
+        &self,
+        partition: PartitionId,
+        channel: &str,
+        command: ChannelCommand,
+    ) -> Option<ChannelState> {
+        let address = self.route(partition)?;
+        let asked = ChannelAsked {
+            channel: channel.to_owned(),
+            command,
+        };
+        let answer = self.post(&address, CHANNELS, &asked).await;
+        match answer.and_then(|bytes| decode::<ChannelAnswer>(&bytes)) {
+            Ok(state) => state,
+            Err(reason) => {
+                tracing::warn!(%address, channel, reason, "the node that tells a channel does not answer");
+                None
+            }
+        }
+    }
+
+    async fn post<T: serde::Serialize>(
+        &self,
+        address: &str,
+        path: &str,
+        body: &T,
+    ) -> Result<Vec<u8>, String> {
+        let body = encode(body)?;
+        let signature = self.seal.sign(path, &body);
+        let sent = self
+            .client
+            .post(format!("{address}{path}"))
+            .header(SIGNATURE, signature)
+            .body(body)
+            .send()
+            .await;
+        let response = sent.map_err(|error| error.to_string())?;
+        if !response.status().is_success() {
+            return Err(format!("status {}", response.status()));
+        }
+        let bytes = response.bytes().await.map_err(|error| error.to_string())?;
+        Ok(bytes.to_vec())
+    }
+}
+
+/// Carries what is meant for other nodes until the node ends.
+pub(super) async fn carry(outlet: Outlet<Distributor>, ingress: Ingress<Distributor>, peers: Peers) {
     let (back, mut returned) = mpsc::channel::<Parcel>(MOST_WAITING);
     let mut carrier = Carrier {
         ingress,
-        routes,
-        seal,
+        peers,
         links: HashMap::new(),
         back,
-        client,
     };
     let mut parked: VecDeque<Parcel> = VecDeque::new();
     loop {
@@ -89,9 +153,7 @@ pub(super) async fn carry(
 
 struct Carrier {
     ingress: Ingress<Distributor>,
-    routes: Arc<Routes>,
-    seal: Seal,
-    client: reqwest::Client,
+    peers: Peers,
     links: HashMap<Arc<str>, mpsc::Sender<Load>>,
     back: mpsc::Sender<Parcel>,
 }
@@ -105,7 +167,7 @@ impl Carrier {
             let refused = self.ingress.take_in(delivery).err()?;
             return Some((refused.delivery, since));
         }
-        let Some(address) = self.route(partition) else {
+        let Some(address) = self.peers.route(partition) else {
             return Some((delivery, since));
         };
         if self
@@ -119,23 +181,11 @@ impl Carrier {
     }
 
     fn send_message(&mut self, message: Between) {
-        let to = match &message {
-            Between::Message(message) => message.to,
-            Between::Acknowledged(acknowledgement) => acknowledgement.from,
-        };
-        if let Some(address) = self.route(to)
+        if let Some(address) = self.peers.route(message.partition())
             && self.link(&address).try_send(Load::Message(message)).is_err()
         {
-            tracing::debug!(%address, "too much waits for another node; the outbox sends again");
+            tracing::debug!(%address, "too much waits for another node; it is sent again");
         }
-    }
-
-    fn route(&self, partition: PartitionId) -> Option<Arc<str>> {
-        self.routes
-            .load()
-            .get(usize::from(partition.0))
-            .cloned()
-            .flatten()
     }
 
     fn link(&mut self, address: &Arc<str>) -> &mpsc::Sender<Load> {
@@ -143,8 +193,7 @@ impl Carrier {
             let (sender, receiver) = mpsc::channel(MOST_WAITING);
             let link = Link {
                 address: Arc::clone(address),
-                client: self.client.clone(),
-                seal: self.seal.clone(),
+                peers: self.peers.clone(),
                 back: self.back.clone(),
             };
             actix::spawn(link.run(receiver));
@@ -156,8 +205,7 @@ impl Carrier {
 /// What goes to one address, one request after the other.
 struct Link {
     address: Arc<str>,
-    client: reqwest::Client,
-    seal: Seal,
+    peers: Peers,
     back: mpsc::Sender<Parcel>,
 }
 
@@ -188,9 +236,9 @@ impl Link {
                 next = if is_full { None } else { loads.try_recv().ok() };
             }
             if !messages.is_empty()
-                && let Err(reason) = self.post(MESSAGES, &messages).await
+                && let Err(reason) = self.peers.post(&self.address, MESSAGES, &messages).await
             {
-                tracing::debug!(address = %self.address, reason, "messages did not get through; the outbox sends again");
+                tracing::debug!(address = %self.address, reason, "messages did not get through; they are sent again");
             }
             if !parcels.is_empty() {
                 self.deliver(parcels, &forwarded).await;
@@ -199,7 +247,7 @@ impl Link {
     }
 
     async fn deliver(&self, parcels: Vec<Parcel>, forwarded: &[Forwarded]) {
-        let answers = self.post(DELIVERIES, &forwarded).await;
+        let answers = self.peers.post(&self.address, DELIVERIES, &forwarded).await;
         let answers = answers.and_then(|bytes| decode::<Vec<Answer>>(&bytes));
         let answers = match answers {
             Ok(answers) if answers.len() == parcels.len() => answers,
@@ -227,23 +275,5 @@ impl Link {
             };
             delivery.responder.tell(outcome);
         }
-    }
-
-    async fn post<T: serde::Serialize>(&self, path: &str, body: &T) -> Result<Vec<u8>, String> {
-        let body = encode(body)?;
-        let signature = self.seal.sign(path, &body);
-        let sent = self
-            .client
-            .post(format!("{}{path}", self.address))
-            .header(SIGNATURE, signature)
-            .body(body)
-            .send()
-            .await;
-        let response = sent.map_err(|error| error.to_string())?;
-        if !response.status().is_success() {
-            return Err(format!("status {}", response.status()));
-        }
-        let bytes = response.bytes().await.map_err(|error| error.to_string())?;
-        Ok(bytes.to_vec())
     }
 }

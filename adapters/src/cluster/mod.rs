@@ -18,5 +18,6 @@ mod status;
 
 pub use config::ClusterConfig;
 pub use keeper::{Cluster, ClusterError, Plan, plan};
+pub use links::Peers;
 pub use membership::{NodeRow, Placed, View};
 pub use status::{drain, rebalance, status};

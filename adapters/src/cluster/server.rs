@@ -1,23 +1,33 @@
 //! The way in for other nodes.
 
-use super::frames::{Answer, DELIVERIES, Forwarded, MESSAGES, Messages, SIGNATURE, Seal, decode, encode};
+use super::frames::{
+    Answer, CHANNELS, ChannelAnswer, ChannelAsked, DELIVERIES, Forwarded, MESSAGES, Messages, SIGNATURE,
+    Seal, decode, encode,
+};
+use crate::channels::{ChannelHandle, ChannelState};
 use actix_web::dev::ServerHandle;
 use actix_web::web::{self, Bytes, Data, PayloadConfig};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use lockstep_actors::domain::Distributor;
 use lockstep_runtime::ingress::{Ingress, RejectCause};
 use lockstep_runtime::message::{Delivery, Outcome, Responder};
+use serde::{Deserialize, Serialize};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// The largest request: a batch stops well before it.
 const MOST_BYTES: usize = 32 << 20;
-/// How long a decision is waited for. The asking node waits longer.
+/// The channels of a node, once they are there.
+pub(super) type Channels = Arc<OnceLock<Vec<ChannelHandle>>>;
+
+/// How long a decision, or a channel, is waited for. The asking node waits longer.
 const DECISION_TIMEOUT: Duration = Duration::from_secs(6);
 
 struct Door {
     ingress: Ingress<Distributor>,
+    channels: Channels,
     seal: Seal,
 }
 
@@ -25,16 +35,22 @@ struct Door {
 pub(super) fn listen(
     listener: TcpListener,
     ingress: Ingress<Distributor>,
+    channels: Channels,
     seal: Seal,
 ) -> std::io::Result<(SocketAddr, ServerHandle)> {
     let address = listener.local_addr()?;
-    let door = Data::new(Door { ingress, seal });
+    let door = Data::new(Door {
+        ingress,
+        channels,
+        seal,
+    });
     let server = HttpServer::new(move || {
         App::new()
             .app_data(door.clone())
             .app_data(PayloadConfig::new(MOST_BYTES))
             .route(DELIVERIES, web::post().to(deliveries))
             .route(MESSAGES, web::post().to(messages))
+            .route(CHANNELS, web::post().to(ask_channel))
     })
     .workers(1)
     .disable_signals()
@@ -50,21 +66,33 @@ pub(super) fn listen(
     Ok((address, handle))
 }
 
-fn is_genuine(door: &Door, request: &HttpRequest, body: &[u8]) -> bool {
+/// What another node says, if it is one.
+fn said<'b, T: Deserialize<'b>>(
+    door: &Door,
+    request: &HttpRequest,
+    body: &'b [u8],
+) -> Result<T, HttpResponse> {
     let signature = request
         .headers()
         .get(SIGNATURE)
         .and_then(|value| value.to_str().ok());
-    signature.is_some_and(|signature| door.seal.is_genuine(request.path(), body, signature))
+    if !signature.is_some_and(|signature| door.seal.is_genuine(request.path(), body, signature)) {
+        return Err(HttpResponse::Forbidden().finish());
+    }
+    decode(body).map_err(|reason| HttpResponse::BadRequest().body(reason))
+}
+
+fn answered<T: Serialize>(answer: &T) -> HttpResponse {
+    match encode(answer) {
+        Ok(bytes) => HttpResponse::Ok().body(bytes),
+        Err(reason) => HttpResponse::InternalServerError().body(reason),
+    }
 }
 
 async fn deliveries(door: Data<Door>, request: HttpRequest, body: Bytes) -> HttpResponse {
-    if !is_genuine(&door, &request, &body) {
-        return HttpResponse::Forbidden().finish();
-    }
-    let forwarded: Vec<Forwarded> = match decode(&body) {
+    let forwarded: Vec<Forwarded> = match said(&door, &request, &body) {
         Ok(forwarded) => forwarded,
-        Err(reason) => return HttpResponse::BadRequest().body(reason),
+        Err(refused) => return refused,
     };
     let waiting: Vec<_> = forwarded
         .iter()
@@ -85,10 +113,7 @@ async fn deliveries(door: Data<Door>, request: HttpRequest, body: Bytes) -> Http
             Err(answer) => answer,
         });
     }
-    match encode(&answers) {
-        Ok(bytes) => HttpResponse::Ok().body(bytes),
-        Err(reason) => HttpResponse::InternalServerError().body(reason),
-    }
+    answered(&answers)
 }
 
 type Waiting = oneshot::Receiver<Outcome<lockstep_actors::domain::Reply>>;
@@ -112,15 +137,31 @@ fn hand_in(door: &Door, forwarded: &Forwarded) -> Result<Waiting, Answer> {
 }
 
 async fn messages(door: Data<Door>, request: HttpRequest, body: Bytes) -> HttpResponse {
-    if !is_genuine(&door, &request, &body) {
-        return HttpResponse::Forbidden().finish();
-    }
-    let messages: Messages = match decode(&body) {
+    let messages: Messages = match said(&door, &request, &body) {
         Ok(messages) => messages,
-        Err(reason) => return HttpResponse::BadRequest().body(reason),
+        Err(refused) => return refused,
     };
     for message in messages {
         door.ingress.take_between(message);
     }
     HttpResponse::NoContent().finish()
+}
+
+/// Somebody asks another node about a channel that this one tells.
+async fn ask_channel(door: Data<Door>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    let ChannelAsked { channel, command } = match said(&door, &request, &body) {
+        Ok(asked) => asked,
+        Err(refused) => return refused,
+    };
+    let mut channels = door.channels.get().into_iter().flatten();
+    let here = channels.find(|known| known.name == channel && known.elsewhere().is_none());
+    let view = match here {
+        Some(handle) => tokio::time::timeout(DECISION_TIMEOUT, handle.ask(command))
+            .await
+            .ok()
+            .flatten(),
+        None => None,
+    };
+    let answer: ChannelAnswer = view.map(|view| ChannelState::of(&channel, view));
+    answered(&answer)
 }

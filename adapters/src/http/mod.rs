@@ -15,7 +15,7 @@
 //!
 //! let config = HttpConfig::default();
 //! let keys = std::sync::Arc::new(config.open_keys()?);
-//! let server = start(&config, HttpParts { ingress, keys, metrics: Vec::new(), channels: Vec::new(), partners: Vec::new(), webhooks: Vec::new(), letter_box: None })?;
+//! let server = start(&config, HttpParts { ingress, keys, metrics: Vec::new(), channels: Vec::new(), peers: None, partners: Vec::new(), webhooks: Vec::new(), letter_box: None })?;
 //! println!("listening on {}", server.address());
 //! server.stop().await?;
 //! # Ok(())

@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document, generated from the types that are read and written.
 
 use super::batch::{BatchResult, ItemResult};
-use super::channels::{ChannelAsk, ChannelState, Channels};
+use super::channels::{ChannelAsk, Channels};
 use super::edi::EdiPartners;
 use super::exceptions::{MAX_LISTED, OpenExceptions, OrderExceptions};
 use super::letters::{LetterAnswer, LetterAsk, LetterList, LetterView};
@@ -13,6 +13,7 @@ use super::problem::{CONTENT, ProblemDetails};
 use super::promises::{PromiseAsk, Promises};
 use super::stock::{Availability, StockEventItem};
 use super::webhooks::WebhookReceipt;
+use crate::channels::ChannelState;
 use crate::identity::Scope;
 use crate::schema::account::{AccountDocument, AccountSet, AccountView};
 use crate::schema::agreement::{AgreementSet, ItemSet, RatesSet};

@@ -8,6 +8,7 @@ use super::service::Service;
 use super::{openapi, routes};
 use crate::amqp::LetterBox;
 use crate::channels::ChannelHandle;
+use crate::cluster::Peers;
 use crate::identity::KeyRing;
 use crate::letters::Desk;
 use crate::sheets::PriceSheets;
@@ -42,6 +43,8 @@ pub struct HttpParts {
     pub channels: Vec<ChannelHandle>,
     /// The trading partners that documents are exchanged with.
     pub partners: Vec<PartnerName>,
+    /// The other nodes, of which one may tell a channel.
+    pub peers: Option<Peers>,
     /// Where channels' webhooks come in.
     pub webhooks: Vec<WebhookDoor>,
     /// Where the broker keeps dead letters, if there is a broker.
@@ -129,6 +132,7 @@ pub fn start(config: &HttpConfig, parts: HttpParts) -> Result<HttpServerHandle, 
         sources: parts.metrics,
         channels: parts.channels,
         partners: parts.partners,
+        peers: parts.peers,
         webhooks: parts.webhooks,
         counters: HttpCounters::new()?,
         recent: RecentKeys::default(),

@@ -6,6 +6,7 @@ use super::problem::Problem;
 use super::recent::{Fingerprint, RecentKeys};
 use super::refusal::not_owner;
 use crate::channels::ChannelHandle;
+use crate::cluster::Peers;
 use crate::identity::{Anonymous, Caller, KeyRing, Scope};
 use crate::letters::Desk;
 use crate::schema::DecodeError;
@@ -37,6 +38,7 @@ pub(super) struct Service {
     pub(super) sources: Vec<MetricSource>,
     pub(super) channels: Vec<ChannelHandle>,
     pub(super) partners: Vec<PartnerName>,
+    pub(super) peers: Option<Peers>,
     pub(super) webhooks: Vec<WebhookDoor>,
     pub(super) counters: HttpCounters,
     pub(super) recent: RecentKeys,

@@ -6,7 +6,7 @@
 //! - a poll counts as complete once what came of every order in it is durable. The next one reaches back behind its beginning by
 //!   an overlap, and the first one after a start by a look-back: no position is kept, since what is read twice has the effect of once;
 //! - each request waits for a permit of the account's limits ([`Permits`]);
-//! - in a cluster the node that has the partition of the channel's name polls. Two that believe so for a moment do no harm.
+//! - in a cluster the node polls that tells the channel ([`crate::home`]). Two that believe so for a moment do no harm.
 
 mod config;
 mod counters;

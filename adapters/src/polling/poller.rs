@@ -5,14 +5,15 @@ use super::counters::PollCounters;
 use super::{OrderPage, OrderSource, ToldOrder};
 use crate::channels::{ChannelConfig, NotRead, Permits, PlatformError};
 use crate::entrance::NotNow;
+use crate::home::Home;
 use crate::http::MetricSource;
 use crate::webhooks::{Intake, Taken};
 use lockstep_actors::channels::back_off;
 use lockstep_actors::domain::Distributor;
 use lockstep_runtime::ingress::Ingress;
-use lockstep_runtime::placement::{PartitionId, Places};
 use lockstep_runtime::time::{Clock, SystemClock, Timestamp};
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -31,8 +32,7 @@ pub struct OrderPoller {
     permits: Permits,
     config: PollConfig,
     counters: Arc<PollCounters>,
-    places: Arc<Places>,
-    partition: PartitionId,
+    home: Home,
 }
 
 /// How far the orders have been read.
@@ -65,8 +65,7 @@ impl OrderPoller {
             permits,
             config: poll,
             counters: Arc::new(PollCounters::new()),
-            places: Arc::clone(ingress.places()),
-            partition: ingress.partitions().partition_of(config.name.as_bytes()),
+            home: Home::of(ingress, config.name.as_bytes()),
         }))
     }
 
@@ -77,15 +76,25 @@ impl OrderPoller {
         Box::new(move |text| counters.report(channel.as_str(), text))
     }
 
-    /// Polls until `stop` turns true or the channel has ended. What was begun is begun anew after the start.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+    /// Polls whenever that is for this node to do, until `stop` turns true or the channel has ended. What was begun is begun anew
+    /// after the start, or by the next node.
+    pub async fn run(self, stop: watch::Receiver<bool>) {
+        let polling = self.home.whenever_here(stop, async |mut stay| {
+            let ended = tokio::select! {
+                () = self.poll_on() => ControlFlow::Break(()),
+                () = stay.over() => ControlFlow::Continue(()),
+            };
+            self.counters.rests();
+            ended
+        });
+        polling.await;
+    }
+
+    /// Polls until the channel has ended.
+    async fn poll_on(&self) {
         let mut progress = Progress::default();
         loop {
-            let polled = tokio::select! {
-                polled = self.poll(&mut progress) => polled,
-                _ = stop.wait_for(|stop| *stop) => return,
-            };
-            match polled {
+            match self.poll(&mut progress).await {
                 Ok(()) => {}
                 Err(NotRead::Ended) => return,
                 Err(NotRead::Failed(reason)) => {
@@ -93,20 +102,12 @@ impl OrderPoller {
                     tracing::error!(channel = %self.intake.channel(), reason, "the orders of a channel cannot be read; it is asked again");
                 }
             }
-            tokio::select! {
-                () = tokio::time::sleep(self.config.every()) => {}
-                _ = stop.wait_for(|stop| *stop) => return,
-            }
+            tokio::time::sleep(self.config.every()).await;
         }
     }
 
-    /// Reads and takes what has changed, if that is for this node to do.
+    /// Reads and takes what has changed.
     async fn poll(&self, progress: &mut Progress) -> Result<(), NotRead> {
-        if !self.places.is_here(self.partition) {
-            *progress = Progress::default();
-            self.counters.rests();
-            return Ok(());
-        }
         let begun = SystemClock.now();
         self.counters.begins(begun);
         let since = self.config.since(progress.complete, begun);

@@ -133,6 +133,7 @@ impl Rig {
             metrics,
             channels: Vec::new(),
             partners: partners.collect(),
+            peers: None,
             webhooks: doors,
             letter_box: None,
         };

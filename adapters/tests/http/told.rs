@@ -1,19 +1,18 @@
 //! A channel is told how the orders stand that it has placed.
 
 use crate::journey::{order, price, receipt};
-use crate::rig::{Rig, Setup, disk};
+use crate::rig::{PATIENCE, Rig, Setup, disk};
 use lockstep_actors::channels::{
     Answer, Content, Engine, ItemVerdict, Kind, OrderShown, Request, Verdict, Work,
 };
-use lockstep_actors::orders::effects::EVENTS;
 use lockstep_actors::orders::state::Status;
 use lockstep_adapters::channels::{
-    Account, ChannelConfig, KindFeed, Memory, Platform, ReadModel, channel_handle, drive,
+    Account, ChannelConfig, KindFeed, Memory, Platform, ReadModel, Telling, changes_of, channel_handle, drive,
 };
-use lockstep_runtime::feed::FeedFilter;
+use lockstep_adapters::home::{Home, Stay};
 use serde_json::json;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 /// A platform that takes what it is told, and passes it on.
@@ -58,12 +57,12 @@ async fn a_channel_is_told_of_its_own_orders_and_of_each_shipment() {
     let reference = Arc::clone(ingress.reference());
     let contents = ReadModel::new(reference, "web", Vec::new(), None).with_orders(ingress.clone());
     let consumer = channel.consumer(Kind::Order);
-    let feed = ingress.feed(&consumer, FeedFilter::Port(EVENTS)).unwrap();
+    let feed = ingress.feed_of_all(&consumer, changes_of(Kind::Order)).unwrap();
     let plan = channel.plan().unwrap();
     let engine = Engine::new(&plan.allowance, &plan.lanes, Duration::ZERO).unwrap();
     let (sender, mut told) = mpsc::channel(64);
     let (stop, stopped) = watch::channel(false);
-    let (_handle, control) = channel_handle("web");
+    let (_handle, mut control) = channel_handle("web");
     let kind = Kind::Order;
     let feeds = vec![KindFeed { kind, feed }];
     let account = Account {
@@ -71,7 +70,10 @@ async fn a_channel_is_told_of_its_own_orders_and_of_each_shipment() {
         memory: Memory::default(),
         samples_per_minute: 0,
     };
-    let driving = tokio::spawn(drive(feeds, contents, Told(sender), account, control, stopped));
+    let driving = tokio::spawn(async move {
+        let stay = Stay::until(stopped);
+        drive(feeds, contents, Told(sender), account, &mut control, stay).await;
+    });
 
     rig.post("/v1/stock-events", &receipt("A-1", 100)).await.ok();
     rig.post("/v1/prices", &price("A-1", "10.49")).await.ok();
@@ -109,5 +111,87 @@ async fn a_channel_is_told_of_its_own_orders_and_of_each_shipment() {
     assert_eq!(shipments, [(1, "1Z1", 2), (2, "1Z2", 1)]);
     stop.send(true).unwrap();
     driving.await.unwrap();
+    rig.stop().await;
+}
+
+/// A platform that takes levels, and says of which SKUs.
+struct Levels(mpsc::Sender<String>);
+
+impl Platform for Levels {
+    async fn send(&self, request: &Request) -> Answer {
+        let items = match &request.work {
+            Work::Write(_, items) => items.as_slice(),
+            Work::Read(..) | Work::Poll(..) => &[],
+        };
+        for item in items {
+            self.0.send(item.key.to_string()).await.unwrap();
+        }
+        Verdict::Items(vec![ItemVerdict::Taken; items.len()]).into()
+    }
+}
+
+/// As on a node of a cluster whose lease ends, and which has the channel again later.
+#[actix_web::test]
+async fn a_channel_is_told_while_its_partition_is_here_and_each_time_from_where_it_was_left() {
+    let channel: ChannelConfig = serde_json::from_value(json!({
+        "name": "web", "kind": "http", "url": "http://shop.example/levels", "publishes": ["stock"],
+    }))
+    .unwrap();
+    channel.validate().unwrap();
+    let setup = Setup {
+        channels: vec![channel.clone()],
+        ..Setup::default()
+    };
+    let rig = Rig::on(Arc::new(disk()), setup).await;
+    let ingress = rig.node.ingress();
+    let contents = ReadModel::new(Arc::clone(ingress.reference()), "web", Vec::new(), None);
+    let home = Home::of(&ingress, b"web");
+    let (handle, control) = channel_handle("web");
+    let handle = handle.at(home.clone());
+    let consumer = channel.consumer(Kind::Stock);
+    let kinds = vec![(Kind::Stock, consumer.clone())];
+    let (sender, mut told) = mpsc::channel(64);
+    let plan = channel.plan().unwrap();
+    let telling = Telling::new(
+        ingress.clone(),
+        home,
+        handle.clone(),
+        contents,
+        Levels(sender),
+        plan,
+        kinds,
+    )
+    .unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let running = actix_web::rt::spawn(telling.run(control, stopped));
+    let until = async |what: &dyn Fn() -> bool| {
+        while !what() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let is_behind = || {
+        let consumers = ingress.metrics().consumers;
+        let lag = consumers.iter().find(|lag| lag.consumer == consumer);
+        lag.is_some_and(|lag| lag.entries > 0)
+    };
+    rig.post("/v1/stock-events", &receipt("A-1", 100)).await.ok();
+    assert_eq!(told.recv().await.unwrap(), "A-1");
+    until(&|| !is_behind() && handle.status.read().is_some()).await;
+    assert!(handle.elsewhere().is_none());
+
+    ingress.places().lease_until(Instant::now());
+    until(&|| handle.status.read().is_none()).await;
+    assert!(handle.elsewhere().is_some());
+
+    ingress.places().lease_until(Instant::now() + PATIENCE);
+    until(&|| handle.status.read().is_some()).await;
+    rig.post("/v1/stock-events", &receipt("B-1", 5)).await.ok();
+    assert_eq!(
+        told.recv().await.unwrap(),
+        "B-1",
+        "what was told is not told again"
+    );
+    stop.send(true).unwrap();
+    running.await.unwrap();
     rig.stop().await;
 }

@@ -6,15 +6,16 @@ use lockstep_actors::channels::{
     Allowance, Answer, Draw, Engine, Guard, Item, ItemVerdict, Key, Kind, LanePlan, Mark, Measure, Moment,
     Next, Operation, Request, RequestId, Rule, Source, Tells, Work,
 };
-use lockstep_adapters::channels::{Contents, ReadModel};
-use lockstep_runtime::feed::{Feed, FeedEntry};
+use lockstep_actors::domain::Distributor;
+use lockstep_adapters::channels::{Contents, ReadModel, changes_of};
+use lockstep_runtime::feed::{Feed, FeedEntry, NotOpened, Pass};
+use lockstep_runtime::ingress::Ingress;
+use lockstep_runtime::placement::PartitionId;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// After so long a node gives a request up, and so long after that it may still arrive.
 pub(super) const TIMEOUT: Millis = 2_000;
-/// How often it is looked what has changed by entries of other nodes.
-const ASSEMBLED_EVERY: Millis = 1_000;
 const QUIET: Duration = Duration::from_secs(6);
 const BATCH: usize = 10;
 /// How many entries are read at a time.
@@ -137,22 +138,100 @@ impl Shelf {
     }
 }
 
+/// A channel as a node knows it, which tells it while it has the partition of its name.
+pub(super) struct Line {
+    name: &'static str,
+    guard: Guard,
+    contents: ReadModel,
+    plant: Option<Plant>,
+    /// The look at other nodes' partitions that has to be through before anything is told.
+    awaits: Option<Pass>,
+    way: Option<Way>,
+    /// How often it has begun to tell it.
+    pub(super) turn: u64,
+}
+
+impl Line {
+    pub(super) fn new(name: &'static str, guard: Guard, contents: ReadModel, plant: Option<Plant>) -> Self {
+        Self {
+            name,
+            guard,
+            contents,
+            plant,
+            awaits: None,
+            way: None,
+            turn: 0,
+        }
+    }
+
+    fn home(&self, node: &Ingress<Distributor>) -> PartitionId {
+        node.partitions().partition_of(self.name.as_bytes())
+    }
+
+    /// What is to be sent now, and when to look again at the latest.
+    pub(super) fn step(
+        &mut self,
+        node: &Ingress<Distributor>,
+        now: Millis,
+    ) -> (Vec<Request>, Option<Millis>) {
+        if !node.places().is_here(self.home(node)) {
+            // What is under way is answered to nobody; what it carried is told again by the next one.
+            (self.awaits, self.way) = (None, None);
+            return (Vec::new(), None);
+        }
+        let pass = *self.awaits.get_or_insert_with(|| node.next_pass());
+        if self.way.is_none() && node.has_followed(pass) {
+            // Without a store it is tried again.
+            self.way = self.open(node, now).ok().flatten();
+            self.turn += 1;
+        }
+        let way = self.way.as_mut();
+        way.map_or_else(|| (Vec::new(), None), |way| way.step(now))
+    }
+
+    fn open(&self, node: &Ingress<Distributor>, now: Millis) -> Result<Option<Way>, NotOpened> {
+        let mut feeds = Vec::new();
+        for kind in KINDS {
+            let feed = node.feed_of_all(&consumer(self.name, kind), changes_of(kind))?;
+            feeds.push((kind, feed));
+        }
+        Ok(Way::new(
+            self.guard,
+            self.contents.clone(),
+            feeds,
+            self.plant,
+            now,
+        ))
+    }
+
+    pub(super) fn answer(&mut self, turn: u64, id: RequestId, answer: &Answer, jitter: u32, now: Millis) {
+        if let Some(way) = self.way.as_mut().filter(|_| turn == self.turn) {
+            way.answer(id, answer, jitter, now);
+        }
+    }
+
+    /// How much waits to be told, or to be told for sure, if it is for this node to tell it.
+    pub(super) fn untold(&self, node: &Ingress<Distributor>, now: Millis) -> usize {
+        match &self.way {
+            Some(way) => way.untold(now),
+            None => usize::from(node.places().is_here(self.home(node))),
+        }
+    }
+}
+
 /// A node's way to a channel.
-pub(super) struct Way {
+struct Way {
     engine: Engine,
     contents: ReadModel,
     feeds: Vec<(Kind, Feed)>,
     /// Entries that the read model does not show yet.
     unshown: VecDeque<(Kind, FeedEntry)>,
-    /// What may change by entries of other nodes, with the version that was last marked; and when that is looked at again.
-    assembled: BTreeMap<Key, u64>,
-    assembled_at: Millis,
     began: Millis,
     plant: Option<Plant>,
 }
 
 impl Way {
-    pub(super) fn new(
+    fn new(
         guard: Guard,
         contents: ReadModel,
         feeds: Vec<(Kind, Feed)>,
@@ -164,8 +243,6 @@ impl Way {
             contents,
             feeds,
             unshown: VecDeque::new(),
-            assembled: BTreeMap::new(),
-            assembled_at: now,
             began: now,
             plant,
         })
@@ -176,7 +253,7 @@ impl Way {
     }
 
     /// Reads what has changed, and says what is to be sent now and when to look again at the latest.
-    pub(super) fn step(&mut self, now: Millis) -> (Vec<Request>, Option<Millis>) {
+    fn step(&mut self, now: Millis) -> (Vec<Request>, Option<Millis>) {
         let moment = self.moment(now);
         for (kind, feed) in &mut self.feeds {
             self.unshown
@@ -189,10 +266,6 @@ impl Way {
             if let Some((_, entry)) = self.unshown.pop_front() {
                 self.mark(kind, &entry, moment);
             }
-        }
-        if now >= self.assembled_at {
-            self.assembled_at = now + ASSEMBLED_EVERY;
-            self.look_at_assembled(moment);
         }
         let mut requests = Vec::new();
         let look_again = loop {
@@ -208,19 +281,6 @@ impl Way {
         };
         self.save();
         (requests, look_again)
-    }
-
-    /// Marks what has changed by entries of other nodes, as the real driver does.
-    fn look_at_assembled(&mut self, moment: Moment) {
-        let seen: BTreeMap<Key, u64> = self.contents.assembled().into_iter().collect();
-        for (key, version) in &seen {
-            if self.assembled.get(key) != Some(version) {
-                let newest = self.contents.newest(Kind::Stock, key);
-                let measure = newest.map(|newest| newest.content.measure());
-                self.engine.mark(Kind::Stock, key, None, measure, moment);
-            }
-        }
-        self.assembled = seen;
     }
 
     fn mark(&mut self, kind: Kind, entry: &FeedEntry, moment: Moment) {
@@ -258,13 +318,13 @@ impl Way {
         }
     }
 
-    pub(super) fn answer(&mut self, id: RequestId, answer: &Answer, jitter: u32, now: Millis) {
+    fn answer(&mut self, id: RequestId, answer: &Answer, jitter: u32, now: Millis) {
         let moment = self.moment(now);
         self.engine.answer(id, answer, jitter, moment);
     }
 
     /// How many keys wait to be told, or to be told for sure.
-    pub(super) fn untold(&self, now: Millis) -> usize {
+    fn untold(&self, now: Millis) -> usize {
         let report = self.engine.report(self.moment(now));
         let lanes = report.lanes.iter().map(|lane| lane.untold);
         lanes.sum::<usize>() + self.unshown.len()

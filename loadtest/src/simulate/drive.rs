@@ -36,7 +36,7 @@ impl World {
         }
         let reference = Reference::of(Ownership::standard(), house::network()).checking(house::order_rules());
         let clock = std::sync::Arc::clone(&self.machines[machine].clock);
-        let begun = Life::begin(&clock, &self.store, reference, self.setting.plant, self.now);
+        let begun = Life::begin(&clock, &self.store, reference, self.setting.plant);
         let at = &mut self.machines[machine];
         at.incarnation += 1;
         let incarnation = at.incarnation;
@@ -209,14 +209,10 @@ impl World {
             return;
         };
         if at.paused_until <= self.now {
-            for partition in partitions.all() {
-                if life.node.places().is_away(partition) {
-                    // What cannot be read is read the next time.
-                    drop(life.follower.read(&self.disk, partition, Sequence(u64::MAX)));
-                } else {
-                    life.follower.forget(partition);
-                }
-            }
+            // As if there were always something to read. What cannot be read is read the next time.
+            let ends = partitions.all().map(|partition| (partition, Sequence(u64::MAX)));
+            drop(life.follower.pass(&self.disk, || Ok(ends.collect())));
+            self.wake(machine, 0);
         }
         let pause = FOLLOW_EVERY + self.random.between(0, 100);
         self.after(pause, Event::Follow(machine, incarnation));
@@ -288,13 +284,15 @@ impl World {
         };
         let mut sleep = LONGEST_SLEEP;
         let mut sent = Vec::new();
-        for (channel, way) in life.ways.iter_mut().enumerate() {
-            let (requests, look_again) = way.step(now);
+        let ingress = life.node.ingress();
+        for (channel, line) in life.lines.iter_mut().enumerate() {
+            let (requests, look_again) = line.step(&ingress, now);
             sleep = sleep.min(look_again.map_or(LONGEST_SLEEP, |at| (at - now).max(1)));
             let place = Place {
                 machine,
                 incarnation,
                 channel,
+                turn: line.turn,
             };
             sent.extend(requests.into_iter().map(|request| (place, request)));
         }

@@ -1,21 +1,17 @@
 //! A node of the simulation: the real runtime, stepped, and what a process has around it.
 
-use super::channel::{self, Way};
+use super::channel::{self, Line};
 use super::clock::{Millis, SkewedClock, TrueTime};
 use super::erp::Worker;
 use super::plant::Plant;
 use super::store::SharedStore;
-use lockstep_actors::channels::Kind;
 use lockstep_actors::domain::{Distributor, Reply};
 use lockstep_actors::ids::ListId;
-use lockstep_actors::inventory::SkuWarehouse;
 use lockstep_actors::money::Currency;
 use lockstep_actors::orders::effects;
 use lockstep_actors::pricing::contract::DEFAULT_LIST;
-use lockstep_actors::pricing::{CatalogueItem, ListPrice};
 use lockstep_actors::reference::Reference;
 use lockstep_adapters::channels::ReadModel;
-use lockstep_runtime::entity::Entity;
 use lockstep_runtime::feed::{Feed, FeedFilter};
 use lockstep_runtime::follow::Follower;
 use lockstep_runtime::message::{Outcome, OutcomeStream, Outcomes, Responder};
@@ -66,7 +62,7 @@ pub(super) struct Life {
     pub(super) erp: Worker,
     pub(super) events: Feed,
     /// By channel.
-    pub(super) ways: Vec<Way>,
+    pub(super) lines: Vec<Line>,
     pub(super) follower: Follower<Distributor>,
     /// When its consumers look again.
     pub(super) consumers_at: Millis,
@@ -134,7 +130,6 @@ impl Life {
         store: &SharedStore,
         reference: Reference,
         plant: Option<Plant>,
-        now: Millis,
     ) -> Result<Self, String> {
         let reference = Arc::new(reference);
         let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
@@ -149,24 +144,11 @@ impl Life {
         );
         let events = feed(EVENTS, FeedFilter::Port(effects::EVENTS))?;
         let prices = ListId::new(DEFAULT_LIST).ok().zip(Currency::new("EUR").ok());
-        let mut ways = Vec::new();
-        for (name, guard) in channel::CHANNELS {
+        let line = |(name, guard)| {
             let contents = ReadModel::new(Arc::clone(&reference), name, Vec::new(), prices.clone());
-            let (places, partitions) = (Arc::clone(ingress.places()), ingress.partitions());
-            let contents =
-                contents.shared(move |sku| places.is_here(partitions.partition_of(sku.as_str().as_bytes())));
-            let of = |kind| match kind {
-                Kind::Stock => FeedFilter::Kinds(&[SkuWarehouse::KIND, CatalogueItem::KIND]),
-                Kind::Price => FeedFilter::Kinds(&[ListPrice::KIND]),
-                Kind::Order => FeedFilter::Port(effects::EVENTS),
-            };
-            let mut feeds = Vec::new();
-            for kind in channel::KINDS {
-                feeds.push((kind, feed(&channel::consumer(name, kind), of(kind))?));
-            }
-            let way = Way::new(guard, contents.by(Arc::clone(&clock)), feeds, plant, now);
-            ways.push(way.ok_or("the channel's limits do not fit")?);
-        }
+            Line::new(name, guard, contents.by(Arc::clone(&clock)), plant)
+        };
+        let lines = channel::CHANNELS.map(line).into();
         let (stream, outcomes) = OutcomeStream::new(OUTSTANDING);
         Ok(Self {
             node,
@@ -182,8 +164,8 @@ impl Life {
             tokens: 0,
             erp,
             events,
-            ways,
-            follower: Follower::new(reference),
+            lines,
+            follower: Follower::new(ingress),
             consumers_at: 0,
         })
     }

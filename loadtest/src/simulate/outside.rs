@@ -256,9 +256,9 @@ impl World {
         let machine = &mut self.machines[at.machine];
         if machine.incarnation == at.incarnation
             && let Some(life) = &mut machine.life
-            && let Some(way) = life.ways.get_mut(at.channel)
+            && let Some(line) = life.lines.get_mut(at.channel)
         {
-            way.answer(id, answer, jitter, now);
+            line.answer(at.turn, id, answer, jitter, now);
             self.wake(at.machine, 0);
         }
     }

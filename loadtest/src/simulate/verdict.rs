@@ -6,7 +6,7 @@ use super::clock::{MINUTE, Millis, SECOND};
 use super::erp::{Booking, Paper};
 use super::faults::Fault;
 use super::house::House;
-use super::node::DEDUPE_WINDOW;
+use super::node::{DEDUPE_WINDOW, Life};
 use super::order_model::OrderModel;
 use super::world::{Event, World};
 use lockstep_actors::channels::{Key, Kind, Measure};
@@ -144,10 +144,12 @@ impl World {
 
     fn untold(&self) -> usize {
         let lives = self.machines.iter().filter_map(|machine| machine.life.as_ref());
-        lives
-            .flat_map(|life| &life.ways)
-            .map(|way| way.untold(self.now))
-            .sum()
+        let of = |life: &Life| -> usize {
+            let node = life.node.ingress();
+            let untold = life.lines.iter().map(|line| line.untold(&node, self.now));
+            untold.sum()
+        };
+        lives.map(of).sum()
     }
 
     fn report_unrest(&mut self) {

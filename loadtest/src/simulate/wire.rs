@@ -59,10 +59,7 @@ impl World {
             }
         }
         for between in messages {
-            let partition = match &between {
-                Between::Message(message) => message.to,
-                Between::Acknowledged(acknowledgement) => acknowledgement.from,
-            };
+            let partition = between.partition();
             let route = life.routes.get(usize::from(partition.0)).copied().flatten();
             if let Some(to) = route.filter(|to| *to != machine) {
                 packets.push((to, Packet::Between(between)));

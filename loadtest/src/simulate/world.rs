@@ -113,6 +113,7 @@ pub(super) struct Place {
     pub(super) machine: usize,
     pub(super) incarnation: u64,
     pub(super) channel: usize,
+    pub(super) turn: u64,
 }
 
 /// A message of the broker.

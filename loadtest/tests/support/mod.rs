@@ -13,6 +13,7 @@ use lockstep_adapters::channels::{
     Account, ChannelConfig, ChannelHandle, Contents, KindFeed, Memory, Platform, channel_handle, drive,
 };
 use lockstep_adapters::egress::Entries;
+use lockstep_adapters::home::Stay;
 use lockstep_runtime::entity::{EntityId, EntityKind};
 use lockstep_runtime::feed::{FeedClosed, FeedEntry};
 use lockstep_runtime::message::{Provenance, Sequence};
@@ -131,10 +132,6 @@ impl Contents for Books {
             .collect()
     }
 
-    fn assembled(&self) -> Vec<(Key, u64)> {
-        Vec::new()
-    }
-
     fn changes_at(&self, _kind: Kind, _key: &Key) -> Option<Timestamp> {
         None
     }
@@ -188,7 +185,7 @@ impl Channel {
             feeds.push(KindFeed { kind, feed });
         }
         let (stop, stopped) = watch::channel(false);
-        let (handle, control) = channel_handle(&config.name);
+        let (handle, mut control) = channel_handle(&config.name);
         let plan = config.plan().unwrap();
         let engine = Engine::new(&plan.allowance, &plan.lanes, Duration::ZERO).unwrap();
         let account = Account {
@@ -196,7 +193,11 @@ impl Channel {
             memory: Memory::default(),
             samples_per_minute: 0,
         };
-        let driving = tokio::spawn(drive(feeds, books.clone(), platform, account, control, stopped));
+        let contents = books.clone();
+        let driving = tokio::spawn(async move {
+            let stay = Stay::until(stopped);
+            drive(feeds, contents, platform, account, &mut control, stay).await;
+        });
         Self {
             books,
             handle,

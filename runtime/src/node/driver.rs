@@ -1,6 +1,6 @@
 //! What drives a shard on its thread: turns, completions, messages between shards and nodes.
 
-use super::{AT_ONCE, FIRST_PAUSE, IN_FLIGHT, LONGEST_PAUSE, LONGEST_SLEEP, RESEND};
+use super::{AT_ONCE, FIRST_PAUSE, IN_FLIGHT, LONGEST_PAUSE, LONGEST_SLEEP, RESEND, TELL_AGAIN};
 use crate::elsewhere::{Between, Outgoing};
 use crate::entity::Domain;
 use crate::feed::FeedBoard;
@@ -143,6 +143,8 @@ pub(super) struct Driver<D: Domain> {
     leaving: BTreeSet<PartitionId>,
     /// When messages to other nodes that have not been acknowledged are sent again.
     resend_at: Timestamp,
+    /// When other nodes are told again how far consumers here have read in their partitions.
+    tell_again_at: Timestamp,
     /// How often the state was lost since a batch was last stored.
     losses: u32,
     /// How often in a row it could not be built.
@@ -166,6 +168,7 @@ impl<D: Domain> Driver<D> {
             held: BTreeSet::new(),
             leaving: BTreeSet::new(),
             resend_at: Timestamp::default(),
+            tell_again_at: Timestamp::default(),
             losses: 0,
             unbuilt: 0,
             suspect: None,
@@ -444,6 +447,7 @@ impl<D: Domain> Driver<D> {
             return;
         }
         self.resend_at = now.after(RESEND);
+        self.tell_progress(now);
         let places = &self.seat.places;
         let away = |to| places.is_away(to);
         let pending = self.shard.as_ref().map(|shard| shard.unacknowledged(away));
@@ -454,6 +458,22 @@ impl<D: Domain> Driver<D> {
                 sends,
                 acknowledgements: Vec::new(),
             });
+        }
+    }
+
+    /// The owners of other partitions keep how far consumers here have read in them. What is told once may be lost with a node.
+    fn tell_progress(&mut self, now: Timestamp) {
+        let again = now >= self.tell_again_at;
+        if again {
+            self.tell_again_at = now.after(TELL_AGAIN);
+        }
+        let (shard, shards) = (self.seat.index, self.seat.peers.len());
+        let places = &self.seat.places;
+        let is_wanted = |partition: PartitionId| {
+            usize::from(partition.0) % shards == shard && places.of(partition) == Place::Elsewhere
+        };
+        for progress in self.seat.feeds.progress_elsewhere(is_wanted, again) {
+            self.seat.outgoing.send(Between::Progress(progress));
         }
     }
 

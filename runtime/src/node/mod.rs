@@ -112,6 +112,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const RESEND: Duration = Duration::from_secs(1);
 /// How long the last commit is waited for when the node ends.
 const LAST_COMMIT: Duration = Duration::from_secs(10);
+/// How often other nodes are told again how far consumers have read in their partitions.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
 
 /// A running node. Dropping it without [`Node::shutdown`] is like a crash: nothing durable is lost.
 pub struct Node<D: Domain> {

@@ -11,7 +11,7 @@ use crate::emulate::Emulator;
 use crate::emulate::channel::{self, Channel, Rate};
 use ages::{Ages, Change, ages};
 use clap::Args;
-use lockstep_actors::channels::{Engine, Kind};
+use lockstep_actors::channels::Kind;
 use lockstep_actors::domain::Distributor;
 use lockstep_actors::ids::{ListId, OrderKey, Sku, StockId};
 use lockstep_actors::inventory::SkuWarehouse;
@@ -22,9 +22,10 @@ use lockstep_actors::pricing::ListPrice;
 use lockstep_actors::pricing::contract::DEFAULT_LIST;
 use lockstep_actors::reference::Reference;
 use lockstep_adapters::channels::{
-    Account, ChannelConfig, ChannelHandle, KindFeed, Memory, ReadModel, Webhook, channel_handle, drive,
+    ChannelConfig, ChannelHandle, ReadModel, Telling, Webhook, channel_handle,
 };
 use lockstep_adapters::erp::{CONSUMER, ErpConfig, ErpWorker, LocalErp};
+use lockstep_adapters::home::Home;
 use lockstep_adapters::store::{EmbeddedConfig, EmbeddedOpener};
 use lockstep_runtime::entity::{Entity, EntityId};
 use lockstep_runtime::feed::{FeedEntry, FeedFilter};
@@ -301,26 +302,20 @@ fn tell(
     let prices = Some((list, Currency::new("EUR").map_err(unexpected)?));
     let reference = Arc::clone(ingress.reference());
     let contents = ReadModel::new(reference, name, Vec::new(), prices).with_orders(ingress.clone());
-    let plan = config.plan().map_err(unexpected)?;
-    let engine = Engine::new(&plan.allowance, &plan.lanes, Duration::ZERO).map_err(unexpected)?;
-    let mut feeds = Vec::new();
-    for kind in config.kinds() {
-        let filter = match kind {
-            Kind::Stock => FeedFilter::Kinds(&[SkuWarehouse::KIND]),
-            Kind::Price => FeedFilter::Kinds(&[ListPrice::KIND]),
-            Kind::Order => FeedFilter::Port(EVENTS),
-        };
-        let feed = ingress.feed(&config.consumer(kind), filter).map_err(unexpected)?;
-        feeds.push(KindFeed { kind, feed });
-    }
-    let account = Account {
-        engine,
-        memory: Memory::default(),
-        samples_per_minute: 0,
-    };
+    let kinds = config.kinds().into_iter();
+    let kinds = kinds.map(|kind| (kind, config.consumer(kind))).collect();
     let (handle, control) = channel_handle(name);
-    let platform = Webhook::new(config).map_err(unexpected)?;
-    let driving = drive(feeds, contents.clone(), platform, account, control, stop);
+    let telling = Telling::new(
+        ingress.clone(),
+        Home::of(ingress, name.as_bytes()),
+        handle.clone(),
+        contents.clone(),
+        Webhook::new(config).map_err(unexpected)?,
+        config.plan().map_err(unexpected)?,
+        kinds,
+    )
+    .map_err(unexpected)?;
+    let driving = telling.run(control, stop);
     let running = Running {
         name,
         emulator,

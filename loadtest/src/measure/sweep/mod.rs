@@ -174,6 +174,7 @@ async fn measure_in(options: &Options, directory: &Path) -> Result<Outcomes, Mea
             keys: Arc::new(KeyRing::open(keys).map_err(unexpected)?),
             metrics: Vec::new(),
             channels: Vec::new(),
+            peers: None,
             webhooks: Vec::new(),
             partners: Vec::new(),
             letter_box: None,
