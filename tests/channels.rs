@@ -1,7 +1,12 @@
 //! What a channel is told by a served binary: only what changes what it shows, where it is shown bands; and as if nothing had
 //! happened, when the process dies while it is told everything again, or has used some of the calls of its day.
 
-#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that meets the unexpected shall fail, and says what it saw"
+)]
 
 mod support;
 

@@ -160,14 +160,17 @@ impl Shop {
     }
 
     fn items(&self) -> String {
-        let mut rows = match self {
-            Self::WooCommerce(_) => "sku,product,variation\n".to_owned(),
-            _ => "sku,inventory_item,variant\n".to_owned(),
+        let is_of_products = matches!(self, Self::WooCommerce(_));
+        let mut rows = if is_of_products {
+            "sku,product,variation\n".to_owned()
+        } else {
+            "sku,inventory_item,variant\n".to_owned()
         };
         for number in 1..=SKUS {
-            match self {
-                Self::WooCommerce(_) => writeln!(rows, "S{number},{number},").unwrap(),
-                _ => writeln!(rows, "S{number},{number},{number}").unwrap(),
+            if is_of_products {
+                writeln!(rows, "S{number},{number},").unwrap();
+            } else {
+                writeln!(rows, "S{number},{number},{number}").unwrap();
             }
         }
         rows
@@ -175,9 +178,10 @@ impl Shop {
 
     /// What the platform calls its order.
     fn number(&self, order: u64) -> String {
-        match self {
-            Self::Amazon(_) => format!("171-{order:07}"),
-            _ => order.to_string(),
+        if matches!(self, Self::Amazon(_)) {
+            format!("171-{order:07}")
+        } else {
+            order.to_string()
         }
     }
 

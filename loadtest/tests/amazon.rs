@@ -52,14 +52,14 @@ impl Seller {
     }
 
     /// A seller whose account has a hundred patches a second and as many feeds and questions about them as are needed.
-    fn with_feeds(options: Options) -> Self {
+    fn with_feeds(options: &Options) -> Self {
         Self::open(Options {
             rate: "100/s".parse().unwrap(),
             burst: "100".parse().unwrap(),
             delay: Duration::from_millis(20),
             feeds: 1_000,
             feed_rate: "500".parse().unwrap(),
-            ..options
+            ..*options
         })
     }
 
@@ -241,7 +241,7 @@ async fn each_package_is_confirmed_once_and_what_lacks_a_tracking_number_is_an_e
 /// written over by the feed, and patched again.
 #[tokio::test]
 async fn s57_everything_is_told_by_a_feed_beside_live_changes_and_no_older_value_stays() {
-    let mut seller = Seller::with_feeds(Options::default());
+    let mut seller = Seller::with_feeds(&Options::default());
     seller.stock(3_000);
     for sku in ["GONE-1", "ODD-1"] {
         seller.channel.books.change(Kind::Stock, sku, 5);
@@ -294,7 +294,7 @@ async fn s57_everything_is_told_by_a_feed_beside_live_changes_and_no_older_value
 
 #[tokio::test]
 async fn few_skus_are_patched_singly() {
-    let mut seller = Seller::with_feeds(Options::default());
+    let mut seller = Seller::with_feeds(&Options::default());
     seller.stock(99);
     seller.resync().await;
     seller.until_told().await;
@@ -313,7 +313,7 @@ async fn feeds_in_trouble_converge() {
         feed_fatal: Probability::per_million(400_000),
         ..Options::default()
     };
-    let mut seller = Seller::with_feeds(options);
+    let mut seller = Seller::with_feeds(&options);
     seller.stock(300);
     seller.resync().await;
     for round in 0..3 {
@@ -343,7 +343,7 @@ async fn feeds_in_trouble_converge() {
 
 #[tokio::test]
 async fn a_feed_whose_creation_had_no_answer_is_looked_for_and_not_created_again() {
-    let mut seller = Seller::with_feeds(Options::default());
+    let mut seller = Seller::with_feeds(&Options::default());
     seller.stock(300);
     seller.emulator.state().lose_next_feed_answer();
     seller.resync().await;
@@ -364,7 +364,7 @@ async fn a_feed_whose_creation_had_no_answer_is_looked_for_and_not_created_again
 /// The feed of a process that is gone writes over what the next one has told; so that one tells everything once it has ended.
 #[tokio::test]
 async fn a_feed_of_before_the_start_is_outlasted() {
-    let mut seller = Seller::with_feeds(Options {
+    let mut seller = Seller::with_feeds(&Options {
         feed_message: Duration::from_millis(25),
         ..Options::default()
     });

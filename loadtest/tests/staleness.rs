@@ -1,7 +1,5 @@
 //! How old what channels show is under a burst is measured, beside the use of their limits.
 
-#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
-
 use lockstep_loadtest::measure::staleness::{Options, measure};
 
 #[test]

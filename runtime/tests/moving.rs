@@ -376,10 +376,7 @@ fn a_partition_that_was_overtaken_is_no_error_and_a_damaged_one_is() {
         read(|disk, partition| disk.overtake_when_read([partition])),
         (true, false)
     );
-    assert_eq!(
-        read(|disk, partition| disk.spoil_journal(partition)),
-        (false, true)
-    );
+    assert_eq!(read(MemoryDisk::spoil_journal), (false, true));
 }
 
 #[test]

@@ -73,10 +73,10 @@ impl Entity for SkuWarehouse {
     }
 
     fn is_comparison(command: &StockCommand) -> bool {
-        match command {
-            StockCommand::InUnit { change, .. } => Self::is_comparison(change),
-            command => matches!(command, StockCommand::Reconcile(_)),
+        if let StockCommand::InUnit { change, .. } = command {
+            return Self::is_comparison(change);
         }
+        matches!(command, StockCommand::Reconcile(_))
     }
 
     fn decide(

@@ -6,6 +6,7 @@ use super::frames::{
 };
 use crate::channels::{ChannelHandle, ChannelState};
 use actix_web::dev::ServerHandle;
+use actix_web::error::{ErrorBadRequest, ErrorForbidden};
 use actix_web::web::{self, Bytes, Data, PayloadConfig};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use lockstep_actors::domain::Distributor;
@@ -71,15 +72,15 @@ fn said<'b, T: Deserialize<'b>>(
     door: &Door,
     request: &HttpRequest,
     body: &'b [u8],
-) -> Result<T, HttpResponse> {
+) -> Result<T, actix_web::Error> {
     let signature = request
         .headers()
         .get(SIGNATURE)
         .and_then(|value| value.to_str().ok());
     if !signature.is_some_and(|signature| door.seal.is_genuine(request.path(), body, signature)) {
-        return Err(HttpResponse::Forbidden().finish());
+        return Err(ErrorForbidden("not signed by a node of this cluster"));
     }
-    decode(body).map_err(|reason| HttpResponse::BadRequest().body(reason))
+    decode(body).map_err(ErrorBadRequest)
 }
 
 fn answered<T: Serialize>(answer: &T) -> HttpResponse {
@@ -92,7 +93,7 @@ fn answered<T: Serialize>(answer: &T) -> HttpResponse {
 async fn deliveries(door: Data<Door>, request: HttpRequest, body: Bytes) -> HttpResponse {
     let forwarded: Vec<Forwarded> = match said(&door, &request, &body) {
         Ok(forwarded) => forwarded,
-        Err(refused) => return refused,
+        Err(refused) => return refused.error_response(),
     };
     let waiting: Vec<_> = forwarded
         .iter()
@@ -139,7 +140,7 @@ fn hand_in(door: &Door, forwarded: &Forwarded) -> Result<Waiting, Answer> {
 async fn messages(door: Data<Door>, request: HttpRequest, body: Bytes) -> HttpResponse {
     let messages: Messages = match said(&door, &request, &body) {
         Ok(messages) => messages,
-        Err(refused) => return refused,
+        Err(refused) => return refused.error_response(),
     };
     for message in messages {
         door.ingress.take_between(message);
@@ -151,7 +152,7 @@ async fn messages(door: Data<Door>, request: HttpRequest, body: Bytes) -> HttpRe
 async fn ask_channel(door: Data<Door>, request: HttpRequest, body: Bytes) -> HttpResponse {
     let ChannelAsked { channel, command } = match said(&door, &request, &body) {
         Ok(asked) => asked,
-        Err(refused) => return refused,
+        Err(refused) => return refused.error_response(),
     };
     let mut channels = door.channels.get().into_iter().flatten();
     let here = channels.find(|known| known.name == channel && known.elsewhere().is_none());

@@ -178,7 +178,7 @@ pub(super) struct Broken<'t> {
 }
 
 /// What stands where an interchange should.
-pub(super) type Found<'t> = Result<Interchange<'t>, Broken<'t>>;
+pub(super) type Found<'t> = Result<Interchange<'t>, Box<Broken<'t>>>;
 
 /// An interchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -201,7 +201,7 @@ pub(super) fn interchanges(text: &str) -> Vec<Found<'_>> {
     while !rest.is_empty() && found.len() < MAX_INTERCHANGES {
         let read = match Reader::open(rest) {
             Ok(reader) => reader.read(),
-            Err(error) => Err(Broken { error, header: None }),
+            Err(error) => Err(Box::new(Broken { error, header: None })),
         };
         rest = match &read {
             Ok(interchange) => rest.get(interchange.text.len()..).unwrap_or_default(),
@@ -271,11 +271,11 @@ impl<'t> Reader<'t> {
     fn read(self) -> Found<'t> {
         let header = match self.header() {
             Ok(header) => header,
-            Err(error) => return Err(Broken { error, header: None }),
+            Err(error) => return Err(Box::new(Broken { error, header: None })),
         };
-        self.body(header).map_err(|error| Broken {
-            error,
-            header: Some(header),
+        self.body(header).map_err(|error| {
+            let header = Some(header);
+            Box::new(Broken { error, header })
         })
     }
 

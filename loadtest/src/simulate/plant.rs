@@ -58,9 +58,10 @@ impl Plant {
             | Self::OlderAbsolute
             | Self::PostByAttempt
             | Self::SaveBeforeDelivery
-            | Self::UnheardIsDone
             | Self::IgnoreVersions
             | Self::ForgetChange => 10,
+            // The cancellation has to be lost on its way in, not on its way back.
+            Self::UnheardIsDone => 30,
         }
     }
 }

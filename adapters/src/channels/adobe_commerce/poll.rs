@@ -82,10 +82,8 @@ impl AdobeCommerce {
 /// The orders of an answer; none if it has none, or does not say how many there are.
 fn page_of(body: &Value) -> Option<OrderPage> {
     // Without orders there is no list either.
-    let listed: &[Value] = match &body["items"] {
-        Value::Null => &[],
-        items => items.as_array()?,
-    };
+    let items = &body["items"];
+    let listed: &[Value] = if items.is_null() { &[] } else { items.as_array()? };
     let count = usize::try_from(body["total_count"].as_u64()?).unwrap_or(usize::MAX);
     let last = listed.last().and_then(|order| order["entity_id"].as_u64());
     let told = |order: &Value| ToldOrder::new("order", order, &["updated_at"]);

@@ -235,7 +235,7 @@ impl OdooErp {
         ];
         if let Some(since) = ask.since {
             let written = written_since(since)?;
-            let rules = self.rules(&[written.clone()]).await?;
+            let rules = self.rules(std::slice::from_ref(&written)).await?;
             let changed: BTreeSet<i64> = rules
                 .iter()
                 .filter_map(|rule| rule.get("pricelist_id").and_then(pointed))
@@ -491,8 +491,10 @@ mod tests {
         rule
     }
 
-    /// Unit price and breaks of each period.
-    fn told(rules: &[Record]) -> Result<Vec<(String, Vec<(i64, String)>)>, String> {
+    /// The unit price of a period, and its breaks.
+    type Told = (String, Vec<(i64, String)>);
+
+    fn told(rules: &[Record]) -> Result<Vec<Told>, String> {
         let rules: Vec<&Record> = rules.iter().collect();
         let periods = periods(&rules)?.into_iter().map(|period| {
             let breaks = period.breaks.iter();

@@ -193,7 +193,7 @@ fn only(value: &Value, fields: &Fields) -> Value {
             });
             Value::Object(kept.collect::<Map<_, _>>())
         }
-        other => other.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }
 

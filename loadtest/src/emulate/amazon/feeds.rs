@@ -261,7 +261,7 @@ impl Feeds {
             let Some(mut work) = self.work.take() else { return };
             let breaks_off = work.until == Some(work.done);
             if work.messages.is_empty() || breaks_off {
-                self.end(work, listings, breaks_off);
+                self.end(&work, listings, breaks_off);
                 continue;
             }
             let due = work.next + self.interval;
@@ -351,7 +351,7 @@ impl Feeds {
         self.stats.written_over += u64::from(listing.set(patch) > came);
     }
 
-    fn end(&mut self, work: Work, listings: &mut BTreeMap<String, Listing>, breaks_off: bool) {
+    fn end(&mut self, work: &Work, listings: &mut BTreeMap<String, Listing>, breaks_off: bool) {
         self.free = work.next;
         let Ok(number) = work.feed.parse::<u64>() else {
             return;

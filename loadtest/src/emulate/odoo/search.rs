@@ -163,7 +163,7 @@ fn compared(there: &Value, wanted: &Value) -> Option<Ordering> {
 mod tests {
     use super::*;
 
-    fn found(domain: Value) -> Result<Vec<i64>, String> {
+    fn found(domain: &Value) -> Result<Vec<i64>, String> {
         let records = [
             json!({ "id": 2, "name": "begun b", "order_id": [7, "S7"], "write_date": "2026-03-01 12:00:00.500000" }),
             json!({ "id": 1, "name": "begun a", "order_id": [8, "S8"], "write_date": "2026-03-01 11:00:00.000000",
@@ -193,14 +193,14 @@ mod tests {
             (json!([["order_id", "child_of", 3]]), vec![1]),
         ];
         for (domain, expected) in cases {
-            assert_eq!(found(domain.clone()), Ok(expected), "{domain}");
+            assert_eq!(found(&domain), Ok(expected), "{domain}");
         }
         for wrong in [
             json!([["nothing", "=", 1]]),
             json!(["|", ["id", "=", 1]]),
             json!([["id", "~", 1]]),
         ] {
-            assert!(found(wrong.clone()).is_err(), "{wrong}");
+            assert!(found(&wrong).is_err(), "{wrong}");
         }
     }
 }
