@@ -20,8 +20,9 @@ fn under_a_burst_of_a_hundred_times_the_limit_every_change_is_brought_and_its_ag
     for channel in outcomes.channels.values() {
         let kept = (channel.avoidable_429s, channel.stale_writes, channel.differences);
         assert_eq!(kept, (0, 0, 0), "{outcomes:?}");
-        // How much of it can be used is shown in virtual time; here a busy machine decides.
-        assert!((1..=1_100).contains(&channel.limit_used_permille), "{outcomes:?}");
+        // How much of it can be used is shown in virtual time; here a busy machine decides. A bucket that was full lets a second's more
+        // through in three seconds.
+        assert!((1..=1_334).contains(&channel.limit_used_permille), "{outcomes:?}");
         assert!(channel.converged_ms > 0, "{outcomes:?}");
         let kinds: Vec<_> = channel.kinds.keys().copied().collect();
         assert_eq!(kinds, ["price", "status", "stock"]);

@@ -1,7 +1,7 @@
 //! The newest journal blobs of the partitions that this process writes, kept in memory for the feeds.
 //!
-//! Nobody else writes these partitions, so what is here is all there is from its first blob on. Older blobs are asked of
-//! the database.
+//! A journal never changes, so what is here is what the database has, from its first blob to its last. What is older is asked of the
+//! database, and what is newer: a partition that was given up is written by another node.
 
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
@@ -74,14 +74,15 @@ impl Tail {
         }
     }
 
-    /// At most `most` blobs from the one that holds `from` on; `None` if the database has to be asked.
+    /// At most `most` blobs from the one that holds `from` on, but one at least; `None` if the database has to be asked.
     pub(super) fn from(&self, partition: PartitionId, from: Sequence, most: usize) -> Option<Vec<Blob>> {
         let blobs = self.of(partition)?;
         if blobs.newest.front()?.first > from {
             return None;
         }
         let start = blobs.newest.partition_point(|blob| blob.end <= from);
-        Some(blobs.newest.range(start..).take(most).cloned().collect())
+        let found: Vec<Blob> = blobs.newest.range(start..).take(most).cloned().collect();
+        (!found.is_empty()).then_some(found)
     }
 }
 
@@ -89,6 +90,38 @@ impl Blobs {
     fn forget_first(&mut self) {
         if let Some(first) = self.newest.pop_front() {
             self.bytes -= first.body.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_node_may_have_written_since_is_asked_of_the_database() {
+        let tail = Tail::new(PartitionCount::DEFAULT, 1 << 20);
+        let partition = PartitionId(3);
+        let blob = Blob {
+            first: Sequence(4),
+            end: Sequence(9),
+            body: Arc::from([0; 8].as_slice()),
+        };
+        tail.push(partition, blob);
+        let firsts = |from| {
+            let found = tail.from(partition, Sequence(from), 10);
+            found.map(|blobs| blobs.iter().map(|blob| blob.first.0).collect::<Vec<_>>())
+        };
+        // (from, the blobs that are here; none if the database has to be asked)
+        let cases = [
+            (3, None),
+            (4, Some(vec![4])),
+            (8, Some(vec![4])),
+            (9, None),
+            (12, None),
+        ];
+        for (from, expected) in cases {
+            assert_eq!(firsts(from), expected, "from {from}");
         }
     }
 }
