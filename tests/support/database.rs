@@ -4,7 +4,9 @@ use super::poll::until;
 use lockstep_runtime::journal::Blob;
 use lockstep_runtime::message::Origin;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 use tokio_postgres::{Client, NoTls};
 
 const SERVER: &str = "postgres://postgres@127.0.0.1:5432/";
@@ -15,11 +17,18 @@ pub const ADDRESS: &str = "127.0.0.1:5432";
 pub struct Database {
     pub url: String,
     name: String,
-    client: Client,
+    client: Mutex<Arc<Client>>,
 }
 
+/// A server that is just starting is waited for.
 async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    let connecting = async || tokio_postgres::connect(url, NoTls).await.ok();
+    let connected = until(
+        "a connection to the database",
+        Duration::from_secs(30),
+        connecting,
+    );
+    let (client, connection) = connected.await;
     tokio::spawn(connection);
     client
 }
@@ -33,8 +42,17 @@ impl Database {
             .await
             .unwrap();
         let url = format!("{SERVER}{name}");
-        let client = connect(&url).await;
+        let client = Mutex::new(Arc::new(connect(&url).await));
         Self { url, name, client }
+    }
+
+    /// The connection; a new one if the server was restarted meanwhile.
+    async fn client(&self) -> Arc<Client> {
+        let mut client = self.client.lock().await;
+        if client.is_closed() {
+            *client = Arc::new(connect(&self.url).await);
+        }
+        Arc::clone(&client)
     }
 
     /// Its URL by way of another address.
@@ -46,21 +64,29 @@ impl Database {
     pub async fn partitions_of(&self, node: &str) -> i64 {
         let held = "select count(*) from lockstep.placement p join lockstep.node n on n.id = p.owner \
             where n.name = $1 and n.lease_until > clock_timestamp()";
-        let row = self.client.query_one(held, &[&node]).await;
+        let row = self.client().await.query_one(held, &[&node]).await;
         row.map_or(0, |row| row.get(0))
     }
 
     /// Who has a partition.
     pub async fn owner_of(&self, partition: u16) -> String {
         let owner = "select owner from lockstep.placement where partition = $1";
-        let row = self.client.query_one(owner, &[&i32::from(partition)]).await;
+        let row = self
+            .client()
+            .await
+            .query_one(owner, &[&i32::from(partition)])
+            .await;
         row.unwrap().get(0)
     }
 
     /// The name of the node that has a partition.
     pub async fn node_of(&self, partition: u16) -> String {
         let name = "select n.name from lockstep.placement p join lockstep.node n on n.id = p.owner where p.partition = $1";
-        let row = self.client.query_one(name, &[&i32::from(partition)]).await;
+        let row = self
+            .client()
+            .await
+            .query_one(name, &[&i32::from(partition)])
+            .await;
         row.unwrap().get(0)
     }
 
@@ -86,13 +112,18 @@ impl Database {
         let gaps = "select count(*) from (select end_sequence, lead(first_sequence) over \
             (partition by partition order by first_sequence) as next from lockstep.journal) j \
             where next is not null and next <> end_sequence";
-        self.client.query_one(gaps, &[]).await.unwrap().get(0)
+        self.client().await.query_one(gaps, &[]).await.unwrap().get(0)
     }
 
     /// The ids of the messages that a partition has taken from outside, in the order in which they were decided.
     pub async fn decided(&self, partition: u16) -> Vec<String> {
         let blobs = "select body from lockstep.journal where partition = $1 order by first_sequence";
-        let rows = self.client.query(blobs, &[&i32::from(partition)]).await.unwrap();
+        let rows = self
+            .client()
+            .await
+            .query(blobs, &[&i32::from(partition)])
+            .await
+            .unwrap();
         let mut decided = Vec::new();
         for row in rows {
             for entry in Blob::parse(row.get(0)).unwrap().iter().map(Result::unwrap) {
@@ -106,7 +137,7 @@ impl Database {
 
     /// Runs a statement.
     pub async fn execute(&self, statement: &str) {
-        self.client.batch_execute(statement).await.unwrap();
+        self.client().await.batch_execute(statement).await.unwrap();
     }
 
     pub async fn drop(self) {
