@@ -15,8 +15,8 @@
 use super::OdooErp;
 use super::sale::exact;
 use crate::erp::call::CallError;
-use crate::erp::read::{Place, Record, id_of, next_by_id, next_in_warehouse};
-use crate::erp::{Ask, ErpError, ErpSource, Mark, Page, ReadConfig, Row, What};
+use crate::erp::read::{self, Place, Record, Shelves, Warehouse, id_of, next_by_id};
+use crate::erp::{Ask, ErpError, ErpSource, Page, ReadConfig, What};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use lockstep_runtime::time::Timestamp;
@@ -37,28 +37,10 @@ pub(in crate::erp) const fn reckoned(what: What) -> &'static [&'static str] {
     }
 }
 
-/// A warehouse with a short name.
-struct Warehouse {
-    id: i64,
-    /// Where goods lie that are for sale.
-    stock: i64,
-    /// All of it.
-    view: i64,
-    code: Value,
-    /// The id of the one after it.
-    next: Option<i64>,
-}
-
-impl Warehouse {
-    fn next_page(&self, records: &[Record], limit: u32) -> Option<Mark> {
-        next_in_warehouse(records, limit, self.id, self.next)
-    }
-}
-
 impl OdooErp {
     async fn read_page(&self, ask: &Ask<'_>) -> Result<Page, CallError> {
         match ask.table.what {
-            What::Stock => self.stock(ask).await,
+            What::Stock => read::stock(self, ask).await,
             What::Receipts => self.receipts(ask).await,
             What::Customers => self.customers(ask).await,
             What::PriceLists => self.prices(ask).await,
@@ -97,145 +79,14 @@ impl OdooErp {
         self.rpc.read(model, "search_read", body).await
     }
 
-    /// The first warehouse from this id on.
-    async fn warehouse_from(&self, id: i64) -> Result<Option<Warehouse>, CallError> {
-        let fields = named(["code", "lot_stock_id", "view_location_id"]);
-        let found = self
-            .search(
-                "stock.warehouse",
-                &[json!(["id", ">=", id])],
-                2,
-                &fields,
-                json!({}),
-            )
-            .await?;
-        let Some(first) = found.first() else {
-            return Ok(None);
-        };
-        let location = |field: &str| {
-            let location = first.get(field).and_then(pointed);
-            location.ok_or_else(|| CallError::Unreadable(format!("a warehouse without {field}")))
-        };
-        Ok(Some(Warehouse {
-            id: id_of(first),
-            stock: location("lot_stock_id")?,
-            view: location("view_location_id")?,
-            code: first.get("code").cloned().unwrap_or_default(),
-            next: found.get(1).map(id_of),
-        }))
-    }
-
-    async fn stock(&self, ask: &Ask<'_>) -> Result<Page, CallError> {
-        let place = Place::of(ask)?;
-        let Some(warehouse) = self.warehouse_from(place.warehouse).await? else {
-            return Ok(Page::default());
-        };
-        let after = place.within(warehouse.id);
-        match ask.since {
-            None => {
-                let goods = self
-                    .goods_in(ask.table, &warehouse, json!(["id", ">", after]))
-                    .await?;
-                Ok(Page {
-                    next: warehouse.next_page(&goods, ask.table.page_size),
-                    rows: goods
-                        .iter()
-                        .filter_map(|goods| self.level(ask.table, &warehouse, goods, None))
-                        .collect(),
-                    ..Page::default()
-                })
-            }
-            Some(since) => self.moved(ask.table, &warehouse, after, since).await,
-        }
-    }
-
-    /// A page of what has been moved since, with what lies in the warehouse now.
-    async fn moved(
-        &self,
-        table: &ReadConfig,
-        warehouse: &Warehouse,
-        after: i64,
-        since: Timestamp,
-    ) -> Result<Page, CallError> {
-        let domain = [
-            json!(["state", "=", "done"]),
-            json!("|"),
-            json!(["location_id", "child_of", warehouse.stock]),
-            json!(["location_dest_id", "child_of", warehouse.stock]),
-            written_since(since)?,
-            json!(["id", ">", after]),
-        ];
-        let fields = named(["product_id", "write_date"]);
-        let moves = self
-            .search("stock.move.line", &domain, table.page_size, &fields, json!({}))
-            .await?;
-        // The version comes first: what is moved between these two calls is counted with it, and again with its own.
-        let mut versions: BTreeMap<i64, u64> = BTreeMap::new();
-        for one in &moves {
-            if let Some(product) = one.get("product_id").and_then(pointed) {
-                let version = versions.entry(product).or_default();
-                *version = counted(*version, version_of(one));
-            }
-        }
-        let ids: Vec<i64> = versions.keys().copied().collect();
-        let goods = if ids.is_empty() {
-            Vec::new()
-        } else {
-            self.goods_in(table, warehouse, json!(["id", "in", ids])).await?
-        };
-        let rows = goods.iter().filter_map(|goods| {
-            let version = versions.get(&id_of(goods)).copied();
-            self.level(table, warehouse, goods, version)
-        });
-        Ok(Page {
-            rows: rows.collect(),
-            next: warehouse.next_page(&moves, table.page_size),
-            ..Page::default()
-        })
-    }
-
-    /// A page of these goods with what lies in the stock location of a warehouse.
-    async fn goods_in(
-        &self,
-        table: &ReadConfig,
-        warehouse: &Warehouse,
-        which: Value,
-    ) -> Result<Vec<Record>, CallError> {
-        let sku = self.source(table, "sku").unwrap_or_default();
-        let mut domain = vec![
-            which,
-            json!(["is_storable", "=", true]),
-            json!([sku, "!=", false]),
-        ];
-        domain.extend(table.own_domain().unwrap_or_default());
-        let fields = self.fields(table, &[]);
-        let context = json!({ "location": warehouse.stock });
-        self.search("product.product", &domain, table.page_size, &fields, context)
-            .await
-    }
-
-    fn level(
-        &self,
-        table: &ReadConfig,
-        warehouse: &Warehouse,
-        goods: &Record,
-        version: Option<u64>,
-    ) -> Option<Row> {
-        table.row(|field| match field {
-            "warehouse" => Some(warehouse.code.clone()),
-            "version" => version.map(Value::from),
-            field => at(goods, self.source(table, field)?),
-        })
-    }
-
     async fn receipts(&self, ask: &Ask<'_>) -> Result<Page, CallError> {
         let (table, place) = (ask.table, Place::of(ask)?);
-        let Some(warehouse) = self.warehouse_from(place.warehouse).await? else {
+        let Some(warehouse) = self.warehouse_from(table, place.warehouse).await? else {
             return Ok(Page::default());
         };
         let mut domain = vec![
             json!(["location_id.usage", "=", "supplier"]),
-            json!(["location_dest_id", "child_of", warehouse.view]),
+            json!(["location_dest_id", "child_of", warehouse.whole]),
             json!(["id", ">", place.within(warehouse.id)]),
         ];
         domain.push(match ask.since {
@@ -259,7 +110,7 @@ impl OdooErp {
             };
             table.row(|field| match field {
                 "sku" => Some(sku.clone()),
-                "warehouse" => Some(warehouse.code.clone()),
+                "warehouse" => Some(warehouse.name.clone()),
                 "document" => Some(json!(format!("move-{}", id_of(one)))),
                 "quantity" => quantity.clone(),
                 "due" => due.clone(),
@@ -349,6 +200,86 @@ impl OdooErp {
             .first()
             .and_then(|company| pointed_name(company, "currency_id"));
         currency.ok_or_else(|| CallError::Unreadable("a company without a currency".to_owned()))
+    }
+}
+
+impl Shelves for OdooErp {
+    async fn warehouse_from(&self, _: &ReadConfig, id: i64) -> Result<Option<Warehouse>, CallError> {
+        let fields = named(["code", "lot_stock_id", "view_location_id"]);
+        let found = self
+            .search(
+                "stock.warehouse",
+                &[json!(["id", ">=", id])],
+                2,
+                &fields,
+                json!({}),
+            )
+            .await?;
+        let Some(first) = found.first() else {
+            return Ok(None);
+        };
+        let location = |field: &str| {
+            let location = first.get(field).and_then(pointed);
+            location.ok_or_else(|| CallError::Unreadable(format!("a warehouse without {field}")))
+        };
+        Ok(Some(Warehouse {
+            id: id_of(first),
+            whole: location("view_location_id")?,
+            storage: location("lot_stock_id")?,
+            name: first.get("code").cloned().unwrap_or_default(),
+            next: found.get(1).map(id_of),
+        }))
+    }
+
+    async fn moves(
+        &self,
+        table: &ReadConfig,
+        warehouse: &Warehouse,
+        after: i64,
+        since: Timestamp,
+    ) -> Result<Vec<Record>, CallError> {
+        let domain = [
+            json!(["state", "=", "done"]),
+            json!("|"),
+            json!(["location_id", "child_of", warehouse.storage]),
+            json!(["location_dest_id", "child_of", warehouse.storage]),
+            written_since(since)?,
+            json!(["id", ">", after]),
+        ];
+        let fields = named(["product_id", "write_date"]);
+        self.search("stock.move.line", &domain, table.page_size, &fields, json!({}))
+            .await
+    }
+
+    fn moved(movement: &Record) -> Option<i64> {
+        movement.get("product_id").and_then(pointed)
+    }
+
+    fn version(known: u64, movement: &Record) -> u64 {
+        counted(known, version_of(movement))
+    }
+
+    async fn goods_in(
+        &self,
+        table: &ReadConfig,
+        warehouse: &Warehouse,
+        which: Value,
+    ) -> Result<Vec<Record>, CallError> {
+        let sku = self.source(table, "sku").unwrap_or_default();
+        let mut domain = vec![
+            which,
+            json!(["is_storable", "=", true]),
+            json!([sku, "!=", false]),
+        ];
+        domain.extend(table.own_domain().unwrap_or_default());
+        let fields = self.fields(table, &[]);
+        let context = json!({ "location": warehouse.storage });
+        self.search("product.product", &domain, table.page_size, &fields, context)
+            .await
+    }
+
+    fn told_of(&self, table: &ReadConfig, goods: &Record, field: &str) -> Option<Value> {
+        at(goods, self.source(table, field)?)
     }
 }
 

@@ -16,12 +16,14 @@ mod message;
 mod place;
 mod position;
 mod reader;
+mod shelves;
 
 pub(super) use config::validate;
 pub use config::{ReadConfig, What};
 pub use counters::{ReadCounters, ReadMetrics};
 pub(super) use place::{Place, Record, id_of, next_by_id, next_in_warehouse};
 pub use reader::ErpReader;
+pub(super) use shelves::{Shelves, Warehouse, stock};
 
 use super::ErpError;
 use lockstep_runtime::time::Timestamp;

@@ -9,6 +9,7 @@ use super::message::{Coverage, Reading, messages};
 use super::position::{Pass, Position};
 use super::{Ask, ErpSource, Mark, ReadConfig, ReadCounters, Refused, Row, SEAT, What};
 use crate::entrance::{Entrance, NotNow, Who, Wrong};
+use crate::home::Home;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use lockstep_actors::domain::Distributor;
@@ -237,9 +238,7 @@ impl<P: ErpSource> ErpReader<P> {
         if *stop.borrow() || stop.has_changed().is_err() {
             return Err(Halt::Stopping);
         }
-        let ingress = &self.entrance.ingress;
-        let seat = ingress.partitions().partition_of(SEAT);
-        if ingress.places().is_here(seat) {
+        if Home::of(&self.entrance.ingress, SEAT).is_here() {
             return Ok(());
         }
         Err(Halt::Elsewhere)

@@ -15,14 +15,14 @@
 //! server sets the time zone of its sessions.
 
 use super::super::call::CallError;
-use super::super::read::{Place, Record, id_of, next_by_id, next_in_warehouse};
-use super::super::{Ask, ErpError, ErpSource, Mark, Page, ReadConfig, Row, What};
+use super::super::read::{self, Place, Record, Shelves, Warehouse, id_of, next_by_id};
+use super::super::{Ask, ErpError, ErpSource, Page, ReadConfig, What};
 use super::TrytonErp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use lockstep_runtime::time::Timestamp;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The fields that the connector reckons itself.
 pub(in crate::erp) const fn reckoned(what: What) -> &'static [&'static str] {
@@ -34,26 +34,10 @@ pub(in crate::erp) const fn reckoned(what: What) -> &'static [&'static str] {
     }
 }
 
-/// A warehouse that has a name here.
-struct Warehouse {
-    id: i64,
-    storage: i64,
-    name: Value,
-    /// The id of the one after it.
-    next: Option<i64>,
-}
-
-impl Warehouse {
-    /// Where the page after one of these records begins.
-    fn next_page(&self, records: &[Record], limit: u32) -> Option<Mark> {
-        next_in_warehouse(records, limit, self.id, self.next)
-    }
-}
-
 impl TrytonErp {
     async fn read_page(&self, ask: &Ask<'_>) -> Result<Page, CallError> {
         match ask.table.what {
-            What::Stock => self.stock(ask).await,
+            What::Stock => read::stock(self, ask).await,
             What::Receipts => self.receipts(ask).await,
             What::Customers => self.customers(ask).await,
             What::PriceLists => match ask.table.fields.get("list") {
@@ -100,136 +84,9 @@ impl TrytonErp {
         Ok(records)
     }
 
-    /// The first warehouse from this id on.
-    async fn warehouse(&self, table: &ReadConfig, from: i64) -> Result<Option<Warehouse>, CallError> {
-        let name = self.source(table, "warehouse").unwrap_or_default();
-        let domain = [
-            json!(["type", "=", "warehouse"]),
-            json!([name, "!=", null]),
-            json!(["id", ">=", from]),
-        ];
-        let fields = vec![name.to_owned(), "storage_location".to_owned()];
-        let found = self
-            .search("stock.location", &domain, 2, fields, json!({}))
-            .await?;
-        let Some(first) = found.first() else {
-            return Ok(None);
-        };
-        let storage = first.get("storage_location").and_then(Value::as_i64);
-        Ok(Some(Warehouse {
-            id: id_of(first),
-            storage: storage
-                .ok_or_else(|| CallError::Unreadable("a warehouse without a storage zone".to_owned()))?,
-            name: at(first, name).unwrap_or_default(),
-            next: found.get(1).map(id_of),
-        }))
-    }
-
-    async fn stock(&self, ask: &Ask<'_>) -> Result<Page, CallError> {
-        let place = Place::of(ask)?;
-        let Some(warehouse) = self.warehouse(ask.table, place.warehouse).await? else {
-            return Ok(Page::default());
-        };
-        let after = place.within(warehouse.id);
-        match ask.since {
-            None => self.levels(ask.table, &warehouse, after).await,
-            Some(since) => self.moved(ask.table, &warehouse, after, since).await,
-        }
-    }
-
-    /// A page of all goods with what lies in a warehouse.
-    async fn levels(&self, table: &ReadConfig, warehouse: &Warehouse, after: i64) -> Result<Page, CallError> {
-        let goods = self.goods_in(table, warehouse, json!(["id", ">", after])).await?;
-        Ok(Page {
-            next: warehouse.next_page(&goods, table.page_size),
-            rows: goods
-                .iter()
-                .filter_map(|goods| self.level(table, warehouse, goods, None))
-                .collect(),
-            ..Page::default()
-        })
-    }
-
-    /// A page of what has been moved since, with what lies in the warehouse now.
-    async fn moved(
-        &self,
-        table: &ReadConfig,
-        warehouse: &Warehouse,
-        after: i64,
-        since: Timestamp,
-    ) -> Result<Page, CallError> {
-        let within = |field: &str| json!([field, "child_of", [warehouse.storage], "parent"]);
-        let domain = [
-            json!(["company", "=", self.rpc.company().await?]),
-            json!(["state", "=", "done"]),
-            json!(["OR", [within("from_location")], [within("to_location")]]),
-            changed_since("", since)?,
-            json!(["id", ">", after]),
-        ];
-        let fields = named(["product", "write_date", "create_date"]);
-        let moves = self
-            .search("stock.move", &domain, table.page_size, fields, json!({}))
-            .await?;
-        // The version comes first: what is moved between these two calls is counted with it, and again with its own.
-        let mut versions: BTreeMap<i64, u64> = BTreeMap::new();
-        for one in &moves {
-            if let Some(product) = one.get("product").and_then(Value::as_i64) {
-                let version = versions.entry(product).or_default();
-                *version = (*version).max(version_of(one, &[""]));
-            }
-        }
-        let ids: Vec<i64> = versions.keys().copied().collect();
-        let goods = if ids.is_empty() {
-            Vec::new()
-        } else {
-            self.goods_in(table, warehouse, json!(["id", "in", ids])).await?
-        };
-        let rows = goods.iter().filter_map(|goods| {
-            let version = versions.get(&id_of(goods)).copied();
-            self.level(table, warehouse, goods, version)
-        });
-        Ok(Page {
-            rows: rows.collect(),
-            next: warehouse.next_page(&moves, table.page_size),
-            ..Page::default()
-        })
-    }
-
-    /// A page of these goods with what lies in a warehouse.
-    async fn goods_in(
-        &self,
-        table: &ReadConfig,
-        warehouse: &Warehouse,
-        which: Value,
-    ) -> Result<Vec<Record>, CallError> {
-        let sku = self.source(table, "sku").unwrap_or_default();
-        let mut domain = vec![which, json!(["type", "=", "goods"]), json!([sku, "!=", null])];
-        domain.extend(table.own_domain().unwrap_or_default());
-        // Without the storage zone alone, goods that have come in and are not put away, and those that wait for the carrier, count.
-        let context =
-            json!({ "locations": [warehouse.id], "stock_skip_warehouse": true, "with_childs": true });
-        let fields = self.sources(table).into_iter().map(str::to_owned).collect();
-        self.search("product.product", &domain, table.page_size, fields, context)
-            .await
-    }
-
-    fn level(
-        &self,
-        table: &ReadConfig,
-        warehouse: &Warehouse,
-        goods: &Record,
-        version: Option<u64>,
-    ) -> Option<Row> {
-        table.row(|field| match field {
-            "warehouse" => Some(warehouse.name.clone()),
-            "version" => version.map(Value::from),
-            field => at(goods, self.source(table, field)?),
-        })
-    }
-
     async fn receipts(&self, ask: &Ask<'_>) -> Result<Page, CallError> {
         let (table, place) = (ask.table, Place::of(ask)?);
-        let Some(warehouse) = self.warehouse(table, place.warehouse).await? else {
+        let Some(warehouse) = self.warehouse_from(table, place.warehouse).await? else {
             return Ok(Page::default());
         };
         let after = place.within(warehouse.id);
@@ -237,7 +94,7 @@ impl TrytonErp {
         let mut domain = vec![
             json!(["company", "=", self.rpc.company().await?]),
             json!(["from_location.type", "=", "supplier"]),
-            json!(["to_location", "child_of", [warehouse.id], "parent"]),
+            json!(["to_location", "child_of", [warehouse.whole], "parent"]),
             json!([sku, "!=", null]),
             json!(["id", ">", after]),
         ];
@@ -369,6 +226,83 @@ impl TrytonErp {
         let companies: Vec<Record> = self.rpc.read("model.company.company.read", parameters).await?;
         let currency = companies.first().and_then(|company| at(company, "currency.code"));
         currency.ok_or_else(|| CallError::Unreadable("a company without a currency".to_owned()))
+    }
+}
+
+impl Shelves for TrytonErp {
+    async fn warehouse_from(&self, table: &ReadConfig, id: i64) -> Result<Option<Warehouse>, CallError> {
+        let name = self.source(table, "warehouse").unwrap_or_default();
+        let domain = [
+            json!(["type", "=", "warehouse"]),
+            json!([name, "!=", null]),
+            json!(["id", ">=", id]),
+        ];
+        let fields = vec![name.to_owned(), "storage_location".to_owned()];
+        let found = self
+            .search("stock.location", &domain, 2, fields, json!({}))
+            .await?;
+        let Some(first) = found.first() else {
+            return Ok(None);
+        };
+        let storage = first.get("storage_location").and_then(Value::as_i64);
+        Ok(Some(Warehouse {
+            id: id_of(first),
+            // A warehouse is a location itself.
+            whole: id_of(first),
+            storage: storage
+                .ok_or_else(|| CallError::Unreadable("a warehouse without a storage zone".to_owned()))?,
+            name: at(first, name).unwrap_or_default(),
+            next: found.get(1).map(id_of),
+        }))
+    }
+
+    async fn moves(
+        &self,
+        table: &ReadConfig,
+        warehouse: &Warehouse,
+        after: i64,
+        since: Timestamp,
+    ) -> Result<Vec<Record>, CallError> {
+        let within = |field: &str| json!([field, "child_of", [warehouse.storage], "parent"]);
+        let domain = [
+            json!(["company", "=", self.rpc.company().await?]),
+            json!(["state", "=", "done"]),
+            json!(["OR", [within("from_location")], [within("to_location")]]),
+            changed_since("", since)?,
+            json!(["id", ">", after]),
+        ];
+        let fields = named(["product", "write_date", "create_date"]);
+        self.search("stock.move", &domain, table.page_size, fields, json!({}))
+            .await
+    }
+
+    fn moved(movement: &Record) -> Option<i64> {
+        movement.get("product").and_then(Value::as_i64)
+    }
+
+    fn version(known: u64, movement: &Record) -> u64 {
+        known.max(version_of(movement, &[""]))
+    }
+
+    async fn goods_in(
+        &self,
+        table: &ReadConfig,
+        warehouse: &Warehouse,
+        which: Value,
+    ) -> Result<Vec<Record>, CallError> {
+        let sku = self.source(table, "sku").unwrap_or_default();
+        let mut domain = vec![which, json!(["type", "=", "goods"]), json!([sku, "!=", null])];
+        domain.extend(table.own_domain().unwrap_or_default());
+        // Without the storage zone alone, goods that have come in and are not put away, and those that wait for the carrier, count.
+        let context =
+            json!({ "locations": [warehouse.whole], "stock_skip_warehouse": true, "with_childs": true });
+        let fields = self.sources(table).into_iter().map(str::to_owned).collect();
+        self.search("product.product", &domain, table.page_size, fields, context)
+            .await
+    }
+
+    fn told_of(&self, table: &ReadConfig, goods: &Record, field: &str) -> Option<Value> {
+        at(goods, self.source(table, field)?)
     }
 }
 
