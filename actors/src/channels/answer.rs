@@ -80,6 +80,20 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// Whether nobody knows if it had an effect.
+    #[must_use]
+    pub const fn is_unknown(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed {
+                certainty: Certainty::Unknown,
+                ..
+            }
+        )
+    }
+}
+
 /// An answer, with what the platform says about its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {

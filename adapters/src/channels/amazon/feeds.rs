@@ -15,7 +15,7 @@ use crate::channels::platform::operation;
 use crate::channels::web::{lacks, only_read, unanswered, without_effect};
 use crate::channels::{NotRead, Permits, Plan};
 use lockstep_actors::channels::{
-    Answer, BulkPlan, Certainty, Item, ItemVerdict, Key, Measure, Observation, Operation, Rule, Verdict,
+    Answer, BulkPlan, Item, ItemVerdict, Key, Measure, Observation, Operation, Rule, Verdict,
 };
 use lockstep_runtime::time::{Clock, SystemClock, Timestamp};
 use reqwest::header::CONTENT_TYPE;
@@ -213,7 +213,7 @@ impl Amazon {
                     None => FeedName::CreatedAt(begun),
                 }
             }
-            Err(answer) if is_unknown(&answer.verdict) => FeedName::CreatedAt(begun),
+            Err(answer) if answer.verdict.is_unknown() => FeedName::CreatedAt(begun),
             Err(answer) => return answer,
         };
         Answer {
@@ -399,16 +399,6 @@ impl Amazon {
         };
         permits.read(LIST_FEEDS, read).await
     }
-}
-
-fn is_unknown(verdict: &Verdict) -> bool {
-    matches!(
-        verdict,
-        Verdict::Failed {
-            certainty: Certainty::Unknown,
-            ..
-        }
-    )
 }
 
 #[cfg(test)]

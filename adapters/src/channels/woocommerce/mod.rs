@@ -25,8 +25,8 @@ use super::web::{client, only_order, unanswered, unknown, unsuccessful, without_
 use super::webhook::unsupported;
 use crate::egress::web_address;
 use lockstep_actors::channels::{
-    Allowance, Answer, Certainty, Content, Guard, Item, ItemVerdict, Key, Kind, Measure, OrderShown, Request,
-    Rule, Verdict, Work,
+    Allowance, Answer, Content, Guard, Item, ItemVerdict, Key, Kind, Measure, OrderShown, Request, Rule,
+    Verdict, Work,
 };
 use orders::{Step, next_step};
 use reqwest::header::HeaderMap;
@@ -239,7 +239,7 @@ impl WooCommerce {
                         }
                         continue;
                     }
-                    Err(verdict) if number == 0 || is_unknown(&verdict) => return verdict,
+                    Err(verdict) if number == 0 || verdict.is_unknown() => return verdict,
                     Err(verdict) => ended = Some(verdict),
                 }
             }
@@ -385,16 +385,6 @@ fn judge(result: &Value) -> ItemVerdict {
         Some(400..=499) => ItemVerdict::Refused(said),
         Some(_) | None => ItemVerdict::Failed(said),
     }
-}
-
-fn is_unknown(verdict: &Verdict) -> bool {
-    matches!(
-        verdict,
-        Verdict::Failed {
-            certainty: Certainty::Unknown,
-            ..
-        }
-    )
 }
 
 #[cfg(test)]
