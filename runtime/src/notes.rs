@@ -21,12 +21,6 @@ impl Notebook {
         format!("{NOTES}{}/", self.keeper)
     }
 
-    /// Whether this node has the partition, so that what is noted here is kept.
-    #[must_use]
-    pub fn is_here(&self) -> bool {
-        self.board.is_here(self.partition)
-    }
-
     /// All that is noted, by what it is about; what was noted as 0 is not.
     ///
     /// # Errors
