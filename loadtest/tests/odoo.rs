@@ -263,8 +263,9 @@ async fn a_withdrawn_booking_is_not_made_anew_and_what_is_delivered_or_locked_st
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s43_failing_at_any_moment_and_asked_by_two_at_once_odoo_holds_each_order_once() {
+/// The seed, an ERP that fails now and then, before or after it has done what it was asked, and two connectors, as of two nodes of
+/// which one has been taken for dead.
+fn in_trouble() -> (u64, House, [Arc<OdooErp>; 2]) {
     let seed = std::env::var("LOCKSTEP_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok())
@@ -282,6 +283,24 @@ async fn s43_failing_at_any_moment_and_asked_by_two_at_once_odoo_holds_each_orde
         Arc::new(house.connector("one", 300)),
         Arc::new(house.connector("two", 300)),
     ];
+    (seed, house, ports)
+}
+
+/// How long the process lives that asks: now and then it dies.
+fn lives(seed: u64) -> impl FnMut() -> Duration {
+    let mut random = StdRng::seed_from_u64(seed);
+    move || {
+        if random.random_ratio(1, 4) {
+            Duration::from_millis(random.random_range(1..200))
+        } else {
+            Duration::from_secs(60)
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s43_failing_at_any_moment_and_asked_by_two_at_once_odoo_holds_each_order_once() {
+    let (seed, house, ports) = in_trouble();
     let requests: Vec<BookingRequest> = (0..40)
         .map(|n: i64| {
             let units = n % 7 + 1;
@@ -296,15 +315,7 @@ async fn s43_failing_at_any_moment_and_asked_by_two_at_once_odoo_holds_each_orde
     let bookings: Vec<_> = (0_u64..)
         .zip(asked)
         .map(|(place, (port, request))| {
-            let mut random = StdRng::seed_from_u64(seed.wrapping_mul(1_000) + place);
-            // Now and then the process that books dies.
-            let lives = move || {
-                if random.random_ratio(1, 4) {
-                    Duration::from_millis(random.random_range(1..200))
-                } else {
-                    Duration::from_secs(60)
-                }
-            };
+            let lives = lives(seed.wrapping_mul(1_000) + place);
             tokio::spawn(async move {
                 let number = book_in_the_end(&*port, &request, Duration::from_millis(10), lives).await;
                 (request.reference.order.as_str().to_owned(), number)
@@ -471,39 +482,15 @@ async fn where_an_order_is_held_is_told_at_its_booking_and_a_person_moves_it_lat
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failing_at_any_moment_and_asked_by_two_at_once_odoo_holds_each_paper_once() {
-    let seed = std::env::var("LOCKSTEP_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-        .unwrap_or(1);
-    let house = House::open(Options {
-        latency: Duration::from_millis(12),
-        fail: Probability::per_million(40_000),
-        fail_after_commit: Probability::per_million(40_000),
-        timeout_after_commit: Probability::per_million(20_000),
-        hang: Duration::from_secs(5),
-        seed,
-        ..exact()
-    });
-    let ports = [
-        Arc::new(house.connector("one", 300)),
-        Arc::new(house.connector("two", 300)),
-    ];
+    let (seed, house, ports) = in_trouble();
     let requests: Vec<BookingRequest> = (0..16)
         .map(|n| order(&format!("{n}"), &[("A-1", 9, "2.55", "22.95")]))
         .collect();
     let posted = requests.iter().enumerate().flat_map(|(place, request)| {
         ports.iter().enumerate().map(move |(side, port)| {
             let (port, request) = (Arc::clone(port), request.clone());
-            let mut random = StdRng::seed_from_u64(seed * 1_000 + (place * 2 + side) as u64);
+            let mut lives = lives(seed * 1_000 + (place * 2 + side) as u64);
             tokio::spawn(async move {
-                // Now and then the process that posts dies.
-                let mut lives = move || {
-                    if random.random_ratio(1, 4) {
-                        Duration::from_millis(random.random_range(1..200))
-                    } else {
-                        Duration::from_secs(60)
-                    }
-                };
                 let pause = Duration::from_millis(10);
                 book_in_the_end(&*port, &request, pause, &mut lives).await;
                 let mut told = Vec::new();

@@ -1,15 +1,14 @@
 //! An account at a channel has one node: its limits hold as a whole however many nodes there are, it is asked about on any of them, and
 //! when its node is killed or paused another one goes on.
 
-use super::support::broker::{PARTITIONS, Sender};
+use super::support::broker::Sender;
 use super::support::database::Database;
 use super::support::poll::until;
 use super::support::service::Service;
 use super::support::traffic::SKUS;
-use super::{NAMES, Said, WITHIN};
+use super::{NAMES, Said, WITHIN, home_of, three_nodes};
 use lockstep_loadtest::emulate::Emulator;
 use lockstep_loadtest::emulate::channel::{self, Channel, Options};
-use lockstep_runtime::placement::PartitionCount;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::cell::Cell;
@@ -48,13 +47,7 @@ impl House {
             broker.tables(),
             shop.url()
         );
-        let mut nodes = Vec::new();
-        for name in NAMES {
-            let mut node = Service::in_cluster(name, &database.url, &tables);
-            node.start().await;
-            nodes.push(node);
-        }
-        database.until_shared_by(&NAMES).await;
+        let nodes = three_nodes(&database, &tables).await;
         Self {
             nodes,
             shop,
@@ -108,9 +101,7 @@ impl House {
 
     /// The node that tells the shop.
     async fn home(&self) -> usize {
-        let partitions = PartitionCount::new(PARTITIONS).unwrap();
-        let name = self.database.node_of(partitions.partition_of(b"shop").0).await;
-        NAMES.iter().position(|known| *known == name).unwrap()
+        home_of(&self.database, "shop").await
     }
 
     async fn ask(&self, node: usize, ask: &str) -> Value {

@@ -6,7 +6,7 @@ use super::support::database::Database;
 use super::support::poll::until;
 use super::support::service::Service;
 use super::support::traffic::SKUS;
-use super::{NAMES, Said, WITHIN};
+use super::{Said, WITHIN, three_nodes};
 use lockstep_loadtest::emulate::channel;
 use lockstep_runtime::placement::PartitionCount;
 use serde_json::{Value, json};
@@ -57,13 +57,7 @@ async fn a_kit_whose_components_change_on_two_nodes_at_once_is_told_as_it_is_in_
         broker.tables(),
         shop.url()
     );
-    let mut nodes = Vec::new();
-    for name in NAMES {
-        let mut node = Service::in_cluster(name, &database.url, &tables);
-        node.start().await;
-        nodes.push(node);
-    }
-    database.until_shared_by(&NAMES).await;
+    let mut nodes = three_nodes(&database, &tables).await;
     let said = Said(&nodes);
     let (one, other) = apart(&database).await;
     let item = json!({ "sku": "KIT", "version": 1,

@@ -19,6 +19,7 @@ mod support;
 
 use lockstep_loadtest::emulate::Emulator;
 use lockstep_loadtest::emulate::erp::{self, Duplicates, Erp, Options};
+use lockstep_runtime::placement::PartitionCount;
 use rustix::process::Signal;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -114,6 +115,26 @@ async fn until_more(shared: &Shared, what: &str) {
         (shared.acknowledged.borrow().len() >= goal).then_some(())
     })
     .await;
+}
+
+/// Three nodes with these tables, that share the partitions.
+async fn three_nodes(database: &Database, tables: &str) -> Vec<Service> {
+    let mut nodes = Vec::new();
+    for name in NAMES {
+        let mut node = Service::in_cluster(name, &database.url, tables);
+        node.start().await;
+        nodes.push(node);
+    }
+    database.until_shared_by(&NAMES).await;
+    nodes
+}
+
+/// The node that tells a channel and asks it for its orders: the one that has the partition of its name.
+async fn home_of(database: &Database, channel: &str) -> usize {
+    let partitions = PartitionCount::new(PARTITIONS).unwrap();
+    let partition = partitions.partition_of(channel.as_bytes());
+    let name = database.node_of(partition.0).await;
+    NAMES.iter().position(|known| *known == name).unwrap()
 }
 
 /// Three nodes with their database, broker and ERP, and who sends to them.

@@ -1,13 +1,12 @@
 //! The orders of a channel are asked for by one node alone, and by another one when that is gone: each of them is placed once.
 
 use super::kits::post;
-use super::support::broker::{PARTITIONS, Sender};
+use super::support::broker::Sender;
 use super::support::database::Database;
 use super::support::poll::until;
 use super::support::service::Service;
-use super::{NAMES, Said, WITHIN};
+use super::{NAMES, Said, WITHIN, home_of, three_nodes};
 use lockstep_loadtest::emulate::{Emulator, bigcommerce};
-use lockstep_runtime::placement::PartitionCount;
 use serde_json::{Value, json};
 use std::ops::RangeInclusive;
 
@@ -48,13 +47,7 @@ impl House {
             broker.tables(),
             store.url()
         );
-        let mut nodes = Vec::new();
-        for name in NAMES {
-            let mut node = Service::in_cluster(name, &database.url, &tables);
-            node.start().await;
-            nodes.push(node);
-        }
-        database.until_shared_by(&NAMES).await;
+        let nodes = three_nodes(&database, &tables).await;
         for number in 1..=SKUS {
             let sku = format!("S{number}");
             let receipt = json!({ "sku": sku, "warehouse": "W1",
@@ -82,10 +75,7 @@ impl House {
 
     /// The node that has the partition of the channel's name.
     async fn poller(&self) -> usize {
-        let partitions = PartitionCount::new(PARTITIONS).unwrap();
-        let partition = partitions.partition_of(b"shop").0;
-        let name = self.database.node_of(partition).await;
-        NAMES.iter().position(|other| *other == name).unwrap()
+        home_of(&self.database, "shop").await
     }
 
     /// How many polls a node has completed.

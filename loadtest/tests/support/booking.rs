@@ -115,27 +115,11 @@ pub(crate) async fn post_in_the_end(
     port: &impl ErpPort,
     paper: &PaperRequest,
     pause: Duration,
-    mut lives: impl FnMut() -> Duration,
+    lives: impl FnMut() -> Duration,
 ) -> String {
-    let mut pause = tokio::time::interval(pause);
-    let mut is_open = false;
-    loop {
-        pause.tick().await;
-        if is_open {
-            match port.find_paper(&paper.reference).await {
-                Ok(Some(number)) => return number.as_str().to_owned(),
-                Ok(None) => is_open = false,
-                Err(ErpError::Transient(_)) => continue,
-                Err(error) => panic!("{}: {error}", paper.reference.document),
-            }
-        }
-        match tokio::time::timeout(lives(), port.post(paper)).await {
-            Ok(Ok(number)) => return number.as_str().to_owned(),
-            Ok(Err(ErpError::Transient(_))) => {}
-            Ok(Err(ErpError::Unknown(_))) | Err(_) => is_open = true,
-            Ok(Err(error)) => panic!("{}: {error}", paper.reference.document),
-        }
-    }
+    let what = paper.reference.document.to_string();
+    let find = || port.find_paper(&paper.reference);
+    in_the_end(&what, find, || port.post(paper), pause, lives).await
 }
 
 /// Books as an order does: an unknown outcome is looked up before anything else is tried. Each time the process that books lives so
@@ -144,25 +128,41 @@ pub(crate) async fn book_in_the_end(
     port: &impl ErpPort,
     request: &BookingRequest,
     pause: Duration,
-    mut lives: impl FnMut() -> Duration,
+    lives: impl FnMut() -> Duration,
 ) -> String {
+    let what = request.reference.order.to_string();
+    let find = || port.lookup(&request.reference);
+    in_the_end(&what, find, || port.book(request), pause, lives).await
+}
+
+async fn in_the_end<F, W>(
+    what: &str,
+    find: impl Fn() -> F,
+    write: impl Fn() -> W,
+    pause: Duration,
+    mut lives: impl FnMut() -> Duration,
+) -> String
+where
+    F: Future<Output = Result<Option<DocumentId>, ErpError>>,
+    W: Future<Output = Result<DocumentId, ErpError>>,
+{
     let mut pause = tokio::time::interval(pause);
     let mut is_open = false;
     loop {
         pause.tick().await;
         if is_open {
-            match port.lookup(&request.reference).await {
+            match find().await {
                 Ok(Some(number)) => return number.as_str().to_owned(),
                 Ok(None) => is_open = false,
                 Err(ErpError::Transient(_)) => continue,
-                Err(error) => panic!("{}: {error}", request.reference.order),
+                Err(error) => panic!("{what}: {error}"),
             }
         }
-        match tokio::time::timeout(lives(), port.book(request)).await {
+        match tokio::time::timeout(lives(), write()).await {
             Ok(Ok(number)) => return number.as_str().to_owned(),
             Ok(Err(ErpError::Transient(_))) => {}
             Ok(Err(ErpError::Unknown(_))) | Err(_) => is_open = true,
-            Ok(Err(error)) => panic!("{}: {error}", request.reference.order),
+            Ok(Err(error)) => panic!("{what}: {error}"),
         }
     }
 }

@@ -143,6 +143,18 @@ pub(super) fn argument(message: &str) -> Fault {
     Fault::Argument(message.to_owned())
 }
 
+/// The values of the one record that is to be made.
+pub(super) fn only_one(body: &Value) -> Result<&Value, Fault> {
+    let listed = body["vals_list"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    match listed {
+        [values] => Ok(values),
+        _ => Err(argument("vals_list has to have one element here")),
+    }
+}
+
 /// A number as Odoo tells it: in binary floating point.
 pub(super) fn float(value: Decimal) -> Value {
     value.to_string().parse::<f64>().map_or(Value::Null, Value::from)
@@ -332,13 +344,7 @@ impl Books {
     }
 
     fn create_note(&mut self, body: &Value) -> Result<Value, Fault> {
-        let [values] = body["vals_list"]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default()
-        else {
-            return Err(argument("vals_list has to have one element here"));
-        };
+        let values = only_one(body)?;
         let id = self.next_line();
         let note = note(id, values)?;
         let order = values["order_id"].as_i64();
@@ -403,13 +409,7 @@ impl Books {
     }
 
     fn create(&mut self, body: &Value) -> Result<Value, Fault> {
-        let [values] = body["vals_list"]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default()
-        else {
-            return Err(argument("vals_list has to have one element here"));
-        };
+        let values = only_one(body)?;
         let partner = values["partner_id"]
             .as_i64()
             .filter(|id| known(&self.partners, *id));

@@ -4,7 +4,7 @@
 //! - what is posted cannot be deleted;
 //! - nothing keeps two of them from bearing one reference.
 
-use super::books::{Fault, argument, code, decimal, float, rounded};
+use super::books::{Fault, argument, code, decimal, float, only_one, rounded};
 use super::search::{self, Record};
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -123,13 +123,7 @@ impl Credits {
     }
 
     fn create(&mut self, body: &Value, known: Known<'_>) -> Result<Value, Fault> {
-        let [values] = body["vals_list"]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default()
-        else {
-            return Err(argument("vals_list has to have one element here"));
-        };
+        let values = only_one(body)?;
         if values["move_type"] != "out_refund" {
             return Err(argument("only credit notes are known here"));
         }
