@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # The one test command: installs and starts what the tests need, then checks format, lints, docs, schemas and runs all
-# tests. Arguments go to cargo nextest, as in `scripts/test.sh -p lockstep-runtime`.
+# tests. Arguments go to cargo nextest, as in `scripts/test.sh -E 'package(lockstep-runtime)'`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/test-services.sh
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --locked -- -D warnings
-cargo run --quiet --locked -- schema --check schemas
-[ ! -d schemas/released ] || cargo run --quiet --locked -- schema check --against schemas/released
+# All of it at once: what cargo builds for the program alone has fewer features, and would be built beside it a second time.
+cargo nextest run --workspace --locked --no-run
+lockstep=${CARGO_TARGET_DIR:-target}/debug/lockstep
+"$lockstep" schema --check schemas
+[ ! -d schemas/released ] || "$lockstep" schema check --against schemas/released
 if command -v cargo-deny >/dev/null 2>&1; then
   cargo deny --offline --all-features check bans licenses sources
 else

@@ -4,13 +4,13 @@
 //! the same views as the shard that writes it, only later. It decides nothing. Views carry their sequence, so that a
 //! late one does no harm. Whoever reads all partitions is given an entry of another node once what it means is published.
 
-use crate::entity::{Domain, EntityKind, Residency};
+use crate::entity::{Domain, EntityKind};
 use crate::ingress::Ingress;
 use crate::journal::Blob;
 use crate::message::Sequence;
 use crate::placement::PartitionId;
 use crate::store::{StoreError, StoreReader};
-use crate::table::{Corrupt, Slot, Tables};
+use crate::table::{Corrupt, Slot, Tables, is_resident, resident_kinds};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -23,11 +23,6 @@ pub struct Follower<D: Domain> {
     node: Ingress<D>,
     /// The sequence of the next entry to be read, for each partition that is followed.
     next: BTreeMap<PartitionId, Sequence>,
-}
-
-fn is_resident<D: Domain>(kind: EntityKind) -> bool {
-    let known = D::Tables::KINDS.iter().find(|info| info.kind == kind);
-    known.is_some_and(|info| info.residency == Residency::Resident)
 }
 
 fn corrupt(error: &Corrupt) -> StoreError {
@@ -116,7 +111,7 @@ impl<D: Domain> Follower<D> {
         let start = first(reader, partition)?;
         self.next.insert(partition, start);
         let mut touched = BTreeSet::new();
-        for info in D::Tables::KINDS.iter().filter(|info| is_resident::<D>(info.kind)) {
+        for info in resident_kinds::<D>() {
             let (tables, mut failure) = (&mut self.tables, None);
             reader.snapshots(partition, info.kind, &mut |snapshot| match tables.activate(
                 partition,

@@ -295,6 +295,23 @@ pub trait StoreReader: Send + Sync {
         visit: &mut dyn FnMut(SnapshotRef<'_>),
     ) -> Result<(), StoreError>;
 
+    /// The latest snapshots of those of some entities that have one, in any order. One after the other, unless an engine that
+    /// pays for a round trip asks for them at once.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn snapshots_of(
+        &self,
+        partition: PartitionId,
+        kind: EntityKind,
+        entities: &[&[u8]],
+        visit: &mut dyn FnMut(SnapshotRef<'_>),
+    ) -> Result<(), StoreError> {
+        entities
+            .iter()
+            .try_for_each(|entity| self.snapshot(partition, kind, entity, visit))
+    }
+
     /// Every snapshot of one kind in one partition, in the order of their encoded ids.
     ///
     /// # Errors

@@ -85,6 +85,17 @@ pub struct KindInfo {
     pub row_bytes: usize,
 }
 
+/// The kinds whose rows stay in memory.
+pub(crate) fn resident_kinds<D: Domain>() -> impl Iterator<Item = &'static KindInfo> {
+    let kinds = D::Tables::KINDS.iter();
+    kinds.filter(|info| info.residency == Residency::Resident)
+}
+
+/// Whether the rows of a kind stay in memory.
+pub(crate) fn is_resident<D: Domain>(kind: EntityKind) -> bool {
+    resident_kinds::<D>().any(|info| info.kind == kind)
+}
+
 /// The tables of all kinds of a domain. Implemented by [`crate::domain!`], which only dispatches on the kind.
 pub trait Tables<D: Domain>: Default + Send + 'static {
     /// Every kind.

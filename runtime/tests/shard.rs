@@ -375,6 +375,34 @@ fn without_consumers_the_journal_is_trimmed() {
     assert_eq!(desk.balance(ALICE), 2999);
 }
 
+/// The journal is kept for the ids in it, long after the snapshots have what it says.
+#[test]
+fn a_start_reads_only_the_entities_that_snapshots_lag_behind() {
+    let mut desk = Desk::with(ShardLimits {
+        journal_tail: 32,
+        trim_step: 16,
+        ..ShardLimits::default()
+    });
+    for number in 1..=600 {
+        desk.submit(Party::Vault(number), credit(1, 10));
+        desk.settle();
+    }
+    let activations = |desk: &Desk| desk.wiring.counters.activations.load(Ordering::Relaxed);
+    let before = activations(&desk);
+    desk.crash();
+    let read = activations(&desk) - before;
+    assert!((32..64).contains(&read), "{read} of 600 were read");
+    for number in [1, 300, 600] {
+        assert_eq!(desk.balance(Party::Vault(number)), 10);
+    }
+    let mut repeated = desk.submit_as(1, Party::Vault(1), credit(1, 10));
+    desk.settle();
+    assert!(matches!(
+        repeated.try_recv().unwrap(),
+        Outcome::Done { repeated: true, .. }
+    ));
+}
+
 #[test]
 fn a_vault_leaves_memory_and_its_alarm_still_goes_off() {
     let mut desk = Desk::with(ShardLimits {

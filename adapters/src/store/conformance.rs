@@ -209,6 +209,19 @@ fn view(reader: &dyn StoreReader) -> View {
                 ControlFlow::Continue(())
             };
             reader.snapshots(partition, EntityKind(kind), visit).unwrap();
+            let of_kind = |row: &&SnapshotRow| row.0 == number && row.1 == kind;
+            let known: Vec<&SnapshotRow> = view.snapshots.iter().filter(of_kind).collect();
+            let mut asked: Vec<&[u8]> = known.iter().map(|row| row.2.as_slice()).collect();
+            asked.push(b"nobody");
+            let mut states = BTreeMap::new();
+            let visit = &mut |of: lockstep_runtime::store::SnapshotRef<'_>| {
+                states.insert(of.entity.to_vec(), of.state.to_vec());
+            };
+            reader
+                .snapshots_of(partition, EntityKind(kind), &asked, visit)
+                .unwrap();
+            let expected = known.iter().map(|row| (row.2.clone(), row.5.clone()));
+            assert_eq!(states, expected.collect());
         }
         let visit = &mut |at: Timestamp, kind: EntityKind, entity: &[u8]| {
             view.alarms

@@ -4,7 +4,7 @@ use super::batch::{Answer, Batch, Part, Released};
 use super::partition::Dirty;
 use super::{Shard, ShardError};
 use crate::entity::Domain;
-use crate::message::Teller;
+use crate::message::{Sequence, Teller};
 use crate::metrics::count;
 use crate::store::{CommitBatch, PartitionBatch};
 use crate::table::Tables;
@@ -81,11 +81,16 @@ impl<D: Domain> Shard<D> {
             partition.dirty.pop_front();
         }
         let consumed = self.wiring.consumers.consumed(partition.id);
-        let needed = partition.needed_from(consumed);
+        let (needed, applied) = (partition.needed_from(consumed), partition.state_from());
+        let is_worth_it =
+            |now: Sequence, before: Sequence| now.0.saturating_sub(before.0) >= limits.trim_step.max(1);
         let mut header = None;
         let mut trim_before = None;
-        if is_sound && needed.0 >= partition.retained_from.0 + limits.trim_step.max(1) {
+        if is_sound
+            && (is_worth_it(needed, partition.retained_from) || is_worth_it(applied, partition.applied_from))
+        {
             partition.retained_from = needed;
+            partition.applied_from = applied;
             match rmp_serde::to_vec(&partition.header()) {
                 Ok(bytes) => {
                     header = Some(bytes);

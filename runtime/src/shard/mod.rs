@@ -27,14 +27,14 @@ pub use at_rest::Streams;
 pub use batch::{Acknowledgement, Released};
 pub use partition::{settled_header, shifted_header};
 
-use crate::entity::{AddressedMessage, Context, Domain, EntityKind, Residency};
+use crate::entity::{AddressedMessage, Context, Domain, EntityKind};
 use crate::inbox::StreamPlace;
 use crate::journal::Malformed;
 use crate::message::{Delivery, Envelope, InternalMessage, Origin, Outcome, Responder, Sequence};
 use crate::metrics::{ShardCounters, count};
 use crate::placement::{PartitionCount, PartitionId};
 use crate::store::{DeadLetter, StoreError, StoreReader};
-use crate::table::{Corrupt, Slot, Tables};
+use crate::table::{Corrupt, Slot, Tables, is_resident};
 use crate::time::Timestamp;
 use alarms::Alarms;
 use batch::{Answer, Batch};
@@ -58,7 +58,8 @@ pub struct ShardLimits {
     pub dedupe_window: usize,
     /// How many entries of a partition an entity's snapshot may lie behind.
     pub journal_tail: u64,
-    /// How many entries a trim of the journal must be worth, for each costs a partition header.
+    /// How many entries must be trimmed from the journal, or need not be applied any more when it is read, before a partition's
+    /// header is written, which says so.
     pub trim_step: u64,
     /// How often a message is tried before it is dead-lettered.
     pub attempts: u32,
@@ -370,10 +371,7 @@ impl<D: Domain> Shard<D> {
     ) -> Result<Slot, ShardError> {
         let mut activated = None;
         let mut snapshot_alarm = None;
-        let resident = D::Tables::KINDS
-            .iter()
-            .any(|info| info.kind == kind && info.residency == Residency::Resident);
-        if !resident {
+        if !is_resident::<D>(kind) {
             let tables = &mut self.tables;
             self.reader.snapshot(partition, kind, entity, &mut |snapshot| {
                 snapshot_alarm = snapshot.alarm;
@@ -384,13 +382,18 @@ impl<D: Domain> Shard<D> {
             Some(slot) => slot?,
             None => self.tables.activate(partition, kind, entity, None)?,
         };
+        self.activated(kind, slot, entity, snapshot_alarm);
+        Ok(slot)
+    }
+
+    /// An entity has come into memory.
+    fn activated(&mut self, kind: EntityKind, slot: Slot, entity: &[u8], snapshot_alarm: Option<Timestamp>) {
         if let Some(at) = snapshot_alarm {
             self.alarms.clear_at_rest(at, kind, entity);
             self.alarms.set_active(at, kind, slot);
         }
         self.residents.activated(kind, slot, snapshot_alarm);
         count(&self.wiring.counters.activations, 1);
-        Ok(slot)
     }
 
     fn slot_of(&mut self, partition: usize, message: &D::Message) -> Result<Slot, ShardError> {

@@ -5,10 +5,10 @@
 
 use super::partition::Partition;
 use super::{Shard, ShardError};
-use crate::entity::{Domain, Residency};
+use crate::entity::Domain;
 use crate::placement::PartitionId;
 use crate::store::PartitionState;
-use crate::table::{Slot, Tables};
+use crate::table::{Slot, Tables, resident_kinds};
 
 impl<D: Domain> Shard<D> {
     /// Takes up a partition that another node had, as the store last saw it.
@@ -17,10 +17,7 @@ impl<D: Domain> Shard<D> {
     /// [`ShardError`]: the shard must be built anew.
     pub fn take_up(&mut self, state: &PartitionState) -> Result<(), ShardError> {
         self.recover_partition(state)?;
-        for info in D::Tables::KINDS
-            .iter()
-            .filter(|info| info.residency == Residency::Resident)
-        {
+        for info in resident_kinds::<D>() {
             for slot in (0..self.tables.slots(info.kind)).map(Slot::at) {
                 if self.tables.partition(info.kind, slot) == Some(state.partition)
                     && let Some(view) = self.tables.view(info.kind, slot)

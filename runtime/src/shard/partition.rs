@@ -10,8 +10,8 @@ use crate::table::Slot;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// What a partition keeps beside its journal and snapshots. Written whenever the journal is trimmed; what came after is
-/// read from the journal. All its numbers only grow, so that reading an entry it already includes does no harm.
+/// What a partition keeps beside its journal and snapshots. Written whenever the journal can be trimmed or less of it has to be
+/// applied to the snapshots; what came after is read from the journal. All its numbers only grow, so that reading an entry it already includes does no harm.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Header {
     /// The first entry that is still needed for anything.
@@ -79,6 +79,8 @@ pub(super) struct Partition {
     /// In order of `since`; entries of entities that have had a snapshot meanwhile are passed over.
     pub(super) dirty: VecDeque<Dirty>,
     pub(super) retained_from: Sequence,
+    /// The first entry that is applied to the snapshots when the partition is read, as its header says.
+    pub(super) applied_from: Sequence,
     /// Its part of the open batch.
     pub(super) open_part: Option<usize>,
 }
@@ -97,6 +99,7 @@ impl Partition {
             outbox: Outbox::restore(&header.outbox),
             dirty: VecDeque::new(),
             retained_from: header.retained_from,
+            applied_from: header.state_from,
             open_part: None,
         }
     }

@@ -2,15 +2,41 @@
 
 use super::partition::{Dirty, Header, Partition};
 use super::{Alarms, Batch, Residents, Shard, ShardError, ShardWiring};
-use crate::entity::{Domain, EntityKind, Residency};
+use crate::entity::{Domain, EntityKind};
 use crate::journal::{Blob, Entry, Malformed};
 use crate::message::{InternalMessage, Origin, Outcome, Sequence};
 use crate::placement::PartitionId;
 use crate::store::{PartitionState, StoreReader};
-use crate::table::{Corrupt, Slot, Tables};
-use std::collections::VecDeque;
+use crate::table::{Corrupt, Slot, Tables, is_resident, resident_kinds};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+
+/// Blobs of a journal that are replayed together.
+#[derive(Default)]
+struct Stretch {
+    blobs: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Stretch {
+    /// From this size on one more round trip to the store does not count.
+    const FULL: usize = 4 << 20;
+
+    fn push(&mut self, blob: &[u8]) {
+        self.blobs.push(blob.to_vec());
+        self.bytes += blob.len();
+    }
+
+    const fn is_full(&self) -> bool {
+        self.bytes >= Self::FULL
+    }
+
+    fn clear(&mut self) {
+        self.blobs.clear();
+        self.bytes = 0;
+    }
+}
 
 impl<D: Domain> Shard<D> {
     /// Builds the shard of some partitions, as the store last saw them.
@@ -70,10 +96,7 @@ impl<D: Domain> Shard<D> {
     fn load_resident(&mut self, id: PartitionId) -> Result<(), ShardError> {
         let tables = &mut self.tables;
         let (residents, alarms) = (&mut self.residents, &mut self.alarms);
-        for info in D::Tables::KINDS
-            .iter()
-            .filter(|info| info.residency == Residency::Resident)
-        {
+        for info in resident_kinds::<D>() {
             let mut failure = None;
             self.reader
                 .snapshots(id, info.kind, &mut |snapshot| match tables.activate(
@@ -117,23 +140,93 @@ impl<D: Domain> Shard<D> {
         let reader = Arc::clone(&self.reader);
         let mut failure = None;
         let mut next = header.retained_from;
-        reader.journal(id, header.retained_from, &mut |bytes| match self
-            .replay_blob(local, header, bytes, &mut next)
-        {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
+        let mut read = Stretch::default();
+        reader.journal(id, header.retained_from, &mut |bytes| {
+            read.push(bytes);
+            if !read.is_full() {
+                return ControlFlow::Continue(());
+            }
+            match self.replay_stretch(local, header, &mut read, &mut next) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failure = Some(error);
+                    ControlFlow::Break(())
+                }
             }
         })?;
         if let Some(error) = failure {
             return Err(error);
         }
+        self.replay_stretch(local, header, &mut read, &mut next)?;
         if next != self.partitions[local].next_sequence {
             return Err(malformed(
                 id,
                 Malformed("the journal does not reach the sequence that the store names"),
             ));
+        }
+        Ok(())
+    }
+
+    fn replay_stretch(
+        &mut self,
+        local: usize,
+        header: &Header,
+        read: &mut Stretch,
+        next: &mut Sequence,
+    ) -> Result<(), ShardError> {
+        let id = self.partitions[local].id;
+        self.activate_all(id, header, &read.blobs)?;
+        for bytes in &read.blobs {
+            self.replay_blob(local, header, bytes, next)?;
+        }
+        read.clear();
+        Ok(())
+    }
+
+    /// Brings those entities into memory that the events of these blobs change: all that have a snapshot at once, for a store may
+    /// be a round trip away.
+    fn activate_all(
+        &mut self,
+        id: PartitionId,
+        header: &Header,
+        blobs: &[Vec<u8>],
+    ) -> Result<(), ShardError> {
+        let mut resting = BTreeMap::<EntityKind, BTreeSet<&[u8]>>::new();
+        for bytes in blobs {
+            let blob = Blob::parse(bytes).map_err(|error| malformed(id, error))?;
+            for entry in blob.iter() {
+                let entry = entry.map_err(|error| malformed(id, error))?;
+                if entry.sequence >= header.state_from
+                    && entry.has_events()
+                    && !is_resident::<D>(entry.kind)
+                    && self.tables.find_encoded(entry.kind, entry.entity).is_none()
+                {
+                    resting.entry(entry.kind).or_default().insert(entry.entity);
+                }
+            }
+        }
+        for (kind, entities) in resting {
+            let entities: Vec<&[u8]> = entities.into_iter().collect();
+            let reader = Arc::clone(&self.reader);
+            let mut failure = None;
+            reader.snapshots_of(id, kind, &entities, &mut |snapshot| match self.tables.activate(
+                id,
+                kind,
+                snapshot.entity,
+                Some(snapshot),
+            ) {
+                Ok(slot) => self.activated(kind, slot, snapshot.entity, snapshot.alarm),
+                Err(error) => failure = Some(error),
+            })?;
+            if let Some(error) = failure {
+                return Err(error.into());
+            }
+            for entity in entities {
+                if self.tables.find_encoded(kind, entity).is_none() {
+                    let slot = self.tables.activate(id, kind, entity, None)?;
+                    self.activated(kind, slot, entity, None);
+                }
+            }
         }
         Ok(())
     }
@@ -219,10 +312,7 @@ impl<D: Domain> Shard<D> {
 
     /// Publishes the views of everything resident.
     fn show_resident(&mut self, id: PartitionId) -> Result<(), ShardError> {
-        for info in D::Tables::KINDS
-            .iter()
-            .filter(|info| info.residency == Residency::Resident)
-        {
+        for info in resident_kinds::<D>() {
             for number in self.residents.unseen(info.kind, self.tables.slots(info.kind)) {
                 debug_assert_eq!(self.tables.partition(info.kind, Slot::at(number)), Some(id));
                 if let Some(view) = self.tables.view(info.kind, Slot::at(number)) {

@@ -18,10 +18,17 @@ use tokio_postgres::types::ToSql;
 
 /// How many rows are asked for at a time: snapshots and alarms are mostly read to their end, blobs seldom.
 const ROWS_AT_A_TIME: i64 = 2_000;
-const BLOBS_AT_A_TIME: i64 = 16;
+/// How many blobs are asked for first. Who reads on gets more, up to about [`BLOB_BYTES_AT_A_TIME`].
+const BLOBS_FIRST: usize = 16;
+const BLOBS_AT_MOST: usize = 2_000;
+const BLOB_BYTES_AT_A_TIME: usize = 1 << 20;
+/// How many entities are named in one question.
+const ENTITIES_AT_A_TIME: usize = 1_000;
 
 const SNAPSHOT: &str = "select entity, sequence, alarm, checksum, state from lockstep.snapshot \
     where partition = $1 and kind = $2 and entity = $3";
+const SNAPSHOTS_OF: &str = "select entity, sequence, alarm, checksum, state from lockstep.snapshot \
+    where partition = $1 and kind = $2 and entity = any($3)";
 const SNAPSHOTS: &str = "select entity, sequence, alarm, checksum, state from lockstep.snapshot \
     where partition = $1 and kind = $2 and entity >= $3 order by entity limit $4";
 const ALARMS: &str = "select alarm, kind, entity from lockstep.snapshot \
@@ -151,17 +158,13 @@ impl PostgresReader {
     }
 
     /// A page of blobs from the one that holds `from` on.
-    fn blobs(&self, partition: PartitionId, from: Sequence) -> Result<Vec<Blob>, StoreError> {
-        let most = usize::try_from(BLOBS_AT_A_TIME).unwrap_or(1);
+    fn blobs(&self, partition: PartitionId, from: Sequence, most: usize) -> Result<Vec<Blob>, StoreError> {
         if let Some(blobs) = self.tail.from(partition, from, most) {
             return Ok(blobs);
         }
         let start = i64::try_from(from.0).unwrap_or(i64::MAX);
-        let rows = self.rows(
-            partition,
-            JOURNAL,
-            &[&i32::from(partition.0), &start, &BLOBS_AT_A_TIME],
-        )?;
+        let limit = i64::try_from(most).unwrap_or(i64::MAX);
+        let rows = self.rows(partition, JOURNAL, &[&i32::from(partition.0), &start, &limit])?;
         let blob = |row: &Row| {
             let (end, checksum, body): (i64, i32, &[u8]) = (row.get(1), row.get(2), row.get(3));
             if crc32fast::hash(body).cast_signed() != checksum {
@@ -220,6 +223,22 @@ impl StoreReader for PostgresReader {
         Ok(())
     }
 
+    fn snapshots_of(
+        &self,
+        partition: PartitionId,
+        kind: EntityKind,
+        entities: &[&[u8]],
+        visit: &mut dyn FnMut(SnapshotRef<'_>),
+    ) -> Result<(), StoreError> {
+        let (id, number) = (i32::from(partition.0), i16::from(kind.0));
+        for some in entities.chunks(ENTITIES_AT_A_TIME) {
+            for row in &self.rows(partition, SNAPSHOTS_OF, &[&id, &number, &some])? {
+                visit(snapshot(row)?);
+            }
+        }
+        Ok(())
+    }
+
     fn snapshots(
         &self,
         partition: PartitionId,
@@ -268,18 +287,22 @@ impl StoreReader for PostgresReader {
         from: Sequence,
         visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        let mut from = from;
+        let (mut from, mut most) = (from, BLOBS_FIRST);
         loop {
-            let blobs = self.blobs(partition, from)?;
+            let blobs = self.blobs(partition, from, most)?;
+            let mut bytes = 0;
             for blob in &blobs {
                 if visit(&blob.body).is_break() {
                     return Ok(());
                 }
                 from = blob.end;
+                bytes += blob.body.len();
             }
             if blobs.is_empty() {
                 return Ok(());
             }
+            // As many as take that many bytes, if they are as those were.
+            most = (BLOB_BYTES_AT_A_TIME * blobs.len() / bytes.max(1)).clamp(BLOBS_FIRST, BLOBS_AT_MOST);
         }
     }
 
