@@ -28,6 +28,14 @@ pub enum Verdict {
     Refused,
 }
 
+/// Also of a node that was paused while the request came in, and has not read it in time.
+fn has_no_answer_now(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    )
+}
+
 impl Door {
     /// Delivers until it is answered.
     pub async fn deliver(&self, operation: &Operation) -> Verdict {
@@ -48,10 +56,7 @@ impl Door {
         let replayed = answer.headers().contains_key("idempotent-replayed");
         let text = answer.text().await.ok()?;
         match status {
-            // A node that was paused while the request came in has not read it in time.
-            StatusCode::REQUEST_TIMEOUT | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-                None
-            }
+            status if has_no_answer_now(status) => None,
             StatusCode::CONFLICT => Some(Verdict::Refused),
             status if status.is_success() => {
                 let body: Value = serde_json::from_str(&text).unwrap();
@@ -66,10 +71,7 @@ impl Door {
     pub async fn look(&self, path: &str) -> Option<Value> {
         let answer = self.http.get(format!("{}{path}", self.base)).send().await.ok()?;
         // An order that was published may not have been decided yet.
-        if matches!(
-            answer.status(),
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::NOT_FOUND
-        ) {
+        if has_no_answer_now(answer.status()) || answer.status() == StatusCode::NOT_FOUND {
             return None;
         }
         let answer = answer.error_for_status().unwrap();
