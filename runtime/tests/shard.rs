@@ -403,6 +403,35 @@ fn a_start_reads_only_the_entities_that_snapshots_lag_behind() {
     ));
 }
 
+/// As after a pause: the partition was to go and comes again before it has gone.
+#[test]
+fn a_partition_that_is_taken_up_while_it_is_here_is_read_anew() {
+    let mut desk = Desk::with(ShardLimits {
+        journal_tail: 32,
+        trim_step: 16,
+        ..ShardLimits::default()
+    });
+    for number in 1..=100 {
+        desk.submit(Party::Account(number), credit(1, 10));
+        desk.settle();
+    }
+    let states = desk.store.acquire(&[Claim::alone(PartitionId(0))]).unwrap();
+    desk.shard.take_up(&states[0]).unwrap();
+    for number in 101..=200 {
+        desk.submit(Party::Account(number), credit(1, 10));
+        desk.settle();
+    }
+    desk.crash();
+    for number in 1..=200 {
+        assert_eq!(desk.balance(Party::Account(number)), 10, "of account {number}");
+    }
+
+    desk.submit(ALICE, credit(2, 10));
+    let states = desk.store.acquire(&[Claim::alone(PartitionId(0))]).unwrap();
+    let refused = desk.shard.take_up(&states[0]).unwrap_err();
+    assert!(refused.to_string().contains("partition 0"), "{refused}");
+}
+
 #[test]
 fn a_vault_leaves_memory_and_its_alarm_still_goes_off() {
     let mut desk = Desk::with(ShardLimits {

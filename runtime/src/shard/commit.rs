@@ -89,6 +89,8 @@ impl<D: Domain> Shard<D> {
         if is_sound
             && (is_worth_it(needed, partition.retained_from) || is_worth_it(applied, partition.applied_from))
         {
+            // A consumer that has not said yet how far it is needs no less than what is there.
+            let needed = needed.max(partition.retained_from);
             partition.retained_from = needed;
             partition.applied_from = applied;
             match rmp_serde::to_vec(&partition.header()) {

@@ -104,6 +104,10 @@ pub enum ShardError {
         /// What is wrong.
         error: Malformed,
     },
+    /// A partition was acquired anew while something waited to be stored that was decided before: what of it is durable is only
+    /// known from the store.
+    #[error("partition {} was acquired anew while decisions for it waited to be stored", .0.0)]
+    Pending(PartitionId),
 }
 
 /// Tells how far every consumer of a partition has read, so that the journal is kept for them.
@@ -469,6 +473,6 @@ fn readable(slot: Result<Slot, ShardError>) -> Result<Result<Slot, String>, Shar
             | ShardError::Malformed { .. }
             | ShardError::Store(StoreError::Damaged(_))),
         ) => Ok(Err(format!("the entity cannot be read from the store: {error}"))),
-        Err(error @ ShardError::Store(_)) => Err(error),
+        Err(error @ (ShardError::Store(_) | ShardError::Pending(_))) => Err(error),
     }
 }

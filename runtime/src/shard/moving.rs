@@ -11,11 +11,16 @@ use crate::store::PartitionState;
 use crate::table::{Slot, Tables, resident_kinds};
 
 impl<D: Domain> Shard<D> {
-    /// Takes up a partition that another node had, as the store last saw it.
+    /// Takes up a partition that another node had, as the store last saw it. It may be here still, to go or not: as after a
+    /// pause, when it was acquired anew before it was said here that it is lost. What is left of it is dropped first.
     ///
     /// # Errors
     /// [`ShardError`]: the shard must be built anew.
     pub fn take_up(&mut self, state: &PartitionState) -> Result<(), ShardError> {
+        if !self.is_clear(state.partition) {
+            return Err(ShardError::Pending(state.partition));
+        }
+        self.give_up(state.partition);
         self.recover_partition(state)?;
         for info in resident_kinds::<D>() {
             for slot in (0..self.tables.slots(info.kind)).map(Slot::at) {
@@ -51,11 +56,14 @@ impl<D: Domain> Shard<D> {
         !(is_broken || is_open || in_flight.any(|part| part.partition == place))
     }
 
-    /// Drops the state of a closed partition that is clear.
+    /// Drops the state of a partition that is clear.
     pub fn give_up(&mut self, partition: PartitionId) {
         let Some(place) = self.place(partition) else {
             return;
         };
+        if self.partitions[place].is_empty() {
+            return;
+        }
         debug_assert!(self.is_clear(partition), "nothing of it waits to be stored");
         for info in D::Tables::KINDS {
             for slot in (0..self.tables.slots(info.kind)).map(Slot::at) {

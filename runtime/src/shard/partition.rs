@@ -115,6 +115,11 @@ impl Partition {
         Self::new(&state, &Header::default(), 1)
     }
 
+    /// Whether nothing is left of it: entries are numbered from one on.
+    pub(super) fn is_empty(&self) -> bool {
+        self.next_sequence == Sequence(0)
+    }
+
     /// The first entry that some snapshot does not include.
     pub(super) fn state_from(&self) -> Sequence {
         self.dirty.front().map_or(self.next_sequence, |dirty| dirty.since)

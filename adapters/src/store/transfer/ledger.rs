@@ -306,7 +306,7 @@ fn each_entry(
 fn unreadable(error: ShardError) -> TransferError {
     match error {
         ShardError::Store(error) => error.into(),
-        ShardError::Corrupt(_) | ShardError::Malformed { .. } => {
+        ShardError::Corrupt(_) | ShardError::Malformed { .. } | ShardError::Pending(_) => {
             StoreError::Damaged(error.to_string()).into()
         }
     }
