@@ -134,7 +134,7 @@ fn round_trip(criterion: &mut Criterion) {
                 let desk = &mut *desk.borrow_mut();
                 let mut deliveries = std::collections::VecDeque::from(deliveries);
                 while !deliveries.is_empty() {
-                    desk.shard.look_ahead(deliveries.iter().take(32));
+                    desk.shard.look_ahead(deliveries.iter().take(32)).unwrap();
                     for delivery in deliveries.drain(..32) {
                         desk.shard.handle(delivery, now()).unwrap();
                     }

@@ -95,6 +95,7 @@ impl Desk {
             envelope: envelope(id, to, command),
             responder: Responder::once(sender),
         };
+        self.shard.look_ahead([&delivery]).unwrap();
         self.shard.handle(delivery, self.now).unwrap();
         receiver
     }

@@ -537,7 +537,7 @@ impl<D: Domain> Driver<D> {
             if self.taken.is_empty() {
                 self.taken
                     .extend(self.seat.channels.mailbox.try_iter().take(AT_ONCE));
-                shard.look_ahead(&self.taken);
+                shard.look_ahead(&self.taken)?;
             }
             let Some(delivery) = self.taken.pop_front() else {
                 break;

@@ -42,7 +42,7 @@ use decide::panic_text;
 use partition::Partition;
 use passivation::Residents;
 use reload::Reload;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -219,22 +219,41 @@ impl<D: Domain> Shard<D> {
         self.alarms.next()
     }
 
-    /// Touches what the next deliveries need: their places in inbox and table. Decides nothing. With millions of entities
-    /// each of these lies outside the processor's caches; asked for one after the other they are waited for one after the
-    /// other, asked for together they come together.
-    pub fn look_ahead<'a>(&self, deliveries: impl IntoIterator<Item = &'a Delivery<D>>) {
-        let mut known = 0_usize;
+    /// Touches what the next deliveries need: their places in inbox and table, and the snapshots of what rests. Decides nothing.
+    /// With millions of entities each of these lies outside the processor's caches, and a snapshot may be a round trip away; asked
+    /// for one after the other they are waited for one after the other, asked for together they come together.
+    ///
+    /// # Errors
+    /// [`ShardError`]: the shard must be built anew. A snapshot that cannot be read costs the messages for it alone, once they are
+    /// handled.
+    pub fn look_ahead<'a>(
+        &mut self,
+        deliveries: impl IntoIterator<Item = &'a Delivery<D>>,
+    ) -> Result<(), ShardError> {
+        let mut resting = BTreeMap::<(PartitionId, EntityKind), BTreeSet<Vec<u8>>>::new();
         for Delivery { envelope, .. } in deliveries {
-            let target = self
-                .wiring
-                .partition_count
-                .partition_of(envelope.message.routing_key());
+            let message = &envelope.message;
+            let target = self.wiring.partition_count.partition_of(message.routing_key());
             if let Some(partition) = self.local(target) {
-                known += usize::from(self.partitions[partition].inbox.entry_of(envelope.id).is_some());
-                known += usize::from(self.tables.find(&envelope.message).is_some());
+                let repeated = self.partitions[partition].inbox.entry_of(envelope.id).is_some();
+                let here = self.tables.find(message).is_some();
+                if !repeated && !here && !is_resident::<D>(message.kind()) {
+                    let mut entity = Vec::new();
+                    message.encode_id(&mut entity);
+                    resting
+                        .entry((target, message.kind()))
+                        .or_default()
+                        .insert(entity);
+                }
             }
         }
-        std::hint::black_box(known);
+        for ((partition, kind), entities) in &resting {
+            let entities: Vec<&[u8]> = entities.iter().map(Vec::as_slice).collect();
+            if let Err(reason) = readable(self.activate_together(*partition, *kind, &entities))? {
+                tracing::debug!(reason, "one of several entities");
+            }
+        }
+        Ok(())
     }
 
     /// Takes a message from outside.
@@ -390,6 +409,37 @@ impl<D: Domain> Shard<D> {
         Ok(slot)
     }
 
+    /// Brings entities into memory that are not: all that have a snapshot at once.
+    fn activate_together(
+        &mut self,
+        partition: PartitionId,
+        kind: EntityKind,
+        entities: &[&[u8]],
+    ) -> Result<(), ShardError> {
+        let reader = Arc::clone(&self.reader);
+        let mut failure = None;
+        reader.snapshots_of(partition, kind, entities, &mut |snapshot| {
+            let activated = self
+                .tables
+                .activate(partition, kind, snapshot.entity, Some(snapshot));
+            match activated {
+                Ok(slot) => self.activated(kind, slot, snapshot.entity, snapshot.alarm),
+                Err(error) => failure = Some(error),
+            }
+        })?;
+        // Which of the others has none is not known then.
+        if let Some(error) = failure {
+            return Err(error.into());
+        }
+        for entity in entities {
+            if self.tables.find_encoded(kind, entity).is_none() {
+                let slot = self.tables.activate(partition, kind, entity, None)?;
+                self.activated(kind, slot, entity, None);
+            }
+        }
+        Ok(())
+    }
+
     /// An entity has come into memory.
     fn activated(&mut self, kind: EntityKind, slot: Slot, entity: &[u8], snapshot_alarm: Option<Timestamp>) {
         if let Some(at) = snapshot_alarm {
@@ -465,9 +515,9 @@ fn done<R>(reply: R) -> Outcome<R> {
 
 /// An entity at rest whose snapshot cannot be read costs the message that wanted it, with this reason, not the shard and
 /// its neighbours. Nothing else is known of it than the snapshot, so nothing is repaired.
-fn readable(slot: Result<Slot, ShardError>) -> Result<Result<Slot, String>, ShardError> {
-    match slot {
-        Ok(slot) => Ok(Ok(slot)),
+fn readable<T>(read: Result<T, ShardError>) -> Result<Result<T, String>, ShardError> {
+    match read {
+        Ok(read) => Ok(Ok(read)),
         Err(
             error @ (ShardError::Corrupt(_)
             | ShardError::Malformed { .. }

@@ -183,8 +183,7 @@ impl<D: Domain> Shard<D> {
         Ok(())
     }
 
-    /// Brings those entities into memory that the events of these blobs change: all that have a snapshot at once, for a store may
-    /// be a round trip away.
+    /// Brings those entities into memory that the events of these blobs change.
     fn activate_all(
         &mut self,
         id: PartitionId,
@@ -206,27 +205,7 @@ impl<D: Domain> Shard<D> {
             }
         }
         for (kind, entities) in resting {
-            let entities: Vec<&[u8]> = entities.into_iter().collect();
-            let reader = Arc::clone(&self.reader);
-            let mut failure = None;
-            reader.snapshots_of(id, kind, &entities, &mut |snapshot| match self.tables.activate(
-                id,
-                kind,
-                snapshot.entity,
-                Some(snapshot),
-            ) {
-                Ok(slot) => self.activated(kind, slot, snapshot.entity, snapshot.alarm),
-                Err(error) => failure = Some(error),
-            })?;
-            if let Some(error) = failure {
-                return Err(error.into());
-            }
-            for entity in entities {
-                if self.tables.find_encoded(kind, entity).is_none() {
-                    let slot = self.tables.activate(id, kind, entity, None)?;
-                    self.activated(kind, slot, entity, None);
-                }
-            }
+            self.activate_together(id, kind, &entities.into_iter().collect::<Vec<_>>())?;
         }
         Ok(())
     }
