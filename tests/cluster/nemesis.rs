@@ -13,8 +13,9 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
+use tokio::process::Command;
 use tokio::task::LocalSet;
 
 /// How long faults come without being asked for more.
@@ -79,13 +80,14 @@ impl Fault {
             Self::Pause => node.signal(Signal::STOP),
             Self::Stop => assert!(node.terminate().await.success(), "{}", node.log()),
             Self::Wire(far, flow) => wires.to(far).set(flow),
-            Self::RestartBroker => run("rabbitmqctl", &["stop_app"]),
+            Self::RestartBroker => run("rabbitmqctl", &["stop_app"]).await,
             Self::RestartDatabase => {
-                let version = postgres_version();
+                let version = postgres_version().await;
                 run(
                     "pg_ctlcluster",
                     &[&version, "main", "restart", "--mode", "immediate"],
-                );
+                )
+                .await;
             }
         }
     }
@@ -95,22 +97,23 @@ impl Fault {
             Self::Kill | Self::Stop => node.start().await,
             Self::Pause => node.signal(Signal::CONT),
             Self::Wire(far, _) => wires.to(far).set(Flow::Open),
-            Self::RestartBroker => run("rabbitmqctl", &["start_app"]),
+            Self::RestartBroker => run("rabbitmqctl", &["start_app"]).await,
             Self::RestartDatabase => {}
         }
     }
 }
 
-fn run(command: &str, arguments: &[&str]) {
+/// Without holding up the wires, which go through this process.
+async fn run(command: &str, arguments: &[&str]) {
     let ran = Command::new(command)
         .args(arguments)
         .stdout(Stdio::null())
         .status();
-    assert!(ran.unwrap().success(), "{command} {arguments:?}");
+    assert!(ran.await.unwrap().success(), "{command} {arguments:?}");
 }
 
-fn postgres_version() -> String {
-    let listed = Command::new("pg_lsclusters").arg("-h").output().unwrap();
+async fn postgres_version() -> String {
+    let listed = Command::new("pg_lsclusters").arg("-h").output().await.unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
     listed.split_whitespace().next().unwrap().to_owned()
 }
