@@ -184,8 +184,8 @@ async fn the_calls_of_a_day_are_counted_over_a_kill() {
         (untold(&standing(&service).await) == 4).then_some(())
     })
     .await;
-    let stats = shop.state().stats();
-    assert_eq!((stats.requests, stats.throttled), (10, 0), "{stats:?}");
+    let met = shop.met();
+    assert_eq!((met.requests, met.throttled), (10, 0), "{met:?}");
     service.terminate().await;
     shop.stop().await.unwrap();
 }

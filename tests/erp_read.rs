@@ -15,7 +15,7 @@ mod support;
 
 use lockstep_loadtest::emulate::erp::{Erp, Options};
 use lockstep_loadtest::emulate::odoo::{self, Odoo};
-use lockstep_loadtest::emulate::{Emulator, Probability, erp};
+use lockstep_loadtest::emulate::{Emulator, Faults, Probability, erp};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use server::{Processing, Server, USER, password_file};
@@ -190,8 +190,11 @@ async fn levels_there_become_levels_here_and_drift_is_reconciled() {
 #[tokio::test]
 async fn what_cannot_be_taken_costs_itself_and_is_one_letter_however_often_it_is_read() {
     let erp = erp::start(Options {
-        fail: Probability::per_million(300_000),
-        seed: 7,
+        faults: Faults {
+            fail: Probability::per_million(300_000),
+            seed: 7,
+            ..Faults::default()
+        },
         ..Options::default()
     })
     .unwrap();

@@ -11,7 +11,7 @@
 mod support;
 
 use lockstep_loadtest::emulate::erp::{Duplicates, Erp, Options};
-use lockstep_loadtest::emulate::{Emulator, Probability, erp};
+use lockstep_loadtest::emulate::{Emulator, Faults, Probability, erp};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::cell::{Cell, RefCell, RefMut};
@@ -33,11 +33,14 @@ const LATEST: usize = 30;
 /// An ERP that sometimes fails, sometimes books without answering, and books twice what comes under another key.
 fn moody_erp() -> Emulator<Erp> {
     erp::start(Options {
-        fail: Probability::per_million(30_000),
-        timeout_after_commit: Probability::per_million(10_000),
-        hang: Duration::from_secs(5),
+        faults: Faults {
+            fail: Probability::per_million(30_000),
+            timeout_after_commit: Probability::per_million(10_000),
+            hang: Duration::from_secs(5),
+            seed: SEED,
+            ..Faults::default()
+        },
         duplicates: Duplicates::Accept,
-        seed: SEED,
         ..Options::default()
     })
     .unwrap()

@@ -13,7 +13,7 @@ mod support;
 use base64::Engine;
 use hmac::{Hmac, Mac};
 use lockstep_loadtest::emulate::{
-    Emulator, Probability, adobe_commerce, amazon, bigcommerce, shopify, woocommerce,
+    Emulator, Faults, Met, Probability, adobe_commerce, amazon, bigcommerce, shopify, woocommerce,
 };
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -50,6 +50,18 @@ const MORE_TROUBLE: Probability = Probability::per_million(100_000);
 /// How much later than the channel waits some of their answers come.
 const LATE: Duration = Duration::from_millis(1_500);
 
+/// Storms of 429, failures before and after, and requests that are carried out late, each so often.
+fn trouble(often: Probability) -> Faults {
+    Faults {
+        fail: often,
+        fail_after_commit: often,
+        storm: often,
+        late: often,
+        late_by: LATE,
+        ..Faults::default()
+    }
+}
+
 impl Shop {
     fn amazon() -> Self {
         let options = amazon::Options {
@@ -71,7 +83,7 @@ impl Shop {
     }
 
     fn woocommerce() -> Self {
-        Self::WooCommerce(woocommerce::start(&woocommerce::Options::default()).unwrap())
+        Self::WooCommerce(woocommerce::start(woocommerce::Options::default()).unwrap())
     }
 
     /// Storms of 429, failures before and after, and answers that come too late.
@@ -79,11 +91,7 @@ impl Shop {
         let options = bigcommerce::Options {
             quota: "40".parse().unwrap(),
             window: Duration::from_secs(1),
-            fail: TROUBLE,
-            fail_after_commit: TROUBLE,
-            storm: TROUBLE,
-            late: TROUBLE,
-            late_by: LATE,
+            faults: trouble(TROUBLE),
             ..bigcommerce::Options::default()
         };
         Self::BigCommerce(bigcommerce::start(options).unwrap())
@@ -95,11 +103,7 @@ impl Shop {
             rate: "30/s".parse().unwrap(),
             burst: "30".parse().unwrap(),
             work: "1000/s".parse().unwrap(),
-            fail: MORE_TROUBLE,
-            fail_after_commit: MORE_TROUBLE,
-            storm: MORE_TROUBLE,
-            late: MORE_TROUBLE,
-            late_by: LATE,
+            faults: trouble(MORE_TROUBLE),
             ..adobe_commerce::Options::default()
         };
         Self::AdobeCommerce(adobe_commerce::start(options).unwrap())
@@ -218,29 +222,22 @@ impl Shop {
         }
     }
 
-    /// Requests that were too much at once, and those of any fate.
-    fn throttled(&self) -> (u64, u64) {
+    /// What became of its requests.
+    fn met(&self) -> Met {
         match self {
-            Self::Amazon(shop) => (shop.state().stats().throttled, shop.state().stats().requests),
-            Self::Shopify(shop) => (shop.state().stats().throttled, shop.state().stats().requests),
-            Self::WooCommerce(shop) => (shop.state().stats().throttled, shop.state().stats().requests),
-            Self::BigCommerce(shop) => (shop.state().stats().throttled, shop.state().stats().requests),
-            Self::AdobeCommerce(shop) => (shop.state().stats().throttled, shop.state().stats().requests),
+            Self::Amazon(shop) => shop.met(),
+            Self::Shopify(shop) => shop.met(),
+            Self::WooCommerce(shop) => shop.met(),
+            Self::BigCommerce(shop) => shop.met(),
+            Self::AdobeCommerce(shop) => shop.met(),
         }
     }
 
-    /// Answers 429 that were not deserved, answers 5xx, and answers that came too late.
-    fn troubles(&self) -> [u64; 3] {
+    /// Whether it was told to fail.
+    fn is_troubled(&self) -> bool {
         match self {
-            Self::Amazon(_) | Self::Shopify(_) | Self::WooCommerce(_) => [1; 3],
-            Self::BigCommerce(shop) => {
-                let stats = shop.state().stats();
-                [stats.storms, stats.failed, stats.late]
-            }
-            Self::AdobeCommerce(shop) => {
-                let stats = shop.state().stats();
-                [stats.storms, stats.failed, stats.late]
-            }
+            Self::Amazon(_) | Self::Shopify(_) | Self::WooCommerce(_) => false,
+            Self::BigCommerce(_) | Self::AdobeCommerce(_) => true,
         }
     }
 
@@ -453,10 +450,11 @@ async fn every_order_is_placed_once(shop: Shop) {
         .metric("lockstep_order_poll_age_milliseconds{channel=\"shop\"}")
         .await;
     assert!(age < 60_000, "the newest poll is {age} ms old");
-    let (throttled, requests) = house.shop.throttled();
-    assert_eq!(throttled, 0, "of {requests} requests");
-    let troubles = house.shop.troubles();
-    assert!(troubles.iter().all(|count| *count > 0), "{troubles:?}");
+    let met = house.shop.met();
+    assert_eq!(met.throttled, 0, "{met:?}");
+    let troubles = [met.storms, met.failed, met.late];
+    let is_troubled = troubles.iter().all(|count| *count > 0);
+    assert_eq!(is_troubled, house.shop.is_troubled(), "{met:?}");
     assert!(house.service.terminate().await.success());
 }
 

@@ -6,12 +6,11 @@ mod support;
 
 use lockstep_actors::channels::Kind;
 use lockstep_actors::orders::state::Status;
-use lockstep_adapters::channels::{AdobeCommerce, ChannelCommand, ChannelConfig};
+use lockstep_adapters::channels::{AdobeCommerce, ChannelConfig};
 use lockstep_loadtest::emulate::adobe_commerce::{self, Options};
-use lockstep_loadtest::emulate::{Emulator, Probability, Shipped};
+use lockstep_loadtest::emulate::{Emulator, Faults, Probability, Shipped};
 use std::collections::BTreeMap;
-use std::time::Duration;
-use support::{Channel, order};
+use support::{Channel, assert_troubled, order, skus, trouble};
 
 struct Shop {
     emulator: Emulator<adobe_commerce::AdobeCommerce>,
@@ -29,7 +28,7 @@ impl Shop {
     fn fast(options: &Options, batch: usize) -> Self {
         let options = Options {
             work: "1000/s".parse().unwrap(),
-            ..options.clone()
+            ..*options
         };
         Self::wide(&options, batch, 2)
     }
@@ -41,7 +40,7 @@ impl Shop {
         let options = Options {
             rate: "60/s".parse().unwrap(),
             burst: "60".parse().unwrap(),
-            ..options.clone()
+            ..*options
         };
         Self::limited(options, batch, queue_seconds, &limits)
     }
@@ -89,24 +88,9 @@ impl Shop {
         assert_eq!(shown, prices);
     }
 
-    async fn change_all(&mut self, rounds: i64, skus: i64) {
-        for round in 1..=rounds {
-            for number in 1..=skus {
-                let sku = format!("S{number}");
-                self.channel
-                    .change(Kind::Stock, &sku, round * 1_000 + number)
-                    .await;
-                self.channel
-                    .change(Kind::Price, &sku, round * 10_000 + number)
-                    .await;
-            }
-        }
-    }
-
-    async fn refused(&self) -> BTreeMap<String, String> {
-        let view = self.channel.handle.ask(ChannelCommand::Show).await.unwrap();
-        let refused = view.refused.into_iter();
-        refused.map(|item| (item.key, item.reason)).collect()
+    async fn change_all(&mut self, rounds: i64, numbers: u64) {
+        let kinds = [Kind::Stock, Kind::Price];
+        self.channel.change_all(&kinds, rounds, &skus(1..=numbers)).await;
     }
 }
 
@@ -126,41 +110,27 @@ async fn s56_a_bulk_counts_only_once_it_is_worked_on_and_each_item_has_its_own_o
     }
     shop.channel.converged().await;
     shop.assert_converged();
-    let stats = shop.emulator.state().stats();
+    let (stats, met) = (shop.emulator.state().stats(), shop.emulator.met());
     assert_eq!(
-        (stats.throttled, stats.oversized, stats.failed),
+        (met.throttled, stats.oversized, met.failed),
         (0, 0, 0),
-        "{stats:?}"
+        "{stats:?} {met:?}"
     );
     assert!(
         stats.largest == 100 && stats.complete < 5_000,
         "changes of one SKU are sent as one: {stats:?}"
     );
-    let refused = shop.refused().await;
+    let refused = shop.channel.refused().await;
     let gone = "The product that was requested doesn't exist. Verify the product and try again.";
     let not_set = "Invalid attribute %fieldName = %fieldValue. (SKU, GONE-1)";
-    let view = shop.channel.handle.ask(ChannelCommand::Show).await.unwrap();
-    let of = |kind: Kind, sku: &str| {
-        let item = view
-            .refused
-            .iter()
-            .find(|item| item.kind == kind && item.key == sku);
-        item.map(|item| item.reason.clone()).unwrap_or_default()
-    };
-    assert_eq!(refused.len(), 2, "{refused:?}");
+    let of = |kind: Kind, sku: &str| refused[&(kind, sku.to_owned())].as_str();
+    assert_eq!(refused.len(), 4, "{refused:?}");
     assert_eq!(
-        (
-            of(Kind::Stock, "GONE-1").as_str(),
-            of(Kind::Price, "GONE-1").as_str()
-        ),
+        (of(Kind::Stock, "GONE-1"), of(Kind::Price, "GONE-1")),
         (gone, not_set)
     );
     for kind in [Kind::Stock, Kind::Price] {
-        assert!(
-            of(kind, "ODD-1").starts_with("Error processing"),
-            "{:?}",
-            view.refused
-        );
+        assert!(of(kind, "ODD-1").starts_with("Error processing"), "{refused:?}");
     }
     shop.channel.stop().await;
 }
@@ -173,17 +143,13 @@ async fn no_more_than_four_bulks_wait_in_the_shop() {
         ..Options::default()
     };
     let mut shop = Shop::wide(&options, 5, 60);
-    for number in 1..=100 {
-        shop.channel
-            .change(Kind::Stock, &format!("S{number}"), number)
-            .await;
-    }
+    shop.channel.change_all(&[Kind::Stock], 1, &skus(1..=100)).await;
     shop.channel.converged().await;
     shop.assert_converged();
-    let stats = shop.emulator.state().stats();
+    let (stats, met) = (shop.emulator.state().stats(), shop.emulator.met());
     assert!(
-        stats.longest_queue <= 20 && stats.throttled == 0 && stats.failed_operations == 0,
-        "{stats:?}"
+        stats.longest_queue <= 20 && met.throttled == 0 && stats.failed_operations == 0,
+        "{stats:?} {met:?}"
     );
     shop.channel.stop().await;
 }
@@ -191,24 +157,19 @@ async fn no_more_than_four_bulks_wait_in_the_shop() {
 #[tokio::test]
 async fn a_shop_in_trouble_converges() {
     let options = Options {
-        fail: Probability::per_million(50_000),
-        fail_after_commit: Probability::per_million(50_000),
-        storm: Probability::per_million(30_000),
-        stale_read: Probability::per_million(50_000),
-        late: Probability::per_million(30_000),
-        late_by: Duration::from_millis(800),
-        item_fail: Probability::per_million(50_000),
+        faults: Faults {
+            stale_read: Probability::per_million(50_000),
+            item_fail: Probability::per_million(50_000),
+            ..trouble(40_000)
+        },
         ..Options::default()
     };
     let mut shop = Shop::fast(&options, 10);
     shop.change_all(5, 100).await;
     shop.channel.converged().await;
     shop.assert_converged();
-    let stats = shop.emulator.state().stats();
-    assert!(
-        stats.failed > 0 && stats.failed_operations > 0 && stats.throttled == 0,
-        "{stats:?}"
-    );
+    assert!(shop.emulator.state().stats().failed_operations > 0);
+    assert_troubled(shop.emulator.met());
     shop.channel.stop().await;
 }
 
@@ -223,8 +184,8 @@ async fn what_the_shop_never_works_on_is_written_again() {
     shop.change_all(1, 60).await;
     shop.channel.converged().await;
     shop.assert_converged();
-    let stats = shop.emulator.state().stats();
-    assert!(stats.stuck > 0 && stats.throttled == 0, "{stats:?}");
+    assert!(shop.emulator.state().stats().stuck > 0);
+    assert_eq!(shop.emulator.met().throttled, 0);
     shop.channel.stop().await;
 }
 
@@ -232,14 +193,14 @@ async fn what_the_shop_never_works_on_is_written_again() {
 #[tokio::test]
 async fn an_older_bulk_that_arrives_late_does_not_stay() {
     let mut shop = Shop::fast(&Options::default(), 5);
-    shop.emulator.state().hold_next();
+    shop.emulator.hold_next();
     shop.channel.change(Kind::Stock, "S1", 5).await;
-    shop.emulator.state().until_held(1).await;
+    shop.emulator.until_held(1).await;
     shop.channel.change(Kind::Stock, "S1", 9).await;
     let shows =
         |units: i64| move |shop: &adobe_commerce::AdobeCommerce| shop.quantities().get("S1") == Some(&units);
-    shop.emulator.state().until(shows(9)).await;
-    shop.emulator.state().release();
+    shop.emulator.until(shows(9)).await;
+    shop.emulator.release();
     shop.channel.converged().await;
     shop.assert_converged();
     assert_eq!(shop.emulator.state().stats().lowered, 1);
@@ -249,11 +210,7 @@ async fn an_older_bulk_that_arrives_late_does_not_stay() {
 #[tokio::test]
 async fn orders_are_told_once_in_trouble_and_what_cannot_be_is_an_exception() {
     let options = Options {
-        fail: Probability::per_million(50_000),
-        fail_after_commit: Probability::per_million(100_000),
-        storm: Probability::per_million(30_000),
-        late: Probability::per_million(20_000),
-        late_by: Duration::from_millis(800),
+        faults: trouble(40_000),
         ..Options::default()
     };
     let mut shop = Shop::fast(&options, 10);
@@ -262,17 +219,7 @@ async fn orders_are_told_once_in_trouble_and_what_cannot_be_is_an_exception() {
         shop.emulator.state().place(number, &[("S1", 10), ("S2", 10)]);
     }
     shop.emulator.state().set_state(8, "closed");
-    let first: &[(u16, i64)] = &[(1, 4)];
-    let rest: &[(u16, i64)] = &[(1, 6), (2, 10)];
-    for (change, status, shipments) in [
-        (7, Status::Booked, &[first][..]),
-        (9, Status::Shipped, &[first, rest]),
-    ] {
-        for number in 1..=8 {
-            let shown = order(status, &skus, shipments);
-            shop.channel.order(&format!("ac/{number}"), change, shown).await;
-        }
-    }
+    shop.channel.ship_in_two("ac", 1..=8, &skus).await;
     for number in [9, 99] {
         let given_up = order(Status::Rejected, &skus, &[]);
         shop.channel.order(&format!("ac/{number}"), 4, given_up).await;
@@ -307,17 +254,14 @@ async fn orders_are_told_once_in_trouble_and_what_cannot_be_is_an_exception() {
         (orders[&9].state.as_str(), orders[&10].status.as_str()),
         ("canceled", "picking")
     );
-    let refused = shop.refused().await;
+    let refused = shop.channel.refused().await;
     assert_eq!(refused.len(), 2, "{refused:?}");
+    let of = |order: &str| refused[&(Kind::Order, order.to_owned())].as_str();
     assert_eq!(
-        refused["ac/8"],
+        of("ac/8"),
         "goods have left for an order that the shop shows as closed"
     );
-    assert!(
-        refused["ac/99"].contains("The entity that was requested doesn't exist."),
-        "{refused:?}"
-    );
-    let stats = shop.emulator.state().stats();
-    assert!(stats.failed > 0 && stats.throttled == 0, "{stats:?}");
+    assert!(of("ac/99").contains("The entity that was requested doesn't exist."));
+    assert_troubled(shop.emulator.met());
     shop.channel.stop().await;
 }

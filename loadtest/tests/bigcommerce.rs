@@ -8,10 +8,10 @@ use lockstep_actors::channels::Kind;
 use lockstep_actors::orders::state::Status;
 use lockstep_adapters::channels::{BigCommerce, ChannelCommand, ChannelConfig};
 use lockstep_loadtest::emulate::bigcommerce::{self, Options};
-use lockstep_loadtest::emulate::{Emulator, Probability, Shipped};
+use lockstep_loadtest::emulate::{Emulator, Faults, Probability, Shipped};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use support::{Channel, order};
+use support::{Channel, assert_troubled, order, skus, trouble};
 
 struct Store {
     emulator: Emulator<bigcommerce::BigCommerce>,
@@ -71,12 +71,17 @@ impl Store {
     }
 }
 
+const BOTH: [Kind; 2] = [Kind::Stock, Kind::Price];
+
 /// A tenth of the plan Standard's quota, in a thirtieth of its window.
 fn standard() -> Options {
     Options {
         quota: "15".parse().unwrap(),
         window: Duration::from_secs(1),
-        latency: Duration::from_millis(5),
+        faults: Faults {
+            latency: Duration::from_millis(5),
+            ..Faults::default()
+        },
         ..Options::default()
     }
 }
@@ -84,46 +89,40 @@ fn standard() -> Options {
 #[tokio::test]
 async fn s52_the_quota_is_kept_bulks_never_overlap_and_what_is_unknown_costs_itself() {
     let mut store = Store::open(standard(), 100);
-    for round in 1..=5 {
-        for number in 1..=500 {
-            let sku = format!("S{number}");
-            store
-                .channel
-                .change(Kind::Stock, &sku, round * 1_000 + number)
-                .await;
-            store
-                .channel
-                .change(Kind::Price, &sku, round * 10_000 + number)
-                .await;
-        }
-    }
+    store.channel.change_all(&BOTH, 5, &skus(1..=500)).await;
     store.channel.change(Kind::Stock, "GONE-1", 5).await;
     store.channel.change(Kind::Price, "GONE-2", 500).await;
     store.channel.converged().await;
     store.assert_converged();
-    let stats = store.emulator.state().stats();
+    let (stats, met) = (store.emulator.state().stats(), store.emulator.met());
     assert_eq!(
-        (stats.throttled, stats.oversized, stats.failed, stats.overlapping),
+        (met.throttled, stats.oversized, met.failed, stats.overlapping),
         (0, 0, 0, 0),
-        "{stats:?}"
+        "{stats:?} {met:?}"
     );
     assert!(
         stats.largest == 100 && stats.levels_set < 2_500,
         "changes of one SKU are sent as one: {stats:?}"
     );
-    let view = store.channel.handle.ask(ChannelCommand::Show).await.unwrap();
-    let refused: BTreeMap<_, _> = view
-        .refused
-        .iter()
-        .map(|item| (item.key.as_str(), item.reason.as_str()))
-        .collect();
+    let refused = store.channel.refused().await;
     assert_eq!(refused.len(), 2, "{refused:?}");
+    let of = |kind: Kind, sku: &str| refused[&(kind, sku.to_owned())].as_str();
     assert!(
-        refused["GONE-1"].contains("[Item with sku GONE-1 does not exist]"),
+        of(Kind::Stock, "GONE-1").contains("[Item with sku GONE-1 does not exist]"),
         "{refused:?}"
     );
-    assert_eq!(refused["GONE-2"], "sku: The sku GONE-2 is not known.");
+    assert_eq!(of(Kind::Price, "GONE-2"), "sku: The sku GONE-2 is not known.");
     store.channel.stop().await;
+}
+
+/// A quota that is hardly met.
+fn wide(faults: Faults) -> Options {
+    Options {
+        quota: "200".parse().unwrap(),
+        window: Duration::from_secs(1),
+        faults,
+        ..Options::default()
+    }
 }
 
 /// The account has 200 requests and not the 150 of the plan Standard, of which somebody else has taken 100.
@@ -156,57 +155,56 @@ async fn the_quota_is_learnt_from_the_headers() {
 
 #[tokio::test]
 async fn a_store_in_trouble_converges() {
-    let options = Options {
-        quota: "200".parse().unwrap(),
-        window: Duration::from_secs(1),
-        fail: Probability::per_million(50_000),
-        fail_after_commit: Probability::per_million(50_000),
-        storm: Probability::per_million(50_000),
-        late: Probability::per_million(50_000),
-        late_by: Duration::from_millis(800),
-        ..Options::default()
-    };
-    let mut store = Store::open(options, 10);
-    for round in 1..=5 {
-        for number in 1..=100 {
-            let sku = format!("S{number}");
-            store
-                .channel
-                .change(Kind::Stock, &sku, round * 1_000 + number)
-                .await;
-            store
-                .channel
-                .change(Kind::Price, &sku, round * 10_000 + number)
-                .await;
-        }
-    }
+    let mut store = Store::open(
+        wide(Faults {
+            stale_read: Probability::per_million(50_000),
+            ..trouble(100_000)
+        }),
+        10,
+    );
+    store.channel.change_all(&BOTH, 5, &skus(1..=100)).await;
     store.channel.converged().await;
     store.assert_converged();
-    let stats = store.emulator.state().stats();
-    assert!(
-        stats.failed > 0 && stats.storms > 0 && stats.throttled == 0,
-        "{stats:?}"
+    assert_troubled(store.emulator.met());
+    assert!(store.emulator.met().storms > 0);
+    store.channel.stop().await;
+}
+
+/// Records that fail are exceptions, and the others of their requests are set.
+#[tokio::test]
+async fn s54_a_price_record_that_fails_costs_itself() {
+    let mut store = Store::open(
+        wide(Faults {
+            item_fail: Probability::per_million(50_000),
+            ..Faults::default()
+        }),
+        10,
     );
+    store.channel.change_all(&[Kind::Price], 1, &skus(1..=100)).await;
+    store.channel.converged().await;
+    let refused = store.channel.refused().await;
+    assert!(!refused.is_empty() && refused.len() < 20, "{refused:?}");
+    for sku in skus(1..=100) {
+        // One that is refused may have been set with a request in which another one failed.
+        let is_dealt_with = store.emulator.state().prices().contains_key(&sku)
+            || refused.contains_key(&(Kind::Price, sku.clone()));
+        assert!(is_dealt_with, "{sku}");
+    }
     store.channel.stop().await;
 }
 
 /// A request is given up after 500 ms; the newer value is taken; then the older one arrives, and does not stay.
 #[tokio::test]
 async fn an_older_value_that_arrives_late_does_not_stay() {
-    let options = Options {
-        quota: "200".parse().unwrap(),
-        window: Duration::from_secs(1),
-        ..Options::default()
-    };
-    let mut store = Store::open(options, 10);
-    store.emulator.state().hold_next();
+    let mut store = Store::open(wide(Faults::default()), 10);
+    store.emulator.hold_next();
     store.channel.change(Kind::Stock, "A", 5).await;
-    store.emulator.state().until_held(1).await;
+    store.emulator.until_held(1).await;
     store.channel.change(Kind::Stock, "A", 9).await;
     let shows = |units: i64| move |store: &bigcommerce::BigCommerce| store.levels().get("A") == Some(&units);
-    store.emulator.state().until(shows(9)).await;
-    store.emulator.state().release();
-    store.emulator.state().until(shows(5)).await;
+    store.emulator.until(shows(9)).await;
+    store.emulator.release();
+    store.emulator.until(shows(5)).await;
     store.channel.converged().await;
     store.assert_converged();
     assert_eq!(store.emulator.state().stats().lowered, 1);
@@ -217,17 +215,7 @@ async fn an_older_value_that_arrives_late_does_not_stay() {
 /// have decided stays.
 #[tokio::test]
 async fn orders_are_told_once_in_trouble_and_what_is_refunded_is_an_exception() {
-    let options = Options {
-        quota: "200".parse().unwrap(),
-        window: Duration::from_secs(1),
-        fail: Probability::per_million(50_000),
-        fail_after_commit: Probability::per_million(100_000),
-        storm: Probability::per_million(50_000),
-        late: Probability::per_million(20_000),
-        late_by: Duration::from_millis(800),
-        ..Options::default()
-    };
-    let mut store = Store::open(options, 10);
+    let mut store = Store::open(wide(trouble(50_000)), 10);
     let skus = ["S1", "S2"];
     for number in 1..=10 {
         store
@@ -236,17 +224,7 @@ async fn orders_are_told_once_in_trouble_and_what_is_refunded_is_an_exception() 
             .place(number, &[("S1", 10, 51), ("S2", 10, 52)]);
     }
     store.emulator.state().set_status(8, 4);
-    let first: &[(u16, i64)] = &[(1, 4)];
-    let rest: &[(u16, i64)] = &[(1, 6), (2, 10)];
-    for (change, status, shipments) in [
-        (7, Status::Booked, &[first][..]),
-        (9, Status::Shipped, &[first, rest]),
-    ] {
-        for number in 1..=8 {
-            let shown = order(status, &skus, shipments);
-            store.channel.order(&format!("bc/{number}"), change, shown).await;
-        }
-    }
+    store.channel.ship_in_two("bc", 1..=8, &skus).await;
     for number in [9, 99] {
         let given_up = order(Status::Rejected, &skus, &[]);
         store.channel.order(&format!("bc/{number}"), 4, given_up).await;
@@ -275,22 +253,14 @@ async fn orders_are_told_once_in_trouble_and_what_is_refunded_is_an_exception() 
     }
     assert_eq!((orders[&8].status, orders[&8].shipments.len()), (4, 0));
     assert_eq!((orders[&9].status, orders[&10].status), (5, 11));
-    let view = store.channel.handle.ask(ChannelCommand::Show).await.unwrap();
-    let refused: BTreeMap<_, _> = view
-        .refused
-        .iter()
-        .map(|item| (item.key.as_str(), item.reason.as_str()))
-        .collect();
+    let refused = store.channel.refused().await;
     assert_eq!(refused.len(), 2, "{refused:?}");
+    let of = |order: &str| refused[&(Kind::Order, order.to_owned())].as_str();
     assert_eq!(
-        refused["bc/8"],
+        of("bc/8"),
         "goods have left for an order that the store shows as Refunded"
     );
-    assert!(
-        refused["bc/99"].contains("The requested resource was not found."),
-        "{refused:?}"
-    );
-    let stats = store.emulator.state().stats();
-    assert!(stats.failed > 0 && stats.throttled == 0, "{stats:?}");
+    assert!(of("bc/99").contains("The requested resource was not found."));
+    assert_troubled(store.emulator.met());
     store.channel.stop().await;
 }

@@ -2,15 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
 
+#[expect(dead_code, reason = "other tests use the rest")]
 mod support;
 
 use lockstep_actors::channels::{Kind, Report};
 use lockstep_actors::orders::state::Status;
 use lockstep_adapters::channels::{ChannelCommand, ChannelConfig, Webhook};
 use lockstep_loadtest::emulate::channel::Options;
-use lockstep_loadtest::emulate::{Emulator, Probability, channel};
+use lockstep_loadtest::emulate::{Emulator, Faults, Probability, channel};
 use std::collections::BTreeMap;
-use support::{Channel, order};
+use support::{Channel, assert_troubled, order, trouble};
 
 fn config(emulator: &Emulator<channel::Channel>, burst: u32) -> ChannelConfig {
     let url = emulator.url();
@@ -52,6 +53,14 @@ async fn converge(options: Options, burst: u32) -> (Emulator<channel::Channel>, 
     (emulator, report)
 }
 
+fn troubled() -> Faults {
+    Faults {
+        item_fail: Probability::per_million(50_000),
+        storm: Probability::per_million(200_000),
+        ..trouble(50_000)
+    }
+}
+
 fn throttled(report: &Report) -> u64 {
     report
         .operations
@@ -64,19 +73,14 @@ fn throttled(report: &Report) -> u64 {
 async fn a_channel_in_trouble_converges_and_never_goes_back() {
     let options = Options {
         rate: "1000/s".parse().unwrap(),
-        storm: Probability::per_million(200_000),
-        fail: Probability::per_million(50_000),
-        fail_after_commit: Probability::per_million(100_000),
-        fail_item: Probability::per_million(50_000),
+        faults: troubled(),
         ..Options::default()
     };
     let (emulator, report) = converge(options, 50).await;
-    let stats = emulator.state().stats();
-    assert_eq!(stats.stale_writes, 0);
-    assert!(
-        stats.failed_items > 0 && stats.storms > 0 && stats.failed > 0,
-        "{stats:?}"
-    );
+    assert_eq!(emulator.state().stats().stale_writes, 0);
+    let met = emulator.met();
+    assert_troubled(met);
+    assert!(met.failed_items > 0 && met.storms > 0, "{met:?}");
     let retried: u64 = report.lanes.iter().map(|lane| lane.counts.retried).sum();
     assert!(throttled(&report) > 0 && retried > 0, "{report:?}");
     emulator.stop().await.unwrap();
@@ -87,10 +91,7 @@ async fn a_channel_in_trouble_converges_and_never_goes_back() {
 async fn a_channel_in_trouble_knows_each_of_its_orders_and_shipments_once() {
     let options = Options {
         rate: "1000/s".parse().unwrap(),
-        storm: Probability::per_million(100_000),
-        fail: Probability::per_million(50_000),
-        fail_after_commit: Probability::per_million(100_000),
-        fail_item: Probability::per_million(50_000),
+        faults: troubled(),
         ..Options::default()
     };
     let emulator = channel::start(options).unwrap();
@@ -137,7 +138,7 @@ async fn the_limit_of_the_channel_is_never_exceeded() {
     let (emulator, _) = converge(options, 3).await;
     let stats = emulator.state().stats();
     assert_eq!(
-        (stats.throttled, stats.oversized, stats.stale_writes),
+        (emulator.met().throttled, stats.oversized, stats.stale_writes),
         (0, 0, 0),
         "{stats:?}"
     );

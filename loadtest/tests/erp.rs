@@ -19,8 +19,8 @@ use lockstep_adapters::egress::Entries;
 use lockstep_adapters::erp::{
     Answers, ErpConfig, ErpError, ErpKind, ErpPort, ErpWorker, HttpErp, LocalErp, Undeliverable,
 };
-use lockstep_loadtest::emulate::erp::{Duplicates, Idempotency, Options};
-use lockstep_loadtest::emulate::{Emulator, Probability, erp};
+use lockstep_loadtest::emulate::erp::{Duplicates, Erp, Idempotency, Options};
+use lockstep_loadtest::emulate::{Emulator, Fault, Faults, Probability, erp};
 use lockstep_runtime::entity::Outbound;
 use lockstep_runtime::feed::{FeedClosed, FeedEntry};
 use lockstep_runtime::message::{Envelope, Outcome, Provenance, Sequence};
@@ -84,6 +84,15 @@ fn kind<T>(result: &Result<T, ErpError>) -> &'static str {
         Err(ErpError::Transient(_)) => "transient",
         Err(ErpError::Unknown(_)) => "unknown",
     }
+}
+
+/// An ERP that meets every request with this.
+fn always(fault: Fault) -> Emulator<Erp> {
+    let options = Options {
+        faults: Faults::default().with(fault, Probability::ALWAYS),
+        ..Options::default()
+    };
+    erp::start(options).unwrap()
 }
 
 #[tokio::test]
@@ -160,11 +169,7 @@ async fn a_paper_is_posted_once_and_found_whatever_became_of_the_answer() {
     assert_eq!(emulator.state().papers_of(&key).len(), 1);
     emulator.stop().await.unwrap();
 
-    let options = Options {
-        timeout_after_commit: Probability::ALWAYS,
-        ..Options::default()
-    };
-    let emulator = erp::start(options).unwrap();
+    let emulator = always(Fault::TimeoutAfterCommit);
     let port = connector(&emulator, 200);
     assert_eq!(kind(&port.book(&booking("1")).await), "unknown");
     let credit = paper("1", PaperKind::Credit, 1);
@@ -201,11 +206,7 @@ async fn a_booking_that_was_cancelled_is_not_booked_anew_when_its_request_is_rea
 
 #[tokio::test]
 async fn a_timeout_after_the_commit_is_unknown_and_a_lookup_finds_the_booking() {
-    let options = Options {
-        timeout_after_commit: Probability::ALWAYS,
-        ..Options::default()
-    };
-    let emulator = erp::start(options).unwrap();
+    let emulator = always(Fault::TimeoutAfterCommit);
     let port = connector(&emulator, 200);
     assert_eq!(kind(&port.book(&booking("1")).await), "unknown");
     assert!(port.lookup(&reference("1")).await.unwrap().is_some());
@@ -215,11 +216,7 @@ async fn a_timeout_after_the_commit_is_unknown_and_a_lookup_finds_the_booking() 
 
 #[tokio::test]
 async fn failures_are_told_apart() {
-    let half = Options {
-        fail: Probability::ALWAYS,
-        ..Options::default()
-    };
-    let emulator = erp::start(half).unwrap();
+    let emulator = always(Fault::Failure);
     let port = connector(&emulator, 5_000);
     let mut seen = HashMap::new();
     for number in 0..40 {

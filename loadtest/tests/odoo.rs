@@ -19,7 +19,7 @@ use lockstep_actors::orders::effects::{BookingCharge, BookingRequest, ChargeKind
 use lockstep_actors::orders::paper::PaperKind;
 use lockstep_adapters::erp::{ErpConfig, ErpError, ErpKind, ErpPort, OdooConfig, OdooErp};
 use lockstep_loadtest::emulate::odoo::{self, Odoo, Options, SaleShown};
-use lockstep_loadtest::emulate::{Emulator, Probability};
+use lockstep_loadtest::emulate::{Emulator, Faults, Probability};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rust_decimal::Decimal;
@@ -271,12 +271,16 @@ fn in_trouble() -> (u64, House, [Arc<OdooErp>; 2]) {
         .and_then(|seed| seed.parse().ok())
         .unwrap_or(1);
     let house = House::open(Options {
-        latency: Duration::from_millis(12),
-        fail: Probability::per_million(40_000),
-        fail_after_commit: Probability::per_million(40_000),
-        timeout_after_commit: Probability::per_million(20_000),
-        hang: Duration::from_secs(5),
-        seed,
+        faults: Faults {
+            latency: Duration::from_millis(12),
+            fail: Probability::per_million(40_000),
+            fail_after_commit: Probability::per_million(40_000),
+            timeout_after_commit: Probability::per_million(20_000),
+            hang: Duration::from_secs(5),
+            storm: Probability::per_million(20_000),
+            seed,
+            ..Faults::default()
+        },
         ..exact()
     });
     let ports = [

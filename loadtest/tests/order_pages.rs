@@ -111,7 +111,7 @@ async fn orders_of_amazon() {
     .await;
     assert!((1..=ORDERS).all(|order| read.contains_key(&number(order))));
     assert_eq!(twice, 2, "those that were cancelled after they were read");
-    assert_eq!(seller.state().stats().throttled, 0);
+    assert_eq!(seller.met().throttled, 0);
 }
 
 #[tokio::test]
@@ -140,12 +140,12 @@ async fn orders_of_shopify() {
     .await;
     assert!((1..=ORDERS + 5).all(|order| read.contains_key(&order.to_string())));
     assert_eq!(twice, 5, "those that were cancelled after they were read");
-    assert_eq!(shop.state().stats().throttled, 0);
+    assert_eq!(shop.met().throttled, 0);
 }
 
 #[tokio::test]
 async fn orders_of_woocommerce() {
-    let shop = woocommerce::start(&woocommerce::Options {
+    let shop = woocommerce::start(woocommerce::Options {
         rate: "1000/s".parse().unwrap(),
         burst: "1000".parse().unwrap(),
         ..woocommerce::Options::default()
@@ -168,7 +168,7 @@ async fn orders_of_woocommerce() {
         !read.contains_key(&ORDERS.to_string()),
         "what is completed is not asked for"
     );
-    assert_eq!(shop.state().stats().throttled, 0);
+    assert_eq!(shop.met().throttled, 0);
 }
 
 /// What is archived or changed while pages are read draws no other order out of its page; the last of each page comes again.
@@ -213,7 +213,7 @@ async fn orders_of_bigcommerce() {
     assert_eq!(twice, 4, "the last of each page but the last one");
     let lines = read[&ORDERS.to_string()]["products"].as_array().unwrap();
     assert_eq!(lines.len(), 130, "more than come with the list");
-    assert_eq!(store.state().stats().throttled, 0);
+    assert_eq!(store.met().throttled, 0);
 }
 
 #[tokio::test]
@@ -253,5 +253,5 @@ async fn orders_of_adobe_commerce() {
         items[0].get("product_type").is_none(),
         "what is not read is not asked for"
     );
-    assert_eq!(shop.state().stats().throttled, 0);
+    assert_eq!(shop.met().throttled, 0);
 }

@@ -2,15 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected shall fail")]
 
+#[expect(dead_code, reason = "other tests use the rest")]
 mod support;
 
 use lockstep_actors::channels::Kind;
 use lockstep_actors::orders::state::Status;
-use lockstep_adapters::channels::{ChannelCommand, ChannelConfig, WooCommerce};
+use lockstep_adapters::channels::{ChannelConfig, WooCommerce};
 use lockstep_loadtest::emulate::woocommerce::{self, Options, Shop};
-use lockstep_loadtest::emulate::{Emulator, Probability};
+use lockstep_loadtest::emulate::{Emulator, Faults, Probability};
 use std::collections::BTreeMap;
-use support::{Channel, order};
+use support::{Channel, assert_troubled, order, trouble};
 
 /// SKUs `P1` to `P500` are products, `V10.1` to `V10.9` variations of product 10; `GONE` does not exist in the shop.
 struct Store {
@@ -21,7 +22,7 @@ struct Store {
 }
 
 impl Store {
-    fn open(options: &Options) -> Self {
+    fn open(options: Options) -> Self {
         let emulator = woocommerce::start(options).unwrap();
         let files = tempfile::tempdir().unwrap();
         let secret = files.path().join("secret");
@@ -82,47 +83,38 @@ fn host() -> Options {
     }
 }
 
+/// A host whose limit is not met, in trouble.
+fn troubled(faults: Faults) -> Options {
+    Options {
+        rate: "200/s".parse().unwrap(),
+        burst: "200".parse().unwrap(),
+        faults,
+        ..Options::default()
+    }
+}
+
 #[tokio::test]
 async fn s54_full_batches_and_bad_items_cost_themselves() {
-    let mut store = Store::open(&host());
-    for round in 1..=3 {
-        for number in 1..=500 {
-            store
-                .channel
-                .change(Kind::Stock, &format!("P{number}"), round * 1_000 + number)
-                .await;
-        }
-    }
-    for number in 1..=500 {
-        store
-            .channel
-            .change(Kind::Price, &format!("P{number}"), 100 + number)
-            .await;
-    }
+    let mut store = Store::open(host());
+    let products: Vec<String> = (1..=500).map(|number| format!("P{number}")).collect();
+    store.channel.change_all(&[Kind::Stock], 3, &products).await;
+    store.channel.change_all(&[Kind::Price], 1, &products).await;
     store.channel.change(Kind::Stock, "GONE", 5).await;
     store.channel.change(Kind::Stock, "NOWHERE", 5).await;
     store.channel.converged().await;
-    let view = store.channel.handle.ask(ChannelCommand::Show).await.unwrap();
-    let stats = store.emulator.state().stats();
+    let (stats, met) = (store.emulator.state().stats(), store.emulator.met());
     assert_eq!(
-        (stats.throttled, stats.too_large, stats.failed),
-        (0, 0, 0),
-        "{stats:?}"
+        (met.throttled, stats.too_large, met.failed, stats.largest),
+        (0, 0, 0, 100),
+        "{stats:?} {met:?}"
     );
-    assert!(stats.largest == 100, "{stats:?}");
     store.assert_converged();
-    let refused: BTreeMap<_, _> = view
-        .refused
-        .iter()
-        .map(|item| (item.key.as_str(), item.reason.as_str()))
-        .collect();
+    let refused = store.channel.refused().await;
     assert_eq!(refused.len(), 2, "{refused:?}");
-    assert_eq!(
-        refused["GONE"],
-        "Invalid ID. (woocommerce_rest_product_invalid_id)"
-    );
+    let of = |sku: &str| refused[&(Kind::Stock, sku.to_owned())].as_str();
+    assert_eq!(of("GONE"), "Invalid ID. (woocommerce_rest_product_invalid_id)");
     assert!(
-        refused["NOWHERE"].contains("file of the shop's products"),
+        of("NOWHERE").contains("file of the shop's products"),
         "{refused:?}"
     );
     store.channel.stop().await;
@@ -130,65 +122,34 @@ async fn s54_full_batches_and_bad_items_cost_themselves() {
 
 #[tokio::test]
 async fn products_and_variations_converge_through_storms_and_failures() {
-    let options = Options {
-        rate: "200/s".parse().unwrap(),
-        burst: "200".parse().unwrap(),
-        fail: Probability::per_million(100_000),
-        fail_after_commit: Probability::per_million(100_000),
+    let mut store = Store::open(troubled(Faults {
         item_fail: Probability::per_million(50_000),
-        storm: Probability::per_million(50_000),
-        ..host()
-    };
-    let mut store = Store::open(&options);
+        stale_read: Probability::per_million(50_000),
+        ..trouble(80_000)
+    }));
     let skus: Vec<String> = store
         .ids
         .keys()
         .filter(|sku| sku.len() < 4 || sku.starts_with('V'))
         .cloned()
         .collect();
-    for round in 1..=3 {
-        for (place, sku) in (1..).zip(&skus) {
-            store
-                .channel
-                .change(Kind::Stock, sku, round * 1_000 + place)
-                .await;
-            store.channel.change(Kind::Price, sku, round * 100 + place).await;
-        }
-    }
+    store
+        .channel
+        .change_all(&[Kind::Stock, Kind::Price], 3, &skus)
+        .await;
     store.channel.converged().await;
     store.assert_converged();
-    let stats = store.emulator.state().stats();
-    assert!(
-        stats.failed > 0 && stats.refused > 0 && stats.throttled == 0,
-        "{stats:?}"
-    );
+    assert!(store.emulator.state().stats().refused > 0);
+    assert_troubled(store.emulator.met());
     store.channel.stop().await;
 }
 
 /// Each shipment is a note once and each order ends as completed, through failures, and what the shop's people have decided stays.
 #[tokio::test]
 async fn orders_are_told_once_in_trouble_and_a_refund_is_left_alone() {
-    let options = Options {
-        rate: "200/s".parse().unwrap(),
-        burst: 20.try_into().unwrap(),
-        fail: Probability::per_million(50_000),
-        fail_after_commit: Probability::per_million(100_000),
-        storm: Probability::per_million(50_000),
-        ..Options::default()
-    };
-    let mut store = Store::open(&options);
+    let mut store = Store::open(troubled(trouble(80_000)));
     store.emulator.state().set_status(8, "refunded");
-    let first: &[(u16, i64)] = &[(1, 4)];
-    let rest: &[(u16, i64)] = &[(1, 6), (2, 10)];
-    for (change, status, shipments) in [
-        (7, Status::Booked, &[first][..]),
-        (9, Status::Shipped, &[first, rest]),
-    ] {
-        for number in 1..=8 {
-            let shown = order(status, &["P1", "P2"], shipments);
-            store.channel.order(&format!("woo/{number}"), change, shown).await;
-        }
-    }
+    store.channel.ship_in_two("woo", 1..=8, &["P1", "P2"]).await;
     store
         .channel
         .order("woo/9", 4, order(Status::Rejected, &["P1"], &[]))
@@ -213,10 +174,9 @@ async fn orders_are_told_once_in_trouble_and_a_refund_is_left_alone() {
         );
     }
     assert_eq!(orders.len(), 8);
-    let view = store.channel.handle.ask(ChannelCommand::Show).await.unwrap();
-    assert_eq!(view.refused.len(), 1, "{:?}", view.refused);
-    assert_eq!(view.refused[0].key, "woo/900001");
-    let stats = store.emulator.state().stats();
-    assert!(stats.failed > 0 && stats.throttled == 0, "{stats:?}");
+    let refused = store.channel.refused().await;
+    let refused: Vec<_> = refused.keys().map(|(_, order)| order.as_str()).collect();
+    assert_eq!(refused, ["woo/900001"]);
+    assert_troubled(store.emulator.met());
     store.channel.stop().await;
 }

@@ -196,7 +196,7 @@ fn check_channel(
             .map(|level| Measure::Units(level.available));
         shown != newest.level(sku).map(|newest| newest.content.measure())
     };
-    let stats = platform.state().stats();
+    let (stats, met) = (platform.state().stats(), platform.met());
     let mut running = service.channels().iter();
     let running = running.find(|channel| channel.handle.name == config.name);
     let report = running.and_then(|channel| channel.handle.status.read());
@@ -209,9 +209,9 @@ fn check_channel(
         "name": config.name,
         "skus": held.len(),
         "not_converged": books.moved.keys().filter(differs).count(),
-        "requests": stats.requests,
+        "requests": met.requests,
         "levels_sent": taken,
-        "throttled": stats.throttled,
+        "throttled": met.throttled,
         "stale_writes": stats.stale_writes,
     })
 }

@@ -165,7 +165,7 @@ async fn one_node_alone_asks_for_orders_and_another_takes_over_when_it_dies() {
         let letters = house.get(node, "/v1/dead-letters").await.unwrap();
         assert_eq!(letters["letters"], json!([]), "{letters}");
     }
-    assert_eq!(house.store.state().stats().throttled, 0);
+    assert_eq!(house.store.met().throttled, 0);
     for node in &mut house.nodes {
         assert!(node.terminate().await.success(), "{}", node.log());
     }

@@ -1,5 +1,6 @@
 //! Faults drawn from a seed: the same seed and the same request meet the same fault in every run.
 
+use super::EmulatorError;
 use lockstep_runtime::message::MessageId;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -59,16 +60,17 @@ pub(super) struct FaultTable<F> {
 }
 
 impl<F: Copy> FaultTable<F> {
-    /// `None` if the probabilities exceed certainty together.
-    pub(super) fn new(seed: u64, faults: &[(Probability, F)]) -> Option<Self> {
+    /// Refuses probabilities that exceed certainty together.
+    pub(super) fn new(seed: u64, faults: &[(Probability, F)]) -> Result<Self, EmulatorError> {
         let sum: u64 = faults
             .iter()
             .map(|(probability, _)| u64::from(probability.0))
             .sum();
-        (sum <= u64::from(PARTS)).then(|| Self {
-            seed,
-            faults: faults.to_vec(),
-        })
+        if sum > u64::from(PARTS) {
+            return Err(EmulatorError::Probabilities);
+        }
+        let faults = faults.to_vec();
+        Ok(Self { seed, faults })
     }
 
     /// The fault that the `attempt`th request about `subject` meets, if any.
@@ -128,6 +130,6 @@ mod tests {
 
     #[test]
     fn more_than_certainty_is_refused() {
-        assert!(FaultTable::new(1, &[(Probability::ALWAYS, 1), (Probability(1), 2)]).is_none());
+        assert!(FaultTable::new(1, &[(Probability::ALWAYS, 1), (Probability(1), 2)]).is_err());
     }
 }

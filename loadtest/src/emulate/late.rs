@@ -1,16 +1,7 @@
-//! Requests that are carried out although whoever sent them has given up, and tests that hold them back without sleeping.
-//!
-//! Invariant: what was let in is carried out, whether or not somebody still waits for the answer.
+//! Tests that hold requests back without sleeping, and that wait until something has changed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
-
-/// Carries `work` out to its end even if whoever waits for it is gone; none if it could not be.
-pub(super) async fn carry_out<T: Send + 'static>(
-    work: impl Future<Output = T> + Send + 'static,
-) -> Option<T> {
-    tokio::spawn(work).await.ok()
-}
 
 /// Holds single requests back until they are released.
 #[derive(Debug)]

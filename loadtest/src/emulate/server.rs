@@ -1,6 +1,7 @@
 //! The life of an emulator: bound, running, stopped.
 
 use super::EmulatorError;
+use super::conduct::{Met, Played, stats};
 use actix_web::dev::ServerHandle;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpServer};
@@ -18,8 +19,8 @@ pub struct Emulator<S> {
     task: JoinHandle<std::io::Result<()>>,
 }
 
-impl<S: Send + Sync + 'static> Emulator<S> {
-    /// Serves `routes`, which find `state` as [`web::Data`], on the current tokio event loop.
+impl<S: Played> Emulator<S> {
+    /// Serves `routes`, which find `state` as [`web::Data`], and `GET /stats` on the current tokio event loop.
     pub(super) fn serve(
         address: SocketAddr,
         state: S,
@@ -28,7 +29,8 @@ impl<S: Send + Sync + 'static> Emulator<S> {
         let state = Arc::new(state);
         let shared = web::Data::from(Arc::clone(&state));
         let listen = |cause| EmulatorError::Listen { address, cause };
-        let server = HttpServer::new(move || App::new().app_data(shared.clone()).configure(routes))
+        let app = move || App::new().app_data(shared.clone()).configure(routes);
+        let server = HttpServer::new(move || app().route("/stats", web::get().to(stats::<S>)))
             .workers(1)
             .disable_signals()
             .bind(address)
@@ -41,6 +43,33 @@ impl<S: Send + Sync + 'static> Emulator<S> {
             handle: server.handle(),
             task: tokio::spawn(server),
         })
+    }
+
+    /// How often what happened to requests so far.
+    #[must_use]
+    pub fn met(&self) -> Met {
+        self.state.conduct().met()
+    }
+
+    /// The next request is let in and not carried out before [`release`](Self::release).
+    pub fn hold_next(&self) {
+        self.state.conduct().latch.hold_next();
+    }
+
+    /// Waits until so many requests were held in all.
+    pub async fn until_held(&self, requests: u64) {
+        self.state.conduct().latch.until_held(requests).await;
+    }
+
+    /// Carries out what is held.
+    pub fn release(&self) {
+        self.state.conduct().latch.release();
+    }
+
+    /// Waits until this is so; looked at with every request.
+    pub async fn until(&self, holds: impl Fn(&S) -> bool) {
+        let changes = &self.state.conduct().changes;
+        changes.until(|| holds(&self.state)).await;
     }
 }
 

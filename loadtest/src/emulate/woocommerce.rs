@@ -18,8 +18,8 @@
 //! - The API has no limit of its own. Its host has one here: a bucket of `--burst` at `--rate`, then 429 with `Retry-After`.
 
 use super::channel::{Bucket, Rate};
-use super::fault::FaultTable;
-use super::{Emulator, EmulatorError, Probability};
+use super::conduct::{Conduct, Course, serve};
+use super::{Emulator, EmulatorError, Faults, Played, without_arguments};
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -30,7 +30,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The most items of a batch.
 const BATCH: usize = 100;
@@ -38,7 +38,7 @@ const BATCH: usize = 100;
 const LAST_ID: u64 = 900_000;
 
 /// How the shop behaves.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Options {
     /// Where to listen; port 0 takes any free port.
     #[arg(long, default_value = "127.0.0.1:0")]
@@ -49,58 +49,21 @@ pub struct Options {
     /// How many at once after a rest.
     #[arg(long, default_value = "5")]
     pub burst: NonZeroU32,
-    /// How often a request fails with 503 and nothing is done.
-    #[arg(long, default_value = "0")]
-    pub fail: Probability,
-    /// How often a request is carried out but answered with 500.
-    #[arg(long, default_value = "0")]
-    pub fail_after_commit: Probability,
-    /// How often an item of a batch fails with a status of 500, and the others are done.
-    #[arg(long, default_value = "0")]
-    pub item_fail: Probability,
-    /// How often a request is answered 429 for no reason of its sender's.
-    #[arg(long, default_value = "0")]
-    pub storm: Probability,
-    /// From which faults are drawn.
-    #[arg(long, default_value = "1")]
-    pub seed: u64,
+    /// Which faults it meets its callers with.
+    #[command(flatten)]
+    pub faults: Faults,
 }
 
 impl Default for Options {
     /// A small host without faults, on any port of the loopback interface.
     fn default() -> Self {
-        let five = NonZeroU32::MIN.saturating_add(4);
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            rate: Rate::per_second(five),
-            burst: five,
-            fail: Probability::NEVER,
-            fail_after_commit: Probability::NEVER,
-            item_fail: Probability::NEVER,
-            storm: Probability::NEVER,
-            seed: 1,
-        }
+        without_arguments()
     }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Unavailable,
-    ErrorAfterCommit,
-    Storm,
 }
 
 /// How often what happened since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShopStats {
-    /// Requests of any fate.
-    pub requests: u64,
-    /// Requests over the limit.
-    pub throttled: u64,
-    /// Requests answered 429 although there was room.
-    pub stormed: u64,
-    /// Requests answered with 5xx.
-    pub failed: u64,
     /// Items that were written.
     pub written: u64,
     /// Items that got an error.
@@ -117,6 +80,8 @@ pub struct ShopStats {
 #[derive(Clone, Debug, Default)]
 struct Product {
     stock: Option<i64>,
+    /// Before the last change.
+    before: Option<i64>,
     price: String,
 }
 
@@ -170,9 +135,7 @@ struct State {
 /// The shop.
 #[derive(Debug)]
 pub struct Shop {
-    started: Instant,
-    faults: FaultTable<Fault>,
-    items: FaultTable<()>,
+    conduct: Conduct,
     state: Mutex<State>,
 }
 
@@ -234,16 +197,8 @@ impl State {
 
 impl Shop {
     fn new(options: &Options) -> Result<Self, EmulatorError> {
-        let faults = [
-            (options.fail, Fault::Unavailable),
-            (options.fail_after_commit, Fault::ErrorAfterCommit),
-            (options.storm, Fault::Storm),
-        ];
         Ok(Self {
-            started: Instant::now(),
-            faults: FaultTable::new(options.seed, &faults).ok_or(EmulatorError::Probabilities)?,
-            items: FaultTable::new(options.seed, &[(options.item_fail, ())])
-                .ok_or(EmulatorError::Probabilities)?,
+            conduct: Conduct::new(options.faults, &[])?,
             state: Mutex::new(State {
                 bucket: Bucket::new(options.rate, options.burst),
                 products: BTreeMap::new(),
@@ -354,70 +309,9 @@ impl Shop {
         Ok(page.filter_map(|(id, _)| state.told(*id)).collect())
     }
 
-    /// Answers about an order that is there.
-    fn order(
-        &self,
-        request: &HttpRequest,
-        id: u64,
-        work: impl FnOnce(&mut Order) -> Result<Value, Value>,
-    ) -> HttpResponse {
-        self.answer(request, |state, _| {
-            if !(1..=LAST_ID).contains(&id) {
-                let refusal = error("woocommerce_rest_shop_order_invalid_id", "Invalid ID.", 404);
-                return HttpResponse::NotFound().json(refusal);
-            }
-            let order = state.orders.entry(id).or_default();
-            let before = order.status.clone();
-            let done = work(order);
-            if order.status != before {
-                state.touch(id);
-            }
-            match done {
-                Ok(shown) => HttpResponse::Ok().json(shown),
-                Err(refusal) => HttpResponse::BadRequest().json(refusal),
-            }
-        })
-    }
-
-    fn answer(
-        &self,
-        request: &HttpRequest,
-        work: impl FnOnce(&mut State, u64) -> HttpResponse,
-    ) -> HttpResponse {
-        if !request.headers().contains_key(AUTHORIZATION) {
-            let refusal = error(
-                "woocommerce_rest_cannot_view",
-                "Sorry, you cannot list resources.",
-                401,
-            );
-            return HttpResponse::Unauthorized().json(refusal);
-        }
-        let mut state = self.state();
-        let number = state.stats.requests;
-        state.stats.requests += 1;
-        let fault = self.faults.draw("request", number);
-        let stormed = matches!(fault, Some(Fault::Storm));
-        if state.bucket.take(self.started.elapsed()).is_err() {
-            state.stats.throttled += 1;
-            return throttled();
-        }
-        if stormed {
-            state.stats.stormed += 1;
-            return throttled();
-        }
-        if matches!(fault, Some(Fault::Unavailable)) {
-            state.stats.failed += 1;
-            return HttpResponse::ServiceUnavailable().finish();
-        }
-        let answer = work(&mut state, number);
-        if matches!(fault, Some(Fault::ErrorAfterCommit)) {
-            state.stats.failed += 1;
-            return HttpResponse::InternalServerError().finish();
-        }
-        answer
-    }
-
-    fn batch(&self, state: &mut State, of: Option<u64>, body: &Value, request: u64) -> HttpResponse {
+    /// Answers to a batch of updates of products, or of the variations of one.
+    fn batch(&self, of: Option<u64>, body: &Value, request: u64) -> HttpResponse {
+        let state = &mut *self.state();
         let updates = body["update"].as_array().map(Vec::as_slice).unwrap_or_default();
         state.stats.largest = state.stats.largest.max(updates.len() as u64);
         if updates.len() > BATCH {
@@ -460,7 +354,7 @@ impl Shop {
         if !(1..=LAST_ID).contains(&id) || parent(id) != of {
             return Err(error("woocommerce_rest_product_invalid_id", "Invalid ID.", 400));
         }
-        if self.items.draw(&id.to_string(), request).is_some() {
+        if self.conduct.item_fails(&id.to_string(), request) {
             return Err(error(
                 "woocommerce_rest_cannot_edit",
                 "Deadlock found; try again.",
@@ -483,13 +377,69 @@ impl Shop {
         }
         let product = state.products.entry(id).or_default();
         if let Some(stock) = stock.and_then(Value::as_i64) {
-            product.stock = Some(stock);
+            product.before = product.stock.replace(stock);
         }
         if let Some(price) = price.and_then(Value::as_str) {
             price.clone_into(&mut product.price);
         }
         Ok(())
     }
+}
+
+impl Played for Shop {
+    type Counts = ShopStats;
+
+    fn conduct(&self) -> &Conduct {
+        &self.conduct
+    }
+
+    fn counts(&self) -> ShopStats {
+        self.stats()
+    }
+}
+
+async fn answer(
+    request: HttpRequest,
+    shop: web::Data<Shop>,
+    work: impl FnOnce(&Shop, Course) -> HttpResponse + 'static,
+) -> HttpResponse {
+    if !request.headers().contains_key(AUTHORIZATION) {
+        let message = "Sorry, you cannot list resources.";
+        let refusal = error("woocommerce_rest_cannot_view", message, 401);
+        return HttpResponse::Unauthorized().json(refusal);
+    }
+    let admit = |shop: &Shop| {
+        let now = shop.conduct.now();
+        shop.state().bucket.take(now).map_err(|_| throttled())
+    };
+    serve(shop, "request", admit, move |shop, (), course| work(shop, course)).await
+}
+
+/// Answers about an order that is there.
+async fn answer_about(
+    request: HttpRequest,
+    shop: web::Data<Shop>,
+    id: u64,
+    work: impl FnOnce(&mut Order) -> Result<Value, Value> + 'static,
+) -> HttpResponse {
+    answer(request, shop, move |shop, _| {
+        if !(1..=LAST_ID).contains(&id) {
+            let refusal = error("woocommerce_rest_shop_order_invalid_id", "Invalid ID.", 404);
+            return HttpResponse::NotFound().json(refusal);
+        }
+        let mut state = shop.state();
+        let order = state.orders.entry(id).or_default();
+        let before = order.status.clone();
+        let done = work(order);
+        if order.status != before {
+            state.touch(id);
+        }
+        match done {
+            Ok(shown) => HttpResponse::Ok().json(shown),
+            Err(refusal) => HttpResponse::BadRequest().json(refusal),
+        }
+    })
+    .await
 }
 
 fn error(code: &str, message: &str, status: u16) -> Value {
@@ -505,8 +455,8 @@ fn throttled() -> HttpResponse {
 ///
 /// # Errors
 /// [`EmulatorError`] if the options contradict each other or the address is taken.
-pub fn start(options: &Options) -> Result<Emulator<Shop>, EmulatorError> {
-    Emulator::serve(options.listen, Shop::new(options)?, routes)
+pub fn start(options: Options) -> Result<Emulator<Shop>, EmulatorError> {
+    Emulator::serve(options.listen, Shop::new(&options)?, routes)
 }
 
 fn routes(config: &mut ServiceConfig) {
@@ -522,12 +472,14 @@ fn routes(config: &mut ServiceConfig) {
         .route("/wp-json/wc/v3/orders/{id}", web::get().to(read_order))
         .route("/wp-json/wc/v3/orders/{id}", web::put().to(write_order))
         .route("/wp-json/wc/v3/orders/{id}/notes", web::get().to(read_notes))
-        .route("/wp-json/wc/v3/orders/{id}/notes", web::post().to(add_note))
-        .route("/stats", web::get().to(stats));
+        .route("/wp-json/wc/v3/orders/{id}/notes", web::post().to(add_note));
 }
 
 async fn write_products(request: HttpRequest, shop: web::Data<Shop>, body: web::Json<Value>) -> HttpResponse {
-    shop.answer(&request, |state, number| shop.batch(state, None, &body, number))
+    answer(request, shop, move |shop, course| {
+        shop.batch(None, &body, course.number)
+    })
+    .await
 }
 
 async fn write_variations(
@@ -536,9 +488,10 @@ async fn write_variations(
     product: web::Path<u64>,
     body: web::Json<Value>,
 ) -> HttpResponse {
-    shop.answer(&request, |state, number| {
-        shop.batch(state, Some(*product), &body, number)
+    answer(request, shop, move |shop, course| {
+        shop.batch(Some(*product), &body, course.number)
     })
+    .await
 }
 
 #[derive(Deserialize)]
@@ -547,7 +500,7 @@ struct Wanted {
     per_page: usize,
 }
 
-fn listed(state: &State, wanted: &Wanted) -> HttpResponse {
+fn listed(shop: &Shop, wanted: &Wanted, is_behind: bool) -> HttpResponse {
     if wanted.per_page > BATCH {
         return HttpResponse::BadRequest().json(error(
             "rest_invalid_param",
@@ -556,9 +509,11 @@ fn listed(state: &State, wanted: &Wanted) -> HttpResponse {
         ));
     }
     let ids = wanted.include.split(',').filter_map(|id| id.parse::<u64>().ok());
+    let state = shop.state();
     let shown = ids.filter_map(|id| {
         let product = state.products.get(&id)?;
-        Some(json!({ "id": id, "stock_quantity": product.stock }))
+        let stock = if is_behind { product.before } else { product.stock };
+        Some(json!({ "id": id, "stock_quantity": stock }))
     });
     HttpResponse::Ok().json(shown.take(wanted.per_page).collect::<Vec<_>>())
 }
@@ -568,7 +523,10 @@ async fn read_products(
     shop: web::Data<Shop>,
     wanted: web::Query<Wanted>,
 ) -> HttpResponse {
-    shop.answer(&request, |state, _| listed(state, &wanted))
+    answer(request, shop, move |shop, course| {
+        listed(shop, &wanted, course.is_behind)
+    })
+    .await
 }
 
 async fn read_variations(
@@ -577,7 +535,10 @@ async fn read_variations(
     _product: web::Path<u64>,
     wanted: web::Query<Wanted>,
 ) -> HttpResponse {
-    shop.answer(&request, |state, _| listed(state, &wanted))
+    answer(request, shop, move |shop, course| {
+        listed(shop, &wanted, course.is_behind)
+    })
+    .await
 }
 
 #[derive(Deserialize)]
@@ -615,16 +576,20 @@ async fn list_orders(
     shop: web::Data<Shop>,
     wanted: web::Query<WantedOrders>,
 ) -> HttpResponse {
-    shop.answer(&request, |state, _| match Shop::list(state, &wanted) {
-        Ok(orders) => {
-            state.stats.listed += orders.len() as u64;
-            HttpResponse::Ok().json(orders)
-        }
-        Err(parameter) => {
-            let message = format!("Invalid parameter(s): {parameter}");
-            HttpResponse::BadRequest().json(error("rest_invalid_param", &message, 400))
+    answer(request, shop, move |shop, _| {
+        let state = &mut *shop.state();
+        match Shop::list(state, &wanted) {
+            Ok(orders) => {
+                state.stats.listed += orders.len() as u64;
+                HttpResponse::Ok().json(orders)
+            }
+            Err(parameter) => {
+                let message = format!("Invalid parameter(s): {parameter}");
+                HttpResponse::BadRequest().json(error("rest_invalid_param", &message, 400))
+            }
         }
     })
+    .await
 }
 
 async fn place(
@@ -642,7 +607,7 @@ fn shown(id: u64, order: &Order) -> Value {
 }
 
 async fn read_order(request: HttpRequest, shop: web::Data<Shop>, id: web::Path<u64>) -> HttpResponse {
-    shop.order(&request, *id, |order| Ok(shown(*id, order)))
+    answer_about(request, shop, *id, move |order| Ok(shown(*id, order))).await
 }
 
 async fn write_order(
@@ -651,20 +616,22 @@ async fn write_order(
     id: web::Path<u64>,
     body: web::Json<Value>,
 ) -> HttpResponse {
-    shop.order(&request, *id, |order| match body["status"].as_str() {
+    answer_about(request, shop, *id, move |order| match body["status"].as_str() {
         Some(status) if STATUSES.contains(&status) => {
             status.clone_into(&mut order.status);
             Ok(shown(*id, order))
         }
         Some(_) | None => Err(error("rest_invalid_param", "Invalid parameter(s): status", 400)),
     })
+    .await
 }
 
 async fn read_notes(request: HttpRequest, shop: web::Data<Shop>, id: web::Path<u64>) -> HttpResponse {
-    shop.order(&request, *id, |order| {
+    answer_about(request, shop, *id, move |order| {
         let notes = order.notes.iter().map(|note| json!({ "note": note }));
         Ok(notes.collect())
     })
+    .await
 }
 
 async fn add_note(
@@ -673,7 +640,7 @@ async fn add_note(
     id: web::Path<u64>,
     body: web::Json<Value>,
 ) -> HttpResponse {
-    shop.order(&request, *id, |order| match body["note"].as_str() {
+    answer_about(request, shop, *id, move |order| match body["note"].as_str() {
         Some(note) => {
             order.notes.push(note.to_owned());
             Ok(json!({ "note": note }))
@@ -684,8 +651,5 @@ async fn add_note(
             400,
         )),
     })
-}
-
-async fn stats(shop: web::Data<Shop>) -> HttpResponse {
-    HttpResponse::Ok().json(shop.stats())
+    .await
 }

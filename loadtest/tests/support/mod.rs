@@ -10,10 +10,12 @@ use lockstep_actors::orders::state::Status;
 use lockstep_actors::quantity::{PositiveQuantity, Quantity};
 use lockstep_adapters::asking::Halt;
 use lockstep_adapters::channels::{
-    Account, ChannelConfig, ChannelHandle, Contents, KindFeed, Memory, Platform, channel_handle, drive,
+    Account, ChannelCommand, ChannelConfig, ChannelHandle, Contents, KindFeed, Memory, Platform,
+    channel_handle, drive,
 };
 use lockstep_adapters::egress::Entries;
 use lockstep_adapters::home::Stay;
+use lockstep_loadtest::emulate::{Fault, Faults, Met, Probability};
 use lockstep_runtime::entity::{EntityId, EntityKind};
 use lockstep_runtime::feed::{FeedClosed, FeedEntry};
 use lockstep_runtime::message::{Provenance, Sequence};
@@ -21,6 +23,7 @@ use lockstep_runtime::placement::{PartitionCount, PartitionId};
 use lockstep_runtime::time::Timestamp;
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -221,6 +224,39 @@ impl Channel {
         self.senders[&kind].send(entry).await.unwrap();
     }
 
+    /// Each of these changes so often in each kind, and never to the same as another.
+    pub(crate) async fn change_all<S: AsRef<str>>(&mut self, kinds: &[Kind], rounds: i64, skus: &[S]) {
+        for round in 1..=rounds {
+            for (number, sku) in (1..).zip(skus) {
+                for kind in kinds {
+                    self.change(*kind, sku.as_ref(), round * 10_000 + number).await;
+                }
+            }
+        }
+    }
+
+    /// These orders are booked and a part of each leaves, then the rest, in the channel of this name.
+    pub(crate) async fn ship_in_two(&mut self, name: &str, orders: RangeInclusive<u64>, skus: &[&str]) {
+        let first: &[(u16, i64)] = &[(1, 4)];
+        let rest: &[(u16, i64)] = &[(1, 6), (2, 10)];
+        for (change, status, shipments) in [
+            (7, Status::Booked, &[first][..]),
+            (9, Status::Shipped, &[first, rest]),
+        ] {
+            for number in orders.clone() {
+                let shown = order(status, skus, shipments);
+                self.order(&format!("{name}/{number}"), change, shown).await;
+            }
+        }
+    }
+
+    /// What stands among the exceptions, each with its reason.
+    pub(crate) async fn refused(&self) -> BTreeMap<(Kind, String), String> {
+        let view = self.handle.ask(ChannelCommand::Show).await.unwrap();
+        let refused = view.refused.into_iter();
+        refused.map(|item| ((item.kind, item.key), item.reason)).collect()
+    }
+
     /// Waits until the cursors stand at the ends.
     pub(crate) async fn converged(&mut self) {
         self.progress.wait_for(|saved| *saved == self.ends).await.unwrap();
@@ -230,6 +266,42 @@ impl Channel {
         self.stop.send(true).unwrap();
         self.driving.await.unwrap();
     }
+}
+
+/// SKUs with these numbers, `S1` and so on.
+pub(crate) fn skus(numbers: RangeInclusive<u64>) -> Vec<String> {
+    numbers.map(|number| format!("S{number}")).collect()
+}
+
+/// Every fault that all platforms show, each so often: storms, failures before and after, answers that never come or come slowly, and
+/// requests that are carried out when they have been given up.
+pub(crate) fn trouble(often: u32) -> Faults {
+    let faults = Faults {
+        hang: Duration::from_secs(3),
+        slow_by: Duration::from_millis(100),
+        late_by: Duration::from_millis(1_200),
+        ..Faults::default()
+    };
+    let everywhere = [
+        Fault::Storm,
+        Fault::Failure,
+        Fault::FailureAfterCommit,
+        Fault::TimeoutAfterCommit,
+        Fault::Slow,
+        Fault::Late,
+    ];
+    let often = Probability::per_million(often);
+    everywhere
+        .into_iter()
+        .fold(faults, |faults, fault| faults.with(fault, often))
+}
+
+/// Requests have failed, and some were not answered in time or came late; and no limit was exceeded.
+pub(crate) fn assert_troubled(met: Met) {
+    assert!(
+        met.failed > 0 && met.unanswered + met.late > 0 && met.throttled == 0,
+        "{met:?}"
+    );
 }
 
 /// An order of 10 of each SKU, of which `shipments` have left: of each how much of which line, from 1.

@@ -19,7 +19,6 @@
 //!   /emulator/orders/{id}` with `{"SKU": units}`, which is no part of Adobe's; `GET /emulator/shipments` tells what was shipped.
 //! - Without a bearer token the answer is 401. The API has no limit of its own. Its host has one here: a bucket of `--burst` at
 //!   `--rate`, then 429 with `Retry-After`.
-//! - A share of `--late` of the requests is carried out only `--late-by` later, when their sender may have given up.
 
 mod criteria;
 mod shop;
@@ -27,9 +26,8 @@ mod shop;
 pub use shop::{BulkStats, Order};
 
 use super::channel::{Bucket, Rate};
-use super::fault::FaultTable;
-use super::late::{Changes, Latch, carry_out};
-use super::{Emulator, EmulatorError, Probability, parse_duration};
+use super::conduct::{Conduct, Course, serve};
+use super::{Emulator, EmulatorError, Fault, Faults, Played, Probability, without_arguments};
 use actix_web::http::StatusCode;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::ServiceConfig;
@@ -40,10 +38,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How the shop behaves.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Options {
     /// Where to listen; port 0 takes any free port.
     #[arg(long, default_value = "127.0.0.1:0")]
@@ -57,64 +55,19 @@ pub struct Options {
     /// How many operations the consumer works on.
     #[arg(long, default_value = "50/s")]
     pub work: Rate,
-    /// How often a request fails with 503 and nothing is done.
-    #[arg(long, default_value = "0")]
-    pub fail: Probability,
-    /// How often a request is carried out but answered with 500.
-    #[arg(long, default_value = "0")]
-    pub fail_after_commit: Probability,
-    /// How often an operation fails and may be tried again.
-    #[arg(long, default_value = "0")]
-    pub item_fail: Probability,
     /// How often an operation stays open for good.
     #[arg(long, default_value = "0")]
     pub stuck: Probability,
-    /// How often a request is answered 429 for no reason of its sender's.
-    #[arg(long, default_value = "0")]
-    pub storm: Probability,
-    /// How often the status of a bulk is answered from a copy that is behind.
-    #[arg(long, default_value = "0")]
-    pub stale_read: Probability,
-    /// How often a request is carried out late.
-    #[arg(long, default_value = "0")]
-    pub late: Probability,
-    /// How much later.
-    #[arg(long, default_value = "15s", value_parser = parse_duration)]
-    pub late_by: Duration,
-    /// From which faults are drawn.
-    #[arg(long, default_value = "1")]
-    pub seed: u64,
+    /// Which faults it meets its callers with.
+    #[command(flatten)]
+    pub faults: Faults,
 }
 
 impl Default for Options {
     /// A small host without faults, on any port of the loopback interface.
     fn default() -> Self {
-        let whole = |number: u32| NonZeroU32::MIN.saturating_add(number - 1);
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            rate: Rate::per_second(whole(5)),
-            burst: whole(5),
-            work: Rate::per_second(whole(50)),
-            fail: Probability::NEVER,
-            fail_after_commit: Probability::NEVER,
-            item_fail: Probability::NEVER,
-            stuck: Probability::NEVER,
-            storm: Probability::NEVER,
-            stale_read: Probability::NEVER,
-            late: Probability::NEVER,
-            late_by: Duration::from_secs(15),
-            seed: 1,
-        }
+        without_arguments()
     }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Unavailable,
-    ErrorAfterCommit,
-    Storm,
-    StaleRead,
-    Late,
 }
 
 #[derive(Debug)]
@@ -126,41 +79,30 @@ struct State {
 /// A shop that can be asked and looked at.
 #[derive(Debug)]
 pub struct AdobeCommerce {
-    options: Options,
-    started: Instant,
-    faults: FaultTable<Fault>,
-    latch: Latch,
-    changes: Changes,
+    conduct: Conduct,
     state: Mutex<State>,
 }
 
 impl AdobeCommerce {
-    fn new(options: Options) -> Result<Self, EmulatorError> {
-        let faults = [
-            (options.fail, Fault::Unavailable),
-            (options.fail_after_commit, Fault::ErrorAfterCommit),
-            (options.storm, Fault::Storm),
-            (options.stale_read, Fault::StaleRead),
-            (options.late, Fault::Late),
-        ];
+    fn new(options: &Options) -> Result<Self, EmulatorError> {
         Ok(Self {
-            started: Instant::now(),
-            faults: FaultTable::new(options.seed, &faults).ok_or(EmulatorError::Probabilities)?,
-            latch: Latch::default(),
-            changes: Changes::default(),
+            conduct: Conduct::new(options.faults, &[])?,
             state: Mutex::new(State {
                 bucket: Bucket::new(options.rate, options.burst),
-                shop: Shop::new(options.seed, options.work, options.item_fail, options.stuck)
-                    .ok_or(EmulatorError::Probabilities)?,
+                shop: Shop::new(
+                    options.faults.seed,
+                    options.work,
+                    options.faults.item_fail,
+                    options.stuck,
+                )?,
             }),
-            options,
         })
     }
 
     /// The state as it is by now.
     fn state(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.shop.work(self.started.elapsed());
+        state.shop.work(self.conduct.now());
         state
     }
 
@@ -202,55 +144,24 @@ impl AdobeCommerce {
     pub fn orders(&self) -> BTreeMap<u64, Order> {
         self.state().shop.orders()
     }
+}
 
-    /// The next request is let in and not carried out before [`release`](Self::release).
-    pub fn hold_next(&self) {
-        self.latch.hold_next();
+impl Played for AdobeCommerce {
+    type Counts = BulkStats;
+
+    fn conduct(&self) -> &Conduct {
+        &self.conduct
     }
 
-    /// Waits until so many requests were held in all.
-    pub async fn until_held(&self, requests: u64) {
-        self.latch.until_held(requests).await;
-    }
-
-    /// Carries out what is held.
-    pub fn release(&self) {
-        self.latch.release();
-    }
-
-    /// Waits until this is so; looked at with every request, as a bulk is asked about until it is worked on.
-    pub async fn until(&self, holds: impl Fn(&Self) -> bool) {
-        self.changes.until(|| holds(self)).await;
-    }
-
-    /// The fault that a request meets; else the status of one that is not let in.
-    fn let_in(&self) -> Result<Option<Fault>, StatusCode> {
-        let now = self.started.elapsed();
-        let mut state = self.state();
-        let request = state.shop.count(|stats| &mut stats.requests);
-        let fault = self.faults.draw("request", request);
-        if state.bucket.take(now).is_err() {
-            state.shop.count(|stats| &mut stats.throttled);
-            return Err(StatusCode::TOO_MANY_REQUESTS);
-        }
-        match fault {
-            Some(Fault::Storm) => {
-                state.shop.count(|stats| &mut stats.storms);
-                Err(StatusCode::TOO_MANY_REQUESTS)
-            }
-            Some(Fault::Unavailable) => {
-                state.shop.count(|stats| &mut stats.failed);
-                Err(StatusCode::SERVICE_UNAVAILABLE)
-            }
-            Some(Fault::ErrorAfterCommit | Fault::StaleRead | Fault::Late) | None => Ok(fault),
-        }
+    fn counts(&self) -> BulkStats {
+        self.stats()
     }
 }
 
 async fn answer(
     request: HttpRequest,
     shop: web::Data<AdobeCommerce>,
-    work: impl FnOnce(&mut Shop, Duration, bool) -> (StatusCode, Value) + Send + 'static,
+    work: impl FnOnce(&mut Shop, Duration, Course) -> (StatusCode, Value) + 'static,
 ) -> HttpResponse {
     let token = request
         .headers()
@@ -260,39 +171,17 @@ async fn answer(
         let message = "The consumer isn't authorized to access %resources.";
         return HttpResponse::Unauthorized().json(json!({ "message": message }));
     }
-    let fault = match shop.let_in() {
-        Ok(fault) => fault,
-        Err(status) => {
-            let mut response = HttpResponse::build(status);
-            if status == StatusCode::TOO_MANY_REQUESTS {
-                response.insert_header(("retry-after", "1"));
-            }
-            return response.finish();
-        }
+    let admit = |shop: &AdobeCommerce| {
+        let now = shop.conduct.now();
+        let taken = shop.state().bucket.take(now);
+        taken.map_err(|_| shop.failure(Fault::Storm, StatusCode::TOO_MANY_REQUESTS))
     };
-    let shared = shop.clone().into_inner();
-    let done = carry_out(async move {
-        shared.latch.pass().await;
-        if matches!(fault, Some(Fault::Late)) {
-            shared.state().shop.count(|stats| &mut stats.late);
-            tokio::time::sleep(shared.options.late_by).await;
-        }
-        let now = shared.started.elapsed();
-        let is_behind = matches!(fault, Some(Fault::StaleRead));
-        let done = work(&mut shared.state().shop, now, is_behind);
-        shared.changes.tell();
-        done
-    });
-    match (done.await, fault) {
-        (
-            Some((status, body)),
-            None | Some(Fault::Late | Fault::StaleRead | Fault::Unavailable | Fault::Storm),
-        ) => HttpResponse::build(status).json(body),
-        (Some(_), Some(Fault::ErrorAfterCommit)) | (None, _) => {
-            shop.state().shop.count(|stats| &mut stats.failed);
-            HttpResponse::InternalServerError().finish()
-        }
-    }
+    serve(shop, "request", admit, move |shop, (), course| {
+        let now = shop.conduct.now();
+        let (status, body) = work(&mut shop.state().shop, now, course);
+        HttpResponse::build(status).json(body)
+    })
+    .await
 }
 
 /// Starts the shop on the current tokio event loop.
@@ -300,7 +189,7 @@ async fn answer(
 /// # Errors
 /// [`EmulatorError`] if the options contradict each other or the address is taken.
 pub fn start(options: Options) -> Result<Emulator<AdobeCommerce>, EmulatorError> {
-    Emulator::serve(options.listen, AdobeCommerce::new(options)?, routes)
+    Emulator::serve(options.listen, AdobeCommerce::new(&options)?, routes)
 }
 
 fn routes(config: &mut ServiceConfig) {
@@ -327,8 +216,7 @@ fn routes(config: &mut ServiceConfig) {
         .route("/rest/{view}/V1/orders/{id}/cancel", web::post().to(cancel))
         .route("/rest/{view}/V1/orders/{id}/comments", web::post().to(comment))
         .route("/emulator/orders/{id}", web::post().to(place))
-        .route("/emulator/shipments", web::get().to(shipments))
-        .route("/stats", web::get().to(stats));
+        .route("/emulator/shipments", web::get().to(shipments));
 }
 
 async fn hand_in_source_items(
@@ -358,8 +246,8 @@ async fn read_status(
     shop: web::Data<AdobeCommerce>,
     path: web::Path<(String, String)>,
 ) -> HttpResponse {
-    answer(request, shop, move |shop, _, is_behind| {
-        shop.status(&path.1, is_behind)
+    answer(request, shop, move |shop, _, course| {
+        shop.status(&path.1, course.is_behind)
     })
     .await
 }
@@ -369,7 +257,10 @@ async fn read_source_items(
     shop: web::Data<AdobeCommerce>,
     query: web::Query<BTreeMap<String, String>>,
 ) -> HttpResponse {
-    answer(request, shop, move |shop, _, _| shop.read(&query)).await
+    answer(request, shop, move |shop, _, course| {
+        shop.read(&query, course.is_behind)
+    })
+    .await
 }
 
 async fn list_orders(
@@ -430,8 +321,4 @@ async fn place(
 
 async fn shipments(shop: web::Data<AdobeCommerce>) -> HttpResponse {
     HttpResponse::Ok().json(shop.orders())
-}
-
-async fn stats(shop: web::Data<AdobeCommerce>) -> HttpResponse {
-    HttpResponse::Ok().json(shop.stats())
 }

@@ -5,7 +5,7 @@
 use super::criteria::Criteria;
 use crate::emulate::channel::Rate;
 use crate::emulate::fault::FaultTable;
-use crate::emulate::{Probability, Shipped};
+use crate::emulate::{EmulatorError, Probability, Shipped};
 use actix_web::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -25,16 +25,6 @@ const OPEN: u64 = 4;
 /// How often what happened since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BulkStats {
-    /// Requests of any fate.
-    pub requests: u64,
-    /// Requests over the host's limit.
-    pub throttled: u64,
-    /// Requests answered 429 although there was room.
-    pub storms: u64,
-    /// Requests answered with 5xx.
-    pub failed: u64,
-    /// Requests that were carried out late.
-    pub late: u64,
     /// Bulks with too many bodies.
     pub oversized: u64,
     /// Bulks that were accepted.
@@ -169,6 +159,8 @@ pub(super) struct Shop {
     /// When the consumer is free.
     free: Duration,
     quantities: BTreeMap<String, i64>,
+    /// Before their last changes.
+    before: BTreeMap<String, i64>,
     prices: BTreeMap<String, String>,
     orders: BTreeMap<u64, Order>,
     pub(super) stats: BulkStats,
@@ -211,9 +203,14 @@ fn sku_of(topic: Topic, body: &Value) -> Option<&str> {
 }
 
 impl Shop {
-    /// None if the probabilities exceed certainty together.
-    pub(super) fn new(seed: u64, work: Rate, item_fail: Probability, stuck: Probability) -> Option<Self> {
-        Some(Self {
+    /// Refuses probabilities that exceed certainty together.
+    pub(super) fn new(
+        seed: u64,
+        work: Rate,
+        item_fail: Probability,
+        stuck: Probability,
+    ) -> Result<Self, EmulatorError> {
+        Ok(Self {
             interval: work.interval(),
             faults: FaultTable::new(seed, &[(item_fail, Fault::Failed), (stuck, Fault::Stuck)])?,
             bulks: BTreeMap::new(),
@@ -221,17 +218,11 @@ impl Shop {
             queue: VecDeque::new(),
             free: Duration::ZERO,
             quantities: BTreeMap::new(),
+            before: BTreeMap::new(),
             prices: BTreeMap::new(),
             orders: BTreeMap::new(),
             stats: BulkStats::default(),
         })
-    }
-
-    /// Counts one more; how many there were before.
-    pub(super) fn count(&mut self, counter: impl FnOnce(&mut BulkStats) -> &mut u64) -> u64 {
-        let counter = counter(&mut self.stats);
-        *counter += 1;
-        *counter - 1
     }
 
     pub(super) fn quantities(&self) -> BTreeMap<String, i64> {
@@ -303,8 +294,10 @@ impl Shop {
                     return (FAILED, message.to_owned(), None);
                 }
                 let units = item["quantity"].as_i64().unwrap_or_default();
-                let before = self.quantities.insert(sku.to_owned(), units);
-                self.stats.lowered += u64::from(before > Some(units));
+                if let Some(before) = self.quantities.insert(sku.to_owned(), units) {
+                    self.stats.lowered += u64::from(before > units);
+                    self.before.insert(sku.to_owned(), before);
+                }
                 done(
                     "Magento\\InventoryApi\\Api\\SourceItemsSaveInterface::execute",
                     &Value::Null,
@@ -332,7 +325,8 @@ impl Shop {
             let message = format!("Maximum items of type \"array\" is {BODIES}");
             return refuse(StatusCode::BAD_REQUEST, &message);
         }
-        let number = self.count(|stats| &mut stats.bulks);
+        let number = self.stats.bulks;
+        self.stats.bulks += 1;
         let uuid = format!("00000000-0000-4000-8000-{number:012}");
         let (mut places, mut items) = (Vec::new(), Vec::new());
         for (id, body) in bodies.iter().enumerate() {
@@ -387,8 +381,9 @@ impl Shop {
         )
     }
 
-    pub(super) fn read(&self, query: &BTreeMap<String, String>) -> Answer {
-        let all = self.quantities.iter().map(|(sku, units)| {
+    pub(super) fn read(&self, query: &BTreeMap<String, String>, is_behind: bool) -> Answer {
+        let shown = if is_behind { &self.before } else { &self.quantities };
+        let all = shown.iter().map(|(sku, units)| {
             json!({ "sku": sku, "source_code": SOURCE, "quantity": units, "status": i32::from(*units > 0) })
         });
         answer_with(query, all)

@@ -10,8 +10,8 @@
 //! - The report includes the listings as they are when it is written.
 
 use super::Listing;
-use crate::emulate::Probability;
 use crate::emulate::fault::FaultTable;
+use crate::emulate::{EmulatorError, Faults, Probability};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -21,15 +21,6 @@ use std::time::Duration;
 const MESSAGES: usize = 25_000;
 /// How long an address to upload to holds.
 const ADDRESS: Duration = Duration::from_secs(300);
-
-/// What is worked on badly.
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    /// A message that is accepted is not applied, and nothing is said of it.
-    Lost,
-    /// The feed ends as `FATAL` with some of it done.
-    Fatal,
-}
 
 /// A document that is uploaded or read.
 #[derive(Debug)]
@@ -104,8 +95,10 @@ pub struct FeedStats {
 #[derive(Debug)]
 pub(super) struct Feeds {
     interval: Duration,
-    faults: FaultTable<Fault>,
-    fatal: FaultTable<Fault>,
+    /// Messages that are accepted and not applied, and nothing is said of it.
+    lost: FaultTable<()>,
+    /// Feeds that end as `FATAL` with some of it done.
+    fatal: FaultTable<()>,
     documents: BTreeMap<String, Document>,
     feeds: BTreeMap<u64, Feed>,
     queue: VecDeque<u64>,
@@ -118,12 +111,16 @@ pub(super) struct Feeds {
 }
 
 impl Feeds {
-    /// None if a probability exceeds certainty.
-    pub(super) fn new(seed: u64, interval: Duration, lost: Probability, fatal: Probability) -> Option<Self> {
-        Some(Self {
+    /// Refuses a probability that exceeds certainty.
+    pub(super) fn new(
+        faults: &Faults,
+        interval: Duration,
+        fatal: Probability,
+    ) -> Result<Self, EmulatorError> {
+        Ok(Self {
             interval,
-            faults: FaultTable::new(seed, &[(lost, Fault::Lost)])?,
-            fatal: FaultTable::new(seed, &[(fatal, Fault::Fatal)])?,
+            lost: FaultTable::new(faults.seed, &[(faults.item_fail, ())])?,
+            fatal: FaultTable::new(faults.seed, &[(fatal, ())])?,
             documents: BTreeMap::new(),
             feeds: BTreeMap::new(),
             queue: VecDeque::new(),
@@ -340,7 +337,7 @@ impl Feeds {
         }
         work.skus.push(sku.clone());
         let attempt = work.feed.parse().unwrap_or_default();
-        if self.faults.draw(&sku, attempt).is_some() {
+        if self.lost.draw(&sku, attempt).is_some() {
             self.stats.lost += 1;
             return;
         }
@@ -444,8 +441,8 @@ mod tests {
 
     #[test]
     fn messages_are_worked_on_one_by_one_and_write_over_what_was_patched_meanwhile() {
-        let never = Probability::NEVER;
-        let mut feeds = Feeds::new(1, Duration::from_secs(1), never, never).unwrap();
+        let interval = Duration::from_secs(1);
+        let mut feeds = Feeds::new(&Faults::default(), interval, Probability::NEVER).unwrap();
         let mut listings = BTreeMap::new();
         let at = Duration::from_secs;
         let messages = json!([
@@ -490,8 +487,8 @@ mod tests {
 
     #[test]
     fn what_the_schema_does_not_allow_ends_the_feed_and_no_more_than_five_are_created_in_a_window() {
-        let never = Probability::NEVER;
-        let mut feeds = Feeds::new(1, Duration::from_secs(1), never, never).unwrap();
+        let interval = Duration::from_secs(1);
+        let mut feeds = Feeds::new(&Faults::default(), interval, Probability::NEVER).unwrap();
         let feed = feed_of(&mut feeds, &json!([message(2, "A", 5)]), Duration::ZERO);
         feeds.advance(&mut BTreeMap::new(), Duration::from_secs(1));
         assert_eq!(feeds.show(&feed).unwrap()["processingStatus"], "FATAL");

@@ -3,7 +3,7 @@
 //! - `POST /auth/o2/token` gives a token for any refresh token; without it a listing answers 403.
 //! - `PATCH` and `GET /listings/2021-08-01/items/{seller}/{sku}`; SKUs that begin with `GONE` do not exist (404). A patch
 //!   is answered `ACCEPTED` and shows after `--delay`
-//!   (<https://developer-docs.amazon.com/sp-api/docs/merge-a-listing>); a share of `--late-fail` of them never shows and
+//!   (<https://developer-docs.amazon.com/sp-api/docs/merge-a-listing>); a share of `--item-fail` of them never shows and
 //!   leaves an issue. A negative quantity is answered `INVALID`.
 //! - Patching and reading have a bucket each, of `--burst` at `--rate`; without a token of it the answer is 429
 //!   `QuotaExceeded`. Each answer says the rate in `x-amzn-RateLimit-Limit`
@@ -22,8 +22,8 @@ pub use feeds::FeedStats;
 pub use orders::Package;
 
 use super::channel::{Bucket, Rate};
-use super::fault::FaultTable;
-use super::{Emulator, EmulatorError, Probability, parse_duration};
+use super::conduct::{Conduct, Course, serve};
+use super::{Emulator, EmulatorError, Fault, Faults, Played, Probability, parse_duration, without_arguments};
 use actix_web::http::StatusCode;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How Amazon behaves.
 #[derive(Clone, Debug, clap::Args)]
@@ -62,15 +62,6 @@ pub struct Options {
     /// How long until what has changed of an order is found.
     #[arg(long, default_value = "2m", value_parser = parse_duration)]
     pub order_delay: Duration,
-    /// How often an accepted patch fails later.
-    #[arg(long, default_value = "0")]
-    pub late_fail: Probability,
-    /// How often a request fails with 503 and nothing is done.
-    #[arg(long, default_value = "0")]
-    pub fail: Probability,
-    /// How often a request is carried out but answered with 500.
-    #[arg(long, default_value = "0")]
-    pub fail_after_commit: Probability,
     /// How long a message of a feed takes.
     #[arg(long, default_value = "5ms", value_parser = parse_duration)]
     pub feed_message: Duration,
@@ -83,62 +74,26 @@ pub struct Options {
     /// How many times the documented rates questions about feeds may be asked.
     #[arg(long, default_value = "1")]
     pub feed_rate: NonZeroU32,
-    /// How often a message of a feed that was accepted is not applied.
-    #[arg(long, default_value = "0")]
-    pub feed_lost: Probability,
     /// How often a feed ends as FATAL with half of it done.
     #[arg(long, default_value = "0")]
     pub feed_fatal: Probability,
-    /// From which faults are drawn.
-    #[arg(long, default_value = "1")]
-    pub seed: u64,
+    /// Which faults it meets its callers with.
+    #[command(flatten)]
+    pub faults: Faults,
 }
 
 impl Default for Options {
     /// The documented rates without faults, on any port of the loopback interface.
     fn default() -> Self {
-        let five = whole(5);
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            rate: Rate::per_second(five),
-            burst: five,
-            delay: Duration::from_millis(500),
-            order_rate: Rate::per_hour(whole(20)),
-            order_burst: whole(20),
-            order_delay: Duration::from_secs(120),
-            late_fail: Probability::NEVER,
-            fail: Probability::NEVER,
-            fail_after_commit: Probability::NEVER,
-            feed_message: Duration::from_millis(5),
-            feeds: 5,
-            feed_window: Duration::from_secs(300),
-            feed_rate: whole(1),
-            feed_lost: Probability::NEVER,
-            feed_fatal: Probability::NEVER,
-            seed: 1,
-        }
+        without_arguments()
     }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Unavailable,
-    ErrorAfterCommit,
 }
 
 /// How often what happened since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListingStats {
-    /// Requests of any fate, without those for tokens.
-    pub requests: u64,
-    /// Requests over the limit.
-    pub throttled: u64,
-    /// Requests answered with 5xx.
-    pub failed: u64,
     /// Patches that were accepted.
     pub accepted: u64,
-    /// Accepted patches that failed later.
-    pub failed_later: u64,
     /// Tokens that were given out.
     pub tokens: u64,
 }
@@ -147,6 +102,8 @@ pub struct ListingStats {
 #[derive(Clone, Debug, Default)]
 struct Listing {
     attributes: BTreeMap<String, Value>,
+    /// Before the last change.
+    before: BTreeMap<String, Value>,
     issues: Vec<Value>,
     /// What will show: from when, which attribute, what; nothing if it is going to fail.
     pending: Vec<(Duration, String, Option<Value>)>,
@@ -157,20 +114,21 @@ struct Listing {
 impl Listing {
     /// Applies a patch at once; when it was last patched singly before.
     fn set(&mut self, patch: &Value) -> Duration {
-        self.attributes
-            .insert(attribute_of(patch), patch["value"].clone());
-        self.issues.clear();
+        self.show(attribute_of(patch), patch["value"].clone());
         self.patched
+    }
+
+    fn show(&mut self, attribute: String, value: Value) {
+        self.before.clone_from(&self.attributes);
+        self.attributes.insert(attribute, value);
+        self.issues.clear();
     }
 
     fn advance(&mut self, now: Duration) {
         let due = self.pending.iter().take_while(|(at, ..)| *at <= now).count();
-        for (_, attribute, value) in self.pending.drain(..due) {
+        for (_, attribute, value) in self.pending.drain(..due).collect::<Vec<_>>() {
             match value {
-                Some(value) => {
-                    self.attributes.insert(attribute, value);
-                    self.issues.clear();
-                }
+                Some(value) => self.show(attribute, value),
                 None => {
                     let message = "The submission was not processed; submit it again.";
                     self.issues = vec![json!({ "code": "99001", "message": message, "severity": "ERROR" })];
@@ -194,9 +152,7 @@ const fn whole(number: u32) -> NonZeroU32 {
 #[derive(Debug)]
 pub struct Amazon {
     options: Options,
-    started: Instant,
-    faults: FaultTable<Fault>,
-    late: FaultTable<()>,
+    conduct: Conduct,
     state: Mutex<State>,
 }
 
@@ -220,10 +176,6 @@ struct State {
 
 impl Amazon {
     fn new(options: Options) -> Result<Self, EmulatorError> {
-        let faults = [
-            (options.fail, Fault::Unavailable),
-            (options.fail_after_commit, Fault::ErrorAfterCommit),
-        ];
         // 0.0222 a second are 80 an hour, less a hundredth.
         let (times, eighty) = (options.feed_rate.get(), whole(80));
         let seldom = || {
@@ -233,10 +185,7 @@ impl Amazon {
             )
         };
         Ok(Self {
-            started: Instant::now(),
-            faults: FaultTable::new(options.seed, &faults).ok_or(EmulatorError::Probabilities)?,
-            late: FaultTable::new(options.seed, &[(options.late_fail, ())])
-                .ok_or(EmulatorError::Probabilities)?,
+            conduct: Conduct::new(options.faults, &[])?,
             state: Mutex::new(State {
                 patches: Bucket::new(options.rate, options.burst),
                 reads: Bucket::new(options.rate, options.burst),
@@ -247,13 +196,7 @@ impl Amazon {
                 feed_reads: Bucket::new(Rate::per_second(whole(2 * times)), whole(15)),
                 feed_lists: seldom(),
                 reports: seldom(),
-                feeds: Feeds::new(
-                    options.seed,
-                    options.feed_message,
-                    options.feed_lost,
-                    options.feed_fatal,
-                )
-                .ok_or(EmulatorError::Probabilities)?,
+                feeds: Feeds::new(&options.faults, options.feed_message, options.feed_fatal)?,
                 loses_feed_answer: false,
                 orders: Orders::default(),
                 listings: BTreeMap::new(),
@@ -267,7 +210,7 @@ impl Amazon {
     fn state(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { feeds, listings, .. } = &mut *state;
-        feeds.advance(listings, self.started.elapsed());
+        feeds.advance(listings, self.conduct.now());
         state
     }
 
@@ -291,7 +234,7 @@ impl Amazon {
     /// The quantity that each SKU shows.
     #[must_use]
     pub fn quantities(&self) -> BTreeMap<String, i64> {
-        let now = self.started.elapsed();
+        let now = self.conduct.now();
         let mut shown = BTreeMap::new();
         for (sku, listing) in &mut self.state().listings {
             listing.advance(now);
@@ -301,78 +244,6 @@ impl Amazon {
             }
         }
         shown
-    }
-
-    /// Carries a request out that a bucket and the drawn faults let through. `rate` is what the bucket refills a second.
-    fn gated(
-        &self,
-        bucket: fn(&mut State) -> &mut Bucket,
-        rate: &str,
-        work: impl FnOnce(&mut State, u64, Duration) -> (StatusCode, Value),
-    ) -> HttpResponse {
-        self.admitted(|state, now| bucket(state).take(now).is_ok(), rate, work)
-    }
-
-    /// The same of whatever admits it.
-    fn admitted(
-        &self,
-        admits: impl FnOnce(&mut State, Duration) -> bool,
-        rate: &str,
-        work: impl FnOnce(&mut State, u64, Duration) -> (StatusCode, Value),
-    ) -> HttpResponse {
-        let now = self.started.elapsed();
-        let mut state = self.state();
-        let request = state.stats.requests;
-        state.stats.requests += 1;
-        let limited = |status| {
-            let mut response = HttpResponse::build(status);
-            if !rate.is_empty() {
-                response.insert_header(("x-amzn-ratelimit-limit", rate));
-            }
-            response
-        };
-        if !admits(&mut state, now) {
-            state.stats.throttled += 1;
-            let message = "You exceeded your quota for the requested resource.";
-            return limited(StatusCode::TOO_MANY_REQUESTS).json(error("QuotaExceeded", message));
-        }
-        let fault = self.faults.draw("request", request);
-        if matches!(fault, Some(Fault::Unavailable)) {
-            state.stats.failed += 1;
-            return HttpResponse::ServiceUnavailable().finish();
-        }
-        let (status, body) = work(&mut state, request, now);
-        if matches!(fault, Some(Fault::ErrorAfterCommit)) {
-            state.stats.failed += 1;
-            return HttpResponse::InternalServerError().finish();
-        }
-        if status == StatusCode::NO_CONTENT {
-            return limited(status).finish();
-        }
-        limited(status).json(body)
-    }
-
-    fn listing(&self, sku: &str, patch: Option<&Value>) -> HttpResponse {
-        let bucket: fn(&mut State) -> &mut Bucket = match patch {
-            Some(_) => |state| &mut state.patches,
-            None => |state| &mut state.reads,
-        };
-        let rate = format!("{}.0", self.options.rate.per_whole_second());
-        self.gated(bucket, &rate, |state, request, now| {
-            if sku.starts_with("GONE") {
-                let message = format!("SKU {sku} not found");
-                return (StatusCode::NOT_FOUND, error("NOT_FOUND", &message));
-            }
-            let body = match patch {
-                Some(patch) => self.patch(state, sku, patch, request, now),
-                None => {
-                    let listing = state.listings.entry(sku.to_owned()).or_default();
-                    listing.advance(now);
-                    json!({ "sku": sku, "attributes": listing.attributes, "issues": listing.issues })
-                }
-            };
-            (StatusCode::OK, body)
-        })
     }
 
     /// A customer orders: so many of which SKU.
@@ -406,8 +277,7 @@ impl Amazon {
             return json!({ "sku": sku, "status": "INVALID", "submissionId": request.to_string(), "issues": [issue] });
         }
         state.stats.accepted += 1;
-        let fails = self.late.draw(sku, request).is_some();
-        state.stats.failed_later += u64::from(fails);
+        let fails = self.conduct.item_fails(sku, request);
         let listing = state.listings.entry(sku.to_owned()).or_default();
         let shows = (!fails).then_some(value);
         listing.issues.clear();
@@ -415,6 +285,83 @@ impl Amazon {
         listing.pending.push((now + self.options.delay, attribute, shows));
         json!({ "sku": sku, "status": "ACCEPTED", "submissionId": request.to_string(), "issues": [] })
     }
+}
+
+impl Played for Amazon {
+    type Counts = ListingStats;
+
+    fn conduct(&self) -> &Conduct {
+        &self.conduct
+    }
+
+    fn counts(&self) -> ListingStats {
+        self.stats()
+    }
+
+    fn failure(&self, fault: Fault, status: StatusCode) -> HttpResponse {
+        let mut response = HttpResponse::build(status);
+        if fault == Fault::Storm {
+            return response.json(quota_exceeded());
+        }
+        response.finish()
+    }
+}
+
+fn quota_exceeded() -> Value {
+    let message = "You exceeded your quota for the requested resource.";
+    error("QuotaExceeded", message)
+}
+
+type Answer = (StatusCode, Value);
+
+/// Answers what a bucket lets in. `rate` is what it refills a second, if that is told.
+async fn gated(
+    request: HttpRequest,
+    amazon: web::Data<Amazon>,
+    bucket: fn(&mut State) -> &mut Bucket,
+    rate: &str,
+    work: impl FnOnce(&Amazon, &mut State, Course) -> Answer + 'static,
+) -> HttpResponse {
+    let admits = move |state: &mut State, now| bucket(state).take(now).is_ok();
+    answer(request, amazon, admits, rate, work).await
+}
+
+/// Answers whatever has a token and is admitted.
+async fn answer(
+    request: HttpRequest,
+    amazon: web::Data<Amazon>,
+    admits: impl FnOnce(&mut State, Duration) -> bool,
+    rate: &str,
+    work: impl FnOnce(&Amazon, &mut State, Course) -> Answer + 'static,
+) -> HttpResponse {
+    if !request.headers().contains_key("x-amz-access-token") {
+        let denied = error("Unauthorized", "Access to requested resource is denied.");
+        return HttpResponse::Forbidden().json(denied);
+    }
+    let rate = rate.to_owned();
+    let limited = move |status| {
+        let mut response = HttpResponse::build(status);
+        if !rate.is_empty() {
+            response.insert_header(("x-amzn-ratelimit-limit", rate.as_str()));
+        }
+        response
+    };
+    let refuse = limited.clone();
+    let admit = move |amazon: &Amazon| {
+        let now = amazon.conduct.now();
+        if admits(&mut amazon.state(), now) {
+            return Ok(());
+        }
+        Err(refuse(StatusCode::TOO_MANY_REQUESTS).json(quota_exceeded()))
+    };
+    serve(amazon, "request", admit, move |amazon, (), course| {
+        let (status, body) = work(amazon, &mut amazon.state(), course);
+        if status == StatusCode::NO_CONTENT {
+            return limited(status).finish();
+        }
+        limited(status).json(body)
+    })
+    .await
 }
 
 /// The most bytes of a document.
@@ -459,8 +406,7 @@ fn routes(config: &mut ServiceConfig) {
             web::post().to(confirm),
         )
         .route("/emulator/orders/{order}", web::post().to(place))
-        .route("/emulator/packages", web::get().to(packages))
-        .route("/stats", web::get().to(stats));
+        .route("/emulator/packages", web::get().to(packages));
 }
 
 async fn token(amazon: web::Data<Amazon>, body: String) -> HttpResponse {
@@ -471,13 +417,40 @@ async fn token(amazon: web::Data<Amazon>, body: String) -> HttpResponse {
     HttpResponse::Ok().json(json!({ "access_token": "Atza|1", "token_type": "bearer", "expires_in": 3600 }))
 }
 
-/// The answer to a request without a token.
-fn refused(request: &HttpRequest) -> Option<HttpResponse> {
-    if request.headers().contains_key("x-amz-access-token") {
-        return None;
-    }
-    let denied = error("Unauthorized", "Access to requested resource is denied.");
-    Some(HttpResponse::Forbidden().json(denied))
+/// Patches a listing, or shows it.
+async fn listing(
+    request: HttpRequest,
+    amazon: web::Data<Amazon>,
+    sku: String,
+    patch: Option<Value>,
+) -> HttpResponse {
+    let bucket: fn(&mut State) -> &mut Bucket = match patch {
+        Some(_) => |state| &mut state.patches,
+        None => |state| &mut state.reads,
+    };
+    let rate = format!("{}.0", amazon.options.rate.per_whole_second());
+    gated(request, amazon, bucket, &rate, move |amazon, state, course| {
+        if sku.starts_with("GONE") {
+            let message = format!("SKU {sku} not found");
+            return (StatusCode::NOT_FOUND, error("NOT_FOUND", &message));
+        }
+        let now = amazon.conduct.now();
+        let body = match &patch {
+            Some(patch) => amazon.patch(state, &sku, patch, course.number, now),
+            None => {
+                let listing = state.listings.entry(sku.clone()).or_default();
+                listing.advance(now);
+                let shown = if course.is_behind {
+                    &listing.before
+                } else {
+                    &listing.attributes
+                };
+                json!({ "sku": sku, "attributes": shown, "issues": listing.issues })
+            }
+        };
+        (StatusCode::OK, body)
+    })
+    .await
 }
 
 async fn patch(
@@ -486,7 +459,7 @@ async fn patch(
     path: web::Path<(String, String)>,
     body: web::Json<Value>,
 ) -> HttpResponse {
-    refused(&request).unwrap_or_else(|| amazon.listing(&path.1, Some(&body)))
+    listing(request, amazon, path.into_inner().1, Some(body.into_inner())).await
 }
 
 async fn read(
@@ -494,18 +467,15 @@ async fn read(
     amazon: web::Data<Amazon>,
     path: web::Path<(String, String)>,
 ) -> HttpResponse {
-    refused(&request).unwrap_or_else(|| amazon.listing(&path.1, None))
+    listing(request, amazon, path.into_inner().1, None).await
 }
 
 /// Where a document is uploaded to or read.
-fn address_of(request: &HttpRequest, document: &str) -> String {
-    format!(
-        "http://{}/emulator/documents/{document}",
-        request.connection_info().host()
-    )
+fn address_of(host: &str, document: &str) -> String {
+    format!("http://{host}/emulator/documents/{document}")
 }
 
-/// 202 or 201 with what was made, or why it was not.
+/// What was made or found, or why it was not.
 fn made(status: StatusCode, made: Result<Value, String>) -> (StatusCode, Value) {
     match made {
         Ok(body) => (status, body),
@@ -518,17 +488,19 @@ async fn create_document(
     amazon: web::Data<Amazon>,
     body: web::Json<Value>,
 ) -> HttpResponse {
-    refused(&request).unwrap_or_else(|| {
-        amazon.gated(
-            |state| &mut state.documents,
-            "",
-            |state, _, now| {
-                let id = state.feeds.create_document(&body, now);
-                let document = id.map(|id| json!({ "feedDocumentId": id, "url": address_of(&request, &id) }));
-                made(StatusCode::CREATED, document)
-            },
-        )
-    })
+    let host = request.connection_info().host().to_owned();
+    gated(
+        request,
+        amazon,
+        |state| &mut state.documents,
+        "",
+        move |amazon, state, _| {
+            let id = state.feeds.create_document(&body, amazon.conduct.now());
+            let document = id.map(|id| json!({ "feedDocumentId": id, "url": address_of(&host, &id) }));
+            made(StatusCode::CREATED, document)
+        },
+    )
+    .await
 }
 
 async fn upload(
@@ -541,7 +513,7 @@ async fn upload(
         .headers()
         .get("content-type")
         .and_then(|kind| kind.to_str().ok());
-    let now = amazon.started.elapsed();
+    let now = amazon.conduct.now();
     let taken = amazon
         .state()
         .feeds
@@ -565,39 +537,33 @@ async fn create_feed(
     body: web::Json<Value>,
 ) -> HttpResponse {
     let (most, window) = (amazon.options.feeds, amazon.options.feed_window);
-    refused(&request).unwrap_or_else(|| {
-        amazon.admitted(
-            |state, now| state.feeds.admits(most, window, now),
-            "",
-            |state, _, now| {
-                let id = state.feeds.create(&body, now, Timestamp::now());
-                if std::mem::take(&mut state.loses_feed_answer) {
-                    state.stats.failed += 1;
-                    return (
-                        StatusCode::INTERNAL_SERVER_ERROR,
-                        error("InternalFailure", "Try again."),
-                    );
-                }
-                made(
-                    StatusCode::ACCEPTED,
-                    id.map(|id| json!({ "feedId": id.to_string() })),
-                )
-            },
+    let admits = move |state: &mut State, now| state.feeds.admits(most, window, now);
+    answer(request, amazon, admits, "", move |amazon, state, _| {
+        let id = state.feeds.create(&body, amazon.conduct.now(), Timestamp::now());
+        if std::mem::take(&mut state.loses_feed_answer) {
+            let lost = error("InternalFailure", "Try again.");
+            return (StatusCode::INTERNAL_SERVER_ERROR, lost);
+        }
+        made(
+            StatusCode::ACCEPTED,
+            id.map(|id| json!({ "feedId": id.to_string() })),
         )
     })
+    .await
 }
 
 async fn show_feed(request: HttpRequest, amazon: web::Data<Amazon>, feed: web::Path<String>) -> HttpResponse {
-    refused(&request).unwrap_or_else(|| {
-        amazon.gated(
-            |state| &mut state.feed_reads,
-            "",
-            |state, _, _| match state.feeds.show(&feed) {
-                Some(feed) => (StatusCode::OK, feed),
-                None => (StatusCode::NOT_FOUND, error("NotFound", "There is no such feed.")),
-            },
-        )
-    })
+    gated(
+        request,
+        amazon,
+        |state| &mut state.feed_reads,
+        "",
+        move |_, state, _| match state.feeds.show(&feed) {
+            Some(feed) => (StatusCode::OK, feed),
+            None => (StatusCode::NOT_FOUND, error("NotFound", "There is no such feed.")),
+        },
+    )
+    .await
 }
 
 async fn list_feeds(
@@ -605,13 +571,14 @@ async fn list_feeds(
     amazon: web::Data<Amazon>,
     wanted: web::Query<BTreeMap<String, String>>,
 ) -> HttpResponse {
-    refused(&request).unwrap_or_else(|| {
-        amazon.gated(
-            |state| &mut state.feed_lists,
-            "",
-            |state, _, _| made(StatusCode::OK, state.feeds.list(&wanted)),
-        )
-    })
+    gated(
+        request,
+        amazon,
+        |state| &mut state.feed_lists,
+        "",
+        move |_, state, _| made(StatusCode::OK, state.feeds.list(&wanted)),
+    )
+    .await
 }
 
 async fn show_document(
@@ -619,25 +586,27 @@ async fn show_document(
     amazon: web::Data<Amazon>,
     document: web::Path<String>,
 ) -> HttpResponse {
-    refused(&request).unwrap_or_else(|| {
-        amazon.gated(
-            |state| &mut state.reports,
-            "",
-            |state, _, _| match state.feeds.content(&document) {
-                Some(_) => {
-                    let url = address_of(&request, &document);
-                    (
-                        StatusCode::OK,
-                        json!({ "feedDocumentId": document.as_str(), "url": url }),
-                    )
-                }
-                None => (
+    let host = request.connection_info().host().to_owned();
+    gated(
+        request,
+        amazon,
+        |state| &mut state.reports,
+        "",
+        move |_, state, _| {
+            if state.feeds.content(&document).is_none() {
+                return (
                     StatusCode::NOT_FOUND,
                     error("NotFound", "There is no such document."),
-                ),
-            },
-        )
-    })
+                );
+            }
+            let url = address_of(&host, &document);
+            (
+                StatusCode::OK,
+                json!({ "feedDocumentId": document.as_str(), "url": url }),
+            )
+        },
+    )
+    .await
 }
 
 async fn search(
@@ -645,21 +614,19 @@ async fn search(
     amazon: web::Data<Amazon>,
     parameters: web::Query<BTreeMap<String, String>>,
 ) -> HttpResponse {
-    refused(&request).unwrap_or_else(|| {
-        let rate = amazon.options.order_rate.in_a_second();
-        let as_of = as_of(Timestamp::now(), amazon.options.order_delay);
-        amazon.gated(
-            |state| &mut state.searches,
-            &rate,
-            |state, _, _| {
-                let found = Search::read(&parameters).and_then(|search| state.orders.search(&search, as_of));
-                match found {
-                    Ok(found) => (StatusCode::OK, found),
-                    Err(message) => (StatusCode::BAD_REQUEST, error("InvalidInput", &message)),
-                }
-            },
-        )
-    })
+    let rate = amazon.options.order_rate.in_a_second();
+    gated(
+        request,
+        amazon,
+        |state| &mut state.searches,
+        &rate,
+        move |amazon, state, _| {
+            let as_of = as_of(Timestamp::now(), amazon.options.order_delay);
+            let found = Search::read(&parameters).and_then(|search| state.orders.search(&search, as_of));
+            made(StatusCode::OK, found)
+        },
+    )
+    .await
 }
 
 #[derive(Deserialize)]
@@ -674,20 +641,20 @@ async fn items(
     order: web::Path<String>,
     page: web::Query<NextPage>,
 ) -> HttpResponse {
-    refused(&request).unwrap_or_else(|| {
-        let token = page.token.as_deref();
-        amazon.gated(
-            |state| &mut state.item_reads,
-            "0.5",
-            |state, _, _| match state.orders.items(&order, token) {
-                Some(items) => (StatusCode::OK, items),
-                None => (
-                    StatusCode::NOT_FOUND,
-                    error("NOT_FOUND", "There is no such order."),
-                ),
-            },
-        )
-    })
+    gated(
+        request,
+        amazon,
+        |state| &mut state.item_reads,
+        "0.5",
+        move |_, state, _| match state.orders.items(&order, page.token.as_deref()) {
+            Some(items) => (StatusCode::OK, items),
+            None => (
+                StatusCode::NOT_FOUND,
+                error("NOT_FOUND", "There is no such order."),
+            ),
+        },
+    )
+    .await
 }
 
 async fn confirm(
@@ -696,16 +663,17 @@ async fn confirm(
     order: web::Path<String>,
     body: web::Json<Value>,
 ) -> HttpResponse {
-    refused(&request).unwrap_or_else(|| {
-        amazon.gated(
-            |state| &mut state.confirmations,
-            "2.0",
-            |state, _, _| match state.orders.confirm(&order, &body, Timestamp::now()) {
-                Ok(()) => (StatusCode::NO_CONTENT, Value::Null),
-                Err(message) => (StatusCode::BAD_REQUEST, error("InvalidInput", &message)),
-            },
-        )
-    })
+    gated(
+        request,
+        amazon,
+        |state| &mut state.confirmations,
+        "2.0",
+        move |_, state, _| {
+            let confirmed = state.orders.confirm(&order, &body, Timestamp::now());
+            made(StatusCode::NO_CONTENT, confirmed.map(|()| Value::Null))
+        },
+    )
+    .await
 }
 
 async fn place(
@@ -720,8 +688,4 @@ async fn place(
 
 async fn packages(amazon: web::Data<Amazon>) -> HttpResponse {
     HttpResponse::Ok().json(amazon.packages())
-}
-
-async fn stats(amazon: web::Data<Amazon>) -> HttpResponse {
-    HttpResponse::Ok().json(amazon.stats())
 }

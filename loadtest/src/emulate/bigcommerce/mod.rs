@@ -21,15 +21,13 @@
 //! - A quota of `--quota` requests in each `--window`, told in every answer's headers; beyond it 429
 //!   (<https://docs.bigcommerce.com/developer/docs/overview/api-fundamentals/rate-limits>). A storm is a 429 without those headers, as a
 //!   store under load answers. Without `X-Auth-Token` the answer is 401.
-//! - A share of `--late` of the requests is carried out only `--late-by` later, when their sender may have given up.
 
 mod store;
 
 pub use store::{Order, StoreStats};
 
-use super::fault::FaultTable;
-use super::late::{Changes, Latch, carry_out};
-use super::{Emulator, EmulatorError, Probability, parse_duration};
+use super::conduct::{Conduct, Course, serve};
+use super::{Emulator, EmulatorError, Fault, Faults, Played, parse_duration, without_arguments};
 use actix_web::http::StatusCode;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -39,14 +37,14 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use store::{Store, WantedOrders};
 
 /// How many upserts of price records there may be at a time.
 const UPSERTS: u64 = 2;
 
 /// How the store behaves.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Options {
     /// Where to listen; port 0 takes any free port.
     #[arg(long, default_value = "127.0.0.1:0")]
@@ -57,57 +55,19 @@ pub struct Options {
     /// How long a window is.
     #[arg(long, default_value = "30s", value_parser = parse_duration)]
     pub window: Duration,
-    /// How long each answer takes.
-    #[arg(long, default_value = "0ms", value_parser = parse_duration)]
-    pub latency: Duration,
     /// How long until an adjustment shows to those who read.
     #[arg(long, default_value = "0ms", value_parser = parse_duration)]
     pub delay: Duration,
-    /// How often a request fails with 503 and nothing is done.
-    #[arg(long, default_value = "0")]
-    pub fail: Probability,
-    /// How often a request is carried out but answered with 500.
-    #[arg(long, default_value = "0")]
-    pub fail_after_commit: Probability,
-    /// How often a request is answered 429 although there is quota.
-    #[arg(long, default_value = "0")]
-    pub storm: Probability,
-    /// How often a request is carried out late.
-    #[arg(long, default_value = "0")]
-    pub late: Probability,
-    /// How much later.
-    #[arg(long, default_value = "15s", value_parser = parse_duration)]
-    pub late_by: Duration,
-    /// From which faults are drawn.
-    #[arg(long, default_value = "1")]
-    pub seed: u64,
+    /// Which faults it meets its callers with.
+    #[command(flatten)]
+    pub faults: Faults,
 }
 
 impl Default for Options {
     /// A store of the plan Standard without faults, on any port of the loopback interface.
     fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            quota: NonZeroU32::MIN.saturating_add(149),
-            window: Duration::from_secs(30),
-            latency: Duration::ZERO,
-            delay: Duration::ZERO,
-            fail: Probability::NEVER,
-            fail_after_commit: Probability::NEVER,
-            storm: Probability::NEVER,
-            late: Probability::NEVER,
-            late_by: Duration::from_secs(15),
-            seed: 1,
-        }
+        without_arguments()
     }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Unavailable,
-    ErrorAfterCommit,
-    Storm,
-    Late,
 }
 
 /// Which requests may not overlap at will.
@@ -177,27 +137,14 @@ impl State {
 /// A store that can be asked and looked at.
 #[derive(Debug)]
 pub struct BigCommerce {
-    options: Options,
-    started: Instant,
-    faults: FaultTable<Fault>,
-    latch: Latch,
-    changes: Changes,
+    conduct: Conduct,
     state: Mutex<State>,
 }
 
 impl BigCommerce {
-    fn new(options: Options) -> Result<Self, EmulatorError> {
-        let faults = [
-            (options.fail, Fault::Unavailable),
-            (options.fail_after_commit, Fault::ErrorAfterCommit),
-            (options.storm, Fault::Storm),
-            (options.late, Fault::Late),
-        ];
+    fn new(options: &Options) -> Result<Self, EmulatorError> {
         Ok(Self {
-            started: Instant::now(),
-            faults: FaultTable::new(options.seed, &faults).ok_or(EmulatorError::Probabilities)?,
-            latch: Latch::default(),
-            changes: Changes::default(),
+            conduct: Conduct::new(options.faults, &[])?,
             state: Mutex::new(State {
                 quota: Quota {
                     units: u64::from(options.quota.get()),
@@ -209,7 +156,6 @@ impl BigCommerce {
                 adjusting: 0,
                 upserting: 0,
             }),
-            options,
         })
     }
 
@@ -263,79 +209,72 @@ impl BigCommerce {
 
     /// Somebody else takes so many requests of the quota.
     pub fn draw(&self, requests: u64) {
-        let now = self.started.elapsed();
+        let now = self.conduct.now();
         let mut state = self.state();
         for _ in 0..requests {
             state.quota.take(now);
         }
     }
 
-    /// The next request is let in and not carried out before [`release`](Self::release).
-    pub fn hold_next(&self) {
-        self.latch.hold_next();
-    }
-
-    /// Waits until so many requests were held in all.
-    pub async fn until_held(&self, requests: u64) {
-        self.latch.until_held(requests).await;
-    }
-
-    /// Carries out what is held.
-    pub fn release(&self) {
-        self.latch.release();
-    }
-
-    /// Waits until this is so.
-    pub async fn until(&self, holds: impl Fn(&Self) -> bool) {
-        self.changes.until(|| holds(self)).await;
-    }
-
-    /// The fault that a request meets, and the headers of its answer; else the status of one that is not let in.
-    fn let_in(&self, bulk: Bulk) -> Result<(Option<Fault>, Headers), (StatusCode, Headers)> {
-        let now = self.started.elapsed();
+    /// The headers of the answer to a request that is let in, and of a bulk from then on that it is under way; else the answer to one
+    /// that is not.
+    fn admits(&self, bulk: Bulk) -> Result<Headers, HttpResponse> {
+        let now = self.conduct.now();
         let mut state = self.state();
-        let request = state.store.count(|stats| &mut stats.requests);
-        let fault = self.faults.draw("request", request);
         let is_left = state.quota.take(now);
         let headers = state.quota.headers(now);
-        if !is_left {
-            state.store.count(|stats| &mut stats.throttled);
-            return Err((StatusCode::TOO_MANY_REQUESTS, headers));
+        let may_begin = !matches!(bulk, Bulk::PriceRecords) || state.upserting < UPSERTS;
+        if !is_left || !may_begin {
+            return Err(refuse(StatusCode::TOO_MANY_REQUESTS, &headers));
         }
-        match fault {
-            Some(Fault::Storm) => {
-                state.store.count(|stats| &mut stats.storms);
-                return Err((StatusCode::TOO_MANY_REQUESTS, Headers::new()));
-            }
-            Some(Fault::Unavailable) => {
-                state.store.count(|stats| &mut stats.failed);
-                return Err((StatusCode::SERVICE_UNAVAILABLE, headers));
-            }
-            Some(Fault::ErrorAfterCommit | Fault::Late) | None => {}
-        }
-        match bulk {
-            Bulk::Adjustments if state.adjusting > 0 => {
-                state.store.count(|stats| &mut stats.overlapping);
-            }
-            Bulk::PriceRecords if state.upserting >= UPSERTS => {
-                state.store.count(|stats| &mut stats.throttled);
-                return Err((StatusCode::TOO_MANY_REQUESTS, headers));
-            }
-            Bulk::None | Bulk::Adjustments | Bulk::PriceRecords => {}
-        }
+        let overlaps = matches!(bulk, Bulk::Adjustments) && state.adjusting > 0;
+        state.store.stats.overlapping += u64::from(overlaps);
         state.under_way(bulk).into_iter().for_each(|count| *count += 1);
-        Ok((fault, headers))
+        Ok(headers)
+    }
+}
+
+/// A request that was let in, until it is carried out or turned away.
+struct UnderWay {
+    store: web::Data<BigCommerce>,
+    bulk: Bulk,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut state = self.store.state();
+        state
+            .under_way(self.bulk)
+            .into_iter()
+            .for_each(|count| *count -= 1);
+    }
+}
+
+impl Played for BigCommerce {
+    type Counts = StoreStats;
+
+    fn conduct(&self) -> &Conduct {
+        &self.conduct
     }
 
-    fn finish<T>(&self, bulk: Bulk, work: impl FnOnce(&mut Store, Duration) -> T) -> T {
-        let now = self.started.elapsed();
-        let mut state = self.state();
-        let done = work(&mut state.store, now);
-        state.under_way(bulk).into_iter().for_each(|count| *count -= 1);
-        drop(state);
-        self.changes.tell();
-        done
+    fn counts(&self) -> StoreStats {
+        self.stats()
     }
+
+    /// What stands before a store under load does not know the quota.
+    fn failure(&self, fault: Fault, status: StatusCode) -> HttpResponse {
+        if fault == Fault::FailureAfterCommit {
+            return HttpResponse::build(status).finish();
+        }
+        refuse(status, &[])
+    }
+}
+
+fn refuse(status: StatusCode, headers: &[(&'static str, String)]) -> HttpResponse {
+    let title = status.canonical_reason().unwrap_or_default();
+    let problem = json!({ "status": status.as_u16(), "title": title,
+        "type": "/api-docs/getting-started/api-status-codes", "errors": {} });
+    respond(status, headers, &problem)
 }
 
 fn respond(status: StatusCode, headers: &[(&'static str, String)], body: &Value) -> HttpResponse {
@@ -353,47 +292,30 @@ async fn answer(
     request: HttpRequest,
     store: web::Data<BigCommerce>,
     bulk: Bulk,
-    work: impl FnOnce(&mut Store, Duration) -> (StatusCode, Value) + Send + 'static,
+    work: impl FnOnce(&mut Store, Duration, Course) -> (StatusCode, Value) + 'static,
 ) -> HttpResponse {
     if !request.headers().contains_key("x-auth-token") {
         let problem = json!({ "status": 401, "title": "X-Auth-Token header is required" });
         return respond(StatusCode::UNAUTHORIZED, &[], &problem);
     }
-    let (fault, headers) = match store.let_in(bulk) {
-        Ok(let_in) => let_in,
-        Err((status, headers)) => {
-            let title = status.canonical_reason().unwrap_or_default();
-            let problem = json!({ "status": status.as_u16(), "title": title,
-                "type": "/api-docs/getting-started/api-status-codes", "errors": {} });
-            return respond(status, &headers, &problem);
-        }
+    let shared = store.clone();
+    let admit = move |store: &BigCommerce| {
+        let headers = store.admits(bulk)?;
+        let store = shared;
+        Ok((UnderWay { store, bulk }, headers))
     };
-    let shared = store.clone().into_inner();
-    let done = carry_out(async move {
-        shared.latch.pass().await;
-        let wait = match fault {
-            Some(Fault::Late) => {
-                shared.state().store.count(|stats| &mut stats.late);
-                shared.options.late_by
-            }
-            Some(Fault::Unavailable | Fault::ErrorAfterCommit | Fault::Storm) | None => {
-                shared.options.latency
-            }
-        };
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
-        }
-        shared.finish(bulk, work)
-    });
-    match (done.await, fault) {
-        (Some((status, body)), None | Some(Fault::Late | Fault::Unavailable | Fault::Storm)) => {
+    serve(
+        store,
+        "request",
+        admit,
+        move |store, (under_way, headers), course| {
+            let now = store.conduct.now();
+            let (status, body) = work(&mut store.state().store, now, course);
+            drop(under_way);
             respond(status, &headers, &body)
-        }
-        (Some(_), Some(Fault::ErrorAfterCommit)) | (None, _) => {
-            store.state().store.count(|stats| &mut stats.failed);
-            HttpResponse::InternalServerError().finish()
-        }
-    }
+        },
+    )
+    .await
 }
 
 /// Starts the store on the current tokio event loop.
@@ -401,7 +323,7 @@ async fn answer(
 /// # Errors
 /// [`EmulatorError`] if the options contradict each other or the address is taken.
 pub fn start(options: Options) -> Result<Emulator<BigCommerce>, EmulatorError> {
-    Emulator::serve(options.listen, BigCommerce::new(options)?, routes)
+    Emulator::serve(options.listen, BigCommerce::new(&options)?, routes)
 }
 
 fn routes(config: &mut ServiceConfig) {
@@ -425,12 +347,11 @@ fn routes(config: &mut ServiceConfig) {
         .route(&format!("{order}/products"), web::get().to(read_lines))
         .route(&format!("{order}/shipments"), web::post().to(ship))
         .route("/emulator/orders/{id}", web::post().to(place))
-        .route("/emulator/shipments", web::get().to(shipments))
-        .route("/stats", web::get().to(stats));
+        .route("/emulator/shipments", web::get().to(shipments));
 }
 
 async fn adjust(request: HttpRequest, store: web::Data<BigCommerce>, body: web::Json<Value>) -> HttpResponse {
-    answer(request, store, Bulk::Adjustments, move |store, now| {
+    answer(request, store, Bulk::Adjustments, move |store, now, _| {
         store.adjust(&body, now)
     })
     .await
@@ -447,8 +368,8 @@ async fn read_levels(
     store: web::Data<BigCommerce>,
     wanted: web::Query<Skus>,
 ) -> HttpResponse {
-    answer(request, store, Bulk::None, move |store, now| {
-        store.read_levels(&wanted.skus, now)
+    answer(request, store, Bulk::None, move |store, now, course| {
+        store.read_levels(&wanted.skus, now, course.is_behind)
     })
     .await
 }
@@ -459,9 +380,10 @@ async fn set_prices(
     path: web::Path<(String, u64)>,
     body: web::Json<Value>,
 ) -> HttpResponse {
-    let list = path.1;
-    answer(request, store, Bulk::PriceRecords, move |store, _| {
-        store.set_prices(list, &body)
+    let (list, platform) = (path.1, store.clone());
+    answer(request, store, Bulk::PriceRecords, move |store, _, course| {
+        let fails = |sku: &str| platform.conduct.item_fails(sku, course.number);
+        store.set_prices(list, &body, fails)
     })
     .await
 }
@@ -471,7 +393,7 @@ async fn list_orders(
     store: web::Data<BigCommerce>,
     wanted: web::Query<WantedOrders>,
 ) -> HttpResponse {
-    answer(request, store, Bulk::None, move |store, _| {
+    answer(request, store, Bulk::None, move |store, _, _| {
         store.list_orders(&wanted)
     })
     .await
@@ -483,7 +405,10 @@ async fn read_order(
     path: web::Path<(String, u64)>,
 ) -> HttpResponse {
     let id = path.1;
-    answer(request, store, Bulk::None, move |store, _| store.read_order(id)).await
+    answer(request, store, Bulk::None, move |store, _, _| {
+        store.read_order(id)
+    })
+    .await
 }
 
 async fn write_order(
@@ -493,7 +418,7 @@ async fn write_order(
     body: web::Json<Value>,
 ) -> HttpResponse {
     let id = path.1;
-    answer(request, store, Bulk::None, move |store, _| {
+    answer(request, store, Bulk::None, move |store, _, _| {
         store.write_order(id, &body)
     })
     .await
@@ -523,7 +448,7 @@ async fn read_lines(
 ) -> HttpResponse {
     let (id, from) = (path.1, page.page.saturating_sub(1).saturating_mul(page.limit));
     let limit = page.limit;
-    answer(request, store, Bulk::None, move |store, _| {
+    answer(request, store, Bulk::None, move |store, _, _| {
         store.read_lines(id, from, limit)
     })
     .await
@@ -536,7 +461,10 @@ async fn ship(
     body: web::Json<Value>,
 ) -> HttpResponse {
     let id = path.1;
-    answer(request, store, Bulk::None, move |store, _| store.ship(id, &body)).await
+    answer(request, store, Bulk::None, move |store, _, _| {
+        store.ship(id, &body)
+    })
+    .await
 }
 
 async fn place(
@@ -554,8 +482,4 @@ async fn place(
 
 async fn shipments(store: web::Data<BigCommerce>) -> HttpResponse {
     HttpResponse::Ok().json(store.orders())
-}
-
-async fn stats(store: web::Data<BigCommerce>) -> HttpResponse {
-    HttpResponse::Ok().json(store.stats())
 }

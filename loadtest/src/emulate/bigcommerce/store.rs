@@ -26,16 +26,6 @@ const LAST_STATUS: u64 = 14;
 /// How often what happened since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreStats {
-    /// Requests of any fate.
-    pub requests: u64,
-    /// Requests over the quota, or too many upserts at a time.
-    pub throttled: u64,
-    /// Requests answered 429 although there was quota.
-    pub storms: u64,
-    /// Requests answered with 5xx.
-    pub failed: u64,
-    /// Requests that were carried out late.
-    pub late: u64,
     /// Requests with too many items.
     pub oversized: u64,
     /// Adjustments that began while another was under way.
@@ -195,13 +185,6 @@ impl Store {
         }
     }
 
-    /// Counts one more; how many there were before.
-    pub(super) fn count(&mut self, counter: impl FnOnce(&mut StoreStats) -> &mut u64) -> u64 {
-        let counter = counter(&mut self.stats);
-        *counter += 1;
-        *counter - 1
-    }
-
     pub(super) fn levels(&self) -> BTreeMap<String, i64> {
         let levels = self.levels.iter();
         levels.map(|(sku, level)| (sku.clone(), level.units)).collect()
@@ -314,7 +297,8 @@ impl Store {
             }
             adjusted.push((sku.to_owned(), units));
         }
-        let number = self.count(|stats| &mut stats.adjustments);
+        self.stats.adjustments += 1;
+        let number = self.stats.adjustments;
         for (sku, units) in adjusted {
             let level = self.levels.entry(sku).or_default();
             self.stats.levels_set += 1;
@@ -327,12 +311,12 @@ impl Store {
         )
     }
 
-    pub(super) fn read_levels(&mut self, skus: &str, now: Duration) -> Answer {
+    pub(super) fn read_levels(&mut self, skus: &str, now: Duration, is_behind: bool) -> Answer {
         let mut data = Vec::new();
         for sku in skus.split(',') {
             self.stats.read += 1;
             if let Some(level) = self.levels.get(sku) {
-                let shows = now >= level.changed + self.delay;
+                let shows = !is_behind && now >= level.changed + self.delay;
                 let units = if shows { level.units } else { level.before };
                 data.push(json!({ "identity": { "sku": sku }, "available_to_sell": units,
                     "total_inventory_onhand": units }));
@@ -341,7 +325,8 @@ impl Store {
         (StatusCode::OK, json!({ "data": data, "meta": {} }))
     }
 
-    pub(super) fn set_prices(&mut self, list: u64, body: &Value) -> Answer {
+    /// Records that fail are not set.
+    pub(super) fn set_prices(&mut self, list: u64, body: &Value, fails: impl Fn(&str) -> bool) -> Answer {
         let records = body.as_array().map(Vec::as_slice).unwrap_or_default();
         self.stats.largest = self.stats.largest.max(records.len() as u64);
         if records.len() > PRICE_RECORDS {
@@ -361,6 +346,7 @@ impl Store {
                 _ if !is_known(sku) => json!({ "sku": format!("The sku {sku} is not known.") }),
                 _ if !is_currency => json!({ "currency": "The currency is required." }),
                 None => json!({ "price": "The price has to be a number." }),
+                Some(_) if fails(sku) => json!({ "price": "The price could not be saved." }),
                 Some(price) => {
                     self.stats.prices_set += 1;
                     self.prices.insert(sku.to_owned(), price.to_string());
@@ -481,7 +467,7 @@ mod tests {
         );
         assert!(store.levels().is_empty());
         let record = |sku: &str| json!({ "sku": sku, "currency": "EUR", "price": 1.5 });
-        let (status, answer) = store.set_prices(2, &json!([record("A"), record("GONE-1")]));
+        let (status, answer) = store.set_prices(2, &json!([record("A"), record("GONE-1")]), |_| false);
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
         assert_eq!(answer["batch_errors"][0]["data"]["sku"], "GONE-1");
         assert_eq!(

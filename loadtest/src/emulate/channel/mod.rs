@@ -16,8 +16,8 @@ pub(super) use limit::Bucket;
 pub use limit::{InvalidRate, Rate};
 pub use shelf::{ChannelStats, ItemResult, ItemStatus, Level, Price};
 
-use super::fault::FaultTable;
-use super::{Emulator, EmulatorError, Probability, parse_duration};
+use super::conduct::{Conduct, Course, serve};
+use super::{CannotShow, Emulator, EmulatorError, Fault, Faults, Played, without_arguments};
 use actix_web::http::StatusCode;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
@@ -30,7 +30,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How the channel behaves.
 #[derive(Clone, Debug, clap::Args)]
@@ -47,24 +47,9 @@ pub struct Options {
     /// How many items a request may carry.
     #[arg(long, default_value = "250")]
     pub batch: usize,
-    /// How long each answer takes.
-    #[arg(long, default_value = "0ms", value_parser = parse_duration)]
-    pub latency: Duration,
-    /// How often a request fails with 503 and nothing is taken.
-    #[arg(long, default_value = "0")]
-    pub fail: Probability,
-    /// How often a request is taken but answered with 500.
-    #[arg(long, default_value = "0")]
-    pub fail_after_commit: Probability,
-    /// How often a request is answered 429 although the limit was kept.
-    #[arg(long, default_value = "0")]
-    pub storm: Probability,
-    /// How often a single item is refused.
-    #[arg(long, default_value = "0")]
-    pub fail_item: Probability,
-    /// From which faults are drawn.
-    #[arg(long, default_value = "1")]
-    pub seed: u64,
+    /// Which faults it meets its callers with.
+    #[command(flatten)]
+    pub faults: Faults,
     /// Whether it remembers when it has taken what.
     #[arg(skip)]
     pub remembers: bool,
@@ -86,36 +71,18 @@ pub struct Taken {
 impl Default for Options {
     /// 100 requests a second, 50 at once, 250 items each, no faults, any port of the loopback interface.
     fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            rate: Rate::per_second(NonZeroU32::MIN.saturating_add(99)),
-            burst: NonZeroU32::MIN.saturating_add(49),
-            batch: 250,
-            latency: Duration::ZERO,
-            fail: Probability::NEVER,
-            fail_after_commit: Probability::NEVER,
-            storm: Probability::NEVER,
-            fail_item: Probability::NEVER,
-            seed: 1,
-            remembers: false,
-        }
+        without_arguments()
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Unavailable,
-    ErrorAfterCommit,
-    Storm,
-}
+/// What a channel cannot show.
+pub const CANNOT_SHOW: CannotShow = &[(Fault::StaleRead, "nobody reads what a channel shows")];
 
 /// The channel's shelf and behaviour.
 #[derive(Debug)]
 pub struct Channel {
     options: Options,
-    started: Instant,
-    faults: FaultTable<Fault>,
-    item_faults: FaultTable<()>,
+    conduct: Conduct,
     counter: Mutex<Counter>,
 }
 
@@ -145,14 +112,6 @@ impl Counter {
 
 impl Channel {
     fn new(options: Options) -> Result<Self, EmulatorError> {
-        let faults = [
-            (options.fail, Fault::Unavailable),
-            (options.fail_after_commit, Fault::ErrorAfterCommit),
-            (options.storm, Fault::Storm),
-        ];
-        let faults = FaultTable::new(options.seed, &faults).ok_or(EmulatorError::Probabilities)?;
-        let item_faults =
-            FaultTable::new(options.seed, &[(options.fail_item, ())]).ok_or(EmulatorError::Probabilities)?;
         let counter = Counter {
             bucket: Bucket::new(options.rate, options.burst),
             stats: ChannelStats::default(),
@@ -162,10 +121,8 @@ impl Channel {
             taken: Vec::new(),
         };
         Ok(Self {
+            conduct: Conduct::new(options.faults, CANNOT_SHOW)?,
             options,
-            started: Instant::now(),
-            faults,
-            item_faults,
             counter: Mutex::new(counter),
         })
     }
@@ -204,27 +161,22 @@ impl Channel {
         self.counter().taken.clone()
     }
 
-    async fn answer(&self, response: HttpResponse) -> HttpResponse {
-        if !self.options.latency.is_zero() {
-            tokio::time::sleep(self.options.latency).await;
-        }
-        response
+    /// What takes a request: without a token of the bucket it is not let in.
+    fn admits(&self) -> Result<(), HttpResponse> {
+        let now = self.conduct.now();
+        self.counter().bucket.take(now).map_err(too_many)
     }
 
     fn take<T: Versioned>(
         &self,
         kind: Kind,
         items: &[T],
+        course: Course,
         shelf: impl FnOnce(&mut Counter) -> &mut Shelf<T>,
     ) -> HttpResponse {
         let mut counter = self.counter();
-        let request = counter.stats.count(|stats| &mut stats.requests);
-        if let Err(wait) = counter.bucket.take(self.started.elapsed()) {
-            counter.stats.count(|stats| &mut stats.throttled);
-            return too_many(wait);
-        }
         if items.len() > self.options.batch {
-            counter.stats.count(|stats| &mut stats.oversized);
+            counter.stats.oversized += 1;
             let allowed = self.options.batch;
             let detail = format!(
                 "{} items in one request; at most {allowed} are allowed",
@@ -232,32 +184,34 @@ impl Channel {
             );
             return HttpResponse::PayloadTooLarge().json(json!({ "code": "batch", "detail": detail }));
         }
-        let fault = self.faults.draw("request", request);
-        let put = |counter: &mut Counter| {
-            let mut stats = counter.stats;
-            let results = shelf(counter).put_all(items, &self.item_faults, &mut stats);
-            counter.stats = stats;
-            if self.options.remembers {
-                counter.remember(kind, items, &results);
-            }
-            results
-        };
-        match fault {
-            None => HttpResponse::Ok().json(json!({ "results": put(&mut counter) })),
-            Some(Fault::Storm) => {
-                counter.stats.count(|stats| &mut stats.storms);
-                too_many(Duration::from_millis(20))
-            }
-            Some(Fault::Unavailable) => {
-                counter.stats.count(|stats| &mut stats.failed);
-                failure(StatusCode::SERVICE_UNAVAILABLE)
-            }
-            Some(Fault::ErrorAfterCommit) => {
-                put(&mut counter);
-                counter.stats.count(|stats| &mut stats.failed);
-                failure(StatusCode::INTERNAL_SERVER_ERROR)
-            }
+        let mut stats = counter.stats;
+        let fails = |name: &str| self.conduct.item_fails(name, course.number);
+        let results = shelf(&mut counter).put_all(items, fails, &mut stats);
+        counter.stats = stats;
+        if self.options.remembers {
+            counter.remember(kind, items, &results);
         }
+        HttpResponse::Ok().json(json!({ "results": results }))
+    }
+}
+
+impl Played for Channel {
+    type Counts = ChannelStats;
+
+    fn conduct(&self) -> &Conduct {
+        &self.conduct
+    }
+
+    fn counts(&self) -> ChannelStats {
+        self.stats()
+    }
+
+    fn failure(&self, _fault: Fault, status: StatusCode) -> HttpResponse {
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            return too_many(Duration::from_millis(20));
+        }
+        HttpResponse::build(status)
+            .json(json!({ "code": "failure", "detail": "the channel has trouble of its own" }))
     }
 }
 
@@ -268,11 +222,6 @@ fn too_many(wait: Duration) -> HttpResponse {
         .insert_header(("retry-after", seconds.to_string()))
         .insert_header(("retry-after-ms", milliseconds.to_string()))
         .json(json!({ "code": "rate", "detail": "too many requests" }))
-}
-
-fn failure(status: StatusCode) -> HttpResponse {
-    HttpResponse::build(status)
-        .json(json!({ "code": "failure", "detail": "the channel has trouble of its own" }))
 }
 
 /// Starts the channel on the current tokio event loop.
@@ -290,26 +239,28 @@ fn routes(config: &mut ServiceConfig) {
         .route("/orders", web::post().to(put_orders))
         .route("/orders", web::get().to(orders))
         .route("/prices", web::get().to(prices))
-        .route("/levels", web::get().to(levels))
-        .route("/stats", web::get().to(stats));
+        .route("/levels", web::get().to(levels));
 }
 
 async fn put_levels(channel: web::Data<Channel>, items: web::Json<Vec<Level>>) -> HttpResponse {
-    channel
-        .answer(channel.take(Kind::Stock, &items, |counter| &mut counter.levels))
-        .await
+    serve(channel, "request", Channel::admits, move |channel, (), course| {
+        channel.take(Kind::Stock, &items, course, |counter| &mut counter.levels)
+    })
+    .await
 }
 
 async fn put_prices(channel: web::Data<Channel>, items: web::Json<Vec<Price>>) -> HttpResponse {
-    channel
-        .answer(channel.take(Kind::Price, &items, |counter| &mut counter.prices))
-        .await
+    serve(channel, "request", Channel::admits, move |channel, (), course| {
+        channel.take(Kind::Price, &items, course, |counter| &mut counter.prices)
+    })
+    .await
 }
 
 async fn put_orders(channel: web::Data<Channel>, items: web::Json<Vec<OrderBody>>) -> HttpResponse {
-    channel
-        .answer(channel.take(Kind::Order, &items, |counter| &mut counter.orders))
-        .await
+    serve(channel, "request", Channel::admits, move |channel, (), course| {
+        channel.take(Kind::Order, &items, course, |counter| &mut counter.orders)
+    })
+    .await
 }
 
 async fn orders(channel: web::Data<Channel>) -> HttpResponse {
@@ -322,8 +273,4 @@ async fn prices(channel: web::Data<Channel>) -> HttpResponse {
 
 async fn levels(channel: web::Data<Channel>) -> HttpResponse {
     HttpResponse::Ok().json(channel.levels())
-}
-
-async fn stats(channel: web::Data<Channel>) -> HttpResponse {
-    HttpResponse::Ok().json(channel.stats())
 }

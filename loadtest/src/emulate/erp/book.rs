@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// What becomes of a second booking of the same reference under another idempotency key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -68,8 +68,6 @@ pub(super) enum Posted {
 /// How often what happened since the start; `bookings` and `double_booked` also count what the journal held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErpStats {
-    /// Requests to book or cancel.
-    pub requests: u64,
     /// Bookings held, cancelled ones included.
     pub bookings: u64,
     /// Bookings held beyond the first of their reference: each one is goods sent twice.
@@ -84,12 +82,6 @@ pub struct ErpStats {
     pub lookups: u64,
     /// Requests refused for a reason of the trade.
     pub rejected: u64,
-    /// Requests answered with 5xx.
-    pub failed: u64,
-    /// Requests carried out but not answered.
-    pub timed_out_after_commit: u64,
-    /// Requests answered slowly.
-    pub slow: u64,
 }
 
 /// What a request to book comes to.
@@ -112,7 +104,6 @@ pub struct Book {
     idempotency: Idempotency,
     by_reference: BTreeMap<String, Vec<Booking>>,
     papers: BTreeMap<String, Vec<Paper>>,
-    attempts: HashMap<String, u64>,
     stats: ErpStats,
 }
 
@@ -123,17 +114,8 @@ impl Book {
             idempotency,
             by_reference: BTreeMap::new(),
             papers: BTreeMap::new(),
-            attempts: HashMap::new(),
             stats: ErpStats::default(),
         }
-    }
-
-    /// Counts a request about `subject`; which one it is, from 0.
-    pub(super) fn attempt(&mut self, subject: &str) -> u64 {
-        self.stats.requests += 1;
-        let attempts = self.attempts.entry(subject.to_owned()).or_default();
-        *attempts += 1;
-        *attempts - 1
     }
 
     pub(super) fn create(&mut self, key: &str, order: &Value) -> Created {

@@ -10,6 +10,8 @@
 //!   ERP keeps the record of: `rows`, and `next` where there are more; 400 for any other query. `PUT /{kind}/{key}` says how a record
 //!   stands, `DELETE /{kind}/{key}` that it is there no more.
 //!
+//! What `--stale-read` meets are questions for one reference: they do not find it.
+//!
 //! What is booked is in the journal file before it is answered and survives a restart.
 
 mod book;
@@ -18,9 +20,10 @@ mod records;
 
 pub use book::{Book, Booking, Duplicates, ErpStats, Idempotency, Paper};
 
+use super::conduct::{Conduct, serve};
 use super::fault::FaultTable;
-use super::{Emulator, EmulatorError, Probability, parse_duration};
-use actix_web::http::header::RETRY_AFTER;
+use super::{CannotShow, Emulator, EmulatorError, Fault, Faults, Played, Probability, without_arguments};
+use actix_web::http::StatusCode;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use book::{Created, Posted};
@@ -30,7 +33,6 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// How the ERP behaves.
 #[derive(Clone, Debug, clap::Args)]
@@ -38,75 +40,38 @@ pub struct Options {
     /// Where to listen; port 0 takes any free port.
     #[arg(long, default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
-    /// How long each answer takes.
-    #[arg(long, default_value = "0ms", value_parser = parse_duration)]
-    pub latency: Duration,
-    /// How often a request fails with 500 or 503 and nothing is done.
-    #[arg(long, default_value = "0")]
-    pub fail: Probability,
-    /// How often a request is carried out but its answer never comes.
-    #[arg(long, default_value = "0")]
-    pub timeout_after_commit: Probability,
     /// How often an order is refused with 422 for a reason of the trade.
     #[arg(long, default_value = "0")]
     pub reject: Probability,
-    /// How often an answer takes the slow latency instead.
-    #[arg(long, default_value = "0")]
-    pub slow: Probability,
-    /// How long a slow answer takes.
-    #[arg(long, default_value = "2s", value_parser = parse_duration)]
-    pub slow_latency: Duration,
-    /// How long an answer that never comes holds its connection.
-    #[arg(long, default_value = "60s", value_parser = parse_duration)]
-    pub hang: Duration,
     /// What becomes of a second booking of the same reference.
     #[arg(long, value_enum, default_value = "refuse")]
     pub duplicates: Duplicates,
     /// Whether a repeated idempotency key is answered with the first booking.
     #[arg(long, value_enum, default_value = "honour")]
     pub idempotency: Idempotency,
-    /// From which faults are drawn.
-    #[arg(long, default_value = "1")]
-    pub seed: u64,
     /// The file that bookings are appended to, and read from at start.
     #[arg(long)]
     pub journal: Option<PathBuf>,
+    /// Which faults it meets its callers with.
+    #[command(flatten)]
+    pub faults: Faults,
 }
 
 impl Default for Options {
     /// No latency, no faults, no journal, any port of the loopback interface.
     fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            latency: Duration::ZERO,
-            fail: Probability::NEVER,
-            timeout_after_commit: Probability::NEVER,
-            reject: Probability::NEVER,
-            slow: Probability::NEVER,
-            slow_latency: Duration::from_secs(2),
-            hang: Duration::from_secs(60),
-            duplicates: Duplicates::Refuse,
-            idempotency: Idempotency::Honour,
-            seed: 1,
-            journal: None,
-        }
+        without_arguments()
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    InternalError,
-    Unavailable,
-    TimeoutAfterCommit,
-    Reject,
-    Slow,
-}
+/// What an ERP cannot show.
+pub const CANNOT_SHOW: CannotShow = &[(Fault::ItemFailure, "an order is booked as a whole")];
 
 /// The ERP's books and behaviour.
 #[derive(Debug)]
 pub struct Erp {
-    options: Options,
-    faults: FaultTable<Fault>,
+    conduct: Conduct,
+    rejects: FaultTable<()>,
     desk: Mutex<Desk>,
 }
 
@@ -119,23 +84,14 @@ struct Desk {
 
 impl Erp {
     fn open(options: Options) -> Result<Self, EmulatorError> {
-        let half = options.fail.halves();
-        let faults = [
-            (half.0, Fault::InternalError),
-            (half.1, Fault::Unavailable),
-            (options.timeout_after_commit, Fault::TimeoutAfterCommit),
-            (options.reject, Fault::Reject),
-            (options.slow, Fault::Slow),
-        ];
-        let faults = FaultTable::new(options.seed, &faults).ok_or(EmulatorError::Probabilities)?;
         let mut book = Book::new(options.duplicates, options.idempotency);
-        let journal = match &options.journal {
-            Some(path) => Some(Journal::open(path, &mut book)?),
+        let journal = match options.journal {
+            Some(path) => Some(Journal::open(&path, &mut book)?),
             None => None,
         };
         Ok(Self {
-            options,
-            faults,
+            conduct: Conduct::new(options.faults, CANNOT_SHOW)?,
+            rejects: FaultTable::new(options.faults.seed, &[(options.reject, ())])?,
             desk: Mutex::new(Desk {
                 book,
                 journal,
@@ -240,55 +196,60 @@ impl Erp {
         HttpResponse::Ok().json(json!({ "reference": reference, "cancelled": cancelled }))
     }
 
-    /// Lets `act` happen with the latency and the fault that this request meets.
-    async fn serve(
-        &self,
-        operation: &str,
-        reference: &str,
-        act: impl FnOnce() -> HttpResponse,
-    ) -> HttpResponse {
-        let subject = format!("{operation}/{reference}");
-        let attempt = self.desk().book.attempt(&subject);
-        let fault = self.faults.draw(&subject, attempt);
-        let latency = match fault {
-            Some(Fault::Slow) => self.options.slow_latency,
-            Some(Fault::InternalError | Fault::Unavailable | Fault::TimeoutAfterCommit | Fault::Reject)
-            | None => self.options.latency,
-        };
-        if !latency.is_zero() {
-            tokio::time::sleep(latency).await;
+    /// Whether an order is refused for a reason of the trade.
+    fn rejects(&self, about: &str, number: u64) -> bool {
+        let rejects = self.rejects.draw(&format!("reject/{about}"), number).is_some();
+        if rejects {
+            self.desk().book.count(|stats| &mut stats.rejected);
         }
-        match fault {
-            None => act(),
-            Some(Fault::Slow) => {
-                self.desk().book.count(|stats| &mut stats.slow);
-                act()
-            }
-            Some(Fault::InternalError) => {
-                self.desk().book.count(|stats| &mut stats.failed);
-                problem(500, "internal", "the ERP failed, nothing was done")
-            }
-            Some(Fault::Unavailable) => {
-                self.desk().book.count(|stats| &mut stats.failed);
-                let mut response = problem(503, "unavailable", "the ERP is down for maintenance");
-                response.headers_mut().insert(
-                    RETRY_AFTER,
-                    actix_web::http::header::HeaderValue::from_static("1"),
-                );
-                response
-            }
-            Some(Fault::Reject) => {
-                self.desk().book.count(|stats| &mut stats.rejected);
-                problem(422, "credit-block", "the customer is blocked for credit")
-            }
-            Some(Fault::TimeoutAfterCommit) => {
-                let answer = act();
-                self.desk().book.count(|stats| &mut stats.timed_out_after_commit);
-                tokio::time::sleep(self.options.hang).await;
-                answer
-            }
-        }
+        rejects
     }
+}
+
+impl Played for Erp {
+    type Counts = ErpStats;
+
+    fn conduct(&self) -> &Conduct {
+        &self.conduct
+    }
+
+    fn counts(&self) -> ErpStats {
+        self.stats()
+    }
+
+    fn failure(&self, _fault: Fault, status: StatusCode) -> HttpResponse {
+        let (code, detail) = match status {
+            StatusCode::TOO_MANY_REQUESTS => ("rate", "too many requests"),
+            StatusCode::SERVICE_UNAVAILABLE => ("unavailable", "the ERP is down for maintenance"),
+            _ => ("internal", "the ERP failed"),
+        };
+        let retry_after = ("retry-after", "1");
+        let body = json!({ "code": code, "detail": detail });
+        HttpResponse::build(status).insert_header(retry_after).json(body)
+    }
+}
+
+/// Lets `act` happen with what a request about an operation on something meets.
+async fn answer(
+    erp: web::Data<Erp>,
+    operation: &str,
+    of: &str,
+    act: impl FnOnce(&Erp) -> HttpResponse + 'static,
+) -> HttpResponse {
+    let about = format!("{operation}/{of}");
+    let same = about.clone();
+    serve(
+        erp,
+        &about,
+        |_| Ok(()),
+        move |erp, (), course| {
+            if erp.rejects(&same, course.number) {
+                return problem(422, "credit-block", "the customer is blocked for credit");
+            }
+            act(erp)
+        },
+    )
+    .await
 }
 
 fn write_booking(journal: Option<&mut Journal>, booking: &Booking) -> Result<(), EmulatorError> {
@@ -325,8 +286,7 @@ fn routes(config: &mut ServiceConfig) {
         .route(
             "/bookings/{reference}/{kind:credits|changes}/{document}",
             web::get().to(find_paper),
-        )
-        .route("/stats", web::get().to(stats));
+        );
     for kind in KINDS {
         let read = move |erp: web::Data<Erp>, query: Result<web::Query<Query>, actix_web::Error>| {
             read(erp, kind, query)
@@ -351,35 +311,41 @@ async fn read(
     kind: &'static str,
     query: Result<web::Query<Query>, actix_web::Error>,
 ) -> HttpResponse {
-    let page = match query {
-        Ok(query) => erp.desk().records.page(kind, &query),
-        Err(error) => Err(error.to_string()),
-    };
-    let answer = || match page {
-        Ok(page) => HttpResponse::Ok().json(page),
-        Err(reason) => problem(400, "invalid", &reason),
-    };
-    erp.serve("read", kind, answer).await
+    let query = query.map_err(|error| error.to_string());
+    answer(erp, "read", kind, move |erp| {
+        match query.and_then(|query| erp.desk().records.page(kind, &query)) {
+            Ok(page) => HttpResponse::Ok().json(page),
+            Err(reason) => problem(400, "invalid", &reason),
+        }
+    })
+    .await
 }
 
 async fn create(erp: web::Data<Erp>, request: HttpRequest, body: web::Json<Value>) -> HttpResponse {
     let key = request.headers().get("idempotency-key");
-    let key = key.map_or_else(Default::default, |value| {
-        String::from_utf8_lossy(value.as_bytes())
+    let key = key.map_or_else(String::new, |value| {
+        String::from_utf8_lossy(value.as_bytes()).into_owned()
     });
-    let reference = body.get("reference").and_then(Value::as_str).unwrap_or("");
-    erp.serve("book", reference, || erp.book(&key, &body)).await
+    let reference = body
+        .get("reference")
+        .and_then(Value::as_str)
+        .unwrap_or("")
+        .to_owned();
+    answer(erp, "book", &reference, move |erp| erp.book(&key, &body)).await
 }
 
 async fn cancel(erp: web::Data<Erp>, reference: web::Path<String>) -> HttpResponse {
-    erp.serve("cancel", &reference, || erp.cancel(&reference)).await
+    let of = reference.clone();
+    answer(erp, "cancel", &of, move |erp| erp.cancel(&reference)).await
 }
 
 async fn find(erp: web::Data<Erp>, reference: web::Path<String>) -> HttpResponse {
     erp.desk().book.count(|stats| &mut stats.lookups);
     match erp.bookings_of(&reference).first() {
-        Some(booking) => HttpResponse::Ok().json(booking),
-        None => problem(404, "not-found", "nothing is booked under this reference"),
+        Some(booking) if !erp.conduct.is_behind(&format!("find/{reference}")) => {
+            HttpResponse::Ok().json(booking)
+        }
+        Some(_) | None => problem(404, "not-found", "nothing is booked under this reference"),
     }
 }
 
@@ -388,25 +354,24 @@ async fn post(
     path: web::Path<(String, String, String)>,
     body: web::Json<Value>,
 ) -> HttpResponse {
-    let (reference, kind, document) = &*path;
+    let (reference, kind, document) = path.into_inner();
     let key = format!("{reference}/{kind}/{document}");
-    erp.serve("post", &key, || erp.post((reference, kind, document), &body))
-        .await
+    answer(erp, "post", &key, move |erp| {
+        erp.post((&reference, &kind, &document), &body)
+    })
+    .await
 }
 
 async fn find_paper(erp: web::Data<Erp>, path: web::Path<(String, String, String)>) -> HttpResponse {
     let (reference, kind, document) = &*path;
     erp.desk().book.count(|stats| &mut stats.lookups);
-    match erp.papers_of(&format!("{reference}/{kind}/{document}")).first() {
-        Some(paper) => HttpResponse::Ok().json(paper),
-        None => problem(404, "not-found", "no such paper is posted"),
+    let key = format!("{reference}/{kind}/{document}");
+    match erp.papers_of(&key).first() {
+        Some(paper) if !erp.conduct.is_behind(&format!("find/{key}")) => HttpResponse::Ok().json(paper),
+        Some(_) | None => problem(404, "not-found", "no such paper is posted"),
     }
 }
 
 async fn list(erp: web::Data<Erp>) -> HttpResponse {
     HttpResponse::Ok().json(erp.desk().book.all())
-}
-
-async fn stats(erp: web::Data<Erp>) -> HttpResponse {
-    HttpResponse::Ok().json(erp.stats())
 }

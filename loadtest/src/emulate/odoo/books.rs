@@ -11,10 +11,10 @@
 //! - nothing keeps two orders from bearing one reference of the customer;
 //! - a unit price has so many decimals, and a line's amount those of the currency, rounded half away from zero.
 
-use super::Conduct;
 use super::credits::{CreditShown, Credits};
 use super::records::Records;
 use super::search::{self, Record};
+use crate::emulate::conduct::Conduct;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -173,7 +173,7 @@ impl Odoo {
         }
     }
 
-    pub(super) fn conduct(&self) -> &Conduct {
+    pub(super) fn behaviour(&self) -> &Conduct {
         &self.conduct
     }
 

@@ -20,8 +20,8 @@ mod search;
 pub use books::{Odoo, SaleShown};
 pub use credits::CreditShown;
 
-use super::fault::FaultTable;
-use super::{Emulator, EmulatorError, Probability, parse_duration};
+use super::conduct::{Conduct, serve};
+use super::{CannotShow, Emulator, EmulatorError, Fault, Faults, Played, without_arguments};
 use actix_web::http::StatusCode;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::ServiceConfig;
@@ -29,91 +29,57 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use books::{Books, Fault as Refusal};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// How Odoo behaves.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Options {
     /// Where to listen; port 0 takes any free port.
     #[arg(long, default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
-    /// How long a call takes at most before it is carried out.
-    #[arg(long, default_value = "0ms", value_parser = parse_duration)]
-    pub latency: Duration,
-    /// How often a call fails and nothing is done: with 500 and an error of Odoo's, or with 503 by what stands before it.
-    #[arg(long, default_value = "0")]
-    pub fail: Probability,
-    /// How often a call is carried out but answered 502 by what stands before Odoo.
-    #[arg(long, default_value = "0")]
-    pub fail_after_commit: Probability,
-    /// How often a call is carried out but its answer never comes.
-    #[arg(long, default_value = "0")]
-    pub timeout_after_commit: Probability,
-    /// How long an answer that never comes holds its connection.
-    #[arg(long, default_value = "60s", value_parser = parse_duration)]
-    pub hang: Duration,
     /// How many decimals a unit price has.
     #[arg(long, default_value = "2")]
     pub price_decimals: u32,
-    /// From which faults are drawn.
-    #[arg(long, default_value = "1")]
-    pub seed: u64,
+    /// Which faults it meets its callers with.
+    #[command(flatten)]
+    pub faults: Faults,
 }
 
 impl Default for Options {
     /// No latency, no faults, any port of the loopback interface.
     fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            latency: Duration::ZERO,
-            fail: Probability::NEVER,
-            fail_after_commit: Probability::NEVER,
-            timeout_after_commit: Probability::NEVER,
-            hang: Duration::from_secs(60),
-            price_decimals: 2,
-            seed: 1,
+        without_arguments()
+    }
+}
+
+/// What Odoo cannot show.
+pub const CANNOT_SHOW: CannotShow = &[
+    (Fault::ItemFailure, "each call is a transaction of its own"),
+    (
+        Fault::StaleRead,
+        "what is read is what was committed, but where the setting db_replica_host names a copy",
+    ),
+];
+
+impl Played for Odoo {
+    type Counts = ();
+
+    fn conduct(&self) -> &Conduct {
+        self.behaviour()
+    }
+
+    fn counts(&self) {}
+
+    /// 429, 502 and 503 come from what stands before Odoo.
+    fn failure(&self, fault: Fault, status: StatusCode) -> HttpResponse {
+        if fault == Fault::FailureAfterCommit {
+            return HttpResponse::BadGateway().body("<html>502 Bad Gateway</html>");
         }
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    InternalError,
-    Unavailable,
-    BadGateway,
-    NoAnswer,
-}
-
-/// The behaviour around the books.
-#[derive(Debug)]
-pub(super) struct Conduct {
-    options: Options,
-    faults: FaultTable<Fault>,
-    calls: Mutex<u64>,
-}
-
-impl Conduct {
-    fn new(options: Options) -> Result<Self, EmulatorError> {
-        let half = options.fail.halves();
-        let faults = [
-            (half.0, Fault::InternalError),
-            (half.1, Fault::Unavailable),
-            (options.fail_after_commit, Fault::BadGateway),
-            (options.timeout_after_commit, Fault::NoAnswer),
-        ];
-        Ok(Self {
-            faults: FaultTable::new(options.seed, &faults).ok_or(EmulatorError::Probabilities)?,
-            calls: Mutex::new(0),
-            options,
-        })
-    }
-
-    /// The number of the next call.
-    fn next(&self) -> u64 {
-        let mut calls: MutexGuard<'_, u64> = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        *calls += 1;
-        *calls
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            let name = "psycopg2.errors.SerializationFailure";
+            let message = "could not serialize access due to concurrent update";
+            return failed(status, name, message);
+        }
+        HttpResponse::build(status).finish()
     }
 }
 
@@ -123,8 +89,8 @@ impl Conduct {
 /// [`EmulatorError`] if the options contradict each other or the address is taken.
 pub fn start(options: Options) -> Result<Emulator<Odoo>, EmulatorError> {
     let books = Books::new(options.price_decimals);
-    let listen = options.listen;
-    Emulator::serve(listen, Odoo::new(Conduct::new(options)?, books), routes)
+    let conduct = Conduct::new(options.faults, CANNOT_SHOW)?;
+    Emulator::serve(options.listen, Odoo::new(conduct, books), routes)
 }
 
 fn routes(config: &mut ServiceConfig) {
@@ -166,29 +132,17 @@ async fn call(
         let name = "werkzeug.exceptions.Unauthorized";
         return failed(StatusCode::UNAUTHORIZED, name, "Invalid apikey");
     }
-    let conduct = odoo.conduct();
-    let number = conduct.next();
-    if !conduct.options.latency.is_zero() {
-        // Calls overtake each other.
-        let parts = u32::try_from(number.wrapping_mul(7) % 5).unwrap_or_default();
-        tokio::time::sleep(conduct.options.latency / 4 * parts).await;
-    }
-    let fault = conduct.faults.draw(&format!("{}/{}", path.0, path.1), number);
-    match fault {
-        Some(Fault::InternalError) => {
-            let name = "psycopg2.errors.SerializationFailure";
-            let message = "could not serialize access due to concurrent update";
-            return failed(StatusCode::INTERNAL_SERVER_ERROR, name, message);
-        }
-        Some(Fault::Unavailable) => return HttpResponse::ServiceUnavailable().finish(),
-        Some(Fault::BadGateway | Fault::NoAnswer) | None => {}
-    }
-    let done = odoo.call(&path.0, &path.1, &body);
-    match fault {
-        Some(Fault::BadGateway) => return HttpResponse::BadGateway().body("<html>502 Bad Gateway</html>"),
-        Some(Fault::NoAnswer) => tokio::time::sleep(conduct.options.hang).await,
-        Some(Fault::InternalError | Fault::Unavailable) | None => {}
-    }
+    let about = format!("{}/{}", path.0, path.1);
+    serve(
+        odoo,
+        &about,
+        |_| Ok(()),
+        move |odoo, (), _| answer(odoo.call(&path.0, &path.1, &body)),
+    )
+    .await
+}
+
+fn answer(done: Result<Value, Refusal>) -> HttpResponse {
     match done {
         Ok(value) => HttpResponse::Ok().json(value),
         Err(Refusal::User(message)) => failed(

@@ -26,9 +26,8 @@ pub use orders::Fulfillment;
 pub use shop::ShopStats;
 
 use super::channel::{Bucket, Rate};
-use super::fault::FaultTable;
-use super::{Emulator, EmulatorError, Probability, parse_duration};
-use actix_web::http::StatusCode;
+use super::conduct::{Conduct, Course, serve};
+use super::{CannotShow, Emulator, EmulatorError, Fault, Faults, Played, parse_duration, without_arguments};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
@@ -40,7 +39,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How the shop behaves.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,56 +56,23 @@ pub struct Options {
     /// How many inventory items and variants there are.
     #[arg(long, default_value = "250000")]
     pub items: u64,
-    /// How long each answer takes.
-    #[arg(long, default_value = "0ms", value_parser = parse_duration)]
-    pub latency: Duration,
-    /// How often a request fails with 503 and nothing is done.
-    #[arg(long, default_value = "0")]
-    pub fail: Probability,
-    /// How often a request is carried out but answered with 500.
-    #[arg(long, default_value = "0")]
-    pub fail_after_commit: Probability,
-    /// How often a request is answered 429 although there are points.
-    #[arg(long, default_value = "0")]
-    pub storm: Probability,
-    /// How often a query is answered from a copy that is one change behind.
-    #[arg(long, default_value = "0")]
-    pub stale_read: Probability,
     /// How long until what has changed of an order is listed.
     #[arg(long, default_value = "0ms", value_parser = parse_duration)]
     pub order_delay: Duration,
-    /// From which faults are drawn.
-    #[arg(long, default_value = "1")]
-    pub seed: u64,
+    /// Which faults it meets its callers with.
+    #[command(flatten)]
+    pub faults: Faults,
 }
 
 impl Default for Options {
     /// A standard plan without faults, on any port of the loopback interface.
     fn default() -> Self {
-        let whole = |number: u32| NonZeroU32::MIN.saturating_add(number - 1);
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            restore: Rate::per_second(whole(100)),
-            bucket: whole(2_000),
-            items: 250_000,
-            latency: Duration::ZERO,
-            fail: Probability::NEVER,
-            fail_after_commit: Probability::NEVER,
-            storm: Probability::NEVER,
-            stale_read: Probability::NEVER,
-            order_delay: Duration::ZERO,
-            seed: 1,
-        }
+        without_arguments()
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Unavailable,
-    ErrorAfterCommit,
-    Storm,
-    StaleRead,
-}
+/// What a shop cannot show.
+pub const CANNOT_SHOW: CannotShow = &[(Fault::ItemFailure, "a mutation takes all of its elements or none")];
 
 #[derive(Debug, Deserialize)]
 struct Call {
@@ -119,8 +85,7 @@ struct Call {
 #[derive(Debug)]
 pub struct Shopify {
     options: Options,
-    started: Instant,
-    faults: FaultTable<Fault>,
+    conduct: Conduct,
     state: Mutex<State>,
 }
 
@@ -135,17 +100,9 @@ struct State {
 
 impl Shopify {
     fn new(options: Options) -> Result<Self, EmulatorError> {
-        let faults = [
-            (options.fail, Fault::Unavailable),
-            (options.fail_after_commit, Fault::ErrorAfterCommit),
-            (options.storm, Fault::Storm),
-            (options.stale_read, Fault::StaleRead),
-        ];
-        let faults = FaultTable::new(options.seed, &faults).ok_or(EmulatorError::Probabilities)?;
         let points = Bucket::new(options.restore, options.bucket);
         Ok(Self {
-            started: Instant::now(),
-            faults,
+            conduct: Conduct::new(options.faults, CANNOT_SHOW)?,
             state: Mutex::new(State {
                 shop: Shop::new(options.items),
                 points,
@@ -163,7 +120,7 @@ impl Shopify {
     /// The counts so far.
     #[must_use]
     pub fn stats(&self) -> ShopStats {
-        self.state().shop.stats()
+        self.state().shop.stats
     }
 
     /// The quantity of each inventory item that was ever set.
@@ -210,48 +167,26 @@ impl Shopify {
         self.state().orders.is_cancelled(order)
     }
 
-    fn answer(&self, call: &Call) -> HttpResponse {
-        let now = self.started.elapsed();
+    /// Takes what a call may cost at most.
+    fn admits(&self, requested: u64) -> Result<u64, HttpResponse> {
+        let now = self.conduct.now();
         let mut state = self.state();
-        let request = state.shop.count(|stats| &mut stats.requests);
-        let fault = self.faults.draw("request", request);
-        match fault {
-            Some(Fault::Storm) => {
-                state.shop.count(|stats| &mut stats.storms);
-                return HttpResponse::TooManyRequests()
-                    .insert_header(("retry-after", "1.0"))
-                    .finish();
-            }
-            Some(Fault::Unavailable) => {
-                state.shop.count(|stats| &mut stats.failed);
-                return HttpResponse::ServiceUnavailable().finish();
-            }
-            Some(Fault::ErrorAfterCommit | Fault::StaleRead) | None => {}
+        if state.points.take_many(requested, now).is_ok() {
+            return Ok(requested);
         }
-        let requested = cost(call);
-        if requested > 1_000 {
-            let message =
-                format!("Query cost is {requested}, which exceeds the single query max cost limit (1000).");
-            let extensions = json!({ "code": "MAX_COST_EXCEEDED", "cost": requested, "maxCost": 1000 });
-            return HttpResponse::Ok()
-                .json(json!({ "errors": [{ "message": message, "extensions": extensions }] }));
-        }
-        if state.points.take_many(requested, now).is_err() {
-            state.shop.count(|stats| &mut stats.throttled);
-            let errors = json!([{ "message": "Throttled", "extensions": { "code": "THROTTLED" } }]);
-            let cost = self.cost(&state, requested, None, now);
-            return HttpResponse::Ok().json(json!({ "errors": errors, "extensions": { "cost": cost } }));
-        }
+        let errors = json!([{ "message": "Throttled", "extensions": { "code": "THROTTLED" } }]);
+        let cost = self.cost(&state, requested, None);
+        Err(HttpResponse::Ok().json(json!({ "errors": errors, "extensions": { "cost": cost } })))
+    }
+
+    fn answer(&self, call: &Call, requested: u64, course: Course) -> HttpResponse {
+        let mut state = self.state();
         let moments = (Timestamp::now(), self.options.order_delay);
-        let outcome = carry_out(&mut state, call, matches!(fault, Some(Fault::StaleRead)), moments);
+        let outcome = carry_out(&mut state, call, course.is_behind, moments);
         let actual = actual(requested, &outcome);
         state.points.give_back(requested - actual);
-        state.shop.add_points(actual);
-        if matches!(fault, Some(Fault::ErrorAfterCommit)) {
-            state.shop.count(|stats| &mut stats.failed);
-            return HttpResponse::build(StatusCode::INTERNAL_SERVER_ERROR).finish();
-        }
-        let cost = self.cost(&state, requested, Some(actual), now);
+        state.shop.stats.points += actual;
+        let cost = self.cost(&state, requested, Some(actual));
         HttpResponse::Ok().json(match outcome {
             Outcome::Data(data) => json!({ "data": data, "extensions": { "cost": cost } }),
             Outcome::Error(message) => {
@@ -261,16 +196,28 @@ impl Shopify {
         })
     }
 
-    fn cost(&self, state: &State, requested: u64, actual: Option<u64>, now: Duration) -> Value {
+    fn cost(&self, state: &State, requested: u64, actual: Option<u64>) -> Value {
         json!({
             "requestedQueryCost": requested,
             "actualQueryCost": actual,
             "throttleStatus": {
                 "maximumAvailable": self.options.bucket.get(),
-                "currentlyAvailable": state.points.available(now),
+                "currentlyAvailable": state.points.available(self.conduct.now()),
                 "restoreRate": self.options.restore.per_whole_second(),
             },
         })
+    }
+}
+
+impl Played for Shopify {
+    type Counts = ShopStats;
+
+    fn conduct(&self) -> &Conduct {
+        &self.conduct
+    }
+
+    fn counts(&self) -> ShopStats {
+        self.stats()
     }
 }
 
@@ -341,12 +288,12 @@ fn carry_out(state: &mut State, call: &Call, behind: bool, moments: (Timestamp, 
         &variables["input"]["quantities"],
     ];
     if arrays.into_iter().any(too_long) {
-        state.shop.count(|stats| &mut stats.oversized);
+        state.shop.stats.oversized += 1;
         return Outcome::Error("The input array size is greater than the maximum allowed of 250.".to_owned());
     }
     match lists(call) {
         (true, _) => {
-            state.shop.count(|stats| &mut stats.listings);
+            state.shop.stats.listings += 1;
             let as_of = now.saturating_sub(delay).unwrap_or(now);
             return state.orders.list(variables, as_of);
         }
@@ -399,8 +346,7 @@ fn routes(config: &mut ServiceConfig) {
     config
         .route("/admin/api/{version}/graphql.json", web::post().to(graphql))
         .route("/emulator/orders/{number}", web::post().to(place))
-        .route("/emulator/fulfillments", web::get().to(fulfillments))
-        .route("/stats", web::get().to(stats));
+        .route("/emulator/fulfillments", web::get().to(fulfillments));
 }
 
 async fn graphql(request: HttpRequest, shop: web::Data<Shopify>, call: web::Json<Call>) -> HttpResponse {
@@ -408,11 +354,17 @@ async fn graphql(request: HttpRequest, shop: web::Data<Shopify>, call: web::Json
         return HttpResponse::Unauthorized()
             .json(json!({ "errors": "[API] Invalid API key or access token" }));
     }
-    let response = shop.answer(&call);
-    if !shop.options.latency.is_zero() {
-        tokio::time::sleep(shop.options.latency).await;
+    let requested = cost(&call);
+    if requested > 1_000 {
+        let message =
+            format!("Query cost is {requested}, which exceeds the single query max cost limit (1000).");
+        let extensions = json!({ "code": "MAX_COST_EXCEEDED", "cost": requested, "maxCost": 1000 });
+        return HttpResponse::Ok()
+            .json(json!({ "errors": [{ "message": message, "extensions": extensions }] }));
     }
-    response
+    let admit = move |shop: &Shopify| shop.admits(requested);
+    let answer = move |shop: &Shopify, requested, course| shop.answer(&call, requested, course);
+    serve(shop, "request", admit, answer).await
 }
 
 async fn place(
@@ -427,8 +379,4 @@ async fn place(
 
 async fn fulfillments(shop: web::Data<Shopify>) -> HttpResponse {
     HttpResponse::Ok().json(shop.fulfillments())
-}
-
-async fn stats(shop: web::Data<Shopify>) -> HttpResponse {
-    HttpResponse::Ok().json(shop.stats())
 }

@@ -7,14 +7,6 @@ use std::collections::{BTreeMap, HashSet};
 /// How often what happened since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShopStats {
-    /// Requests of any fate.
-    pub requests: u64,
-    /// Requests for which there were no points.
-    pub throttled: u64,
-    /// Requests answered 429 although there were.
-    pub storms: u64,
-    /// Requests answered with 5xx.
-    pub failed: u64,
     /// Requests with too many elements.
     pub oversized: u64,
     /// Points that were taken.
@@ -52,7 +44,7 @@ pub(super) struct Shop {
     items: u64,
     quantities: BTreeMap<u64, Quantity>,
     prices: BTreeMap<u64, String>,
-    stats: ShopStats,
+    pub(super) stats: ShopStats,
 }
 
 pub(super) fn number(id: &Value, kind: &str) -> Option<u64> {
@@ -74,21 +66,6 @@ impl Shop {
             prices: BTreeMap::new(),
             stats: ShopStats::default(),
         }
-    }
-
-    /// Counts one more; how many there were before.
-    pub(super) fn count(&mut self, counter: impl FnOnce(&mut ShopStats) -> &mut u64) -> u64 {
-        let counter = counter(&mut self.stats);
-        *counter += 1;
-        *counter - 1
-    }
-
-    pub(super) fn add_points(&mut self, points: u64) {
-        self.stats.points += points;
-    }
-
-    pub(super) fn stats(&self) -> ShopStats {
-        self.stats
     }
 
     pub(super) fn quantities(&self) -> BTreeMap<u64, i64> {
@@ -277,6 +254,6 @@ mod tests {
             expected[..1]
         );
         assert_eq!(shop.quantities()[&1], 3);
-        assert_eq!(shop.stats().stale, 2);
+        assert_eq!(shop.stats.stale, 2);
     }
 }

@@ -367,7 +367,7 @@ impl Stage<'_> {
         for (place, channel) in self.channels.iter().enumerate() {
             let requests = after[place] - before[place];
             let allowed = u128::from(options.rate.get()) * took.as_millis() / 1_000;
-            let stats = channel.emulator.state().stats();
+            let (stats, met) = (channel.emulator.state().stats(), channel.emulator.met());
             let taken = channel.emulator.state().taken();
             let own = changes
                 .iter()
@@ -377,7 +377,7 @@ impl Stage<'_> {
             let outcome = ChannelOutcome {
                 limit_used_permille: u64::try_from(u128::from(requests) * 1_000 / allowed.max(1))
                     .unwrap_or(u64::MAX),
-                avoidable_429s: stats.throttled,
+                avoidable_429s: met.throttled,
                 stale_writes: stats.stale_writes,
                 converged_ms: u64::try_from(converged[place].as_millis()).unwrap_or(u64::MAX),
                 differences: differences(channel),
@@ -490,8 +490,8 @@ fn name_of(kind: Kind) -> &'static str {
 
 /// Requests that a channel has let through.
 fn let_through(channel: &Running) -> u64 {
-    let stats = channel.emulator.state().stats();
-    stats.requests - stats.throttled
+    let met = channel.emulator.met();
+    met.requests - met.throttled
 }
 
 /// SKUs of which a channel shows something else than the books.
