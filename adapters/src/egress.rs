@@ -49,6 +49,21 @@ impl Entries for Feed {
     }
 }
 
+/// The body of an answer; none if it has more than so many bytes.
+pub(crate) async fn body_within(
+    mut response: reqwest::Response,
+    most: usize,
+) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len().saturating_add(chunk.len()) > most {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
+}
+
 /// A setting that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key} = {value:?} cannot be used; allowed: {allowed}")]

@@ -253,8 +253,8 @@ async fn s57_everything_is_told_by_a_feed_beside_live_changes_and_no_older_value
         seller.emulator.state().feed_stats(),
     );
     assert_eq!(
-        (feeds.created, feeds.largest, feeds.applied),
-        (1, 3_002, 3_000),
+        (feeds.created, feeds.largest, feeds.applied, feeds.compressed),
+        (1, 3_002, 3_000, 1),
         "{feeds:?}"
     );
     assert_eq!(feeds.written_over, 100, "{feeds:?}");

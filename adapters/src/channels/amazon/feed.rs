@@ -7,16 +7,63 @@
 //!   report is asked to include the listings as they then are, with their attributes and issues
 //!   (<https://developer-docs.amazon.com/sp-api/changelog/update-json_listings_feed-now-includes-includeddata>), and only what these
 //!   show counts as taken. The rest is patched singly, where each has a final word.
+//! - It may be compressed, and then the answer that names its address says by what
+//!   (<https://developer-docs.amazon.com/sp-api/reference/getfeeddocument>). A transfer that says so as well has been undone by then.
 //!
 //! Pure.
 
 use super::{issues, shows};
+use flate2::read::MultiGzDecoder;
 use lockstep_actors::channels::{ItemVerdict, Key, Measure, Verdict};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
 
 /// The version of the schema.
 const VERSION: &str = "2.0";
+
+/// The most bytes of a report, before and after it is decompressed: 5 KiB for each message of a full feed.
+pub(super) const REPORT_BYTES: usize = 128 * 1_024 * 1_024;
+/// What compressed bytes begin with (<https://www.rfc-editor.org/rfc/rfc1952#page-6>).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// A report that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unreadable {
+    /// It has more than [`REPORT_BYTES`].
+    #[error("the report of the feed has more than {} MiB", REPORT_BYTES / 1_024 / 1_024)]
+    TooLarge,
+    /// It is compressed by something else than gzip.
+    #[error("the report of the feed is compressed by {0}, which is not known here")]
+    Compression(String),
+    /// It is broken off, or no JSON.
+    #[error("the report of the feed is none")]
+    Malformed,
+}
+
+/// What a report says that came as `body`, compressed by this if anything.
+pub(super) fn read_report(body: &[u8], compression: Option<&str>) -> Result<Value, Unreadable> {
+    let text: &[u8] = match compression {
+        Some("GZIP") if body.starts_with(&GZIP) => &decompressed(body)?,
+        Some("GZIP") | None => body,
+        Some(other) => return Err(Unreadable::Compression(other.to_owned())),
+    };
+    serde_json::from_slice(text).map_err(|_| Unreadable::Malformed)
+}
+
+/// No more is decompressed than is allowed: a few bytes can be made to stand for very many.
+fn decompressed(body: &[u8]) -> Result<Vec<u8>, Unreadable> {
+    let most = u64::try_from(REPORT_BYTES).unwrap_or(u64::MAX);
+    let mut text = Vec::new();
+    let mut bounded = MultiGzDecoder::new(body).take(most.saturating_add(1));
+    bounded
+        .read_to_end(&mut text)
+        .map_err(|_| Unreadable::Malformed)?;
+    if text.len() > REPORT_BYTES {
+        return Err(Unreadable::TooLarge);
+    }
+    Ok(text)
+}
 
 /// The document of a feed: a patch of each SKU, in their order.
 pub(super) fn document<'k>(
@@ -74,6 +121,38 @@ pub(super) fn judge(report: &Value, sent: &[(Key, Measure)]) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_report_is_read_plain_or_compressed_and_no_more_of_it_than_is_allowed() {
+        let text = br#"{"issues":[]}"#;
+        let report = json!({ "issues": [] });
+        let compressed = gzip(text);
+        let broken_off = &compressed[..compressed.len() - 9];
+        let bomb = gzip(&vec![b' '; REPORT_BYTES + 1]);
+        assert!(bomb.len() < 1_024 * 1_024);
+        for (body, compression, expected) in [
+            (&text[..], None, Ok(report.clone())),
+            (&compressed, Some("GZIP"), Ok(report.clone())),
+            // The transfer has undone it.
+            (text, Some("GZIP"), Ok(report)),
+            (broken_off, Some("GZIP"), Err(Unreadable::Malformed)),
+            (&compressed, None, Err(Unreadable::Malformed)),
+            (&bomb, Some("GZIP"), Err(Unreadable::TooLarge)),
+            (
+                text,
+                Some("ZSTD"),
+                Err(Unreadable::Compression("ZSTD".to_owned())),
+            ),
+        ] {
+            assert_eq!(read_report(body, compression), expected, "{compression:?}");
+        }
+    }
 
     fn units(sku: &str, units: i64) -> (Key, Measure) {
         (Key(sku.into()), Measure::Units(units))

@@ -9,11 +9,12 @@
 //!   none for a while, it was not created.
 //! - Limits: [`add_to`].
 
-use super::feed::{document, judge};
+use super::feed::{REPORT_BYTES, Unreadable, document, judge, read_report};
 use super::{Amazon, AmazonConfig, Spoken, failed};
 use crate::channels::platform::operation;
 use crate::channels::web::{lacks, only_read, unanswered, without_effect};
 use crate::channels::{NotRead, Permits, Plan};
+use crate::egress::body_within;
 use lockstep_actors::channels::{
     Answer, BulkPlan, Item, ItemVerdict, Key, Measure, Observation, Operation, Rule, Verdict,
 };
@@ -296,28 +297,37 @@ impl Amazon {
     }
 
     async fn read_report(&self, asked: Spoken, id: &str, sent: &[(Key, Measure)]) -> Result<Answer, Answer> {
-        let mut url = self.feeds_url(&["documents", id]);
-        // What is compressed then says so, as HTTP does.
-        url.query_pairs_mut()
-            .append_pair("enableContentEncodingUrlHeader", "true");
+        let url = self.feeds_url(&["documents", id]);
         let mut spoken = self.speak(Method::GET, REPORTS, url, None).await?;
         spoken.observations.extend(asked.observations);
         let Some(url) = spoken.body["url"].as_str() else {
             return Err(spoken.answer(lacks("a report")));
         };
-        let read = async {
-            let response = self
-                .client
-                .get(url)
-                .timeout(TRANSFER)
-                .send()
-                .await?
-                .error_for_status()?;
-            response.json::<Value>().await
+        let compression = spoken.body["compressionAlgorithm"]
+            .as_str()
+            .map(ToOwned::to_owned);
+        let download = async {
+            let request = self.client.get(url).timeout(TRANSFER);
+            let response = request.send().await?.error_for_status()?;
+            body_within(response, REPORT_BYTES).await
         };
-        let verdict = match read.await {
+        let report = match download.await {
+            Ok(Some(body)) => {
+                // A large one would hold up whatever else this thread does.
+                let read = tokio::task::spawn_blocking(move || read_report(&body, compression.as_deref()));
+                read.await.unwrap_or(Err(Unreadable::Malformed))
+            }
+            Ok(None) => Err(Unreadable::TooLarge),
+            Err(error) => return Ok(spoken.answer(without_effect(unanswered(error)))),
+        };
+        let verdict = match report {
             Ok(report) => judge(&report, sent),
-            Err(error) => without_effect(unanswered(error)),
+            // Half of it may come right the next time.
+            Err(Unreadable::Malformed) => lacks("a report that can be read"),
+            // It will not be another one by being read again: what it is of is patched singly.
+            Err(error @ (Unreadable::TooLarge | Unreadable::Compression(_))) => {
+                Verdict::Items(vec![ItemVerdict::Failed(error.to_string()); sent.len()])
+            }
         };
         Ok(spoken.answer(verdict))
     }

@@ -21,7 +21,7 @@ pub use form::{HttpErpConfig, Request, RequestForm};
 
 use super::call::Places;
 use super::{ErpConfig, ErpError, ErpPort, TokenError, does_not_stand, not_posted};
-use crate::egress::InvalidSetting;
+use crate::egress::{InvalidSetting, body_within};
 use form::Forms;
 use lockstep_actors::ids::{CustomerId, DocumentId};
 use lockstep_actors::money::{Currency, Money};
@@ -326,13 +326,10 @@ async fn read(response: Response) -> Result<Value, ErpError> {
 }
 
 /// Reads an answer's body, as far as it is bounded.
-pub(super) async fn read_bounded(mut response: Response) -> Result<Vec<u8>, ErpError> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| not_answered(&error))? {
-        bytes.extend_from_slice(&chunk);
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_ANSWER_BYTES {
-            return Err(ErpError::Unknown("an answer of more than a mebibyte".to_owned()));
-        }
-    }
-    Ok(bytes)
+pub(super) async fn read_bounded(response: Response) -> Result<Vec<u8>, ErpError> {
+    let most = usize::try_from(MAX_ANSWER_BYTES).unwrap_or(usize::MAX);
+    let body = body_within(response, most)
+        .await
+        .map_err(|error| not_answered(&error))?;
+    body.ok_or_else(|| ErpError::Unknown("an answer of more than a mebibyte".to_owned()))
 }

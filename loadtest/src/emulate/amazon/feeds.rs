@@ -7,6 +7,8 @@
 //!   listing shows by then.
 //! - What the schema does not allow ends the feed as `FATAL`; a negative quantity is an error of its message. What is patched of a SKU
 //!   that does not exist is accepted (<https://github.com/amzn/selling-partner-api-models/issues/4402>).
+//! - A report of more than 4 KiB is compressed by gzip, and the answer that names its address says so
+//!   (<https://developer-docs.amazon.com/sp-api/reference/getfeeddocument>).
 //! - The report includes the listings as they are when it is written.
 
 use super::Listing;
@@ -19,6 +21,8 @@ use std::time::Duration;
 
 /// The most messages of a feed.
 const MESSAGES: usize = 25_000;
+/// The most bytes of a report that is not compressed.
+const PLAIN: usize = 4_096;
 /// How long an address to upload to holds.
 const ADDRESS: Duration = Duration::from_secs(300);
 
@@ -90,6 +94,8 @@ pub struct FeedStats {
     pub lost: u64,
     /// Feeds that ended as `FATAL`.
     pub fatal: u64,
+    /// Reports that were read compressed.
+    pub compressed: u64,
 }
 
 #[derive(Debug)]
@@ -169,8 +175,13 @@ impl Feeds {
         })
     }
 
-    pub(super) fn content(&self, id: &str) -> Option<String> {
-        self.documents.get(id)?.content.clone()
+    pub(super) fn content(&self, id: &str) -> Option<&str> {
+        self.documents.get(id)?.content.as_deref()
+    }
+
+    /// Whether a document is compressed for whoever reads it.
+    pub(super) fn is_compressed(&self, id: &str) -> bool {
+        self.content(id).is_some_and(|content| content.len() > PLAIN)
     }
 
     pub(super) fn create(&mut self, body: &Value, now: Duration, at: Timestamp) -> Result<u64, String> {
@@ -474,7 +485,7 @@ mod tests {
             .as_str()
             .unwrap()
             .to_owned();
-        let report: Value = serde_json::from_str(&feeds.content(&report).unwrap()).unwrap();
+        let report: Value = serde_json::from_str(feeds.content(&report).unwrap()).unwrap();
         assert_eq!(report["issues"][0]["messageId"], 2);
         let skus: Vec<_> = report["items"]
             .as_array()

@@ -28,11 +28,14 @@ use actix_web::http::StatusCode;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use feeds::Feeds;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use orders::{Orders, Search, as_of};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -525,9 +528,21 @@ async fn upload(
 }
 
 async fn download(amazon: web::Data<Amazon>, document: web::Path<String>) -> HttpResponse {
-    match amazon.state().feeds.content(&document) {
-        Some(content) => HttpResponse::Ok().content_type("application/json").body(content),
-        None => HttpResponse::NotFound().finish(),
+    let mut state = amazon.state();
+    let Some(content) = state.feeds.content(&document) else {
+        return HttpResponse::NotFound().finish();
+    };
+    let mut response = HttpResponse::Ok();
+    response.content_type("application/json");
+    if !state.feeds.is_compressed(&document) {
+        return response.body(content.to_owned());
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let written = encoder.write_all(content.as_bytes());
+    state.feeds.stats.compressed += 1;
+    match written.and_then(|()| encoder.finish()) {
+        Ok(compressed) => response.body(compressed),
+        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
     }
 }
 
@@ -600,10 +615,11 @@ async fn show_document(
                 );
             }
             let url = address_of(&host, &document);
-            (
-                StatusCode::OK,
-                json!({ "feedDocumentId": document.as_str(), "url": url }),
-            )
+            let mut shown = json!({ "feedDocumentId": document.as_str(), "url": url });
+            if state.feeds.is_compressed(&document) {
+                shown["compressionAlgorithm"] = "GZIP".into();
+            }
+            (StatusCode::OK, shown)
         },
     )
     .await
