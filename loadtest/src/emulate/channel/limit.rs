@@ -122,10 +122,14 @@ impl Bucket {
         self.full_at = self.full_at.saturating_sub(self.interval.saturating_mul(tokens));
     }
 
+    /// What there is in it now, as the time in which it comes back.
+    pub(in crate::emulate) fn credit(&self, now: Duration) -> Duration {
+        (now + self.depth).saturating_sub(self.full_at.max(now))
+    }
+
     /// How many tokens there are, in whole ones.
     pub(in crate::emulate) fn available(&self, now: Duration) -> u64 {
-        let room = (now + self.depth).saturating_sub(self.full_at.max(now));
-        let tokens = room.as_nanos() / self.interval.as_nanos().max(1);
+        let tokens = self.credit(now).as_nanos() / self.interval.as_nanos().max(1);
         u64::try_from(tokens).unwrap_or(u64::MAX)
     }
 }

@@ -137,6 +137,12 @@ impl Channel {
         self.counter().stats
     }
 
+    /// What its bucket holds now, as the time in which that comes back.
+    #[must_use]
+    pub fn credit(&self) -> Duration {
+        self.counter().bucket.credit(self.conduct.now())
+    }
+
     /// The levels that it holds, by SKU.
     #[must_use]
     pub fn levels(&self) -> BTreeMap<String, Level> {

@@ -96,8 +96,11 @@ pub struct Outcomes {
 /// What a channel came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ChannelOutcome {
-    /// Requests that it let through during the burst, of those that its limit allows, in thousandths.
+    /// Requests that it let through during the burst, of what its bucket held at the beginning and what came into it since, in
+    /// thousandths. What came in while it was full is lost and counts as not used.
     pub limit_used_permille: u64,
+    /// Entries of the journal that it had not been told of when the burst ended: that there was a backlog all along.
+    pub backlog: u64,
     /// Requests beyond its limit, answered 429.
     pub avoidable_429s: u64,
     /// Values older than what it held.
@@ -158,10 +161,11 @@ fn table(outcomes: &Outcomes) -> String {
     );
     for (name, channel) in &outcomes.channels {
         text += &format!(
-            "\n{name}: {}.{} % of the limit used, {} avoidable 429s, {} stale writes, converged {} ms after the burst with {} \
+            "\n{name}: {}.{} % of the limit used with a backlog of {}, {} avoidable 429s, {} stale writes, converged {} ms after the burst with {} \
              differences\n{:<8}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}\n",
             channel.limit_used_permille / 10,
             channel.limit_used_permille % 10,
+            channel.backlog,
             channel.avoidable_429s,
             channel.stale_writes,
             channel.converged_ms,
@@ -341,13 +345,14 @@ impl Stage<'_> {
         }
         let limit = u64::from(options.rate.get()) * u64::from(options.batch.get());
         let (began, started) = (SystemClock.now(), Instant::now());
-        let before: Vec<u64> = self.channels.iter().map(let_through).collect();
+        let before: Vec<Drawn> = self.channels.iter().map(Drawn::of).collect();
         let (ingress, rate) = (self.ingress.clone(), limit * options.times);
         let (seconds, orders) = (Duration::from_secs(options.seconds), options.orders);
         let burst = tokio::task::spawn_blocking(move || traffic.burst(&ingress, rate, orders, seconds));
         let offered = burst.await.map_err(unexpected)??;
         let took = started.elapsed();
-        let after: Vec<u64> = self.channels.iter().map(let_through).collect();
+        let after: Vec<Drawn> = self.channels.iter().map(Drawn::of).collect();
+        let backlogs: Vec<u64> = self.channels.iter().map(|one| self.backlog(one.name)).collect();
         let ended = Instant::now();
         let mut converged = Vec::new();
         for channel in &self.channels {
@@ -365,8 +370,6 @@ impl Stage<'_> {
             channels: BTreeMap::new(),
         };
         for (place, channel) in self.channels.iter().enumerate() {
-            let requests = after[place] - before[place];
-            let allowed = u128::from(options.rate.get()) * took.as_millis() / 1_000;
             let (stats, met) = (channel.emulator.state().stats(), channel.emulator.met());
             let taken = channel.emulator.state().taken();
             let own = changes
@@ -375,8 +378,8 @@ impl Stage<'_> {
             let own = own.map(|(_, change)| change.clone()).collect();
             let kinds = ages(own, &taken, began)?;
             let outcome = ChannelOutcome {
-                limit_used_permille: u64::try_from(u128::from(requests) * 1_000 / allowed.max(1))
-                    .unwrap_or(u64::MAX),
+                limit_used_permille: after[place].permille_since(&before[place], options.rate),
+                backlog: backlogs[place],
                 avoidable_429s: met.throttled,
                 stale_writes: stats.stale_writes,
                 converged_ms: u64::try_from(converged[place].as_millis()).unwrap_or(u64::MAX),
@@ -389,6 +392,14 @@ impl Stage<'_> {
             outcomes.channels.insert(channel.name, outcome);
         }
         Ok(outcomes)
+    }
+
+    /// Entries that a channel has not been told of.
+    fn backlog(&self, name: &str) -> u64 {
+        let own = format!("channel/{name}");
+        let consumers = self.ingress.metrics().consumers;
+        let own = consumers.iter().filter(|lag| lag.consumer.starts_with(&own));
+        own.map(|lag| lag.entries).sum()
     }
 
     /// Waits until nothing is decided any more and a channel has been told everything; since when that is so.
@@ -488,10 +499,31 @@ fn name_of(kind: Kind) -> &'static str {
     }
 }
 
-/// Requests that a channel has let through.
-fn let_through(channel: &Running) -> u64 {
-    let met = channel.emulator.met();
-    met.requests - met.throttled
+/// What was drawn of a channel's limit by a moment.
+struct Drawn {
+    let_through: u64,
+    /// What the bucket held then, as the time in which that comes back.
+    credit: Duration,
+    at: Instant,
+}
+
+impl Drawn {
+    fn of(channel: &Running) -> Self {
+        let met = channel.emulator.met();
+        Self {
+            let_through: met.requests - met.throttled,
+            credit: channel.emulator.state().credit(),
+            at: Instant::now(),
+        }
+    }
+
+    /// How much was drawn of what could be since a moment before, in thousandths.
+    fn permille_since(&self, before: &Self, rate: NonZeroU32) -> u64 {
+        let could = before.credit + self.at.saturating_duration_since(before.at);
+        let drawn =
+            u128::from(self.let_through - before.let_through) * 1_000_000_000 / u128::from(rate.get());
+        u64::try_from(drawn * 1_000 / could.as_nanos().max(1)).unwrap_or(u64::MAX)
+    }
 }
 
 /// SKUs of which a channel shows something else than the books.
