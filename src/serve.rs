@@ -275,8 +275,7 @@ fn erp_reader(config: &ErpConfig, service: &Service) -> Result<Option<ErpReader<
     if config.read.is_empty() {
         return Ok(None);
     }
-    let port = Erp::of(config).map_err(ServiceError::from)?;
-    let reader = ErpReader::new(port, service.ingress(), config, service.erp_pace());
+    let reader = ErpReader::new(service.erp_port(), service.ingress(), config, service.erp_pace());
     reader
         .map(Some)
         .map_err(|error| Failure::Config(error.to_string()))

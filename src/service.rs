@@ -9,7 +9,6 @@ use lockstep_actors::governance::LOCKSTEP;
 use lockstep_actors::governance::demand::Attribute;
 use lockstep_actors::governance::ownership::RefusedWrite;
 use lockstep_actors::governance::record::{RecordCommand, RecordRefusal, RecordReply, TheRecord};
-use lockstep_actors::orders::effects;
 use lockstep_actors::reference::Reference;
 use lockstep_adapters::channels::{
     ChannelActor, ChannelConfig, ChannelHandle, Permits, Platform, PlatformError, ReadModel, Telling,
@@ -17,11 +16,13 @@ use lockstep_adapters::channels::{
 };
 use lockstep_adapters::cluster::{Cluster, ClusterConfig, ClusterError, Peers};
 use lockstep_adapters::egress::InvalidSetting;
-use lockstep_adapters::erp::{self, ConnectorError, Erp, ErpConfig, ErpCounters, ErpWorker, SharedPace};
+use lockstep_adapters::erp::{
+    self, Carrying, ConnectorError, Erp, ErpConfig, ErpCounters, ErpWorker, SharedPace,
+};
 use lockstep_adapters::home::Home;
 use lockstep_adapters::polling::{OrderPoller, OrderSource};
 use lockstep_adapters::store::PostgresOpener;
-use lockstep_runtime::feed::{ConsumerLag, FeedFilter, UnknownConsumer};
+use lockstep_runtime::feed::{ConsumerLag, UnknownConsumer};
 use lockstep_runtime::ingress::Ingress;
 use lockstep_runtime::message::{Envelope, MessageId, Outcome, Provenance};
 use lockstep_runtime::node::{Holding, Node, NodeConfig, StartError};
@@ -144,6 +145,7 @@ pub(crate) struct Service {
     node: Node<Distributor>,
     cluster: Option<Cluster>,
     erp: JoinHandle<()>,
+    erp_port: Arc<Erp>,
     erp_counters: Arc<ErpCounters>,
     erp_pace: SharedPace,
     channels: Vec<RunningChannel>,
@@ -207,20 +209,21 @@ impl Service {
         port: Erp,
         erp: &ErpConfig,
     ) -> Result<Self, ServiceError> {
-        let ingress = node.ingress();
-        let feed = ingress.feed(erp::CONSUMER, FeedFilter::Port(effects::ERP))?;
-        let worker = ErpWorker::new(port, ingress, erp);
+        let (ingress, erp_port) = (node.ingress(), Arc::new(port));
+        let worker = ErpWorker::new(Arc::clone(&erp_port), ingress.clone(), erp);
+        let worker = if cluster.is_some() {
+            worker.after_others(erp)
+        } else {
+            worker
+        };
         let (erp_counters, erp_pace) = (worker.counters(), worker.pace());
         let (stop, stopped) = watch::channel(false);
-        let erp = actix::spawn(async move {
-            if let Err(closed) = worker.run(feed, stopped).await {
-                tracing::error!(%closed, "the way to the ERP has ended");
-            }
-        });
+        let erp = actix::spawn(Carrying::new(worker, ingress)?.run(stopped));
         Ok(Self {
             node,
             cluster,
             erp,
+            erp_port,
             erp_counters,
             erp_pace,
             channels: Vec::new(),
@@ -237,6 +240,11 @@ impl Service {
     /// What the ERP worker has done.
     pub(crate) fn erp_counters(&self) -> Arc<ErpCounters> {
         Arc::clone(&self.erp_counters)
+    }
+
+    /// The connector to the ERP, for whoever else asks it: so many calls at a time are all of them together.
+    pub(crate) fn erp_port(&self) -> Arc<Erp> {
+        Arc::clone(&self.erp_port)
     }
 
     /// The pace at which the ERP is asked, for whoever else asks it.

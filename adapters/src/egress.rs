@@ -1,6 +1,8 @@
 //! What every way out shares: reading committed entries, and refusing a wrong setting so that a person can mend it.
 
-use lockstep_runtime::feed::{Feed, FeedClosed, FeedEntry};
+use lockstep_actors::domain::Distributor;
+use lockstep_runtime::feed::{Feed, FeedClosed, FeedEntry, FeedFilter, NotOpened};
+use lockstep_runtime::ingress::Ingress;
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::PartitionId;
 use std::collections::BTreeMap;
@@ -36,6 +38,34 @@ pub(crate) async fn next_until(
     tokio::select! {
         entries = feed.next(limit) => entries.ok(),
         _ = stop.wait_for(|stop| *stop) => None,
+    }
+}
+
+/// The pause before it is looked again how far a consumer has come, when that cannot be read.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The entries of all partitions from where the consumer has stopped, on whichever node, as soon as that can be read; none if it never
+/// can, of which a person is told.
+pub(crate) async fn feed_of_all(
+    ingress: &Ingress<Distributor>,
+    consumer: &str,
+    filter: FeedFilter,
+) -> Option<Feed> {
+    loop {
+        let (opened_by, name) = (ingress.clone(), consumer.to_owned());
+        match tokio::task::spawn_blocking(move || opened_by.feed_of_all(&name, filter)).await {
+            Ok(Ok(feed)) => return Some(feed),
+            Ok(Err(NotOpened::Unknown(error))) => {
+                tracing::error!(%error, "nobody reads for it");
+                return None;
+            }
+            Ok(Err(error @ (NotOpened::Store(_) | NotOpened::Away))) => {
+                tracing::warn!(%error, consumer, "how far a consumer has come cannot be read; it is tried again");
+            }
+            // The process ends.
+            Err(_) => return None,
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

@@ -43,6 +43,15 @@ impl Home {
         self.places.is_here(self.partition)
     }
 
+    /// A stay that lasts while this is the node, and until `over` turns true or its sender is gone.
+    #[must_use]
+    pub fn stay(&self, over: watch::Receiver<bool>) -> Stay {
+        Stay {
+            home: Some(self.clone()),
+            over,
+        }
+    }
+
     async fn until(&self, here: bool) {
         let mut changes = self.places.changes();
         while self.is_here() != here {
@@ -64,10 +73,7 @@ impl Home {
                 _ = stop.wait_for(|stop| *stop) => return,
             }
             let (leave, over) = watch::channel(false);
-            let stay = Stay {
-                home: Some(self.clone()),
-                over,
-            };
+            let stay = self.stay(over);
             let ending = async {
                 let stops = tokio::select! {
                     () = self.until(false) => false,

@@ -19,6 +19,7 @@ use lockstep_adapters::egress::Entries;
 use lockstep_adapters::erp::{
     Answers, ErpConfig, ErpError, ErpKind, ErpPort, ErpWorker, HttpErp, LocalErp, Undeliverable,
 };
+use lockstep_adapters::home::Stay;
 use lockstep_loadtest::emulate::erp::{Duplicates, Erp, Idempotency, Options};
 use lockstep_loadtest::emulate::{Emulator, Fault, Faults, Probability, erp};
 use lockstep_runtime::entity::Outbound;
@@ -428,7 +429,7 @@ async fn work_until<P: ErpPort + 'static>(
     done: impl Future<Output = ()>,
 ) {
     let (stop, stopped) = watch::channel(false);
-    let work = worker.run(journal.feed(), stopped);
+    let work = worker.run(journal.feed(), Stay::until(stopped));
     let stopping = async {
         done.await;
         stop.send(true).unwrap();
@@ -448,7 +449,11 @@ async fn answers_go_to_their_orders_and_a_restart_books_nothing_twice() {
     // The node dies when ten answers are durable: the rest is asked again.
     let first = Orders::with_room(10);
     let mut taken = first.taken.subscribe();
-    let worker = ErpWorker::new(connector(&emulator, 5_000), first.clone(), &ErpConfig::default());
+    let worker = ErpWorker::new(
+        Arc::new(connector(&emulator, 5_000)),
+        first.clone(),
+        &ErpConfig::default(),
+    );
     work_until(worker, &journal, async {
         drop(taken.wait_for(|taken| taken.len() == 10).await);
     })
@@ -462,7 +467,11 @@ async fn answers_go_to_their_orders_and_a_restart_books_nothing_twice() {
     let second = Orders::with_room(usize::MAX);
     let mut taken = second.taken.subscribe();
     let left = journal.outstanding();
-    let worker = ErpWorker::new(connector(&emulator, 5_000), second.clone(), &ErpConfig::default());
+    let worker = ErpWorker::new(
+        Arc::new(connector(&emulator, 5_000)),
+        second.clone(),
+        &ErpConfig::default(),
+    );
     work_until(worker, &journal, async {
         drop(taken.wait_for(|taken| taken.len() == left).await);
     })
@@ -519,7 +528,7 @@ async fn an_erp_that_is_gone_is_left_alone_while_requests_wait_in_the_journal() 
         ..ErpConfig::default()
     };
     let orders = Orders::with_room(usize::MAX);
-    let worker = ErpWorker::new(Gone(Arc::clone(&calls)), orders.clone(), &config);
+    let worker = ErpWorker::new(Arc::new(Gone(Arc::clone(&calls))), orders.clone(), &config);
     // Three calls open the breaker; then one call at 1 s, one at 2 s, one at 3 s.
     work_until(worker, &journal, tokio::time::sleep(Duration::from_millis(3_500))).await;
     assert_eq!(*calls.lock().unwrap(), 6);
@@ -545,7 +554,11 @@ impl Answers for OutOfReach {
 async fn a_worker_that_is_told_to_stop_waits_no_longer_than_ten_seconds_for_orders_out_of_reach() {
     let journal = Journal::of((0..30).map(|n| ErpRequest::Book(booking(&n.to_string()))));
     let calls = Arc::new(Mutex::new(0));
-    let worker = ErpWorker::new(Gone(Arc::clone(&calls)), OutOfReach, &ErpConfig::default());
+    let worker = ErpWorker::new(
+        Arc::new(Gone(Arc::clone(&calls))),
+        OutOfReach,
+        &ErpConfig::default(),
+    );
     let (stop, stopped) = watch::channel(false);
     let began = Instant::now();
     let stopping = async {
@@ -554,7 +567,7 @@ async fn a_worker_that_is_told_to_stop_waits_no_longer_than_ten_seconds_for_orde
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        ended = worker.run(journal.feed(), stopped) => ended.unwrap(),
+        ended = worker.run(journal.feed(), Stay::until(stopped)) => ended.unwrap(),
         () = stopping => {}
     }
     assert_eq!(began.elapsed(), Duration::from_secs(11));
@@ -586,7 +599,11 @@ async fn an_erp_that_is_maintained_is_asked_afterwards_and_never_faster_than_it_
     // Two seconds before half past three in Berlin.
     let night: jiff::Timestamp = "2026-11-28T02:29:58Z".parse().unwrap();
     let clock = ClockFrom(Timestamp::from_millis(night.as_millisecond()), Instant::now());
-    let worker = ErpWorker::new(Gone(Arc::clone(&calls)), Orders::with_room(usize::MAX), &config);
+    let worker = ErpWorker::new(
+        Arc::new(Gone(Arc::clone(&calls))),
+        Orders::with_room(usize::MAX),
+        &config,
+    );
     let asked = || *calls.lock().unwrap();
     work_until(worker.by(Arc::new(clock)), &journal, async {
         tokio::time::sleep(Duration::from_millis(1_900)).await;

@@ -9,6 +9,7 @@
     reason = "a test that meets the unexpected shall fail, and says what it saw"
 )]
 
+mod bookings;
 mod channels;
 mod kits;
 mod nemesis;
@@ -129,10 +130,10 @@ async fn three_nodes(database: &Database, tables: &str) -> Vec<Service> {
     nodes
 }
 
-/// The node that tells a channel and asks it for its orders: the one that has the partition of its name.
-async fn home_of(database: &Database, channel: &str) -> usize {
+/// The node that tells a channel and asks it for its orders, or asks the ERP: the one that has the partition of its name.
+async fn home_of(database: &Database, name: &str) -> usize {
     let partitions = PartitionCount::new(PARTITIONS).unwrap();
-    let partition = partitions.partition_of(channel.as_bytes());
+    let partition = partitions.partition_of(name.as_bytes());
     let name = database.node_of(partition.0).await;
     NAMES.iter().position(|known| *known == name).unwrap()
 }
@@ -175,7 +176,11 @@ impl Trial {
         .unwrap();
         let database = Database::new(name).await;
         let broker = Sender::with_partitions(name);
-        let table = format!("[erp]\nkind = \"http\"\nurl = {:?}\n\n", erp.url());
+        // Whoever goes on with the ERP lets a call of the one before end, which takes so long at most.
+        let table = format!(
+            "[erp]\nkind = \"http\"\nurl = {:?}\ntimeout_ms = 1000\n\n",
+            erp.url()
+        );
         let mut nodes = Vec::new();
         for name in NAMES {
             let mut service = node(name, &database, &broker, &table).await;

@@ -12,6 +12,7 @@ use super::drive::{Account, KindFeed, drive};
 use super::memory::Memory;
 use super::platform::{Plan, Platform};
 use super::status::{ChannelHandle, Control};
+use crate::egress::feed_of_all;
 use crate::home::{Home, Stay};
 use lockstep_actors::channels::{AllowanceError, Engine, Key, Kind, Mark};
 use lockstep_actors::domain::Distributor;
@@ -19,7 +20,7 @@ use lockstep_actors::inventory::SkuWarehouse;
 use lockstep_actors::orders::effects;
 use lockstep_actors::pricing::{CatalogueItem, ListPrice};
 use lockstep_runtime::entity::Entity;
-use lockstep_runtime::feed::{Feed, FeedFilter, NotOpened, Pass};
+use lockstep_runtime::feed::{Feed, FeedFilter, Pass};
 use lockstep_runtime::ingress::Ingress;
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::PartitionCount;
@@ -28,9 +29,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-
-/// The pause before it is looked again how far the channel has been told, when that cannot be read.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// How often a channel is asked whether it still works on what it was sent before the start: less often than Amazon lists feeds, which is
 /// every 45 seconds (<https://developer-docs.amazon.com/sp-api/docs/feeds-api-rate-limits>).
@@ -148,7 +146,7 @@ impl<P: Platform> Telling<P> {
         let mut engine = Engine::new(&self.plan.allowance, &self.plan.lanes, Duration::ZERO).ok()?;
         let mut feeds = Vec::new();
         for (kind, consumer) in &self.kinds {
-            let mut feed = self.feed(*kind, consumer).await?;
+            let mut feed = feed_of_all(&self.ingress, consumer, changes_of(*kind)).await?;
             if feed.is_new() {
                 let changes = self.contents.keys(*kind);
                 introduce(&mut engine, *kind, changes, &mut feed, self.ingress.partitions());
@@ -156,27 +154,6 @@ impl<P: Platform> Telling<P> {
             feeds.push(KindFeed { kind: *kind, feed });
         }
         Some((engine, feeds))
-    }
-
-    /// The changes of a kind, from where the last turn stopped, as soon as that can be read.
-    async fn feed(&self, kind: Kind, consumer: &str) -> Option<Feed> {
-        loop {
-            let (ingress, name) = (self.ingress.clone(), consumer.to_owned());
-            let opening = move || ingress.feed_of_all(&name, changes_of(kind));
-            match tokio::task::spawn_blocking(opening).await {
-                Ok(Ok(feed)) => return Some(feed),
-                Ok(Err(NotOpened::Unknown(error))) => {
-                    tracing::error!(%error, "a channel is told nothing");
-                    return None;
-                }
-                Ok(Err(error @ (NotOpened::Store(_) | NotOpened::Away))) => {
-                    tracing::warn!(%error, consumer, "how far a channel has been told cannot be read; it is tried again");
-                }
-                // The process ends.
-                Err(_) => return None,
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
     }
 }
 

@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// See [`ErpConfig::last_calls`].
+const LONGEST_LAST_CALLS: Duration = Duration::from_secs(10);
+
 /// Which ERP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -235,6 +238,13 @@ impl ErpConfig {
     #[must_use]
     pub fn pace(&self) -> Pace {
         Pace::new(self.requests_per_minute, self.maintenance.clone())
+    }
+
+    /// How long calls under way, and the answers to orders, are waited for when their node is to ask no more: as long as a call may
+    /// take, and no longer than 10 s, for whoever has an order may be out of reach. The node that goes on begins as much later.
+    #[must_use]
+    pub fn last_calls(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms).min(LONGEST_LAST_CALLS)
     }
 
     /// How long the ERP is left alone.

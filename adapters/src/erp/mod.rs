@@ -5,11 +5,14 @@
 //! - a request that may have reached the ERP and was not answered is [`ErpError::Unknown`], never anything milder;
 //! - the booking's key is its reference and idempotency key: one key, one booking; that of the order, a paper's kind and number are
 //!   the paper's: one key, one posting;
-//! - a request's cursor moves on only when the answer to it is durable in the order.
+//! - a request's cursor moves on only when the answer to it is durable in the order;
+//! - of the nodes of a cluster one asks the ERP at a time, for all ([`home`]): so its pace and the number of calls at a time are kept as
+//!   a whole.
 
 mod breaker;
 mod call;
 mod capability;
+mod carrying;
 mod config;
 mod drafts;
 mod http;
@@ -26,6 +29,7 @@ mod worker;
 
 pub use breaker::Breaker;
 pub use capability::{Ability, Capability};
+pub use carrying::{Carrying, home};
 pub use config::{ErpConfig, ErpKind, TokenError, TrytonConfig};
 pub use http::{ConnectorError, HttpErp, HttpErpConfig, Request, RequestForm};
 pub use local::LocalErp;

@@ -150,6 +150,13 @@ impl Pace {
         }
     }
 
+    /// Somebody else may have asked until now: no request leaves for `quiet`, in which what they have under way ends, nor sooner than
+    /// one after another.
+    pub fn succeed(&mut self, now: Duration, quiet: Duration) {
+        let pause = quiet.max(self.interval);
+        self.next = self.next.max(now.saturating_add(pause));
+    }
+
     /// A request leaves.
     pub fn left(&mut self, now: Duration) {
         self.next = self.next.max(now).saturating_add(self.interval);
@@ -243,6 +250,14 @@ mod tests {
         pace.left(millis(10_000));
         assert_eq!(wait(&pace, millis(10_000), noon), Some(millis(500)));
         assert_eq!(wait(&pace, millis(60_000), night), Some(millis(75 * 60_000)));
+
+        // Whoever comes after somebody else waits for the longer of what that one may have under way and the pace.
+        pace.succeed(millis(20_000), millis(200));
+        assert_eq!(wait(&pace, millis(20_000), noon), Some(millis(500)));
+        pace.succeed(millis(20_100), millis(3_000));
+        assert_eq!(wait(&pace, millis(20_100), noon), Some(millis(3_000)));
+        pace.succeed(millis(20_200), millis(0));
+        assert_eq!(wait(&pace, millis(20_200), noon), Some(millis(2_900)));
 
         let mut unpaced = Pace::new(None, Vec::new());
         unpaced.left(millis(0));

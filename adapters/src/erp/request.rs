@@ -3,6 +3,7 @@
 
 use super::worker::{Answers, CONSUMER, Undeliverable};
 use super::{ErpError, ErpPort};
+use crate::home::Stay;
 use lockstep_actors::domain::{Distributor, Message, Reply};
 use lockstep_actors::governance::audit::AuditReply;
 use lockstep_actors::ids::{DocumentId, OrderKey, Reason};
@@ -14,7 +15,7 @@ use lockstep_actors::orders::paper::PaperStanding;
 use lockstep_runtime::feed::FeedEntry;
 use lockstep_runtime::message::{Envelope, MessageId, Outcome, Provenance, Sequence};
 use lockstep_runtime::placement::PartitionId;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// How often what happened.
 #[derive(Debug, Default)]
@@ -25,6 +26,7 @@ pub struct ErpCounters {
     unknown: AtomicU64,
     unreadable: AtomicU64,
     dead_lettered: AtomicU64,
+    pub(super) asks: AtomicBool,
     pub(super) in_flight: AtomicU64,
     pub(super) breaker_open: AtomicU64,
     pub(super) maintenance: AtomicU64,
@@ -45,6 +47,8 @@ pub struct ErpMetrics {
     pub unreadable: u64,
     /// Answers that the order could not digest.
     pub dead_lettered: u64,
+    /// Whether this is the node that asks: what follows is of it alone.
+    pub asks: bool,
     /// Requests under way.
     pub in_flight: u64,
     /// 1 while the ERP is left alone.
@@ -65,6 +69,7 @@ impl ErpCounters {
             unknown: read(&self.unknown),
             unreadable: read(&self.unreadable),
             dead_lettered: read(&self.dead_lettered),
+            asks: self.asks.load(Ordering::Relaxed),
             in_flight: read(&self.in_flight),
             breaker_open: read(&self.breaker_open),
             maintenance: read(&self.maintenance),
@@ -117,26 +122,48 @@ pub struct Handled {
     pub sequence: Sequence,
     /// The calls that were made for it.
     pub calls: Vec<Called>,
-    /// Whether the answers are durable; if not, the entry has to be read again.
-    pub answered: Result<(), Undeliverable>,
+    /// Whether all of it is asked for and the answers are durable; if not, the entry has to be read again.
+    pub is_done: bool,
     /// The order, encoded.
     pub order: Box<[u8]>,
 }
 
-/// Carries what an entry asks to the ERP, and the answers to the order.
+/// Carries what an entry asks to the ERP, and the answers to the order. No call begins once the stay is over.
 pub async fn handle<P: ErpPort, A: Answers>(
     port: &P,
     answers: &A,
     counters: &ErpCounters,
+    during: &Stay,
     entry: FeedEntry,
 ) -> Handled {
-    let mut handled = Handled {
+    let mut calls = Vec::new();
+    let answered = ask_all(port, answers, counters, during, &entry, &mut calls).await;
+    Handled {
         partition: entry.partition,
         sequence: entry.sequence,
-        calls: Vec::new(),
-        answered: Ok(()),
-        order: entry.entity.clone(),
-    };
+        calls,
+        is_done: answered.is_ok(),
+        order: entry.entity,
+    }
+}
+
+/// Why an entry has to be read again.
+struct NotDone;
+
+impl From<Undeliverable> for NotDone {
+    fn from(_: Undeliverable) -> Self {
+        Self
+    }
+}
+
+async fn ask_all<P: ErpPort, A: Answers>(
+    port: &P,
+    answers: &A,
+    counters: &ErpCounters,
+    during: &Stay,
+    entry: &FeedEntry,
+    calls: &mut Vec<Called>,
+) -> Result<(), NotDone> {
     for (index, effect) in entry.outbound.iter().enumerate() {
         let request = match rmp_serde::from_slice::<ErpRequest>(&effect.body) {
             Ok(request) => request,
@@ -146,36 +173,31 @@ pub async fn handle<P: ErpPort, A: Answers>(
                 continue;
             }
         };
-        match is_awaited(answers, &entry, index, &request).await {
-            Ok(true) => {}
-            Ok(false) => continue,
-            Err(error) => {
-                handled.answered = Err(error);
-                return handled;
-            }
+        if !is_awaited(answers, entry, index, &request).await? {
+            continue;
+        }
+        // The order's node may have let itself be waited for.
+        if !during.lasts() {
+            return Err(NotDone);
         }
         let (called, order, command) = call(port, request).await;
-        handled.calls.push(called);
-        match answers.deliver(envelope(&entry, index, order, command)).await {
-            Ok(Outcome::DeadLettered { reason }) => {
+        calls.push(called);
+        match answers.deliver(envelope(entry, index, order, command)).await? {
+            Outcome::DeadLettered { reason } => {
                 ErpCounters::count(&counters.dead_lettered);
                 tracing::error!(%reason, "an order could not digest the ERP's answer");
             }
-            Ok(Outcome::Done {
+            Outcome::Done {
                 reply: Reply::Audit(AuditReply::NotOwner(write)),
                 ..
-            }) => {
+            } => {
                 ErpCounters::count(&counters.dead_lettered);
                 tracing::error!(%write, "an ERP's answer is refused");
             }
-            Ok(Outcome::Done { .. } | Outcome::Repeated | Outcome::Unavailable) => {}
-            Err(error) => {
-                handled.answered = Err(error);
-                return handled;
-            }
+            Outcome::Done { .. } | Outcome::Repeated | Outcome::Unavailable => {}
         }
     }
-    handled
+    Ok(())
 }
 
 /// Whether the order still awaits the answer to a booking or to a paper. One that is read again after a crash may be answered long

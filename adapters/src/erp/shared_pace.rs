@@ -1,7 +1,8 @@
 //! One pace for all who ask the ERP: bookings and readings share its requests a minute and its maintenance windows.
 
 use super::pace::Pace;
-use lockstep_runtime::time::Timestamp;
+use crate::home::Stay;
+use lockstep_runtime::time::{Clock, Timestamp};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -11,6 +12,8 @@ use tokio::time::Instant;
 pub struct SharedPace {
     pace: Arc<Mutex<Pace>>,
     began: Instant,
+    /// How long what others have under way may last, if there are others.
+    quiet: Option<Duration>,
 }
 
 impl SharedPace {
@@ -20,7 +23,36 @@ impl SharedPace {
         Self {
             pace: Arc::new(Mutex::new(pace)),
             began: Instant::now(),
+            quiet: None,
         }
+    }
+
+    /// The same where other nodes ask in their turn, each of whom has for so long under way what it has begun.
+    #[must_use]
+    pub fn after_others(self, quiet: Duration) -> Self {
+        let quiet = Some(quiet);
+        Self { quiet, ..self }
+    }
+
+    /// A turn begins: others may have asked until now. See [`Pace::succeed`].
+    pub fn begin_turn(&self) {
+        if let Some(quiet) = self.quiet {
+            self.with(|pace, now| pace.succeed(now, quiet));
+        }
+    }
+
+    /// Waits until a request may leave, which then has left; false if the stay was over before.
+    pub async fn turn(&self, clock: &dyn Clock, stay: &mut Stay) -> bool {
+        while stay.lasts() {
+            let Err(wait) = self.leave(clock.now()) else {
+                return true;
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = stay.over() => {}
+            }
+        }
+        false
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Pace, Duration) -> T) -> T {
@@ -55,7 +87,7 @@ impl SharedPace {
     ///
     /// # Errors
     /// How long it may not.
-    pub fn leave(&self, clock: Timestamp) -> Result<(), Duration> {
+    fn leave(&self, clock: Timestamp) -> Result<(), Duration> {
         self.with(|pace, now| match pace.wait(now, pace.maintenance(clock)) {
             Some(wait) => Err(wait),
             None => {

@@ -147,7 +147,7 @@ pub(super) fn report_runtime(metrics: &RuntimeMetrics, text: &mut MetricsText) {
     );
 }
 
-/// Adds what the ERP worker has done.
+/// Adds what the ERP worker has done, and how it stands where it asks.
 pub fn report_erp(metrics: &ErpMetrics, text: &mut MetricsText) {
     let outcomes = [
         ("confirmed", metrics.confirmed),
@@ -175,6 +175,9 @@ pub fn report_erp(metrics: &ErpMetrics, text: &mut MetricsText) {
         &[],
         metrics.dead_lettered,
     );
+    if !metrics.asks {
+        return;
+    }
     text.gauge(
         "lockstep_erp_in_flight",
         "Calls of the ERP under way.",

@@ -7,6 +7,7 @@ use lockstep_actors::reference::Reference;
 use lockstep_adapters::channels::ChannelConfig;
 use lockstep_adapters::edi::{FOLLOWER, Partner, report_edi};
 use lockstep_adapters::erp::{CONSUMER, ErpConfig, ErpWorker, LocalErp};
+use lockstep_adapters::home::Stay;
 use lockstep_adapters::http::{HttpConfig, HttpParts, HttpServerHandle, MetricSource, report_erp, start};
 use lockstep_adapters::identity::{KeyFile, KeyRing, Scope, Scopes};
 use lockstep_adapters::webhooks::WebhookDoor;
@@ -101,13 +102,13 @@ impl Rig {
             .await
             .unwrap();
         let ingress = node.ingress();
-        let worker = ErpWorker::new(LocalErp, ingress.clone(), &ErpConfig::default());
+        let worker = ErpWorker::new(Arc::new(LocalErp), ingress.clone(), &ErpConfig::default());
         let (counters, feed) = (
             worker.counters(),
             ingress.feed(CONSUMER, FeedFilter::Port(ERP)).unwrap(),
         );
         let (stop_erp, stopped) = watch::channel(false);
-        tokio::spawn(worker.run(feed, stopped));
+        tokio::spawn(async move { worker.run(feed, Stay::until(stopped)).await });
         let directory = tempfile::tempdir().unwrap();
         let file = KeyFile::at(directory.path().join("keys.toml"));
         let key = issue(&file, "operator", &[Scope::Admin]);

@@ -256,6 +256,11 @@ impl Conduct {
         self.book().met
     }
 
+    /// Counts a request over a limit that was refused before it was served.
+    pub(super) fn throttled(&self) {
+        self.count(|met| &mut met.throttled);
+    }
+
     fn count(&self, counter: impl FnOnce(&mut Met) -> &mut u64) {
         *counter(&mut self.book().met) += 1;
     }

@@ -223,7 +223,7 @@ impl World {
         let Some(life) = &mut self.machines[machine].life else {
             return;
         };
-        life.erp.step(now);
+        life.erp.step(&life.node.ingress(), now);
         for answering in life.erp.answers() {
             if let Message::Order(_, command) = &answering.envelope.message
                 && let Some(cause) = Cause::of(command)

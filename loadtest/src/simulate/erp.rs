@@ -1,23 +1,27 @@
 //! The ERP: it books under our key once, may time out after it has booked, and refuses now and then. And the worker of a node
-//! that carries requests to it: the real one's way with an entry, its turns, progress and breaker, without its event loop.
+//! that carries requests to it while it has the partition of the ERP's name: the real one's way with an entry, its turns, progress and
+//! breaker, without its event loop. The next one begins at once, not after the last calls of the one before, so that calls of both cross.
 
-use super::clock::Millis;
+use super::clock::{Millis, SECOND};
 use super::plant::Plant;
 use lockstep_actors::domain::{Distributor, Reply};
 use lockstep_actors::ids::{DocumentId, OrderKey};
-use lockstep_actors::orders::effects::{BookingRequest, ErpReference, PaperReference, PaperRequest};
+use lockstep_actors::orders::effects::{self, BookingRequest, ErpReference, PaperReference, PaperRequest};
 use lockstep_actors::orders::paper::PaperKind;
 use lockstep_adapters::erp::{
-    Answers, Breaker, Called, ErpCounters, ErpError, ErpPort, Handled, Progress, Turns, Undeliverable, handle,
+    Answers, Breaker, CONSUMER, Called, ErpCounters, ErpError, ErpPort, Handled, Progress, Turns,
+    Undeliverable, handle, home,
 };
-use lockstep_runtime::feed::Feed;
+use lockstep_adapters::home::Stay;
+use lockstep_runtime::feed::{Feed, FeedFilter};
+use lockstep_runtime::ingress::Ingress;
 use lockstep_runtime::message::{Envelope, Outcome};
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// What the ERP is asked.
 #[derive(Clone, Debug)]
@@ -261,84 +265,54 @@ impl Answers for ToOrders {
 const CONCURRENCY: usize = 8;
 const FAILURES: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(5);
+/// How long calls under way are waited for when another node has taken over.
+const LAST_CALLS: Millis = 10 * SECOND;
 /// How many entries are read at a time.
 const AT_ONCE: usize = 16;
 
 /// A node's worker.
 pub(super) struct Worker {
+    port: Port,
+    orders: ToOrders,
+    counters: Arc<ErpCounters>,
+    turn: Option<Turn>,
+}
+
+/// From when the node has the partition of the ERP's name until it has done what was under way when it had it no more.
+struct Turn {
     feed: Feed,
     turns: Turns,
     progress: Progress,
     breaker: Breaker,
-    port: Port,
-    orders: ToOrders,
-    counters: Arc<ErpCounters>,
     under_way: Vec<Pin<Box<dyn Future<Output = Handled>>>>,
+    stay: Stay,
+    leave: watch::Sender<bool>,
+    ends_by: Option<Millis>,
 }
 
 impl Worker {
-    pub(super) fn new(feed: Feed, plant: Option<Plant>) -> Self {
+    pub(super) fn new(plant: Option<Plant>) -> Self {
         Self {
-            feed,
-            turns: Turns::default(),
-            progress: Progress::default(),
-            breaker: Breaker::new(FAILURES, PAUSE),
             port: Port {
                 calls: Queue::default(),
                 plant,
             },
             orders: ToOrders(Queue::default()),
             counters: Arc::default(),
-            under_way: Vec::new(),
+            turn: None,
         }
     }
 
     /// Reads, begins what may begin, and goes on with what is under way.
-    pub(super) fn step(&mut self, now: Millis) {
-        let now = Duration::from_millis(now.unsigned_abs());
-        let mut room = self.breaker.room(now, self.under_way.len(), CONCURRENCY);
-        if room > self.turns.kept() {
-            for entry in self.feed.ready(AT_ONCE) {
-                self.progress.begin(entry.partition, entry.sequence);
-                self.turns.add(entry);
-            }
+    pub(super) fn step(&mut self, node: &Ingress<Distributor>, now: Millis) {
+        if self.turn.is_none() && home(node).is_here() {
+            self.turn = Turn::begin(node);
         }
-        while room > 0
-            && let Some(entry) = self.turns.next_entry()
-        {
-            let (port, orders, counters) =
-                (self.port.clone(), self.orders.clone(), Arc::clone(&self.counters));
-            let handling = async move { handle(&port, &orders, &counters, entry).await };
-            self.under_way.push(Box::pin(handling));
-            room -= 1;
+        if let Some(turn) = &mut self.turn {
+            turn.step(&self.port, &self.orders, &self.counters, now);
         }
-        let mut context = Context::from_waker(Waker::noop());
-        let mut done = Vec::new();
-        self.under_way
-            .retain_mut(|handling| match handling.as_mut().poll(&mut context) {
-                Poll::Ready(handled) => {
-                    done.push(handled);
-                    false
-                }
-                Poll::Pending => true,
-            });
-        for handled in done {
-            self.finish(&handled, now);
-        }
-    }
-
-    fn finish(&mut self, handled: &Handled, now: Duration) {
-        for called in &handled.calls {
-            match called {
-                Called::Confirmed | Called::Rejected => self.breaker.answered(),
-                Called::Transient | Called::Unknown => self.breaker.failed(now),
-            }
-        }
-        self.turns.dealt_with(&handled.order);
-        if handled.answered.is_ok()
-            && let Some(end) = self.progress.finish(handled.partition, handled.sequence)
-        {
-            self.feed.save(handled.partition, end);
+        if self.turn.as_ref().is_some_and(|turn| turn.is_over(now)) {
+            self.turn = None;
         }
     }
 
@@ -354,6 +328,91 @@ impl Worker {
 
     /// Whether there is something to look at soon.
     pub(super) fn is_busy(&self) -> bool {
-        !self.under_way.is_empty() || self.turns.kept() > 0
+        let turn = self.turn.as_ref();
+        turn.is_some_and(|turn| !turn.under_way.is_empty() || turn.turns.kept() > 0)
+    }
+}
+
+impl Turn {
+    /// None while the store is away.
+    fn begin(node: &Ingress<Distributor>) -> Option<Self> {
+        let (leave, over) = watch::channel(false);
+        Some(Self {
+            feed: node.feed_of_all(CONSUMER, FeedFilter::Port(effects::ERP)).ok()?,
+            turns: Turns::default(),
+            progress: Progress::default(),
+            breaker: Breaker::new(FAILURES, PAUSE),
+            under_way: Vec::new(),
+            stay: home(node).stay(over),
+            leave,
+            ends_by: None,
+        })
+    }
+
+    fn step(&mut self, port: &Port, orders: &ToOrders, counters: &Arc<ErpCounters>, millis: Millis) {
+        let now = Duration::from_millis(millis.unsigned_abs());
+        if !self.stay.lasts() {
+            self.end_soon(millis);
+        }
+        if self.ends_by.is_none() {
+            self.begin_calls(port, orders, counters, now);
+        }
+        let mut context = Context::from_waker(Waker::noop());
+        let mut done = Vec::new();
+        self.under_way
+            .retain_mut(|handling| match handling.as_mut().poll(&mut context) {
+                Poll::Ready(handled) => {
+                    done.push(handled);
+                    false
+                }
+                Poll::Pending => true,
+            });
+        for handled in done {
+            self.finish(&handled, now, millis);
+        }
+    }
+
+    fn begin_calls(&mut self, port: &Port, orders: &ToOrders, counters: &Arc<ErpCounters>, now: Duration) {
+        let mut room = self.breaker.room(now, self.under_way.len(), CONCURRENCY);
+        if room > self.turns.kept() {
+            for entry in self.feed.ready(AT_ONCE) {
+                self.progress.begin(entry.partition, entry.sequence);
+                self.turns.add(entry);
+            }
+        }
+        while room > 0
+            && let Some(entry) = self.turns.next_entry()
+        {
+            let (port, orders, counters) = (port.clone(), orders.clone(), Arc::clone(counters));
+            let stay = self.stay.clone();
+            let handling = async move { handle(&port, &orders, &counters, &stay, entry).await };
+            self.under_way.push(Box::pin(handling));
+            room -= 1;
+        }
+    }
+
+    fn finish(&mut self, handled: &Handled, now: Duration, millis: Millis) {
+        for called in &handled.calls {
+            match called {
+                Called::Confirmed | Called::Rejected => self.breaker.answered(),
+                Called::Transient | Called::Unknown => self.breaker.failed(now),
+            }
+        }
+        self.turns.dealt_with(&handled.order);
+        if !handled.is_done {
+            self.end_soon(millis);
+        } else if let Some(end) = self.progress.finish(handled.partition, handled.sequence) {
+            self.feed.save(handled.partition, end);
+        }
+    }
+
+    fn end_soon(&mut self, now: Millis) {
+        self.leave.send_replace(true);
+        self.ends_by.get_or_insert(now + LAST_CALLS);
+    }
+
+    fn is_over(&self, now: Millis) -> bool {
+        self.ends_by
+            .is_some_and(|end| self.under_way.is_empty() || now >= end)
     }
 }

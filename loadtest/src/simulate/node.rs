@@ -137,12 +137,9 @@ impl Life {
         let node =
             SteppedNode::start(&config(), opener, &clock, &reference).map_err(|error| error.to_string())?;
         let ingress = node.ingress();
-        let feed = |name: &str, filter| ingress.feed(name, filter).map_err(|error| error.to_string());
-        let erp = Worker::new(
-            feed(lockstep_adapters::erp::CONSUMER, FeedFilter::Port(effects::ERP))?,
-            plant,
-        );
-        let events = feed(EVENTS, FeedFilter::Port(effects::EVENTS))?;
+        let erp = Worker::new(plant);
+        let events = ingress.feed(EVENTS, FeedFilter::Port(effects::EVENTS));
+        let events = events.map_err(|error| error.to_string())?;
         let prices = ListId::new(DEFAULT_LIST).ok().zip(Currency::new("EUR").ok());
         let line = |(name, guard)| {
             let contents = ReadModel::new(Arc::clone(&reference), name, Vec::new(), prices.clone());

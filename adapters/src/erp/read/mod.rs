@@ -8,7 +8,7 @@
 //!   versions that they know;
 //! - no position is kept on disk: after a start, and from time to time, everything is read;
 //! - pages, messages under way, letters of a reading and remembered receipts are bounded;
-//! - of the nodes of a cluster that one reads which has the partition of [`SEAT`].
+//! - of the nodes of a cluster that one reads which carries orders' requests as well ([`super::home`]): both keep one pace.
 
 mod config;
 mod counters;
@@ -28,9 +28,6 @@ pub(super) use shelves::{Shelves, Warehouse, stock};
 use super::ErpError;
 use lockstep_runtime::time::Timestamp;
 use serde_json::Value;
-
-/// The key whose partition says which node reads.
-const SEAT: &[u8] = b"erp.read";
 
 /// What an ERP is asked for: one page.
 #[derive(Clone, Copy, Debug)]

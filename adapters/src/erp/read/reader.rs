@@ -1,15 +1,16 @@
 //! Reads the ERP at the intervals of the tables, page by page, and hands in what it says.
 //!
 //! Each table is read by itself, one page at a time: a page is asked for when the ERP may be asked, by the pace and the maintenance
-//! windows that bookings keep, and only once all of the page before is durable.
+//! windows that bookings keep, and only once all of the page before is durable. It is read by the node that asks the ERP, and what another
+//! one has begun is begun anew.
 
 use super::super::worker::CONSUMER;
-use super::super::{ErpConfig, ErpError, SharedPace};
+use super::super::{ErpConfig, ErpError, SharedPace, home};
 use super::message::{Coverage, Reading, messages};
 use super::position::{Pass, Position};
-use super::{Ask, ErpSource, Mark, ReadConfig, ReadCounters, Refused, Row, SEAT, What};
+use super::{Ask, ErpSource, Mark, ReadConfig, ReadCounters, Refused, Row, What};
 use crate::entrance::{Entrance, NotNow, Who, Wrong};
-use crate::home::Home;
+use crate::home::{Home, Stay};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use lockstep_actors::domain::Distributor;
@@ -19,6 +20,7 @@ use lockstep_runtime::time::{Clock, SystemClock, Timestamp};
 use serde_json::Value;
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -27,8 +29,6 @@ use tokio::sync::watch;
 const AT_ONCE: usize = 64;
 /// The pause before a message is handed in again that was not decided.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How often a node that does not read looks whether it is to.
-const SEAT_PAUSE: Duration = Duration::from_secs(1);
 /// How many pages a pass may have: at 1,000 rows a page a hundred million rows.
 const MAX_PAGES: u32 = 100_000;
 /// How many dead letters a pass may make. What else cannot be taken is counted, and read again with everything.
@@ -38,10 +38,8 @@ const MAX_RECEIPTS: usize = 100_000;
 
 /// Why a pass broke off.
 enum Halt {
-    /// The service stops.
-    Stopping,
-    /// Another node reads.
-    Elsewhere,
+    /// The service stops, or another node reads.
+    Over,
     /// The ERP could not be read.
     Erp(ErpError),
 }
@@ -67,8 +65,9 @@ struct Followed {
 
 /// Reads in what the ERP keeps the record of.
 pub struct ErpReader<P> {
-    port: P,
+    port: Arc<P>,
     entrance: Entrance,
+    home: Home,
     tables: Vec<ReadConfig>,
     pace: SharedPace,
     pause: Duration,
@@ -89,11 +88,12 @@ impl<P: ErpSource> ErpReader<P> {
     /// # Errors
     /// Never in practice: the name of the ERP is valid.
     pub fn new(
-        port: P,
+        port: Arc<P>,
         ingress: Ingress<Distributor>,
         config: &ErpConfig,
         pace: SharedPace,
     ) -> Result<Self, InvalidName> {
+        let home = home(&ingress);
         let entrance = Entrance {
             who: Who::Erp,
             system: SystemName::new(CONSUMER)?,
@@ -103,6 +103,7 @@ impl<P: ErpSource> ErpReader<P> {
         Ok(Self {
             port,
             entrance,
+            home,
             tables: config.read.clone(),
             pace,
             pause: config.breaker_pause(),
@@ -117,21 +118,23 @@ impl<P: ErpSource> ErpReader<P> {
         Arc::clone(&self.counters)
     }
 
-    /// Reads until `stop` turns true or its sender is gone; what was begun is begun anew after the start.
+    /// Reads whenever this is the node that does, until `stop` turns true or its sender is gone; what was begun is begun anew after the
+    /// start, or by the next node.
     pub async fn run(self, stop: watch::Receiver<bool>) {
-        join_all(self.tables.iter().map(|table| self.follow(table, stop.clone()))).await;
+        let reading = self.home.whenever_here(stop, async |stay| {
+            self.pace.begin_turn();
+            join_all(self.tables.iter().map(|table| self.follow(table, stay.clone()))).await;
+            ControlFlow::Continue(())
+        });
+        reading.await;
     }
 
-    async fn follow(&self, table: &ReadConfig, mut stop: watch::Receiver<bool>) {
+    async fn follow(&self, table: &ReadConfig, mut stay: Stay) {
         let mut followed = Followed::default();
         loop {
-            let pause = match self.read(table, &mut followed, &mut stop).await {
+            let pause = match self.read(table, &mut followed, &mut stay).await {
                 Ok(()) => table.every(),
-                Err(Halt::Stopping) => return,
-                Err(Halt::Elsewhere) => {
-                    followed = Followed::default();
-                    SEAT_PAUSE
-                }
+                Err(Halt::Over) => return,
                 Err(Halt::Erp(error)) => {
                     self.counters.count(table.what, |counters| &counters.failed);
                     followed.failures = followed.failures.saturating_add(1);
@@ -143,24 +146,19 @@ impl<P: ErpSource> ErpReader<P> {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = stay.over() => return,
             }
         }
     }
 
     /// Makes the passes that are due.
-    async fn read(
-        &self,
-        table: &ReadConfig,
-        followed: &mut Followed,
-        stop: &mut watch::Receiver<bool>,
-    ) -> Result<(), Halt> {
-        self.may_go_on(stop)?;
+    async fn read(&self, table: &ReadConfig, followed: &mut Followed, stay: &mut Stay) -> Result<(), Halt> {
+        may_go_on(stay)?;
         let began = self.clock.now();
         let tells_changes = self.port.tells_changes(table.what);
         let passes = followed.position.due(table, tells_changes, began);
         for pass in &passes {
-            self.pass(table, *pass, &mut followed.receipts, stop).await?;
+            self.pass(table, *pass, &mut followed.receipts, stay).await?;
         }
         followed.position.made(&passes, began);
         followed.failures = 0;
@@ -173,7 +171,7 @@ impl<P: ErpSource> ErpReader<P> {
         table: &ReadConfig,
         pass: Pass,
         known: &mut BTreeSet<Receipt>,
-        stop: &mut watch::Receiver<bool>,
+        stay: &mut Stay,
     ) -> Result<(), Halt> {
         let (coverage, since) = match pass {
             Pass::Whole => (Coverage::Whole, None),
@@ -182,7 +180,9 @@ impl<P: ErpSource> ErpReader<P> {
         let began = written(self.clock.now());
         let (mut mark, mut seen, letters) = (None, BTreeSet::new(), Cell::new(0));
         for _ in 0..MAX_PAGES {
-            self.turn(stop).await?;
+            if !self.pace.turn(&*self.clock, stay).await {
+                return Err(Halt::Over);
+            }
             let reading = Reading {
                 coverage,
                 began: began.clone(),
@@ -193,11 +193,14 @@ impl<P: ErpSource> ErpReader<P> {
                 since,
                 mark: mark.as_ref(),
             };
-            let page = self.port.page(&ask).await?;
-            self.hand_in_all(table.what, &page.rows, &reading, stop, &letters)
+            let page = tokio::select! {
+                page = self.port.page(&ask) => page?,
+                () = stay.over() => return Err(Halt::Over),
+            };
+            self.hand_in_all(table.what, &page.rows, &reading, stay, &letters)
                 .await?;
             for refused in &page.refused {
-                self.put_refused_aside(table.what, refused, &reading, stop, &letters)
+                self.put_refused_aside(table.what, refused, &reading, stay, &letters)
                     .await?;
             }
             if table.what == What::Receipts {
@@ -210,7 +213,7 @@ impl<P: ErpSource> ErpReader<P> {
                     // More than are remembered may be there without being seen.
                     let is_all = coverage == Coverage::Whole && seen.len() < MAX_RECEIPTS;
                     if table.what == What::Receipts && is_all {
-                        self.tell_vanished(&reading, &seen, known, stop, &letters).await?;
+                        self.tell_vanished(&reading, &seen, known, stay, &letters).await?;
                         *known = seen;
                     }
                     return Ok(());
@@ -220,48 +223,24 @@ impl<P: ErpSource> ErpReader<P> {
         Err(ErpError::Transient(format!("it has more than {MAX_PAGES} pages")).into())
     }
 
-    /// Waits until the ERP may be asked.
-    async fn turn(&self, stop: &mut watch::Receiver<bool>) -> Result<(), Halt> {
-        loop {
-            self.may_go_on(stop)?;
-            let Err(wait) = self.pace.leave(self.clock.now()) else {
-                return Ok(());
-            };
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                _ = stop.wait_for(|stop| *stop) => {}
-            }
-        }
-    }
-
-    fn may_go_on(&self, stop: &watch::Receiver<bool>) -> Result<(), Halt> {
-        if *stop.borrow() || stop.has_changed().is_err() {
-            return Err(Halt::Stopping);
-        }
-        if Home::of(&self.entrance.ingress, SEAT).is_here() {
-            return Ok(());
-        }
-        Err(Halt::Elsewhere)
-    }
-
     /// Hands in what the rows say; returns once all of it is durable.
     async fn hand_in_all(
         &self,
         what: What,
         rows: &[Row],
         reading: &Reading,
-        stop: &watch::Receiver<bool>,
+        stay: &Stay,
         letters: &Cell<usize>,
     ) -> Result<(), Halt> {
         let handing = stream::iter(rows).map(|row| async move {
             for message in messages(what, row, reading) {
-                let Err(wrong) = self.hand_in(what, &message, stop).await? else {
+                let Err(wrong) = self.hand_in(what, &message, stay).await? else {
                     continue;
                 };
                 // What is wrong with a row costs that row, and is one letter in whatever reading it comes.
                 let content = format!("{} {}", what.name(), Value::Object(row.clone()));
                 return self
-                    .put_aside(what, &content, &message, wrong, stop, letters)
+                    .put_aside(what, &content, &message, wrong, stay, letters)
                     .await;
             }
             Ok::<(), Halt>(())
@@ -274,14 +253,9 @@ impl<P: ErpSource> ErpReader<P> {
     }
 
     /// Hands a message in until it is decided; what is wrong with it if it cannot be taken.
-    async fn hand_in(
-        &self,
-        what: What,
-        message: &[u8],
-        stop: &watch::Receiver<bool>,
-    ) -> Result<Result<(), Wrong>, Halt> {
+    async fn hand_in(&self, what: What, message: &[u8], stay: &Stay) -> Result<Result<(), Wrong>, Halt> {
         loop {
-            self.may_go_on(stop)?;
+            may_go_on(stay)?;
             match self.entrance.hand_in(message).await {
                 Ok(Ok(())) => {
                     self.counters.count(what, |counters| &counters.taken);
@@ -299,7 +273,7 @@ impl<P: ErpSource> ErpReader<P> {
         what: What,
         refused: &Refused,
         reading: &Reading,
-        stop: &watch::Receiver<bool>,
+        stay: &Stay,
         letters: &Cell<usize>,
     ) -> Result<(), Halt> {
         let Refused { row, reason } = refused;
@@ -313,7 +287,7 @@ impl<P: ErpSource> ErpReader<P> {
             .into_iter()
             .next()
             .unwrap_or_default();
-        self.put_aside(what, &content, &message, wrong, stop, letters)
+        self.put_aside(what, &content, &message, wrong, stay, letters)
             .await
     }
 
@@ -324,7 +298,7 @@ impl<P: ErpSource> ErpReader<P> {
         content: &str,
         message: &[u8],
         wrong: Wrong,
-        stop: &watch::Receiver<bool>,
+        stay: &Stay,
         letters: &Cell<usize>,
     ) -> Result<(), Halt> {
         self.counters.count(what, |counters| &counters.put_aside);
@@ -341,7 +315,7 @@ impl<P: ErpSource> ErpReader<P> {
             );
         }
         loop {
-            self.may_go_on(stop)?;
+            may_go_on(stay)?;
             let put_aside = self
                 .entrance
                 .put_aside(content.as_bytes(), message, wrong.clone());
@@ -358,7 +332,7 @@ impl<P: ErpSource> ErpReader<P> {
         reading: &Reading,
         seen: &BTreeSet<Receipt>,
         known: &BTreeSet<Receipt>,
-        stop: &watch::Receiver<bool>,
+        stay: &Stay,
         letters: &Cell<usize>,
     ) -> Result<(), Halt> {
         let vanished = known.difference(seen).map(|[sku, warehouse, document]| {
@@ -367,9 +341,13 @@ impl<P: ErpSource> ErpReader<P> {
             fields.into_iter().collect()
         });
         let vanished: Vec<Row> = vanished.collect();
-        self.hand_in_all(What::Receipts, &vanished, reading, stop, letters)
+        self.hand_in_all(What::Receipts, &vanished, reading, stay, letters)
             .await
     }
+}
+
+fn may_go_on(stay: &Stay) -> Result<(), Halt> {
+    if stay.lasts() { Ok(()) } else { Err(Halt::Over) }
 }
 
 /// Notes which receipts are to come and which are not any more.

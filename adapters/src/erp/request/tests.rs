@@ -12,6 +12,7 @@ use lockstep_runtime::message::Sequence;
 use lockstep_runtime::placement::PartitionId;
 use lockstep_runtime::time::Timestamp;
 use std::sync::Mutex;
+use tokio::sync::watch;
 
 /// An ERP that notes what it is asked.
 #[derive(Default)]
@@ -161,8 +162,9 @@ fn paper() -> ErpRequest {
 /// What the ERP is asked, and how many answers the order gets, when the order awaits `attempt`.
 async fn handled(request: ErpRequest, attempt: Option<u16>) -> (Vec<&'static str>, usize) {
     let (erp, order) = (Noted::default(), Awaiting(attempt, Mutex::default()));
-    let handled = handle(&erp, &order, &ErpCounters::default(), entry(&request)).await;
-    handled.answered.unwrap();
+    let stay = Stay::until(watch::channel(false).1);
+    let handled = handle(&erp, &order, &ErpCounters::default(), &stay, entry(&request)).await;
+    assert!(handled.is_done);
     let told = order.1.into_inner().unwrap();
     let answers = told
         .iter()
@@ -198,4 +200,24 @@ async fn a_lookup_and_a_cancellation_are_asked_for_whatever_the_order_awaits() {
         handled(ErpRequest::Cancel(reference()), None).await,
         (vec!["cancel"], 1)
     );
+}
+
+/// An order that is asked for so long that meanwhile another node has taken over.
+struct Slow(Awaiting, watch::Sender<bool>);
+
+impl Answers for Slow {
+    async fn deliver(&self, envelope: Envelope<Distributor>) -> Result<Outcome<Reply>, Undeliverable> {
+        self.1.send_replace(true);
+        self.0.deliver(envelope).await
+    }
+}
+
+#[tokio::test]
+async fn no_call_begins_once_another_node_may_ask_and_the_entry_is_left_to_that_one() {
+    let (over, stays) = watch::channel(false);
+    let (erp, order) = (Noted::default(), Slow(Awaiting(Some(2), Mutex::default()), over));
+    let stay = Stay::until(stays);
+    let handled = handle(&erp, &order, &ErpCounters::default(), &stay, entry(&booking())).await;
+    assert!(!handled.is_done);
+    assert_eq!(erp.0.into_inner().unwrap(), Vec::<&str>::new());
 }

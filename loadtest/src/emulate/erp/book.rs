@@ -82,6 +82,8 @@ pub struct ErpStats {
     pub lookups: u64,
     /// Requests refused for a reason of the trade.
     pub rejected: u64,
+    /// How many requests of any kind were under way at a time at most.
+    pub most_at_once: u64,
 }
 
 /// What a request to book comes to.
@@ -203,6 +205,11 @@ impl Book {
 
     pub(super) fn count(&mut self, counter: impl FnOnce(&mut ErpStats) -> &mut u64) {
         *counter(&mut self.stats) += 1;
+    }
+
+    /// So many requests are under way.
+    pub(super) fn at_once(&mut self, requests: u64) {
+        self.stats.most_at_once = self.stats.most_at_once.max(requests);
     }
 
     pub(super) fn bookings_of(&self, reference: &str) -> &[Booking] {

@@ -10,7 +10,9 @@
 //!   ERP keeps the record of: `rows`, and `next` where there are more; 400 for any other query. `PUT /{kind}/{key}` says how a record
 //!   stands, `DELETE /{kind}/{key}` that it is there no more.
 //!
-//! What `--stale-read` meets are questions for one reference: they do not find it.
+//! What `--stale-read` meets are questions for one reference: they do not find it. With `--rate` it takes so many requests of any kind,
+//! and `--burst` of them after a rest, with `--at-once` so many at a time; what is too much is answered 429 with `Retry-After`, and
+//! nothing is done.
 //!
 //! What is booked is in the journal file before it is answered and survives a restart.
 
@@ -20,10 +22,12 @@ mod records;
 
 pub use book::{Book, Booking, Duplicates, ErpStats, Idempotency, Paper};
 
+use super::channel::{Bucket, Rate};
 use super::conduct::{Conduct, serve};
 use super::fault::FaultTable;
 use super::{CannotShow, Emulator, EmulatorError, Fault, Faults, Played, Probability, without_arguments};
 use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use book::{Created, Posted};
@@ -31,8 +35,10 @@ use journal::Journal;
 use records::{KINDS, Query, Records};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// How the ERP behaves.
 #[derive(Clone, Debug, clap::Args)]
@@ -49,6 +55,15 @@ pub struct Options {
     /// Whether a repeated idempotency key is answered with the first booking.
     #[arg(long, value_enum, default_value = "honour")]
     pub idempotency: Idempotency,
+    /// How many requests it takes in the long run, as in 10/s or 600/m; as many as come if absent.
+    #[arg(long)]
+    pub rate: Option<Rate>,
+    /// How many requests it takes at once after a rest, where there is a rate.
+    #[arg(long, default_value = "1")]
+    pub burst: NonZeroU32,
+    /// How many requests it takes at a time; as many as come if absent.
+    #[arg(long)]
+    pub at_once: Option<NonZeroU32>,
     /// The file that bookings are appended to, and read from at start.
     #[arg(long)]
     pub journal: Option<PathBuf>,
@@ -72,12 +87,16 @@ pub const CANNOT_SHOW: CannotShow = &[(Fault::ItemFailure, "an order is booked a
 pub struct Erp {
     conduct: Conduct,
     rejects: FaultTable<()>,
+    /// How many requests it takes at a time.
+    at_once: u64,
     desk: Mutex<Desk>,
 }
 
 #[derive(Debug)]
 struct Desk {
     book: Book,
+    bucket: Option<Bucket>,
+    under_way: u64,
     journal: Option<Journal>,
     records: Records,
 }
@@ -92,8 +111,11 @@ impl Erp {
         Ok(Self {
             conduct: Conduct::new(options.faults, CANNOT_SHOW)?,
             rejects: FaultTable::new(options.faults.seed, &[(options.reject, ())])?,
+            at_once: options.at_once.map_or(u64::MAX, |most| u64::from(most.get())),
             desk: Mutex::new(Desk {
                 book,
+                bucket: options.rate.map(|rate| Bucket::new(rate, options.burst)),
+                under_way: 0,
                 journal,
                 records: Records::default(),
             }),
@@ -196,6 +218,39 @@ impl Erp {
         HttpResponse::Ok().json(json!({ "reference": reference, "cancelled": cancelled }))
     }
 
+    /// Takes a request; or says that it is too much, and how long to wait.
+    fn admit(erp: &web::Data<Self>) -> Result<UnderWay, Duration> {
+        let mut desk = erp.desk();
+        let desk = &mut *desk;
+        if desk.under_way >= erp.at_once {
+            return Err(Duration::ZERO);
+        }
+        if let Some(bucket) = &mut desk.bucket {
+            bucket.take(erp.conduct.now())?;
+        }
+        desk.under_way += 1;
+        desk.book.at_once(desk.under_way);
+        Ok(UnderWay(erp.clone()))
+    }
+
+    /// Answers a question for one reference, which `about` names.
+    fn look(
+        erp: &web::Data<Self>,
+        about: &str,
+        found: impl FnOnce() -> Option<HttpResponse>,
+    ) -> HttpResponse {
+        let _under_way = match Self::admit(erp) {
+            Ok(under_way) => under_way,
+            Err(wait) => {
+                erp.conduct.throttled();
+                return too_many(wait);
+            }
+        };
+        erp.desk().book.count(|stats| &mut stats.lookups);
+        let found = found().filter(|_| !erp.conduct.is_behind(&format!("find/{about}")));
+        found.unwrap_or_else(|| problem(404, "not-found", "nothing is there under this reference"))
+    }
+
     /// Whether an order is refused for a reason of the trade.
     fn rejects(&self, about: &str, number: u64) -> bool {
         let rejects = self.rejects.draw(&format!("reject/{about}"), number).is_some();
@@ -203,6 +258,15 @@ impl Erp {
             self.desk().book.count(|stats| &mut stats.rejected);
         }
         rejects
+    }
+}
+
+/// A request that was taken, until it is carried out or its sender has gone.
+struct UnderWay(web::Data<Erp>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.desk().under_way -= 1;
     }
 }
 
@@ -238,11 +302,12 @@ async fn answer(
 ) -> HttpResponse {
     let about = format!("{operation}/{of}");
     let same = about.clone();
+    let admitted = Erp::admit(&erp);
     serve(
         erp,
         &about,
-        |_| Ok(()),
-        move |erp, (), course| {
+        |_| admitted.map_err(too_many),
+        move |erp, _under_way, course| {
             if erp.rejects(&same, course.number) {
                 return problem(422, "credit-block", "the customer is blocked for credit");
             }
@@ -257,6 +322,13 @@ fn write_booking(journal: Option<&mut Journal>, booking: &Booking) -> Result<(),
         Some(journal) => journal.booked(booking),
         None => Ok(()),
     }
+}
+
+fn too_many(wait: Duration) -> HttpResponse {
+    let mut response = problem(429, "throttled", "too many requests, nothing was done");
+    let seconds = wait.as_secs().saturating_add(1);
+    response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    response
 }
 
 fn problem(status: u16, code: &str, detail: &str) -> HttpResponse {
@@ -340,13 +412,10 @@ async fn cancel(erp: web::Data<Erp>, reference: web::Path<String>) -> HttpRespon
 }
 
 async fn find(erp: web::Data<Erp>, reference: web::Path<String>) -> HttpResponse {
-    erp.desk().book.count(|stats| &mut stats.lookups);
-    match erp.bookings_of(&reference).first() {
-        Some(booking) if !erp.conduct.is_behind(&format!("find/{reference}")) => {
-            HttpResponse::Ok().json(booking)
-        }
-        Some(_) | None => problem(404, "not-found", "nothing is booked under this reference"),
-    }
+    Erp::look(&erp, &reference, || {
+        let bookings = erp.bookings_of(&reference);
+        bookings.first().map(|booking| HttpResponse::Ok().json(booking))
+    })
 }
 
 async fn post(
@@ -364,12 +433,11 @@ async fn post(
 
 async fn find_paper(erp: web::Data<Erp>, path: web::Path<(String, String, String)>) -> HttpResponse {
     let (reference, kind, document) = &*path;
-    erp.desk().book.count(|stats| &mut stats.lookups);
     let key = format!("{reference}/{kind}/{document}");
-    match erp.papers_of(&key).first() {
-        Some(paper) if !erp.conduct.is_behind(&format!("find/{key}")) => HttpResponse::Ok().json(paper),
-        Some(_) | None => problem(404, "not-found", "no such paper is posted"),
-    }
+    Erp::look(&erp, &key, || {
+        let papers = erp.papers_of(&key);
+        papers.first().map(|paper| HttpResponse::Ok().json(paper))
+    })
 }
 
 async fn list(erp: web::Data<Erp>) -> HttpResponse {

@@ -17,14 +17,14 @@ use lockstep_actors::ids::{ListId, OrderKey, Sku, StockId};
 use lockstep_actors::inventory::SkuWarehouse;
 use lockstep_actors::money::Currency;
 use lockstep_actors::orders::Order;
-use lockstep_actors::orders::effects::{ERP, EVENTS, OrderStatus};
+use lockstep_actors::orders::effects::{EVENTS, OrderStatus};
 use lockstep_actors::pricing::ListPrice;
 use lockstep_actors::pricing::contract::DEFAULT_LIST;
 use lockstep_actors::reference::Reference;
 use lockstep_adapters::channels::{
     ChannelConfig, ChannelHandle, ReadModel, Telling, Webhook, channel_handle,
 };
-use lockstep_adapters::erp::{CONSUMER, ErpConfig, ErpWorker, LocalErp};
+use lockstep_adapters::erp::{CONSUMER, Carrying, ErpConfig, ErpWorker, LocalErp};
 use lockstep_adapters::home::Home;
 use lockstep_adapters::store::{EmbeddedConfig, EmbeddedOpener};
 use lockstep_runtime::entity::{Entity, EntityId};
@@ -229,18 +229,9 @@ async fn measure_in(options: &Options, directory: &Path) -> Result<Outcomes, Mea
     let node = Node::<Distributor>::start(config, opener, Arc::new(SystemClock), reference).await?;
     let ingress = node.ingress();
     let (stop, stopped) = watch::channel(false);
-    let worker = ErpWorker::new(LocalErp, ingress.clone(), &ErpConfig::default());
-    let requests = ingress
-        .feed(CONSUMER, FeedFilter::Port(ERP))
-        .map_err(unexpected)?;
-    let mut tasks = vec![actix::spawn({
-        let running = worker.run(requests, stopped.clone());
-        async move {
-            if let Err(closed) = running.await {
-                tracing::debug!(%closed, "the way to the ERP has ended");
-            }
-        }
-    })];
+    let worker = ErpWorker::new(Arc::new(LocalErp), ingress.clone(), &ErpConfig::default());
+    let carrying = Carrying::new(worker, ingress.clone()).map_err(unexpected)?;
+    let mut tasks = vec![actix::spawn(carrying.run(stopped.clone()))];
     let mut channels = Vec::new();
     for (config, name, emulator) in shops {
         let (running, driving) = tell(&config, name, emulator, &ingress, stopped.clone())?;
