@@ -314,11 +314,14 @@ pub trait Played: Send + Sync + 'static {
     }
 }
 
+/// The answer to a request that is not let in. Boxed, for it is large and rare.
+pub(super) type Refusal = Box<HttpResponse>;
+
 /// Answers a request about something: what `admit` refuses is over a limit of the platform's; what it gives goes to the work.
 pub(super) async fn serve<P: Played, A: 'static>(
     platform: web::Data<P>,
     about: &str,
-    admit: impl FnOnce(&P) -> Result<A, HttpResponse>,
+    admit: impl FnOnce(&P) -> Result<A, Refusal>,
     work: impl FnOnce(&P, A, Course) -> HttpResponse + 'static,
 ) -> HttpResponse {
     let conduct = platform.conduct();
@@ -328,7 +331,7 @@ pub(super) async fn serve<P: Played, A: 'static>(
         Ok(admitted) => admitted,
         Err(refusal) => {
             conduct.count(|met| &mut met.throttled);
-            return refusal;
+            return *refusal;
         }
     };
     let fails = |fault, status| {

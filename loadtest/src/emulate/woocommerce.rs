@@ -410,7 +410,8 @@ async fn answer(
     }
     let admit = |shop: &Shop| {
         let now = shop.conduct.now();
-        shop.state().bucket.take(now).map_err(|_| throttled())
+        let taken = shop.state().bucket.take(now);
+        taken.map_err(|_| Box::new(throttled()))
     };
     serve(shop, "request", admit, move |shop, (), course| work(shop, course)).await
 }

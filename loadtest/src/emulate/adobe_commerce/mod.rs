@@ -174,7 +174,7 @@ async fn answer(
     let admit = |shop: &AdobeCommerce| {
         let now = shop.conduct.now();
         let taken = shop.state().bucket.take(now);
-        taken.map_err(|_| shop.failure(Fault::Storm, StatusCode::TOO_MANY_REQUESTS))
+        taken.map_err(|_| Box::new(shop.failure(Fault::Storm, StatusCode::TOO_MANY_REQUESTS)))
     };
     serve(shop, "request", admit, move |shop, (), course| {
         let now = shop.conduct.now();

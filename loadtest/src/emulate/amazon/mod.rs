@@ -355,7 +355,8 @@ async fn answer(
         if admits(&mut amazon.state(), now) {
             return Ok(());
         }
-        Err(refuse(StatusCode::TOO_MANY_REQUESTS).json(quota_exceeded()))
+        let refusal = refuse(StatusCode::TOO_MANY_REQUESTS).json(quota_exceeded());
+        Err(Box::new(refusal))
     };
     serve(amazon, "request", admit, move |amazon, (), course| {
         let (status, body) = work(amazon, &mut amazon.state(), course);

@@ -26,7 +26,7 @@ mod store;
 
 pub use store::{Order, StoreStats};
 
-use super::conduct::{Conduct, Course, serve};
+use super::conduct::{Conduct, Course, Refusal, serve};
 use super::{Emulator, EmulatorError, Fault, Faults, Played, parse_duration, without_arguments};
 use actix_web::http::StatusCode;
 use actix_web::web::ServiceConfig;
@@ -218,14 +218,14 @@ impl BigCommerce {
 
     /// The headers of the answer to a request that is let in, and of a bulk from then on that it is under way; else the answer to one
     /// that is not.
-    fn admits(&self, bulk: Bulk) -> Result<Headers, HttpResponse> {
+    fn admits(&self, bulk: Bulk) -> Result<Headers, Refusal> {
         let now = self.conduct.now();
         let mut state = self.state();
         let is_left = state.quota.take(now);
         let headers = state.quota.headers(now);
         let may_begin = !matches!(bulk, Bulk::PriceRecords) || state.upserting < UPSERTS;
         if !is_left || !may_begin {
-            return Err(refuse(StatusCode::TOO_MANY_REQUESTS, &headers));
+            return Err(Box::new(refuse(StatusCode::TOO_MANY_REQUESTS, &headers)));
         }
         let overlaps = matches!(bulk, Bulk::Adjustments) && state.adjusting > 0;
         state.store.stats.overlapping += u64::from(overlaps);

@@ -16,7 +16,7 @@ pub(super) use limit::Bucket;
 pub use limit::{InvalidRate, Rate};
 pub use shelf::{ChannelStats, ItemResult, ItemStatus, Level, Price};
 
-use super::conduct::{Conduct, Course, serve};
+use super::conduct::{Conduct, Course, Refusal, serve};
 use super::{CannotShow, Emulator, EmulatorError, Fault, Faults, Played, without_arguments};
 use actix_web::http::StatusCode;
 use actix_web::web::ServiceConfig;
@@ -168,9 +168,10 @@ impl Channel {
     }
 
     /// What takes a request: without a token of the bucket it is not let in.
-    fn admits(&self) -> Result<(), HttpResponse> {
+    fn admits(&self) -> Result<(), Refusal> {
         let now = self.conduct.now();
-        self.counter().bucket.take(now).map_err(too_many)
+        let taken = self.counter().bucket.take(now);
+        taken.map_err(|wait| Box::new(too_many(wait)))
     }
 
     fn take<T: Versioned>(

@@ -306,7 +306,7 @@ async fn answer(
     serve(
         erp,
         &about,
-        |_| admitted.map_err(too_many),
+        |_| admitted.map_err(|wait| Box::new(too_many(wait))),
         move |erp, _under_way, course| {
             if erp.rejects(&same, course.number) {
                 return problem(422, "credit-block", "the customer is blocked for credit");

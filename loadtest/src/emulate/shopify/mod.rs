@@ -26,7 +26,7 @@ pub use orders::Fulfillment;
 pub use shop::ShopStats;
 
 use super::channel::{Bucket, Rate};
-use super::conduct::{Conduct, Course, serve};
+use super::conduct::{Conduct, Course, Refusal, serve};
 use super::{CannotShow, Emulator, EmulatorError, Fault, Faults, Played, parse_duration, without_arguments};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -168,7 +168,7 @@ impl Shopify {
     }
 
     /// Takes what a call may cost at most.
-    fn admits(&self, requested: u64) -> Result<u64, HttpResponse> {
+    fn admits(&self, requested: u64) -> Result<u64, Refusal> {
         let now = self.conduct.now();
         let mut state = self.state();
         if state.points.take_many(requested, now).is_ok() {
@@ -176,7 +176,8 @@ impl Shopify {
         }
         let errors = json!([{ "message": "Throttled", "extensions": { "code": "THROTTLED" } }]);
         let cost = self.cost(&state, requested, None);
-        Err(HttpResponse::Ok().json(json!({ "errors": errors, "extensions": { "cost": cost } })))
+        let refusal = json!({ "errors": errors, "extensions": { "cost": cost } });
+        Err(Box::new(HttpResponse::Ok().json(refusal)))
     }
 
     fn answer(&self, call: &Call, requested: u64, course: Course) -> HttpResponse {
