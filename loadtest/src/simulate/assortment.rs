@@ -1,7 +1,9 @@
-//! What the house sells besides plain goods: kits, goods that are kept in lots with an expiry, what coupons take off.
+//! What the house sells besides plain goods: kits, goods that are kept in lots with an expiry or by serial number.
 
 use super::clock::{HOUR, MINUTE, Millis};
 use super::house::{House, Mail, NOT_SERVED, Purpose, mail};
+use super::pieces::BY_PIECE;
+use super::promotions::COUPONS;
 use super::random::Random;
 use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{
@@ -10,13 +12,12 @@ use lockstep_actors::ids::{
 use lockstep_actors::inventory::command::StockCommand;
 use lockstep_actors::inventory::lots::LotUnits;
 use lockstep_actors::kit::Component;
-use lockstep_actors::money::{Currency, Percent, Price};
+use lockstep_actors::money::{Currency, Price};
 use lockstep_actors::orders::command::OrderRequest;
 use lockstep_actors::pricing::catalogue::{Item, ItemCommand, Tracking};
-use lockstep_actors::pricing::contract::{Contract, DEFAULT_LIST};
+use lockstep_actors::pricing::contract::DEFAULT_LIST;
 use lockstep_actors::pricing::list::{Effective, ListPriceCommand, ListRow};
 use lockstep_actors::pricing::scale::{Break, Scale};
-use lockstep_actors::pricing::term::{Conditions, Effect, Scope, Stage, Term};
 use lockstep_actors::quantity::PositiveQuantity;
 use lockstep_runtime::time::Timestamp;
 use rust_decimal::Decimal;
@@ -33,8 +34,6 @@ pub(super) const KITS: [(&str, &[(&str, i64)]); 2] = [
 pub(super) const IN_LOTS: [&str; 2] = ["LOTS-1", "LOTS-2"];
 /// Goods that are packed in threes.
 const PACKED: [&str; 2] = ["SKU-000003", "SKU-000004"];
-/// What every contract takes something off for.
-const COUPON: &str = "SPRING";
 /// From so many units on a list price is lower, so that orders reach it.
 const BREAK_FROM: i64 = 4;
 
@@ -62,6 +61,13 @@ pub(super) fn opening() -> Vec<Mail> {
         };
         (*name, item)
     });
+    let by_piece = BY_PIECE.iter().map(|name| {
+        let item = Item {
+            tracking: Tracking::Serials,
+            ..Item::default()
+        };
+        (*name, item)
+    });
     let packed = PACKED.iter().filter_map(|name| {
         let pack = Some(PositiveQuantity::new(3).ok()?);
         let item = Item {
@@ -70,7 +76,7 @@ pub(super) fn opening() -> Vec<Mail> {
         };
         Some((*name, item))
     });
-    let entries = kits.chain(in_lots).chain(packed).zip(1_i64..);
+    let entries = kits.chain(in_lots).chain(packed).chain(by_piece).zip(1_i64..);
     entries
         .filter_map(|((name, item), number)| {
             let sku = Sku::new(name).ok()?;
@@ -113,27 +119,6 @@ pub(super) fn lower_breaks(row: &mut ListRow) {
         .collect();
 }
 
-/// Adds what a contract takes off for the coupon.
-pub(super) fn with_coupon(contract: &mut Contract, percent: i64) -> Option<()> {
-    let coupon = Term {
-        stage: Stage::Promotion,
-        conditions: Some(Box::new(Conditions {
-            coupon: Some(CouponCode::new(COUPON).ok()?),
-            ..Conditions::default()
-        })),
-        ..Term::plain(
-            RuleId::new("spring").ok()?,
-            1,
-            Scope::Everything,
-            Effect::Discount(Scale::flat(Percent::new(Decimal::new(percent, 0)).ok()?)),
-        )
-    };
-    let mut terms = contract.terms.as_slice().to_vec();
-    terms.push(coupon);
-    contract.terms = terms.into();
-    Some(())
-}
-
 /// What trading partners get wrong: nowhere to bring it to, goods without a price, a warehouse that does not serve them.
 pub(super) fn make_difficult(request: &mut OrderRequest, random: &mut Random) {
     if random.percent(85) {
@@ -150,11 +135,12 @@ pub(super) fn make_difficult(request: &mut OrderRequest, random: &mut Random) {
     }
 }
 
-/// Some orders are for kits or goods in lots, and some show the coupon.
+/// Some orders are for kits, goods in lots or pieces, and some show coupons.
 pub(super) fn vary(request: &mut OrderRequest, random: &mut Random) {
     let special = match random.between(0, 10) {
         0..2 => random.pick(&KITS).map(|(kit, _)| *kit),
         2..4 => random.pick(&IN_LOTS).copied(),
+        4..6 => random.pick(&BY_PIECE).copied(),
         _ => None,
     };
     if let Some(sku) = special.and_then(|name| Sku::new(name).ok())
@@ -162,8 +148,10 @@ pub(super) fn vary(request: &mut OrderRequest, random: &mut Random) {
     {
         line.sku = sku;
     }
-    if random.percent(15) {
-        request.coupons.extend(CouponCode::new(COUPON).ok());
+    for coupon in COUPONS {
+        if random.percent(15) {
+            request.coupons.extend(CouponCode::new(coupon).ok());
+        }
     }
 }
 

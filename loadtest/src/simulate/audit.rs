@@ -1,29 +1,39 @@
 //! Reads what becomes durable, entry by entry, and holds it against the promises. It trusts nothing but the journals.
 //!
 //! What is checked at every commit, by the number of the promise in the design:
-//! 1. no hold takes what cannot be sold ([`StockModel`]);
+//! 1. no hold takes what cannot be sold, or what its channel may not take ([`StockModel`]); a piece with a serial number is in one
+//!    place, and leaves once ([`PieceModel`]);
 //! 2. nothing is answered, sent or asked for that is not durable;
 //! 3. a message from outside has one entry, a message between partitions is taken once and in order, and is the one sent;
 //! 4. an order that is over holds nothing; its status changes by the domain's own table;
-//! 6. each price is explained, and what the terms come to ([`PriceModel`]).
+//! 6. each price is explained, and what the terms come to ([`PriceModel`]); a budget is never spent beyond its limits, and what is
+//!    given back comes back once ([`BudgetModel`]).
 //!
 //! The others show at the end ([`super::verdict`]).
 
+use super::budget_model::BudgetModel;
+use super::features::Feature;
 use super::order_model::{Coverage, OrderModel};
+use super::piece_model::PieceModel;
+use super::pieces::is_by_piece;
 use super::prices::PriceModel;
 use super::stock_model::StockModel;
 use lockstep_actors::domain::Message;
 use lockstep_actors::governance::audit::SystemAudit;
-use lockstep_actors::ids::{CustomerId, OrderKey, Sku, StockId};
+use lockstep_actors::ids::{BudgetId, CustomerId, OrderKey, Sku, StockId};
 use lockstep_actors::inventory::SkuWarehouse;
+use lockstep_actors::inventory::allocation::ChannelPolicy;
+use lockstep_actors::inventory::command::{Adjustment, StockCommand};
 use lockstep_actors::inventory::event::StockEvent;
 use lockstep_actors::orders::Order;
+use lockstep_actors::orders::command::OrderCommand;
 use lockstep_actors::orders::effects::{ERP, EVENTS, ErpReference, ErpRequest, OrderStatus};
 use lockstep_actors::orders::event::OrderEvent;
 use lockstep_actors::orders::transitions::Cause;
-use lockstep_actors::pricing::contract::ContractEvent;
+use lockstep_actors::pricing::budget::{BudgetCommand, BudgetEvent, Limits};
+use lockstep_actors::pricing::contract::{ContractCommand, ContractEvent};
 use lockstep_actors::pricing::list::ListPriceEvent;
-use lockstep_actors::pricing::{CustomerContract, ListPrice};
+use lockstep_actors::pricing::{CustomerContract, ListPrice, PromotionBudget};
 use lockstep_runtime::entity::{AddressedMessage, Entity, EntityId, EntityKind};
 use lockstep_runtime::journal::{Blob, Entry};
 use lockstep_runtime::memory::MemoryDisk;
@@ -31,6 +41,7 @@ use lockstep_runtime::message::{MessageId, Origin, Sequence};
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
 use lockstep_runtime::store::StoreReader;
 use lockstep_runtime::time::Timestamp;
+use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hasher;
 use std::ops::ControlFlow;
@@ -59,6 +70,14 @@ pub(super) struct Asked {
     pub(super) is_of_a_paper: bool,
 }
 
+/// What the house has declared and its ERP has reported, whatever became of it on its way; by version.
+#[derive(Default)]
+struct Said {
+    policies: BTreeMap<(StockId, u64), ChannelPolicy>,
+    limits: BTreeMap<(BudgetId, u64), Limits>,
+    volumes: BTreeMap<(CustomerId, u64), Decimal>,
+}
+
 pub(super) struct Audit {
     /// By partition: the next entry to be read.
     next: Vec<u64>,
@@ -73,6 +92,9 @@ pub(super) struct Audit {
     pub(super) stocks: BTreeMap<StockId, StockModel>,
     pub(super) orders: BTreeMap<OrderKey, OrderModel>,
     prices: PriceModel,
+    pub(super) pieces: PieceModel,
+    pub(super) budgets: BTreeMap<BudgetId, BudgetModel>,
+    said: Said,
     /// Orders that a stock holds something for, and how much.
     held_for: BTreeMap<OrderKey, i64>,
     /// What the ERP may be asked.
@@ -99,6 +121,9 @@ impl Audit {
             stocks: BTreeMap::new(),
             orders: BTreeMap::new(),
             prices: PriceModel::default(),
+            pieces: PieceModel::default(),
+            budgets: BTreeMap::new(),
+            said: Said::default(),
             held_for: BTreeMap::new(),
             asked: BTreeSet::new(),
             dead_letters: 0,
@@ -117,6 +142,22 @@ impl Audit {
             promise,
             what: what.into(),
         });
+    }
+
+    /// Somebody says something that models take at its word.
+    pub(super) fn note_said(&mut self, message: &Message) {
+        if let Message::Stock(id, StockCommand::SetChannelPolicy(policy)) = message {
+            let place = (id.clone(), policy.version);
+            self.said.policies.insert(place, policy.clone());
+        }
+        if let Message::Budget(id, BudgetCommand::Set { limits, version }) = message {
+            self.said.limits.insert((id.clone(), *version), *limits);
+        }
+        if let Message::Contract(id, ContractCommand::ReportVolume(volume)) = message {
+            self.said
+                .volumes
+                .insert((id.clone(), volume.version), volume.value);
+        }
     }
 
     /// Lets every entry of an order be seen, and of stocks about it.
@@ -203,6 +244,12 @@ impl Audit {
     fn note(&mut self, partition: PartitionId, entry: &Entry<'_>) {
         let cause = self.note_origin(partition, entry);
         for send in entry.sends() {
+            if entry.kind == CustomerContract::KIND {
+                self.note_answer(entry, (send.kind, send.entity, send.command));
+            }
+            if entry.kind == PromotionBudget::KIND && send.kind == CustomerContract::KIND {
+                self.coverage.features.count(Feature::BudgetRefused);
+            }
             let sent = Sent {
                 at: entry.at,
                 kind: send.kind,
@@ -233,6 +280,9 @@ impl Audit {
         }
         if entry.kind == CustomerContract::KIND {
             self.note_contract(entry);
+        }
+        if entry.kind == PromotionBudget::KIND {
+            self.note_budget(entry);
         }
         if entry.kind == Order::KIND {
             self.note_order(entry, cause);
@@ -291,23 +341,68 @@ impl Audit {
         let Some(id) = StockId::decode(entry.entity) else {
             return self.violated(2, "an entry of a stock has no stock's id");
         };
+        let mut events = Vec::new();
         for event in entry.events() {
             let Ok(event) = rmp_serde::from_slice::<StockEvent>(event) else {
                 return self.violated(2, format!("an event of {id:?} cannot be read"));
             };
-            if let Some((hold, change)) = event.held_change() {
-                let held = self.held_for.entry(hold.order.clone()).or_default();
-                *held += change.units();
-                if *held == 0 {
-                    self.held_for.remove(&hold.order);
-                }
-            }
-            if let Err(what) = self.stocks.entry(id.clone()).or_default().apply(&event) {
-                self.violated(1, format!("{}@{}: {what}", id.sku, id.warehouse.as_str()));
-            }
+            self.note_stock_event(&id, &event);
+            events.push(event);
+        }
+        if is_by_piece(&id.sku) {
+            self.note_pieces(&id, &events);
         }
         if let Some(flaw) = self.stocks.get(&id).and_then(StockModel::flaw_in_lots) {
             self.violated(1, format!("{}@{}: {flaw}", id.sku, id.warehouse.as_str()));
+        }
+    }
+
+    fn note_stock_event(&mut self, id: &StockId, event: &StockEvent) {
+        if let Some((hold, change)) = event.held_change() {
+            let held = self.held_for.entry(hold.order.clone()).or_default();
+            *held += change.units();
+            if *held == 0 {
+                self.held_for.remove(&hold.order);
+            }
+        }
+        let stock = self.stocks.entry(id.clone()).or_default();
+        let reached = &mut self.coverage.features;
+        let applied = stock.apply(event, reached);
+        // Here nobody else withholds anything.
+        if let StockEvent::Adjusted { change, .. } = event
+            && *change == Adjustment::Quarantine
+        {
+            reached.count(Feature::LotWithheld);
+        }
+        if let StockEvent::ChannelPolicySet { policy } = event {
+            match self.said.policies.get(&(id.clone(), policy.version)) {
+                Some(said) => stock.set_policy(said.clone(), reached),
+                None => self.violated(7, format!("{id:?} has a policy that nobody has declared")),
+            }
+        }
+        if let Err(what) = applied {
+            self.violated(1, format!("{}@{}: {what}", id.sku, id.warehouse.as_str()));
+        }
+    }
+
+    fn note_pieces(&mut self, id: &StockId, events: &[StockEvent]) {
+        let reached = &mut self.coverage.features;
+        for event in events {
+            if matches!(event, StockEvent::LotsCame { .. }) {
+                reached.count(Feature::PieceCame);
+            }
+            if matches!(event, StockEvent::Shipped { .. }) {
+                reached.count(Feature::PieceShipped);
+            }
+            if matches!(event, StockEvent::Returned { .. }) {
+                reached.count(Feature::PieceBack);
+            }
+            if matches!(event, StockEvent::Adjusted { .. }) {
+                reached.count(Feature::PieceLost);
+            }
+        }
+        if let Err(what) = self.pieces.note(id, events) {
+            self.violated(1, format!("{}@{}: {what}", id.sku, id.warehouse.as_str()));
         }
     }
 
@@ -329,9 +424,75 @@ impl Audit {
         };
         for event in entry.events() {
             match rmp_serde::from_slice::<ContractEvent>(event) {
-                Ok(event) => self.prices.note_contract(&customer, &event),
+                Ok(event) => self.note_contract_event(&customer, &event),
                 Err(_) => self.violated(2, format!("an event of {customer}'s contract cannot be read")),
             }
+        }
+    }
+
+    fn note_contract_event(&mut self, customer: &CustomerId, event: &ContractEvent) {
+        self.prices.note_contract(customer, event);
+        if let ContractEvent::VolumeReported(volume) = event {
+            self.coverage.features.count(Feature::VolumeReported);
+            match self.said.volumes.get(&(customer.clone(), volume.version)) {
+                Some(value) => self.prices.note_volume(customer, *value),
+                None => self.violated(7, format!("{customer} has a volume that nobody has reported")),
+            }
+        }
+    }
+
+    /// A contract tells an order its price, by way of budgets or not.
+    fn note_answer(&mut self, entry: &Entry<'_>, (kind, entity, command): (EntityKind, &[u8], &[u8])) {
+        if kind != Order::KIND && kind != PromotionBudget::KIND {
+            return;
+        }
+        let Some(customer) = CustomerId::decode(entry.entity) else {
+            return self.violated(2, "an entry of a contract has no customer");
+        };
+        let Ok(message) = Message::decode(kind, entity, command) else {
+            return self.violated(2, format!("what {customer}'s contract says cannot be read"));
+        };
+        if let Message::Order(order, OrderCommand::Priced(priced)) = message {
+            self.prices.note_answer(&customer, order, priced.attempt);
+        } else if let Message::Budget(_, BudgetCommand::Claim(claim)) = message {
+            self.prices.note_answer(&customer, claim.order, claim.attempt);
+        }
+    }
+
+    fn note_budget(&mut self, entry: &Entry<'_>) {
+        let Some(id) = BudgetId::decode(entry.entity) else {
+            return self.violated(2, "an entry of a budget has no name");
+        };
+        for event in entry.events() {
+            let Ok(event) = rmp_serde::from_slice::<BudgetEvent>(event) else {
+                return self.violated(2, format!("an event of budget {id} cannot be read"));
+            };
+            self.note_budget_event(&id, &event);
+        }
+    }
+
+    fn note_budget_event(&mut self, id: &BudgetId, event: &BudgetEvent) {
+        let budget = self.budgets.entry(id.clone()).or_default();
+        let reached = &mut self.coverage.features;
+        match event {
+            BudgetEvent::Limited { version, .. } => match self.said.limits.get(&(id.clone(), *version)) {
+                Some(said) => {
+                    budget.limit(*said);
+                    if budget.is_overdrawn() {
+                        reached.count(Feature::BudgetLowered);
+                    }
+                }
+                None => return self.violated(7, format!("budget {id} has limits that nobody has declared")),
+            },
+            BudgetEvent::Claimed { order, .. } => reached.count(match budget.spent_by(order) {
+                Err(_) => Feature::BudgetReplaced,
+                Ok(_) => Feature::BudgetClaimed,
+            }),
+            BudgetEvent::GivenBack { .. } => reached.count(Feature::BudgetGivenBack),
+            BudgetEvent::Settled { .. } => reached.count(Feature::BudgetSettled),
+        }
+        if let Err(what) = budget.apply(event) {
+            self.violated(6, format!("budget {id}: {what}"));
         }
     }
 
@@ -344,7 +505,7 @@ impl Audit {
                 return self.violated(2, format!("an event of {key} cannot be read"));
             };
             let order = self.orders.entry(key.clone()).or_default();
-            let applied = order.apply(&event, cause, &self.prices, &mut self.coverage);
+            let applied = order.apply((&key, &event), cause, &mut self.prices, &mut self.coverage);
             if let Err(what) = applied {
                 let promise = if matches!(event, OrderEvent::Priced { .. }) {
                     6

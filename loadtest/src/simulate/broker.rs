@@ -3,21 +3,27 @@
 
 use super::clock::{MINUTE, SECOND};
 use super::faults::Fault;
+use super::features::Feature;
 use super::house::{Mail, Purpose};
 use super::people::pause_after;
+use super::pieces::{Tale, flaw_in_picks, moved};
 use super::plant::Plant;
 use super::workload::Workload;
 use super::world::{Event, Posted, World};
 use lockstep_actors::domain::{Message, Reply};
 use lockstep_actors::governance::audit::AuditReply;
+use lockstep_actors::ids::StockId;
 use lockstep_actors::inventory::command::{StockCommand, StockReply};
 use lockstep_actors::orders::command::OrderReply;
 use lockstep_actors::orders::effects::OrderStatus;
 use lockstep_actors::orders::paper::PaperStanding;
 use lockstep_actors::orders::state::Status;
 use lockstep_actors::orders::transitions::Cause;
+use lockstep_actors::pricing::budget::BudgetCommand;
+use lockstep_actors::pricing::contract::ContractCommand;
 use lockstep_runtime::entity::AddressedMessage;
 use lockstep_runtime::message::{Delivery, Envelope, MessageId, Outcome, Provenance, Responder};
+use rust_decimal::Decimal;
 
 /// After so long without an acknowledgement the broker delivers again, to whoever is there.
 const REDELIVERED_AFTER: i64 = 12 * SECOND;
@@ -33,6 +39,7 @@ impl World {
         {
             self.audit.causes.insert(id, cause);
         }
+        self.audit.note_said(&mail.message);
         let mut source = mail.source;
         match mail.purpose {
             Purpose::Poison => self.tally.count(Fault::Poison),
@@ -45,8 +52,11 @@ impl World {
             Purpose::Trade
             | Purpose::Submit(_)
             | Purpose::Act(_)
+            | Purpose::Ship(_)
             | Purpose::Look(_)
             | Purpose::Move(..)
+            | Purpose::Pieces(..)
+            | Purpose::Picks(_)
             | Purpose::Fact => {}
         }
         let provenance = Provenance {
@@ -66,13 +76,36 @@ impl World {
         }
     }
 
-    /// The planted fault that takes an older count for a newer one: it comes late, and is not known to be old.
+    /// The planted faults by which a message says something else than its sender: an older count that is not known to be old, a
+    /// policy without its caps and what it keeps, budgets that are larger, customers that have bought more.
     fn aged(&self, mut message: Message) -> Message {
-        if self.setting.plant == Some(Plant::OlderAbsolute)
+        let plant = self.setting.plant;
+        if plant == Some(Plant::OlderAbsolute)
             && let Message::Stock(_, StockCommand::Count(count)) = &mut message
         {
             count.version += 1_000;
             count.through = None;
+        }
+        if plant == Some(Plant::WeakerPolicy)
+            && let Message::Stock(_, StockCommand::SetChannelPolicy(policy)) = &mut message
+        {
+            for class in &mut policy.classes {
+                (class.protected, class.cap) = (None, None);
+            }
+        }
+        if plant == Some(Plant::LargerBudget)
+            && let Message::Budget(_, BudgetCommand::Set { limits, .. }) = &mut message
+        {
+            limits.uses = limits.uses.map(|uses| uses + 1_000);
+            limits.uses_by_customer = limits.uses_by_customer.map(|uses| uses + 1_000);
+            if let Some(amount) = &mut limits.amount {
+                amount.value += Decimal::from(1_000_000);
+            }
+        }
+        if plant == Some(Plant::LargerVolume)
+            && let Message::Contract(_, ContractCommand::ReportVolume(volume)) = &mut message
+        {
+            volume.value += Decimal::from(10_000);
         }
         message
     }
@@ -245,7 +278,23 @@ impl World {
                     *self.house.moved.entry(stock.clone()).or_default() += units;
                 }
             }
-            Purpose::Submit(order) | Purpose::Act(order) => {
+            Purpose::Pieces(stock, tale) => self.hear_of_pieces(stock, tale, &reply),
+            Purpose::Picks(stock) => {
+                self.audit.coverage.features.count(Feature::PiecesPicked);
+                let flaw = match &reply {
+                    Reply::Stock(reply) => flaw_in_picks(stock, reply),
+                    other => Some(format!("asked what is to be picked, {stock:?} said {other:?}")),
+                };
+                if let Some(what) = flaw {
+                    self.audit.violated(1, what);
+                }
+            }
+            Purpose::Submit(order) | Purpose::Act(order) | Purpose::Ship(order) => {
+                if matches!(purpose, Purpose::Ship(_))
+                    && let Reply::Order(reply) = &reply
+                {
+                    self.house.pieces.are_to_leave(*order, reply);
+                }
                 self.unpend(*order);
                 self.watch(*order, 500);
             }
@@ -257,6 +306,20 @@ impl World {
         {
             self.audit
                 .violated(7, format!("a write of an owner was refused: {write}"));
+        }
+    }
+
+    fn hear_of_pieces(&mut self, stock: &StockId, tale: &Tale, reply: &Reply) {
+        let Reply::Stock(reply) = reply else {
+            return;
+        };
+        if matches!(reply, StockReply::Accepted { .. }) {
+            *self.house.moved.entry(stock.clone()).or_default() += moved(tale);
+        } else if matches!(tale, Tale::ScannedAgain(_)) {
+            self.audit.coverage.features.count(Feature::PieceTwice);
+        }
+        if let Err(what) = self.house.pieces.answered(stock, tale, reply) {
+            self.audit.violated(1, what);
         }
     }
 

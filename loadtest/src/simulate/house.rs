@@ -6,6 +6,10 @@
 
 use super::assortment;
 use super::clock::Millis;
+use super::merchandise::Merchandise;
+use super::pieces::{Pieces, Tale, is_by_piece};
+use super::plant::Plant;
+use super::promotions;
 use super::random::Random;
 use super::workload::Habits;
 use crate::distributor::{Distributor as Trade, Movement, Size};
@@ -32,7 +36,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 
 /// How large the house is: small enough that orders meet each other.
-const SIZE: Size = Size {
+pub(super) const SIZE: Size = Size {
     skus: 24,
     warehouses: 3,
     contracts: 6,
@@ -51,10 +55,16 @@ pub(super) enum Purpose {
     Submit(usize),
     /// Somebody does something about an order.
     Act(usize),
+    /// The warehouse says what of an order leaves.
+    Ship(usize),
     /// Somebody looks at an order.
     Look(usize),
     /// Goods move by so much if it is taken.
     Move(StockId, i64),
+    /// The warehouse tells of pieces with serial numbers.
+    Pieces(StockId, Tale),
+    /// The warehouse asks which pieces are to be picked for whom.
+    Picks(StockId),
     /// Goods have moved by so much, whatever is answered.
     Fact,
     /// It cannot be digested.
@@ -94,6 +104,7 @@ pub(super) struct Script {
 pub(super) struct House {
     trade: Trade,
     pub(super) habits: Habits,
+    pub(super) plant: Option<Plant>,
     pub(super) orders: Vec<Script>,
     pub(super) by_key: BTreeMap<OrderKey, usize>,
     /// What is physically there, but for what orders took and brought back.
@@ -106,11 +117,13 @@ pub(super) struct House {
     contracts: u64,
     /// How many lots have come.
     pub(super) lots: u64,
+    pub(super) pieces: Pieces,
+    pub(super) merchandise: Merchandise,
     /// No more orders; people settle everything, and goods come for everybody.
     pub(super) is_closing: bool,
 }
 
-fn warehouse(number: u32) -> Option<WarehouseCode> {
+pub(super) fn warehouse(number: u32) -> Option<WarehouseCode> {
     WarehouseCode::new(&format!("W{number}")).ok()
 }
 
@@ -177,23 +190,24 @@ pub(super) fn mail(
     }
 }
 
-/// Prices and terms as this house has them: breaks that orders reach, something off for a coupon.
+/// Prices and terms as this house has them: breaks that orders reach, promotions, something off for what was bought before.
 fn of_the_house(mut message: Message, percent: i64) -> Message {
     if let Message::ListPrice(_, ListPriceCommand::Set(row)) = &mut message {
         assortment::lower_breaks(row);
     } else if let Message::Contract(_, ContractCommand::Upsert { contract, .. }) = &mut message {
         // What cannot be added is left out: the terms are the generator's.
-        assortment::with_coupon(contract, percent);
+        promotions::add_to(contract, percent);
     }
     message
 }
 
 impl House {
     /// The house of a seed. `None` would be a defect of the generator.
-    pub(super) fn new(seed: u64, habits: Habits) -> Option<Self> {
+    pub(super) fn new(seed: u64, habits: Habits, plant: Option<Plant>) -> Option<Self> {
         Some(Self {
             trade: Trade::new(seed, SIZE).ok()?,
             habits,
+            plant,
             orders: Vec::new(),
             by_key: BTreeMap::new(),
             moved: BTreeMap::new(),
@@ -202,12 +216,14 @@ impl House {
             movements: 0,
             contracts: 1,
             lots: 0,
+            pieces: Pieces::default(),
+            merchandise: Merchandise::default(),
             is_closing: false,
         })
     }
 
     /// What the house begins with: prices, contracts, credit, stock.
-    pub(super) fn opening(&mut self) -> Vec<Mail> {
+    pub(super) fn opening(&mut self, random: &mut Random) -> Vec<Mail> {
         let mut mails = Vec::new();
         let prices = self.trade.list_prices().chain(self.trade.contracts()).flatten();
         mails.extend(prices.map(|message| mail("erp", "opening", of_the_house(message, 5), Purpose::Trade)));
@@ -226,6 +242,7 @@ impl House {
                 .map(|(sku, warehouse)| StockId { sku, warehouse });
             mails.extend(id.and_then(|id| self.numbered(&id, 100)));
         }
+        mails.extend(self.first_declarations(random));
         mails
     }
 
@@ -287,7 +304,8 @@ impl House {
         on_hand: impl Fn(&StockId) -> i64,
     ) -> Option<Mail> {
         self.movements += 1;
-        match random.between(0, 12) {
+        match random.between(0, 14) {
+            12.. => self.piece_event(random),
             0..=3 => {
                 let sku = random.pick(&COUNTED)?;
                 let id = StockId {
@@ -318,7 +336,7 @@ impl House {
         }
     }
 
-    fn sold(&self, random: &mut Random) -> Option<StockId> {
+    pub(super) fn sold(&self, random: &mut Random) -> Option<StockId> {
         let number = random.between(0, SIZE.skus.into());
         Some(StockId {
             sku: Sku::new(&format!("SKU-{number:06}")).ok()?,
@@ -383,7 +401,7 @@ impl House {
     }
 
     /// A SKU may be sold before it is there, so much of it, or no more.
-    fn declare(&self, random: &mut Random) -> Option<Mail> {
+    pub(super) fn declare(&self, random: &mut Random) -> Option<Mail> {
         let limit = random.percent(70).then(|| Quantity::new(random.between(0, 30)));
         let command = StockCommand::SetBackorderLimit {
             limit: limit.transpose().ok()?,
@@ -407,7 +425,13 @@ impl House {
             assortment::make_difficult(&mut request, random);
         }
         for line in &mut request.lines {
-            line.quantity = PositiveQuantity::new(line.quantity.units() * self.habits.greed).ok()?;
+            // Pieces come one by one.
+            let units = if is_by_piece(&line.sku) {
+                line.quantity.units().min(3)
+            } else {
+                line.quantity.units() * self.habits.greed
+            };
+            line.quantity = PositiveQuantity::new(units).ok()?;
         }
         if key.channel() != "web-shop" && random.percent(50) {
             request.purchase_order = DocumentId::new(&format!("PO-{}", random.between(0, 50))).ok();
@@ -456,6 +480,8 @@ impl House {
             }
         }
         mails.extend(self.restock_lots());
+        mails.extend(self.restock_pieces());
+        mails.extend(self.last_declarations());
         mails
     }
 

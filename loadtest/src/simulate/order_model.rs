@@ -1,6 +1,9 @@
 //! The naive model of an order: its status and what it was asked and told, from what happened.
 
+use super::features::Reached;
+use super::pieces::is_by_piece;
 use super::prices::PriceModel;
+use lockstep_actors::ids::{BudgetId, LotCode, OrderKey, Sku};
 use lockstep_actors::orders::command::OrderRequest;
 use lockstep_actors::orders::effects::BookingRequest;
 use lockstep_actors::orders::event::OrderEvent;
@@ -33,6 +36,12 @@ pub(super) struct OrderModel {
     request: Option<OrderRequest>,
     /// By line: what it comes to.
     amounts: BTreeMap<u16, Decimal>,
+    /// The number of its last attempt at pricing.
+    pricing_attempt: u16,
+    /// What its price takes from budgets.
+    pub(super) budgets: BTreeMap<BudgetId, Decimal>,
+    /// The pieces that have left with it, by their serial numbers.
+    pub(super) pieces: BTreeSet<LotCode>,
 }
 
 /// Which changes of status were seen, by what caused them.
@@ -40,6 +49,7 @@ pub(super) struct OrderModel {
 pub(super) struct Coverage {
     changes: BTreeMap<(Option<Status>, Cause, Status), u64>,
     pub(super) exceptions: BTreeMap<&'static str, u64>,
+    pub(super) features: Reached,
 }
 
 /// A change of status of the table.
@@ -53,6 +63,7 @@ impl Coverage {
         for (name, count) in &other.exceptions {
             *self.exceptions.entry(name).or_default() += count;
         }
+        self.features.add(&other.features);
     }
 
     /// Every change of status that the domain's own table allows.
@@ -125,6 +136,11 @@ impl OrderModel {
             .collect()
     }
 
+    fn sku_of(&self, line: u16) -> Option<&Sku> {
+        let lines = self.request.iter().flat_map(|request| &request.lines);
+        lines.into_iter().find(|of| of.line == line).map(|of| &of.sku)
+    }
+
     /// Whether it stands where nothing more happens by itself.
     pub(super) fn has_ended(&self) -> bool {
         self.status.is_some_and(Status::is_final)
@@ -133,9 +149,9 @@ impl OrderModel {
     /// Applies what happened, by what caused it if that is known. `Err` says what cannot be.
     pub(super) fn apply(
         &mut self,
-        event: &OrderEvent,
+        (key, event): (&OrderKey, &OrderEvent),
         cause: Option<Cause>,
-        prices: &PriceModel,
+        prices: &mut PriceModel,
         coverage: &mut Coverage,
     ) -> Result<(), String> {
         match event {
@@ -185,20 +201,28 @@ impl OrderModel {
             }
             OrderEvent::Priced { quote } => {
                 self.amounts = quote.lines.iter().map(|line| (line.line, line.amount)).collect();
+                let budgets = quote.budgets.iter();
+                self.budgets = budgets.map(|used| (used.budget.clone(), used.amount)).collect();
+                let attempt = self.pricing_attempt;
                 if let Some(flaw) = self
                     .request
                     .as_ref()
-                    .and_then(|request| prices.flaw(request, quote))
+                    .and_then(|request| prices.flaw((key, attempt), request, quote))
                 {
                     return Err(format!("its price is wrong or not explained: {flaw}"));
                 }
             }
-            OrderEvent::PricingBegun { .. }
-            | OrderEvent::Approved { .. }
+            OrderEvent::PricingBegun { attempt } => self.pricing_attempt = *attempt,
+            OrderEvent::AllocationMoved { allocation, .. } => {
+                if self.sku_of(allocation.line).is_some_and(is_by_piece) {
+                    self.pieces
+                        .extend(allocation.lots.iter().map(|lot| lot.lot.clone()));
+                }
+            }
+            OrderEvent::Approved { .. }
             | OrderEvent::ReservingBegun { .. }
             | OrderEvent::Sourced { .. }
             | OrderEvent::Allocated { .. }
-            | OrderEvent::AllocationMoved { .. }
             | OrderEvent::HandedOver
             | OrderEvent::TakenInHand
             | OrderEvent::CreditMoved { .. }

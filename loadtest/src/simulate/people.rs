@@ -3,6 +3,7 @@
 
 use super::clock::Millis;
 use super::house::{House, Mail, Purpose, mail, reason, system_of};
+use super::pieces::is_by_piece;
 use super::random::Random;
 use super::workload::Habits;
 use lockstep_actors::ids::{AddressText, DocumentId, Sku, WarehouseCode};
@@ -75,6 +76,8 @@ impl House {
         if self.orders.get(place)?.pending > 0 {
             return None;
         }
+        let key = self.orders.get(place)?.key.clone();
+        self.pieces.settle(place, &key, order);
         if order.contested.is_some() {
             let reason = reason("it is the same order")?;
             return self.act(place, "operator", OrderCommand::Dismiss { reason });
@@ -136,13 +139,9 @@ impl House {
     fn ship(&mut self, place: usize, order: &OrderSummary, random: &mut Random) -> Option<Mail> {
         let part = order.lines.iter().find(|line| line.reserved.units() > 1);
         let lines = match part.filter(|_| random.percent(self.habits.parts)) {
-            Some(line) => vec![ShipLine {
-                components: Vec::new(),
-                line: line.line,
-                total: PositiveQuantity::new(line.shipped.units() + 1).ok()?,
-                lots: Vec::new(),
-            }],
-            None => Vec::new(),
+            Some(line) => vec![self.ship_line(place, line, 1)?],
+            // Pieces that are not there yet are waited for.
+            None => self.with_pieces(place, order).ok()?,
         };
         let document = DocumentId::new(&format!("DN-{}", random.between(0, 1_000_000))).ok();
         self.leaves(place, document, lines)
@@ -155,7 +154,11 @@ impl House {
             lines,
             carriage: Carriage::default(),
         };
-        self.act(place, "wms", ship)
+        let mail = self.act(place, "wms", ship)?;
+        Some(Mail {
+            purpose: Purpose::Ship(place),
+            ..mail
+        })
     }
 
     fn take_back(&mut self, place: usize, order: &OrderSummary, random: &mut Random) -> Option<Mail> {
@@ -163,15 +166,20 @@ impl House {
         script.returns += 1;
         let back = |line: &&LineSummary| line.shipped.minus(line.restocked).minus(line.scrapped).units() > 0;
         let line = order.lines.iter().find(back)?;
+        // A piece that can be sold again is told with its number, which an order does not know: to the stock.
+        if is_by_piece(&line.sku) && random.percent(70) {
+            return self.piece_comes_back(random);
+        }
+        let is_scrapped = is_by_piece(&line.sku) || random.percent(30);
         let wish = GoodsReturn {
             document: DocumentId::new(&format!("RT-{place}-{}", script.returns)).ok()?,
             lines: vec![ReturnLine {
                 line: line.line,
                 quantity: PositiveQuantity::new(1).ok()?,
-                disposition: if random.percent(70) {
-                    Disposition::Restock
-                } else {
+                disposition: if is_scrapped {
                     Disposition::Scrap
+                } else {
+                    Disposition::Restock
                 },
                 warehouse: None,
                 component: None,

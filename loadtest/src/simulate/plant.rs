@@ -36,6 +36,16 @@ pub(super) enum Plant {
     SkipOwnership,
     /// A message between nodes, as a release, comes once more under the next number of its stream.
     TakeTwice,
+    /// The warehouse's scanner tells again that a piece has come which has left.
+    PieceAnew,
+    /// A channel policy reaches its stock without its caps and what it keeps.
+    WeakerPolicy,
+    /// A budget's limits reach it larger than they were said.
+    LargerBudget,
+    /// What an order gives back to a budget of another node is taken for the word of an older attempt.
+    KeepClaims,
+    /// What a customer has bought reaches the contract larger than it was said.
+    LargerVolume,
 }
 
 impl Plant {
@@ -53,7 +63,12 @@ impl Plant {
             | Self::SkipInbox
             | Self::KeyByAttempt
             | Self::TakeTwice
-            | Self::SkipOwnership => 3,
+            | Self::SkipOwnership
+            | Self::PieceAnew
+            | Self::WeakerPolicy
+            | Self::LargerBudget
+            | Self::KeepClaims
+            | Self::LargerVolume => 3,
             Self::IgnoreEpochs
             | Self::OlderAbsolute
             | Self::PostByAttempt

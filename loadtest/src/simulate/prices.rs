@@ -1,17 +1,18 @@
 //! The naive model of prices: what a beginner would reckon with a pocket calculator from the list prices and terms that were
 //! ever durable; and whether a price is explained.
 //!
-//! It knows what the simulated trade has: list prices with breaks for all units, a contract's discount on everything, its agreed
-//! prices by SKU, its coupons, and prices that channels state.
+//! It knows what the simulated trade has: list prices with breaks for all units, a contract's discount on everything or by what was
+//! bought before, its agreed prices by SKU, its promotions for coupons, for many units and as long as a budget lasts, and prices that
+//! channels state.
 
-use lockstep_actors::ids::{CouponCode, CustomerId, Sku};
+use lockstep_actors::ids::{BudgetId, CustomerId, OrderKey, RuleId, Sku};
 use lockstep_actors::money::Price;
 use lockstep_actors::orders::command::OrderRequest;
 use lockstep_actors::pricing::contract::{Contract, ContractEvent};
 use lockstep_actors::pricing::list::{ListPriceEvent, ListRow};
 use lockstep_actors::pricing::resolve::{PricedLine, Quote, StepKind};
 use lockstep_actors::pricing::scale::Scale;
-use lockstep_actors::pricing::term::{Effect, Scope, Stage, Term};
+use lockstep_actors::pricing::term::{ByValue, Effect, Scope, Stage, Term};
 use rust_decimal::{Decimal, RoundingStrategy};
 use std::collections::BTreeMap;
 
@@ -20,6 +21,19 @@ use std::collections::BTreeMap;
 pub(super) struct PriceModel {
     lists: BTreeMap<(Sku, u64), ListRow>,
     contracts: BTreeMap<(CustomerId, u64), Contract>,
+    /// What customers have bought before, as the ERP said it.
+    volumes: BTreeMap<CustomerId, Decimal>,
+    /// By order and attempt at its pricing: what its customer had bought before each time when its contract answered.
+    answered_at: BTreeMap<(OrderKey, u16), Vec<Decimal>>,
+}
+
+/// What a line is priced by besides list prices.
+#[derive(Clone, Copy)]
+struct Basis<'a> {
+    contract: Option<&'a Contract>,
+    request: &'a OrderRequest,
+    quote: &'a Quote,
+    volume: Decimal,
 }
 
 impl PriceModel {
@@ -43,11 +57,32 @@ impl PriceModel {
         }
     }
 
-    /// What is wrong with the price of an order, if anything is.
-    pub(super) fn flaw(&self, request: &OrderRequest, quote: &Quote) -> Option<String> {
+    /// A customer has bought so much before.
+    pub(super) fn note_volume(&mut self, customer: &CustomerId, value: Decimal) {
+        self.volumes.insert(customer.clone(), value);
+    }
+
+    /// A customer's contract tells an order its price.
+    pub(super) fn note_answer(&mut self, customer: &CustomerId, order: OrderKey, attempt: u16) {
+        let volume = self.volumes.get(customer).copied().unwrap_or_default();
+        self.answered_at.entry((order, attempt)).or_default().push(volume);
+    }
+
+    /// What is wrong with the price that an order has by an attempt at its pricing, if anything is.
+    pub(super) fn flaw(
+        &mut self,
+        order: (&OrderKey, u16),
+        request: &OrderRequest,
+        quote: &Quote,
+    ) -> Option<String> {
         if let Some(flaw) = unexplained(quote) {
             return Some(flaw);
         }
+        let (order, attempt) = order;
+        let volumes = self
+            .answered_at
+            .remove(&(order.clone(), attempt))
+            .unwrap_or_default();
         let contract = (request.customer.clone(), quote.contract_version);
         let contract = self.contracts.get(&contract);
         if contract.is_none() && quote.contract_version != 0 {
@@ -63,10 +98,31 @@ impl PriceModel {
                 quote.lines.len()
             ));
         }
-        let lines = request.lines.iter().zip(&quote.lines);
+        let flaw_at = |volume| {
+            let basis = Basis {
+                contract,
+                request,
+                quote,
+                volume,
+            };
+            self.flaw_in_lines(basis).or_else(|| flaw_in_budgets(basis))
+        };
+        let mut flaws = Vec::with_capacity(volumes.len());
+        for volume in volumes {
+            flaws.push(flaw_at(volume)?);
+        }
+        Some(
+            flaws
+                .pop()
+                .unwrap_or_else(|| "its contract was not asked".to_owned()),
+        )
+    }
+
+    fn flaw_in_lines(&self, basis: Basis<'_>) -> Option<String> {
+        let lines = basis.request.lines.iter().zip(&basis.quote.lines);
         lines.into_iter().find_map(|(ordered, priced)| {
             let stated = ordered.channel_price.map(Price::amount);
-            let reckoned = self.reckon(contract, &request.coupons, priced);
+            let reckoned = self.reckon(basis, priced);
             let differs = match reckoned {
                 Err(flaw) => return Some(flaw),
                 Ok(ours) => !is_right(priced, ours, stated),
@@ -84,12 +140,7 @@ impl PriceModel {
     }
 
     /// What a line comes to by our own terms.
-    fn reckon(
-        &self,
-        contract: Option<&Contract>,
-        coupons: &[CouponCode],
-        line: &PricedLine,
-    ) -> Result<Decimal, String> {
+    fn reckon(&self, basis: Basis<'_>, line: &PricedLine) -> Result<Decimal, String> {
         let units = line.quantity.units();
         let list = line.waterfall.iter().find(|step| step.kind == StepKind::BaseList);
         let mut amount = match list {
@@ -105,29 +156,82 @@ impl PriceModel {
             }
             None => None,
         };
-        let terms = contract
-            .map(|contract| contract.terms.as_slice())
-            .unwrap_or_default();
-        for stage in [Stage::Standing, Stage::Agreed, Stage::Promotion] {
-            for term in terms
-                .iter()
-                .filter(|term| applies(term, stage, &line.sku, coupons))
-            {
-                amount = match &term.effect {
-                    Effect::Discount(percent) => amount.map(|before| {
-                        let percent = at_quantity(percent, units).get();
-                        before * (Decimal::ONE_HUNDRED - percent) / Decimal::ONE_HUNDRED
-                    }),
-                    Effect::Fixed(price) => Some(at_quantity(price, units).amount() * Decimal::from(units)),
-                    Effect::ByValue(_) | Effect::CostPlus(_) | Effect::Indexed(_) | Effect::Bound { .. } => {
-                        return Err(format!("{} is no term of this trade", term.rule));
-                    }
-                };
-            }
+        let terms = basis.contract.map(|contract| contract.terms.as_slice());
+        let terms: Vec<&Term> = terms
+            .unwrap_or_default()
+            .iter()
+            .filter(|term| applies(term, line, basis))
+            .collect();
+        // What is said of the SKU itself goes before what is said of everything.
+        let standing = terms.iter().filter(|term| term.stage == Stage::Standing);
+        if let Some(term) = standing.max_by_key(|term| matches!(term.scope, Scope::Sku(_))) {
+            amount = effect(term, amount, units, basis.volume)?;
+        }
+        if let Some(term) = terms.iter().find(|term| term.stage == Stage::Agreed) {
+            amount = effect(term, amount, units, basis.volume)?;
+        }
+        // Of promotions the best one.
+        let before = amount;
+        for term in terms.iter().filter(|term| term.stage == Stage::Promotion) {
+            let after = effect(term, before, units, basis.volume)?;
+            amount = amount.min(after);
         }
         let amount = amount.ok_or_else(|| format!("nothing gives {} a price", line.sku))?;
         Ok(in_cents(amount))
     }
+}
+
+/// What a term makes of what a line comes to.
+fn effect(
+    term: &Term,
+    before: Option<Decimal>,
+    units: i64,
+    volume: Decimal,
+) -> Result<Option<Decimal>, String> {
+    let less = |percent: Decimal| {
+        before.map(|before| before * (Decimal::ONE_HUNDRED - percent) / Decimal::ONE_HUNDRED)
+    };
+    match &term.effect {
+        Effect::Discount(percent) => Ok(less(at_quantity(percent, units).get())),
+        Effect::Fixed(price) => Ok(Some(at_quantity(price, units).amount() * Decimal::from(units))),
+        Effect::ByValue(value) => Ok(less(percent_at(value, volume))),
+        Effect::CostPlus(_) | Effect::Indexed(_) | Effect::Bound { .. } => {
+            Err(format!("{} is no term of this trade", term.rule))
+        }
+    }
+}
+
+/// What is taken off for what was bought before: all of it by the tier that it reaches.
+fn percent_at(value: &ByValue, volume: Decimal) -> Decimal {
+    let tiers = value.tiers.tiers.iter();
+    let reached = tiers.filter(|tier| tier.from.amount() <= volume).last();
+    reached.map_or(Decimal::ZERO, |tier| tier.percent.get())
+}
+
+/// What a price takes from budgets is what the steps take off that it pays for.
+fn flaw_in_budgets(basis: Basis<'_>) -> Option<String> {
+    let budget_of = |rule: Option<&RuleId>| {
+        let terms = basis.contract.map(|contract| contract.terms.as_slice());
+        let term = terms
+            .unwrap_or_default()
+            .iter()
+            .find(|term| Some(&term.rule) == rule);
+        term.and_then(Term::budget)
+    };
+    let mut taken: BTreeMap<&BudgetId, Decimal> = BTreeMap::new();
+    let steps = basis.quote.lines.iter().flat_map(|line| &line.waterfall);
+    for step in steps.filter(|step| step.kind == StepKind::Promotion) {
+        if let Some(budget) = budget_of(step.rule.as_ref()) {
+            *taken.entry(budget).or_default() += step.before - step.after;
+        }
+    }
+    let told: BTreeMap<&BudgetId, Decimal> = basis
+        .quote
+        .budgets
+        .iter()
+        .map(|used| (&used.budget, used.amount))
+        .collect();
+    (taken != told).then(|| format!("it takes {told:?} from budgets, and its steps {taken:?}"))
 }
 
 /// The value for so many units.
@@ -136,14 +240,22 @@ fn at_quantity<V: Copy>(scale: &Scale<V>, units: i64) -> V {
     reached.last().map_or(scale.base, |at| at.value)
 }
 
-fn applies(term: &Term, stage: Stage, sku: &Sku, coupons: &[CouponCode]) -> bool {
+/// Whether a term is for a line. A budget has something left for an order exactly if the order takes something of it, as far as that
+/// makes a difference.
+fn applies(term: &Term, line: &PricedLine, basis: Basis<'_>) -> bool {
     let covers = match &term.scope {
         Scope::Everything => true,
-        Scope::Sku(of) => of == sku,
+        Scope::Sku(of) => *of == line.sku,
         Scope::Product(_) | Scope::Brand(_) | Scope::Category(_) => false,
     };
-    let coupon = term.conditions.as_ref().and_then(|when| when.coupon.as_ref());
-    term.stage == stage && covers && coupon.is_none_or(|coupon| coupons.contains(coupon))
+    let shown = &basis.request.coupons;
+    let is_used = |budget: &BudgetId| basis.quote.budgets.iter().any(|used| used.budget == *budget);
+    covers
+        && term.conditions.as_ref().is_none_or(|when| {
+            when.coupon.as_ref().is_none_or(|coupon| shown.contains(coupon))
+                && when.minimum.is_none_or(|minimum| line.quantity >= minimum)
+                && when.budget.as_ref().is_none_or(is_used)
+        })
 }
 
 fn in_cents(amount: Decimal) -> Decimal {

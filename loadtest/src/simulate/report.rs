@@ -3,6 +3,7 @@
 use super::audit::Violation;
 use super::clock::{BEGINNING, HOUR, Millis};
 use super::faults::{Fault, Tally};
+use super::features::Feature;
 use super::order_model::Coverage;
 use super::world::{Setting, World};
 use serde_json::{Value, json};
@@ -126,6 +127,10 @@ impl Summary {
             .iter()
             .map(|fault| (fault.name(), self.tally.of(*fault)))
             .collect();
+        let features: BTreeMap<_, _> = Feature::ALL
+            .iter()
+            .map(|feature| (feature.name(), self.coverage.features.of(*feature)))
+            .collect();
         let violations: Vec<_> = self
             .violations
             .iter()
@@ -146,6 +151,8 @@ impl Summary {
                 "statuses": { "reached": statuses.0, "of": statuses.1 },
                 "transitions": { "reached": transitions.0, "of": transitions.1, "missing": self.coverage.missing() },
                 "exceptions": self.coverage.exceptions,
+                "features": features,
+                "features_missing": self.coverage.features.missing(),
             },
             "violations": violations,
             "digest": format!("{:016x}", self.digest),
@@ -195,6 +202,11 @@ impl fmt::Display for Summary {
             .map(|(name, count)| format!("{name} {count}"))
             .collect();
         writeln!(formatter, "exceptions: {}", raised.join(", "))?;
+        writeln!(formatter, "reached besides:")?;
+        for feature in Feature::ALL {
+            let times = self.coverage.features.of(*feature);
+            writeln!(formatter, "  {:<62} {times:>9}", feature.name())?;
+        }
         writeln!(formatter, "violations: {}", self.violations.len())?;
         write!(formatter, "digest: {:016x}", self.digest)
     }

@@ -1,6 +1,9 @@
 //! The naive model of a stock: what a beginner would keep on paper, from what happened.
 
+use super::features::{Feature, Reached};
+use super::policy_model::PolicyModel;
 use lockstep_actors::ids::{HoldId, LotCode};
+use lockstep_actors::inventory::allocation::ChannelPolicy;
 use lockstep_actors::inventory::command::{Adjustment, Condition};
 use lockstep_actors::inventory::event::StockEvent;
 use std::collections::BTreeMap;
@@ -25,6 +28,8 @@ pub(super) struct StockModel {
     lots: BTreeMap<LotCode, i64>,
     /// How much may wait, where that is declared.
     backorder_limit: Option<i64>,
+    /// What channels may take, where that is declared.
+    policy: Option<PolicyModel>,
     /// Whether a new count was asked for.
     pub(super) wants_count: bool,
 }
@@ -38,11 +43,36 @@ impl StockModel {
         self.on_hand - self.damaged.max(0) - self.quarantined.max(0) - self.returned.max(0)
     }
 
-    /// What channels are shown: what is there for them, and what may still wait.
-    pub(super) fn shown(&self) -> i64 {
-        let there = (self.sellable() - self.reserved() - self.safety).max(0);
+    fn available(&self) -> i64 {
+        (self.sellable() - self.reserved() - self.safety).max(0)
+    }
+
+    /// What a new hold of a channel may take.
+    fn may_take(&self, channel: &str) -> i64 {
+        let available = self.available();
+        let policy = self.policy.as_ref();
+        policy.map_or(available, |policy| policy.may_take(channel, available))
+    }
+
+    /// What a channel is shown: what is there for it, and what may still wait.
+    pub(super) fn shown_to(&self, channel: &str) -> i64 {
         let limit = self.backorder_limit.unwrap_or(0);
-        there + (limit - self.waiting.values().sum::<i64>()).max(0)
+        let ahead = (limit - self.waiting.values().sum::<i64>()).max(0);
+        let available = self.available();
+        let policy = self.policy.as_ref();
+        policy.map_or(available + ahead, |policy| {
+            policy.shown(channel, available, ahead)
+        })
+    }
+
+    /// From now on channels may take so much: as the house has said it.
+    pub(super) fn set_policy(&mut self, policy: ChannelPolicy, reached: &mut Reached) {
+        if policy.classes.is_empty() {
+            reached.count(Feature::PolicyLifted);
+        } else if !self.holds.is_empty() {
+            reached.count(Feature::PolicyChanged);
+        }
+        self.policy = Some(PolicyModel::new(policy));
     }
 
     /// How much of what is held is not there.
@@ -67,13 +97,21 @@ impl StockModel {
     }
 
     /// Applies what happened. `Err` says what cannot be.
-    pub(super) fn apply(&mut self, event: &StockEvent) -> Result<(), String> {
-        let (available, shortfall) = (self.sellable() - self.reserved() - self.safety, self.shortfall());
+    pub(super) fn apply(&mut self, event: &StockEvent, reached: &mut Reached) -> Result<(), String> {
+        let (available, shortfall) = (self.available(), self.shortfall());
+        let hold = event.held_change().map(|(hold, _)| hold);
+        let may_take = hold.map_or(available, |hold| self.may_take(hold.order.channel()));
         let mut granted = 0;
         match event {
             StockEvent::Held {
-                id, granted: units, ..
+                id,
+                granted: units,
+                asked,
+                ..
             } => {
+                if may_take < available && asked > units {
+                    reached.count(Feature::HeldUpToPolicy);
+                }
                 if self.holds.contains_key(id) {
                     return Err(format!("{id:?} is held twice"));
                 }
@@ -87,6 +125,9 @@ impl StockModel {
                 self.holds(id, granted);
             }
             StockEvent::Backordered { id, waiting, .. } => {
+                if self.may_take(id.order.channel()) < available {
+                    reached.count(Feature::WaitsForPolicy);
+                }
                 self.waits(id, waiting.units());
                 let waiting: i64 = self.waiting.values().sum();
                 if let Some(limit) = self.backorder_limit.filter(|limit| waiting > *limit) {
@@ -136,7 +177,10 @@ impl StockModel {
                 self.on_hand = on_hand.units();
                 self.wants_count = false;
             }
-            StockEvent::SafetyStockSet { quantity, .. } => self.safety = quantity.units(),
+            StockEvent::SafetyStockSet { quantity, .. } => {
+                reached.count(Feature::SafetyChanged);
+                self.safety = quantity.units();
+            }
             StockEvent::NumbersMissing { .. } => self.wants_count = true,
             StockEvent::LotsCame { lots } => {
                 for lot in lots {
@@ -168,9 +212,15 @@ impl StockModel {
             | StockEvent::InHand { .. }
             | StockEvent::Forgotten { .. } => {}
         }
-        if granted > available.max(0) {
+        if granted > available {
             return Err(format!("{granted} are held of {available} that can be sold"));
         }
+        if granted > may_take {
+            return Err(format!(
+                "{granted} are held of {may_take} that its channel may take of {available}"
+            ));
+        }
+        self.note_for_policy(event, reached);
         let is_fact = matches!(event, StockEvent::Adjusted { .. } | StockEvent::Counted { .. });
         if !is_fact && self.shortfall() > shortfall {
             return Err(format!(
@@ -181,6 +231,22 @@ impl StockModel {
         match self.holds.iter().find(|(_, open)| **open < 0) {
             Some((id, open)) => Err(format!("{id:?} holds {open}")),
             None => Ok(()),
+        }
+    }
+
+    /// What it means to the class of the channel.
+    fn note_for_policy(&mut self, event: &StockEvent, reached: &mut Reached) {
+        let (Some(policy), Some((hold, change))) = (&mut self.policy, event.held_change()) else {
+            return;
+        };
+        if !matches!(event, StockEvent::Shipped { .. }) {
+            policy.holds_more(hold, change.units());
+            if change.units() < 0 {
+                reached.count(Feature::GivenBackToClass);
+            }
+        }
+        if !self.holds.contains_key(hold) && !self.waiting.contains_key(hold) {
+            policy.is_over(hold);
         }
     }
 

@@ -89,7 +89,7 @@ const NOT_REACHED: &str = include_str!("not_reached.txt");
 
 /// What any of the workloads reaches within two minutes of its first seed.
 #[test]
-fn the_workloads_together_reach_every_change_of_status_but_the_listed_ones() {
+fn the_workloads_together_reach_every_feature_and_every_change_of_status_but_the_listed_ones() {
     let mut reached = Coverage::default();
     for workload in Workload::value_variants() {
         let history = live(
@@ -113,4 +113,5 @@ fn the_workloads_together_reach_every_change_of_status_but_the_listed_ones() {
         .filter(|change| !listed.contains(&change.as_str()))
         .collect();
     assert!(fallen.is_empty(), "no longer reached: {fallen:#?}");
+    assert_eq!(reached.features.missing(), [""; 0], "not reached");
 }

@@ -2,12 +2,14 @@
 //! is told, shown and booked is compared with what was ordered and moved.
 
 use super::assortment::KITS;
+use super::channel::CHANNELS;
 use super::clock::{MINUTE, Millis, SECOND};
 use super::erp::{Booking, Paper};
 use super::faults::Fault;
 use super::house::House;
 use super::node::{DEDUPE_WINDOW, Life};
 use super::order_model::OrderModel;
+use super::pieces::places;
 use super::world::{Event, World};
 use lockstep_actors::channels::{Key, Kind, Measure};
 use lockstep_actors::ids::{OrderKey, Sku, StockId, WarehouseCode};
@@ -67,6 +69,8 @@ impl World {
         if self.audit.violations.is_empty() {
             self.check_orders();
             self.check_stock();
+            self.check_pieces();
+            self.check_budgets();
             self.check_channels();
             self.check_dead_letters();
         }
@@ -322,14 +326,62 @@ impl World {
         }
     }
 
+    /// Each piece with a serial number is where it is, or with the order that it has left with.
+    fn check_pieces(&mut self) {
+        let mut found = Vec::new();
+        for id in places() {
+            let (booked, there) = (self.audit.pieces.at(&id), self.house.pieces.on_shelf(&id));
+            if let Some(piece) = booked.symmetric_difference(&there).next() {
+                let is_booked = booked.contains(piece);
+                found.push(format!(
+                    "the books have {piece} at {id:?}: {is_booked}, and so it is not"
+                ));
+            }
+        }
+        for (key, order) in &self.audit.orders {
+            let left = self.audit.pieces.left_with(key);
+            if order.pieces != left {
+                found.push(format!(
+                    "{key} says that {:?} have left, its stocks {left:?}",
+                    order.pieces
+                ));
+            }
+        }
+        for what in found {
+            self.audit.violated(1, what);
+        }
+    }
+
+    /// Orders that are over have spent what their price takes, and others nothing.
+    fn check_budgets(&mut self) {
+        let mut found = Vec::new();
+        for (id, budget) in &self.audit.budgets {
+            for (key, order) in &self.audit.orders {
+                let stands = matches!(order.status, Some(Status::Shipped | Status::Closed));
+                let due = order.budgets.get(id).copied().filter(|_| stands);
+                let spent = budget.spent_by(key);
+                if spent != Ok(due) {
+                    let status = order.status;
+                    found.push(format!(
+                        "{key} is {status:?} and takes {due:?} of budget {id}, which has {spent:?} for it"
+                    ));
+                }
+            }
+        }
+        for what in found {
+            self.audit.violated(6, what);
+        }
+    }
+
     /// Every channel shows what is true.
     fn check_channels(&mut self) {
-        let mut truth: BTreeMap<Sku, i64> = BTreeMap::new();
-        for (id, stock) in &self.audit.stocks {
-            *truth.entry(id.sku.clone()).or_default() += stock.shown();
-        }
         let mut found = Vec::new();
         for (channel, shelf) in self.shelves.iter().enumerate() {
+            let (name, _) = CHANNELS[channel];
+            let mut truth: BTreeMap<Sku, i64> = BTreeMap::new();
+            for (id, stock) in &self.audit.stocks {
+                *truth.entry(id.sku.clone()).or_default() += stock.shown_to(name);
+            }
             for (sku, available) in &truth {
                 // What was ordered before the catalogue said that it is a kit has a stock of nothing.
                 if KITS.iter().any(|(kit, _)| *kit == sku.as_str()) {
@@ -343,7 +395,7 @@ impl World {
                 }
             }
             for (kit, components) in KITS {
-                let (kits, of) = self.kits(components);
+                let (kits, of) = self.kits(name, components);
                 let shown = Sku::new(kit).ok().map(|kit| Key(kit.as_str().into()));
                 let shown = shown.and_then(|key| shelf.shown(Kind::Stock, &key));
                 if shown != Some(Measure::Units(kits)) {
@@ -362,11 +414,15 @@ impl World {
     }
 
     /// How many kits can be sold, whole ones, warehouse by warehouse; and how much of each component.
-    fn kits(&self, components: &[(&str, i64)]) -> (i64, BTreeMap<(WarehouseCode, String), i64>) {
+    fn kits(
+        &self,
+        channel: &str,
+        components: &[(&str, i64)],
+    ) -> (i64, BTreeMap<(WarehouseCode, String), i64>) {
         let mut of = BTreeMap::new();
         for (id, stock) in &self.audit.stocks {
             if components.iter().any(|(sku, _)| *sku == id.sku.as_str()) {
-                of.insert((id.warehouse, id.sku.to_string()), stock.shown());
+                of.insert((id.warehouse, id.sku.to_string()), stock.shown_to(channel));
             }
         }
         let warehouses: BTreeSet<WarehouseCode> = of.keys().map(|(warehouse, _)| *warehouse).collect();

@@ -5,7 +5,8 @@ use super::faults::Fault;
 use super::node::Foreign;
 use super::plant::Plant;
 use super::world::{Event, World};
-use lockstep_actors::domain::{Distributor, Reply};
+use lockstep_actors::domain::{Distributor, Message, Reply};
+use lockstep_actors::pricing::budget::BudgetCommand;
 use lockstep_runtime::elsewhere::Between;
 use lockstep_runtime::entity::AddressedMessage;
 use lockstep_runtime::message::{Delivery, Envelope, Outcome, Responder};
@@ -74,6 +75,7 @@ impl World {
     }
 
     pub(super) fn send(&mut self, from: usize, to: usize, packet: Packet) {
+        let packet = self.garbled(packet);
         let incarnation = self.machines[from].incarnation;
         if self.cut_until[from][to] > self.now {
             self.tally.count(Fault::LinkCut);
@@ -122,6 +124,28 @@ impl World {
                 },
             );
         }
+    }
+
+    /// The planted fault that makes what is given back to a budget the word of an attempt that was long ago.
+    fn garbled(&self, packet: Packet) -> Packet {
+        if self.setting.plant != Some(Plant::KeepClaims) {
+            return packet;
+        }
+        let Packet::Between(Between::Message(message)) = &packet else {
+            return packet;
+        };
+        let decoded = Message::decode(message.kind, &message.entity, &message.command);
+        let Ok(Message::Budget(id, BudgetCommand::GiveBack { order, .. })) = decoded else {
+            return packet;
+        };
+        let old = Message::Budget(id, BudgetCommand::GiveBack { order, attempt: 0 });
+        let mut command = Vec::new();
+        if old.encode_command(&mut command).is_err() {
+            return packet;
+        }
+        let mut garbled = message.as_ref().clone();
+        garbled.command = command.into();
+        Packet::Between(Between::Message(Arc::new(garbled)))
     }
 
     /// The planted fault that tells the sender of a lost message that it was taken.

@@ -87,6 +87,7 @@ pub(super) enum Event {
     NewOrder,
     Warehouse,
     Trade,
+    Merchandise,
     /// Somebody looks at an order.
     Look(usize),
     /// A customer changes their mind.
@@ -189,7 +190,7 @@ impl World {
             erp_is_out_until: 0,
             books: Books::default(),
             shelves: CHANNELS.map(shelf).into(),
-            house: House::new(setting.seed, setting.workload.habits())?,
+            house: House::new(setting.seed, setting.workload.habits(), setting.plant)?,
             audit: Audit::new(partitions),
             tally: Tally::default(),
             is_stormy: true,
@@ -207,13 +208,19 @@ impl World {
             let after = self.random.between(0, 500);
             self.after(after, Event::Start(machine));
         }
-        for mail in self.house.opening() {
+        for mail in self.house.opening(&mut self.random) {
             let after = self.random.between(1_000, 4_000);
+            self.post(mail, after);
+        }
+        // Once the catalogue says that they have serial numbers.
+        for mail in self.house.opening_pieces() {
+            let after = self.random.between(5_000, 6_000);
             self.post(mail, after);
         }
         self.after(6 * SECOND, Event::NewOrder);
         self.after(7 * SECOND, Event::Warehouse);
         self.after(9 * SECOND, Event::Trade);
+        self.after(8 * SECOND, Event::Merchandise);
         self.after(10 * SECOND, Event::Chaos);
         if self.habits().outages {
             self.after(30 * SECOND, Event::Outage);
@@ -274,6 +281,7 @@ impl World {
             Event::NewOrder => self.new_order(),
             Event::Warehouse => self.warehouse(),
             Event::Trade => self.trade(),
+            Event::Merchandise => self.merchandise(),
             Event::Look(order) => self.look(order),
             Event::Cancel(order) => {
                 if let Some(mail) = self.house.cancel(order) {
@@ -360,6 +368,17 @@ impl World {
             _ => self.house.trade_event(seed, &mut self.random),
         };
         if let Some(mail) = mail {
+            self.post(mail, 0);
+        }
+    }
+
+    fn merchandise(&mut self) {
+        if self.house.is_closing {
+            return;
+        }
+        let pause = self.random.between(0, 12 * SECOND);
+        self.after(pause, Event::Merchandise);
+        if let Some(mail) = self.house.declares(&mut self.random) {
             self.post(mail, 0);
         }
     }

@@ -1,0 +1,98 @@
+//! The naive model of a channel policy: a list of what each class has taken since it was set, and what that leaves.
+
+use lockstep_actors::ids::HoldId;
+use lockstep_actors::inventory::allocation::{ChannelClass, ChannelPolicy, Share};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use std::collections::BTreeMap;
+
+/// A policy, and what was taken under it, in units.
+#[derive(Clone, Debug)]
+pub(super) struct PolicyModel {
+    policy: ChannelPolicy,
+    /// By class; last of all what channels in none have taken.
+    taken: Vec<i64>,
+    /// What each hold has taken since, shipped or not, and for which class.
+    by_hold: BTreeMap<HoldId, (usize, i64)>,
+}
+
+impl PolicyModel {
+    pub(super) fn new(policy: ChannelPolicy) -> Self {
+        Self {
+            taken: vec![0; policy.classes.len() + 1],
+            by_hold: BTreeMap::new(),
+            policy,
+        }
+    }
+
+    fn class_of(&self, channel: &str) -> usize {
+        let has = |class: &ChannelClass| class.channels.iter().any(|name| name.as_str() == channel);
+        let classes = &self.policy.classes;
+        classes.iter().position(has).unwrap_or(classes.len())
+    }
+
+    /// How much of what is available to all a channel may take.
+    pub(super) fn may_take(&self, channel: &str, available: i64) -> i64 {
+        let own = self.class_of(channel);
+        let whole = available + self.taken.iter().sum::<i64>();
+        let mut left = available;
+        for (place, class) in self.policy.classes.iter().enumerate() {
+            if place != own
+                && let Some(kept) = class.protected
+            {
+                left -= (at_least(kept, whole) - self.taken[place]).max(0);
+            }
+        }
+        if let Some(cap) = self.policy.classes.get(own).and_then(|class| class.cap) {
+            left = left.min(at_most(cap, whole) - self.taken[own]);
+        }
+        left.max(0)
+    }
+
+    /// What a channel is shown, if so much is available to all and so much more may wait.
+    pub(super) fn shown(&self, channel: &str, available: i64, ahead: i64) -> i64 {
+        let there = self.may_take(channel, available);
+        let Some(class) = self.policy.classes.get(self.class_of(channel)) else {
+            return there + ahead;
+        };
+        let shown = (there + ahead - class.buffer.units()).max(0);
+        class.show_at_most.map_or(shown, |most| shown.min(most.units()))
+    }
+
+    /// A hold holds more, or less as it gives back.
+    pub(super) fn holds_more(&mut self, hold: &HoldId, more: i64) {
+        let own = self.class_of(hold.order.channel());
+        if more > 0 {
+            self.taken[own] += more;
+            self.by_hold.entry(hold.clone()).or_insert((own, 0)).1 += more;
+        } else if let Some((class, taken)) = self.by_hold.get_mut(hold) {
+            // What it held before the policy was set is not its class's to get back.
+            let back = (*taken).min(-more);
+            *taken -= back;
+            self.taken[*class] -= back;
+        }
+    }
+
+    /// A hold is over: what of it was shipped stays taken.
+    pub(super) fn is_over(&mut self, hold: &HoldId) {
+        self.by_hold.remove(hold);
+    }
+}
+
+fn percent_of(whole: i64, percent: Decimal) -> Decimal {
+    Decimal::from(whole) * percent / Decimal::ONE_HUNDRED
+}
+
+fn at_least(share: Share, whole: i64) -> i64 {
+    match share {
+        Share::Units(units) => units.units(),
+        Share::Percent(percent) => percent_of(whole, percent.get()).ceil().to_i64().unwrap_or(whole),
+    }
+}
+
+fn at_most(share: Share, whole: i64) -> i64 {
+    match share {
+        Share::Units(units) => units.units(),
+        Share::Percent(percent) => percent_of(whole, percent.get()).floor().to_i64().unwrap_or(whole),
+    }
+}
