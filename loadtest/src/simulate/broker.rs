@@ -281,9 +281,10 @@ impl World {
             Purpose::Pieces(stock, tale) => self.hear_of_pieces(stock, tale, &reply),
             Purpose::Picks(stock) => {
                 self.audit.coverage.features.count(Feature::PiecesPicked);
-                let flaw = match &reply {
-                    Reply::Stock(reply) => flaw_in_picks(stock, reply),
-                    other => Some(format!("asked what is to be picked, {stock:?} said {other:?}")),
+                let flaw = if let Reply::Stock(reply) = &reply {
+                    flaw_in_picks(stock, reply)
+                } else {
+                    Some(format!("asked what is to be picked, {stock:?} said {reply:?}"))
                 };
                 if let Some(what) = flaw {
                     self.audit.violated(1, what);

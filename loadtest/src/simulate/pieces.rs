@@ -280,7 +280,7 @@ impl House {
         };
         match &tale {
             Tale::ScannedAgain(piece) | Tale::Lost(piece) => {
-                drop(self.pieces.aside.insert(piece.clone(), Aside::Told));
+                self.pieces.aside.insert(piece.clone(), Aside::Told);
             }
             Tale::CameBack(piece) => self.pieces.left.retain(|(_, lot, _)| lot != piece),
             Tale::Came(_) => {}

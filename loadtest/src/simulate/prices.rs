@@ -204,7 +204,7 @@ fn effect(
 /// What is taken off for what was bought before: all of it by the tier that it reaches.
 fn percent_at(value: &ByValue, volume: Decimal) -> Decimal {
     let tiers = value.tiers.tiers.iter();
-    let reached = tiers.filter(|tier| tier.from.amount() <= volume).last();
+    let reached = tiers.rev().find(|tier| tier.from.amount() <= volume);
     reached.map_or(Decimal::ZERO, |tier| tier.percent.get())
 }
 
