@@ -143,6 +143,7 @@ async fn a_shop_in_trouble_converges() {
         restore: "1000/s".parse().unwrap(),
         faults: Faults {
             stale_read: Probability::per_million(100_000),
+            storm: Probability::per_million(150_000),
             ..trouble(50_000)
         },
         ..Options::default()

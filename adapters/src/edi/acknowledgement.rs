@@ -95,7 +95,8 @@ impl GroupReport {
     /// The acknowledgement.
     pub(super) fn written(&self, profile: &PartnerConfig) -> Segments {
         let mut text = Segments::default();
-        text.push("AK1", &[&self.kind, &self.control]);
+        let (kind, control) = (words(profile, &self.kind, 2), words(profile, &self.control, 9));
+        text.push("AK1", &[&kind, &control]);
         for set in &self.sets {
             write_set(&mut text, profile, set);
         }

@@ -3,6 +3,7 @@
 //! None of them touches the code that is tested: each is a way in which a store, a network, a broker or a worker around it
 //! could be wrong.
 
+use super::workload::Workload;
 use clap::ValueEnum;
 
 /// A planted fault.
@@ -54,7 +55,32 @@ impl Plant {
         Self::value_variants()
     }
 
-    /// Within how many seeds, from 1 on, each of two simulated minutes, it is found.
+    /// The workload in which it does its harm.
+    pub(super) const fn harms_in(self) -> Workload {
+        match self {
+            // Credits, changes and cancellations have to be many.
+            Self::PostByAttempt | Self::UnheardIsDone => Workload::Fickle,
+            Self::IgnoreEpochs
+            | Self::AckBeforeDurable
+            | Self::AckBeforeSync
+            | Self::LoseOutboxEntry
+            | Self::SkipInbox
+            | Self::OlderAbsolute
+            | Self::SaveBeforeDelivery
+            | Self::KeyByAttempt
+            | Self::IgnoreVersions
+            | Self::ForgetChange
+            | Self::SkipOwnership
+            | Self::TakeTwice
+            | Self::PieceAnew
+            | Self::WeakerPolicy
+            | Self::LargerBudget
+            | Self::KeepClaims
+            | Self::LargerVolume => Workload::Steady,
+        }
+    }
+
+    /// Within how many seeds of its workload, from 1 on, each of two simulated minutes, it is found.
     pub(super) const fn found_within(self) -> u64 {
         match self {
             Self::AckBeforeDurable
@@ -72,11 +98,10 @@ impl Plant {
             Self::IgnoreEpochs
             | Self::OlderAbsolute
             | Self::PostByAttempt
+            | Self::UnheardIsDone
             | Self::SaveBeforeDelivery
             | Self::IgnoreVersions
             | Self::ForgetChange => 10,
-            // The cancellation has to be lost on its way in, not on its way back.
-            Self::UnheardIsDone => 30,
         }
     }
 }

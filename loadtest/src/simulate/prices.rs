@@ -70,7 +70,7 @@ impl PriceModel {
 
     /// What is wrong with the price that an order has by an attempt at its pricing, if anything is.
     pub(super) fn flaw(
-        &mut self,
+        &self,
         order: (&OrderKey, u16),
         request: &OrderRequest,
         quote: &Quote,
@@ -79,9 +79,11 @@ impl PriceModel {
             return Some(flaw);
         }
         let (order, attempt) = order;
+        // An order that asked again is answered twice, and takes both.
         let volumes = self
             .answered_at
-            .remove(&(order.clone(), attempt))
+            .get(&(order.clone(), attempt))
+            .cloned()
             .unwrap_or_default();
         let contract = (request.customer.clone(), quote.contract_version);
         let contract = self.contracts.get(&contract);

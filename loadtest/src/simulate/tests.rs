@@ -60,6 +60,7 @@ fn planted_faults_are_found(first: usize) {
         let found = (1..=plant.found_within()).find(|seed| {
             let planted = Setting {
                 plant: Some(*plant),
+                workload: plant.harms_in(),
                 ..setting(*seed)
             };
             live(planted, None).violation.is_some()

@@ -221,6 +221,8 @@ fn a_broken_envelope_of_a_set_or_group_is_answered_as_a_whole() {
     let whole = [
         ("*X*004010~", "*X*003040~", "AK1*PO*1905~AK9*R*1*1*0*2~"),
         ("GS*PO*", "GS*PC*", "AK1*PC*1905~AK9*R*1*1*0*1~"),
+        // What would be a separator here cannot be said back.
+        ("GS*PO*", "GS*P>O*", "AK1*P*1905~AK9*R*1*1*0*1~"),
         (
             "ST*850*",
             "ST*860*",
