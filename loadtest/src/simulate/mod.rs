@@ -140,13 +140,16 @@ impl Options {
         let plant = match self.plant.as_deref() {
             Some("list") => {
                 for plant in Plant::all() {
-                    if let Some(value) = plant.to_possible_value() {
+                    if let Some(value) = plant.to_possible_value()
+                        && let Some(workload) = plant.harms_in().to_possible_value()
+                    {
                         let help = value.get_help().map(ToString::to_string).unwrap_or_default();
                         writeln!(
                             out,
-                            "{:<20} {help} (within {} seeds)",
+                            "{:<20} {help} (within {} seeds, --workload {})",
                             value.get_name(),
-                            plant.found_within()
+                            plant.found_within(),
+                            workload.get_name()
                         )?;
                     }
                 }
