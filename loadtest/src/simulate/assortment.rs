@@ -1,7 +1,7 @@
 //! What the house sells besides plain goods: kits, goods that are kept in lots with an expiry or by serial number.
 
 use super::clock::{HOUR, MINUTE, Millis};
-use super::house::{House, Mail, NOT_SERVED, Purpose, mail};
+use super::house::{House, Mail, NOT_SERVED, Purpose, everywhere, mail};
 use super::pieces::BY_PIECE;
 use super::promotions::COUPONS;
 use super::random::Random;
@@ -172,18 +172,8 @@ impl House {
 
     /// So many goods that do not expire.
     pub(super) fn restock_lots(&mut self) -> Vec<Mail> {
-        let places = IN_LOTS
-            .iter()
-            .flat_map(|sku| (1..=3).map(move |place| (sku, place)));
-        let ids: Vec<StockId> = places
-            .filter_map(|(sku, place)| {
-                Some(StockId {
-                    sku: Sku::new(sku).ok()?,
-                    warehouse: WarehouseCode::new(&format!("W{place}")).ok()?,
-                })
-            })
-            .collect();
-        ids.into_iter()
+        everywhere(&IN_LOTS)
+            .into_iter()
             .filter_map(|id| self.receive_in_lots(id, 2_000, None))
             .collect()
     }

@@ -127,6 +127,19 @@ pub(super) fn warehouse(number: u32) -> Option<WarehouseCode> {
     WarehouseCode::new(&format!("W{number}")).ok()
 }
 
+/// The stocks of these goods in the three warehouses.
+pub(super) fn everywhere(skus: &[&str]) -> Vec<StockId> {
+    let places = skus.iter().flat_map(|sku| (1..=3).map(move |place| (sku, place)));
+    places
+        .filter_map(|(sku, place)| {
+            Some(StockId {
+                sku: Sku::new(sku).ok()?,
+                warehouse: warehouse(place)?,
+            })
+        })
+        .collect()
+}
+
 /// The rules of the house's channels: the marketplace sells on credit, trading partners on credit and by strict rules.
 pub(super) fn order_rules() -> OrderRules {
     let marketplace = ChannelRules {

@@ -3,7 +3,7 @@
 //!
 //! Invariant: a piece that is put aside, or of which something is still to be answered, is named for nothing else.
 
-use super::house::{House, Mail, Purpose, mail, reason, warehouse};
+use super::house::{House, Mail, Purpose, everywhere, mail, reason, warehouse};
 use super::plant::Plant;
 use super::random::Random;
 use lockstep_actors::ids::{DocumentId, LotCode, OrderKey, Sku, StockId, WarehouseCode};
@@ -230,18 +230,8 @@ impl House {
     }
 
     fn pieces_everywhere(&mut self, count: usize) -> Vec<Mail> {
-        let places = BY_PIECE
-            .iter()
-            .flat_map(|sku| (1..=3).map(move |place| (sku, place)));
-        let ids: Vec<StockId> = places
-            .filter_map(|(sku, place)| {
-                Some(StockId {
-                    sku: Sku::new(sku).ok()?,
-                    warehouse: warehouse(place)?,
-                })
-            })
-            .collect();
-        ids.into_iter()
+        everywhere(&BY_PIECE)
+            .into_iter()
             .filter_map(|id| self.pieces_come(id, count))
             .collect()
     }
