@@ -2,7 +2,8 @@
 # Installs (on Debian) and starts what the tests need: RabbitMQ on 127.0.0.1:5672 with guest/guest, PostgreSQL on
 # 127.0.0.1:5432 where the user postgres needs no password from this machine, a Tryton server in target/tryton,
 # a parser of X12 in target/x12, and cargo-nextest.
-# Harmless to run again: what is there and running is left alone.
+# Harmless to run again: what is there and running is left alone. `scripts/test-services.sh packages` installs what Debian has
+# and starts nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -65,6 +66,7 @@ start_postgres() {
 }
 
 install_packages
+[ "${1:-}" != packages ] || exit 0
 start_rabbitmq
 start_postgres
 scripts/tryton.sh

@@ -4,9 +4,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-scripts/test-services.sh
+# Among the packages is what building needs, too. The rest starts meanwhile.
+scripts/test-services.sh packages
+scripts/test-services.sh &
+services=$!
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --locked -- -D warnings
+wait "$services"
 # All of it at once: what cargo builds for the program alone has fewer features, and would be built beside it a second time.
 cargo nextest run --workspace --locked --no-run
 lockstep=${CARGO_TARGET_DIR:-target}/debug/lockstep

@@ -22,7 +22,7 @@ use super::parked::{
     or_dead_letter,
 };
 use super::payment::pay;
-use super::price::{ask_for_price, begin_pricing, pricing_answered};
+use super::price::{ask_for_price_again, begin_pricing, pricing_answered};
 use super::relocate::relocate;
 use super::reserve::{
     begin_releasing, go_on_at_the_warehouse, has_shipped, resume_reserving, stock_answered,
@@ -518,11 +518,12 @@ fn ask_again(flow: &mut Flow<'_>) {
     if tries > MAX_TRIES {
         return flow.raise(Exception::NoAnswer(status), status);
     }
+    if status == Status::Pricing && flow.placed.likeness != Likeness::Asked {
+        return ask_for_price_again(flow, tries);
+    }
     flow.wait_try(ANSWER_WITHIN, tries);
-    if status == Status::Pricing && flow.placed.likeness == Likeness::Asked {
+    if status == Status::Pricing {
         introduce(flow);
-    } else if status == Status::Pricing {
-        ask_for_price(flow);
     } else if status == Status::CreditCheck {
         ask_for_credit(flow);
     } else {

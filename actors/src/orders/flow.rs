@@ -34,8 +34,8 @@ pub(super) const ERP_ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 pub(super) const MAX_TRIES: u8 = 8;
 /// The first pause before the ERP is asked again; it doubles with each try.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause before the ERP is asked again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// The longest pause before a partner is asked again.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 pub(super) struct Flow<'a> {
     pub(super) order: &'a OrderKey,

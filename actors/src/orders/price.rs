@@ -3,7 +3,7 @@
 use super::checks::check_and_go_on;
 use super::command::Priced;
 use super::event::OrderEvent;
-use super::flow::{ANSWER_WITHIN, Flow};
+use super::flow::{ANSWER_WITHIN, Flow, LONGEST_PAUSE};
 use super::state::{Exception, Status};
 use crate::pricing::budget::BudgetCommand;
 use crate::pricing::contract::{Budgets, ContractCommand, QuoteRequest};
@@ -11,14 +11,28 @@ use crate::pricing::kept::QuoteClaim;
 use crate::pricing::resolve::{Detail, QuoteLine};
 
 pub(super) fn begin_pricing(flow: &mut Flow<'_>) {
-    let attempt = flow.placed.pricing_attempt.saturating_add(1);
-    flow.happens(OrderEvent::PricingBegun { attempt });
+    begin_attempt(flow);
     flow.become_status(Status::Pricing);
     flow.wait(ANSWER_WITHIN);
     ask_for_price(flow);
 }
 
-pub(super) fn ask_for_price(flow: &mut Flow<'_>) {
+/// Asks again after `tries` questions in vain. Each is an attempt of its own, so that budgets keep what the answer takes that
+/// the order goes on with, whichever comes first. As an answer to an earlier one comes to nothing, each is given twice
+/// the time of the one before.
+pub(super) fn ask_for_price_again(flow: &mut Flow<'_>, tries: u8) {
+    begin_attempt(flow);
+    let time = ANSWER_WITHIN.saturating_mul(1_u32 << u32::from(tries.min(16)));
+    flow.wait_try(time.min(LONGEST_PAUSE), tries);
+    ask_for_price(flow);
+}
+
+fn begin_attempt(flow: &mut Flow<'_>) {
+    let attempt = flow.placed.pricing_attempt.saturating_add(1);
+    flow.happens(OrderEvent::PricingBegun { attempt });
+}
+
+fn ask_for_price(flow: &mut Flow<'_>) {
     let request = &flow.placed.request;
     let lines = request.lines.iter().map(|line| QuoteLine {
         line: line.line,

@@ -127,6 +127,11 @@ impl ClaimRequest {
         self.quote.budgets.get(usize::from(self.place))
     }
 
+    /// What the budgets before this one have granted.
+    fn granted(&self) -> impl Iterator<Item = &BudgetUse> {
+        self.quote.budgets.iter().take(usize::from(self.place))
+    }
+
     /// Where it goes next: to the first or next budget, at last to the order.
     pub(super) fn passed_on<E: Entity<Domain = Distributor>>(self, decision: Decision<E>) -> Decision<E> {
         match self.uses().map(|used| used.budget.clone()) {
@@ -357,9 +362,13 @@ fn claim(id: &BudgetId, state: &BudgetState, request: &ClaimRequest) -> Decision
         return Decision::answer(BudgetReply::Accepted);
     };
     let known = state.claims.get(&request.order);
-    // A newer attempt has been here: nobody waits for this one.
+    // A newer attempt has been here: nobody waits for this one, and what it has of other budgets goes back.
     if known.is_some_and(|known| known.attempt > request.attempt) {
-        return Decision::answer(BudgetReply::Accepted);
+        let dropped = Decision::answer(BudgetReply::Accepted);
+        return request.granted().fold(dropped, |decision, used| {
+            let (order, attempt) = (request.order.clone(), request.attempt);
+            decision.send((used.budget.clone(), BudgetCommand::GiveBack { order, attempt }))
+        });
     }
     let claim = Claim {
         attempt: request.attempt,
@@ -379,9 +388,9 @@ fn claim(id: &BudgetId, state: &BudgetState, request: &ClaimRequest) -> Decision
         };
         return next.passed_on(Decision::event(claimed, BudgetReply::Accepted));
     }
-    let granted = request.quote.budgets.iter().take(usize::from(request.place));
     let mut asked = request.request.clone();
-    asked.budgets.held.extend(granted.map(|used| used.budget.clone()));
+    let granted = request.granted().map(|used| used.budget.clone());
+    asked.budgets.held.extend(granted);
     asked.budgets.without.push(id.clone());
     let again = ContractCommand::PriceOrder {
         order: request.order.clone(),

@@ -25,7 +25,7 @@ use lockstep_actors::pricing::resolve::{
 use lockstep_actors::pricing::term::{Term, Terms};
 use lockstep_actors::quantity::PositiveQuantity;
 use lockstep_actors::reference::Reference;
-use order_oracle::{OracleLine, OracleOrder};
+use order_oracle::{OracleLine, OracleOrder, OracleStep};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use world::{Random, World, skus};
@@ -204,7 +204,7 @@ impl<'a> Ask<'a> {
             amount,
         };
         let order = order_oracle::order(self.world, &[line]);
-        let order = order.iter().flat_map(|order| &order.steps).map(|step| step.2);
+        let order = reached_of(&order).map(|step| step.2);
         steps
             .iter()
             .map(|step| step.after)
@@ -215,11 +215,11 @@ impl<'a> Ask<'a> {
     fn compare_order(&self, seed: u64, lines: &[OracleLine], seen: &mut BTreeMap<&'static str, u64>) {
         let asked: Vec<_> = lines.iter().map(|line| (&line.sku, line.units)).collect();
         match (order_oracle::order(self.world, lines), self.resolve(&asked)) {
-            (None, Err(QuoteRefusal::NoTaxRate { .. })) => *seen.entry("no tax rate").or_default() += 1,
-            (Some(order), Err(QuoteRefusal::Overflow)) if order.steps.iter().any(|step| step.2 > LIMIT) => {
+            (order, Err(QuoteRefusal::Overflow)) if reached_of(&order).any(|step| step.2 > LIMIT) => {
                 *seen.entry("too large").or_default() += 1;
             }
-            (Some(expected), Ok(quote)) => {
+            (Err(_), Err(QuoteRefusal::NoTaxRate { .. })) => *seen.entry("no tax rate").or_default() += 1,
+            (Ok(expected), Ok(quote)) => {
                 let steps = quote.order.iter();
                 let discounts = quote
                     .lines
@@ -257,6 +257,12 @@ impl<'a> Ask<'a> {
             (expected, found) => panic!("seed {seed}: {expected:?}, but found {found:?}"),
         }
     }
+}
+
+/// The steps that were reached.
+fn reached_of(order: &Result<OracleOrder, Vec<OracleStep>>) -> impl Iterator<Item = &OracleStep> {
+    let (Ok(OracleOrder { steps, .. }) | Err(steps)) = order;
+    steps.iter()
 }
 
 fn name(kind: OrderStepKind) -> &'static str {

@@ -1,10 +1,11 @@
 //! The slow evaluator of an order as a whole, written from `docs/pricing.md` alone.
 
+use crate::LIMIT;
 use crate::oracle::{divided, smallest, times};
 use crate::world::World;
 use lockstep_actors::ids::{RuleId, Sku, TaxCategory};
 use lockstep_actors::money::{Percent, RoundingMode};
-use lockstep_actors::pricing::charge::{Charge, ChargeKind, Part};
+use lockstep_actors::pricing::charge::{Charge, ChargeKind, Freight, Part};
 use lockstep_actors::pricing::rebate::{Rebate, RebateMode};
 use lockstep_actors::pricing::tax::{TaxBasis, TaxLevel, TaxRate};
 use std::cmp::Reverse;
@@ -16,10 +17,13 @@ pub(crate) struct OracleLine {
     pub(crate) amount: i128,
 }
 
+/// Its kind, its rule, and what the order comes to after it.
+pub(crate) type OracleStep = (&'static str, Option<RuleId>, i128);
+
 /// What an order comes to; amounts in 10^-10.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct OracleOrder {
-    pub(crate) steps: Vec<(&'static str, Option<RuleId>, i128)>,
+    pub(crate) steps: Vec<OracleStep>,
     pub(crate) discounts: Vec<i128>,
     pub(crate) taxes: Vec<(RuleId, i128, i128)>,
     pub(crate) rebates: Vec<(RuleId, i128)>,
@@ -94,10 +98,7 @@ fn spread(amount: i128, lines: &[OracleLine], smallest: i128) -> Vec<i128> {
     shares.into_iter().map(|(share, _)| share * smallest).collect()
 }
 
-fn carried(world: &World, charge: &ChargeKind, lines: &[OracleLine]) -> Option<i128> {
-    let ChargeKind::Freight(freight) = charge else {
-        return None;
-    };
+fn carried(world: &World, freight: &Freight, lines: &[OracleLine]) -> i128 {
     let grams = |line: &OracleLine| {
         world
             .items
@@ -115,7 +116,7 @@ fn carried(world: &World, charge: &ChargeKind, lines: &[OracleLine]) -> Option<i
         RoundingMode::HalfEven,
     );
     let exact = times(freight.base, 1) + times(freight.per_unit, units) + by_weight;
-    Some(rounded(world, exact.max(times(freight.least, 1))))
+    rounded(world, exact.max(times(freight.least, 1)))
 }
 
 fn tax_rate<'a>(world: &'a World, category: Option<&TaxCategory>) -> Option<&'a TaxRate> {
@@ -194,11 +195,20 @@ pub(crate) fn earned(rebate: &Rebate, volume: i128) -> i128 {
     sum
 }
 
-/// The order's way from its lines to its total; none if a tax rate is missing.
-pub(crate) fn order(world: &World, lines: &[OracleLine]) -> Option<OracleOrder> {
+/// The order's way from its lines to its total; without a tax rate that it needs, its steps before tax.
+pub(crate) fn order(world: &World, lines: &[OracleLine]) -> Result<OracleOrder, Vec<OracleStep>> {
     let goods: i128 = lines.iter().map(|line| line.amount).sum();
-    let charges = ranked(world, goods);
     let mut steps = vec![("Goods", None, goods)];
+    // Too large: what follows might not even fit into 128 bits.
+    if goods > LIMIT {
+        return Ok(OracleOrder {
+            steps,
+            discounts: Vec::new(),
+            taxes: Vec::new(),
+            rebates: Vec::new(),
+        });
+    }
+    let charges = ranked(world, goods);
     let mut reached = goods;
     let mut discounts = vec![0; lines.len()];
     let discount = charges.iter().find_map(|charge| match &charge.kind {
@@ -212,23 +222,19 @@ pub(crate) fn order(world: &World, lines: &[OracleLine]) -> Option<OracleOrder> 
         steps.push(("Discount", Some(charge.rule.clone()), reached));
     }
     let net = reached;
-    let freight = charges.iter().find(|charge| match &charge.kind {
-        ChargeKind::Freight(freight) => freight.zone.is_none() || freight.zone == world.zone,
-        ChargeKind::Discount(_)
+    let freight = charges.iter().find_map(|charge| match &charge.kind {
+        ChargeKind::Freight(terms) if terms.zone.is_none() || terms.zone == world.zone => {
+            Some((charge, terms))
+        }
+        ChargeKind::Freight(_)
+        | ChargeKind::Discount(_)
         | ChargeKind::DiscountByValue(_)
         | ChargeKind::Surcharge { .. }
-        | ChargeKind::Rebate(_) => false,
+        | ChargeKind::Rebate(_) => None,
     });
-    if let Some(charge) = freight {
-        let ChargeKind::Freight(terms) = &charge.kind else {
-            return None;
-        };
+    if let Some((charge, terms)) = freight {
         let free = terms.free_from.is_some_and(|from| net >= times(from, 1));
-        reached += if free {
-            0
-        } else {
-            carried(world, &charge.kind, lines)?
-        };
+        reached += if free { 0 } else { carried(world, terms, lines) };
         steps.push(("Freight", Some(charge.rule.clone()), reached));
     }
     for charge in &charges {
@@ -248,7 +254,9 @@ pub(crate) fn order(world: &World, lines: &[OracleLine]) -> Option<OracleOrder> 
     if reached != net {
         taxed.push((None, reached - net));
     }
-    let taxes = taxes(world, &taxed)?;
+    let Some(taxes) = taxes(world, &taxed) else {
+        return Err(steps);
+    };
     if world
         .contract
         .tax
@@ -267,7 +275,7 @@ pub(crate) fn order(world: &World, lines: &[OracleLine]) -> Option<OracleOrder> 
             rebates.push((charge.rule.clone(), rounded(world, accrues)));
         }
     }
-    Some(OracleOrder {
+    Ok(OracleOrder {
         steps,
         discounts,
         taxes,

@@ -1,7 +1,8 @@
 //! API keys at rest: a TOML file that the command line changes and a running server reads.
 //!
-//! Invariants: the file holds SHA-256 sums, never secrets; it is replaced as a whole (written aside with mode 0600,
-//! synced, renamed, directory synced), so a reader sees the old or the new one; two writers exclude each other.
+//! Invariants: the file holds SHA-256 sums, never secrets; it is replaced as a whole (written aside, synced, renamed, directory
+//! synced), so a reader sees the old or the new one; two writers exclude each other. It begins with mode 0600 and keeps owner and mode
+//! afterwards, whoever changes it: a server that could not read it any more would not learn that a key was revoked.
 
 use super::scope::Scopes;
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// The most keys in a file, revoked ones included.
@@ -231,6 +232,17 @@ impl KeyFile {
     fn replace(&self, bytes: &[u8]) -> std::io::Result<()> {
         let aside = self.beside("new");
         let mut file = private_file(&aside, true)?;
+        match std::fs::metadata(&self.path) {
+            Ok(before) => {
+                let own = file.metadata()?;
+                if (own.uid(), own.gid()) != (before.uid(), before.gid()) {
+                    fchown(&file, Some(before.uid()), Some(before.gid()))?;
+                }
+                file.set_permissions(before.permissions())?;
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
         file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(&aside, &self.path)?;
@@ -321,6 +333,21 @@ mod tests {
             file.create(&system(), Scopes::default()),
             Err(KeyFileError::NoScopes)
         ));
+    }
+
+    #[test]
+    fn a_file_stays_with_whom_it_was_given_to() {
+        let (_directory, file) = key_file();
+        let issued = file.create(&system(), Scopes::ALL).unwrap();
+        let mut permissions = std::fs::metadata(file.path()).unwrap().permissions();
+        permissions.set_mode(0o640);
+        std::fs::set_permissions(file.path(), permissions).unwrap();
+        // Only root may give a file away.
+        let given = std::os::unix::fs::chown(file.path(), Some(10_001), Some(10_001)).is_ok();
+        file.revoke(&issued.record.id).unwrap();
+        let after = std::fs::metadata(file.path()).unwrap();
+        assert_eq!(after.mode() & 0o777, 0o640);
+        assert!(!given || (after.uid(), after.gid()) == (10_001, 10_001));
     }
 
     #[test]

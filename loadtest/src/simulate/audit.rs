@@ -105,8 +105,8 @@ pub(super) struct Audit {
     pub(super) coverage: Coverage,
     pub(super) violations: Vec<Violation>,
     digest: std::hash::DefaultHasher,
-    /// The order of which every entry is to be seen, and what was seen.
-    traced: Option<OrderKey>,
+    /// What is to be seen of every entry that speaks of it, and what was seen.
+    traced: Option<String>,
     pub(super) trace: Vec<String>,
 }
 
@@ -160,21 +160,19 @@ impl Audit {
         }
     }
 
-    /// Lets every entry of an order be seen, and of stocks about it.
-    pub(super) fn trace_of(&mut self, order: Option<&str>) {
-        self.traced = order.and_then(|order| OrderKey::parse(order).ok());
+    /// Lets every entry of orders and stocks be seen that speaks of this.
+    pub(super) fn trace_of(&mut self, what: Option<&str>) {
+        self.traced = what.map(str::to_owned);
     }
 
     fn trace_entry(&mut self, entry: &Entry<'_>, cause: Option<Cause>) {
-        let Some(order) = &self.traced else { return };
-        let about = if entry.kind == Order::KIND {
-            OrderKey::decode(entry.entity)
-                .filter(|key| key == order)
-                .map(|key| key.to_string())
-        } else if entry.kind == SkuWarehouse::KIND {
-            StockId::decode(entry.entity).map(|id| format!("{}@{}", id.sku, id.warehouse.as_str()))
-        } else {
-            None
+        let Some(traced) = &self.traced else { return };
+        let about = match entry.kind {
+            Order::KIND => OrderKey::decode(entry.entity).map(|key| key.to_string()),
+            SkuWarehouse::KIND => {
+                StockId::decode(entry.entity).map(|id| format!("{}@{}", id.sku, id.warehouse.as_str()))
+            }
+            _ => None,
         };
         let Some(about) = about else { return };
         for event in entry.events() {
@@ -184,7 +182,7 @@ impl Audit {
                 rmp_serde::from_slice::<StockEvent>(event).map(|event| format!("{event:?}"))
             };
             let said = said.unwrap_or_else(|error| error.to_string());
-            if entry.kind == Order::KIND || said.contains(order.as_str()) {
+            if about.contains(traced) || said.contains(traced) {
                 self.trace
                     .push(format!("{} {about} {cause:?}: {said}", entry.at.as_millis()));
             }

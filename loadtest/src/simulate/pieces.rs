@@ -57,8 +57,8 @@ pub(super) struct Pieces {
     aside: BTreeMap<LotCode, Aside>,
     /// Those that have left and have not come back: where from and with which order.
     left: Vec<(StockId, LotCode, OrderKey)>,
-    /// Those that have ever left, and with which order.
-    ever_left: BTreeSet<(LotCode, OrderKey)>,
+    /// How often each has left with which order: one that came back may leave with the same order again.
+    departures: BTreeMap<(LotCode, OrderKey), usize>,
 }
 
 impl Pieces {
@@ -154,18 +154,26 @@ impl Pieces {
         for piece in back {
             self.aside.remove(&piece);
         }
+        let mut told: BTreeMap<(&Sku, &LotCode), usize> = BTreeMap::new();
         for line in &summary.lines {
             for lot in &line.lots {
-                self.has_left(&line.sku, &lot.lot, key);
+                *told.entry((&line.sku, &lot.lot)).or_default() += 1;
             }
+        }
+        for ((sku, piece), times) in told {
+            self.has_left(sku, piece, key, times);
         }
     }
 
-    fn has_left(&mut self, sku: &Sku, piece: &LotCode, order: &OrderKey) {
+    /// A piece has left with an order so often by now.
+    fn has_left(&mut self, sku: &Sku, piece: &LotCode, order: &OrderKey, times: usize) {
+        let departure = (piece.clone(), order.clone());
         // One that has come back since stands on a shelf again.
-        if !self.ever_left.insert((piece.clone(), order.clone())) {
+        let known = self.departures.entry(departure).or_default();
+        if *known >= times {
             return;
         }
+        *known = times;
         for (id, shelf) in &mut self.on_shelf {
             if id.sku == *sku && shelf.remove(piece) {
                 self.left.push((id.clone(), piece.clone(), order.clone()));

@@ -1,6 +1,5 @@
 //! A fixed set of histories, that a seed has one history, and that what is planted is found.
 
-use super::audit::Violation;
 use super::clock::MINUTE;
 use super::order_model::Coverage;
 use super::plant::Plant;
@@ -105,14 +104,8 @@ fn the_workloads_together_reach_every_feature_and_every_change_of_status_but_the
             },
             None,
         );
-        // The one open defect, see "Open" in docs/simulation.md: with its mend this goes.
-        let is_open = |violation: &Violation| {
-            matches!(workload, Workload::Outage | Workload::Absent)
-                && violation.what.contains("is Some(Closed) and takes")
-                && violation.what.contains("of budget")
-        };
         assert!(
-            history.violation.as_ref().is_none_or(is_open),
+            history.violation.is_none(),
             "{workload:?} {seed}: {:?}",
             history.violation
         );

@@ -40,6 +40,11 @@ fn promotion(name: &str, percent: &str, coupon: Option<&str>) -> Term {
 /// A house with these promotions; A costs 2.50.
 fn promoting(fate: Fate, terms: Vec<Term>) -> World {
     let world = World::new(fate).stock("A", "W1", 100_000);
+    promote(&world, 1, terms);
+    world
+}
+
+fn promote(world: &World, sequence: u64, terms: Vec<Term>) {
     let house = Agreement {
         parent: None,
         currency: Currency::new("EUR").unwrap(),
@@ -52,10 +57,9 @@ fn promoting(fate: Fate, terms: Vec<Term>) -> World {
     let published = Published {
         id: AgreementId::new(HOUSE).unwrap(),
         value: Arc::new(house),
-        sequence: Sequence(1),
+        sequence: Sequence(sequence),
     };
     publish_view(&world.reference, View::Agreement(published));
-    world
 }
 
 fn limit(world: &mut World, name: &str, limits: Limits, version: u64) {
@@ -208,6 +212,88 @@ fn an_order_that_a_budget_refuses_is_priced_without_it_and_still_at_what_its_cha
     assert_eq!(world.budgets[&budget("SPRING")].spent, decimal("5.00"));
 }
 
+/// Lets the alarms of all orders go off.
+fn wake_all(world: &mut World, after: Duration) {
+    world.now = world.now.after(after);
+    for id in world.orders.keys().cloned().collect::<Vec<_>>() {
+        let mut state = world.orders.remove(&id).unwrap();
+        world.run::<super::super::Order>(&id, &mut state, None);
+        world.orders.insert(id, state);
+    }
+}
+
+#[test]
+fn an_order_that_asks_again_takes_what_its_budget_has_granted_to_the_later_question() {
+    let mut world = promoting(Fate::kind(), vec![promotion("SPRING", "20", None)]);
+    limit(&mut world, "SPRING", euros("100"), 1);
+    let order = submit(&mut world, "1", 10, |_| {});
+    // The contract and the budget have spoken: 5.00 off 25.00. Their answer is under way for more than 30 s.
+    deliver_one(&mut world, 0);
+    deliver_one(&mut world, 0);
+    assert_eq!(world.budgets[&budget("SPRING")].spent, decimal("5.00"));
+    let late = world.mail.remove(0);
+    // By now there are 10 % only, and the order asks again.
+    promote(&world, 2, vec![promotion("SPRING", "10", None)]);
+    wake_all(&mut world, Duration::from_secs(31));
+    deliver_one(&mut world, 0);
+    deliver_one(&mut world, 0);
+    world.take(late);
+    world.settle();
+    assert_eq!(world.status(&order), Status::Booked);
+    assert_eq!(total(&world, &order), "22.5");
+    assert_eq!(world.budgets[&budget("SPRING")].spent, decimal("2.50"));
+}
+
+#[test]
+fn a_question_that_a_newer_one_has_overtaken_leaves_nothing_at_any_budget() {
+    let mut world = promoting(Fate::kind(), Vec::new()).stock("B", "W1", 100);
+    let of_one_sku = |name: &str, of: &str| Term {
+        scope: Scope::Sku(sku(of)),
+        ..promotion(name, "20", None)
+    };
+    promote(
+        &world,
+        2,
+        vec![of_one_sku("FIRST", "A"), of_one_sku("SECOND", "B")],
+    );
+    limit(&mut world, "FIRST", uses(5), 1);
+    limit(&mut world, "SECOND", uses(5), 1);
+    let wish = request(&[("A", 10), ("B", 10)], &["W1"], Policy::ShipComplete);
+    let order = key("1");
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
+    // The contract, then the first budget; the question on its way to the second is late.
+    deliver_one(&mut world, 0);
+    deliver_one(&mut world, 0);
+    assert_eq!(world.budgets[&budget("FIRST")].uses, 1);
+    let late = world.mail.remove(0);
+    // By now only the second promotion is left, and the order asks again.
+    promote(&world, 3, vec![of_one_sku("SECOND", "B")]);
+    wake_all(&mut world, Duration::from_secs(31));
+    deliver_one(&mut world, 0);
+    deliver_one(&mut world, 0);
+    world.take(late);
+    world.settle();
+    assert_eq!(world.status(&order), Status::Booked);
+    let uses = ["FIRST", "SECOND"].map(|name| world.budgets[&budget(name)].uses);
+    assert_eq!(uses, [0, 1]);
+}
+
+#[test]
+fn a_question_for_a_price_is_given_twice_the_time_of_the_one_before() {
+    let mut world = promoting(Fate::kind(), Vec::new());
+    let order = submit(&mut world, "1", 10, |_| {});
+    let mut waits = Vec::new();
+    while world.status(&order) == Status::Pricing {
+        world.mail.clear();
+        let until = world.orders[&order].placed().unwrap().alarm.unwrap();
+        waits.push(until.since(world.now).as_secs());
+        let after = until.since(world.now);
+        wake_all(&mut world, after);
+    }
+    assert_eq!(waits, [30, 60, 120, 240, 300, 300, 300, 300, 300]);
+    assert_eq!(world.status(&order), Status::Exception);
+}
+
 /// Delivers one message: of any receiver, but the first that it has not had.
 fn deliver_one(world: &mut World, pick: usize) {
     if world.mail.is_empty() {
@@ -243,13 +329,8 @@ proptest! {
                 1 if known => drop(world.tell(&order, ship(&[]))),
                 2 => {
                     // Who waits asks again.
-                    world.now = world.now.after(Duration::from_secs(31));
                     asked_again = true;
-                    for id in world.orders.keys().cloned().collect::<Vec<_>>() {
-                        let mut state = world.orders.remove(&id).unwrap();
-                        world.run::<super::super::Order>(&id, &mut state, None);
-                        world.orders.insert(id, state);
-                    }
+                    wake_all(&mut world, Duration::from_secs(31));
                 }
                 3 if !known => drop(submit(&mut world, order.number(), units, |_| {})),
                 _ => deliver_one(&mut world, pick.into()),

@@ -314,6 +314,21 @@ fn part_shipped_too_late(steps: &[OrderCommand], stays: Status) -> World {
     world
 }
 
+/// A cancellation that the ERP refuses, from a standing in the warehouse.
+fn cancelled_in_vain(steps: &[OrderCommand], stays: Status) -> World {
+    let mut world = six_held();
+    let order = booked(&mut world, Policy::ShipComplete);
+    for step in steps {
+        world.tell(&order, step.clone());
+    }
+    world.erp_will(ERP_REFUSES_TO_CANCEL);
+    world.tell(&order, cancel());
+    assert_eq!(world.status(&order), Status::Cancelling);
+    world.settle();
+    assert_eq!(world.status(&order), stays);
+    world
+}
+
 fn cancelled_while_the_erp_fails() -> World {
     let mut world = six_held();
     let order = key("1");
@@ -730,6 +745,7 @@ fn every_row_of_the_table_happens_and_nothing_else_does() {
     let steps = [OrderCommand::ReleaseToWarehouse, OrderCommand::ConfirmPick];
     for (done, stays) in [(0, Status::Booked), (1, Status::Released), (2, Status::Picked)] {
         stories.push(part_shipped_too_late(&steps[..done], stays));
+        stories.push(cancelled_in_vain(&steps[..done], stays));
     }
     for act in [OrderCommand::Retry, cancel(), reject()] {
         stories.extend(released_too_late(&act));

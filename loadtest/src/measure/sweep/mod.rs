@@ -8,6 +8,7 @@ mod world;
 
 use super::{MeasureError, io, print, unexpected};
 use clap::Args;
+use hdrhistogram::Histogram;
 use lockstep_actors::domain::{Distributor, Message};
 use lockstep_actors::ids::{DocumentId, SystemName};
 use lockstep_actors::inventory::command::StockCommand;
@@ -28,6 +29,7 @@ use lockstep_runtime::time::{Clock, SystemClock, Timestamp};
 use reserver::Reserver;
 use serde::Serialize;
 use std::collections::HashMap;
+use std::fmt;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
@@ -51,7 +53,7 @@ pub struct Options {
     /// Reservations a second beside it, whose latency is measured; 0 for none.
     #[arg(long, default_value_t = 1_000)]
     pub rate: u64,
-    /// For how long their latency is measured alone first, in seconds.
+    /// For how long their latency is measured alone, before the sweep and again after it, in seconds.
     #[arg(long, default_value_t = 10)]
     pub alone: u64,
     /// How many batches are under way at a time.
@@ -90,14 +92,36 @@ pub struct Outcomes {
     pub late_ones: u64,
     /// How long the sweep took.
     pub milliseconds: u64,
-    /// The 99th percentile of a reservation's latency alone, in microseconds.
-    pub reserve_p99_alone_us: u64,
-    /// The same beside the sweep.
-    pub reserve_p99_beside_us: u64,
-    /// The median alone.
-    pub reserve_p50_alone_us: u64,
-    /// The same beside the sweep.
-    pub reserve_p50_beside_us: u64,
+    /// How long reservations take before the sweep, when the store may still be busy with what it was told.
+    pub before: Latency,
+    /// How long they take beside it.
+    pub beside: Latency,
+    /// How long they take after it.
+    pub after: Latency,
+}
+
+/// How long reservations take, from the moment at which each is due.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Latency {
+    /// Half of them at most, in microseconds.
+    pub p50_us: u64,
+    /// 99 of a hundred.
+    pub p99_us: u64,
+}
+
+impl From<&Histogram<u64>> for Latency {
+    fn from(latencies: &Histogram<u64>) -> Self {
+        Self {
+            p50_us: latencies.value_at_quantile(0.5),
+            p99_us: latencies.value_at_quantile(0.99),
+        }
+    }
+}
+
+impl fmt::Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "p50 {} us, p99 {} us", self.p50_us, self.p99_us)
+    }
 }
 
 pub(super) fn run(options: &Options) -> Result<(), MeasureError> {
@@ -109,7 +133,7 @@ pub(super) fn run(options: &Options) -> Result<(), MeasureError> {
         "{} pairs compared in {} ms\n\
          faults {}, found {}, with the right cause {}; false alarms {}\n\
          late changes {}, settled once they came {}\n\
-         reservations alone p50 {} us, p99 {} us; beside the sweep p50 {} us, p99 {} us",
+         reservations alone {}; beside the sweep {}; alone again {}",
         outcomes.compared,
         outcomes.milliseconds,
         outcomes.faults,
@@ -118,10 +142,9 @@ pub(super) fn run(options: &Options) -> Result<(), MeasureError> {
         outcomes.false_alarms,
         outcomes.late_ones,
         outcomes.late_ones_settled,
-        outcomes.reserve_p50_alone_us,
-        outcomes.reserve_p99_alone_us,
-        outcomes.reserve_p50_beside_us,
-        outcomes.reserve_p99_beside_us,
+        outcomes.before,
+        outcomes.beside,
+        outcomes.after,
     ))
 }
 
@@ -226,16 +249,15 @@ impl Stage<'_> {
         self.write(&file, |_| true)?;
         self.until_quiet().await;
         let reserver = Reserver::begin(self.options.rate, self.ingress.clone())?;
-        let alone = reserver.measure(tokio::time::sleep(Duration::from_secs(self.options.alone)));
-        let ((), alone) = alone.await?;
+        let alone = Duration::from_secs(self.options.alone);
+        let ((), before) = reserver.measure(tokio::time::sleep(alone)).await?;
         let (report, beside) = reserver.measure(self.sweep("sweep-1", &file, taken_at)).await?;
+        let ((), after) = reserver.measure(tokio::time::sleep(alone)).await?;
         reserver.end().await?;
         let report = report?;
         let mut outcomes = self.judge(&report)?;
-        outcomes.reserve_p50_alone_us = alone.value_at_quantile(0.5);
-        outcomes.reserve_p99_alone_us = alone.value_at_quantile(0.99);
-        outcomes.reserve_p50_beside_us = beside.value_at_quantile(0.5);
-        outcomes.reserve_p99_beside_us = beside.value_at_quantile(0.99);
+        (outcomes.before, outcomes.beside, outcomes.after) =
+            ((&before).into(), (&beside).into(), (&after).into());
         self.tell(|pair| pair.late).await?;
         self.write(&file, |pair| !pair.late.is_empty())?;
         let again = self.sweep("sweep-2", &file, taken_at).await?;
