@@ -17,12 +17,10 @@ mod tenants;
 mod world;
 
 use lockstep_actors::ids::{CustomerId, Sku};
-use lockstep_actors::pricing::budget::BudgetUse;
 use lockstep_actors::pricing::contract::{Budgets, ContractState, Customers, QuoteRequest, Volume};
 use lockstep_actors::pricing::resolve::{
     Detail, OrderStepKind, Quote, QuoteLine, QuoteRefusal, TaxedAmount, resolve,
 };
-use lockstep_actors::pricing::term::{Term, Terms};
 use lockstep_actors::quantity::PositiveQuantity;
 use lockstep_actors::reference::Reference;
 use order_oracle::{OracleLine, OracleOrder, OracleStep};
@@ -119,7 +117,7 @@ impl<'a> Ask<'a> {
         units: i64,
         seen: &mut BTreeMap<&'static str, u64>,
     ) -> Option<i128> {
-        let expected = oracle::steps(self.world, sku, units);
+        let expected = oracle::way(self.world, sku, units);
         match (expected, self.resolve(&[(sku, units)])) {
             (None, Err(QuoteRefusal::OtherCurrency { .. } | QuoteRefusal::NoRates { .. })) => {
                 *seen.entry("no rate").or_default() += 1;
@@ -130,12 +128,12 @@ impl<'a> Ask<'a> {
                 None
             }
             // Rates and freight drawn at random make amounts that no line or order may have.
-            (Some(steps), Err(QuoteRefusal::Overflow)) if self.is_too_large(sku, units, &steps) => {
+            (Some(way), Err(QuoteRefusal::Overflow)) if self.is_too_large(sku, units, &way.steps) => {
                 *seen.entry("too large").or_default() += 1;
                 None
             }
             // The line alone has no tax rate: the order says the same, if it is so.
-            (Some(steps), Err(QuoteRefusal::NoTaxRate { .. })) => steps.last().map(|step| step.after),
+            (Some(way), Err(QuoteRefusal::NoTaxRate { .. })) => way.steps.last().map(|step| step.after),
             (Some(expected), Ok(quote)) => {
                 let line = &quote.lines[0];
                 let steps: Vec<_> = line
@@ -150,6 +148,7 @@ impl<'a> Ask<'a> {
                     })
                     .collect();
                 let wanted: Vec<_> = expected
+                    .steps
                     .iter()
                     .map(|step| (step.kind.to_owned(), step.rule.clone(), step.after))
                     .collect();
@@ -158,42 +157,20 @@ impl<'a> Ask<'a> {
                     "seed {seed}: {units} x {sku} of\n{:#?}",
                     self.world.contract
                 );
-                self.compare_budgets(seed, &expected, &line.budgets, seen);
+                let taken = line.budgets.iter();
+                let taken: Vec<_> = taken
+                    .map(|used| (used.budget.clone(), in_ten_decimals(used.amount)))
+                    .collect();
+                assert_eq!(taken, expected.budgets, "seed {seed}");
+                *seen.entry("Budget").or_default() += expected.budgets.len() as u64;
                 expected
+                    .steps
                     .iter()
                     .for_each(|step| *seen.entry(step.kind).or_default() += 1);
                 Some(in_ten_decimals(line.amount))
             }
             (expected, found) => panic!("seed {seed}: {units} x {sku}: {expected:?}, but found {found:?}"),
         }
-    }
-
-    /// Each promotion with a budget takes from it what it takes off the amount.
-    fn compare_budgets(
-        &self,
-        seed: u64,
-        steps: &[oracle::Step],
-        found: &[BudgetUse],
-        seen: &mut BTreeMap<&'static str, u64>,
-    ) {
-        let own = std::iter::once(&self.world.contract.terms);
-        let behind = self.world.behind().map(|agreement| &agreement.terms);
-        let terms: Vec<_> = own.chain(behind).flat_map(Terms::as_slice).collect();
-        let mut before = None;
-        let mut wanted = Vec::new();
-        for step in steps {
-            let of_step = |term: &&&Term| Some(&term.rule) == step.rule.as_ref() && step.kind == "Promotion";
-            if let Some(budget) = terms.iter().find(of_step).and_then(|term| term.budget()) {
-                wanted.push((budget.clone(), before.unwrap_or(step.after) - step.after));
-            }
-            before = Some(step.after);
-        }
-        let found: Vec<_> = found
-            .iter()
-            .map(|used| (used.budget.clone(), in_ten_decimals(used.amount)))
-            .collect();
-        *seen.entry("Budget").or_default() += wanted.len() as u64;
-        assert_eq!(found, wanted, "seed {seed}");
     }
 
     fn is_too_large(&self, sku: &Sku, units: i64, steps: &[oracle::Step]) -> bool {

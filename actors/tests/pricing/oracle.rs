@@ -3,7 +3,7 @@
 
 use crate::order_oracle::{earned, percent_of};
 use crate::world::{BUDGETS, World};
-use lockstep_actors::ids::{RuleId, Sku};
+use lockstep_actors::ids::{BudgetId, RuleId, Sku};
 use lockstep_actors::money::{Currency, Markup, Percent, Price, RoundingMode};
 use lockstep_actors::pricing::contract::RoundingLevel;
 use lockstep_actors::pricing::ending::Toward;
@@ -24,6 +24,14 @@ pub(crate) struct Step {
     pub(crate) kind: &'static str,
     pub(crate) rule: Option<RuleId>,
     pub(crate) after: i128,
+}
+
+/// How a line comes to its amount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) steps: Vec<Step>,
+    /// What promotions take off it at the expense of which budgets, in 10^-10.
+    pub(crate) budgets: Vec<(BudgetId, i128)>,
 }
 
 /// A term with what the text calls its level and its goods' place.
@@ -425,9 +433,10 @@ fn ranked<'a>(world: &'a World, sku: &Sku, units: i64) -> Vec<Ranked<'a>> {
     found
 }
 
-/// The steps of a line, or none if nothing gives it a price.
-pub(crate) fn steps(world: &World, sku: &Sku, units: i64) -> Option<Vec<Step>> {
+/// The way of a line, or none if nothing gives it a price.
+pub(crate) fn way(world: &World, sku: &Sku, units: i64) -> Option<Way> {
     let mut steps: Vec<Step> = Vec::new();
+    let mut budgets = Vec::new();
     let mut line = Line {
         units,
         list: None,
@@ -517,8 +526,11 @@ pub(crate) fn steps(world: &World, sku: &Sku, units: i64) -> Option<Vec<Step>> {
                 }
                 (Stage::Ceiling | Stage::Floor | Stage::Advertised, _) => {}
                 (Stage::Promotion, _) => {
-                    if line.amount.is_none_or(|before| broken < before) {
+                    let before = line.amount;
+                    if before.is_none_or(|before| broken < before) {
                         step("Promotion", rule, broken, &mut line);
+                        let takes = before.unwrap_or(broken) - broken;
+                        budgets.extend(term.budget().map(|budget| (budget.clone(), takes)));
                     }
                 }
             }
@@ -588,7 +600,7 @@ pub(crate) fn steps(world: &World, sku: &Sku, units: i64) -> Option<Vec<Step>> {
     if rounded != amount {
         step("Rounding", None, rounded, &mut line);
     }
-    Some(steps)
+    Some(Way { steps, budgets })
 }
 
 pub(crate) fn smallest(currency: Currency) -> i128 {
