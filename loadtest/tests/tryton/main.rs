@@ -25,6 +25,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use server::{Processing, Server, USER, password_file};
 use std::time::Duration;
+use tokio::sync::Barrier;
 
 /// An order for customer 17850: SKU, quantity, unit price, amount.
 fn order(number: &str, lines: &[(&str, i64, &str, &str)]) -> BookingRequest {
@@ -528,14 +529,21 @@ async fn killed_at_any_moment_tryton_holds_each_paper_once() {
         let posting: Vec<_> = requests
             .iter()
             .flat_map(|request| {
-                ports
-                    .iter()
-                    .map(move |port| (std::sync::Arc::clone(port), request.clone()))
+                let booked = std::sync::Arc::new(Barrier::new(ports.len()));
+                ports.iter().map(move |port| {
+                    (
+                        std::sync::Arc::clone(port),
+                        request.clone(),
+                        std::sync::Arc::clone(&booked),
+                    )
+                })
             })
-            .map(|(port, request)| {
+            .map(|(port, request, booked)| {
                 tokio::spawn(async move {
                     let pause = Duration::from_millis(50);
                     book_in_the_end(&*port, &request, pause, || Duration::MAX).await;
+                    // An order is changed once it is booked: what is set back meanwhile would be taken for withdrawn.
+                    booked.wait().await;
                     let mut told = Vec::new();
                     for (kind, document, lines) in [
                         (PaperKind::Change, "CH-1", (1, 7, "0")),
