@@ -373,8 +373,18 @@ impl World {
         }
     }
 
-    /// Every channel shows what is true.
+    /// Every channel shows what is true, a moment after it has become so: a lot may just have expired.
     fn check_channels(&mut self) {
+        if !self.shown_wrongly().is_empty() {
+            let until = self.now + LOOK_EVERY;
+            self.run_until(until);
+        }
+        for what in self.shown_wrongly() {
+            self.audit.violated(5, what);
+        }
+    }
+
+    fn shown_wrongly(&self) -> Vec<String> {
         let mut found = Vec::new();
         for (channel, shelf) in self.shelves.iter().enumerate() {
             let (name, _) = CHANNELS[channel];
@@ -408,9 +418,7 @@ impl World {
                 found.push(format!("channel {channel} took an older value over a newer one"));
             }
         }
-        for what in found {
-            self.audit.violated(5, what);
-        }
+        found
     }
 
     /// How many kits can be sold, whole ones, warehouse by warehouse; and how much of each component.
