@@ -160,7 +160,7 @@ impl Audit {
         }
     }
 
-    /// Lets every entry of orders and stocks be seen that speaks of this.
+    /// Lets every entry of orders, stocks and budgets be seen that speaks of this.
     pub(super) fn trace_of(&mut self, what: Option<&str>) {
         self.traced = what.map(str::to_owned);
     }
@@ -172,14 +172,17 @@ impl Audit {
             SkuWarehouse::KIND => {
                 StockId::decode(entry.entity).map(|id| format!("{}@{}", id.sku, id.warehouse.as_str()))
             }
+            PromotionBudget::KIND => BudgetId::decode(entry.entity).map(|id| id.to_string()),
             _ => None,
         };
         let Some(about) = about else { return };
         for event in entry.events() {
-            let said = if entry.kind == Order::KIND {
-                rmp_serde::from_slice::<OrderEvent>(event).map(|event| format!("{event:?}"))
-            } else {
-                rmp_serde::from_slice::<StockEvent>(event).map(|event| format!("{event:?}"))
+            let said = match entry.kind {
+                Order::KIND => rmp_serde::from_slice::<OrderEvent>(event).map(|event| format!("{event:?}")),
+                PromotionBudget::KIND => {
+                    rmp_serde::from_slice::<BudgetEvent>(event).map(|event| format!("{event:?}"))
+                }
+                _ => rmp_serde::from_slice::<StockEvent>(event).map(|event| format!("{event:?}")),
             };
             let said = said.unwrap_or_else(|error| error.to_string());
             if about.contains(traced) || said.contains(traced) {

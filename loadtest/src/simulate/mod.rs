@@ -87,8 +87,8 @@ pub struct Options {
     /// Plants a fault, to see whether it is found; `list` names them.
     #[arg(long)]
     plant: Option<String>,
-    /// Prints every journal entry of orders and stocks that speaks of this: `channel/number` of an order, `SKU@warehouse`, a
-    /// serial number.
+    /// Prints every journal entry of orders, stocks and budgets that speaks of this: `channel/number` of an order,
+    /// `SKU@warehouse`, a serial number.
     #[arg(long)]
     trace: Option<String>,
     /// Prints one JSON object.
