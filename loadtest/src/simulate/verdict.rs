@@ -375,11 +375,13 @@ impl World {
 
     /// Every channel shows what is true, a moment after it has become so: a lot may just have expired.
     fn check_channels(&mut self) {
-        if !self.shown_wrongly().is_empty() {
+        let mut wrong = self.shown_wrongly();
+        if !wrong.is_empty() {
             let until = self.now + LOOK_EVERY;
             self.run_until(until);
+            wrong = self.shown_wrongly();
         }
-        for what in self.shown_wrongly() {
+        for what in wrong {
             self.audit.violated(5, what);
         }
     }
