@@ -35,7 +35,14 @@ pub(super) const MAX_TRIES: u8 = 8;
 /// The first pause before the ERP is asked again; it doubles with each try.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause before a partner is asked again.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// The pause before try number `tries`, which doubles with each of them, bounded.
+pub(super) fn doubled(first: Duration, tries: u8) -> Duration {
+    first
+        .saturating_mul(1_u32 << u32::from(tries.min(16)))
+        .min(LONGEST_PAUSE)
+}
 
 pub(super) struct Flow<'a> {
     pub(super) order: &'a OrderKey,
@@ -160,8 +167,7 @@ impl<'a> Flow<'a> {
     /// The pause before try number `tries`: doubling, bounded, and spread by a quarter so that orders which failed
     /// together do not come back together. The spread follows from the order's key.
     pub(super) fn pause(&self, tries: u8) -> Duration {
-        let doubled = FIRST_PAUSE.saturating_mul(1_u32 << u32::from(tries.min(16)));
-        let pause = doubled.min(LONGEST_PAUSE);
+        let pause = doubled(FIRST_PAUSE, tries);
         // FNV-1a: small, and the same on every node and in every version.
         let hash = self
             .order

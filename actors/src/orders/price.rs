@@ -3,7 +3,7 @@
 use super::checks::check_and_go_on;
 use super::command::Priced;
 use super::event::OrderEvent;
-use super::flow::{ANSWER_WITHIN, Flow, LONGEST_PAUSE};
+use super::flow::{ANSWER_WITHIN, Flow, doubled};
 use super::state::{Exception, Status};
 use crate::pricing::budget::BudgetCommand;
 use crate::pricing::contract::{Budgets, ContractCommand, QuoteRequest};
@@ -22,8 +22,7 @@ pub(super) fn begin_pricing(flow: &mut Flow<'_>) {
 /// the time of the one before.
 pub(super) fn ask_for_price_again(flow: &mut Flow<'_>, tries: u8) {
     begin_attempt(flow);
-    let time = ANSWER_WITHIN.saturating_mul(1_u32 << u32::from(tries.min(16)));
-    flow.wait_try(time.min(LONGEST_PAUSE), tries);
+    flow.wait_try(doubled(ANSWER_WITHIN, tries), tries);
     ask_for_price(flow);
 }
 

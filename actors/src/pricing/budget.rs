@@ -147,6 +147,18 @@ impl ClaimRequest {
     }
 }
 
+/// Gives back what an attempt of an order has of these budgets.
+pub(super) fn given_back<E: Entity<Domain = Distributor>>(
+    decision: Decision<E>,
+    (order, attempt): (&OrderKey, u16),
+    budgets: impl IntoIterator<Item = BudgetId>,
+) -> Decision<E> {
+    budgets.into_iter().fold(decision, |decision, budget| {
+        let order = order.clone();
+        decision.send((budget, BudgetCommand::GiveBack { order, attempt }))
+    })
+}
+
 /// What someone wants of a budget.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -364,11 +376,9 @@ fn claim(id: &BudgetId, state: &BudgetState, request: &ClaimRequest) -> Decision
     let known = state.claims.get(&request.order);
     // A newer attempt has been here: nobody waits for this one, and what it has of other budgets goes back.
     if known.is_some_and(|known| known.attempt > request.attempt) {
+        let granted = request.granted().map(|used| used.budget.clone());
         let dropped = Decision::answer(BudgetReply::Accepted);
-        return request.granted().fold(dropped, |decision, used| {
-            let (order, attempt) = (request.order.clone(), request.attempt);
-            decision.send((used.budget.clone(), BudgetCommand::GiveBack { order, attempt }))
-        });
+        return given_back(dropped, (&request.order, request.attempt), granted);
     }
     let claim = Claim {
         attempt: request.attempt,

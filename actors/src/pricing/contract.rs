@@ -4,7 +4,7 @@
 //! whoever asks demands a known customer.
 
 use super::agreement::HOUSE;
-use super::budget::{BudgetCommand, ClaimRequest};
+use super::budget::{ClaimRequest, given_back};
 use super::charge::{self, Charge};
 use super::ending::{self, PriceEnding};
 use super::exact::{LIMIT, PLACES};
@@ -454,15 +454,10 @@ fn answer_order(
         .filter(|budget| !uses.iter().any(|used| used.budget == **budget))
         .cloned()
         .collect();
-    let given_back = |decision: Decision<CustomerContract>, budget: BudgetId| {
-        let order = order.clone();
-        decision.send((budget, BudgetCommand::GiveBack { order, attempt }))
-    };
     match result {
         Ok(quote) => {
-            let decision = unneeded
-                .into_iter()
-                .fold(Decision::answer(ContractReply::Accepted), given_back);
+            let answer = Decision::answer(ContractReply::Accepted);
+            let decision = given_back(answer, (order, attempt), unneeded);
             let priced = ClaimRequest {
                 order: order.clone(),
                 attempt,
@@ -476,7 +471,7 @@ fn answer_order(
         }
         Err(refusal) => {
             let answer = Decision::answer(ContractReply::NoQuote(refusal.clone()));
-            let decision = unneeded.into_iter().fold(answer, given_back);
+            let decision = given_back(answer, (order, attempt), unneeded);
             let priced = Priced {
                 attempt,
                 result: Err(refusal),

@@ -222,6 +222,16 @@ fn wake_all(world: &mut World, after: Duration) {
     }
 }
 
+/// The order asks again, and the contract and a budget speak, before what is `late` arrives.
+fn ask_again_before(world: &mut World, order: &OrderKey, late: Message) {
+    wake_all(world, Duration::from_secs(31));
+    deliver_one(world, 0);
+    deliver_one(world, 0);
+    world.take(late);
+    world.settle();
+    assert_eq!(world.status(order), Status::Booked);
+}
+
 #[test]
 fn an_order_that_asks_again_takes_what_its_budget_has_granted_to_the_later_question() {
     let mut world = promoting(Fate::kind(), vec![promotion("SPRING", "20", None)]);
@@ -234,12 +244,7 @@ fn an_order_that_asks_again_takes_what_its_budget_has_granted_to_the_later_quest
     let late = world.mail.remove(0);
     // By now there are 10 % only, and the order asks again.
     promote(&world, 2, vec![promotion("SPRING", "10", None)]);
-    wake_all(&mut world, Duration::from_secs(31));
-    deliver_one(&mut world, 0);
-    deliver_one(&mut world, 0);
-    world.take(late);
-    world.settle();
-    assert_eq!(world.status(&order), Status::Booked);
+    ask_again_before(&mut world, &order, late);
     assert_eq!(total(&world, &order), "22.5");
     assert_eq!(world.budgets[&budget("SPRING")].spent, decimal("2.50"));
 }
@@ -268,12 +273,7 @@ fn a_question_that_a_newer_one_has_overtaken_leaves_nothing_at_any_budget() {
     let late = world.mail.remove(0);
     // By now only the second promotion is left, and the order asks again.
     promote(&world, 3, vec![of_one_sku("SECOND", "B")]);
-    wake_all(&mut world, Duration::from_secs(31));
-    deliver_one(&mut world, 0);
-    deliver_one(&mut world, 0);
-    world.take(late);
-    world.settle();
-    assert_eq!(world.status(&order), Status::Booked);
+    ask_again_before(&mut world, &order, late);
     let uses = ["FIRST", "SECOND"].map(|name| world.budgets[&budget(name)].uses);
     assert_eq!(uses, [0, 1]);
 }
@@ -286,9 +286,9 @@ fn a_question_for_a_price_is_given_twice_the_time_of_the_one_before() {
     while world.status(&order) == Status::Pricing {
         world.mail.clear();
         let until = world.orders[&order].placed().unwrap().alarm.unwrap();
-        waits.push(until.since(world.now).as_secs());
-        let after = until.since(world.now);
-        wake_all(&mut world, after);
+        let wait = until.since(world.now);
+        waits.push(wait.as_secs());
+        wake_all(&mut world, wait);
     }
     assert_eq!(waits, [30, 60, 120, 240, 300, 300, 300, 300, 300]);
     assert_eq!(world.status(&order), Status::Exception);

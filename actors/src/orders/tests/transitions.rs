@@ -300,13 +300,19 @@ fn shipped_while_cancelled(erp: u8) -> World {
     world
 }
 
-/// A part shipment that is answered too late, from a standing in the warehouse.
-fn part_shipped_too_late(steps: &[OrderCommand], stays: Status) -> World {
+/// A booked order that has gone through these steps.
+fn in_the_warehouse(steps: &[OrderCommand]) -> (World, OrderKey) {
     let mut world = six_held();
     let order = booked(&mut world, Policy::ShipComplete);
     for step in steps {
         world.tell(&order, step.clone());
     }
+    (world, order)
+}
+
+/// A part shipment that is answered too late, from a standing in the warehouse.
+fn part_shipped_too_late(steps: &[OrderCommand], stays: Status) -> World {
+    let (mut world, order) = in_the_warehouse(steps);
     world.tell(&order, ship(&[(1, 2)]));
     world.answer_too_late(&order, OrderCommand::Retry);
     assert_eq!(world.status(&order), stays);
@@ -316,11 +322,7 @@ fn part_shipped_too_late(steps: &[OrderCommand], stays: Status) -> World {
 
 /// A cancellation that the ERP refuses, from a standing in the warehouse.
 fn cancelled_in_vain(steps: &[OrderCommand], stays: Status) -> World {
-    let mut world = six_held();
-    let order = booked(&mut world, Policy::ShipComplete);
-    for step in steps {
-        world.tell(&order, step.clone());
-    }
+    let (mut world, order) = in_the_warehouse(steps);
     world.erp_will(ERP_REFUSES_TO_CANCEL);
     world.tell(&order, cancel());
     assert_eq!(world.status(&order), Status::Cancelling);
