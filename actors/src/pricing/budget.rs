@@ -3,6 +3,8 @@
 //! A price that uses a budget is only asked for by a quote; an order claims it before it is priced. Contract, budgets and
 //! order speak one after the other: the contract prices, each budget that the price uses grants its part and passes the
 //! price on, the last one to the order. One that refuses sends the order back to the contract, to be priced without it.
+//! What the order has of budgets that its price does not use goes back at the end, when nothing of the attempt can be
+//! under way to them any more.
 //!
 //! Invariants:
 //! - what is spent never exceeds the limits that held when it was granted: two orders never spend the same;
@@ -127,16 +129,28 @@ impl ClaimRequest {
         self.quote.budgets.get(usize::from(self.place))
     }
 
-    /// What the budgets before this one have granted.
-    fn granted(&self) -> impl Iterator<Item = &BudgetUse> {
-        self.quote.budgets.iter().take(usize::from(self.place))
+    /// The budgets that the order has a part of by now: before this price, and by it.
+    fn held(&self) -> Vec<BudgetId> {
+        let mut held = self.request.budgets.held.clone();
+        for used in self.quote.budgets.iter().take(usize::from(self.place)) {
+            if !held.contains(&used.budget) {
+                held.push(used.budget.clone());
+            }
+        }
+        held
     }
 
-    /// Where it goes next: to the first or next budget, at last to the order.
+    /// Where it goes next: to the first or next budget, at last to the order. What the order has of others goes back then,
+    /// and not before: another price of the attempt could still claim it.
     pub(super) fn passed_on<E: Entity<Domain = Distributor>>(self, decision: Decision<E>) -> Decision<E> {
         match self.uses().map(|used| used.budget.clone()) {
             Some(budget) => decision.send((budget, BudgetCommand::Claim(Box::new(self)))),
             None => {
+                let uses = &self.quote.budgets;
+                let is_used = |budget: &BudgetId| uses.iter().any(|used| used.budget == *budget);
+                let mut unneeded = self.request.budgets.held;
+                unneeded.retain(|budget| !is_used(budget));
+                let decision = given_back(decision, (&self.order, self.attempt), unneeded);
                 let priced = Priced {
                     attempt: self.attempt,
                     result: Ok(self.quote),
@@ -374,11 +388,10 @@ fn claim(id: &BudgetId, state: &BudgetState, request: &ClaimRequest) -> Decision
         return Decision::answer(BudgetReply::Accepted);
     };
     let known = state.claims.get(&request.order);
-    // A newer attempt has been here: nobody waits for this one, and what it has of other budgets goes back.
+    // A newer attempt has been here: nobody waits for this one, and what it has of budgets goes back.
     if known.is_some_and(|known| known.attempt > request.attempt) {
-        let granted = request.granted().map(|used| used.budget.clone());
         let dropped = Decision::answer(BudgetReply::Accepted);
-        return given_back(dropped, (&request.order, request.attempt), granted);
+        return given_back(dropped, (&request.order, request.attempt), request.held());
     }
     let claim = Claim {
         attempt: request.attempt,
@@ -399,8 +412,7 @@ fn claim(id: &BudgetId, state: &BudgetState, request: &ClaimRequest) -> Decision
         return next.passed_on(Decision::event(claimed, BudgetReply::Accepted));
     }
     let mut asked = request.request.clone();
-    let granted = request.granted().map(|used| used.budget.clone());
-    asked.budgets.held.extend(granted);
+    asked.budgets.held = request.held();
     asked.budgets.without.push(id.clone());
     let again = ContractCommand::PriceOrder {
         order: request.order.clone(),

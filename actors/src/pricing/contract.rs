@@ -442,22 +442,15 @@ fn states_other_prices(request: &QuoteRequest, quote: &Quote) -> bool {
     lines.any(|(priced, asked)| states_another(priced, asked))
 }
 
-/// Sends the price on its way to the order, through the budgets that it uses; what the order has of others goes back.
+/// Sends the price on its way to the order, through the budgets that it uses. Without a price, what the order has of budgets
+/// goes back.
 fn answer_order(
     customer: &CustomerId,
     (order, attempt, request, claim): (&OrderKey, u16, &QuoteRequest, Option<QuoteClaim>),
     result: Result<Quote, QuoteRefusal>,
 ) -> Decision<CustomerContract> {
-    let uses: &[_] = result.as_ref().map_or(&[], |quote| &quote.budgets);
-    let held = request.budgets.held.iter();
-    let unneeded: Vec<_> = held
-        .filter(|budget| !uses.iter().any(|used| used.budget == **budget))
-        .cloned()
-        .collect();
     match result {
         Ok(quote) => {
-            let answer = Decision::answer(ContractReply::Accepted);
-            let decision = given_back(answer, (order, attempt), unneeded);
             let priced = ClaimRequest {
                 order: order.clone(),
                 attempt,
@@ -467,11 +460,12 @@ fn answer_order(
                 quote: Box::new(quote),
                 place: 0,
             };
-            priced.passed_on(decision)
+            priced.passed_on(Decision::answer(ContractReply::Accepted))
         }
         Err(refusal) => {
             let answer = Decision::answer(ContractReply::NoQuote(refusal.clone()));
-            let decision = given_back(answer, (order, attempt), unneeded);
+            let held = request.budgets.held.iter().cloned();
+            let decision = given_back(answer, (order, attempt), held);
             let priced = Priced {
                 attempt,
                 result: Err(refusal),
