@@ -17,7 +17,7 @@ lockstep=${CARGO_TARGET_DIR:-target}/debug/lockstep
 "$lockstep" schema --check schemas
 [ ! -d schemas/released ] || "$lockstep" schema check --against schemas/released
 if command -v cargo-deny >/dev/null 2>&1; then
-  cargo deny --offline --all-features check bans licenses sources
+  cargo deny --locked --all-features check bans licenses sources
 else
   echo "cargo-deny is not installed; licences and sources were not checked (cargo install --locked cargo-deny)" >&2
 fi
