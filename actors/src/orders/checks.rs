@@ -6,6 +6,7 @@
 //! | delivery | the address has what the channel asks for, the carrier may bring it, hazardous goods may go there | `undeliverable` |
 //! | packs | each line is a multiple of what its goods are packed in, where the channel holds to that | `pack-multiple` |
 //! | price | a line without a price of its channel, or with ours; within the tolerance the channel's price holds | `price-differs` |
+//! | bounds of prices | no line's price is below a floor or above a ceiling that holds it | `price-held` |
 //! | least amount | the order's total is not below it | `below-minimum` |
 //! | credit | the customer's account bears it; once stock is held, see [`super::credit`] | `credit-hold` |
 //!
@@ -122,6 +123,8 @@ pub enum Check {
     Duplicate,
     /// Lines that are no multiple of what their goods are packed in.
     Pack,
+    /// Prices that a floor or a ceiling holds.
+    Bound,
 }
 
 /// A line of which the channel states another price than ours, and which is reckoned at that.
@@ -199,11 +202,12 @@ type EntryCheck = fn(&Placed, &ChannelRules, &Reference) -> Option<Exception>;
 /// The first check that the order fails and that nobody has approved.
 fn failed(flow: &Flow<'_>) -> Option<Exception> {
     let (placed, rules) = (&flow.placed, flow.rules());
-    let checks: [EntryCheck; 5] = [
+    let checks: [EntryCheck; 6] = [
         likely_duplicate,
         undeliverable,
         no_pack_multiple,
         |placed, rules, _| price_exception(placed, rules),
+        |placed, _, _| price_held(placed),
         |placed, rules, _| below_minimum(placed, rules),
     ];
     let is_approved = |exception: &Exception| {
@@ -314,6 +318,17 @@ fn may_override(flow: &Flow<'_>) -> Result<(), OrderRefusal> {
     }
 }
 
+fn price_held(placed: &Placed) -> Option<Exception> {
+    let priced = placed.quote.iter().flat_map(|quote| &quote.lines);
+    let mut held = priced.filter_map(|line| Some((line.line, line.flags.iter().find(|flag| flag.holds())?)));
+    let (line, flag) = held.next()?;
+    Some(Exception::PriceHeld {
+        line,
+        lines: u16::try_from(held.count()).unwrap_or(u16::MAX).saturating_add(1),
+        flag: flag.clone(),
+    })
+}
+
 fn below_minimum(placed: &Placed, rules: &ChannelRules) -> Option<Exception> {
     let total = placed.total()?;
     let minimum = rules.minimum_amount.get(&total.currency)?;
@@ -350,7 +365,9 @@ pub(super) fn approve(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
     });
     match check {
         _ if !alone && !is_second => flow.become_status(Status::Exception),
-        Check::Price | Check::Minimum | Check::Duplicate | Check::Pack => check_and_go_on(flow),
+        Check::Price | Check::Bound | Check::Minimum | Check::Duplicate | Check::Pack => {
+            check_and_go_on(flow);
+        }
         Check::Credit => go_on_from_hold(flow),
     }
     Ok(())
@@ -378,6 +395,7 @@ impl Exception {
     pub const fn approvable(&self) -> Option<Check> {
         match self {
             Self::PriceDiffers { .. } => Some(Check::Price),
+            Self::PriceHeld { .. } => Some(Check::Bound),
             Self::BelowMinimum { .. } => Some(Check::Minimum),
             Self::CreditHold(_) => Some(Check::Credit),
             Self::LikelyDuplicate { .. } => Some(Check::Duplicate),

@@ -76,7 +76,7 @@ impl Exception {
     #[must_use]
     pub const fn owner(&self) -> OwnerRole {
         match self {
-            Self::NoPrice(_) | Self::PriceDiffers { .. } => OwnerRole::Pricing,
+            Self::NoPrice(_) | Self::PriceDiffers { .. } | Self::PriceHeld { .. } => OwnerRole::Pricing,
             Self::Shortage { .. } | Self::Withdrawn { .. } => OwnerRole::Purchasing,
             Self::CreditHold(_) => OwnerRole::Credit,
             Self::BookingRejected(_)
@@ -101,6 +101,7 @@ impl Exception {
             Self::Shortage { .. } | Self::Withdrawn { .. } => HOUR.saturating_mul(8),
             Self::NoPrice(_)
             | Self::PriceDiffers { .. }
+            | Self::PriceHeld { .. }
             | Self::BelowMinimum { .. }
             | Self::CreditHold(_)
             | Self::Duplicate
@@ -161,6 +162,9 @@ impl Exception {
             Self::NotServed { .. } => "correct it to warehouses that serve the channel and region; or reject",
             Self::PriceDiffers { .. } => {
                 "approve the channel's price; or set ours and retry; or correct the line; or reject"
+            }
+            Self::PriceHeld { .. } => {
+                "approve the price; or correct the line to a price within its bounds; or change the terms and retry; or reject"
             }
             Self::BelowMinimum { .. } => "approve it; or add to it with a correction; or reject",
             Self::NoAnswer(_) => "retry",

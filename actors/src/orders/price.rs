@@ -53,7 +53,8 @@ fn ask_for_price(flow: &mut Flow<'_>) {
         request: Box::new(QuoteRequest {
             currency: request.currency,
             lines: lines.collect(),
-            as_of: request.price_as_of,
+            // However late it is priced, or priced anew.
+            as_of: request.price_as_of.or(Some(flow.placed.received_at)),
             customers: request.customers,
             detail: Detail::Waterfall,
             rates: None,

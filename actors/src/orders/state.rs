@@ -19,6 +19,7 @@ use crate::ids::{BudgetId, DocumentId, OrderKey, Reason, Sku, WarehouseCode};
 use crate::inventory::command::{HoldMode, StockRefusal};
 use crate::inventory::lots::LotUnits;
 use crate::money::Money;
+use crate::pricing::bound::PriceFlag;
 use crate::pricing::resolve::{Quote, QuoteRefusal};
 use crate::quantity::{PositiveQuantity, Quantity};
 use compact_str::CompactString;
@@ -142,6 +143,16 @@ pub enum Exception {
         /// The channel's.
         theirs: Decimal,
     },
+    /// A price that passes a bound which holds it: nothing is sold at it until a person has decided.
+    #[error("line {line}: price hold: {flag}; {lines} line(s) in all")]
+    PriceHeld {
+        /// The first line.
+        line: u16,
+        /// How many lines.
+        lines: u16,
+        /// Which bound the first passes.
+        flag: PriceFlag,
+    },
     /// An order under the same number came with another content. Kept beside the order, never its own standing.
     #[error("another content came under this number")]
     Duplicate,
@@ -239,6 +250,7 @@ impl Exception {
         match self {
             Self::NoPrice(_) => "no-price",
             Self::PriceDiffers { .. } => "price-differs",
+            Self::PriceHeld { .. } => "price-held",
             Self::Duplicate => "duplicate",
             Self::NotPosted { .. } => "not-posted",
             Self::LikelyDuplicate { .. } => "likely-duplicate",

@@ -1,6 +1,7 @@
 //! Orders, contract and stock driven together by a small message loop that repeats, reorders and delays.
 
 mod after_sales;
+mod bounds;
 mod budgets;
 mod changes;
 mod checks;

@@ -3,7 +3,7 @@
 use super::candidate::{Ranked, of_stage};
 use super::catalogue::Item;
 use super::exact::{ratio_up, times};
-use super::line::Desk;
+use super::line::{Desk, Goods};
 use super::term::{Bound, Breach, Effect, Stage, Term};
 use crate::ids::RuleId;
 use crate::money::Currency;
@@ -77,6 +77,42 @@ impl PriceFlag {
             Self::Raised { .. } | Self::Lowered { .. } | Self::NotToBeShown { .. } => false,
         }
     }
+
+    /// Whether it tells of a step of the waterfall rather than of the price at its end.
+    const fn is_of_step(&self) -> bool {
+        match self {
+            Self::Raised { .. } | Self::Lowered { .. } => true,
+            Self::BelowFloor { .. } | Self::AboveCeiling { .. } | Self::NotToBeShown { .. } => false,
+        }
+    }
+
+    /// Of a price that is not ours to move.
+    fn unmoved(self) -> Self {
+        match self {
+            Self::Raised { rule, bound } | Self::BelowFloor { rule, bound } => {
+                Self::BelowFloor { rule, bound }
+            }
+            Self::Lowered { rule, bound } | Self::AboveCeiling { rule, bound } => {
+                Self::AboveCeiling { rule, bound }
+            }
+            Self::NotToBeShown { rule, bound } => Self::NotToBeShown { rule, bound },
+        }
+    }
+}
+
+/// What someone should know about a line at the price that its channel states: the channel has said it to its customer, so that
+/// no bound moves it.
+pub(super) fn flag_stated(
+    flags: &mut Vec<PriceFlag>,
+    ranked: &Ranked<'_>,
+    amount: Decimal,
+    goods: Goods<'_>,
+    desk: &Desk<'_>,
+) {
+    flags.retain(PriceFlag::is_of_step);
+    let stages = [Stage::Ceiling, Stage::Floor, Stage::Advertised];
+    let found = stages.map(|stage| passed(stage, ranked, amount, goods.units, goods.item, desk));
+    flags.extend(found.into_iter().flatten().map(|found| found.flag.unmoved()));
 }
 
 /// A bound that a line's amount has passed.

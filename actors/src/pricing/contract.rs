@@ -11,7 +11,7 @@ use super::exact::{LIMIT, PLACES};
 use super::kept::{KeptQuote, KeptQuotes, QuoteClaim, QuoteNumber, Validity};
 use super::line::states_another;
 use super::list::PriceRefusal;
-use super::resolve::{Detail, PricedLine, Quote, QuoteLine, QuoteRefusal, resolve, restated};
+use super::resolve::{Detail, Quote, QuoteLine, QuoteRefusal, resolve, restated};
 use super::tax::TaxProfile;
 use super::term::{Precedence, Terms};
 use crate::domain::Distributor;
@@ -307,7 +307,7 @@ impl Entity for CustomerContract {
                     None => resolve(id, state, request, context.now, context.reference),
                 };
                 let asked = (order, *attempt, &**request, *quote);
-                answer_order(id, asked, result.and_then(orderable))
+                answer_order(id, asked, result)
             }
             ContractCommand::KeepQuote { request, validity } => {
                 keep_quote(id, state, request, *validity, context)
@@ -390,21 +390,6 @@ fn quote(
     match resolve(id, state, request, context.now, context.reference) {
         Ok(quote) => ContractReply::Quoted(Box::new(quote)),
         Err(refusal) => ContractReply::NoQuote(refusal),
-    }
-}
-
-/// Refuses what may not be ordered until a person has decided.
-fn orderable(quote: Quote) -> Result<Quote, QuoteRefusal> {
-    let held = |line: &PricedLine| {
-        let flag = line.flags.iter().find(|flag| flag.holds())?;
-        Some(QuoteRefusal::Held {
-            line: line.line,
-            flag: flag.clone(),
-        })
-    };
-    match quote.lines.iter().find_map(held) {
-        Some(refusal) => Err(refusal),
-        None => Ok(quote),
     }
 }
 

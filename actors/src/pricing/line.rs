@@ -1,6 +1,6 @@
 //! One line's price: the steps of its waterfall, in the declared order.
 
-use super::bound::{PriceFlag, cost, passed};
+use super::bound::{PriceFlag, cost, flag_stated, passed};
 use super::budget::BudgetUse;
 use super::candidate::{Ranked, of_stage, rank};
 use super::catalogue::Item;
@@ -194,10 +194,13 @@ pub(super) fn price_line(
     }
     conversion_step(&mut waterfall, desk)?;
     ending_step(&mut waterfall, desk)?;
-    let flags = bound_steps(&mut waterfall, desk, &ranked, item, &mut applied)?;
+    let mut flags = bound_steps(&mut waterfall, desk, &ranked, item, &mut applied)?;
     rounding_step(&mut waterfall, desk)?;
     let unit_price = match stated_step(&mut waterfall, desk, line)? {
-        Some(stated) => stated,
+        Some(stated) => {
+            flag_stated(&mut flags, &ranked, waterfall.amount, goods, desk);
+            stated
+        }
         None => waterfall.unit_price()?,
     };
     Ok(PricedLine {
@@ -401,7 +404,12 @@ fn is_another(stated: Decimal, ours: Decimal) -> bool {
 }
 
 /// Reckons a line that has its price already at what the asker states, if that is another one.
-pub(super) fn restate(desk: &Desk<'_>, line: &mut PricedLine, asked: &QuoteLine) -> Result<(), QuoteRefusal> {
+pub(super) fn restate(
+    desk: &Desk<'_>,
+    line: &mut PricedLine,
+    asked: &QuoteLine,
+    item: Option<&Item>,
+) -> Result<(), QuoteRefusal> {
     let mut waterfall = Waterfall {
         units: line.quantity.units(),
         amount: line.amount,
@@ -410,6 +418,12 @@ pub(super) fn restate(desk: &Desk<'_>, line: &mut PricedLine, asked: &QuoteLine)
     };
     if let Some(stated) = stated_step(&mut waterfall, desk, asked)? {
         line.unit_price = stated;
+        let goods = Goods {
+            sku: &asked.sku,
+            units: waterfall.units,
+            item,
+        };
+        flag_stated(&mut line.flags, &rank(desk, goods), waterfall.amount, goods, desk);
     }
     line.amount = waterfall.amount;
     line.waterfall = waterfall.steps;

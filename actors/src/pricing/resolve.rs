@@ -447,7 +447,8 @@ pub enum QuoteRefusal {
         /// Why.
         refusal: UnitRefusal,
     },
-    /// A price that may not be ordered at.
+    /// A price that may not be ordered at. Only in journals from before such an order had its price and stood in
+    /// [`Exception::PriceHeld`](crate::orders::state::Exception::PriceHeld).
     #[error("line {line}: price hold: {flag}")]
     Held {
         /// The line.
@@ -605,11 +606,12 @@ pub(super) fn restated(
     };
     at_desk(customer, state, request, quote.as_of, reference, |desk| {
         let mut lines = quote.lines.clone();
+        let mut cargo = Vec::with_capacity(lines.len());
         for (line, asked) in lines.iter_mut().zip(&request.lines) {
-            restate(desk, line, asked)?;
+            let item = reference.item(&line.sku);
+            cargo.push(cargo_of(item.as_deref()));
+            restate(desk, line, asked, item.as_deref())?;
         }
-        let items = lines.iter().map(|line| reference.item(&line.sku));
-        let cargo: Vec<_> = items.map(|item| cargo_of(item.as_deref())).collect();
         reckon(desk, quote.contract_version, request, lines, &cargo)
     })
 }

@@ -581,42 +581,6 @@ fn s15_a_floor_raises_or_holds() {
 }
 
 #[test]
-fn s15_a_held_price_is_not_ordered() {
-    let floor = bound("floor", Stage::Floor, Bound::Price(price("80")), Breach::Hold);
-    let case = Case::flat("74").terms([floor]);
-    let state = ContractState {
-        contract: Some(Arc::new(case.contract.clone())),
-        version: 1,
-        ..ContractState::default()
-    };
-    let command = ContractCommand::PriceOrder {
-        order: OrderKey::new("web", "1").unwrap(),
-        attempt: 1,
-        request: Box::new(case.ask(1)),
-        quote: None,
-    };
-    let provenance = Provenance {
-        source: "web".into(),
-        correlation: "1".into(),
-        causation: None,
-    };
-    let context = Context {
-        now: Timestamp::from_millis(0),
-        provenance: &provenance,
-        reference: &case.reference,
-    };
-    let customer = CustomerId::new("C").unwrap();
-    let decision = CustomerContract::decide(&customer, &state, &command, &context);
-    let ContractReply::NoQuote(refusal) = decision.reply else {
-        panic!("{:?}", decision.reply)
-    };
-    assert_eq!(
-        refusal.to_string(),
-        "line 1: price hold: below the floor of 80 of rule floor"
-    );
-}
-
-#[test]
 fn ceilings_lower_the_floor_has_the_last_word_and_what_is_advertised_is_flagged() {
     let terms = [
         bound(

@@ -44,7 +44,7 @@ fn promoting(fate: Fate, terms: Vec<Term>) -> World {
     world
 }
 
-fn promote(world: &World, sequence: u64, terms: Vec<Term>) {
+pub(super) fn promote(world: &World, sequence: u64, terms: Vec<Term>) {
     let house = Agreement {
         parent: None,
         currency: Currency::new("EUR").unwrap(),
