@@ -215,6 +215,7 @@ pub(crate) fn quote(lines: u16) -> QuoteRequest {
         customers: Customers::Known,
         detail: Detail::Waterfall,
         budgets: Budgets::default(),
+        channel: None,
     }
 }
 

@@ -245,8 +245,23 @@ impl Config {
     /// Empty read models of the house that this describes.
     pub(crate) fn reference(&self) -> Reference {
         Reference::of(self.ownership(), self.warehouses.clone())
-            .checking(self.orders.clone())
+            .checking(self.order_rules())
             .reconciling(self.reconciliation.clone())
+    }
+
+    /// What is checked about orders. A channel that publishes a list is priced by it, unless its rules name another.
+    fn order_rules(&self) -> OrderRules {
+        let mut rules = self.orders.clone();
+        for channel in &self.channels {
+            let Some(published) = &channel.price_list else {
+                continue;
+            };
+            let of_channel = rules.0.entry(channel.name.as_str().into()).or_default();
+            of_channel
+                .price_list
+                .get_or_insert_with(|| published.list.clone());
+        }
+        rules
     }
 
     fn errors(&self) -> Vec<InvalidSetting> {
@@ -440,6 +455,28 @@ mod tests {
                 .unwrap_err()
                 .contains("channels[1].name")
         );
+    }
+
+    #[test]
+    fn a_channel_is_priced_by_the_list_that_it_publishes_unless_its_rules_name_another() {
+        let channel = |name: &str, list: &str| {
+            format!(
+                "[[channels]]\nname = '{name}'\nkind = 'amqp'\nprices_exchange = 'x'\npublishes = ['price']\n\
+                 price_list = {{ list = '{list}', currency = 'EUR' }}\n"
+            )
+        };
+        let rules = "[orders.shop]\nprice_list = 'MEMBERS'\n[orders.edi]\n";
+        let config = parse(&(channel("web", "RETAIL") + &channel("shop", "SHOP") + rules)).unwrap();
+        let rules = config.order_rules();
+        let list = |channel: &str| {
+            rules
+                .of(channel)
+                .price_list
+                .as_ref()
+                .map(|list| list.as_str().to_owned())
+        };
+        let lists = ["web", "shop", "edi", "other"].map(list);
+        assert_eq!(lists, [Some("RETAIL".into()), Some("MEMBERS".into()), None, None]);
     }
 
     #[test]

@@ -25,6 +25,8 @@ use super::event::OrderEvent;
 use super::flow::Flow;
 use super::reserve::begin_reserving;
 use super::state::{Exception, Likeness, Placed, Status};
+use crate::ids::ListId;
+use crate::inventory::backorder::Priority;
 use crate::money::{Currency, Money, Percent, Price, RoundingMode};
 use crate::pricing::exact::{PLACES, each};
 use crate::pricing::resolve::PricedLine;
@@ -62,6 +64,10 @@ pub struct ChannelRules {
     pub override_limits: BTreeMap<CompactString, Percent>,
     /// What the channel calls where an order stands. Nothing, where nothing is said.
     pub vocabulary: BTreeMap<Status, CompactString>,
+    /// The list that its customers buy at whom nothing that is agreed with them gives another.
+    pub price_list: Option<ListId>,
+    /// The best priority that its orders may have, whatever they say. Any, where nothing is said.
+    pub best_priority: Option<Priority>,
 }
 
 /// What becomes of a line that is no multiple of what its goods are packed in.
@@ -104,6 +110,8 @@ impl OrderRules {
             delivery: DeliveryRules::NONE,
             override_limits: BTreeMap::new(),
             vocabulary: BTreeMap::new(),
+            price_list: None,
+            best_priority: None,
         };
         self.0.get(channel).unwrap_or(&DEFAULT)
     }

@@ -18,6 +18,7 @@ use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
 use super::transitions::{Cause, is_allowed};
 use crate::domain::{Distributor, Message};
 use crate::ids::{HoldId, OrderKey, StockId};
+use crate::inventory::backorder::Priority;
 use crate::inventory::command::{HoldStock, ShipQuantity, StockCommand};
 use crate::pricing::catalogue::Tracking;
 use crate::reference::Reference;
@@ -97,6 +98,12 @@ impl<'a> Flow<'a> {
     /// The rules of the order's channel.
     pub(super) fn rules(&self) -> &'a ChannelRules {
         self.reference.order_rules().of(self.order.channel())
+    }
+
+    /// How soon its goods are served: as it says, but no sooner than its channel may.
+    pub(super) fn priority(&self) -> Priority {
+        let says = self.placed.request.priority;
+        self.rules().best_priority.map_or(says, |best| says.max(best))
     }
 
     pub(super) fn happens(&mut self, event: OrderEvent) {
@@ -196,7 +203,7 @@ impl<'a> Flow<'a> {
                 quantity: allocation.asked,
                 mode: allocation.mode,
                 expires: None,
-                priority: self.placed.request.priority,
+                priority: self.priority(),
                 answer_to,
             }),
             AllocationStanding::Releasing => StockCommand::Release { id, answer_to },

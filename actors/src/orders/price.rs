@@ -64,6 +64,7 @@ fn ask_for_price(flow: &mut Flow<'_>) {
                 held: flow.placed.budgets.clone(),
                 without: Vec::new(),
             },
+            channel: Some(flow.order.channel().into()),
         }),
     };
     let customer = request.customer.clone();

@@ -85,9 +85,9 @@ fn ask_next_warehouse(flow: &mut Flow<'_>, line: &OrderLine) {
     let warehouses = placed.sources(line.line);
     let takes_a_part = placed.request.policy == Policy::Partial;
     let next = match (warehouses, warehouses.get(asked)) {
-        ([only], Some(_)) if rest_may_wait && takes_a_part => Some((*only, for_the_rest(placed))),
+        ([only], Some(_)) if rest_may_wait && takes_a_part => Some((*only, for_the_rest(flow))),
         (_, Some(next)) => Some((*next, HoldMode::Partial)),
-        ([first, ..], None) if rest_may_wait => Some((*first, for_the_rest(placed))),
+        ([first, ..], None) if rest_may_wait => Some((*first, for_the_rest(flow))),
         (_, None) => None,
     };
     if let Some((warehouse, mode)) = next {
@@ -154,9 +154,9 @@ fn ask(
 }
 
 /// How what no warehouse has is asked for. Who takes only the whole waits where the SKU is declared to be sold on backorder.
-fn for_the_rest(placed: &Placed) -> HoldMode {
-    let priority = placed.request.priority;
-    match placed.request.policy {
+fn for_the_rest(flow: &Flow<'_>) -> HoldMode {
+    let priority = flow.priority();
+    match flow.placed.request.policy {
         Policy::Partial => HoldMode::Backorder(priority),
         Policy::ShipComplete => HoldMode::IfDeclared(priority),
     }

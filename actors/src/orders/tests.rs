@@ -878,6 +878,31 @@ fn s48_the_rest_waits_at_the_first_warehouse_and_is_served_by_priority_then_age(
 }
 
 #[test]
+fn an_order_is_served_no_sooner_than_its_channel_may_be() {
+    let rules = ChannelRules {
+        best_priority: Some(Priority::new(60).unwrap()),
+        ..ChannelRules::default()
+    };
+    let mut world = World::under(Fate::kind(), rules);
+    let burst = key("1");
+    let wish = OrderRequest {
+        priority: Priority::new(1).unwrap(),
+        ..request(&[("A", 6)], &["W1"], Policy::Partial)
+    };
+    world.tell(&burst, OrderCommand::Submit(Box::new(wish)));
+    world.settle();
+    // Of another channel, later, and at the usual 50.
+    let strategic = OrderKey::new("edi", "1").unwrap();
+    let wish = request(&[("A", 6)], &["W1"], Policy::Partial);
+    world.tell(&strategic, OrderCommand::Submit(Box::new(wish)));
+    world.settle();
+    world.receive("A", "W1", 8);
+    world.settle();
+    assert_eq!(world.lines(&strategic), [[6, 0, 0, 0, 0]]);
+    assert_eq!(world.lines(&burst), [[2, 0, 4, 0, 0]]);
+}
+
+#[test]
 fn s48_what_is_granted_while_the_warehouse_picks_goes_with_the_next_shipment() {
     let mut world = World::new(Fate::kind()).stock("A", "W1", 6);
     let order = world.order("1", &[("A", 10)], &["W1"], Policy::Partial);

@@ -1,6 +1,6 @@
 //! A customer's contract: which list it stands on, what it changes, how it rounds.
 //!
-//! A customer without a contract buys at [`DEFAULT_LIST`], in the currency that is asked for, rounded half up; unless
+//! A customer without a contract buys at its channel's list, or at [`DEFAULT_LIST`], in the currency that is asked for, rounded half up; unless
 //! whoever asks demands a known customer.
 
 use super::agreement::HOUSE;
@@ -20,13 +20,14 @@ use crate::ids::{
 };
 use crate::money::{Currency, RoundingMode};
 use crate::orders::command::{OrderCommand, Priced};
+use compact_str::CompactString;
 use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency};
 use lockstep_runtime::time::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The list of customers without a contract.
+/// The list of customers without a contract, over channels that have none of their own.
 pub const DEFAULT_LIST: &str = "standard";
 /// How many coupons may be shown at once.
 pub const MAX_COUPONS: usize = 8;
@@ -38,7 +39,7 @@ pub struct Contract {
     pub currency: Currency,
     /// Whose exchange rates count; none if it is sold in its own currency only.
     pub rates: Option<RateSource>,
-    /// The list it stands on; none for that of the levels behind it, at last [`DEFAULT_LIST`].
+    /// The list it stands on; none for that of the levels behind it, then that of the channel, at last [`DEFAULT_LIST`].
     pub base_list: Option<ListId>,
     /// The level behind it, whose terms count, too.
     pub agreement: Option<AgreementId>,
@@ -197,6 +198,9 @@ pub struct QuoteRequest {
     /// For an order: the budgets that it has or does without.
     #[serde(default)]
     pub budgets: Budgets,
+    /// The channel that it is sold over, whose list counts where the customer's levels name none.
+    #[serde(default)]
+    pub channel: Option<CompactString>,
 }
 
 /// The budgets of an order.

@@ -64,7 +64,13 @@ impl<'a> Hierarchy<'a> {
     }
 
     /// What a level does not say, the next one behind it does.
-    pub(super) fn of(contract: &'a Contract, behind: &'a Behind, currency: Currency) -> Self {
+    /// Where no level names a list, that of the channel counts that it is sold over.
+    pub(super) fn of(
+        contract: &'a Contract,
+        behind: &'a Behind,
+        currency: Currency,
+        of_channel: Option<&'a ListId>,
+    ) -> Self {
         let own = Level {
             terms: &contract.terms,
             currency: contract.currency,
@@ -78,6 +84,7 @@ impl<'a> Hierarchy<'a> {
         let lists = behind.iter().map(|agreement| agreement.base_list.as_ref());
         let list = std::iter::once(contract.base_list.as_ref())
             .chain(lists)
+            .chain(std::iter::once(of_channel))
             .flatten()
             .next();
         let precedences = behind.iter().map(|agreement| agreement.precedence);

@@ -545,7 +545,9 @@ pub(super) fn at_desk<T>(
     let behind = behind(contract.agreement.as_ref(), reference)?;
     let as_of = request.as_of.unwrap_or(now);
     let table = contract.rates.as_ref().and_then(|source| reference.rates(source));
-    let hierarchy = Hierarchy::of(contract, &behind, request.currency);
+    let channel = request.channel.as_deref();
+    let of_channel = channel.and_then(|channel| reference.order_rules().of(channel).price_list.as_ref());
+    let hierarchy = Hierarchy::of(contract, &behind, request.currency, of_channel);
     // Read once: whatever is released meanwhile, all lines are by the same editions.
     let editions = reference.editions(hierarchy.base_list());
     price(&Desk {

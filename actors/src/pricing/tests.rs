@@ -260,6 +260,7 @@ impl Case {
             customers: Customers::Known,
             detail: Detail::Waterfall,
             budgets: Budgets::default(),
+            channel: None,
         }
     }
 

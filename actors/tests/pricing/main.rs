@@ -104,6 +104,7 @@ impl<'a> Ask<'a> {
             customers: Customers::Known,
             detail: Detail::Waterfall,
             budgets: Budgets::default(),
+            channel: None,
         };
         let customer = CustomerId::new("C").unwrap();
         resolve(&customer, &self.state, &request, self.world.at, &self.reference)

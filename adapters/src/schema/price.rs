@@ -6,6 +6,7 @@ use super::fields::{Amount, Code, CurrencyCode, List, Moment, PositiveUnits, Tex
 use super::limits::{MAX_BREAKS, MAX_CHARGES, MAX_COUPONS, MAX_ENDINGS, MAX_LINES, MAX_TERMS};
 use super::message::{Body, Command};
 use super::order::Buyers;
+use super::stock::Channel;
 use super::term::{BreakUnits, EndingRule, PriceBreak, PriceTerm, StageRules, scale, terms};
 use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{
@@ -405,6 +406,9 @@ pub struct QuoteAsk {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<u32>", range(min = 1, max = MAX_VALID_MINUTES))]
     pub valid_minutes: Option<Validity>,
+    /// Over which channel: its list counts where nothing that is agreed with the customer names one. The default list if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Channel>,
 }
 
 /// A line of a quote.
@@ -472,6 +476,7 @@ impl Command for QuoteAsk {
                 QuoteDetail::NearMisses => Detail::NearMisses,
             },
             budgets: Budgets::default(),
+            channel: self.channel.map(|channel| channel.as_str().into()),
         };
         let request = Box::new(request);
         let command = match self.valid_minutes {

@@ -6,6 +6,7 @@ use super::limits::{MAX_BULK_LINES, MAX_COUPONS};
 use super::message::{Body, Command};
 use super::order::Buyers;
 use super::outbound::{ConversionView, FlagView};
+use super::stock::Channel;
 use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{CouponCode, CustomerId, RuleId, Sku, SystemName, UnitOfMeasure};
 use lockstep_actors::money::Currency;
@@ -43,6 +44,9 @@ pub struct SheetAsk {
     #[serde(default)]
     #[schemars(with = "List<Code, 0, MAX_COUPONS>")]
     pub coupons: List<CouponCode, 0, MAX_COUPONS>,
+    /// Over which channel: its list counts where nothing that is agreed with the customer names one. The default list if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Channel>,
 }
 
 /// A line of a price sheet.
@@ -98,6 +102,7 @@ impl From<SheetAsk> for QuoteRequest {
             customers: ask.customers.into(),
             detail: Detail::Waterfall,
             budgets: Budgets::default(),
+            channel: ask.channel.map(|channel| channel.as_str().into()),
         }
     }
 }

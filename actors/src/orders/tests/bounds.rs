@@ -1,4 +1,4 @@
-//! Prices that a floor or a ceiling holds, and the date that an order is priced at.
+//! Prices that a floor or a ceiling holds, the date that an order is priced at, and the list.
 
 use super::budgets::promote;
 use super::*;
@@ -214,4 +214,29 @@ fn an_order_is_priced_as_of_the_moment_it_came_in_however_late_that_is() {
     world.tell(&late, OrderCommand::Submit(Box::new(wish)));
     world.settle();
     assert_eq!(booked_for(&world), "1000");
+}
+
+#[test]
+fn who_has_no_list_buys_at_that_of_the_channel() {
+    let retail = || ListId::new("RETAIL").unwrap();
+    let rules = ChannelRules {
+        price_list: Some(retail()),
+        ..ChannelRules::default()
+    };
+    let row = ListRow {
+        list: retail(),
+        currency: Currency::new("EUR").unwrap(),
+        effective: Effective::default(),
+        price: Scale::flat(price("130.00")),
+        rule: RuleId::new("retail").unwrap(),
+        version: 1,
+        edition: None,
+    };
+    let mut world = house_of(ChannelRules::default(), Vec::new());
+    order_ten(&mut world, Some("100.00"));
+    assert_eq!(booked_for(&world), "1000");
+    let mut world = house_of(rules, Vec::new());
+    world.take((sku("A"), ListPriceCommand::Set(Box::new(row))).into());
+    order_ten(&mut world, Some("130.00"));
+    assert_eq!(booked_for(&world), "1300");
 }

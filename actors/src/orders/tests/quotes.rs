@@ -46,6 +46,7 @@ fn keep_to(world: &mut World, units: i64, zone: Option<FreightZone>) -> QuoteNum
         customers: Customers::Known,
         detail: Detail::Waterfall,
         budgets: Budgets::default(),
+        channel: None,
     });
     let validity = Validity::try_from(15).unwrap();
     let reply = world.take((customer(), ContractCommand::KeepQuote { request, validity }).into());
