@@ -1,6 +1,6 @@
 //! What an event does to an order. Dull and total.
 
-use super::command::OrderRequest;
+use super::command::{OrderLine, OrderRequest};
 use super::desk::{Case, MAX_NOTES};
 use super::event::OrderEvent;
 use super::history::{Milestone, remember};
@@ -177,7 +177,9 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
             }
         }
         OrderEvent::Corrected { request, by } => {
-            placed.stated_by.clone_from(by);
+            if states_prices(&placed.request, request) {
+                placed.stated_by.clone_from(by);
+            }
             correct(placed, request);
         }
         OrderEvent::Ended { reason } => end(placed, reason),
@@ -228,6 +230,16 @@ fn live(placed: &mut Placed) -> impl Iterator<Item = &mut Allocation> {
         .allocations
         .iter_mut()
         .filter(|allocation| allocation.standing == AllocationStanding::Held)
+}
+
+/// Whether a corrected request states a price that the one before it did not.
+fn states_prices(before: &OrderRequest, request: &OrderRequest) -> bool {
+    let is_stated_anew = |line: &OrderLine| {
+        let mut known = before.lines.iter();
+        let known = known.find(|known| known.line == line.line && known.sku == line.sku);
+        line.channel_price.is_some() && line.channel_price != known.and_then(|known| known.channel_price)
+    };
+    request.lines.iter().any(is_stated_anew)
 }
 
 fn correct(placed: &mut Placed, request: &OrderRequest) {

@@ -11,7 +11,8 @@
 //!
 //! Invariants:
 //! - what fails a check stands in exception; an approval lets that check pass, for this price alone;
-//! - an approval above the limit needs two systems, each of which approves once;
+//! - an approval above the limit needs two systems, each of which approves once; so does a price that is set by hand there, which
+//!   who states it has approved by that;
 //! - where systems have limits for prices set by hand, none states or approves one beyond its own;
 //! - the price that holds for a line is ours, or the channel's because it is within the tolerance or was approved; the
 //!   contract reckons the whole order at it, with the step from ours to it, so that discount, tax and total follow from it.
@@ -46,7 +47,7 @@ pub struct ChannelRules {
     pub price_tolerance: PriceTolerance,
     /// What an order comes to at least, by currency. Anything, where nothing is said.
     pub minimum_amount: BTreeMap<Currency, Price>,
-    /// Up to which total one person approves alone, by currency. Any, where nothing is said.
+    /// Up to which total one person approves alone, by currency. Any, where nothing is said; none in a currency that is left out.
     pub approve_alone_up_to: BTreeMap<Currency, Price>,
     /// Whether the customer's account has to bear an order. Not, where nothing is said.
     pub credit: Option<CreditRule>,
@@ -286,12 +287,27 @@ fn price_exception(placed: &Placed, rules: &ChannelRules) -> Option<Exception> {
     })
 }
 
-/// The prices that are neither within the channel's tolerance nor within what whoever states them may set by hand.
+/// The prices that are neither within the channel's tolerance nor within what whoever states them may set by hand alone.
 fn outside<'a>(placed: &'a Placed, rules: &'a ChannelRules) -> impl Iterator<Item = StatedPrice> + 'a {
     let limit = rules.override_limits.get(&placed.stated_by);
+    let limit = limit.filter(|_| may_approve_alone(placed, rules));
     stated(placed).filter(move |stated| {
         !stated.is_tolerated(rules.price_tolerance) && !limit.is_some_and(|limit| stated.is_within(*limit))
     })
+}
+
+/// Who has approved what the exception is about by now. Who states prices within their own limit has approved them by that.
+fn approvers<'a>(placed: &'a Placed, rules: &ChannelRules, check: Check) -> Vec<&'a str> {
+    let limit = rules.override_limits.get(&placed.stated_by);
+    let is_within = |limit: &Percent| outside(placed, rules).all(|stated| stated.is_within(*limit));
+    let has_stated = check == Check::Price && limit.is_some_and(is_within);
+    let stater = has_stated.then_some(placed.stated_by.as_str());
+    placed
+        .approved_by
+        .iter()
+        .map(CompactString::as_str)
+        .chain(stater)
+        .collect()
 }
 
 /// Whether whoever approves prices may set those by hand that wait for it.
@@ -339,11 +355,12 @@ pub(super) fn approve(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
     if check == Check::Price {
         may_override(flow)?;
     }
-    if placed.approved_by.iter().any(|known| known == flow.by) {
+    let approvers = approvers(placed, flow.rules(), check);
+    if approvers.contains(&flow.by) {
         return Err(OrderRefusal::SecondPerson);
     }
-    let alone = may_approve_alone(flow);
-    let is_second = !placed.approved_by.is_empty();
+    let alone = may_approve_alone(placed, flow.rules());
+    let is_second = !approvers.is_empty();
     flow.happens(OrderEvent::Approved {
         by: flow.by.into(),
         passes: (alone || is_second).then_some(check),
@@ -356,17 +373,17 @@ pub(super) fn approve(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
     Ok(())
 }
 
-fn may_approve_alone(flow: &Flow<'_>) -> bool {
-    let rules = flow.rules();
+fn may_approve_alone(placed: &Placed, rules: &ChannelRules) -> bool {
     // At the dearer of both prices: nobody approves alone by what is being approved.
-    let dearest = flow.placed.total().map(|total| {
-        stated(&flow.placed).fold(total.amount, |sum, stated| {
+    let dearest = placed.total().map(|total| {
+        stated(placed).fold(total.amount, |sum, stated| {
             sum.saturating_sub(stated.difference.min(Decimal::ZERO))
         })
     });
-    let limit = rules.approve_alone_up_to.get(&flow.placed.request.currency);
+    let limit = rules.approve_alone_up_to.get(&placed.request.currency);
     match (dearest, limit) {
-        (_, None) => true,
+        // Where there are limits, a currency without one has none up to which anybody approves alone.
+        (_, None) => rules.approve_alone_up_to.is_empty(),
         (Some(total), Some(limit)) => total <= limit.amount(),
         (None, Some(_)) => false,
     }

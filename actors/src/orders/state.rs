@@ -553,7 +553,7 @@ pub struct Placed {
     /// The last changes of its status.
     #[serde(default)]
     pub history: Vec<Milestone>,
-    /// Which system states the prices that the order states: who sent it, or corrected it since.
+    /// Which system states the prices that the order states: who sent it, or corrected one of them since.
     #[serde(default)]
     pub stated_by: CompactString,
     /// What its customer wanted to be another way, and what became of it.
