@@ -15,6 +15,7 @@
 //! - a change never leaves an order of nothing: that is a cancellation.
 
 use super::command::{ChangeLine, OrderChange, OrderLine, OrderRefusal};
+use super::credit::tell_account_of_less;
 use super::decide::check;
 use super::desk::begin_anew;
 use super::event::OrderEvent;
@@ -310,6 +311,7 @@ fn reduce(flow: &mut Flow<'_>, wish: &OrderChange) {
         give_up(flow, *line, *less);
     }
     if !less.is_empty() {
+        tell_account_of_less(flow);
         tell_erp(flow, PaperKind::Change, &wish.document);
     }
     let status = flow.placed.warehouse_status();

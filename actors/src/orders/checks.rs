@@ -23,12 +23,13 @@ use super::delivery::DeliveryRules;
 use super::duplicate::is_being_introduced;
 use super::event::OrderEvent;
 use super::flow::Flow;
+use super::invoice::Invoice;
 use super::reserve::begin_reserving;
 use super::state::{Exception, Likeness, Placed, Status};
 use crate::money::{Currency, Money, Percent, Price, RoundingMode};
 use crate::pricing::exact::{PLACES, each};
 use crate::pricing::resolve::PricedLine;
-use crate::quantity::PositiveQuantity;
+use crate::quantity::{PositiveQuantity, Quantity};
 use crate::reference::Reference;
 use compact_str::CompactString;
 use rust_decimal::Decimal;
@@ -417,10 +418,22 @@ impl Exception {
 }
 
 impl Placed {
-    /// What the order comes to, at the prices that the channel states where it states any.
+    /// What the order comes to as far as it is wanted, at the prices that the channel states where it states any.
     #[must_use]
     pub fn total(&self) -> Option<Money> {
-        self.quote.as_ref().map(|quote| quote.total)
+        let lines = self.request.lines.iter();
+        self.total_of(lines.map(|line| (line.line, self.wanted(line))))
+    }
+
+    /// What the order comes to if so much is wanted of its lines.
+    pub(super) fn total_of(&self, wanted: impl Iterator<Item = (u16, Quantity)>) -> Option<Money> {
+        let quote = self.quote.as_deref()?;
+        let wanted: Vec<_> = wanted.collect();
+        let is_whole = |line: &OrderLine| wanted.contains(&(line.line, line.quantity.get()));
+        if self.request.lines.iter().all(is_whole) {
+            return Some(quote.total);
+        }
+        Invoice::of(quote, &wanted).map(|invoice| invoice.total)
     }
 
     /// Prices of the channel that hold in place of ours: none while a person is asked about them.
