@@ -64,6 +64,7 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
             paper_attempt: 0,
             paper_alarm: None,
             late_bookings: Vec::new(),
+            corrected_by: None,
         }));
     } else if let Some(placed) = &mut state.placed {
         apply_placed(placed, event);
@@ -182,6 +183,7 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
             }
             correct(placed, request);
         }
+        OrderEvent::CorrectionWanted { by } => placed.corrected_by = Some(by.clone()),
         OrderEvent::Ended { reason } => end(placed, reason),
         OrderEvent::Parked { .. } | OrderEvent::Unparked { .. } => wait(&mut placed.parked, event),
         OrderEvent::Dispatched(dispatch) => placed.dispatches.push(dispatch.clone()),
@@ -249,6 +251,7 @@ fn correct(placed: &mut Placed, request: &OrderRequest) {
     placed.passed.clear();
     placed.approved_by.clear();
     placed.afterwards = None;
+    placed.corrected_by = None;
     placed.given_up.clear();
     placed.allocations.clear();
 }

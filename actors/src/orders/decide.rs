@@ -61,7 +61,14 @@ pub(super) fn decide(
             contest(begin(order, placed, command, context), request)
         }
         (OrderCommand::TakeUp(parked), Some(_)) => {
-            let decision = decide(order, state, &parked.command, context);
+            // Of who wanted it, whoever has made its time come.
+            let provenance = parked.provenance();
+            let context = Context {
+                now: context.now,
+                provenance: &provenance,
+                reference: context.reference,
+            };
+            let decision = decide(order, state, &parked.command, &context);
             or_dead_letter(order, parked, decision)
         }
         (_, None) => keep_for_later(state, command, context),

@@ -411,15 +411,17 @@ pub(super) fn correct(flow: &mut Flow<'_>, correction: &Correction) -> Result<()
 /// to book.
 pub(super) fn begin_anew(flow: &mut Flow<'_>, request: Box<super::command::OrderRequest>) {
     if may_stand(&flow.placed) || flow.placed.allocations.iter().any(is_live) {
+        let by = flow.by.into();
+        flow.happens(OrderEvent::CorrectionWanted { by });
         begin_ending(flow, Afterwards::Corrected(request));
     } else {
         take_up(flow, request);
     }
 }
 
-/// Begins anew with a corrected request.
+/// Begins anew with a corrected request, of who corrected it, whoever has answered last.
 pub(super) fn take_up(flow: &mut Flow<'_>, request: Box<super::command::OrderRequest>) {
-    let by = flow.by.into();
+    let by = flow.placed.corrected_by.clone().unwrap_or_else(|| flow.by.into());
     flow.happens(OrderEvent::Corrected { request, by });
     begin_pricing(flow);
 }

@@ -15,7 +15,7 @@ use crate::domain::{Distributor, Message};
 use crate::ids::OrderKey;
 use compact_str::CompactString;
 use lockstep_runtime::entity::{Context, Decision, Expired};
-use lockstep_runtime::message::Provenance;
+use lockstep_runtime::message::{MessageId, Provenance};
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -36,6 +36,20 @@ pub struct Parked {
     pub source: CompactString,
     /// In which conversation.
     pub correlation: CompactString,
+    /// By which message from outside.
+    #[serde(default)]
+    pub causation: Option<MessageId>,
+}
+
+impl Parked {
+    /// Who wants it, in which conversation.
+    pub(super) fn provenance(&self) -> Provenance {
+        Provenance {
+            source: self.source.clone(),
+            correlation: self.correlation.clone(),
+            causation: self.causation,
+        }
+    }
 }
 
 // The steps of an order that others report, in the order in which they are taken up.
@@ -127,6 +141,7 @@ fn parked(command: &OrderCommand, now: Timestamp, provenance: &Provenance) -> Pa
         at: now,
         source: provenance.source.clone(),
         correlation: provenance.correlation.clone(),
+        causation: provenance.causation,
     }
 }
 
@@ -207,11 +222,7 @@ fn dead(order: &OrderKey, parked: &Parked, reason: String) -> Expired<Message> {
     Expired {
         message: (order.clone(), (*parked.command).clone()).into(),
         reason,
-        provenance: Provenance {
-            source: parked.source.clone(),
-            correlation: parked.correlation.clone(),
-            causation: None,
-        },
+        provenance: parked.provenance(),
     }
 }
 

@@ -574,6 +574,9 @@ pub struct Placed {
     /// Bookings that it does not want any more and that may yet land in the ERP.
     #[serde(default)]
     pub late_bookings: Vec<LateBooking>,
+    /// Which system wants it corrected, as long as it waits for stocks or the ERP with that.
+    #[serde(default)]
+    pub corrected_by: Option<CompactString>,
 }
 
 impl OrderState {

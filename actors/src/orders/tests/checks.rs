@@ -333,6 +333,45 @@ fn in_a_currency_without_a_limit_two_have_to_approve_where_others_have_one() {
 }
 
 #[test]
+fn a_correction_that_waits_for_the_erps_consent_is_of_who_corrects() {
+    // 120 at our 82.00, rejected by the ERP; then sales sets 78.00, 4.88 %, within its limit.
+    let rules = ChannelRules {
+        approve_alone_up_to: BTreeMap::new(),
+        ..by_four_eyes()
+    };
+    let mut world = World::under(Fate::kind(), rules);
+    world.fate = Fate {
+        choices: vec![2],
+        used: 0,
+    };
+    let order = key("1");
+    world = world.stock("A", "W1", 1_000);
+    world.set_price("A", "82.00");
+    let wish = request(&[("A", 120)], &["W1"], Policy::ShipComplete);
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
+    while world.status(&order) != Status::Booking {
+        world.fate.used = 0;
+        let message = world.mail.remove(0);
+        world.take(message);
+    }
+    world.deliver();
+    assert_eq!(world.exception(&order).unwrap().name(), "booking-rejected");
+    let mut lines = world.orders[&order].placed().unwrap().request.lines.clone();
+    lines[0].channel_price = Some(price("78.00"));
+    let correction = Correction {
+        lines: Some(lines),
+        ..desk::correction()
+    };
+    world.speaker = "sales";
+    world.tell(&order, OrderCommand::Correct(Box::new(correction)));
+    assert_eq!(world.status(&order), Status::Cancelling);
+    world.speaker = "erp";
+    world.settle();
+    assert_eq!(world.orders[&order].placed().unwrap().stated_by, "sales");
+    assert_eq!(world.status(&order), Status::Booked);
+}
+
+#[test]
 fn an_order_below_the_least_amount_is_approved_or_added_to() {
     let rules = ChannelRules {
         minimum_amount: euros("20.00"),
