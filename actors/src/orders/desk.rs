@@ -195,7 +195,7 @@ pub struct DeskNote {
     pub at: Timestamp,
     /// Which system, as it has proved to be; `lockstep` for the clock.
     pub by: CompactString,
-    /// The exception's name.
+    /// The exception's name; `cancel-refused` of what the ERP does not cancel.
     pub exception: CompactString,
     /// What.
     pub act: DeskAct,
@@ -239,6 +239,11 @@ pub enum DeskAct {
     },
     /// Nobody settled it in time.
     Escalate,
+    /// The ERP does not cancel the order.
+    Refuse {
+        /// Why.
+        reason: Reason,
+    },
 }
 
 impl DeskAct {
@@ -294,6 +299,7 @@ impl DeskAct {
             Self::Reassign { .. } => "reassign",
             Self::Dismiss { .. } => "dismiss",
             Self::Escalate => "escalate",
+            Self::Refuse { .. } => "refuse",
         }
     }
 
@@ -305,6 +311,7 @@ impl DeskAct {
             | Self::Cancel { reason }
             | Self::Correct { reason }
             | Self::Dismiss { reason }
+            | Self::Refuse { reason }
             | Self::Approve { reason } => Some(reason.to_string()),
             Self::Reassign { to } => Some(to.to_string()),
             Self::Retry | Self::Escalate => None,
@@ -336,10 +343,24 @@ pub(super) fn note(flow: &mut Flow<'_>, act: DeskAct) {
             | DeskAct::Correct { .. }
             | DeskAct::Approve { .. }
             | DeskAct::Dismiss { .. }
+            | DeskAct::Refuse { .. }
             | DeskAct::Reassign { .. } => flow.by.into(),
         },
         exception: CompactString::const_new(exception.name()),
         act,
+    };
+    flow.happens(OrderEvent::Noted { note });
+}
+
+/// Notes that the ERP does not cancel the order.
+pub(super) fn note_refusal(flow: &mut Flow<'_>, reason: &Reason) {
+    let note = DeskNote {
+        at: flow.now,
+        by: flow.by.into(),
+        exception: CompactString::const_new("cancel-refused"),
+        act: DeskAct::Refuse {
+            reason: reason.clone(),
+        },
     };
     flow.happens(OrderEvent::Noted { note });
 }
