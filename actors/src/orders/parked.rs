@@ -1,4 +1,4 @@
-//! What comes before its time: a payment, a shipment, a close that overtook its order, or the step before it.
+//! What comes before its time: a payment, a shipment, a close, a cancellation that overtook its order, or the step before it.
 //!
 //! It is kept with the order, whether that has come or not, and taken up as a message of its own as soon as its time has come.
 //! After [`KEPT_FOR`] it becomes a dead letter that names what it waited for; so does what the order then refuses.
@@ -53,15 +53,17 @@ impl Parked {
 }
 
 // The steps of an order that others report, in the order in which they are taken up.
-const PAY: u8 = 0;
-const CHANGE: u8 = 1;
-const RELEASE: u8 = 2;
-const PICK: u8 = 3;
-const SHIP: u8 = 4;
-const CLOSE: u8 = 5;
+const CANCEL: u8 = 0;
+const PAY: u8 = 1;
+const CHANGE: u8 = 2;
+const RELEASE: u8 = 3;
+const PICK: u8 = 4;
+const SHIP: u8 = 5;
+const CLOSE: u8 = 6;
 
 fn step(command: &OrderCommand) -> Option<u8> {
     match command {
+        OrderCommand::Cancel { .. } => Some(CANCEL),
         OrderCommand::Pay(_) => Some(PAY),
         OrderCommand::Change(_) => Some(CHANGE),
         OrderCommand::ReleaseToWarehouse => Some(RELEASE),
@@ -80,7 +82,6 @@ fn step(command: &OrderCommand) -> Option<u8> {
         | OrderCommand::Return(_)
         | OrderCommand::Credit(_)
         | OrderCommand::TakeUp(_)
-        | OrderCommand::Cancel { .. }
         | OrderCommand::Retry
         | OrderCommand::Correct(_)
         | OrderCommand::Approve { .. }

@@ -141,7 +141,7 @@ fn what_the_order_refuses_once_it_has_come_is_a_dead_letter() {
 fn only_steps_wait_and_only_so_many() {
     let mut world = World::new(Fate::kind());
     let order = key("1");
-    for command in [cancel(), OrderCommand::Retry, OrderCommand::Show] {
+    for command in [OrderCommand::Retry, OrderCommand::Show] {
         assert_eq!(
             world.tell(&order, command),
             OrderReply::Refused(OrderRefusal::UnknownOrder)
@@ -186,4 +186,29 @@ fn a_payment_counts_once_and_a_channel_hears_its_own_words() {
         world.tell(&order, OrderCommand::Pay(other)),
         OrderReply::Refused(OrderRefusal::DocumentConflict { document })
     );
+}
+
+#[test]
+fn a_cancellation_that_overtakes_its_order_ends_it_before_it_is_booked() {
+    for also_paid in [true, false] {
+        let mut world = World::new(Fate::kind()).stock("A", "W1", 10);
+        let order = key("1");
+        for early in [ship(&[]), cancel()] {
+            let reply = world.tell(&order, early);
+            assert!(matches!(reply, OrderReply::Parked { .. }), "{reply:?}");
+        }
+        if also_paid {
+            world.tell(&order, paid("P-1"));
+        }
+        world.tell(&order, created());
+        world.settle();
+        assert_eq!(world.status(&order), Status::Cancelled);
+        assert_eq!((world.booked.get(&order), world.reserved()), (None, 0));
+        let placed = world.orders[&order].placed().unwrap();
+        assert_eq!(placed.payments.len(), usize::from(also_paid));
+        assert_eq!(
+            world.dead,
+            ["order web/1 came, but: not possible while the order is cancelled"]
+        );
+    }
 }
