@@ -236,7 +236,7 @@ fn take_anew(flow: &mut Flow<'_>, wish: &OrderChange) -> Result<(), OrderRefusal
             }
         })
         .collect();
-    check(&request)?;
+    check(&request, &placed.submitted().lines)?;
     let is_changed = request != placed.request;
     note(flow, wish, lines);
     let request = Box::new(request);

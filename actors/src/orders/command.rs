@@ -672,6 +672,14 @@ pub enum OrderRefusal {
         /// Which.
         line: u16,
     },
+    /// A substitute of a line that there is not.
+    #[error("line {line}: substitutes: the order has no line {of}")]
+    SubstituteOfNothing {
+        /// Which.
+        line: u16,
+        /// The line that it names.
+        of: u16,
+    },
     /// Too many coupons.
     #[error("at most {} coupons at once", crate::pricing::contract::MAX_COUPONS)]
     TooManyCoupons,

@@ -3,7 +3,7 @@
 use super::after_sales::{CreditedLine, Disposition, ReturnedLine};
 use super::change::AnsweredChange;
 use super::checks::Check;
-use super::command::{LineSummary, OpenCase, OrderRequest, OrderSummary};
+use super::command::{LineSummary, OpenCase, OrderLine, OrderRequest, OrderSummary};
 use super::delivery::DeliveryFault;
 use super::desk::{Case, DeskNote};
 use super::duplicate::Contested;
@@ -652,12 +652,7 @@ impl Placed {
             customer: self.request.customer.clone(),
             received_at: self.received_at,
             correlation: self.correlation.to_string(),
-            lines: self
-                .request
-                .lines
-                .iter()
-                .map(|line| self.line_summary(line))
-                .collect(),
+            lines: self.line_summaries(),
             total: self.total(),
             agreed: self.agreed(),
             quote: self.quote.clone(),
@@ -742,7 +737,24 @@ impl Placed {
         due.into_iter().flatten().max()
     }
 
-    fn line_summary(&self, line: &super::command::OrderLine) -> LineSummary {
+    /// How the lines stand, those first that are taken in other goods as a whole.
+    fn line_summaries(&self) -> Vec<LineSummary> {
+        let lines = self.request.lines.iter().map(|line| self.line_summary(line));
+        let is_gone = |line: &&OrderLine| {
+            self.line(line.line).is_none() && self.substituted(line.line) > Quantity::ZERO
+        };
+        let gone = self.submitted().lines.iter().filter(is_gone);
+        let gone = gone.map(|line| LineSummary {
+            ordered: self.substituted(line.line),
+            ordered_as: None,
+            pending: Quantity::ZERO,
+            cancelled: Quantity::ZERO,
+            ..self.line_summary(line)
+        });
+        gone.chain(lines).collect()
+    }
+
+    fn line_summary(&self, line: &OrderLine) -> LineSummary {
         let open = self.open(line.line);
         let (shipped, backordered) = (self.shipped(line.line), self.waiting(line.line));
         let substituted = self.substituted(line.line);

@@ -42,6 +42,7 @@ pub(super) fn order_refusal(refusal: &OrderRefusal) -> Problem {
         | OrderRefusal::TooManyDocuments
         | OrderRefusal::PaymentAmount
         | OrderRefusal::Substitute { .. }
+        | OrderRefusal::SubstituteOfNothing { .. }
         | OrderRefusal::Warehouses
         | OrderRefusal::UnknownLine { .. }
         | OrderRefusal::UnknownComponent { .. }
