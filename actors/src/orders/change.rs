@@ -20,7 +20,6 @@ use super::decide::check;
 use super::desk::begin_anew;
 use super::event::OrderEvent;
 use super::flow::Flow;
-use super::late_booking::MAX_LATE;
 use super::paper::{PaperKind, is_taken, tell_erp};
 use super::parts::Part;
 use super::state::{Allocation, AllocationStanding, Placed, Status};
@@ -132,7 +131,7 @@ pub(super) fn change(flow: &mut Flow<'_>, wish: &OrderChange) -> Result<(), Orde
     let in_erp = placed.erp.number.is_some() || placed.erp.uncertain || !has_room;
     match placed.status {
         Status::Pricing | Status::Reserving | Status::CreditCheck => take_anew(flow, wish),
-        Status::Exception if !in_erp => take_anew(flow, wish),
+        Status::Exception if !placed.is_in_erp() => take_anew(flow, wish),
         Status::Booked | Status::Released | Status::Picked | Status::Backordered | Status::Shipped => {
             reduce(flow, wish);
             Ok(())

@@ -535,6 +535,20 @@ pub struct OpenCase {
     pub since: Timestamp,
     /// Whose it is, and until when.
     pub case: Case,
+    /// Whether the ERP has the order, or may have it: then it is not corrected.
+    #[serde(default)]
+    pub in_erp: bool,
+}
+
+impl OpenCase {
+    /// What a person can do about it, as in `resolve`; besides, the order can be cancelled.
+    #[must_use]
+    pub fn actions(&self) -> Vec<&'static str> {
+        let actions = self.exception.actions().into_iter();
+        actions
+            .filter(|action| !self.in_erp || *action != "correct")
+            .collect()
+    }
 }
 
 /// How a line stands, in base units, of a kit in kits. `reserved`, `shipped`, `backordered`, `pending`, `cancelled` and `substituted` always add up to

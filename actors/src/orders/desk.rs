@@ -14,7 +14,6 @@ use super::decide::check;
 use super::event::OrderEvent;
 use super::flow::Flow;
 use super::goods::take;
-use super::late_booking::MAX_LATE;
 use super::price::begin_pricing;
 use super::reserve::is_live;
 use super::state::{Afterwards, Exception, Status};
@@ -117,9 +116,8 @@ impl Exception {
         }
     }
 
-    /// What a person can do about it, as in `resolve`; besides, the order can be cancelled.
-    #[must_use]
-    pub fn actions(&self) -> Vec<&'static str> {
+    /// What there is to be done about it, as in `resolve`, where the order's standing lets it.
+    pub(super) fn actions(&self) -> Vec<&'static str> {
         if matches!(self, Self::Duplicate) {
             return vec!["dismiss"];
         }
@@ -148,7 +146,7 @@ impl Exception {
                 "wait: a payment or a higher limit lets it go on by itself; or approve it; or reject"
             }
             Self::Duplicate => {
-                "dismiss it; or correct the order; or cancel it and let it be sent under a new number"
+                "dismiss it; or cancel the order and let it be sent under a new number; or, as long as correct is offered for it, correct it"
             }
             Self::NotPosted { .. } => {
                 "settle with the ERP why it does not take it, then retry; or post it there by hand and dismiss it"
@@ -401,8 +399,7 @@ pub(super) fn correct(flow: &mut Flow<'_>, correction: &Correction) -> Result<()
             status: placed.status,
         });
     }
-    let has_room = placed.late_bookings.len() < MAX_LATE;
-    if placed.erp.number.is_some() || placed.erp.uncertain || !has_room {
+    if placed.is_in_erp() {
         return Err(OrderRefusal::InErp);
     }
     let mut request = placed.request.clone();

@@ -8,6 +8,7 @@ use super::delivery::DeliveryFault;
 use super::desk::{Case, DeskNote};
 use super::duplicate::Contested;
 use super::history::Milestone;
+use super::late_booking::MAX_LATE;
 use super::paper::{ErpPaper, PaperKind};
 use super::parked::Parked;
 use super::parts::Part;
@@ -628,7 +629,14 @@ impl Placed {
             exception: self.exception.clone()?,
             since: self.since,
             case: self.case?,
+            in_erp: self.is_in_erp(),
         })
+    }
+
+    /// Whether the ERP has it, may have it, or has as many late bookings of it as are kept: then nothing else is made of it.
+    #[must_use]
+    pub fn is_in_erp(&self) -> bool {
+        self.erp.number.is_some() || self.erp.uncertain || self.late_bookings.len() >= MAX_LATE
     }
 
     /// All that a person must settle about it.

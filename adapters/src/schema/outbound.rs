@@ -507,7 +507,7 @@ impl From<OpenCase> for ExceptionView {
             since: Moment(open.since),
             case: open.case.into(),
             suggestion: open.exception.suggestion().to_owned(),
-            actions: open.exception.actions(),
+            actions: open.actions(),
         }
     }
 }
