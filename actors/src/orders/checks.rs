@@ -17,7 +17,7 @@
 //! - the price that holds for a line is ours, or the channel's because it is within the tolerance or was approved; the
 //!   contract reckons the whole order at it, with the step from ours to it, so that discount, tax and total follow from it.
 
-use super::command::{OrderLine, OrderRefusal, OrderRequest};
+use super::command::{OrderChange, OrderLine, OrderRefusal, OrderRequest};
 use super::credit::{CreditRule, go_on_from_hold};
 use super::delivery::DeliveryRules;
 use super::duplicate::is_being_introduced;
@@ -265,13 +265,50 @@ pub(super) fn check_packs(
     if reference.order_rules().of(channel).pack_multiples != PackRule::Refuse {
         return Ok(());
     }
-    match odd_lines(request, reference).next() {
+    let mut lines = request.lines.iter();
+    lines.try_for_each(|line| in_packs(line, line.quantity.get(), reference))
+}
+
+/// Whether so much of a line is a multiple of what its goods are packed in.
+fn in_packs(line: &OrderLine, quantity: Quantity, reference: &Reference) -> Result<(), OrderRefusal> {
+    let pack = reference.item(&line.sku).and_then(|item| item.pack);
+    match pack.filter(|pack| quantity.units() % pack.units() != 0) {
         None => Ok(()),
-        Some((line, pack)) => Err(OrderRefusal::PackMultiple {
+        Some(pack) => Err(OrderRefusal::PackMultiple {
             line: line.line,
             sku: line.sku.clone(),
             pack,
         }),
+    }
+}
+
+/// Whether less may be wanted of an order: what would not have come in is refused, and once the ERP has the order also what a
+/// person would have been asked about.
+pub(super) fn check_less(flow: &Flow<'_>, wish: &OrderChange) -> Result<(), OrderRefusal> {
+    let (placed, rules) = (&flow.placed, flow.rules());
+    let in_erp = placed.erp.number.is_some();
+    let keeps_to_packs = match rules.pack_multiples {
+        PackRule::Ignore => false,
+        PackRule::Hold => in_erp,
+        PackRule::Refuse => true,
+    };
+    let less = wish.lines.iter().filter_map(|wanted| {
+        let line = placed.line(wanted.line)?;
+        (wanted.quantity < placed.wanted(line)).then_some((line, wanted.quantity))
+    });
+    if keeps_to_packs {
+        for (line, quantity) in less {
+            in_packs(line, quantity, flow.reference)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether an order that the ERP has would still come to what it should at least.
+pub(super) fn check_least(flow: &Flow<'_>, total: Option<Money>) -> Result<(), OrderRefusal> {
+    match total.and_then(|total| below(total, flow.rules())) {
+        None => Ok(()),
+        Some((total, minimum)) => Err(OrderRefusal::BelowMinimum { total, minimum }),
     }
 }
 
@@ -332,15 +369,17 @@ fn may_override(flow: &Flow<'_>) -> Result<(), OrderRefusal> {
 }
 
 fn below_minimum(placed: &Placed, rules: &ChannelRules) -> Option<Exception> {
-    let total = placed.total()?;
-    let minimum = rules.minimum_amount.get(&total.currency)?;
-    (total.amount < minimum.amount()).then(|| Exception::BelowMinimum {
-        minimum: Money {
-            amount: minimum.amount(),
-            currency: total.currency,
-        },
-        total,
-    })
+    let (total, minimum) = below(placed.total()?, rules)?;
+    Some(Exception::BelowMinimum { minimum, total })
+}
+
+/// What an order comes to and what it should, if it is less.
+fn below(total: Money, rules: &ChannelRules) -> Option<(Money, Money)> {
+    let minimum = Money {
+        amount: rules.minimum_amount.get(&total.currency)?.amount(),
+        currency: total.currency,
+    };
+    (total.amount < minimum.amount).then_some((total, minimum))
 }
 
 /// Lets what failed a check pass. Above the limit a second system has to say the same.

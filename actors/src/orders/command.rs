@@ -660,6 +660,14 @@ pub enum OrderRefusal {
         /// What it should be a multiple of.
         pack: PositiveQuantity,
     },
+    /// A change after which an order that the ERP has would come to less than the channel's orders should.
+    #[error("the order would come to {total}, less than {minimum}")]
+    BelowMinimum {
+        /// What it would come to.
+        total: Money,
+        /// What it should come to.
+        minimum: Money,
+    },
     /// More than has left and is still out.
     #[error("line {line}: only {left} have left the house and are not settled yet")]
     MoreThanShipped {
