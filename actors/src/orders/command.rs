@@ -685,9 +685,20 @@ pub enum OrderRefusal {
     /// More papers than an order keeps.
     #[error("the order has as many payments, returns, credits or changes as are kept")]
     TooManyDocuments,
-    /// A payment of nothing.
-    #[error("a payment is above 0")]
+    /// A payment of nothing, or of more than is counted.
+    #[error(
+        "amount: a payment is above 0 and at most {}",
+        crate::accounts::state::MAX_AMOUNT
+    )]
     PaymentAmount,
+    /// A payment in another currency than the order's.
+    #[error("amount: the order is in {order}, the payment in {found}")]
+    PaymentCurrency {
+        /// The order's.
+        order: Currency,
+        /// The payment's.
+        found: Currency,
+    },
     /// A substitute of itself, or of a substitute.
     #[error("line {line} cannot be a substitute of that line")]
     Substitute {

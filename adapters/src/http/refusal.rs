@@ -41,6 +41,7 @@ pub(super) fn order_refusal(refusal: &OrderRefusal) -> Problem {
         | OrderRefusal::TooManyCoupons
         | OrderRefusal::TooManyDocuments
         | OrderRefusal::PaymentAmount
+        | OrderRefusal::PaymentCurrency { .. }
         | OrderRefusal::BelowMinimum { .. }
         | OrderRefusal::Substitute { .. }
         | OrderRefusal::SubstituteOfNothing { .. }

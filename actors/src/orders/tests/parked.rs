@@ -212,3 +212,50 @@ fn a_cancellation_that_overtakes_its_order_ends_it_before_it_is_booked() {
         );
     }
 }
+
+#[test]
+fn a_payment_is_in_the_currency_of_its_order_and_no_more_than_is_counted() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 10);
+    let order = key("1");
+    world.tell(&order, created());
+    world.deliver();
+    // 10.00 are to be paid: a payment beyond that is noted as it is.
+    let cases = [
+        ("10.00", "EUR", None),
+        ("25.00", "EUR", None),
+        (
+            "10.00",
+            "USD",
+            Some("amount: the order is in EUR, the payment in USD"),
+        ),
+        (
+            "0.00",
+            "EUR",
+            Some("amount: a payment is above 0 and at most 1000000000000"),
+        ),
+        (
+            "-1.00",
+            "EUR",
+            Some("amount: a payment is above 0 and at most 1000000000000"),
+        ),
+        (
+            "1000000000000.01",
+            "EUR",
+            Some("amount: a payment is above 0 and at most 1000000000000"),
+        ),
+    ];
+    for (number, (amount, currency, refused)) in cases.into_iter().enumerate() {
+        let amount = Money {
+            amount: amount.parse().unwrap(),
+            currency: Currency::new(currency).unwrap(),
+        };
+        let document = DocumentId::new(&format!("P-{number}")).unwrap();
+        let reply = world.tell(&order, OrderCommand::Pay(OrderPayment { document, amount }));
+        let found = match reply {
+            OrderReply::Refused(refusal) => Some(refusal.to_string()),
+            _ => None,
+        };
+        assert_eq!(found.as_deref(), refused, "{amount}");
+    }
+    assert_eq!(world.orders[&order].placed().unwrap().payments.len(), 2);
+}
