@@ -245,3 +245,30 @@ fn a_line_that_is_taken_in_other_goods_as_a_whole_stays_in_sight() {
     let reply = world.tell(&key("2"), OrderCommand::Submit(Box::new(wish)));
     assert!(matches!(reply, OrderReply::Refused(_)), "{reply:?}");
 }
+
+#[test]
+fn the_same_return_to_another_warehouse_is_another_content() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 3);
+    let order = world.order("1", &[("A", 3)], &["W1"], Policy::ShipComplete);
+    world.accept(&order, ship(&[]));
+    let to = |document: &str, warehouse: Option<&str>| {
+        let mut command = back(document, 1, Disposition::Restock);
+        if let OrderCommand::Return(wish) = &mut command {
+            wish.lines[0].warehouse = warehouse.map(|code| WarehouseCode::new(code).unwrap());
+        }
+        command
+    };
+    let conflict = |document: &str| {
+        let document = paper(document);
+        OrderReply::Refused(OrderRefusal::DocumentConflict { document })
+    };
+    world.accept(&order, to("RT-1", Some("W2")));
+    world.accept(&order, to("RT-1", Some("W2")));
+    assert_eq!(world.tell(&order, to("RT-1", Some("W1"))), conflict("RT-1"));
+    // Where it was shipped from first is said by saying nothing.
+    world.accept(&order, to("RT-2", None));
+    world.accept(&order, to("RT-2", None));
+    world.accept(&order, to("RT-2", Some("W1")));
+    assert_eq!(world.tell(&order, to("RT-2", Some("W2"))), conflict("RT-2"));
+    assert_eq!((world.available("A", "W1"), world.available("A", "W2")), (1, 1));
+}
