@@ -74,6 +74,8 @@ pub enum CreditGround {
     Limit,
     /// That a person has approved it, whether there is room or not.
     Approval,
+    /// That it has been granted more: it is booked, and less is wanted of it now.
+    Less,
 }
 
 /// Why an order gets no credit.

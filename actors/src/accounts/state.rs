@@ -261,6 +261,9 @@ impl AccountState {
 
     /// Whether an order may be booked, in place of what it asked for earlier.
     pub(super) fn judge(&self, request: &CreditRequest, now: Timestamp) -> Result<(), CreditRefusal> {
+        if request.ground == CreditGround::Less {
+            return Ok(());
+        }
         let terms = self.terms.ok_or(CreditRefusal::NoTerms)?;
         if terms.status == AccountStatus::Closed {
             return Err(CreditRefusal::Closed);

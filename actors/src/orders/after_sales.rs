@@ -78,20 +78,29 @@ pub struct CreditedLine {
 /// Goods come back.
 pub(super) fn take_back(flow: &mut Flow<'_>, wish: &GoodsReturn) -> Result<(), OrderRefusal> {
     let placed = &flow.placed;
-    let wanted = wish
-        .lines
-        .iter()
-        .map(|line| (line.line, line.quantity, line.disposition, line.component.clone()));
-    let of_paper = placed
-        .returns
-        .iter()
-        .filter(|known| known.document == wish.document);
-    let known = of_paper.map(|known| {
+    let of_paper = || {
+        let returns = placed.returns.iter();
+        returns.filter(|known| known.document == wish.document)
+    };
+    let wanted = wish.lines.iter().map(|line| {
+        let known = of_paper().find(|known| known.line == line.line);
+        // Where nothing is said it is where it was taken to then.
+        let warehouse = line.warehouse.or(known.map(|known| known.warehouse));
+        (
+            line.line,
+            line.quantity,
+            line.disposition,
+            line.component.clone(),
+            warehouse,
+        )
+    });
+    let known = of_paper().map(|known| {
         (
             known.line,
             known.quantity,
             known.disposition,
             known.component.clone(),
+            Some(known.warehouse),
         )
     });
     if was_told(&wish.document, wanted, known, placed.returns.len())? {

@@ -1,6 +1,6 @@
 //! What an event does to an order. Dull and total.
 
-use super::command::OrderRequest;
+use super::command::{OrderLine, OrderRequest};
 use super::desk::{Case, MAX_NOTES};
 use super::event::OrderEvent;
 use super::history::{Milestone, remember};
@@ -64,6 +64,7 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
             paper_attempt: 0,
             paper_alarm: None,
             late_bookings: Vec::new(),
+            corrected_by: None,
         }));
     } else if let Some(placed) = &mut state.placed {
         apply_placed(placed, event);
@@ -177,9 +178,12 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
             }
         }
         OrderEvent::Corrected { request, by } => {
-            placed.stated_by.clone_from(by);
+            if states_prices(&placed.request, request) {
+                placed.stated_by.clone_from(by);
+            }
             correct(placed, request);
         }
+        OrderEvent::CorrectionWanted { by } => placed.corrected_by = Some(by.clone()),
         OrderEvent::Ended { reason } => end(placed, reason),
         OrderEvent::Parked { .. } | OrderEvent::Unparked { .. } => wait(&mut placed.parked, event),
         OrderEvent::Dispatched(dispatch) => placed.dispatches.push(dispatch.clone()),
@@ -230,6 +234,16 @@ fn live(placed: &mut Placed) -> impl Iterator<Item = &mut Allocation> {
         .filter(|allocation| allocation.standing == AllocationStanding::Held)
 }
 
+/// Whether a corrected request states a price that the one before it did not.
+fn states_prices(before: &OrderRequest, request: &OrderRequest) -> bool {
+    let is_stated_anew = |line: &OrderLine| {
+        let mut known = before.lines.iter();
+        let known = known.find(|known| known.line == line.line && known.sku == line.sku);
+        line.channel_price.is_some() && line.channel_price != known.and_then(|known| known.channel_price)
+    };
+    request.lines.iter().any(is_stated_anew)
+}
+
 fn correct(placed: &mut Placed, request: &OrderRequest) {
     let before = std::mem::replace(&mut placed.request, request.clone());
     placed.submitted.get_or_insert_with(|| Box::new(before));
@@ -237,6 +251,7 @@ fn correct(placed: &mut Placed, request: &OrderRequest) {
     placed.passed.clear();
     placed.approved_by.clear();
     placed.afterwards = None;
+    placed.corrected_by = None;
     placed.given_up.clear();
     placed.allocations.clear();
 }

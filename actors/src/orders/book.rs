@@ -3,6 +3,7 @@
 //! What may have reached the ERP is looked up before it is sent again; what cannot be found out is parked.
 
 use super::command::{BookingAnswer, BookingAnswered, CancelAnswer, CancelAnswered};
+use super::desk::note_refusal;
 use super::effects::{ErpRequest, booking, reference, to_erp};
 use super::event::OrderEvent;
 use super::flow::{ERP_ANSWERS_WITHIN, Flow, MAX_TRIES};
@@ -251,6 +252,10 @@ fn cancel_refused(flow: &mut Flow<'_>, reason: &Reason) {
     };
     flow.happens(OrderEvent::ErpMoved { erp });
     flow.happens(OrderEvent::CancelWanted { afterwards: None });
+    if known {
+        note_refusal(flow, reason);
+        flow.kept_because = Some(reason.clone());
+    }
     if known && flow.any(AllocationStanding::Shipping) {
         // A shipment that failed had raised an exception: it is taken up, or raises it again.
         resume_shipping(flow);

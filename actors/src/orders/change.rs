@@ -12,14 +12,16 @@
 //! - each line is answered by itself: taken, taken in part, or not, with the reason;
 //! - a change counts once, by its paper; a repeat is answered as the first;
 //! - what the warehouse has begun with or what has left stays as it is;
-//! - a change never leaves an order of nothing: that is a cancellation.
+//! - a change never leaves an order of nothing: that is a cancellation;
+//! - what its channel's rules would have refused or held of an order as it comes in, a change does not make of it.
 
+use super::checks::{check_least, check_less};
 use super::command::{ChangeLine, OrderChange, OrderLine, OrderRefusal};
+use super::credit::tell_account_of_less;
 use super::decide::check;
 use super::desk::begin_anew;
 use super::event::OrderEvent;
 use super::flow::Flow;
-use super::late_booking::MAX_LATE;
 use super::paper::{PaperKind, is_taken, tell_erp};
 use super::parts::Part;
 use super::state::{Allocation, AllocationStanding, Placed, Status};
@@ -127,14 +129,12 @@ pub(super) fn change(flow: &mut Flow<'_>, wish: &OrderChange) -> Result<(), Orde
             return Err(OrderRefusal::RepeatedLine { line: line.line });
         }
     }
-    let has_room = placed.late_bookings.len() < MAX_LATE;
-    let in_erp = placed.erp.number.is_some() || placed.erp.uncertain || !has_room;
+    check_less(flow, wish)?;
     match placed.status {
         Status::Pricing | Status::Reserving | Status::CreditCheck => take_anew(flow, wish),
-        Status::Exception if !in_erp => take_anew(flow, wish),
+        Status::Exception if !placed.is_in_erp() => take_anew(flow, wish),
         Status::Booked | Status::Released | Status::Picked | Status::Backordered | Status::Shipped => {
-            reduce(flow, wish);
-            Ok(())
+            reduce(flow, wish)
         }
         Status::Booking
         | Status::Shipping
@@ -235,7 +235,7 @@ fn take_anew(flow: &mut Flow<'_>, wish: &OrderChange) -> Result<(), OrderRefusal
             }
         })
         .collect();
-    check(&request)?;
+    check(&request, &placed.submitted().lines)?;
     let is_changed = request != placed.request;
     note(flow, wish, lines);
     let request = Box::new(request);
@@ -282,7 +282,7 @@ fn in_hand(part: &Part) -> Quantity {
 }
 
 /// The ERP has the order: what is not wanted any more is given up, as far as the warehouse has not begun with it.
-fn reduce(flow: &mut Flow<'_>, wish: &OrderChange) {
+fn reduce(flow: &mut Flow<'_>, wish: &OrderChange) -> Result<(), OrderRefusal> {
     let placed = &flow.placed;
     let least = |ordered: &OrderLine| {
         let parts = placed.parts(ordered.line);
@@ -305,15 +305,25 @@ fn reduce(flow: &mut Flow<'_>, wish: &OrderChange) {
         })
         .filter(|(_, less)| *less > Quantity::ZERO)
         .collect();
+    let left = placed.request.lines.iter().map(|ordered| {
+        let given_up = less.iter().find(|(line, _)| *line == ordered.line);
+        let given_up = given_up.map_or(Quantity::ZERO, |(_, quantity)| *quantity);
+        (ordered.line, placed.wanted(ordered).minus(given_up))
+    });
+    if !less.is_empty() {
+        check_least(flow, placed.total_of(left))?;
+    }
     note(flow, wish, lines);
     for (line, less) in &less {
         give_up(flow, *line, *less);
     }
     if !less.is_empty() {
+        tell_account_of_less(flow);
         tell_erp(flow, PaperKind::Change, &wish.document);
     }
     let status = flow.placed.warehouse_status();
     flow.become_status(status);
+    Ok(())
 }
 
 /// Gives up so much of a line: of what was asked for last first, and there what waits before what is held.

@@ -12,17 +12,19 @@
 //!
 //! Invariants:
 //! - what fails a check stands in exception; an approval lets that check pass, for this price alone;
-//! - an approval above the limit needs two systems, each of which approves once;
+//! - an approval above the limit needs two systems, each of which approves once; so does a price that is set by hand there, which
+//!   who states it has approved by that;
 //! - where systems have limits for prices set by hand, none states or approves one beyond its own;
 //! - the price that holds for a line is ours, or the channel's because it is within the tolerance or was approved; the
 //!   contract reckons the whole order at it, with the step from ours to it, so that discount, tax and total follow from it.
 
-use super::command::{OrderLine, OrderRefusal, OrderRequest};
+use super::command::{OrderChange, OrderLine, OrderRefusal, OrderRequest};
 use super::credit::{CreditRule, go_on_from_hold};
 use super::delivery::DeliveryRules;
 use super::duplicate::is_being_introduced;
 use super::event::OrderEvent;
 use super::flow::Flow;
+use super::invoice::Invoice;
 use super::reserve::begin_reserving;
 use super::state::{Exception, Likeness, Placed, Status};
 use crate::ids::ListId;
@@ -30,7 +32,7 @@ use crate::inventory::backorder::Priority;
 use crate::money::{Currency, Money, Percent, Price, RoundingMode};
 use crate::pricing::exact::{PLACES, each};
 use crate::pricing::resolve::PricedLine;
-use crate::quantity::PositiveQuantity;
+use crate::quantity::{PositiveQuantity, Quantity};
 use crate::reference::Reference;
 use compact_str::CompactString;
 use rust_decimal::Decimal;
@@ -49,7 +51,7 @@ pub struct ChannelRules {
     pub price_tolerance: PriceTolerance,
     /// What an order comes to at least, by currency. Anything, where nothing is said.
     pub minimum_amount: BTreeMap<Currency, Price>,
-    /// Up to which total one person approves alone, by currency. Any, where nothing is said.
+    /// Up to which total one person approves alone, by currency. Any, where nothing is said; none in a currency that is left out.
     pub approve_alone_up_to: BTreeMap<Currency, Price>,
     /// Whether the customer's account has to bear an order. Not, where nothing is said.
     pub credit: Option<CreditRule>,
@@ -275,13 +277,50 @@ pub(super) fn check_packs(
     if reference.order_rules().of(channel).pack_multiples != PackRule::Refuse {
         return Ok(());
     }
-    match odd_lines(request, reference).next() {
+    let mut lines = request.lines.iter();
+    lines.try_for_each(|line| in_packs(line, line.quantity.get(), reference))
+}
+
+/// Whether so much of a line is a multiple of what its goods are packed in.
+fn in_packs(line: &OrderLine, quantity: Quantity, reference: &Reference) -> Result<(), OrderRefusal> {
+    let pack = reference.item(&line.sku).and_then(|item| item.pack);
+    match pack.filter(|pack| quantity.units() % pack.units() != 0) {
         None => Ok(()),
-        Some((line, pack)) => Err(OrderRefusal::PackMultiple {
+        Some(pack) => Err(OrderRefusal::PackMultiple {
             line: line.line,
             sku: line.sku.clone(),
             pack,
         }),
+    }
+}
+
+/// Whether less may be wanted of an order: what would not have come in is refused, and once the ERP has the order also what a
+/// person would have been asked about.
+pub(super) fn check_less(flow: &Flow<'_>, wish: &OrderChange) -> Result<(), OrderRefusal> {
+    let (placed, rules) = (&flow.placed, flow.rules());
+    let in_erp = placed.erp.number.is_some();
+    let keeps_to_packs = match rules.pack_multiples {
+        PackRule::Ignore => false,
+        PackRule::Hold => in_erp,
+        PackRule::Refuse => true,
+    };
+    let less = wish.lines.iter().filter_map(|wanted| {
+        let line = placed.line(wanted.line)?;
+        (wanted.quantity < placed.wanted(line)).then_some((line, wanted.quantity))
+    });
+    if keeps_to_packs {
+        for (line, quantity) in less {
+            in_packs(line, quantity, flow.reference)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether an order that the ERP has would still come to what it should at least.
+pub(super) fn check_least(flow: &Flow<'_>, total: Option<Money>) -> Result<(), OrderRefusal> {
+    match total.and_then(|total| below(total, flow.rules())) {
+        None => Ok(()),
+        Some((total, minimum)) => Err(OrderRefusal::BelowMinimum { total, minimum }),
     }
 }
 
@@ -298,12 +337,27 @@ fn price_exception(placed: &Placed, rules: &ChannelRules) -> Option<Exception> {
     })
 }
 
-/// The prices that are neither within the channel's tolerance nor within what whoever states them may set by hand.
+/// The prices that are neither within the channel's tolerance nor within what whoever states them may set by hand alone.
 fn outside<'a>(placed: &'a Placed, rules: &'a ChannelRules) -> impl Iterator<Item = StatedPrice> + 'a {
     let limit = rules.override_limits.get(&placed.stated_by);
+    let limit = limit.filter(|_| may_approve_alone(placed, rules));
     stated(placed).filter(move |stated| {
         !stated.is_tolerated(rules.price_tolerance) && !limit.is_some_and(|limit| stated.is_within(*limit))
     })
+}
+
+/// Who has approved what the exception is about by now. Who states prices within their own limit has approved them by that.
+fn approvers<'a>(placed: &'a Placed, rules: &ChannelRules, check: Check) -> Vec<&'a str> {
+    let limit = rules.override_limits.get(&placed.stated_by);
+    let is_within = |limit: &Percent| outside(placed, rules).all(|stated| stated.is_within(*limit));
+    let has_stated = check == Check::Price && limit.is_some_and(is_within);
+    let stater = has_stated.then_some(placed.stated_by.as_str());
+    placed
+        .approved_by
+        .iter()
+        .map(CompactString::as_str)
+        .chain(stater)
+        .collect()
 }
 
 /// Whether whoever approves prices may set those by hand that wait for it.
@@ -338,15 +392,17 @@ fn price_held(placed: &Placed) -> Option<Exception> {
 }
 
 fn below_minimum(placed: &Placed, rules: &ChannelRules) -> Option<Exception> {
-    let total = placed.total()?;
-    let minimum = rules.minimum_amount.get(&total.currency)?;
-    (total.amount < minimum.amount()).then(|| Exception::BelowMinimum {
-        minimum: Money {
-            amount: minimum.amount(),
-            currency: total.currency,
-        },
-        total,
-    })
+    let (total, minimum) = below(placed.total()?, rules)?;
+    Some(Exception::BelowMinimum { minimum, total })
+}
+
+/// What an order comes to and what it should, if it is less.
+fn below(total: Money, rules: &ChannelRules) -> Option<(Money, Money)> {
+    let minimum = Money {
+        amount: rules.minimum_amount.get(&total.currency)?.amount(),
+        currency: total.currency,
+    };
+    (total.amount < minimum.amount).then_some((total, minimum))
 }
 
 /// Lets what failed a check pass. Above the limit a second system has to say the same.
@@ -362,11 +418,12 @@ pub(super) fn approve(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
     if check == Check::Price {
         may_override(flow)?;
     }
-    if placed.approved_by.iter().any(|known| known == flow.by) {
+    let approvers = approvers(placed, flow.rules(), check);
+    if approvers.contains(&flow.by) {
         return Err(OrderRefusal::SecondPerson);
     }
-    let alone = may_approve_alone(flow);
-    let is_second = !placed.approved_by.is_empty();
+    let alone = may_approve_alone(placed, flow.rules());
+    let is_second = !approvers.is_empty();
     flow.happens(OrderEvent::Approved {
         by: flow.by.into(),
         passes: (alone || is_second).then_some(check),
@@ -381,17 +438,17 @@ pub(super) fn approve(flow: &mut Flow<'_>) -> Result<(), OrderRefusal> {
     Ok(())
 }
 
-fn may_approve_alone(flow: &Flow<'_>) -> bool {
-    let rules = flow.rules();
+fn may_approve_alone(placed: &Placed, rules: &ChannelRules) -> bool {
     // At the dearer of both prices: nobody approves alone by what is being approved.
-    let dearest = flow.placed.total().map(|total| {
-        stated(&flow.placed).fold(total.amount, |sum, stated| {
+    let dearest = placed.total().map(|total| {
+        stated(placed).fold(total.amount, |sum, stated| {
             sum.saturating_sub(stated.difference.min(Decimal::ZERO))
         })
     });
-    let limit = rules.approve_alone_up_to.get(&flow.placed.request.currency);
+    let limit = rules.approve_alone_up_to.get(&placed.request.currency);
     match (dearest, limit) {
-        (_, None) => true,
+        // Where there are limits, a currency without one has none up to which anybody approves alone.
+        (_, None) => rules.approve_alone_up_to.is_empty(),
         (Some(total), Some(limit)) => total <= limit.amount(),
         (None, Some(_)) => false,
     }
@@ -426,10 +483,22 @@ impl Exception {
 }
 
 impl Placed {
-    /// What the order comes to, at the prices that the channel states where it states any.
+    /// What the order comes to as far as it is wanted, at the prices that the channel states where it states any.
     #[must_use]
     pub fn total(&self) -> Option<Money> {
-        self.quote.as_ref().map(|quote| quote.total)
+        let lines = self.request.lines.iter();
+        self.total_of(lines.map(|line| (line.line, self.wanted(line))))
+    }
+
+    /// What the order comes to if so much is wanted of its lines.
+    pub(super) fn total_of(&self, wanted: impl Iterator<Item = (u16, Quantity)>) -> Option<Money> {
+        let quote = self.quote.as_deref()?;
+        let wanted: Vec<_> = wanted.collect();
+        let is_whole = |line: &OrderLine| wanted.contains(&(line.line, line.quantity.get()));
+        if self.request.lines.iter().all(is_whole) {
+            return Some(quote.total);
+        }
+        Invoice::of(quote, &wanted).map(|invoice| invoice.total)
     }
 
     /// Prices of the channel that hold in place of ours: none while a person is asked about them.

@@ -535,6 +535,20 @@ pub struct OpenCase {
     pub since: Timestamp,
     /// Whose it is, and until when.
     pub case: Case,
+    /// Whether the ERP has the order, or may have it: then it is not corrected.
+    #[serde(default)]
+    pub in_erp: bool,
+}
+
+impl OpenCase {
+    /// What a person can do about it, as in `resolve`; besides, the order can be cancelled.
+    #[must_use]
+    pub fn actions(&self) -> Vec<&'static str> {
+        let actions = self.exception.actions().into_iter();
+        actions
+            .filter(|action| !self.in_erp || *action != "correct")
+            .collect()
+    }
 }
 
 /// How a line stands, in base units, of a kit in kits. `reserved`, `shipped`, `backordered`, `pending`, `cancelled` and `substituted` always add up to
@@ -646,6 +660,14 @@ pub enum OrderRefusal {
         /// What it should be a multiple of.
         pack: PositiveQuantity,
     },
+    /// A change after which an order that the ERP has would come to less than the channel's orders should.
+    #[error("the order would come to {total}, less than {minimum}")]
+    BelowMinimum {
+        /// What it would come to.
+        total: Money,
+        /// What it should come to.
+        minimum: Money,
+    },
     /// More than has left and is still out.
     #[error("line {line}: only {left} have left the house and are not settled yet")]
     MoreThanShipped {
@@ -663,14 +685,33 @@ pub enum OrderRefusal {
     /// More papers than an order keeps.
     #[error("the order has as many payments, returns, credits or changes as are kept")]
     TooManyDocuments,
-    /// A payment of nothing.
-    #[error("a payment is above 0")]
+    /// A payment of nothing, or of more than is counted.
+    #[error(
+        "amount: a payment is above 0 and at most {}",
+        crate::accounts::state::MAX_AMOUNT
+    )]
     PaymentAmount,
+    /// A payment in another currency than the order's.
+    #[error("amount: the order is in {order}, the payment in {found}")]
+    PaymentCurrency {
+        /// The order's.
+        order: Currency,
+        /// The payment's.
+        found: Currency,
+    },
     /// A substitute of itself, or of a substitute.
     #[error("line {line} cannot be a substitute of that line")]
     Substitute {
         /// Which.
         line: u16,
+    },
+    /// A substitute of a line that there is not.
+    #[error("line {line}: substitutes: the order has no line {of}")]
+    SubstituteOfNothing {
+        /// Which.
+        line: u16,
+        /// The line that it names.
+        of: u16,
     },
     /// Too many coupons.
     #[error("at most {} coupons at once", crate::pricing::contract::MAX_COUPONS)]

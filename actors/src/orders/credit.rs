@@ -76,6 +76,29 @@ pub(super) fn ask_for_credit(flow: &mut Flow<'_>) {
     flow.send((customer, AccountCommand::Reserve(request)));
 }
 
+/// Less is wanted of an order that the account bears: it bears the rest.
+pub(super) fn tell_account_of_less(flow: &mut Flow<'_>) {
+    let (credit, total) = (flow.placed.credit, flow.placed.total());
+    let Some(amount) = total.filter(|_| credit.standing == CreditStanding::Granted) else {
+        return;
+    };
+    let attempt = credit.attempt.saturating_add(1);
+    let less = Credit {
+        attempt,
+        amount: Some(amount),
+        ..credit
+    };
+    move_credit(flow, less);
+    let request = CreditRequest {
+        order: flow.order.clone(),
+        attempt,
+        amount,
+        ground: CreditGround::Less,
+    };
+    let customer = flow.placed.request.customer.clone();
+    flow.send((customer, AccountCommand::Reserve(request)));
+}
+
 /// The account need not bear the order any more.
 pub(super) fn give_credit_back(flow: &mut Flow<'_>) {
     if flow.placed.credit.standing == CreditStanding::NotAsked {

@@ -61,7 +61,14 @@ pub(super) fn decide(
             contest(begin(order, placed, command, context), request)
         }
         (OrderCommand::TakeUp(parked), Some(_)) => {
-            let decision = decide(order, state, &parked.command, context);
+            // Of who wanted it, whoever has made its time come.
+            let provenance = parked.provenance();
+            let context = Context {
+                now: context.now,
+                provenance: &provenance,
+                reference: context.reference,
+            };
+            let decision = decide(order, state, &parked.command, &context);
             or_dead_letter(order, parked, decision)
         }
         (_, None) => keep_for_later(state, command, context),
@@ -216,7 +223,7 @@ fn submit(
 ) -> OrderDecision {
     let mut request = request.clone();
     let checked = take(&mut request.lines, &[], context.reference)
-        .and_then(|()| check(&request))
+        .and_then(|()| check(&request, &[]))
         .and_then(|()| check_packs(&request, order.channel(), context.reference));
     if let Err(refusal) = checked {
         return refuse(refusal);
@@ -240,7 +247,9 @@ fn submit(
     flow.accepted()
 }
 
-pub(super) fn check(request: &OrderRequest) -> Result<(), OrderRefusal> {
+/// Whether an order may be as it is wanted. Its substitutes take the place of its own lines, or of those that it had as it
+/// came in.
+pub(super) fn check(request: &OrderRequest, had: &[OrderLine]) -> Result<(), OrderRefusal> {
     if request.lines.is_empty() || request.lines.len() > MAX_LINES {
         return Err(OrderRefusal::Lines {
             lines: request.lines.len() as u64,
@@ -251,10 +260,13 @@ pub(super) fn check(request: &OrderRequest) -> Result<(), OrderRefusal> {
         if !numbers.insert(line.line) {
             return Err(OrderRefusal::RepeatedLine { line: line.line });
         }
-        let substituted = line.substitutes;
-        let is_plain = |other: &&OrderLine| Some(other.line) == substituted && other.substitutes.is_some();
-        if substituted == Some(line.line) || request.lines.iter().any(|other| is_plain(&other)) {
-            return Err(OrderRefusal::Substitute { line: line.line });
+        if let Some(of) = line.substitutes {
+            let mut lines = request.lines.iter().chain(had);
+            let of_line = lines.find(|other| other.line == of);
+            let of_line = of_line.ok_or(OrderRefusal::SubstituteOfNothing { line: line.line, of })?;
+            if of == line.line || of_line.substitutes.is_some() {
+                return Err(OrderRefusal::Substitute { line: line.line });
+            }
         }
         if line.quantity.units() > MAX_LINE_QUANTITY {
             return Err(OrderRefusal::TooMuch { line: line.line });

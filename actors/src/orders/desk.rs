@@ -14,7 +14,6 @@ use super::decide::check;
 use super::event::OrderEvent;
 use super::flow::Flow;
 use super::goods::take;
-use super::late_booking::MAX_LATE;
 use super::price::begin_pricing;
 use super::reserve::is_live;
 use super::state::{Afterwards, Exception, Status};
@@ -118,9 +117,8 @@ impl Exception {
         }
     }
 
-    /// What a person can do about it, as in `resolve`; besides, the order can be cancelled.
-    #[must_use]
-    pub fn actions(&self) -> Vec<&'static str> {
+    /// What there is to be done about it, as in `resolve`, where the order's standing lets it.
+    pub(super) fn actions(&self) -> Vec<&'static str> {
         if matches!(self, Self::Duplicate) {
             return vec!["dismiss"];
         }
@@ -149,7 +147,7 @@ impl Exception {
                 "wait: a payment or a higher limit lets it go on by itself; or approve it; or reject"
             }
             Self::Duplicate => {
-                "dismiss it; or correct the order; or cancel it and let it be sent under a new number"
+                "dismiss it; or cancel the order and let it be sent under a new number; or, as long as correct is offered for it, correct it"
             }
             Self::NotPosted { .. } => {
                 "settle with the ERP why it does not take it, then retry; or post it there by hand and dismiss it"
@@ -199,7 +197,7 @@ pub struct DeskNote {
     pub at: Timestamp,
     /// Which system, as it has proved to be; `lockstep` for the clock.
     pub by: CompactString,
-    /// The exception's name.
+    /// The exception's name; `cancel-refused` of what the ERP does not cancel.
     pub exception: CompactString,
     /// What.
     pub act: DeskAct,
@@ -243,6 +241,11 @@ pub enum DeskAct {
     },
     /// Nobody settled it in time.
     Escalate,
+    /// The ERP does not cancel the order.
+    Refuse {
+        /// Why.
+        reason: Reason,
+    },
 }
 
 impl DeskAct {
@@ -298,6 +301,7 @@ impl DeskAct {
             Self::Reassign { .. } => "reassign",
             Self::Dismiss { .. } => "dismiss",
             Self::Escalate => "escalate",
+            Self::Refuse { .. } => "refuse",
         }
     }
 
@@ -309,6 +313,7 @@ impl DeskAct {
             | Self::Cancel { reason }
             | Self::Correct { reason }
             | Self::Dismiss { reason }
+            | Self::Refuse { reason }
             | Self::Approve { reason } => Some(reason.to_string()),
             Self::Reassign { to } => Some(to.to_string()),
             Self::Retry | Self::Escalate => None,
@@ -340,10 +345,24 @@ pub(super) fn note(flow: &mut Flow<'_>, act: DeskAct) {
             | DeskAct::Correct { .. }
             | DeskAct::Approve { .. }
             | DeskAct::Dismiss { .. }
+            | DeskAct::Refuse { .. }
             | DeskAct::Reassign { .. } => flow.by.into(),
         },
         exception: CompactString::const_new(exception.name()),
         act,
+    };
+    flow.happens(OrderEvent::Noted { note });
+}
+
+/// Notes that the ERP does not cancel the order.
+pub(super) fn note_refusal(flow: &mut Flow<'_>, reason: &Reason) {
+    let note = DeskNote {
+        at: flow.now,
+        by: flow.by.into(),
+        exception: CompactString::const_new("cancel-refused"),
+        act: DeskAct::Refuse {
+            reason: reason.clone(),
+        },
     };
     flow.happens(OrderEvent::Noted { note });
 }
@@ -384,8 +403,7 @@ pub(super) fn correct(flow: &mut Flow<'_>, correction: &Correction) -> Result<()
             status: placed.status,
         });
     }
-    let has_room = placed.late_bookings.len() < MAX_LATE;
-    if placed.erp.number.is_some() || placed.erp.uncertain || !has_room {
+    if placed.is_in_erp() {
         return Err(OrderRefusal::InErp);
     }
     let mut request = placed.request.clone();
@@ -402,7 +420,7 @@ pub(super) fn correct(flow: &mut Flow<'_>, correction: &Correction) -> Result<()
     if let Some(delivery) = &correction.delivery {
         request.delivery.clone_from(delivery);
     }
-    check(&request)?;
+    check(&request, &placed.submitted().lines)?;
     // Who corrects it has seen what stands beside it. What comes under its number from here on is another case.
     if flow.placed.contested.is_some() {
         flow.happens(OrderEvent::ContestSettled);
@@ -415,15 +433,17 @@ pub(super) fn correct(flow: &mut Flow<'_>, correction: &Correction) -> Result<()
 /// to book.
 pub(super) fn begin_anew(flow: &mut Flow<'_>, request: Box<super::command::OrderRequest>) {
     if may_stand(&flow.placed) || flow.placed.allocations.iter().any(is_live) {
+        let by = flow.by.into();
+        flow.happens(OrderEvent::CorrectionWanted { by });
         begin_ending(flow, Afterwards::Corrected(request));
     } else {
         take_up(flow, request);
     }
 }
 
-/// Begins anew with a corrected request.
+/// Begins anew with a corrected request, of who corrected it, whoever has answered last.
 pub(super) fn take_up(flow: &mut Flow<'_>, request: Box<super::command::OrderRequest>) {
-    let by = flow.by.into();
+    let by = flow.placed.corrected_by.clone().unwrap_or_else(|| flow.by.into());
     flow.happens(OrderEvent::Corrected { request, by });
     begin_pricing(flow);
 }

@@ -40,6 +40,7 @@ impl Contested {
             exception: Exception::Duplicate,
             since: self.at,
             case: self.case,
+            in_erp: false,
         }
     }
 }

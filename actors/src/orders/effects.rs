@@ -7,7 +7,7 @@ use super::command::{LineSummary, OrderedAs};
 use super::desk::Case;
 use super::paper::PaperKind;
 use super::state::{LateBooking, Placed, Status};
-use crate::ids::{CustomerId, DocumentId, OrderKey, Sku, WarehouseCode};
+use crate::ids::{CustomerId, DocumentId, OrderKey, Reason, Sku, WarehouseCode};
 use crate::kit::Component;
 use crate::money::{Currency, Money};
 use crate::pricing::kept::{NamedQuote, QuoteStanding};
@@ -227,7 +227,7 @@ pub struct OrderStatus {
     pub correlation: String,
     /// The ERP's number for it, once booked.
     pub erp_number: Option<DocumentId>,
-    /// For exceptions, cancellations and rejections: why, in words.
+    /// For exceptions, cancellations and rejections, and for an order that the ERP does not cancel: why, in words.
     pub reason: Option<String>,
     /// For exceptions: what kind.
     pub exception: Option<String>,
@@ -273,13 +273,19 @@ pub(super) fn to_erp(request: &ErpRequest) -> Outbound {
     outbound(ERP, request)
 }
 
-pub(super) fn status_event(
-    order: &OrderKey,
-    placed: &Placed,
-    channel_status: Option<CompactString>,
-    change: Option<AnsweredChange>,
-) -> Outbound {
+/// What one change of status tells besides how the order stands.
+pub(super) struct Told {
+    /// What the order's channel calls it.
+    pub(super) channel_status: Option<CompactString>,
+    /// A change of the order's lines that is answered with it.
+    pub(super) change: Option<AnsweredChange>,
+    /// Why the ERP does not cancel the order.
+    pub(super) kept_because: Option<Reason>,
+}
+
+pub(super) fn status_event(order: &OrderKey, placed: &Placed, told: Told) -> Outbound {
     let exception = placed.exception.as_ref();
+    let kept = |reason: Reason| format!("the ERP does not cancel it: {reason}");
     let status = OrderStatus {
         form: FORM,
         order: order.clone(),
@@ -290,13 +296,14 @@ pub(super) fn status_event(
         erp_number: placed.erp.number.clone(),
         reason: exception
             .map(ToString::to_string)
-            .or_else(|| placed.end_reason.as_ref().map(ToString::to_string)),
+            .or_else(|| placed.end_reason.as_ref().map(ToString::to_string))
+            .or_else(|| told.kept_because.map(kept)),
         exception: exception.map(|exception| exception.name().to_owned()),
         case: placed.case,
         lines: placed.lines_in_parts(),
-        channel_status,
+        channel_status: told.channel_status,
         lapsed_quote: placed.quote.as_deref().and_then(lapsed),
-        change,
+        change: told.change,
     };
     outbound(EVENTS, &status)
 }

@@ -166,6 +166,11 @@ pub enum OrderEvent {
         #[serde(default)]
         by: CompactString,
     },
+    /// It is to be another one once nothing is held any more and the ERP does not have it.
+    CorrectionWanted {
+        /// Which system corrects it.
+        by: CompactString,
+    },
     /// Something came before its time, and waits.
     Parked {
         /// What.

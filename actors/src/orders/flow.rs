@@ -9,7 +9,7 @@ use super::credit::give_credit_back;
 use super::desk;
 use super::desk_list::{EntryCommand, OpenCases};
 use super::duplicate::withdraw_introduction;
-use super::effects::status_event;
+use super::effects::{Told, status_event};
 use super::event::OrderEvent;
 use super::history::Reasoning;
 use super::parked::take_up_parked;
@@ -17,7 +17,7 @@ use super::price::tell_budgets;
 use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
 use super::transitions::{Cause, is_allowed};
 use crate::domain::{Distributor, Message};
-use crate::ids::{HoldId, OrderKey, StockId};
+use crate::ids::{HoldId, OrderKey, Reason, StockId};
 use crate::inventory::backorder::Priority;
 use crate::inventory::command::{HoldStock, ShipQuantity, StockCommand};
 use crate::pricing::catalogue::Tracking;
@@ -63,6 +63,8 @@ pub(super) struct Flow<'a> {
     pub(super) expired: Vec<Expired<Message>>,
     /// A change that was answered, for the next status event to tell.
     pub(super) answered_change: Option<AnsweredChange>,
+    /// Why the ERP does not cancel the order, for the next status event to tell.
+    pub(super) kept_because: Option<Reason>,
 }
 
 impl<'a> Flow<'a> {
@@ -86,6 +88,7 @@ impl<'a> Flow<'a> {
             outbound: Vec::new(),
             expired: Vec::new(),
             answered_change: None,
+            kept_because: None,
         }
     }
 
@@ -133,8 +136,12 @@ impl<'a> Flow<'a> {
             reasoning: Some(reasoning),
         });
         let word = self.rules().vocabulary.get(&status).cloned();
-        let change = self.answered_change.take();
-        self.publish(status_event(self.order, &self.placed, word, change));
+        let told = Told {
+            channel_status: word,
+            change: self.answered_change.take(),
+            kept_because: self.kept_because.take(),
+        };
+        self.publish(status_event(self.order, &self.placed, told));
         tell_budgets(self);
         if self.placed.has_ended() {
             give_credit_back(self);

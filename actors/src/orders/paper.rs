@@ -107,6 +107,7 @@ impl ErpPaper {
             exception: self.exception(reason),
             since: *since,
             case: *case,
+            in_erp: true,
         })
     }
 

@@ -1,4 +1,4 @@
-//! What comes before its time: a payment, a shipment, a close that overtook its order, or the step before it.
+//! What comes before its time: a payment, a shipment, a close, a cancellation that overtook its order, or the step before it.
 //!
 //! It is kept with the order, whether that has come or not, and taken up as a message of its own as soon as its time has come.
 //! After [`KEPT_FOR`] it becomes a dead letter that names what it waited for; so does what the order then refuses.
@@ -15,7 +15,7 @@ use crate::domain::{Distributor, Message};
 use crate::ids::OrderKey;
 use compact_str::CompactString;
 use lockstep_runtime::entity::{Context, Decision, Expired};
-use lockstep_runtime::message::Provenance;
+use lockstep_runtime::message::{MessageId, Provenance};
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -36,18 +36,34 @@ pub struct Parked {
     pub source: CompactString,
     /// In which conversation.
     pub correlation: CompactString,
+    /// By which message from outside.
+    #[serde(default)]
+    pub causation: Option<MessageId>,
+}
+
+impl Parked {
+    /// Who wants it, in which conversation.
+    pub(super) fn provenance(&self) -> Provenance {
+        Provenance {
+            source: self.source.clone(),
+            correlation: self.correlation.clone(),
+            causation: self.causation,
+        }
+    }
 }
 
 // The steps of an order that others report, in the order in which they are taken up.
-const PAY: u8 = 0;
-const CHANGE: u8 = 1;
-const RELEASE: u8 = 2;
-const PICK: u8 = 3;
-const SHIP: u8 = 4;
-const CLOSE: u8 = 5;
+const CANCEL: u8 = 0;
+const PAY: u8 = 1;
+const CHANGE: u8 = 2;
+const RELEASE: u8 = 3;
+const PICK: u8 = 4;
+const SHIP: u8 = 5;
+const CLOSE: u8 = 6;
 
 fn step(command: &OrderCommand) -> Option<u8> {
     match command {
+        OrderCommand::Cancel { .. } => Some(CANCEL),
         OrderCommand::Pay(_) => Some(PAY),
         OrderCommand::Change(_) => Some(CHANGE),
         OrderCommand::ReleaseToWarehouse => Some(RELEASE),
@@ -66,7 +82,6 @@ fn step(command: &OrderCommand) -> Option<u8> {
         | OrderCommand::Return(_)
         | OrderCommand::Credit(_)
         | OrderCommand::TakeUp(_)
-        | OrderCommand::Cancel { .. }
         | OrderCommand::Retry
         | OrderCommand::Correct(_)
         | OrderCommand::Approve { .. }
@@ -127,6 +142,7 @@ fn parked(command: &OrderCommand, now: Timestamp, provenance: &Provenance) -> Pa
         at: now,
         source: provenance.source.clone(),
         correlation: provenance.correlation.clone(),
+        causation: provenance.causation,
     }
 }
 
@@ -207,11 +223,7 @@ fn dead(order: &OrderKey, parked: &Parked, reason: String) -> Expired<Message> {
     Expired {
         message: (order.clone(), (*parked.command).clone()).into(),
         reason,
-        provenance: Provenance {
-            source: parked.source.clone(),
-            correlation: parked.correlation.clone(),
-            causation: None,
-        },
+        provenance: parked.provenance(),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::command::OrderRefusal;
 use super::event::OrderEvent;
 use super::flow::Flow;
+use crate::accounts::state::MAX_AMOUNT;
 use crate::ids::DocumentId;
 use crate::money::Money;
 use rust_decimal::Decimal;
@@ -16,11 +17,11 @@ pub const MAX_PAYMENTS: usize = 64;
 pub struct OrderPayment {
     /// The channel's number for it.
     pub document: DocumentId,
-    /// How much; above 0.
+    /// How much; above 0, and in the order's currency.
     pub amount: Money,
 }
 
-/// Notes a payment, once.
+/// Notes a payment, once, in the order's currency. What is paid beyond the total is noted as it is.
 pub(super) fn pay(flow: &mut Flow<'_>, payment: &OrderPayment) -> Result<(), OrderRefusal> {
     let known = &flow.placed.payments;
     if let Some(known) = known.iter().find(|known| known.document == payment.document) {
@@ -30,7 +31,11 @@ pub(super) fn pay(flow: &mut Flow<'_>, payment: &OrderPayment) -> Result<(), Ord
         let document = payment.document.clone();
         return Err(OrderRefusal::DocumentConflict { document });
     }
-    if payment.amount.amount <= Decimal::ZERO {
+    let (order, found) = (flow.placed.request.currency, payment.amount.currency);
+    if found != order {
+        return Err(OrderRefusal::PaymentCurrency { order, found });
+    }
+    if payment.amount.amount <= Decimal::ZERO || payment.amount.amount > MAX_AMOUNT {
         return Err(OrderRefusal::PaymentAmount);
     }
     if known.len() >= MAX_PAYMENTS {

@@ -3,11 +3,12 @@
 use super::after_sales::{CreditedLine, Disposition, ReturnedLine};
 use super::change::AnsweredChange;
 use super::checks::Check;
-use super::command::{LineSummary, OpenCase, OrderRequest, OrderSummary};
+use super::command::{LineSummary, OpenCase, OrderLine, OrderRequest, OrderSummary};
 use super::delivery::DeliveryFault;
 use super::desk::{Case, DeskNote};
 use super::duplicate::Contested;
 use super::history::Milestone;
+use super::late_booking::MAX_LATE;
 use super::paper::{ErpPaper, PaperKind};
 use super::parked::Parked;
 use super::parts::Part;
@@ -565,7 +566,7 @@ pub struct Placed {
     /// The last changes of its status.
     #[serde(default)]
     pub history: Vec<Milestone>,
-    /// Which system states the prices that the order states: who sent it, or corrected it since.
+    /// Which system states the prices that the order states: who sent it, or corrected one of them since.
     #[serde(default)]
     pub stated_by: CompactString,
     /// What its customer wanted to be another way, and what became of it.
@@ -586,6 +587,9 @@ pub struct Placed {
     /// Bookings that it does not want any more and that may yet land in the ERP.
     #[serde(default)]
     pub late_bookings: Vec<LateBooking>,
+    /// Which system wants it corrected, as long as it waits for stocks or the ERP with that.
+    #[serde(default)]
+    pub corrected_by: Option<CompactString>,
 }
 
 impl OrderState {
@@ -637,7 +641,14 @@ impl Placed {
             exception: self.exception.clone()?,
             since: self.since,
             case: self.case?,
+            in_erp: self.is_in_erp(),
         })
+    }
+
+    /// Whether the ERP has it, may have it, or has as many late bookings of it as are kept: then nothing else is made of it.
+    #[must_use]
+    pub fn is_in_erp(&self) -> bool {
+        self.erp.number.is_some() || self.erp.uncertain || self.late_bookings.len() >= MAX_LATE
     }
 
     /// All that a person must settle about it.
@@ -661,12 +672,7 @@ impl Placed {
             customer: self.request.customer.clone(),
             received_at: self.received_at,
             correlation: self.correlation.to_string(),
-            lines: self
-                .request
-                .lines
-                .iter()
-                .map(|line| self.line_summary(line))
-                .collect(),
+            lines: self.line_summaries(),
             total: self.total(),
             agreed: self.agreed(),
             quote: self.quote.clone(),
@@ -751,7 +757,24 @@ impl Placed {
         due.into_iter().flatten().max()
     }
 
-    fn line_summary(&self, line: &super::command::OrderLine) -> LineSummary {
+    /// How the lines stand, those first that are taken in other goods as a whole.
+    fn line_summaries(&self) -> Vec<LineSummary> {
+        let lines = self.request.lines.iter().map(|line| self.line_summary(line));
+        let is_gone = |line: &&OrderLine| {
+            self.line(line.line).is_none() && self.substituted(line.line) > Quantity::ZERO
+        };
+        let gone = self.submitted().lines.iter().filter(is_gone);
+        let gone = gone.map(|line| LineSummary {
+            ordered: self.substituted(line.line),
+            ordered_as: None,
+            pending: Quantity::ZERO,
+            cancelled: Quantity::ZERO,
+            ..self.line_summary(line)
+        });
+        gone.chain(lines).collect()
+    }
+
+    fn line_summary(&self, line: &OrderLine) -> LineSummary {
         let open = self.open(line.line);
         let (shipped, backordered) = (self.shipped(line.line), self.waiting(line.line));
         let substituted = self.substituted(line.line);

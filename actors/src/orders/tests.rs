@@ -53,7 +53,7 @@ use crate::pricing::scale::Scale;
 use crate::quantity::{PositiveQuantity, Quantity};
 use crate::reference::{Reference, publish_view};
 use lockstep_runtime::entity::{Context, Decision, Entity};
-use lockstep_runtime::message::{Provenance, Sequence};
+use lockstep_runtime::message::{MessageId, Provenance, Sequence};
 use lockstep_runtime::rmp_serde;
 use lockstep_runtime::time::Timestamp;
 use proptest::prelude::*;
@@ -107,6 +107,10 @@ struct World {
     short: bool,
     /// Which system speaks.
     speaker: &'static str,
+    /// In which conversation.
+    conversation: &'static str,
+    /// By which message from outside.
+    causation: Option<MessageId>,
     fate: Fate,
 }
 
@@ -219,6 +223,8 @@ impl World {
             transitions: BTreeSet::new(),
             short: false,
             speaker: "test",
+            conversation: "K",
+            causation: None,
             fate,
         };
         for name in ["A", "B", "C"] {
@@ -273,8 +279,8 @@ impl World {
     ) -> Option<E::Reply> {
         let provenance = Provenance {
             source: self.speaker.into(),
-            correlation: "K".into(),
-            causation: None,
+            correlation: self.conversation.into(),
+            causation: self.causation,
         };
         let context = Context {
             now: self.now,

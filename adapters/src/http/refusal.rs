@@ -41,7 +41,10 @@ pub(super) fn order_refusal(refusal: &OrderRefusal) -> Problem {
         | OrderRefusal::TooManyCoupons
         | OrderRefusal::TooManyDocuments
         | OrderRefusal::PaymentAmount
+        | OrderRefusal::PaymentCurrency { .. }
+        | OrderRefusal::BelowMinimum { .. }
         | OrderRefusal::Substitute { .. }
+        | OrderRefusal::SubstituteOfNothing { .. }
         | OrderRefusal::Warehouses
         | OrderRefusal::UnknownLine { .. }
         | OrderRefusal::UnknownComponent { .. }

@@ -85,7 +85,7 @@ pub struct OrderStatusChange {
     /// For exceptions: whose it is, and until when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub case: Option<CaseView>,
-    /// For exceptions, cancellations and rejections: why.
+    /// For exceptions, cancellations and rejections, and for an order that the ERP does not cancel: why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The lines of which a part waits for goods, or was given up after another part had left the house.
@@ -507,7 +507,7 @@ impl From<OpenCase> for ExceptionView {
             since: Moment(open.since),
             case: open.case.into(),
             suggestion: open.exception.suggestion().to_owned(),
-            actions: open.exception.actions(),
+            actions: open.actions(),
         }
     }
 }
@@ -721,7 +721,7 @@ pub struct DeskNoteView {
     pub by: String,
     /// About what kind of exception.
     pub exception: String,
-    /// What: retry, reject, cancel, correct, approve, reassign, dismiss, escalate.
+    /// What: retry, reject, cancel, correct, approve, reassign, dismiss, escalate; refuse, of the ERP that does not cancel it.
     pub act: String,
     /// Why, or to whom.
     #[serde(skip_serializing_if = "Option::is_none")]

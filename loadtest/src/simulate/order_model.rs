@@ -231,6 +231,7 @@ impl OrderModel {
             | OrderEvent::Waiting { .. }
             | OrderEvent::Releasing { .. }
             | OrderEvent::CancelWanted { .. }
+            | OrderEvent::CorrectionWanted { .. }
             | OrderEvent::Noted { .. }
             | OrderEvent::Escalated { .. }
             | OrderEvent::Reassigned { .. }

@@ -193,3 +193,82 @@ proptest! {
         prop_assert!(credited.iter().all(|one| one.amount >= Decimal::ZERO && one.tax >= Decimal::ZERO));
     }
 }
+
+#[test]
+fn a_line_that_is_taken_in_other_goods_as_a_whole_stays_in_sight() {
+    let mut world = World::new(Fate::kind()).stock("B", "W1", 10);
+    let order = world.order("1", &[("A", 4)], &["W1"], Policy::ShipComplete);
+    let in_place_of = |line: u16, of: u16, units: i64| {
+        let mut lines = request(&[("B", units)], &["W1"], Policy::ShipComplete).lines;
+        lines[0].line = line;
+        lines[0].substitutes = Some(of);
+        OrderCommand::Correct(Box::new(Correction {
+            lines: Some(lines),
+            ..desk::correction()
+        }))
+    };
+    // It names a line of the order.
+    let reply = world.tell(&order, in_place_of(2, 5, 4));
+    let OrderReply::Refused(refusal) = reply else {
+        panic!("{reply:?}")
+    };
+    assert_eq!(
+        refusal.to_string(),
+        "line 2: substitutes: the order has no line 5"
+    );
+    world.tell(&order, in_place_of(2, 1, 4));
+    world.settle();
+    assert_eq!(world.status(&order), Status::Booked);
+    let lines = world.orders[&order].placed().unwrap().summary().lines;
+    let units = |line: &LineSummary| {
+        let (ordered, substituted) = (line.ordered.units(), line.substituted.units());
+        (
+            line.line,
+            line.sku.to_string(),
+            ordered,
+            substituted,
+            line.substitutes,
+        )
+    };
+    assert_eq!(
+        lines.iter().map(units).collect::<Vec<_>>(),
+        [
+            (1, "A".to_owned(), 4, 4, None),
+            (2, "B".to_owned(), 4, 0, Some(1))
+        ]
+    );
+    // Of the first nothing is left to do.
+    assert_eq!(world.lines(&order), [[0; 5], [4, 0, 0, 0, 0]]);
+    // Of an order as it comes in no line is missing.
+    let mut wish = request(&[("B", 1)], &["W1"], Policy::ShipComplete);
+    wish.lines[0].substitutes = Some(2);
+    let reply = world.tell(&key("2"), OrderCommand::Submit(Box::new(wish)));
+    assert!(matches!(reply, OrderReply::Refused(_)), "{reply:?}");
+}
+
+#[test]
+fn the_same_return_to_another_warehouse_is_another_content() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 3);
+    let order = world.order("1", &[("A", 3)], &["W1"], Policy::ShipComplete);
+    world.accept(&order, ship(&[]));
+    let to = |document: &str, warehouse: Option<&str>| {
+        let mut command = back(document, 1, Disposition::Restock);
+        if let OrderCommand::Return(wish) = &mut command {
+            wish.lines[0].warehouse = warehouse.map(|code| WarehouseCode::new(code).unwrap());
+        }
+        command
+    };
+    let conflict = |document: &str| {
+        let document = paper(document);
+        OrderReply::Refused(OrderRefusal::DocumentConflict { document })
+    };
+    world.accept(&order, to("RT-1", Some("W2")));
+    world.accept(&order, to("RT-1", Some("W2")));
+    assert_eq!(world.tell(&order, to("RT-1", Some("W1"))), conflict("RT-1"));
+    // Where it was shipped from first is said by saying nothing.
+    world.accept(&order, to("RT-2", None));
+    world.accept(&order, to("RT-2", None));
+    world.accept(&order, to("RT-2", Some("W1")));
+    assert_eq!(world.tell(&order, to("RT-2", Some("W2"))), conflict("RT-2"));
+    assert_eq!((world.available("A", "W1"), world.available("A", "W2")), (1, 1));
+}

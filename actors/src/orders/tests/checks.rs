@@ -241,6 +241,136 @@ fn above_the_limit_two_systems_approve_and_neither_twice() {
     );
 }
 
+/// Sales may set prices up to 5 % from ours, the manager up to 15 %; above 5,000.00 nobody alone.
+fn by_four_eyes() -> ChannelRules {
+    let limit = |percent: &str| Percent::new(percent.parse().unwrap()).unwrap();
+    ChannelRules {
+        approve_alone_up_to: euros("5000.00"),
+        override_limits: [("sales".into(), limit("5")), ("manager".into(), limit("15"))].into(),
+        ..ChannelRules::default()
+    }
+}
+
+#[test]
+fn above_the_limit_who_touches_an_order_does_not_state_its_prices() {
+    // 120 at 78.00 come to 9,360.00, at our 82.00 to 9,840.00; 78.00 is within the 5 % of sales.
+    let same_lines = |world: &World, order: &OrderKey| Correction {
+        lines: Some(world.orders[order].placed().unwrap().request.lines.clone()),
+        ..desk::correction()
+    };
+    let priority = |_: &World, _: &OrderKey| Correction {
+        priority: Some(Priority::new(1).unwrap()),
+        ..desk::correction()
+    };
+    type Corrected = fn(&World, &OrderKey) -> Correction;
+    for correction in [same_lines as Corrected, priority as Corrected] {
+        let mut world = World::under(Fate::kind(), by_four_eyes());
+        world.speaker = "web";
+        let order = sold_at(&mut world, "78.00");
+        world.speaker = "sales";
+        world.tell(&order, approve());
+        world.deliver();
+        assert_eq!(world.exception(&order), differs("82.00", "78.00"));
+        let correction = correction(&world, &order);
+        world.tell(&order, OrderCommand::Correct(Box::new(correction)));
+        world.deliver();
+        assert_eq!(world.exception(&order), differs("82.00", "78.00"));
+        assert_eq!(world.orders[&order].placed().unwrap().stated_by, "web");
+        // Nor who makes it less: 100 at 78.00 are 7,800.00.
+        world.tell(&order, changes::change("CH-1", &[(1, 100)]));
+        world.deliver();
+        assert_eq!(world.exception(&order), differs("82.00", "78.00"));
+        world.tell(&order, approve());
+        world.speaker = "manager";
+        world.tell(&order, approve());
+        world.settle();
+        assert_eq!(world.status(&order), Status::Booked);
+    }
+}
+
+#[test]
+fn above_the_limit_a_price_set_by_hand_needs_a_second_system() {
+    let mut world = World::under(Fate::kind(), by_four_eyes());
+    world.speaker = "sales";
+    let order = sold_at(&mut world, "78.00");
+    assert_eq!(world.exception(&order), differs("82.00", "78.00"));
+    // Sales has said so by stating it.
+    assert_eq!(
+        world.tell(&order, approve()),
+        OrderReply::Refused(OrderRefusal::SecondPerson)
+    );
+    world.speaker = "manager";
+    world.tell(&order, approve());
+    world.settle();
+    assert_eq!(world.status(&order), Status::Booked);
+    // 60 come to 4,920.00 at our price: sales sets theirs alone. At 64 they come to 5,248.00.
+    for (number, units, alone) in [("2", 60, true), ("3", 64, false)] {
+        let order = key(number);
+        let mut wish = request(&[("A", units)], &["W1"], Policy::ShipComplete);
+        wish.lines[0].channel_price = Some(price("78.00"));
+        world.speaker = "sales";
+        world.tell(&order, OrderCommand::Submit(Box::new(wish)));
+        world.settle();
+        assert_eq!(world.status(&order) == Status::Booked, alone, "{units}");
+    }
+}
+
+#[test]
+fn in_a_currency_without_a_limit_two_have_to_approve_where_others_have_one() {
+    let dollars = [(Currency::new("USD").unwrap(), price("5000.00"))].into();
+    let rules = ChannelRules {
+        approve_alone_up_to: dollars,
+        ..ChannelRules::default()
+    };
+    let mut world = World::under(Fate::kind(), rules);
+    let order = sold_at(&mut world, "81.00");
+    for (speaker, status) in [("desk-anna", Status::Exception), ("desk-ben", Status::Booked)] {
+        world.speaker = speaker;
+        world.tell(&order, approve());
+        world.deliver();
+        assert_eq!(world.status(&order), status);
+    }
+}
+
+#[test]
+fn a_correction_that_waits_for_the_erps_consent_is_of_who_corrects() {
+    // 120 at our 82.00, rejected by the ERP; then sales sets 78.00, 4.88 %, within its limit.
+    let rules = ChannelRules {
+        approve_alone_up_to: BTreeMap::new(),
+        ..by_four_eyes()
+    };
+    let mut world = World::under(Fate::kind(), rules);
+    world.fate = Fate {
+        choices: vec![2],
+        used: 0,
+    };
+    let order = key("1");
+    world = world.stock("A", "W1", 1_000);
+    world.set_price("A", "82.00");
+    let wish = request(&[("A", 120)], &["W1"], Policy::ShipComplete);
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
+    while world.status(&order) != Status::Booking {
+        world.fate.used = 0;
+        let message = world.mail.remove(0);
+        world.take(message);
+    }
+    world.deliver();
+    assert_eq!(world.exception(&order).unwrap().name(), "booking-rejected");
+    let mut lines = world.orders[&order].placed().unwrap().request.lines.clone();
+    lines[0].channel_price = Some(price("78.00"));
+    let correction = Correction {
+        lines: Some(lines),
+        ..desk::correction()
+    };
+    world.speaker = "sales";
+    world.tell(&order, OrderCommand::Correct(Box::new(correction)));
+    assert_eq!(world.status(&order), Status::Cancelling);
+    world.speaker = "erp";
+    world.settle();
+    assert_eq!(world.orders[&order].placed().unwrap().stated_by, "sales");
+    assert_eq!(world.status(&order), Status::Booked);
+}
+
 #[test]
 fn an_order_below_the_least_amount_is_approved_or_added_to() {
     let rules = ChannelRules {

@@ -230,6 +230,49 @@ fn a_corrected_order_counts_with_what_it_comes_to_now() {
     assert_eq!(world.exposure(), ["2655", "47200"]);
 }
 
+#[test]
+fn what_is_given_up_of_a_booked_order_is_room_for_others() {
+    // 280 at 10.00 take the whole limit; another 0.01 has to wait.
+    let mut world = World::under(Fate::kind(), checked())
+        .stock("A", "W1", 280)
+        .stock("B", "W1", 1);
+    world.set_price("A", "10.00");
+    world.set_price("B", "0.01");
+    world.limit("2800.00", AccountStatus::Active);
+    let mut orders = Vec::new();
+    for (number, name, units) in [("1", "A", 280), ("2", "B", 1)] {
+        let wish = request(&[(name, units)], &["W1"], Policy::ShipComplete);
+        world.tell(&key(number), OrderCommand::Submit(Box::new(wish)));
+        world.deliver();
+        orders.push(key(number));
+    }
+    assert_eq!(world.status(&orders[0]), Status::Booked);
+    assert_eq!(world.exception(&orders[1]).unwrap().name(), "credit-hold");
+    let total = |world: &World| {
+        world.orders[&orders[0]]
+            .placed()
+            .unwrap()
+            .total()
+            .unwrap()
+            .to_string()
+    };
+    world.accept(&orders[0], changes::change("CH-1", &[(1, 2)]));
+    assert_eq!(total(&world), "20.00 EUR");
+    assert_eq!(world.status(&orders[1]), Status::Booked);
+    assert_eq!(world.exposure(), ["20.01", "0"]);
+    // Nor does it ask anew for what it was granted: an account on hold bears it as before.
+    world.limit("2800.00", AccountStatus::OnHold);
+    world.accept(&orders[0], changes::change("CH-2", &[(1, 1)]));
+    assert_eq!(total(&world), "10.00 EUR");
+    assert_eq!(world.exposure(), ["10.01", "0"]);
+    world.accept(&orders[0], ship(&[]));
+    world.invoice("R-1", "10.00", Some(&orders[0]));
+    assert_eq!(world.exposure(), ["0.01", "10"]);
+    world.tell(&orders[1], cancel());
+    world.settle();
+    assert_eq!(world.exposure(), ["0", "10"]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]

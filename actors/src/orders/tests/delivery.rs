@@ -335,3 +335,55 @@ fn coupons_and_freight_zone_of_an_order_count_as_on_a_quote() {
         OrderReply::Refused(OrderRefusal::TooManyCoupons)
     );
 }
+
+#[test]
+fn a_change_keeps_to_packs_and_to_the_least_amount_as_the_order_did() {
+    // A in packs of 6 at 2.50; 20.00 at least. 12 are 30.00.
+    let reduced = |rule: PackRule, least: &str, booked: bool, to: i64| {
+        let rules = ChannelRules {
+            pack_multiples: rule,
+            minimum_amount: [(
+                Currency::new("EUR").unwrap(),
+                Price::new(least.parse().unwrap()).unwrap(),
+            )]
+            .into(),
+            ..ChannelRules::default()
+        };
+        let mut world = World::under(Fate::kind(), rules).stock("A", "W1", 100);
+        world.item("A", packed(6));
+        let order = key("1");
+        let wish = request(&[("A", 12)], &["W1"], Policy::ShipComplete);
+        world.tell(&order, OrderCommand::Submit(Box::new(wish)));
+        if booked {
+            world.settle();
+        }
+        let reply = world.tell(&order, changes::change("CH-1", &[(1, to)]));
+        let refused = match reply {
+            OrderReply::Refused(refusal) => Some(refusal.to_string()),
+            _ => None,
+        };
+        world.deliver();
+        let placed = world.orders[&order].placed().unwrap();
+        assert_eq!(placed.changes.is_empty(), refused.is_some());
+        let exception = world.exception(&order).map(|exception| exception.name());
+        (refused, exception)
+    };
+    let packs = Some("line 1: A is sold in multiples of 6".to_owned());
+    let least = Some("the order would come to 15.00 EUR, less than 20.00 EUR".to_owned());
+    let cases = [
+        (PackRule::Refuse, "0", true, 7, (packs.clone(), None)),
+        (PackRule::Refuse, "0", true, 6, (None, None)),
+        (PackRule::Refuse, "0", false, 7, (packs.clone(), None)),
+        // Once it is booked nobody is asked any more.
+        (PackRule::Hold, "0", true, 7, (packs, None)),
+        (PackRule::Hold, "0", false, 7, (None, Some("pack-multiple"))),
+        (PackRule::Ignore, "0", true, 7, (None, None)),
+        (PackRule::Ignore, "20.00", true, 8, (None, None)),
+        (PackRule::Ignore, "20.00", true, 6, (least, None)),
+        (PackRule::Ignore, "20.00", false, 6, (None, Some("below-minimum"))),
+    ];
+    for (rule, least, booked, to, expected) in cases {
+        let found = reduced(rule, least, booked, to);
+        assert_eq!(found, expected, "{rule:?} {least} {booked} {to}");
+    }
+}

@@ -269,3 +269,38 @@ fn a_hold_of_before_the_correction_is_given_back_where_it_was_made() {
         (3, 1, 2)
     );
 }
+
+#[test]
+fn what_is_offered_about_an_exception_can_be_done() {
+    let actions = |world: &World, order: &OrderKey| {
+        let cases = world.orders[order].placed().unwrap().open_cases();
+        let listed = world.reference.open_cases().into_iter();
+        let listed = listed.filter_map(|(key, open)| (key == *order).then(|| (*open).clone())?);
+        let listed: Vec<_> = listed.flat_map(|open| open.cases).collect();
+        assert_eq!(listed, cases);
+        cases[0].actions()
+    };
+    // Short, and nothing of it in the ERP.
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 5);
+    let order = short(&mut world);
+    assert_eq!(
+        actions(&world, &order),
+        ["retry", "correct", "reassign", "reject"]
+    );
+    // The ERP has it.
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 8);
+    let order = world.order("1", &[("A", 8)], &["W1"], Policy::ShipComplete);
+    world.short = true;
+    world.lose_units("A", "W1", 5);
+    world.settle();
+    assert_eq!(world.exception(&order).unwrap().name(), "withdrawn");
+    assert_eq!(actions(&world, &order), ["retry", "reassign", "reject"]);
+    assert_eq!(
+        world.tell(&order, OrderCommand::Correct(Box::new(correction()))),
+        OrderReply::Refused(OrderRefusal::InErp)
+    );
+    assert_eq!(
+        Exception::Duplicate.suggestion(),
+        "dismiss it; or cancel the order and let it be sent under a new number; or, as long as correct is offered for it, correct it"
+    );
+}

@@ -148,3 +148,31 @@ fn what_stood_for_more_than_ten_minutes_before_it_was_given_up_lands_no_more() {
     assert_eq!(world.status(&order), Status::Cancelled);
     assert_eq!(Order::alarm(&world.orders[&order]), None);
 }
+
+#[test]
+fn why_the_erp_keeps_an_order_is_told_and_noted() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 6);
+    let order = world.order("1", &[("A", 6)], &["W1"], Policy::ShipComplete);
+    world.fate = Fate {
+        choices: vec![1],
+        used: 0,
+    };
+    world.tell(&order, cancel());
+    world.speaker = "erp";
+    world.settle();
+    assert_eq!(world.status(&order), Status::Booked);
+    let told = world.statuses.last().unwrap();
+    assert_eq!(
+        told.reason.as_deref(),
+        Some("the ERP does not cancel it: emulated")
+    );
+    let notes = world.orders[&order].placed().unwrap().summary().notes;
+    let note = notes.last().unwrap();
+    assert_eq!(
+        (note.by.as_str(), note.act.name(), note.act.detail().as_deref()),
+        ("erp", "refuse", Some("emulated"))
+    );
+    // What happens then is not for that reason.
+    world.accept(&order, OrderCommand::ReleaseToWarehouse);
+    assert_eq!(world.statuses.last().unwrap().reason, None);
+}

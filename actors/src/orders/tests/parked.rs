@@ -141,7 +141,7 @@ fn what_the_order_refuses_once_it_has_come_is_a_dead_letter() {
 fn only_steps_wait_and_only_so_many() {
     let mut world = World::new(Fate::kind());
     let order = key("1");
-    for command in [cancel(), OrderCommand::Retry, OrderCommand::Show] {
+    for command in [OrderCommand::Retry, OrderCommand::Show] {
         assert_eq!(
             world.tell(&order, command),
             OrderReply::Refused(OrderRefusal::UnknownOrder)
@@ -186,4 +186,76 @@ fn a_payment_counts_once_and_a_channel_hears_its_own_words() {
         world.tell(&order, OrderCommand::Pay(other)),
         OrderReply::Refused(OrderRefusal::DocumentConflict { document })
     );
+}
+
+#[test]
+fn a_cancellation_that_overtakes_its_order_ends_it_before_it_is_booked() {
+    for also_paid in [true, false] {
+        let mut world = World::new(Fate::kind()).stock("A", "W1", 10);
+        let order = key("1");
+        for early in [ship(&[]), cancel()] {
+            let reply = world.tell(&order, early);
+            assert!(matches!(reply, OrderReply::Parked { .. }), "{reply:?}");
+        }
+        if also_paid {
+            world.tell(&order, paid("P-1"));
+        }
+        world.tell(&order, created());
+        world.settle();
+        assert_eq!(world.status(&order), Status::Cancelled);
+        assert_eq!((world.booked.get(&order), world.reserved()), (None, 0));
+        let placed = world.orders[&order].placed().unwrap();
+        assert_eq!(placed.payments.len(), usize::from(also_paid));
+        assert_eq!(
+            world.dead,
+            ["order web/1 came, but: not possible while the order is cancelled"]
+        );
+    }
+}
+
+#[test]
+fn a_payment_is_in_the_currency_of_its_order_and_no_more_than_is_counted() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 10);
+    let order = key("1");
+    world.tell(&order, created());
+    world.deliver();
+    // 10.00 are to be paid: a payment beyond that is noted as it is.
+    let cases = [
+        ("10.00", "EUR", None),
+        ("25.00", "EUR", None),
+        (
+            "10.00",
+            "USD",
+            Some("amount: the order is in EUR, the payment in USD"),
+        ),
+        (
+            "0.00",
+            "EUR",
+            Some("amount: a payment is above 0 and at most 1000000000000"),
+        ),
+        (
+            "-1.00",
+            "EUR",
+            Some("amount: a payment is above 0 and at most 1000000000000"),
+        ),
+        (
+            "1000000000000.01",
+            "EUR",
+            Some("amount: a payment is above 0 and at most 1000000000000"),
+        ),
+    ];
+    for (number, (amount, currency, refused)) in cases.into_iter().enumerate() {
+        let amount = Money {
+            amount: amount.parse().unwrap(),
+            currency: Currency::new(currency).unwrap(),
+        };
+        let document = DocumentId::new(&format!("P-{number}")).unwrap();
+        let reply = world.tell(&order, OrderCommand::Pay(OrderPayment { document, amount }));
+        let found = match reply {
+            OrderReply::Refused(refusal) => Some(refusal.to_string()),
+            _ => None,
+        };
+        assert_eq!(found.as_deref(), refused, "{amount}");
+    }
+    assert_eq!(world.orders[&order].placed().unwrap().payments.len(), 2);
 }
