@@ -379,7 +379,7 @@ pub struct QuoteAsk {
     pub currency: Currency,
     /// What.
     pub lines: List<AskLine, 1, MAX_LINES>,
-    /// As of when; now if absent.
+    /// As of when; now if absent. A quote that is kept may have one only from an owner of `price.date`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<Moment>,
     /// Who may buy; `anybody` if absent.
@@ -388,7 +388,8 @@ pub struct QuoteAsk {
     /// How much the answer says; `waterfall` if absent.
     #[serde(default)]
     pub detail: QuoteDetail,
-    /// By which set of exchange rates; by the one in force if absent.
+    /// By which set of exchange rates; by the one in force if absent. A quote that is kept may name one only from an owner of
+    /// `price.date`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
     pub rates: Option<RuleId>,
