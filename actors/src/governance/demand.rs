@@ -42,6 +42,9 @@ pub enum Attribute {
     /// Customer contracts and the agreements behind them: terms, rounding, whether the customer may buy.
     #[serde(rename = "price.contract")]
     PriceContract,
+    /// The date, or the set of exchange rates, by which an order or a quote that holds is priced, if it is not that of now.
+    #[serde(rename = "price.date")]
+    PriceDate,
     /// The values of price indices.
     #[serde(rename = "price.index")]
     PriceIndex,
@@ -106,13 +109,14 @@ pub enum Attribute {
 
 impl Attribute {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::AccountTerms,
         Self::AccountDocument,
         Self::PriceBase,
         Self::PriceBudget,
         Self::PriceCatalogue,
         Self::PriceContract,
+        Self::PriceDate,
         Self::PriceIndex,
         Self::PriceQuote,
         Self::PriceRates,
@@ -145,6 +149,7 @@ impl Attribute {
             Self::PriceBudget => "price.budget",
             Self::PriceCatalogue => "price.catalogue",
             Self::PriceContract => "price.contract",
+            Self::PriceDate => "price.date",
             Self::PriceIndex => "price.index",
             Self::PriceQuote => "price.quote",
             Self::PriceRates => "price.rates",
@@ -181,7 +186,9 @@ impl Attribute {
             | Self::PriceTax
             | Self::StockDemand
             | Self::StockExpected => &[Operation::Create, Operation::Update],
-            Self::AccountDocument | Self::PriceQuote | Self::PriceRates => &[Operation::Create],
+            Self::AccountDocument | Self::PriceDate | Self::PriceQuote | Self::PriceRates => {
+                &[Operation::Create]
+            }
             Self::PriceVolume
             | Self::StockAllocation
             | Self::StockOnHand
@@ -217,6 +224,7 @@ impl Attribute {
             | Self::PriceBudget
             | Self::PriceCatalogue
             | Self::PriceContract
+            | Self::PriceDate
             | Self::PriceIndex
             | Self::PriceQuote
             | Self::PriceRates
@@ -287,6 +295,8 @@ pub enum Demand<'a> {
         operations: &'static [Operation],
         /// The order that it is about, if it is about one.
         order: Option<&'a OrderKey>,
+        /// What else it writes, and in which way: needed as well, and never an order's own.
+        besides: Option<(Attribute, Operation)>,
     },
     /// What only entities say to each other. From outside it is always refused.
     Inside {
@@ -365,6 +375,7 @@ impl<'a> Demand<'a> {
             attribute,
             operations,
             order: None,
+            besides: None,
         }
     }
 
@@ -377,6 +388,25 @@ impl<'a> Demand<'a> {
             attribute,
             operations,
             order: Some(order),
+            besides: None,
+        }
+    }
+
+    /// The same, which binds at prices of a date of its sender's choice if that is so.
+    fn dated(self, is_dated: bool) -> Self {
+        match self {
+            Self::Write {
+                attribute,
+                operations,
+                order,
+                besides: _,
+            } if is_dated => Self::Write {
+                attribute,
+                operations,
+                order,
+                besides: Some((Attribute::PriceDate, Operation::Create)),
+            },
+            Self::Write { .. } | Self::Nothing | Self::Inside { .. } => self,
         }
     }
 }
@@ -430,7 +460,8 @@ fn of_list_price(command: &ListPriceCommand) -> Demand<'_> {
 fn of_contract(command: &ContractCommand) -> Demand<'_> {
     match command {
         ContractCommand::Quote(_) | ContractCommand::Show | ContractCommand::Terms => Demand::Nothing,
-        ContractCommand::KeepQuote { .. } => Demand::write(Attribute::PriceQuote, CREATE),
+        ContractCommand::KeepQuote { request, .. } => Demand::write(Attribute::PriceQuote, CREATE)
+            .dated(request.as_of.is_some() || request.rates.is_some()),
         ContractCommand::Upsert { .. } => Demand::write(Attribute::PriceContract, UPSERT),
         ContractCommand::ReportVolume(_) => Demand::write(Attribute::PriceVolume, UPDATE),
         ContractCommand::PriceOrder { .. } => Demand::Inside {
@@ -456,7 +487,9 @@ fn of_account(command: &AccountCommand) -> Demand<'_> {
 fn of_order<'a>(order: &'a OrderKey, command: &OrderCommand) -> Demand<'a> {
     match command {
         OrderCommand::Show => Demand::Nothing,
-        OrderCommand::Submit(_) => Demand::about(Attribute::OrderRequest, CREATE, order),
+        OrderCommand::Submit(request) => {
+            Demand::about(Attribute::OrderRequest, CREATE, order).dated(request.price_as_of.is_some())
+        }
         OrderCommand::Change(_) => Demand::about(Attribute::OrderRequest, UPDATE, order),
         OrderCommand::Cancel { .. } => Demand::about(Attribute::OrderCancellation, UPDATE, order),
         OrderCommand::Retry

@@ -278,11 +278,14 @@ impl Ownership {
                 attribute,
                 operations,
                 order,
+                besides,
             } => {
-                let refused = operations
-                    .iter()
-                    .find(|&&operation| !self.may(system, attribute, operation, order));
-                refused.map_or(Ok(()), |&operation| {
+                let own = operations.iter().map(|&operation| (attribute, operation, order));
+                let besides = besides.map(|(attribute, operation)| (attribute, operation, None));
+                let refused = own
+                    .chain(besides)
+                    .find(|&(attribute, operation, order)| !self.may(system, attribute, operation, order));
+                refused.map_or(Ok(()), |(attribute, operation, order)| {
                     Err(self.refusal(system, attribute, operation, order))
                 })
             }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// The version of a house that declares nothing of its own.
 const VERSION: u64 = 1;
 /// Raised with every change of the table below, so that a store takes up what a release adds to it.
-const EDITION: u64 = 1;
+const EDITION: u64 = 2;
 
 const ROLES: [(&str, &[&str]); 6] = [
     ("anyone", &["*"]),
@@ -22,7 +22,7 @@ const ROLES: [(&str, &[&str]); 6] = [
 
 type Row = (Attribute, Operation, &'static [&'static str]);
 
-const OWNERS: [Row; 38] = [
+const OWNERS: [Row; 39] = [
     (Attribute::AccountTerms, Operation::Create, &["erp", "operator"]),
     (Attribute::AccountTerms, Operation::Update, &["erp", "operator"]),
     (
@@ -59,6 +59,11 @@ const OWNERS: [Row; 38] = [
     (
         Attribute::PriceCatalogue,
         Operation::Update,
+        &["erp", "operator", "pricing"],
+    ),
+    (
+        Attribute::PriceDate,
+        Operation::Create,
         &["erp", "operator", "pricing"],
     ),
     (

@@ -8,14 +8,21 @@ use super::record::{OwnershipRecord, RecordCommand, RecordRefusal, RecordReply, 
 use crate::accounts::command::AccountCommand;
 use crate::accounts::state::{AccountStatus, CreditTerms, Document, DocumentKind};
 use crate::domain::{Distributor, Message};
-use crate::ids::{CustomerId, DocumentId, HoldId, OrderKey, Reason, Sku, StockId, SystemName, WarehouseCode};
+use crate::ids::{CustomerId, DocumentId, HoldId, OrderKey, Reason, RuleId, Sku, StockId, SystemName, WarehouseCode};
 use crate::inventory::allocation::ChannelPolicy;
 use crate::inventory::command::{HoldMode, HoldStock, StockCommand};
 use crate::inventory::count::StockCount;
 use crate::inventory::numbering::ChangeNumber;
 use crate::money::{Currency, Money};
-use crate::orders::command::{BookingAnswer, BookingAnswered, OrderCommand, StockAnswer, StockAnswered};
-use crate::orders::sourcing::Network;
+use crate::orders::command::{
+    BookingAnswer, BookingAnswered, OrderCommand, OrderRequest, StockAnswer, StockAnswered,
+};
+use crate::orders::delivery::Delivery;
+use crate::orders::sourcing::{Network, Sourcing};
+use crate::orders::state::Policy;
+use crate::pricing::contract::{Budgets, ContractCommand, Customers, QuoteRequest};
+use crate::pricing::kept::Validity;
+use crate::pricing::resolve::Detail;
 use crate::quantity::{PositiveQuantity, Quantity};
 use crate::reference::Reference;
 use compact_str::CompactString;
@@ -271,6 +278,84 @@ fn s57_a_system_writes_what_it_owns_and_nothing_else() {
     }
 }
 
+/// An order of the channel `web`, priced as of its arrival or of a date.
+fn submitted(price_as_of: Option<Timestamp>) -> Message {
+    let request = OrderRequest {
+        customer: CustomerId::new("C-1").unwrap(),
+        currency: Currency::new("EUR").unwrap(),
+        lines: Vec::new(),
+        warehouses: Vec::new(),
+        sourcing: Sourcing::default(),
+        ship_to_region: None,
+        policy: Policy::Partial,
+        priority: crate::inventory::backorder::Priority::default(),
+        customers: Customers::Known,
+        price_as_of,
+        purchase_order: None,
+        coupons: Vec::new(),
+        delivery: Delivery::default(),
+        quote: None,
+    };
+    order("web", OrderCommand::Submit(Box::new(request)))
+}
+
+/// A question for a price, as of now or a date, by the rates in force or a set of them.
+fn asked(as_of: Option<Timestamp>, rates: Option<RuleId>) -> Box<QuoteRequest> {
+    Box::new(QuoteRequest {
+        currency: Currency::new("EUR").unwrap(),
+        rates,
+        lines: Vec::new(),
+        coupons: Vec::new(),
+        zone: None,
+        as_of,
+        customers: Customers::Known,
+        detail: Detail::Waterfall,
+        budgets: Budgets::default(),
+    })
+}
+
+fn contract(command: ContractCommand) -> Message {
+    (CustomerId::new("C-1").unwrap(), command).into()
+}
+
+fn kept(as_of: Option<Timestamp>, rates: Option<RuleId>) -> Message {
+    contract(ContractCommand::KeepQuote {
+        request: asked(as_of, rates),
+        validity: Validity::try_from(15).unwrap(),
+    })
+}
+
+#[test]
+fn s57_whoever_may_bind_a_price_may_not_choose_its_date() {
+    let date = || Some(Timestamp::from_millis(1_559_347_200_000));
+    let set = || Some(RuleId::new("ecb/2019-06-01").unwrap());
+    let question = || contract(ContractCommand::Quote(asked(date(), set())));
+    let cases = [
+        ("a channel orders", "web", submitted(None), true),
+        ("a channel orders at another day's price", "web", submitted(date()), false),
+        ("the operator does", "operator", submitted(date()), true),
+        ("historic trade is replayed", "replay", submitted(date()), true),
+        ("who sets prices orders", "pricing", submitted(date()), false),
+        ("a channel keeps a quote", "web", kept(None, None), true),
+        ("a channel keeps one of another day", "web", kept(date(), None), false),
+        ("a channel keeps one by other rates", "web", kept(None, set()), false),
+        ("who sets prices keeps one", "pricing", kept(date(), set()), true),
+        ("the ERP keeps one", "erp", kept(date(), set()), true),
+        ("a channel only asks", "web", question(), true),
+    ];
+    for (what, system, message, may) in cases {
+        assert_eq!(table().judge(system, &message).is_ok(), may, "{what}");
+    }
+    let refused = table().judge("web", &submitted(date())).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "web may not create price.date; version 1 of the ownership table leaves that to erp, operator, pricing \
+         (`lockstep ownership` shows it)"
+    );
+    let another = table().judge("pricing", &submitted(date())).unwrap_err();
+    assert_eq!(another.attribute, Attribute::OrderRequest);
+}
+
 #[test]
 fn a_refusal_says_who_may() {
     let refused = table().judge("shop-eu", &cancel("edi")).unwrap_err();
@@ -504,7 +589,7 @@ fn whoever_changes_the_standard_table_raises_its_edition() {
         });
     assert_eq!(
         (table.edition, content),
-        (1, 3_472_224_895_983_349_110),
+        (2, 13_850_677_251_198_770_463),
         "the standard table has changed: raise EDITION, and note edition and content here"
     );
 }

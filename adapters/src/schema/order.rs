@@ -69,7 +69,7 @@ pub struct OrderSubmit {
     /// Who may buy; `anybody` if absent.
     #[serde(default)]
     pub customers: Buyers,
-    /// Priced as of this moment; as of its arrival if absent.
+    /// Priced as of this moment; as of its arrival if absent. Only owners of `price.date` may say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_as_of: Option<Moment>,
     /// The customer's own number for it. With it, a like order of late is found, where its channel looks for one.

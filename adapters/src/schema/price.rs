@@ -380,7 +380,7 @@ pub struct QuoteAsk {
     pub currency: Currency,
     /// What.
     pub lines: List<AskLine, 1, MAX_LINES>,
-    /// As of when; now if absent.
+    /// As of when; now if absent. A quote that is kept may have one only from an owner of `price.date`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<Moment>,
     /// Who may buy; `anybody` if absent.
@@ -389,7 +389,8 @@ pub struct QuoteAsk {
     /// How much the answer says; `waterfall` if absent.
     #[serde(default)]
     pub detail: QuoteDetail,
-    /// By which set of exchange rates; by the one in force if absent.
+    /// By which set of exchange rates; by the one in force if absent. A quote that is kept may name one only from an owner of
+    /// `price.date`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
     pub rates: Option<RuleId>,
@@ -445,6 +446,24 @@ impl Body for QuoteAsk {
     const SCHEMA: &'static str = "lockstep.quote.request";
 }
 
+impl QuoteAsk {
+    /// The numbers of its lines, in their order.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<u16> {
+        let places = self.lines.as_slice().iter().enumerate();
+        places.map(|(place, line)| line.number(place)).collect()
+    }
+}
+
+impl AskLine {
+    /// Its own number, or its place in the list, from 1.
+    fn number(&self, place: usize) -> u16 {
+        // A list has at most as many places as there are numbers.
+        let placed = || u16::try_from(place + 1).unwrap_or(u16::MAX);
+        self.line.unwrap_or_else(placed)
+    }
+}
+
 impl Command for QuoteAsk {
     fn into_message(self, _source: &SystemName) -> Result<Message, DecodeError> {
         let lines = self
@@ -453,10 +472,7 @@ impl Command for QuoteAsk {
             .into_iter()
             .enumerate()
             .map(|(place, line)| QuoteLine {
-                // A list has at most as many places as there are numbers.
-                line: line
-                    .line
-                    .unwrap_or_else(|| u16::try_from(place + 1).unwrap_or(u16::MAX)),
+                line: line.number(place),
                 sku: line.sku,
                 quantity: line.quantity,
                 unit: line.unit,
