@@ -830,5 +830,8 @@ fn what_has_no_price_is_refused_with_the_reason() {
     let large = Case::flat("1000000")
         .quote(MAX_LINE_QUANTITY, 0, Detail::Waterfall)
         .unwrap_err();
-    assert_eq!(large.to_string(), "line 1, A: an amount is larger than 1000000000000");
+    assert_eq!(
+        large.to_string(),
+        "line 1, A: an amount is larger than 1000000000000"
+    );
 }

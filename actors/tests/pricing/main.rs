@@ -130,7 +130,8 @@ impl<'a> Ask<'a> {
             }
             // Rates and freight drawn at random make amounts that no line or order may have.
             (Some(way), Err(refusal))
-                if *refusal.cause() == QuoteRefusal::Overflow && self.is_too_large(sku, units, &way.steps) =>
+                if *refusal.cause() == QuoteRefusal::Overflow
+                    && self.is_too_large(sku, units, &way.steps) =>
             {
                 *seen.entry("too large").or_default() += 1;
                 None

@@ -158,10 +158,9 @@ fn field_of(outcome: &Outcome<Reply>) -> String {
                 Reply::ListPrice(ListPriceReply::Refused(refusal)) | Reply::Item(ItemReply::Refused(refusal)),
             ..
         } => price_field(refusal),
-        Outcome::Done { .. }
-        | Outcome::Repeated
-        | Outcome::DeadLettered { .. }
-        | Outcome::Unavailable => String::new(),
+        Outcome::Done { .. } | Outcome::Repeated | Outcome::DeadLettered { .. } | Outcome::Unavailable => {
+            String::new()
+        }
     }
 }
 

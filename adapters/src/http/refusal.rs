@@ -199,9 +199,18 @@ mod tests {
             refusal: Box::new(refusal),
         };
         let cases = [
-            (at(Place::Term(rule()), PriceRefusal::NeverInForce), "terms[SPRING].until"),
-            (at(Place::Term(rule()), PriceRefusal::SameTerm { rule: rule() }), "terms[SPRING]"),
-            (at(Place::Charge(rule()), PriceRefusal::NeverInForce), "charges[SPRING].until"),
+            (
+                at(Place::Term(rule()), PriceRefusal::NeverInForce),
+                "terms[SPRING].until",
+            ),
+            (
+                at(Place::Term(rule()), PriceRefusal::SameTerm { rule: rule() }),
+                "terms[SPRING]",
+            ),
+            (
+                at(Place::Charge(rule()), PriceRefusal::NeverInForce),
+                "charges[SPRING].until",
+            ),
             (at(Place::Row(rule()), PriceRefusal::BreaksNotRising), "breaks"),
             (PriceRefusal::TooManyTerms, "terms"),
             (PriceRefusal::NoSuchParent, ""),

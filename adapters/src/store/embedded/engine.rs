@@ -1,7 +1,7 @@
 //! The engine: how it is set up, and what readers and the writer share of it.
 
 use super::index::JournalIndex;
-use super::layout::BlobKey;
+use super::layout::{BlobKey, damaged};
 use fjall::compaction::filter::{
     CompactionFilter, CompactionFilterResult, Context, Factory, ItemAccessor, Verdict,
 };
@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 const JOURNAL: &str = "journal";
+/// The journal, snapshots, alarms, control and dead letters; the engine numbers them from 1, behind its own list of them.
+const KEYSPACES: u32 = 5;
 const MIB: u64 = 1 << 20;
 /// What the engine's own log may hold before it is written out: it is read back whenever the store is opened.
 const MOST_LOG_BYTES: u64 = 192 * MIB;
@@ -38,6 +40,21 @@ pub(super) struct Engine {
     pub(super) directory: PathBuf,
     trimmed: TrimMarks,
     indexes: Box<[RwLock<JournalIndex>]>,
+}
+
+/// Sees that all keyspaces are there. The engine takes one without its `current` for one whose making was interrupted: it drops
+/// it, and makes it anew, empty.
+pub(super) fn check_keyspaces(files: &Path) -> Result<(), StoreError> {
+    for number in 0..=KEYSPACES {
+        let current = files.join(format!("keyspaces/{number}/current"));
+        let is_there = current
+            .try_exists()
+            .map_err(|error| super::errors::io(&format!("looking for {}", current.display()), &error))?;
+        if !is_there {
+            return Err(damaged(format!("{} is missing", current.display())));
+        }
+    }
+    Ok(())
 }
 
 impl Engine {

@@ -1,7 +1,7 @@
 //! Creating a store, opening it, and finding out where it stands.
 
 use super::acknowledged::Acknowledged;
-use super::engine::Engine;
+use super::engine::{Engine, check_keyspaces};
 use super::identity::{self, Lock};
 use super::layout::{self, BlobKey, PartitionRecord, damaged};
 use super::writer::{EmbeddedStore, Standing};
@@ -115,6 +115,7 @@ impl StoreOpener for EmbeddedOpener {
         }
         let (acknowledged, reported) = Acknowledged::open(directory)?;
         engine_log::check(&directory.join("engine"), reported)?;
+        check_keyspaces(&directory.join("engine"))?;
         let engine = Engine::open(directory, self.config.partitions, self.config.cache_mib)
             .map_err(|error| errors::engine(directory, "opening", &error))?;
         let number = commit_number(&engine)?;

@@ -229,3 +229,28 @@ fn a_wrong_bit_in_a_table_is_noticed() {
     let error = read_all(&opener).unwrap_err();
     assert!(matches!(error, StoreError::Damaged(_)), "no file: {error}");
 }
+
+/// The engine would make it anew, empty: what it held would be lost without a word.
+#[test]
+fn a_keyspace_that_is_not_there_is_refused_untouched() {
+    let (directory, opener) = store();
+    let keyspaces = directory.path().join("engine/keyspaces");
+    let aside = directory.path().join("aside");
+    for number in 0..=5 {
+        let keyspace = keyspaces.join(number.to_string());
+        for lost in [keyspace.join("current"), keyspace.clone()] {
+            fs::rename(&lost, &aside).unwrap();
+            let error = refusal(&opener);
+            assert!(
+                matches!(error, StoreError::Damaged(_)),
+                "{}: {error}",
+                lost.display()
+            );
+            assert_eq!(keyspace.exists(), lost != keyspace);
+            fs::rename(&aside, &lost).unwrap();
+        }
+    }
+    assert_eq!(sequences(&*opener.open().unwrap().reader()), numbers(COMMITS));
+    let found = fs::read_dir(keyspaces).unwrap().count();
+    assert_eq!(found, 6, "every keyspace is looked for");
+}
