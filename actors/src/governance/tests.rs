@@ -313,6 +313,7 @@ fn asked(as_of: Option<Timestamp>, rates: Option<RuleId>) -> Box<QuoteRequest> {
         customers: Customers::Known,
         detail: Detail::Waterfall,
         budgets: Budgets::default(),
+        channel: None,
     })
 }
 

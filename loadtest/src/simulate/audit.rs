@@ -91,7 +91,7 @@ pub(super) struct Audit {
     sent: BTreeMap<(PartitionId, PartitionId, u64), Sent>,
     pub(super) stocks: BTreeMap<StockId, StockModel>,
     pub(super) orders: BTreeMap<OrderKey, OrderModel>,
-    prices: PriceModel,
+    pub(super) prices: PriceModel,
     pub(super) pieces: PieceModel,
     pub(super) budgets: BTreeMap<BudgetId, BudgetModel>,
     said: Said,

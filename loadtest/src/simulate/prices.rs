@@ -47,6 +47,13 @@ impl PriceModel {
         }
     }
 
+    /// What one unit of each SKU costs by its newest list price.
+    pub(super) fn listed(&self) -> BTreeMap<&Sku, Decimal> {
+        let rows = self.lists.iter();
+        rows.map(|((sku, _), row)| (sku, at_quantity(&row.price, 1).amount()))
+            .collect()
+    }
+
     pub(super) fn note_contract(&mut self, customer: &CustomerId, event: &ContractEvent) {
         match event {
             ContractEvent::Agreed { contract, version } => {

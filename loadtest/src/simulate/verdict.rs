@@ -416,6 +416,14 @@ impl World {
                     ));
                 }
             }
+            for (sku, price) in self.audit.prices.listed() {
+                let shown = shelf.shown(Kind::Price, &Key(sku.as_str().into()));
+                if shown != Some(Measure::Amount(price)) {
+                    found.push(format!(
+                        "channel {channel} shows {shown:?} as the price of {sku}, which is {price}"
+                    ));
+                }
+            }
             if shelf.knows_versions() && shelf.older_over_newer > 0 {
                 found.push(format!("channel {channel} took an older value over a newer one"));
             }
