@@ -418,7 +418,7 @@ pub enum StockRefusal {
         to: WarehouseCode,
     },
     /// An order has taken the hold by itself.
-    #[error("an order has taken this hold by itself; relocate the line of the order")]
+    #[error("an order has taken this hold by itself; change, relocate, ship or cancel the order")]
     OfAnOrder,
     /// A part of the hold waits for goods.
     #[error("a part of this hold waits for goods; release it and hold what is wanted")]

@@ -87,6 +87,9 @@ impl Entity for SkuWarehouse {
     ) -> Decision<Self> {
         let (reference, now) = (context.reference, context.now);
         let rules = reference.reconciliation();
+        if let Err(refusal) = holds::guard(state, command, context.origin) {
+            return decide::refuse(refusal);
+        }
         let in_base_units;
         let command = if let StockCommand::InUnit { unit, change } = command {
             in_base_units = match units::convert(&id.sku, unit, change, reference) {

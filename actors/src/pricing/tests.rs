@@ -24,7 +24,7 @@ use crate::quantity::PositiveQuantity;
 use crate::reference::{Published, PublishedPrices, Reference, publish_view};
 use crate::units::UnitSize;
 use lockstep_runtime::entity::{Context, Entity};
-use lockstep_runtime::message::{Provenance, Sequence};
+use lockstep_runtime::message::{MessageId, Origin, Provenance, Sequence};
 use lockstep_runtime::time::Timestamp;
 use rust_decimal::Decimal;
 use std::sync::Arc;
@@ -603,6 +603,7 @@ fn s15_a_held_price_is_not_ordered() {
     let context = Context {
         now: Timestamp::from_millis(0),
         provenance: &provenance,
+        origin: Origin::External(MessageId(1)),
         reference: &case.reference,
     };
     let customer = CustomerId::new("C").unwrap();

@@ -2,7 +2,15 @@
 
 use super::super::allocation::{ChannelClass, ChannelPolicy, Share};
 use super::super::holds::{HoldChange, HoldLines};
+use super::super::numbering::ChangeNumber;
 use super::*;
+use crate::inventory::SkuWarehouse;
+use crate::inventory::lots::LotUnits;
+use crate::pricing::catalogue::Tracking;
+use crate::reference::Reference;
+use lockstep_runtime::entity::{Context, Entity};
+use lockstep_runtime::message::{MessageId, Origin, Provenance};
+use lockstep_runtime::placement::PartitionId;
 
 fn after(seconds: i64) -> Timestamp {
     Timestamp::from_millis(seconds * 1_000)
@@ -24,7 +32,41 @@ fn ended(end: HoldEnd, shipped: i64) -> StockReply {
     StockReply::Refused(StockRefusal::Ended { end, shipped })
 }
 
+/// A hold that an order takes by itself.
+fn of_order(order: &str, quantity: i64, mode: HoldMode) -> StockCommand {
+    StockCommand::Hold(HoldStock {
+        id: hold_id(order),
+        quantity: positive(quantity),
+        mode,
+        expires: None,
+        priority: Priority::default(),
+        answer_to: Some(hold_id(order).order),
+    })
+}
+
+const OUTSIDE: Origin = Origin::External(MessageId(1));
+const INSIDE: Origin = Origin::Entity {
+    from: PartitionId(0),
+    sequence: 1,
+};
+
 impl Stock {
+    /// Has somebody say it.
+    fn told_by(&mut self, origin: Origin, command: &StockCommand) -> StockReply {
+        let provenance = Provenance {
+            source: "wms".into(),
+            correlation: "1".into(),
+            causation: None,
+        };
+        let context = Context {
+            now: self.now,
+            provenance: &provenance,
+            origin,
+            reference: &Reference::default(),
+        };
+        self.take(SkuWarehouse::decide(&stock_id(), &self.state, command, &context))
+    }
+
     /// Hard and soft.
     fn reserved(&self) -> (i64, i64) {
         let soft = self.state.soft().units();
@@ -46,6 +88,88 @@ fn s23_soft_and_hard_holds_are_shown_apart() {
     // A cart becomes an order.
     stock.run(&change("soft", HoldChange::Expire(None)));
     assert_eq!((stock.available(), stock.reserved()), (243, (175, 0)));
+}
+
+/// Everything that a message from outside may want of the hold of `O`.
+fn changes_from_outside() -> Vec<StockCommand> {
+    let numbered = |change| StockCommand::Numbered {
+        source: system("wms"),
+        number: ChangeNumber::new(1).unwrap(),
+        change: Box::new(change),
+    };
+    let in_lots = |change| StockCommand::InLots {
+        lots: Box::new([LotUnits {
+            lot: LotCode::new("L").unwrap(),
+            quantity: positive(5),
+            expires: None,
+        }]),
+        kept: Tracking::None,
+        change: Box::new(change),
+    };
+    let in_unit = |change| StockCommand::InUnit {
+        unit: UnitOfMeasure::new("EA").unwrap(),
+        change: Box::new(change),
+    };
+    vec![
+        release("O"),
+        change("O", HoldChange::Reduce(positive(1))),
+        change("O", HoldChange::Expire(Some(after(600)))),
+        change("O", HoldChange::Transfer(hold_id("P"))),
+        StockCommand::MoveHold {
+            id: hold_id("O"),
+            to: WarehouseCode::new("W2").unwrap(),
+            answer_to: None,
+        },
+        StockCommand::ConfirmPick { id: hold_id("O") },
+        ship("O", 5),
+        numbered(ship("O", 5)),
+        in_lots(ship("O", 5)),
+        in_unit(change("O", HoldChange::Reduce(positive(1)))),
+    ]
+}
+
+#[test]
+fn what_an_order_has_taken_by_itself_is_changed_by_the_order_alone() {
+    let refused = StockReply::Refused(StockRefusal::OfAnOrder);
+    // 10 there: held whole, held in part, all of it waiting.
+    let before = [
+        vec![of_order("O", 5, HoldMode::All)],
+        vec![of_order("O", 12, HoldMode::Backorder(Priority::default()))],
+        vec![
+            of_order("P", 10, HoldMode::All),
+            of_order("O", 5, HoldMode::Backorder(Priority::default())),
+        ],
+    ];
+    for held in &before {
+        for command in changes_from_outside() {
+            let mut stock = Stock::with(10);
+            for hold in held {
+                stock.told_by(INSIDE, hold);
+            }
+            let taken = stock.state.clone();
+            assert_eq!(stock.told_by(OUTSIDE, &command), refused, "{command:?}");
+            assert_eq!(stock.state, taken, "{command:?}");
+        }
+    }
+    // What the order itself says goes on, and so does what concerns a cart.
+    for command in [
+        release("O"),
+        change("O", HoldChange::Reduce(positive(1))),
+        StockCommand::ConfirmPick { id: hold_id("O") },
+        ship("O", 5),
+    ] {
+        for (origin, hold) in [
+            (INSIDE, of_order("O", 5, HoldMode::All)),
+            (OUTSIDE, soft("O", 5, 600)),
+        ] {
+            let mut stock = Stock::with(10);
+            stock.told_by(origin, &hold);
+            let taken = stock.state.clone();
+            let reply = stock.told_by(origin, &command);
+            assert!(!matches!(reply, StockReply::Refused(_)), "{command:?}: {reply:?}");
+            assert_ne!(stock.state, taken, "{command:?}");
+        }
+    }
 }
 
 #[test]

@@ -131,7 +131,7 @@ fn a_hold_moves_as_a_whole_with_its_end_and_is_never_free_in_between() {
 fn what_may_not_move_stays() {
     let in_hand = StockReply::Refused(StockRefusal::InHand);
     // (what is done before, what is answered)
-    let cases: [(&[StockCommand], StockReply); 6] = [
+    let cases: [(&[StockCommand], StockReply); 5] = [
         (&[], StockReply::Refused(StockRefusal::UnknownHold)),
         (&[hold("O-1", 5), ship("O-1", 2)], in_hand.clone()),
         (
@@ -139,10 +139,6 @@ fn what_may_not_move_stays() {
             in_hand,
         ),
         (&[hold("O-1", 5), release("O-1")], ended(HoldEnd::Released)),
-        (
-            &[wait("O-1", 12, 50)],
-            StockReply::Refused(StockRefusal::OfAnOrder),
-        ),
         (
             &[hold("O-9", 10), wait("O-1", 3, 50)],
             StockReply::Refused(StockRefusal::Waits),
