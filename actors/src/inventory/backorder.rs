@@ -12,6 +12,7 @@ use super::SkuWarehouse;
 use super::allocation::Rations;
 use super::apply::apply;
 use super::command::{HoldStock, Limited, StockRefusal, StockReply};
+use super::decide::{free_to, grant};
 use super::event::StockEvent;
 use super::state::{Hold, MAX_HOLDS, StockState, pairs};
 use crate::ids::{HoldId, StockId};
@@ -379,11 +380,7 @@ pub(super) fn backorder(
             max: u32::try_from(MAX_HOLDS).unwrap_or(u32::MAX),
         });
     }
-    let granted = wish
-        .quantity
-        .get()
-        .min(state.free_to(wish.id.order.channel()))
-        .positive();
+    let granted = wish.quantity.get().min(free_to(state, wish)).positive();
     let held = granted.map_or(Quantity::ZERO, PositiveQuantity::get);
     let waiting = wish.quantity.get().minus(held).positive();
     if let (Some(waiting), Some(room)) = (waiting, state.may_still_wait())
@@ -405,14 +402,7 @@ pub(super) fn backorder(
     };
     let mut decision = Decision::answer(reply);
     if let Some(granted) = granted {
-        decision = decision.and(StockEvent::Held {
-            id: wish.id.clone(),
-            asked: wish.quantity,
-            granted,
-            expires: None,
-            rank: wish.rank(),
-            at: now,
-        });
+        decision = grant(state, wish, granted, now, decision);
     }
     if let Some(waiting) = waiting {
         decision = decision.and(StockEvent::Backordered {
@@ -533,6 +523,7 @@ fn ended(event: &StockEvent) -> Option<&HoldId> {
     match event {
         StockEvent::Ended { id, .. } => Some(id),
         StockEvent::Held { .. }
+        | StockEvent::Adopted { .. }
         | StockEvent::Backordered { .. }
         | StockEvent::Granted { .. }
         | StockEvent::Withdrawn { .. }

@@ -32,6 +32,19 @@ pub enum StockEvent {
         #[serde(default)]
         at: Timestamp,
     },
+    /// An order has made a hold of its name its own that it had not taken by itself: a cart. It does not end by itself.
+    Adopted {
+        /// The hold.
+        id: HoldId,
+        /// What the order asked for.
+        asked: PositiveQuantity,
+        /// How much more it holds.
+        more: Quantity,
+        /// How urgent the order is.
+        rank: Priority,
+        /// When.
+        at: Timestamp,
+    },
     /// A part of a hold waits for goods.
     Backordered {
         /// The hold.
@@ -347,6 +360,7 @@ impl StockEvent {
         match self {
             Self::Held { id, granted, .. } | Self::HeldAgain { id, granted, .. } => Some((id, granted.get())),
             Self::Granted { id, quantity, .. } => Some((id, quantity.get())),
+            Self::Adopted { id, more, .. } => Some((id, *more)),
             Self::Ended { id, quantity, .. } => Some((id, less(*quantity))),
             Self::Reduced { id, quantity, .. }
             | Self::Withdrawn { id, quantity, .. }
@@ -403,6 +417,7 @@ impl StockEvent {
             },
             Self::Counted { difference, .. } => *difference,
             Self::Held { .. }
+            | Self::Adopted { .. }
             | Self::Backordered { .. }
             | Self::Granted { .. }
             | Self::Withdrawn { .. }

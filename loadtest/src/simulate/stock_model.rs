@@ -118,6 +118,10 @@ impl StockModel {
                 granted = units.units();
                 self.holds(id, granted);
             }
+            StockEvent::Adopted { id, more, .. } => {
+                granted = more.units();
+                self.holds(id, granted);
+            }
             StockEvent::HeldAgain {
                 id, granted: units, ..
             } => {

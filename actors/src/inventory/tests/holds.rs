@@ -173,6 +173,78 @@ fn what_an_order_has_taken_by_itself_is_changed_by_the_order_alone() {
 }
 
 #[test]
+fn an_order_makes_the_cart_of_its_name_its_own() {
+    let waits = HoldMode::Backorder(Priority::default());
+    let short = |available| {
+        StockReply::Refused(StockRefusal::Short {
+            asked: positive(5),
+            available: units(available),
+        })
+    };
+    // (in the cart, free beside it, the order wants, how, what it is answered, what is held for it, free then)
+    let cases = [
+        (5, 0, 5, HoldMode::All, held(5), 5, 0),
+        (5, 2, 5, HoldMode::All, held(5), 5, 2),
+        (3, 2, 5, HoldMode::All, held(5), 5, 0),
+        (3, 1, 5, HoldMode::Partial, held(4), 4, 0),
+        (3, 1, 5, waits, backordered(4, 1, 1), 4, 0),
+        (5, 0, 3, HoldMode::All, held(3), 3, 2),
+        (3, 1, 5, HoldMode::All, short(4), 0, 1),
+    ];
+    for (cart, beside, wanted, mode, reply, held_for_it, free) in cases {
+        let mut stock = Stock::with(cart + beside);
+        stock.run(&soft("N", cart, 600));
+        let order = of_order("N", wanted, mode);
+        for _ in 0..2 {
+            assert_eq!(stock.run(&order), reply, "{cart} {beside} {wanted}");
+            assert_eq!(stock.available(), free, "{cart} {beside} {wanted}");
+        }
+        // The end of the cart is not that of the order.
+        stock.at(600_000).wake();
+        let hold = stock.state.hold(&hold_id("N"));
+        assert_eq!(hold.map_or(0, |hold| hold.granted.units()), held_for_it);
+        assert!(hold.is_none_or(|hold| hold.rank.is_some() && hold.expires.is_none()));
+        let other = stock.run(&of_order("P", 5, HoldMode::All));
+        let left = cart + beside - held_for_it;
+        assert_eq!(other == held(5), left >= 5, "{other:?}");
+    }
+}
+
+#[test]
+fn an_order_keeps_what_its_cart_held_while_others_wait() {
+    let mut stock = Stock::with(5);
+    stock.run(&soft("N", 5, 600));
+    stock.run(&wait("W", 4, 50));
+    assert_eq!(stock.run(&of_order("N", 5, HoldMode::All)), held(5));
+    stock.at(600_000).wake();
+    assert_eq!(
+        (stock.state.reserved.units(), stock.state.waiting().units()),
+        (5, 4)
+    );
+    // What it does not want of it is for those who wait.
+    let mut stock = Stock::with(5);
+    stock.run(&soft("N", 5, 600));
+    stock.run(&wait("W", 4, 50));
+    assert_eq!(stock.run(&of_order("N", 3, HoldMode::All)), held(3));
+    assert_eq!(
+        (stock.state.reserved.units(), stock.state.waiting().units()),
+        (5, 2)
+    );
+}
+
+#[test]
+fn an_order_whose_cart_is_not_there_any_more_waits_for_it() {
+    let mut stock = Stock::with(5);
+    stock.run(&soft("N", 5, 600));
+    stock.run(&adjust(Adjustment::Loss, 2));
+    // Nobody could be told that the cart is short of 2; the order is.
+    assert_eq!(stock.state.shortfall(), units(2));
+    assert_eq!(stock.run(&of_order("N", 5, HoldMode::All)), held(5));
+    assert_eq!(stock.state.standing(&hold_id("N")).unwrap(), backordered(3, 2, 1));
+    assert_eq!(stock.state.shortfall(), Quantity::ZERO);
+}
+
+#[test]
 fn s27_lines_that_fit_alone_but_not_together_are_refused_whole() {
     let together = |lines: &[(u16, i64)]| {
         StockCommand::HoldLines(HoldLines {
@@ -330,7 +402,7 @@ proptest! {
     /// Buckets add up whatever is done with holds; `apply` asserts the sums, and expiry is exact.
     #[test]
     fn changed_holds_add_up_and_end_in_time(
-        steps in proptest::collection::vec((0_u8..8, 0_usize..6, 0_usize..6, 1_i64..20, 0_i64..40), 1..150),
+        steps in proptest::collection::vec((0_u8..9, 0_usize..6, 0_usize..6, 1_i64..20, 0_i64..40), 1..150),
     ) {
         let mut stock = Stock::with(60);
         let mut shipped = 0;
@@ -347,6 +419,7 @@ proptest! {
                 4 => change(&order, HoldChange::Transfer(hold_id(&other))),
                 5 => ship(&order, quantity),
                 6 => release(&order),
+                7 => of_order(&order, quantity, HoldMode::Partial),
                 _ => change(&order, HoldChange::Expire(None)),
             };
             let on_hand = stock.state.on_hand.units();

@@ -200,6 +200,26 @@ fn what_changed_meanwhile_stays_and_the_other_warehouse_gives_back() {
     }
 }
 
+#[test]
+fn a_cart_that_its_order_takes_while_it_moves_stays() {
+    let mut two = Two::with(10, 6);
+    let expires = Timestamp::from_millis(900_000);
+    two.tell("W1", &hold_until("O-1", 5, HoldMode::All, Some(expires)));
+    two.tell("W1", &move_to("O-1", "W2"));
+    let order = StockCommand::Hold(HoldStock {
+        id: hold_id("O-1"),
+        quantity: positive(5),
+        mode: HoldMode::All,
+        expires: None,
+        priority: Priority::default(),
+        answer_to: Some(hold_id("O-1").order),
+    });
+    assert_eq!(two.tell("W1", &order), held(5));
+    two.settle();
+    assert_eq!((two.open("W1", "O-1"), two.available()), (5, [5, 6]));
+    assert_eq!(two.stocks[&at("W1")].soft(), Quantity::ZERO);
+}
+
 /// Found by the random histories below: W2 has it before W1 has let go, and is asked to give it back to W1.
 #[test]
 fn moves_that_cross_leave_the_hold_in_one_place() {
