@@ -165,7 +165,10 @@ fn decide_alone(
         StockCommand::InUnit { .. } => refuse(StockRefusal::OneUnit),
         StockCommand::InLots { lots, kept, change } => {
             let decision = decide_alone(id, state, change, rules, now);
-            lots::decide(state, lots, *kept, change, decision, now)
+            match lots::decide(state, lots, *kept, change, decision, now) {
+                Ok(decision) => decision,
+                Err(refusal) => refuse_asked(id, change, refusal),
+            }
         }
         StockCommand::SetSafetyStock { quantity } => set_safety_stock(state, *quantity),
         StockCommand::SetBackorderLimit { limit } => set_backorder_limit(state, *limit),
@@ -203,6 +206,43 @@ pub(super) fn wake(id: &StockId, state: &StockState, now: Timestamp) -> Option<S
 
 pub(super) fn refuse(refusal: StockRefusal) -> StockDecision {
     Decision::answer(StockReply::Refused(refusal))
+}
+
+/// Refuses a command before it is decided, or once its goods are looked at. The order that asked is told.
+pub(super) fn refuse_asked(id: &StockId, command: &StockCommand, refusal: StockRefusal) -> StockDecision {
+    match command {
+        StockCommand::Hold(HoldStock {
+            id: hold, answer_to, ..
+        })
+        | StockCommand::Release { id: hold, answer_to }
+        | StockCommand::Ship {
+            id: hold, answer_to, ..
+        } => answering(id, hold, answer_to.as_ref(), refuse(refusal)),
+        StockCommand::Numbered { change, .. }
+        | StockCommand::InUnit { change, .. }
+        | StockCommand::InLots { change, .. } => refuse_asked(id, change, refusal),
+        StockCommand::HoldLines(_)
+        | StockCommand::ChangeHold { .. }
+        | StockCommand::MoveHold { .. }
+        | StockCommand::TakeOver(_)
+        | StockCommand::TakenOver { .. }
+        | StockCommand::ConfirmPick { .. }
+        | StockCommand::Receive { .. }
+        | StockCommand::Expect { .. }
+        | StockCommand::Unexpect { .. }
+        | StockCommand::Demand { .. }
+        | StockCommand::NoDemand { .. }
+        | StockCommand::Adjust { .. }
+        | StockCommand::Return { .. }
+        | StockCommand::Count(_)
+        | StockCommand::Reconcile(_)
+        | StockCommand::SetSafetyStock { .. }
+        | StockCommand::SetBackorderLimit { .. }
+        | StockCommand::SetChannelPolicy(_)
+        | StockCommand::Promise(_)
+        | StockCommand::Picks { .. }
+        | StockCommand::Show => refuse(refusal),
+    }
 }
 
 /// One thing happens; the asker is told what can be sold after it. Off the path of holds: it looks ahead on a copy.

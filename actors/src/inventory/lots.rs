@@ -14,7 +14,7 @@
 
 use super::apply::{apply, wake_by};
 use super::command::{Adjustment, Limited, StockCommand, StockRefusal};
-use super::decide::{StockDecision, adjusted, refuse, too_many};
+use super::decide::{StockDecision, adjusted, too_many};
 use super::event::StockEvent;
 use super::state::StockState;
 use crate::domain::Message;
@@ -200,10 +200,10 @@ pub(super) fn decide(
     change: &StockCommand,
     decision: StockDecision,
     now: Timestamp,
-) -> StockDecision {
+) -> Result<StockDecision, StockRefusal> {
     // A repeat, or what is refused anyway.
     if decision.events.is_empty() {
-        return decision;
+        return Ok(decision);
     }
     let mut after = state.clone();
     for event in &decision.events {
@@ -219,10 +219,10 @@ pub(super) fn decide(
         goods
     };
     if amount == Quantity::ZERO {
-        return refuse(StockRefusal::Lots(LotRefusal::NothingMoves));
+        return Err(StockRefusal::Lots(LotRefusal::NothingMoves));
     }
     if named != amount {
-        return refuse(StockRefusal::Lots(LotRefusal::Sum { named, goods: amount }));
+        return Err(StockRefusal::Lots(LotRefusal::Sum { named, goods: amount }));
     }
     if goods > Quantity::ZERO {
         come(state, after, lots, kept, decision, now)
@@ -243,17 +243,17 @@ fn come(
     kept: Tracking,
     mut decision: StockDecision,
     now: Timestamp,
-) -> StockDecision {
+) -> Result<StockDecision, StockRefusal> {
     let known = |lot: &LotCode| state.lots().iter().find(|known| known.lot == *lot);
     let is_serial = |units: &&LotUnits| kept == Tracking::Serials && known(&units.lot).is_some();
     if let Some(twice) = lots.iter().find(is_serial) {
-        return refuse(StockRefusal::Lots(LotRefusal::Serial {
+        return Err(StockRefusal::Lots(LotRefusal::Serial {
             lot: twice.lot.clone(),
         }));
     }
     let new = lots.iter().filter(|units| known(&units.lot).is_none()).count();
     if state.lots().len() + new > MAX_LOTS {
-        return refuse(too_many(Limited::Lots, MAX_LOTS));
+        return Err(too_many(Limited::Lots, MAX_LOTS));
     }
     let mut came = Vec::with_capacity(lots.len());
     for units in lots {
@@ -280,19 +280,24 @@ fn come(
         }
     }
     if came.is_empty() {
-        return decision;
+        return Ok(decision);
     }
-    decision.and(StockEvent::LotsCame { lots: came })
+    Ok(decision.and(StockEvent::LotsCame { lots: came }))
 }
 
 /// What has left was there: of a fact no more is taken off a lot than it has.
-fn go(state: &StockState, lots: &[LotUnits], is_fact: bool, decision: StockDecision) -> StockDecision {
+fn go(
+    state: &StockState,
+    lots: &[LotUnits],
+    is_fact: bool,
+    decision: StockDecision,
+) -> Result<StockDecision, StockRefusal> {
     let mut went = Vec::with_capacity(lots.len());
     for units in lots {
         let known = state.lots().iter().find(|known| known.lot == units.lot);
         let there = known.map_or(Quantity::ZERO, |known| known.quantity.get());
         if !is_fact && there < units.quantity.get() {
-            return refuse(StockRefusal::Lots(LotRefusal::NotThere {
+            return Err(StockRefusal::Lots(LotRefusal::NotThere {
                 lot: units.lot.clone(),
                 asked: units.quantity.get(),
                 there,
@@ -307,7 +312,7 @@ fn go(state: &StockState, lots: &[LotUnits], is_fact: bool, decision: StockDecis
             });
         }
     }
-    leave(decision, went)
+    Ok(leave(decision, went))
 }
 
 /// The same decision, and what of it left of lots; the order that asked is told.

@@ -1,8 +1,14 @@
 //! Lots, their expiry, and serial numbers.
 
 use super::*;
+use crate::domain::Message;
+use crate::inventory::SkuWarehouse;
 use crate::inventory::lots::{Lot, LotRefusal, LotUnits, understand};
+use crate::orders::command::{OrderCommand, StockAnswer};
 use crate::pricing::catalogue::Tracking;
+use crate::reference::Reference;
+use lockstep_runtime::entity::{Context, Entity};
+use lockstep_runtime::message::{Origin, Provenance};
 
 const DAY: i64 = 86_400_000;
 const LOTS: Tracking = Tracking::Lots { last_days_unsold: 10 };
@@ -238,6 +244,65 @@ fn a_piece_is_known_by_its_serial_number_when_it_comes_and_when_it_leaves() {
     assert_eq!(stock.in_lots(), []);
     // Without lots a pair has nothing on the heap for them.
     assert!(stock.state.appendix().is_none());
+}
+
+#[test]
+fn an_order_whose_shipment_names_wrong_lots_is_answered_and_told_which() {
+    let ship_of_order = |total| StockCommand::Ship {
+        id: hold_id("O-1"),
+        quantity: ShipQuantity::Total(positive(total)),
+        document: None,
+        answer_to: Some(hold_id("O-1").order),
+    };
+    let cases = [
+        (
+            within(&[lot("Z", 5, None)], ship_of_order(5)),
+            "lots: there are 0 of Z, not 5",
+        ),
+        (
+            within(&[lot("A", 5, None)], ship_of_order(5)),
+            "lots: there are 4 of A, not 5",
+        ),
+        (
+            within(&[lot("A", 3, None)], ship_of_order(5)),
+            "lots: they add up to 3, the goods to 5",
+        ),
+    ];
+    let told = |decision: &StockDecision| -> Vec<String> {
+        let answers = decision.sends.iter().filter_map(|message| {
+            let Message::Order(_, OrderCommand::StockAnswered(answered)) = message else {
+                return None;
+            };
+            let StockAnswer::Refused(refusal) = &answered.answer else {
+                return None;
+            };
+            Some(refusal.to_string())
+        });
+        answers.collect()
+    };
+    for (command, reason) in cases {
+        let mut stock = Stock::with(0);
+        stock.receive_lots(&[lot("A", 4, Some(15)), lot("B", 3, Some(20))]);
+        stock.run(&hold("O-1", 6));
+        let decision = decide(&stock_id(), &stock.state, &command, &stock.rules, stock.now);
+        assert_eq!(told(&decision), [reason], "{:?}", decision.reply);
+        assert!(decision.events.is_empty());
+        // What the catalogue refuses before that is answered as well: here it keeps the SKU by no lot.
+        let provenance = Provenance {
+            source: "lockstep".into(),
+            correlation: "1".into(),
+            causation: None,
+        };
+        let context = Context {
+            now: stock.now,
+            provenance: &provenance,
+            origin: Origin::Alarm,
+            reference: &Reference::default(),
+        };
+        let decision = SkuWarehouse::decide(&stock_id(), &stock.state, &command, &context);
+        let not_kept = "lots: the catalogue keeps this SKU neither by lot nor by serial number";
+        assert_eq!(told(&decision), [not_kept]);
+    }
 }
 
 /// The slow model: every unit by itself, with when it may be sold until, and its lot.
