@@ -152,6 +152,8 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
         StockEvent::NumbersMissing { source, resync, .. } => numbering::missing(state, source, *resync),
         StockEvent::LotsCame { lots } => lots::came(state, lots),
         StockEvent::LotsWent { lots } => lots::went(state, lots),
+        StockEvent::LotsWithheld { lots } => lots::withheld(state, lots),
+        StockEvent::LotsReleased { lots } => lots::released(state, lots),
         StockEvent::InHand { moved } => in_hand::apply(state, *moved),
         StockEvent::Forgotten { until } => forget(state, *until),
     }

@@ -340,6 +340,16 @@ pub enum StockEvent {
         /// So much less of each.
         lots: Vec<LotUnits>,
     },
+    /// What is on hand and may not be sold lies in these lots.
+    LotsWithheld {
+        /// So much more of each.
+        lots: Vec<Lot>,
+    },
+    /// What could not be sold of these lots may be sold again, or is gone.
+    LotsReleased {
+        /// So much less of each.
+        lots: Vec<LotUnits>,
+    },
     /// So much more of what is reserved is in the warehouse's hand for what went before; less is negative.
     InHand {
         /// How much.
@@ -392,6 +402,8 @@ impl StockEvent {
             | Self::NumbersMissing { .. }
             | Self::LotsCame { .. }
             | Self::LotsWent { .. }
+            | Self::LotsWithheld { .. }
+            | Self::LotsReleased { .. }
             | Self::InHand { .. }
             | Self::Forgotten { .. } => None,
         }
@@ -446,6 +458,8 @@ impl StockEvent {
             | Self::NumbersMissing { .. }
             | Self::LotsCame { .. }
             | Self::LotsWent { .. }
+            | Self::LotsWithheld { .. }
+            | Self::LotsReleased { .. }
             | Self::InHand { .. }
             | Self::Forgotten { .. } => none,
         }

@@ -257,6 +257,8 @@ impl StockEvent {
             | Self::NumbersMissing { .. }
             | Self::LotsCame { .. }
             | Self::LotsWent { .. }
+            | Self::LotsWithheld { .. }
+            | Self::LotsReleased { .. }
             | Self::Forgotten { .. } => None,
         }
     }
