@@ -383,7 +383,10 @@ pub(super) fn backorder(
     let granted = wish.quantity.get().min(free_to(state, wish)).positive();
     let held = granted.map_or(Quantity::ZERO, PositiveQuantity::get);
     let waiting = wish.quantity.get().minus(held).positive();
-    if let (Some(waiting), Some(room)) = (waiting, state.may_still_wait())
+    // Who waits has taken all that was free.
+    let channel = wish.id.order.channel();
+    let room = state.may_wait_for(channel, state.free_to(channel));
+    if let (Some(waiting), Some(room)) = (waiting, room)
         && waiting.get() > room
     {
         return refuse(StockRefusal::Short {

@@ -61,7 +61,7 @@ impl StockModel {
         let available = self.available();
         let policy = self.policy.as_ref();
         policy.map_or(available + ahead, |policy| {
-            policy.shown(channel, available, ahead)
+            policy.shown(channel, available, ahead, &self.waiting)
         })
     }
 
