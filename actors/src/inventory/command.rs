@@ -472,6 +472,9 @@ pub enum StockRefusal {
     /// Nothing is expected under the document.
     #[error("nothing is expected under this document")]
     UnknownDocument,
+    /// A snapshot that is not taken yet.
+    #[error("taken_at: it is more than five minutes ahead of the clock here")]
+    TakenAhead,
     /// Too many of something; the limits stand in [`super::state`].
     #[error("at most {max} {what} for one SKU in one warehouse")]
     TooMany {
