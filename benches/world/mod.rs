@@ -24,7 +24,7 @@ use lockstep_actors::pricing::term::{Effect, Scope, Stage, Term};
 use lockstep_actors::quantity::{PositiveQuantity, Quantity};
 use lockstep_actors::reference::{Reference, publish_view};
 use lockstep_runtime::entity::{Context, Entity};
-use lockstep_runtime::message::{Envelope, MessageId, Provenance, Sequence};
+use lockstep_runtime::message::{Envelope, MessageId, Origin, Provenance, Sequence};
 use lockstep_runtime::time::Timestamp;
 use std::sync::Arc;
 
@@ -49,6 +49,7 @@ impl Desk {
         Context {
             now: now(),
             provenance: &self.provenance,
+            origin: Origin::External(MessageId(1)),
             reference: &self.reference,
         }
     }

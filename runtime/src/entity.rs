@@ -3,7 +3,7 @@
 //! An entity always exists; its first message finds the default state. `decide` is pure: the same state, command and
 //! context give the same decision. `apply` is total: an event that was decided can always be applied.
 
-use crate::message::{Envelope, Provenance, Sequence};
+use crate::message::{Envelope, Origin, Provenance, Sequence};
 use crate::time::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use smallvec::SmallVec;
@@ -49,6 +49,8 @@ pub struct Context<'a, D: Domain> {
     pub now: Timestamp,
     /// Who wrote, and in which conversation.
     pub provenance: &'a Provenance,
+    /// Whether a system outside wrote, or an entity.
+    pub origin: Origin,
     /// The domain's shared read models: durable facts, each with its version.
     pub reference: &'a D::Reference,
 }

@@ -12,7 +12,7 @@ use crate::ids::{OrderKey, PartnerName};
 use crate::quantity::{PositiveQuantity, Quantity};
 use crate::reference::Reference;
 use lockstep_runtime::entity::{Context, Decision, Entity};
-use lockstep_runtime::message::Provenance;
+use lockstep_runtime::message::{MessageId, Origin, Provenance};
 use lockstep_runtime::rmp_serde;
 use lockstep_runtime::time::Timestamp;
 use proptest::prelude::*;
@@ -35,6 +35,7 @@ fn decide<E: Entity<Domain = Distributor>>(
     let context = Context {
         now: Timestamp::from_millis(at),
         provenance: &provenance,
+        origin: Origin::External(MessageId(1)),
         reference: &Reference::default(),
     };
     let decision = match command {

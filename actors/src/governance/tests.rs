@@ -29,7 +29,7 @@ use crate::quantity::{PositiveQuantity, Quantity};
 use crate::reference::Reference;
 use compact_str::CompactString;
 use lockstep_runtime::entity::{Context, Entity};
-use lockstep_runtime::message::{Envelope, MessageId, Provenance};
+use lockstep_runtime::message::{Envelope, MessageId, Origin, Provenance};
 use lockstep_runtime::rmp_serde;
 use lockstep_runtime::time::Timestamp;
 
@@ -522,6 +522,7 @@ fn an_audit_counts_all_refused_writes_and_keeps_the_newest() {
         let context = Context {
             now: Timestamp::from_millis(number),
             provenance: &noted.provenance,
+            origin: Origin::External(noted.id),
             reference: &reference,
         };
         let decision = SystemAudit::decide(&system, &state, command, &context);
@@ -552,6 +553,7 @@ fn a_change_of_the_table_needs_a_higher_version() {
         let context = Context {
             now: Timestamp::from_millis(1),
             provenance: &sent.provenance,
+            origin: Origin::External(sent.id),
             reference: &reference,
         };
         let command = RecordCommand::Declare(Box::new(table.clone()));

@@ -2,13 +2,16 @@
 //!
 //! What a class has taken is counted from the moment the policy is set, shipped or not; what is given back is taken off
 //! again. From the counts follows what each class may still take of what is available to sell:
-//! - what is protected for another class, and not yet taken by it, is not for this one;
+//! - what is protected for another class, and not yet taken by it, is not for this one; no more is protected for a class than
+//!   its cap lets it take;
 //! - a class takes no more than its cap.
 //!
 //! Invariants:
 //! - a hold of a channel never takes more than its class may;
+//! - where a backorder limit is declared, no more of a class waits than its cap will let it take;
 //! - what a class has taken is the sum of what the holds counted for it have taken, and what of them was shipped.
 
+use super::backorder::Backorders;
 use super::command::{Limited, StockRefusal, StockReply};
 use super::decide::{StockDecision, accept, refuse, too_many};
 use super::event::StockEvent;
@@ -75,8 +78,11 @@ pub enum PolicyFlaw {
     #[error("channel {0} is there twice")]
     RepeatedChannel(ChannelName),
     /// More is kept for a class than it may take.
-    #[error("more is protected for class {0} than its cap lets it take")]
+    #[error("protected: more is kept for class {0} than its cap lets it take")]
     ProtectedAboveCap(ClassName),
+    /// More is kept for the classes than there is.
+    #[error("protected: with class {0} more than all of the stock is kept, in percent")]
+    ProtectedAboveAll(ClassName),
     /// A quantity below zero.
     #[error("class {0} has a quantity below zero")]
     Negative(ClassName),
@@ -154,7 +160,9 @@ impl ChannelPolicy {
             .filter(|(other, _)| *other != place)
             .filter_map(|(_, (class, taken))| {
                 let protected = class.protected?.of(whole, Rounding::Up);
-                Some(protected.minus(*taken).at_least_zero())
+                let cap = class.cap.map(|cap| cap.of(whole, Rounding::Down));
+                let kept = cap.map_or(protected, |cap| protected.min(cap));
+                Some(kept.minus(*taken).at_least_zero())
             })
             .fold(Quantity::ZERO, Quantity::plus);
         let cap = self.classes.get(place).and_then(|class| class.cap);
@@ -165,8 +173,10 @@ impl ChannelPolicy {
         (kept, left)
     }
 
-    fn flaw(&self) -> Option<PolicyFlaw> {
+    /// What is wrong with it where so much can be sold.
+    fn flaw(&self, available: Quantity) -> Option<PolicyFlaw> {
         let (mut names, mut channels) = (BTreeSet::new(), BTreeSet::new());
+        let mut protected = Decimal::ZERO;
         for class in &self.classes {
             if !names.insert(&class.name) {
                 return Some(PolicyFlaw::RepeatedClass(class.name.clone()));
@@ -174,8 +184,14 @@ impl ChannelPolicy {
             if let Some(twice) = class.channels.iter().find(|name| !channels.insert(*name)) {
                 return Some(PolicyFlaw::RepeatedChannel(twice.clone()));
             }
-            if let Some(flaw) = class.flaw() {
+            if let Some(flaw) = class.flaw(available) {
                 return Some(flaw);
+            }
+            if let Some(Share::Percent(percent)) = class.protected {
+                protected += percent.get();
+            }
+            if protected > Decimal::ONE_HUNDRED {
+                return Some(PolicyFlaw::ProtectedAboveAll(class.name.clone()));
             }
         }
         None
@@ -195,13 +211,14 @@ impl ChannelBook {
         self.policy.available_to(&self.taken, available, place)
     }
 
-    /// What is shown to each class, with what may be sold `ahead` of its being there.
-    fn levels(&self, available: Quantity, ahead: Quantity) -> Vec<ClassLevel> {
-        let classes = self.policy.classes.iter().enumerate();
+    /// What is shown to each class, with what may be sold `ahead` of its being there. So much of each waits already.
+    fn levels(&self, available: Quantity, ahead: Quantity, waiting: &[Quantity]) -> Vec<ClassLevel> {
+        let classes = self.policy.classes.iter().zip(waiting).enumerate();
         classes
-            .map(|(place, class)| {
+            .map(|(place, (class, waiting))| {
                 let for_class = self.available_to(available, place);
                 let shown = class.shown(for_class);
+                let ahead = self.ahead(available, ahead, place, for_class.plus(*waiting));
                 ClassLevel {
                     name: class.name.clone(),
                     channels: class.channels.clone(),
@@ -210,6 +227,24 @@ impl ChannelBook {
                 }
             })
             .collect()
+    }
+
+    /// What of `ahead` the class at `place` may take: its cap has to let it take it on top of what it takes before.
+    fn ahead(&self, available: Quantity, ahead: Quantity, place: usize, before: Quantity) -> Quantity {
+        let (_, left) = self.policy.kept_from(&self.taken, available, place);
+        left.map_or(ahead, |left| ahead.min(left.minus(before).at_least_zero()))
+    }
+
+    /// How much of each class waits for goods; at last, of channels in no class.
+    fn waiting(&self, backorders: Option<&Backorders>) -> Vec<Quantity> {
+        let mut sums = vec![Quantity::ZERO; self.taken.len()];
+        for (id, backorder) in backorders.into_iter().flat_map(Backorders::waiting) {
+            add(
+                &mut sums,
+                (self.policy.place_of(id.order.channel()), backorder.waiting),
+            );
+        }
+        sums
     }
 
     /// Which class has taken how much more once `event` has happened; less if it was given back. What a hold had before
@@ -248,7 +283,7 @@ impl ChannelClass {
         self.show_at_most.map_or(shown, |most| shown.min(most))
     }
 
-    fn flaw(&self) -> Option<PolicyFlaw> {
+    fn flaw(&self, available: Quantity) -> Option<PolicyFlaw> {
         let units = |share: Option<Share>| match share {
             Some(Share::Units(quantity)) => Some(quantity),
             Some(Share::Percent(_)) | None => None,
@@ -262,13 +297,19 @@ impl ChannelClass {
         {
             return Some(PolicyFlaw::Negative(self.name.clone()));
         }
-        let percent = |share: Option<Share>| match share {
-            Some(Share::Percent(percent)) => Some(percent),
-            Some(Share::Units(_)) | None => None,
+        let is_above = match self.protected.zip(self.cap) {
+            Some((Share::Units(protected), Share::Units(cap))) => protected > cap,
+            Some((Share::Percent(protected), Share::Percent(cap))) => protected > cap,
+            // How many percent units are is known once there is something.
+            Some((
+                protected @ (Share::Units(_) | Share::Percent(_)),
+                cap @ (Share::Units(_) | Share::Percent(_)),
+            )) => {
+                let of_all = |share: Share| share.of(available, Rounding::Down);
+                available > Quantity::ZERO && of_all(protected) > of_all(cap)
+            }
+            None => false,
         };
-        let percents = percent(self.protected).zip(percent(self.cap));
-        let is_above = protected.zip(cap).is_some_and(|(protected, cap)| protected > cap)
-            || percents.is_some_and(|(protected, cap)| protected > cap);
         is_above.then(|| PolicyFlaw::ProtectedAboveCap(self.name.clone()))
     }
 }
@@ -299,9 +340,25 @@ impl StockState {
 
     /// What is shown to each class.
     pub(super) fn class_levels(&self) -> Vec<ClassLevel> {
+        let Some(book) = self.channels() else {
+            return Vec::new();
+        };
         let ahead = self.may_still_wait().unwrap_or(Quantity::ZERO);
-        self.channels()
-            .map_or_else(Vec::new, |book| book.levels(self.available(), ahead))
+        // What waits matters only where more may.
+        let waiting = self.backorders().filter(|_| ahead > Quantity::ZERO);
+        book.levels(self.available(), ahead, &book.waiting(waiting))
+    }
+
+    /// How much more for `channel` may begin to wait once it takes so much of what is there, where that is limited.
+    pub(super) fn may_wait_for(&self, channel: &str, takes: Quantity) -> Option<Quantity> {
+        let room = self.may_still_wait()?;
+        let Some(book) = self.channels() else {
+            return Some(room);
+        };
+        let place = book.policy.place_of(channel);
+        let waiting = book.waiting(self.backorders());
+        let before = waiting.get(place).map_or(takes, |waiting| takes.plus(*waiting));
+        Some(book.ahead(self.available(), room, place, before))
     }
 
     /// What is shown to channels in no class, where there are classes.
@@ -369,7 +426,7 @@ pub(super) fn decide(state: &StockState, policy: &ChannelPolicy) -> StockDecisio
     {
         return refuse(too_many(Limited::Channels, MAX_CHANNELS));
     }
-    match policy.flaw() {
+    match policy.flaw(state.available()) {
         Some(flaw) => refuse(StockRefusal::Policy(flaw)),
         None => accept(
             state,

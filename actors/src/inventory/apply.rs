@@ -31,6 +31,16 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             let expires = *expires;
             self::hold(state, id, Hold { expires, ..hold });
         }
+        StockEvent::Adopted {
+            id,
+            asked,
+            more,
+            rank,
+            at,
+        } => {
+            let order = held(*asked, *asked, Some(*rank), *at);
+            adopt(state, id, *more, &order);
+        }
         StockEvent::Backordered {
             id,
             asked,
@@ -142,6 +152,8 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
         StockEvent::NumbersMissing { source, resync, .. } => numbering::missing(state, source, *resync),
         StockEvent::LotsCame { lots } => lots::came(state, lots),
         StockEvent::LotsWent { lots } => lots::went(state, lots),
+        StockEvent::LotsWithheld { lots } => lots::withheld(state, lots),
+        StockEvent::LotsReleased { lots } => lots::released(state, lots),
         StockEvent::InHand { moved } => in_hand::apply(state, *moved),
         StockEvent::Forgotten { until } => forget(state, *until),
     }
@@ -237,6 +249,21 @@ fn hold(state: &mut StockState, id: &HoldId, hold: Hold) {
     if let Some(expires) = expires {
         wake_by(state, expires);
     }
+}
+
+/// A cart's hold is its order's from now on, as the order's own would be, with what has left of it or is in hand.
+fn adopt(state: &mut StockState, id: &HoldId, more: Quantity, order: &Hold) {
+    if state.hold(id).is_none() {
+        return;
+    }
+    change(state, id, |hold| {
+        hold.granted = hold.granted.get().plus(more).positive().unwrap_or(hold.granted);
+        hold.asked = order.asked;
+        hold.expires = order.expires;
+        hold.rank = order.rank;
+        hold.since = order.since;
+    });
+    state.reserved = state.reserved.plus(more);
 }
 
 fn end_hold(state: &mut StockState, id: &HoldId, end: HoldEnd, at: Timestamp) {

@@ -12,6 +12,7 @@ use super::SkuWarehouse;
 use super::allocation::Rations;
 use super::apply::apply;
 use super::command::{HoldStock, Limited, StockRefusal, StockReply};
+use super::decide::{free_to, grant};
 use super::event::StockEvent;
 use super::state::{Hold, MAX_HOLDS, StockState, pairs};
 use crate::ids::{HoldId, StockId};
@@ -379,14 +380,13 @@ pub(super) fn backorder(
             max: u32::try_from(MAX_HOLDS).unwrap_or(u32::MAX),
         });
     }
-    let granted = wish
-        .quantity
-        .get()
-        .min(state.free_to(wish.id.order.channel()))
-        .positive();
+    let granted = wish.quantity.get().min(free_to(state, wish)).positive();
     let held = granted.map_or(Quantity::ZERO, PositiveQuantity::get);
     let waiting = wish.quantity.get().minus(held).positive();
-    if let (Some(waiting), Some(room)) = (waiting, state.may_still_wait())
+    // Who waits has taken all that was free.
+    let channel = wish.id.order.channel();
+    let room = state.may_wait_for(channel, state.free_to(channel));
+    if let (Some(waiting), Some(room)) = (waiting, room)
         && waiting.get() > room
     {
         return refuse(StockRefusal::Short {
@@ -405,14 +405,7 @@ pub(super) fn backorder(
     };
     let mut decision = Decision::answer(reply);
     if let Some(granted) = granted {
-        decision = decision.and(StockEvent::Held {
-            id: wish.id.clone(),
-            asked: wish.quantity,
-            granted,
-            expires: None,
-            rank: wish.rank(),
-            at: now,
-        });
+        decision = grant(state, wish, granted, now, decision);
     }
     if let Some(waiting) = waiting {
         decision = decision.and(StockEvent::Backordered {
@@ -533,6 +526,7 @@ fn ended(event: &StockEvent) -> Option<&HoldId> {
     match event {
         StockEvent::Ended { id, .. } => Some(id),
         StockEvent::Held { .. }
+        | StockEvent::Adopted { .. }
         | StockEvent::Backordered { .. }
         | StockEvent::Granted { .. }
         | StockEvent::Withdrawn { .. }
@@ -565,6 +559,8 @@ fn ended(event: &StockEvent) -> Option<&HoldId> {
         | StockEvent::NumbersMissing { .. }
         | StockEvent::LotsCame { .. }
         | StockEvent::LotsWent { .. }
+        | StockEvent::LotsWithheld { .. }
+        | StockEvent::LotsReleased { .. }
         | StockEvent::InHand { .. }
         | StockEvent::Forgotten { .. } => None,
     }

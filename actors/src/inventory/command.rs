@@ -418,7 +418,7 @@ pub enum StockRefusal {
         to: WarehouseCode,
     },
     /// An order has taken the hold by itself.
-    #[error("an order has taken this hold by itself; relocate the line of the order")]
+    #[error("an order has taken this hold by itself; change, relocate, ship or cancel the order")]
     OfAnOrder,
     /// A part of the hold waits for goods.
     #[error("a part of this hold waits for goods; release it and hold what is wanted")]
@@ -472,6 +472,9 @@ pub enum StockRefusal {
     /// Nothing is expected under the document.
     #[error("nothing is expected under this document")]
     UnknownDocument,
+    /// A snapshot that is not taken yet.
+    #[error("taken_at: it is more than five minutes ahead of the clock here")]
+    TakenAhead,
     /// Too many of something; the limits stand in [`super::state`].
     #[error("at most {max} {what} for one SKU in one warehouse")]
     TooMany {

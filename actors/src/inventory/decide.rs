@@ -165,7 +165,10 @@ fn decide_alone(
         StockCommand::InUnit { .. } => refuse(StockRefusal::OneUnit),
         StockCommand::InLots { lots, kept, change } => {
             let decision = decide_alone(id, state, change, rules, now);
-            lots::decide(state, lots, *kept, change, decision, now)
+            match lots::decide(state, lots, *kept, change, decision, now) {
+                Ok(decision) => decision,
+                Err(refusal) => refuse_asked(id, change, refusal),
+            }
         }
         StockCommand::SetSafetyStock { quantity } => set_safety_stock(state, *quantity),
         StockCommand::SetBackorderLimit { limit } => set_backorder_limit(state, *limit),
@@ -203,6 +206,43 @@ pub(super) fn wake(id: &StockId, state: &StockState, now: Timestamp) -> Option<S
 
 pub(super) fn refuse(refusal: StockRefusal) -> StockDecision {
     Decision::answer(StockReply::Refused(refusal))
+}
+
+/// Refuses a command before it is decided, or once its goods are looked at. The order that asked is told.
+pub(super) fn refuse_asked(id: &StockId, command: &StockCommand, refusal: StockRefusal) -> StockDecision {
+    match command {
+        StockCommand::Hold(HoldStock {
+            id: hold, answer_to, ..
+        })
+        | StockCommand::Release { id: hold, answer_to }
+        | StockCommand::Ship {
+            id: hold, answer_to, ..
+        } => answering(id, hold, answer_to.as_ref(), refuse(refusal)),
+        StockCommand::Numbered { change, .. }
+        | StockCommand::InUnit { change, .. }
+        | StockCommand::InLots { change, .. } => refuse_asked(id, change, refusal),
+        StockCommand::HoldLines(_)
+        | StockCommand::ChangeHold { .. }
+        | StockCommand::MoveHold { .. }
+        | StockCommand::TakeOver(_)
+        | StockCommand::TakenOver { .. }
+        | StockCommand::ConfirmPick { .. }
+        | StockCommand::Receive { .. }
+        | StockCommand::Expect { .. }
+        | StockCommand::Unexpect { .. }
+        | StockCommand::Demand { .. }
+        | StockCommand::NoDemand { .. }
+        | StockCommand::Adjust { .. }
+        | StockCommand::Return { .. }
+        | StockCommand::Count(_)
+        | StockCommand::Reconcile(_)
+        | StockCommand::SetSafetyStock { .. }
+        | StockCommand::SetBackorderLimit { .. }
+        | StockCommand::SetChannelPolicy(_)
+        | StockCommand::Promise(_)
+        | StockCommand::Picks { .. }
+        | StockCommand::Show => refuse(refusal),
+    }
 }
 
 /// One thing happens; the asker is told what can be sold after it. Off the path of holds: it looks ahead on a copy.
@@ -271,6 +311,56 @@ pub(super) fn answering(
     decision.send((order.clone(), OrderCommand::StockAnswered(answered)))
 }
 
+/// The hold of that name that the order which wants it has not taken by itself: a cart, which it makes its own.
+fn cart<'s>(state: &'s StockState, wish: &HoldStock) -> Option<&'s Hold> {
+    wish.rank()?;
+    state.hold(&wish.id).filter(|hold| hold.rank.is_none())
+}
+
+/// What a wish may be granted: what is free, and what its cart holds already.
+pub(super) fn free_to(state: &StockState, wish: &HoldStock) -> Quantity {
+    let held = cart(state, wish).map_or(Quantity::ZERO, |cart| cart.granted.get());
+    state.free_to(wish.id.order.channel()).plus(held)
+}
+
+/// So much is held for a wish from now on.
+pub(super) fn grant(
+    state: &StockState,
+    wish: &HoldStock,
+    granted: PositiveQuantity,
+    now: Timestamp,
+    decision: StockDecision,
+) -> StockDecision {
+    let (Some(cart), Some(rank)) = (cart(state, wish), wish.rank()) else {
+        return decision.and(StockEvent::Held {
+            id: wish.id.clone(),
+            asked: wish.quantity,
+            granted,
+            expires: wish.expires,
+            rank: wish.rank(),
+            at: now,
+        });
+    };
+    // What moves elsewhere is held there for the cart: it stays here, and is given back there.
+    let is_moving = state.moves().any(|(id, _)| *id == wish.id);
+    let stays = is_moving.then(|| StockEvent::MoveFailed { id: wish.id.clone() });
+    let less = cart.granted.get().minus(granted.get()).positive();
+    let reduced = less.map(|quantity| StockEvent::Reduced {
+        id: wish.id.clone(),
+        quantity,
+        at: now,
+    });
+    let adopted = StockEvent::Adopted {
+        id: wish.id.clone(),
+        asked: wish.quantity,
+        more: granted.get().minus(cart.granted.get()).at_least_zero(),
+        rank,
+        at: now,
+    };
+    let before = stays.into_iter().chain(reduced);
+    before.fold(decision, Decision::and).and(adopted)
+}
+
 /// What is answered to a hold that is known already.
 fn hold_again(state: &StockState, wish: &HoldStock) -> Option<StockDecision> {
     let hold = state.hold(&wish.id);
@@ -291,8 +381,17 @@ fn hold_again(state: &StockState, wish: &HoldStock) -> Option<StockDecision> {
 }
 
 pub(super) fn hold_stock(state: &StockState, wish: &HoldStock, now: Timestamp) -> StockDecision {
-    if let Some(again) = hold_again(state, wish) {
+    let cart = cart(state, wish);
+    if cart.is_none()
+        && let Some(again) = hold_again(state, wish)
+    {
         return again;
+    }
+    if let Some(cart) = cart.filter(|cart| wish.quantity.get() < cart.shipped) {
+        return refuse(StockRefusal::LessThanShipped {
+            asked: wish.quantity,
+            shipped: cart.shipped,
+        });
     }
     if let Some(closed) = state.closed(&wish.id) {
         return refuse(StockRefusal::Ended {
@@ -303,14 +402,14 @@ pub(super) fn hold_stock(state: &StockState, wish: &HoldStock, now: Timestamp) -
     if wish.expires.is_some_and(|expires| expires <= now) {
         return refuse(StockRefusal::AlreadyExpired);
     }
-    if state
+    let is_full = state
         .book
         .as_ref()
-        .is_some_and(|book| book.holds.len() >= MAX_HOLDS)
-    {
+        .is_some_and(|book| book.holds.len() >= MAX_HOLDS);
+    if is_full && cart.is_none() {
         return refuse(too_many(Limited::Holds, MAX_HOLDS));
     }
-    let available = state.free_to(wish.id.order.channel());
+    let available = free_to(state, wish);
     let granted = match wish.mode {
         HoldMode::All => (wish.quantity.get() <= available).then_some(wish.quantity),
         HoldMode::Partial => wish.quantity.get().min(available).positive(),
@@ -326,17 +425,8 @@ pub(super) fn hold_stock(state: &StockState, wish: &HoldStock, now: Timestamp) -
             available,
         });
     };
-    Decision::event(
-        StockEvent::Held {
-            id: wish.id.clone(),
-            asked: wish.quantity,
-            granted,
-            expires: wish.expires,
-            rank: wish.rank(),
-            at: now,
-        },
-        StockReply::Held { quantity: granted },
-    )
+    let reply = Decision::answer(StockReply::Held { quantity: granted });
+    grant(state, wish, granted, now, reply)
 }
 
 fn release(state: &StockState, id: &HoldId, now: Timestamp) -> StockDecision {

@@ -32,6 +32,19 @@ pub enum StockEvent {
         #[serde(default)]
         at: Timestamp,
     },
+    /// An order has made a hold of its name its own that it had not taken by itself: a cart. It does not end by itself.
+    Adopted {
+        /// The hold.
+        id: HoldId,
+        /// What the order asked for.
+        asked: PositiveQuantity,
+        /// How much more it holds.
+        more: Quantity,
+        /// How urgent the order is.
+        rank: Priority,
+        /// When.
+        at: Timestamp,
+    },
     /// A part of a hold waits for goods.
     Backordered {
         /// The hold.
@@ -327,6 +340,16 @@ pub enum StockEvent {
         /// So much less of each.
         lots: Vec<LotUnits>,
     },
+    /// What is on hand and may not be sold lies in these lots.
+    LotsWithheld {
+        /// So much more of each.
+        lots: Vec<Lot>,
+    },
+    /// What could not be sold of these lots may be sold again, or is gone.
+    LotsReleased {
+        /// So much less of each.
+        lots: Vec<LotUnits>,
+    },
     /// So much more of what is reserved is in the warehouse's hand for what went before; less is negative.
     InHand {
         /// How much.
@@ -347,6 +370,7 @@ impl StockEvent {
         match self {
             Self::Held { id, granted, .. } | Self::HeldAgain { id, granted, .. } => Some((id, granted.get())),
             Self::Granted { id, quantity, .. } => Some((id, quantity.get())),
+            Self::Adopted { id, more, .. } => Some((id, *more)),
             Self::Ended { id, quantity, .. } => Some((id, less(*quantity))),
             Self::Reduced { id, quantity, .. }
             | Self::Withdrawn { id, quantity, .. }
@@ -378,6 +402,8 @@ impl StockEvent {
             | Self::NumbersMissing { .. }
             | Self::LotsCame { .. }
             | Self::LotsWent { .. }
+            | Self::LotsWithheld { .. }
+            | Self::LotsReleased { .. }
             | Self::InHand { .. }
             | Self::Forgotten { .. } => None,
         }
@@ -403,6 +429,7 @@ impl StockEvent {
             },
             Self::Counted { difference, .. } => *difference,
             Self::Held { .. }
+            | Self::Adopted { .. }
             | Self::Backordered { .. }
             | Self::Granted { .. }
             | Self::Withdrawn { .. }
@@ -431,6 +458,8 @@ impl StockEvent {
             | Self::NumbersMissing { .. }
             | Self::LotsCame { .. }
             | Self::LotsWent { .. }
+            | Self::LotsWithheld { .. }
+            | Self::LotsReleased { .. }
             | Self::InHand { .. }
             | Self::Forgotten { .. } => none,
         }

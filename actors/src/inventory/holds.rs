@@ -5,17 +5,19 @@
 //! Invariants:
 //! - lines held together are held all or none;
 //! - a hold is never made more, nor less than what of it was shipped; what of it waits for goods is given up first;
-//! - what is given to another order was never free in between, and the other order's channel may take it.
+//! - what is given to another order was never free in between, and the other order's channel may take it;
+//! - what an order has taken by itself is changed by that order alone: it would not hear of what others do with it.
 
 use super::allocation::Rations;
 use super::backorder::Priority;
-use super::command::{HoldMode, HoldStock, Limited, StockRefusal, StockReply};
+use super::command::{HoldMode, HoldStock, Limited, StockCommand, StockRefusal, StockReply};
 use super::decide::{StockDecision, hold_stock, refuse, too_many};
 use super::event::StockEvent;
 use super::state::{Hold, HoldEnd, StockState};
 use crate::ids::{HoldId, OrderKey};
 use crate::quantity::{PositiveQuantity, Quantity};
 use lockstep_runtime::entity::Decision;
+use lockstep_runtime::message::Origin;
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -46,6 +48,58 @@ pub enum HoldChange {
     Reduce(PositiveQuantity),
     /// What of it was not shipped is held under another name.
     Transfer(HoldId),
+}
+
+/// Keeps from others what an order has taken by itself.
+pub(super) fn guard(state: &StockState, command: &StockCommand, origin: Origin) -> Result<(), StockRefusal> {
+    match origin {
+        Origin::External(_) => match changed(command) {
+            Some(hold) if state.is_of_an_order(hold) => Err(StockRefusal::OfAnOrder),
+            Some(_) | None => Ok(()),
+        },
+        Origin::Entity { .. } | Origin::Alarm => Ok(()),
+    }
+}
+
+/// The hold that a command changes.
+fn changed(command: &StockCommand) -> Option<&HoldId> {
+    match command {
+        StockCommand::ChangeHold { id, .. }
+        | StockCommand::MoveHold { id, .. }
+        | StockCommand::Release { id, .. }
+        | StockCommand::ConfirmPick { id }
+        | StockCommand::Ship { id, .. } => Some(id),
+        StockCommand::Numbered { change, .. }
+        | StockCommand::InUnit { change, .. }
+        | StockCommand::InLots { change, .. } => changed(change),
+        // A hold that is there stays as it is for them; what only stocks say comes from no door.
+        StockCommand::Hold(_)
+        | StockCommand::HoldLines(_)
+        | StockCommand::TakeOver(_)
+        | StockCommand::TakenOver { .. }
+        | StockCommand::Receive { .. }
+        | StockCommand::Expect { .. }
+        | StockCommand::Unexpect { .. }
+        | StockCommand::Demand { .. }
+        | StockCommand::NoDemand { .. }
+        | StockCommand::Adjust { .. }
+        | StockCommand::Return { .. }
+        | StockCommand::Count(_)
+        | StockCommand::Reconcile(_)
+        | StockCommand::SetSafetyStock { .. }
+        | StockCommand::SetBackorderLimit { .. }
+        | StockCommand::SetChannelPolicy(_)
+        | StockCommand::Promise(_)
+        | StockCommand::Picks { .. }
+        | StockCommand::Show => None,
+    }
+}
+
+impl StockState {
+    /// Whether an order has taken a hold by itself, and is told what becomes of it.
+    fn is_of_an_order(&self, id: &HoldId) -> bool {
+        self.hold(id).is_some_and(|hold| hold.rank.is_some()) || self.standing(id).is_some()
+    }
 }
 
 /// Holds lines of an order that stand for the same goods: each alone might fit where together they do not.

@@ -43,7 +43,9 @@ fn concerns(state: &StockState, event: &StockEvent) -> bool {
         StockEvent::Picked { .. } | StockEvent::HeldAgain { .. } | StockEvent::Shipped { .. } => true,
         StockEvent::Ended { .. } | StockEvent::Reduced { .. } => state.in_hand() != Quantity::ZERO,
         // All that was granted may have left, and the rest comes to a hold that is picked.
-        StockEvent::Granted { id, .. } => state.hold(id).is_some_and(|hold| hold.picked.is_some()),
+        StockEvent::Granted { id, .. } | StockEvent::Adopted { id, .. } => {
+            state.hold(id).is_some_and(|hold| hold.picked.is_some())
+        }
         StockEvent::Held { .. }
         | StockEvent::Backordered { .. }
         | StockEvent::Withdrawn { .. }
@@ -72,6 +74,8 @@ fn concerns(state: &StockState, event: &StockEvent) -> bool {
         | StockEvent::NumbersMissing { .. }
         | StockEvent::LotsCame { .. }
         | StockEvent::LotsWent { .. }
+        | StockEvent::LotsWithheld { .. }
+        | StockEvent::LotsReleased { .. }
         | StockEvent::InHand { .. }
         | StockEvent::Forgotten { .. } => false,
     }

@@ -154,6 +154,8 @@ impl StockEvent {
         };
         match self {
             Self::Held { .. } => held("held"),
+            Self::Adopted { more, .. } if *more == Quantity::ZERO => None,
+            Self::Adopted { .. } => held("held for its order"),
             Self::Granted { .. } => held("granted to a hold that waited"),
             Self::Withdrawn { .. } => held("withdrawn, not there"),
             Self::HeldAgain { .. } => held("held again"),
@@ -255,6 +257,8 @@ impl StockEvent {
             | Self::NumbersMissing { .. }
             | Self::LotsCame { .. }
             | Self::LotsWent { .. }
+            | Self::LotsWithheld { .. }
+            | Self::LotsReleased { .. }
             | Self::Forgotten { .. } => None,
         }
     }

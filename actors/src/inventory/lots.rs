@@ -9,12 +9,13 @@
 //! - a lot whose time to be sold is over is withheld before anything else is decided; orders whose goods it was wait for
 //!   others ([`super::withdraw`]);
 //! - goods that go name their lots: those that whoever tells it names, else what lies in none, then the first to expire;
-//! - a serial number is a lot of one unit;
+//! - what is on hand and may not be sold keeps its lots, as far as they are known, and their end: it comes back by their names;
+//! - a serial number is a lot of one unit, and in one place;
 //! - a pair without lots has nothing on the heap for them.
 
 use super::apply::{apply, wake_by};
 use super::command::{Adjustment, Limited, StockCommand, StockRefusal};
-use super::decide::{StockDecision, adjusted, refuse, too_many};
+use super::decide::{StockDecision, adjusted, too_many};
 use super::event::StockEvent;
 use super::state::StockState;
 use crate::domain::Message;
@@ -24,6 +25,7 @@ use crate::pricing::catalogue::Tracking;
 use crate::quantity::{PositiveQuantity, Quantity};
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 /// How many lots a pair may have, and how many a message may name.
@@ -133,6 +135,7 @@ pub(super) fn understand(
     }
     let needs = match moves(command) {
         Moves::In => kept() != Tracking::None,
+        Moves::Back(quantity) => quantity > state.withheld_in_no_lot() && kept() != Tracking::None,
         Moves::Out => !state.lots().is_empty() && kept() == Tracking::Serials,
         Moves::Otherwise => false,
     };
@@ -142,6 +145,8 @@ pub(super) fn understand(
 enum Moves {
     /// New goods, which have to name their lots.
     In,
+    /// Goods that may be sold again: those that lie in lots have to name them.
+    Back(Quantity),
     /// Goods that leave the house.
     Out,
     Otherwise,
@@ -152,6 +157,11 @@ fn moves(command: &StockCommand) -> Moves {
         StockCommand::Receive { .. } => Moves::In,
         StockCommand::Ship { .. } => Moves::Out,
         StockCommand::Numbered { change, .. } => moves(change),
+        StockCommand::Adjust {
+            change: Adjustment::Repair | Adjustment::Clear | Adjustment::Restock,
+            quantity,
+            ..
+        } => Moves::Back(quantity.get()),
         StockCommand::Hold(_)
         | StockCommand::HoldLines(_)
         | StockCommand::ChangeHold { .. }
@@ -200,39 +210,86 @@ pub(super) fn decide(
     change: &StockCommand,
     decision: StockDecision,
     now: Timestamp,
-) -> StockDecision {
+) -> Result<StockDecision, StockRefusal> {
     // A repeat, or what is refused anyway.
     if decision.events.is_empty() {
-        return decision;
+        return Ok(decision);
     }
     let mut after = state.clone();
     for event in &decision.events {
         apply(&mut after, event);
     }
     let goods = after.sellable().minus(state.sellable());
+    let withheld = after.not_sellable().minus(state.not_sellable());
+    let amount = magnitude(goods).max(magnitude(withheld));
     let named = lots
         .iter()
         .fold(Quantity::ZERO, |sum, lot| sum.plus(lot.quantity.get()));
-    let amount = if goods < Quantity::ZERO {
-        Quantity::ZERO.minus(goods)
-    } else {
-        goods
-    };
     if amount == Quantity::ZERO {
-        return refuse(StockRefusal::Lots(LotRefusal::NothingMoves));
+        return Err(StockRefusal::Lots(LotRefusal::NothingMoves));
     }
     if named != amount {
-        return refuse(StockRefusal::Lots(LotRefusal::Sum { named, goods: amount }));
+        return Err(StockRefusal::Lots(LotRefusal::Sum { named, goods: amount }));
     }
-    if goods > Quantity::ZERO {
-        come(state, after, lots, kept, decision, now)
-    } else {
-        go(
-            state,
-            lots,
-            matches!(change, StockCommand::Numbered { .. }),
-            decision,
-        )
+    let is_fact = matches!(change, StockCommand::Numbered { .. });
+    let moved = (goods.cmp(&Quantity::ZERO), withheld.cmp(&Quantity::ZERO));
+    match moved {
+        (Ordering::Greater, Ordering::Less) => {
+            // They are there already: only for sale they may not be yet.
+            once(state.lots(), lots, kept)?;
+            let decision = release(state, lots, false, decision)?;
+            come(state, after, lots, kept, decision, now)
+        }
+        (Ordering::Greater, Ordering::Equal | Ordering::Greater) => {
+            once(state.all_lots(), lots, kept)?;
+            come(state, after, lots, kept, decision, now)
+        }
+        (Ordering::Equal, Ordering::Greater) => {
+            once(state.all_lots(), lots, kept)?;
+            let lots = lots.iter().map(|units| lot_of(state, units, kept)).collect();
+            Ok(decision.and(StockEvent::LotsWithheld { lots }))
+        }
+        (Ordering::Equal, Ordering::Less | Ordering::Equal) => release(state, lots, is_fact, decision),
+        (Ordering::Less, Ordering::Greater) => {
+            let went = go(state, lots, is_fact)?;
+            let lots = went.iter().map(|units| lot_of(state, units, kept)).collect();
+            Ok(leave(decision, went).and(StockEvent::LotsWithheld { lots }))
+        }
+        (Ordering::Less, Ordering::Less | Ordering::Equal) => Ok(leave(decision, go(state, lots, is_fact)?)),
+    }
+}
+
+fn magnitude(quantity: Quantity) -> Quantity {
+    quantity.max(Quantity::ZERO.minus(quantity))
+}
+
+/// A serial number is there once.
+fn once<'s>(
+    there: impl IntoIterator<Item = &'s Lot>,
+    lots: &[LotUnits],
+    kept: Tracking,
+) -> Result<(), StockRefusal> {
+    if kept != Tracking::Serials {
+        return Ok(());
+    }
+    let mut there = there.into_iter();
+    match there.find(|known| lots.iter().any(|units| units.lot == known.lot)) {
+        Some(twice) => Err(StockRefusal::Lots(LotRefusal::Serial {
+            lot: twice.lot.clone(),
+        })),
+        None => Ok(()),
+    }
+}
+
+/// So much of a lot, which keeps what was said of it first.
+fn lot_of(state: &StockState, units: &LotUnits, kept: Tracking) -> Lot {
+    let known = state.all_lots().find(|known| known.lot == units.lot);
+    let until = |expires| days_before(expires, kept.last_days_unsold());
+    Lot {
+        lot: units.lot.clone(),
+        quantity: units.quantity,
+        expires: known.map_or(units.expires, |known| known.expires),
+        sell_until: known.map_or(units.expires.map(until), |known| known.sell_until),
     }
 }
 
@@ -243,35 +300,13 @@ fn come(
     kept: Tracking,
     mut decision: StockDecision,
     now: Timestamp,
-) -> StockDecision {
-    let known = |lot: &LotCode| state.lots().iter().find(|known| known.lot == *lot);
-    let is_serial = |units: &&LotUnits| kept == Tracking::Serials && known(&units.lot).is_some();
-    if let Some(twice) = lots.iter().find(is_serial) {
-        return refuse(StockRefusal::Lots(LotRefusal::Serial {
-            lot: twice.lot.clone(),
-        }));
+) -> Result<StockDecision, StockRefusal> {
+    let is_new = |units: &&LotUnits| state.all_lots().all(|known| known.lot != units.lot);
+    if state.all_lots().count() + lots.iter().filter(is_new).count() > MAX_LOTS {
+        return Err(too_many(Limited::Lots, MAX_LOTS));
     }
-    let new = lots.iter().filter(|units| known(&units.lot).is_none()).count();
-    if state.lots().len() + new > MAX_LOTS {
-        return refuse(too_many(Limited::Lots, MAX_LOTS));
-    }
-    let mut came = Vec::with_capacity(lots.len());
-    for units in lots {
-        let before = known(&units.lot);
-        let expires = before.map_or(units.expires, |known| known.expires);
-        let lot = Lot {
-            lot: units.lot.clone(),
-            quantity: units.quantity,
-            expires,
-            sell_until: match before {
-                Some(known) => known.sell_until,
-                None => expires.map(|expires| days_before(expires, kept.last_days_unsold())),
-            },
-        };
-        came.push(lot);
-    }
-    let over: Vec<Lot> = came.iter().filter(|lot| is_over(lot, now)).cloned().collect();
-    came.retain(|lot| !is_over(lot, now));
+    let came = lots.iter().map(|units| lot_of(state, units, kept));
+    let (over, came): (Vec<Lot>, Vec<Lot>) = came.partition(|lot| is_over(lot, now));
     // What may not be sold any more when it comes is withheld at once.
     for lot in &over {
         for event in withhold(&after, lot, now) {
@@ -280,34 +315,82 @@ fn come(
         }
     }
     if came.is_empty() {
-        return decision;
+        return Ok(decision);
     }
-    decision.and(StockEvent::LotsCame { lots: came })
+    Ok(decision.and(StockEvent::LotsCame { lots: came }))
+}
+
+/// The same decision, and the lots that could not be sold and now can, or are gone. Whoever names one that was not withheld
+/// means goods of which no lot is known.
+fn release(
+    state: &StockState,
+    lots: &[LotUnits],
+    is_fact: bool,
+    decision: StockDecision,
+) -> Result<StockDecision, StockRefusal> {
+    let mut in_no_lot = state.withheld_in_no_lot();
+    let mut released = Vec::with_capacity(lots.len());
+    for units in lots {
+        let asked = units.quantity.get();
+        let known = state.withheld_lots().iter().find(|known| known.lot == units.lot);
+        let there = known.map_or(Quantity::ZERO, |known| known.quantity.get());
+        let unknown = asked.minus(there).at_least_zero();
+        if !is_fact && unknown > in_no_lot {
+            return Err(StockRefusal::Lots(LotRefusal::NotThere {
+                lot: units.lot.clone(),
+                asked,
+                there: there.plus(in_no_lot),
+            }));
+        }
+        in_no_lot = in_no_lot.minus(unknown);
+        released.extend(known.and_then(|known| part_of(known, asked)));
+    }
+    if released.is_empty() {
+        return Ok(decision);
+    }
+    Ok(decision.and(StockEvent::LotsReleased { lots: released }))
+}
+
+/// So much of a lot, at most what there is.
+fn part_of(lot: &Lot, quantity: Quantity) -> Option<LotUnits> {
+    let quantity = lot.quantity.get().min(quantity).positive()?;
+    Some(LotUnits {
+        lot: lot.lot.clone(),
+        quantity,
+        expires: lot.expires,
+    })
+}
+
+/// Of which lots, the first ones first, so much is.
+fn first_of(lots: &[Lot], mut quantity: Quantity) -> Vec<LotUnits> {
+    let mut first = Vec::new();
+    for lot in lots {
+        let Some(units) = part_of(lot, quantity) else {
+            break;
+        };
+        quantity = quantity.minus(units.quantity.get());
+        first.push(units);
+    }
+    first
 }
 
 /// What has left was there: of a fact no more is taken off a lot than it has.
-fn go(state: &StockState, lots: &[LotUnits], is_fact: bool, decision: StockDecision) -> StockDecision {
+fn go(state: &StockState, lots: &[LotUnits], is_fact: bool) -> Result<Vec<LotUnits>, StockRefusal> {
     let mut went = Vec::with_capacity(lots.len());
     for units in lots {
+        let asked = units.quantity.get();
         let known = state.lots().iter().find(|known| known.lot == units.lot);
         let there = known.map_or(Quantity::ZERO, |known| known.quantity.get());
-        if !is_fact && there < units.quantity.get() {
-            return refuse(StockRefusal::Lots(LotRefusal::NotThere {
+        if !is_fact && there < asked {
+            return Err(StockRefusal::Lots(LotRefusal::NotThere {
                 lot: units.lot.clone(),
-                asked: units.quantity.get(),
+                asked,
                 there,
             }));
         }
-        if let Some(quantity) = there.min(units.quantity.get()).positive() {
-            let expires = known.and_then(|known| known.expires);
-            went.push(LotUnits {
-                lot: units.lot.clone(),
-                quantity,
-                expires,
-            });
-        }
+        went.extend(known.and_then(|known| part_of(known, asked)));
     }
-    leave(decision, went)
+    Ok(went)
 }
 
 /// The same decision, and what of it left of lots; the order that asked is told.
@@ -327,7 +410,7 @@ fn leave(mut decision: StockDecision, went: Vec<LotUnits>) -> StockDecision {
 
 /// The same decision, and what it takes of lots without naming them.
 pub(super) fn take(state: &StockState, decision: StockDecision) -> StockDecision {
-    if state.lots().is_empty() {
+    if state.all_lots().next().is_none() {
         return decision;
     }
     let moves = |event: &StockEvent| {
@@ -340,20 +423,41 @@ pub(super) fn take(state: &StockState, decision: StockDecision) -> StockDecision
     for event in &decision.events {
         apply(&mut after, event);
     }
-    let mut excess = after.in_lots().minus(after.sellable().at_least_zero());
-    let mut went = Vec::new();
-    for lot in after.lots() {
-        let Some(quantity) = lot.quantity.get().min(excess).positive() else {
-            break;
-        };
-        excess = excess.minus(quantity.get());
-        went.push(LotUnits {
-            lot: lot.lot.clone(),
-            quantity,
-            expires: lot.expires,
-        });
+    let went = first_of(
+        after.lots(),
+        after.in_lots().minus(after.sellable().at_least_zero()),
+    );
+    // What went is still there, as far as no more can be sold for it.
+    let withheld = after.not_sellable().minus(after.in_withheld());
+    let withheld = withheld.min(after.not_sellable().minus(state.not_sellable()));
+    let lots: Vec<Lot> = first_of(after.lots(), sum(&went).min(withheld))
+        .iter()
+        .filter_map(|units| {
+            let known = after.lots().iter().find(|known| known.lot == units.lot)?;
+            let quantity = units.quantity;
+            Some(Lot {
+                quantity,
+                ..known.clone()
+            })
+        })
+        .collect();
+    let gone = first_of(
+        after.withheld_lots(),
+        after.in_withheld().minus(after.not_sellable()),
+    );
+    let mut decision = leave(decision, went);
+    if !lots.is_empty() {
+        decision = decision.and(StockEvent::LotsWithheld { lots });
     }
-    leave(decision, went)
+    if !gone.is_empty() {
+        decision = decision.and(StockEvent::LotsReleased { lots: gone });
+    }
+    decision
+}
+
+fn sum(lots: &[LotUnits]) -> Quantity {
+    let quantities = lots.iter().map(|lot| lot.quantity.get());
+    quantities.fold(Quantity::ZERO, Quantity::plus)
 }
 
 fn days_before(moment: Timestamp, days: u16) -> Timestamp {
@@ -375,7 +479,12 @@ fn withhold(state: &StockState, lot: &Lot, now: Timestamp) -> Vec<StockEvent> {
         shortfall,
         at: now,
     });
-    decision.events.into_iter().collect()
+    let lots = vec![lot.clone()];
+    decision
+        .events
+        .into_iter()
+        .chain([StockEvent::LotsWithheld { lots }])
+        .collect()
 }
 
 #[expect(clippy::expect_used, reason = "a constant text that is a valid reason")]
@@ -417,17 +526,7 @@ pub(super) fn expire(state: &StockState, mut decision: StockDecision, now: Times
 /// Units of lots have come.
 pub(super) fn came(state: &mut StockState, lots: &[Lot]) {
     for lot in lots {
-        let known = &mut state.appendix_mut().lots;
-        match known.iter_mut().find(|known| known.lot == lot.lot) {
-            Some(known) => {
-                let sum = known.quantity.get().plus(lot.quantity.get());
-                known.quantity = sum.positive().unwrap_or(known.quantity);
-            }
-            None => {
-                let place = known.partition_point(|known| known.rank() < lot.rank());
-                known.insert(place, lot.clone());
-            }
-        }
+        add(&mut state.appendix_mut().lots, lot);
         if let Some(until) = lot.sell_until {
             wake_by(state, until);
         }
@@ -437,17 +536,48 @@ pub(super) fn came(state: &mut StockState, lots: &[Lot]) {
 /// Units of lots are no longer there to be sold.
 pub(super) fn went(state: &mut StockState, lots: &[LotUnits]) {
     for units in lots {
-        let known = &mut state.appendix_mut().lots;
-        let Some(place) = known.iter().position(|known| known.lot == units.lot) else {
-            continue;
-        };
-        let left = known[place].quantity.get().minus(units.quantity.get());
-        match left.positive() {
-            Some(left) => known[place].quantity = left,
-            None => drop(known.remove(place)),
-        }
+        subtract(&mut state.appendix_mut().lots, units);
     }
     super::apply::rest(state);
+}
+
+/// Units of lots are there and may not be sold.
+pub(super) fn withheld(state: &mut StockState, lots: &[Lot]) {
+    for lot in lots {
+        add(&mut state.appendix_mut().withheld, lot);
+    }
+}
+
+/// Units of lots are no longer there without being for sale.
+pub(super) fn released(state: &mut StockState, lots: &[LotUnits]) {
+    for units in lots {
+        subtract(&mut state.appendix_mut().withheld, units);
+    }
+    super::apply::rest(state);
+}
+
+fn add(known: &mut Vec<Lot>, lot: &Lot) {
+    match known.iter_mut().find(|known| known.lot == lot.lot) {
+        Some(known) => {
+            let sum = known.quantity.get().plus(lot.quantity.get());
+            known.quantity = sum.positive().unwrap_or(known.quantity);
+        }
+        None => {
+            let place = known.partition_point(|known| known.rank() < lot.rank());
+            known.insert(place, lot.clone());
+        }
+    }
+}
+
+fn subtract(known: &mut Vec<Lot>, units: &LotUnits) {
+    let Some(place) = known.iter().position(|known| known.lot == units.lot) else {
+        return;
+    };
+    let left = known[place].quantity.get().minus(units.quantity.get());
+    match left.positive() {
+        Some(left) => known[place].quantity = left,
+        None => drop(known.remove(place)),
+    }
 }
 
 /// From which lots a hold is to be picked. What is in no lot has no entry.
@@ -464,6 +594,35 @@ impl StockState {
     #[must_use]
     pub fn lots(&self) -> &[Lot] {
         self.appendix().map_or(&[], |appendix| &appendix.lots)
+    }
+
+    /// The lots that are on hand and may not be sold, as far as they are known.
+    #[must_use]
+    pub fn withheld_lots(&self) -> &[Lot] {
+        self.appendix().map_or(&[], |appendix| &appendix.withheld)
+    }
+
+    /// All of them; one of which a part may be sold is there twice.
+    fn all_lots(&self) -> impl Iterator<Item = &Lot> {
+        self.lots().iter().chain(self.withheld_lots())
+    }
+
+    /// How much lies in lots that may not be sold.
+    #[must_use]
+    pub fn in_withheld(&self) -> Quantity {
+        self.withheld_lots()
+            .iter()
+            .fold(Quantity::ZERO, |sum, lot| sum.plus(lot.quantity.get()))
+    }
+
+    /// On hand, and may not be sold.
+    fn not_sellable(&self) -> Quantity {
+        self.on_hand.minus(self.sellable())
+    }
+
+    /// What may not be sold and lies in no lot that is known.
+    fn withheld_in_no_lot(&self) -> Quantity {
+        self.not_sellable().minus(self.in_withheld()).at_least_zero()
     }
 
     /// How much lies in lots.

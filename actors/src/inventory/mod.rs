@@ -87,11 +87,14 @@ impl Entity for SkuWarehouse {
     ) -> Decision<Self> {
         let (reference, now) = (context.reference, context.now);
         let rules = reference.reconciliation();
+        if let Err(refusal) = holds::guard(state, command, context.origin) {
+            return decide::refuse(refusal);
+        }
         let in_base_units;
         let command = if let StockCommand::InUnit { unit, change } = command {
             in_base_units = match units::convert(&id.sku, unit, change, reference) {
                 Ok(change) => change,
-                Err(refusal) => return decide::refuse(StockRefusal::Unit(refusal)),
+                Err(refusal) => return decide::refuse_asked(id, change, StockRefusal::Unit(refusal)),
             };
             &in_base_units
         } else {
@@ -104,7 +107,7 @@ impl Entity for SkuWarehouse {
         };
         match lots::understand(state, command, kept) {
             Ok(understood) => decide::decide(id, state, understood.as_ref().unwrap_or(command), rules, now),
-            Err(refusal) => decide::refuse(StockRefusal::Lots(refusal)),
+            Err(refusal) => decide::refuse_asked(id, command, StockRefusal::Lots(refusal)),
         }
     }
 

@@ -61,7 +61,7 @@ pub(super) fn begin(
     to: WarehouseCode,
     order: Option<&OrderKey>,
 ) -> StockDecision {
-    let decision = match may_move(stock, state, id, to, order) {
+    let decision = match may_move(stock, state, id, to) {
         Ok(hold) => ask(stock, id, hold, to),
         Err(decision) => *decision,
     };
@@ -77,7 +77,6 @@ fn may_move<'s>(
     state: &'s StockState,
     id: &HoldId,
     to: WarehouseCode,
-    order: Option<&OrderKey>,
 ) -> Result<&'s Hold, Box<StockDecision>> {
     let no = |refusal| Err(Box::new(refuse(refusal)));
     let Some(hold) = state.hold(id) else {
@@ -96,9 +95,6 @@ fn may_move<'s>(
         }
         Some(known) => return no(StockRefusal::Moves { to: known }),
         None => {}
-    }
-    if hold.rank.is_some() && order.is_none() {
-        return no(StockRefusal::OfAnOrder);
     }
     if state.backorders().is_some_and(|known| known.is_waiting(id)) {
         return no(StockRefusal::Waits);

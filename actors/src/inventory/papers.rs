@@ -126,6 +126,7 @@ fn paper(event: &StockEvent) -> Option<(Timestamp, Option<u32>)> {
         }
         StockEvent::Shipped { at, .. } | StockEvent::Counted { at, .. } => Some((*at, None)),
         StockEvent::Held { .. }
+        | StockEvent::Adopted { .. }
         | StockEvent::Backordered { .. }
         | StockEvent::Granted { .. }
         | StockEvent::Withdrawn { .. }
@@ -154,6 +155,8 @@ fn paper(event: &StockEvent) -> Option<(Timestamp, Option<u32>)> {
         | StockEvent::NumbersMissing { .. }
         | StockEvent::LotsCame { .. }
         | StockEvent::LotsWent { .. }
+        | StockEvent::LotsWithheld { .. }
+        | StockEvent::LotsReleased { .. }
         | StockEvent::InHand { .. }
         | StockEvent::Forgotten { .. } => None,
     }

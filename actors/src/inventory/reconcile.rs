@@ -13,7 +13,7 @@ mod rules;
 
 pub use rules::ReconciliationRules;
 
-use super::command::{Adjustment, Bucket, StockReply};
+use super::command::{Adjustment, Bucket, StockRefusal, StockReply};
 use super::decide::{StockDecision, adjusted, refuse, system_limit, within};
 use super::event::StockEvent;
 use super::numbering::{ChangeNumber, Resync};
@@ -26,6 +26,9 @@ use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
+
+/// How far another system's clock may be ahead of ours.
+pub const CLOCKS_APART: Duration = Duration::from_secs(300);
 
 /// What another system sees.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -156,8 +159,19 @@ pub(super) fn decide(
         Ok(on_hand) => on_hand.plus(later),
         Err(refusal) => return refuse(refusal),
     };
+    if snapshot.taken_at.is_some_and(|at| at > now.after(CLOCKS_APART)) {
+        return refuse(StockRefusal::TakenAhead);
+    }
     let drift = seen.minus(state.on_hand);
     let answer = |verdict| StockReply::Reconciled { drift, verdict };
+    // What the books said then is not known: neither agreement with them nor a difference means anything.
+    let has_moved = snapshot.through.is_none() && snapshot.taken_at.is_some_and(|at| state.moved_since(at));
+    if has_moved {
+        return Decision::answer(answer(Verdict::UnderWay {
+            what: UnderWay::Movements,
+            until: now.after(rules.grace()),
+        }));
+    }
     if rules.tolerate(drift, state.on_hand) {
         return settled(
             state,
@@ -195,8 +209,7 @@ fn under_way(
         let until = since.after(grace);
         return (until > now).then_some((UnderWay::Changes, until));
     }
-    let has_moved = snapshot.through.is_none() && snapshot.taken_at.is_some_and(|at| state.moved_since(at));
-    has_moved.then(|| (UnderWay::Movements, now.after(grace)))
+    None
 }
 
 /// What was picked a moment ago and may have left already.

@@ -88,6 +88,7 @@ fn matters(state: &StockState, event: &StockEvent) -> bool {
         | StockEvent::SafetyStockSet { .. } => true,
         StockEvent::Ended { id, .. } => state.backorders().is_some_and(|known| known.is_waiting(id)),
         StockEvent::Held { .. }
+        | StockEvent::Adopted { .. }
         | StockEvent::Promised { .. }
         | StockEvent::PromisesUntil { .. }
         | StockEvent::BackorderLimitSet { .. }
@@ -112,6 +113,8 @@ fn matters(state: &StockState, event: &StockEvent) -> bool {
         | StockEvent::NumbersMissing { .. }
         | StockEvent::LotsCame { .. }
         | StockEvent::LotsWent { .. }
+        | StockEvent::LotsWithheld { .. }
+        | StockEvent::LotsReleased { .. }
         | StockEvent::InHand { .. }
         | StockEvent::Forgotten { .. } => false,
     }

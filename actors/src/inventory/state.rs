@@ -116,6 +116,9 @@ pub struct Appendix {
     /// How much may wait for goods at a time, where the SKU is declared to be sold before it is there.
     #[serde(default)]
     pub backorder_limit: Option<Quantity>,
+    /// The lots that are on hand and may not be sold: damaged, quarantined, or not yet inspected.
+    #[serde(default)]
+    pub withheld: Vec<Lot>,
 }
 
 impl Book {
@@ -145,6 +148,7 @@ impl Appendix {
             && self.in_hand == Quantity::ZERO
             && self.moves.is_empty()
             && self.backorder_limit.is_none()
+            && self.withheld.is_empty()
     }
 }
 

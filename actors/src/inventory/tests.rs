@@ -521,24 +521,37 @@ impl Model {
         let waits = self.waiting.contains_key(&order);
         !self.holds.contains_key(&order) && !self.ended.contains(&order) && !waits
     }
+    /// What is held under the order's name that it has not taken by itself, and what of it has left.
+    fn cart(&self, order: usize) -> Option<(i64, i64)> {
+        let taken = self.orders.contains_key(&order);
+        self.holds.get(&order).copied().filter(|_| !taken)
+    }
+    fn free_to(&self, order: usize) -> i64 {
+        self.free() + self.cart(order).map_or(0, |(granted, _)| granted)
+    }
     fn wait(&mut self, order: usize, rank: u8, quantity: i64) {
-        let short = (quantity - self.free()).max(0);
+        let granted = quantity.min(self.free_to(order));
+        let short = quantity - granted;
         let waiting: i64 = self.waiting.values().sum();
         let is_too_much = |limit: i64| short > (limit - waiting).max(0);
-        if !self.is_new(order) || short > 0 && self.limit.is_some_and(is_too_much) {
+        let cart = self.cart(order);
+        let (_, shipped) = cart.unwrap_or_default();
+        let is_known = cart.is_none() && !self.is_new(order);
+        if is_known || quantity < shipped || short > 0 && self.limit.is_some_and(is_too_much) {
             return;
         }
         self.orders.insert(order, (rank, self.orders.len()));
-        let granted = quantity.min(self.free());
         if granted > 0 {
-            self.holds.insert(order, (granted, 0));
+            self.holds.insert(order, (granted, shipped));
         }
-        if granted < quantity {
-            self.waiting.insert(order, quantity - granted);
+        if short > 0 {
+            self.waiting.insert(order, short);
+        } else if granted == shipped {
+            self.release(order);
         }
     }
     fn wait_if_declared(&mut self, order: usize, rank: u8, quantity: i64) {
-        if self.limit.is_some() || quantity <= self.free() {
+        if self.limit.is_some() || quantity <= self.free_to(order) {
             self.wait(order, rank, quantity);
         }
     }

@@ -32,10 +32,12 @@ pub(super) fn withdraw(
     let leaves_short =
         |event: &StockEvent| shortfall_after(event).is_some_and(|short| short > Quantity::ZERO);
     let was_short = state.shortfall() > Quantity::ZERO;
-    let moves = decision
-        .events
-        .iter()
-        .any(|event| shortfall_after(event).is_some() || event.on_hand_change() != Quantity::ZERO);
+    // An order that makes a cart its own can give back what the cart could not.
+    let moves = decision.events.iter().any(|event| {
+        shortfall_after(event).is_some()
+            || event.on_hand_change() != Quantity::ZERO
+            || matches!(event, StockEvent::Adopted { .. })
+    });
     if !(was_short && moves || decision.events.iter().any(leaves_short)) {
         return decision;
     }
@@ -84,6 +86,7 @@ fn shortfall_after(event: &StockEvent) -> Option<Quantity> {
     match event {
         StockEvent::Adjusted { shortfall, .. } | StockEvent::Counted { shortfall, .. } => Some(*shortfall),
         StockEvent::Held { .. }
+        | StockEvent::Adopted { .. }
         | StockEvent::Backordered { .. }
         | StockEvent::Granted { .. }
         | StockEvent::Withdrawn { .. }
@@ -115,6 +118,8 @@ fn shortfall_after(event: &StockEvent) -> Option<Quantity> {
         | StockEvent::NumbersMissing { .. }
         | StockEvent::LotsCame { .. }
         | StockEvent::LotsWent { .. }
+        | StockEvent::LotsWithheld { .. }
+        | StockEvent::LotsReleased { .. }
         | StockEvent::InHand { .. }
         | StockEvent::Forgotten { .. } => None,
     }

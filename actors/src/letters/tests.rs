@@ -4,7 +4,7 @@ use super::list::{LetterEntry, ListCommand, ListState};
 use super::*;
 use crate::domain::Message;
 use crate::reference::Reference;
-use lockstep_runtime::message::Provenance;
+use lockstep_runtime::message::{MessageId, Origin, Provenance};
 
 fn letter(body: &str) -> Letter {
     Letter {
@@ -50,6 +50,7 @@ impl Desk {
         let context = Context {
             now: Timestamp::from_millis(9),
             provenance: &provenance,
+            origin: Origin::External(MessageId(1)),
             reference: &reference,
         };
         let id = LetterId::new("l-1").unwrap();
@@ -163,6 +164,7 @@ fn the_newest_notes_are_kept_and_an_older_telling_changes_no_list() {
     let context = Context {
         now: Timestamp::from_millis(9),
         provenance: &provenance,
+        origin: Origin::External(MessageId(1)),
         reference: &reference,
     };
     let late = ListCommand::Tell {

@@ -53,7 +53,8 @@ use crate::pricing::scale::Scale;
 use crate::quantity::{PositiveQuantity, Quantity};
 use crate::reference::{Reference, publish_view};
 use lockstep_runtime::entity::{Context, Decision, Entity};
-use lockstep_runtime::message::{MessageId, Provenance, Sequence};
+use lockstep_runtime::message::{MessageId, Origin, Provenance, Sequence};
+use lockstep_runtime::placement::PartitionId;
 use lockstep_runtime::rmp_serde;
 use lockstep_runtime::time::Timestamp;
 use proptest::prelude::*;
@@ -285,6 +286,11 @@ impl World {
         let context = Context {
             now: self.now,
             provenance: &provenance,
+            // What goes about here is what entities say to each other, and what any may say.
+            origin: Origin::Entity {
+                from: PartitionId(0),
+                sequence: self.sequence,
+            },
             reference: &self.reference,
         };
         let decision: Decision<E> = match command {

@@ -25,7 +25,7 @@ use crate::quantity::PositiveQuantity;
 use crate::reference::{Published, PublishedPrices, Reference, publish_view};
 use crate::units::UnitSize;
 use lockstep_runtime::entity::{Context, Entity};
-use lockstep_runtime::message::{Provenance, Sequence};
+use lockstep_runtime::message::{MessageId, Origin, Provenance, Sequence};
 use lockstep_runtime::time::Timestamp;
 use rust_decimal::Decimal;
 use std::sync::Arc;

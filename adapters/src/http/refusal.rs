@@ -78,6 +78,7 @@ pub(super) fn stock_status(refusal: &StockRefusal) -> StatusCode {
         | StockRefusal::OneUnit
         | StockRefusal::UnknownDocument
         | StockRefusal::BackorderExpires
+        | StockRefusal::TakenAhead
         | StockRefusal::TooMany { .. } => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }

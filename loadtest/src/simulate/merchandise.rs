@@ -111,7 +111,8 @@ impl House {
 
     fn class(name: &str, channel: &str, random: &mut Random) -> Option<ChannelClass> {
         let in_percent = random.percent(50);
-        let most = if in_percent { 50 } else { 15 };
+        // Three classes: no more than all of it is protected.
+        let most = if in_percent { 33 } else { 15 };
         let share = |units: i64| {
             if in_percent {
                 Some(Share::Percent(Percent::new(Decimal::from(units)).ok()?))

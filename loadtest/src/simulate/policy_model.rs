@@ -40,7 +40,8 @@ impl PolicyModel {
             if place != own
                 && let Some(kept) = class.protected
             {
-                left -= (at_least(kept, whole) - self.taken[place]).max(0);
+                let most = class.cap.map_or(i64::MAX, |cap| at_most(cap, whole));
+                left -= (at_least(kept, whole).min(most) - self.taken[place]).max(0);
             }
         }
         if let Some(cap) = self.policy.classes.get(own).and_then(|class| class.cap) {
@@ -49,12 +50,28 @@ impl PolicyModel {
         left.max(0)
     }
 
-    /// What a channel is shown, if so much is available to all and so much more may wait.
-    pub(super) fn shown(&self, channel: &str, available: i64, ahead: i64) -> i64 {
+    /// What a channel is shown, if so much is available to all and so much more may wait. These wait already.
+    pub(super) fn shown(
+        &self,
+        channel: &str,
+        available: i64,
+        ahead: i64,
+        waiting: &BTreeMap<HoldId, i64>,
+    ) -> i64 {
         let there = self.may_take(channel, available);
-        let Some(class) = self.policy.classes.get(self.class_of(channel)) else {
+        let own = self.class_of(channel);
+        let Some(class) = self.policy.classes.get(own) else {
             return there + ahead;
         };
+        let of_class = waiting
+            .iter()
+            .filter(|(hold, _)| self.class_of(hold.order.channel()) == own);
+        let waits: i64 = of_class.map(|(_, units)| units).sum();
+        let whole = available + self.taken.iter().sum::<i64>();
+        let left = class
+            .cap
+            .map_or(i64::MAX, |cap| at_most(cap, whole) - self.taken[own]);
+        let ahead = ahead.min(left.saturating_sub(there + waits)).max(0);
         let shown = (there + ahead - class.buffer.units()).max(0);
         class.show_at_most.map_or(shown, |most| shown.min(most.units()))
     }

@@ -61,7 +61,7 @@ impl StockModel {
         let available = self.available();
         let policy = self.policy.as_ref();
         policy.map_or(available + ahead, |policy| {
-            policy.shown(channel, available, ahead)
+            policy.shown(channel, available, ahead, &self.waiting)
         })
     }
 
@@ -116,6 +116,10 @@ impl StockModel {
                     return Err(format!("{id:?} is held twice"));
                 }
                 granted = units.units();
+                self.holds(id, granted);
+            }
+            StockEvent::Adopted { id, more, .. } => {
+                granted = more.units();
                 self.holds(id, granted);
             }
             StockEvent::HeldAgain {

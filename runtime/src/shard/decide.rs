@@ -121,6 +121,7 @@ impl<D: Domain> Shard<D> {
         let context = Context {
             now: head.at,
             provenance: head.provenance,
+            origin: head.origin,
             reference: &*self.wiring.reference,
         };
         let tables = &mut self.tables;

@@ -495,6 +495,7 @@ impl<D: Domain> Shard<D> {
         let context = Context {
             now,
             provenance: &envelope.provenance,
+            origin: Origin::External(envelope.id),
             reference: &*self.wiring.reference,
         };
         let tables = &self.tables;

@@ -137,6 +137,49 @@ fn s25_what_is_given_back_may_be_taken_again_and_a_burst_cannot_take_the_protect
 }
 
 #[test]
+fn no_more_is_protected_than_there_is_or_than_the_cap_of_its_class_lets_it_take() {
+    let both = |first: Option<Share>, second: Option<Share>| {
+        vec![
+            class("b2b", &["edi"], first, None),
+            class("market", &["ebay"], second, None),
+        ]
+    };
+    let of_one = |protected, cap| vec![class("market", &["ebay"], protected, cap)];
+    let too_much = Some("protected: with class market more than all of the stock is kept, in percent");
+    let above = Some("protected: more is kept for class market than its cap lets it take");
+    // Of 90.
+    let cases = [
+        (both(percent(60_00), percent(60_00)), too_much),
+        (both(percent(60_00), percent(40_00)), None),
+        (both(percent(60_00), share(60)), None),
+        (of_one(share(10), percent(10_00)), above),
+        (of_one(share(9), percent(10_00)), None),
+        (of_one(percent(50_00), share(44)), above),
+        (of_one(percent(50_00), share(45)), None),
+        (of_one(percent(33_33), percent(33_33)), None),
+        (of_one(percent(33_30), percent(33_20)), above),
+        (of_one(share(31), share(30)), above),
+    ];
+    for (classes, refused) in cases {
+        let mut stock = Stock::with(90);
+        let reply = stock.run(&policy(1, classes.clone()));
+        match (reply, refused) {
+            (StockReply::Refused(refusal), Some(reason)) => assert_eq!(refusal.to_string(), reason),
+            (StockReply::Accepted { .. }, None) => {}
+            (reply, _) => panic!("{classes:?}: {reply:?}"),
+        }
+    }
+    // Before there is anything it cannot be told. Of 90 the class may take 9: no more is kept for it.
+    let mut stock = Stock::with(0);
+    stock.run(&policy(1, of_one(share(40), percent(10_00))));
+    stock.run(&StockCommand::Receive {
+        quantity: positive(90),
+        document: paper(),
+    });
+    assert_eq!(stock.seen(), [81, 81, 9]);
+}
+
+#[test]
 fn s24_safety_stock_is_kept_from_every_channel() {
     let mut stock = Stock::with(10);
     stock.run(&StockCommand::SetSafetyStock { quantity: units(3) });
@@ -201,11 +244,11 @@ fn a_policy_that_contradicts_itself_is_refused_with_what_is_wrong() {
         ),
         (
             vec![class("a", &[], share(4), share(3))],
-            "more is protected for class a than its cap lets it take",
+            "protected: more is kept for class a than its cap lets it take",
         ),
         (
             vec![class("a", &[], percent(4), percent(3))],
-            "more is protected for class a than its cap lets it take",
+            "protected: more is kept for class a than its cap lets it take",
         ),
         (negative, "class market has a quantity below zero"),
     ];

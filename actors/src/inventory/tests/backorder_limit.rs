@@ -1,6 +1,6 @@
 //! What is sold before it is there: on backorder or preorder, up to a limit.
 
-use super::super::allocation::{ChannelClass, ChannelPolicy};
+use super::super::allocation::{ChannelClass, ChannelPolicy, Share};
 use super::*;
 use crate::reference::StockLevel;
 use lockstep_runtime::message::Sequence;
@@ -120,4 +120,44 @@ fn a_class_is_shown_its_share_of_what_is_there_and_what_may_be_sold_on_top_withi
     assert_eq!(stock.shown_to("amazon"), (9, 4));
     assert_eq!(stock.shown_to("web"), (14, 4));
     assert_eq!(stock.shown_to("edi"), (16, 6));
+}
+
+#[test]
+fn what_a_class_is_shown_and_takes_before_it_is_there_stays_within_its_cap() {
+    let market = |cap: i64| {
+        StockCommand::SetChannelPolicy(ChannelPolicy {
+            version: 1,
+            classes: vec![ChannelClass {
+                name: ClassName::new("market").unwrap(),
+                channels: vec![ChannelName::new("web").unwrap()],
+                protected: None,
+                cap: Some(Share::Units(units(cap))),
+                buffer: Quantity::ZERO,
+                show_at_most: None,
+            }],
+        })
+    };
+    // All that it may take is taken: nothing waits for it, though 10 may wait.
+    let mut stock = Stock::with(40);
+    stock.run(&market(30));
+    stock.run(&limit(10));
+    assert_eq!(stock.shown_to("web"), (30, 30));
+    assert_eq!(stock.run(&whole("O-1", 30)), held(30));
+    assert_eq!(stock.shown_to("web"), (0, 0));
+    assert_eq!(stock.run(&whole("O-2", 1)), short(1, 0));
+    assert_eq!(stock.run(&wait("O-2", 1, 50)), short(1, 0));
+    assert_eq!(stock.shown_to("edi"), (20, 10));
+    // 35 at most: of 30 it takes 20, then it may have the other 10 and 5 before they are there.
+    let mut stock = Stock::with(30);
+    stock.run(&market(35));
+    stock.run(&limit(10));
+    assert_eq!(stock.run(&whole("O-1", 20)), held(20));
+    assert_eq!(stock.shown_to("web"), (15, 10));
+    assert_eq!(stock.run(&whole("O-2", 16)), short(16, 15));
+    assert_eq!(stock.run(&wait("O-2", 12, 50)), backordered(10, 2, 1));
+    // 2 of its 5 wait already; for others 8 may.
+    assert_eq!(stock.shown_to("web"), (3, 0));
+    assert_eq!(stock.run(&whole("O-3", 4)), short(4, 3));
+    assert_eq!(stock.run(&whole("O-3", 3)), backordered(0, 3, 1));
+    assert_eq!((stock.shown_to("web"), stock.shown_to("edi")), ((0, 0), (5, 0)));
 }

@@ -2,7 +2,15 @@
 
 use super::super::allocation::{ChannelClass, ChannelPolicy, Share};
 use super::super::holds::{HoldChange, HoldLines};
+use super::super::numbering::ChangeNumber;
 use super::*;
+use crate::inventory::SkuWarehouse;
+use crate::inventory::lots::LotUnits;
+use crate::pricing::catalogue::Tracking;
+use crate::reference::Reference;
+use lockstep_runtime::entity::{Context, Entity};
+use lockstep_runtime::message::{MessageId, Origin, Provenance};
+use lockstep_runtime::placement::PartitionId;
 
 fn after(seconds: i64) -> Timestamp {
     Timestamp::from_millis(seconds * 1_000)
@@ -24,7 +32,41 @@ fn ended(end: HoldEnd, shipped: i64) -> StockReply {
     StockReply::Refused(StockRefusal::Ended { end, shipped })
 }
 
+/// A hold that an order takes by itself.
+fn of_order(order: &str, quantity: i64, mode: HoldMode) -> StockCommand {
+    StockCommand::Hold(HoldStock {
+        id: hold_id(order),
+        quantity: positive(quantity),
+        mode,
+        expires: None,
+        priority: Priority::default(),
+        answer_to: Some(hold_id(order).order),
+    })
+}
+
+const OUTSIDE: Origin = Origin::External(MessageId(1));
+const INSIDE: Origin = Origin::Entity {
+    from: PartitionId(0),
+    sequence: 1,
+};
+
 impl Stock {
+    /// Has somebody say it.
+    fn told_by(&mut self, origin: Origin, command: &StockCommand) -> StockReply {
+        let provenance = Provenance {
+            source: "wms".into(),
+            correlation: "1".into(),
+            causation: None,
+        };
+        let context = Context {
+            now: self.now,
+            provenance: &provenance,
+            origin,
+            reference: &Reference::default(),
+        };
+        self.take(SkuWarehouse::decide(&stock_id(), &self.state, command, &context))
+    }
+
     /// Hard and soft.
     fn reserved(&self) -> (i64, i64) {
         let soft = self.state.soft().units();
@@ -46,6 +88,160 @@ fn s23_soft_and_hard_holds_are_shown_apart() {
     // A cart becomes an order.
     stock.run(&change("soft", HoldChange::Expire(None)));
     assert_eq!((stock.available(), stock.reserved()), (243, (175, 0)));
+}
+
+/// Everything that a message from outside may want of the hold of `O`.
+fn changes_from_outside() -> Vec<StockCommand> {
+    let numbered = |change| StockCommand::Numbered {
+        source: system("wms"),
+        number: ChangeNumber::new(1).unwrap(),
+        change: Box::new(change),
+    };
+    let in_lots = |change| StockCommand::InLots {
+        lots: Box::new([LotUnits {
+            lot: LotCode::new("L").unwrap(),
+            quantity: positive(5),
+            expires: None,
+        }]),
+        kept: Tracking::None,
+        change: Box::new(change),
+    };
+    let in_unit = |change| StockCommand::InUnit {
+        unit: UnitOfMeasure::new("EA").unwrap(),
+        change: Box::new(change),
+    };
+    vec![
+        release("O"),
+        change("O", HoldChange::Reduce(positive(1))),
+        change("O", HoldChange::Expire(Some(after(600)))),
+        change("O", HoldChange::Transfer(hold_id("P"))),
+        StockCommand::MoveHold {
+            id: hold_id("O"),
+            to: WarehouseCode::new("W2").unwrap(),
+            answer_to: None,
+        },
+        StockCommand::ConfirmPick { id: hold_id("O") },
+        ship("O", 5),
+        numbered(ship("O", 5)),
+        in_lots(ship("O", 5)),
+        in_unit(change("O", HoldChange::Reduce(positive(1)))),
+    ]
+}
+
+#[test]
+fn what_an_order_has_taken_by_itself_is_changed_by_the_order_alone() {
+    let refused = StockReply::Refused(StockRefusal::OfAnOrder);
+    // 10 there: held whole, held in part, all of it waiting.
+    let before = [
+        vec![of_order("O", 5, HoldMode::All)],
+        vec![of_order("O", 12, HoldMode::Backorder(Priority::default()))],
+        vec![
+            of_order("P", 10, HoldMode::All),
+            of_order("O", 5, HoldMode::Backorder(Priority::default())),
+        ],
+    ];
+    for held in &before {
+        for command in changes_from_outside() {
+            let mut stock = Stock::with(10);
+            for hold in held {
+                stock.told_by(INSIDE, hold);
+            }
+            let taken = stock.state.clone();
+            assert_eq!(stock.told_by(OUTSIDE, &command), refused, "{command:?}");
+            assert_eq!(stock.state, taken, "{command:?}");
+        }
+    }
+    // What the order itself says goes on, and so does what concerns a cart.
+    for command in [
+        release("O"),
+        change("O", HoldChange::Reduce(positive(1))),
+        StockCommand::ConfirmPick { id: hold_id("O") },
+        ship("O", 5),
+    ] {
+        for (origin, hold) in [
+            (INSIDE, of_order("O", 5, HoldMode::All)),
+            (OUTSIDE, soft("O", 5, 600)),
+        ] {
+            let mut stock = Stock::with(10);
+            stock.told_by(origin, &hold);
+            let taken = stock.state.clone();
+            let reply = stock.told_by(origin, &command);
+            assert!(!matches!(reply, StockReply::Refused(_)), "{command:?}: {reply:?}");
+            assert_ne!(stock.state, taken, "{command:?}");
+        }
+    }
+}
+
+#[test]
+fn an_order_makes_the_cart_of_its_name_its_own() {
+    let waits = HoldMode::Backorder(Priority::default());
+    let short = |available| {
+        StockReply::Refused(StockRefusal::Short {
+            asked: positive(5),
+            available: units(available),
+        })
+    };
+    // (in the cart, free beside it, the order wants, how, what it is answered, what is held for it, free then)
+    let cases = [
+        (5, 0, 5, HoldMode::All, held(5), 5, 0),
+        (5, 2, 5, HoldMode::All, held(5), 5, 2),
+        (3, 2, 5, HoldMode::All, held(5), 5, 0),
+        (3, 1, 5, HoldMode::Partial, held(4), 4, 0),
+        (3, 1, 5, waits, backordered(4, 1, 1), 4, 0),
+        (5, 0, 3, HoldMode::All, held(3), 3, 2),
+        (3, 1, 5, HoldMode::All, short(4), 0, 1),
+    ];
+    for (cart, beside, wanted, mode, reply, held_for_it, free) in cases {
+        let mut stock = Stock::with(cart + beside);
+        stock.run(&soft("N", cart, 600));
+        let order = of_order("N", wanted, mode);
+        for _ in 0..2 {
+            assert_eq!(stock.run(&order), reply, "{cart} {beside} {wanted}");
+            assert_eq!(stock.available(), free, "{cart} {beside} {wanted}");
+        }
+        // The end of the cart is not that of the order.
+        stock.at(600_000).wake();
+        let hold = stock.state.hold(&hold_id("N"));
+        assert_eq!(hold.map_or(0, |hold| hold.granted.units()), held_for_it);
+        assert!(hold.is_none_or(|hold| hold.rank.is_some() && hold.expires.is_none()));
+        let other = stock.run(&of_order("P", 5, HoldMode::All));
+        let left = cart + beside - held_for_it;
+        assert_eq!(other == held(5), left >= 5, "{other:?}");
+    }
+}
+
+#[test]
+fn an_order_keeps_what_its_cart_held_while_others_wait() {
+    let mut stock = Stock::with(5);
+    stock.run(&soft("N", 5, 600));
+    stock.run(&wait("W", 4, 50));
+    assert_eq!(stock.run(&of_order("N", 5, HoldMode::All)), held(5));
+    stock.at(600_000).wake();
+    assert_eq!(
+        (stock.state.reserved.units(), stock.state.waiting().units()),
+        (5, 4)
+    );
+    // What it does not want of it is for those who wait.
+    let mut stock = Stock::with(5);
+    stock.run(&soft("N", 5, 600));
+    stock.run(&wait("W", 4, 50));
+    assert_eq!(stock.run(&of_order("N", 3, HoldMode::All)), held(3));
+    assert_eq!(
+        (stock.state.reserved.units(), stock.state.waiting().units()),
+        (5, 2)
+    );
+}
+
+#[test]
+fn an_order_whose_cart_is_not_there_any_more_waits_for_it() {
+    let mut stock = Stock::with(5);
+    stock.run(&soft("N", 5, 600));
+    stock.run(&adjust(Adjustment::Loss, 2));
+    // Nobody could be told that the cart is short of 2; the order is.
+    assert_eq!(stock.state.shortfall(), units(2));
+    assert_eq!(stock.run(&of_order("N", 5, HoldMode::All)), held(5));
+    assert_eq!(stock.state.standing(&hold_id("N")).unwrap(), backordered(3, 2, 1));
+    assert_eq!(stock.state.shortfall(), Quantity::ZERO);
 }
 
 #[test]
@@ -206,7 +402,7 @@ proptest! {
     /// Buckets add up whatever is done with holds; `apply` asserts the sums, and expiry is exact.
     #[test]
     fn changed_holds_add_up_and_end_in_time(
-        steps in proptest::collection::vec((0_u8..8, 0_usize..6, 0_usize..6, 1_i64..20, 0_i64..40), 1..150),
+        steps in proptest::collection::vec((0_u8..9, 0_usize..6, 0_usize..6, 1_i64..20, 0_i64..40), 1..150),
     ) {
         let mut stock = Stock::with(60);
         let mut shipped = 0;
@@ -223,6 +419,7 @@ proptest! {
                 4 => change(&order, HoldChange::Transfer(hold_id(&other))),
                 5 => ship(&order, quantity),
                 6 => release(&order),
+                7 => of_order(&order, quantity, HoldMode::Partial),
                 _ => change(&order, HoldChange::Expire(None)),
             };
             let on_hand = stock.state.on_hand.units();

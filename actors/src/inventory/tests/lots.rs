@@ -1,8 +1,14 @@
 //! Lots, their expiry, and serial numbers.
 
 use super::*;
+use crate::domain::Message;
+use crate::inventory::SkuWarehouse;
 use crate::inventory::lots::{Lot, LotRefusal, LotUnits, understand};
+use crate::orders::command::{OrderCommand, StockAnswer};
 use crate::pricing::catalogue::Tracking;
+use crate::reference::Reference;
+use lockstep_runtime::entity::{Context, Entity};
+use lockstep_runtime::message::{Origin, Provenance};
 
 const DAY: i64 = 86_400_000;
 const LOTS: Tracking = Tracking::Lots { last_days_unsold: 10 };
@@ -240,6 +246,144 @@ fn a_piece_is_known_by_its_serial_number_when_it_comes_and_when_it_leaves() {
     assert!(stock.state.appendix().is_none());
 }
 
+#[test]
+fn an_order_whose_shipment_names_wrong_lots_is_answered_and_told_which() {
+    let ship_of_order = |total| StockCommand::Ship {
+        id: hold_id("O-1"),
+        quantity: ShipQuantity::Total(positive(total)),
+        document: None,
+        answer_to: Some(hold_id("O-1").order),
+    };
+    let cases = [
+        (
+            within(&[lot("Z", 5, None)], ship_of_order(5)),
+            "lots: there are 0 of Z, not 5",
+        ),
+        (
+            within(&[lot("A", 5, None)], ship_of_order(5)),
+            "lots: there are 4 of A, not 5",
+        ),
+        (
+            within(&[lot("A", 3, None)], ship_of_order(5)),
+            "lots: they add up to 3, the goods to 5",
+        ),
+    ];
+    let told = |decision: &StockDecision| -> Vec<String> {
+        let answers = decision.sends.iter().filter_map(|message| {
+            let Message::Order(_, OrderCommand::StockAnswered(answered)) = message else {
+                return None;
+            };
+            let StockAnswer::Refused(refusal) = &answered.answer else {
+                return None;
+            };
+            Some(refusal.to_string())
+        });
+        answers.collect()
+    };
+    for (command, reason) in cases {
+        let mut stock = Stock::with(0);
+        stock.receive_lots(&[lot("A", 4, Some(15)), lot("B", 3, Some(20))]);
+        stock.run(&hold("O-1", 6));
+        let decision = decide(&stock_id(), &stock.state, &command, &stock.rules, stock.now);
+        assert_eq!(told(&decision), [reason], "{:?}", decision.reply);
+        assert!(decision.events.is_empty());
+        // What the catalogue refuses before that is answered as well: here it keeps the SKU by no lot.
+        let provenance = Provenance {
+            source: "lockstep".into(),
+            correlation: "1".into(),
+            causation: None,
+        };
+        let context = Context {
+            now: stock.now,
+            provenance: &provenance,
+            origin: Origin::Alarm,
+            reference: &Reference::default(),
+        };
+        let decision = SkuWarehouse::decide(&stock_id(), &stock.state, &command, &context);
+        let not_kept = "lots: the catalogue keeps this SKU neither by lot nor by serial number";
+        assert_eq!(told(&decision), [not_kept]);
+    }
+}
+
+#[test]
+fn a_lot_that_was_withheld_comes_back_by_its_name_and_not_beyond_its_time() {
+    let missing = "lots: this SKU is kept by lot or serial number; name those of the goods";
+    let mut stock = Stock::with(0);
+    // It came too late to be sold.
+    stock.at(5 * DAY).receive_lots(&[lot("A", 5, Some(12))]);
+    assert_eq!(
+        stock.tell_of(LOTS, &adjust(Adjustment::Clear, 5)),
+        Err(missing.to_owned())
+    );
+    let other = within(&[lot("B", 5, None)], adjust(Adjustment::Clear, 5));
+    let not_there = "lots: there are 0 of B, not 5";
+    assert_eq!(stock.tell_of(LOTS, &other), Err(not_there.to_owned()));
+    let cleared = within(&[lot("A", 5, None)], adjust(Adjustment::Clear, 5));
+    stock.tell_of(LOTS, &cleared).unwrap();
+    assert_eq!((stock.available(), stock.state.quarantined.units()), (0, 5));
+    assert_eq!(stock.in_lots(), []);
+    // One that was withheld in time comes back with its end, whatever is said of it then.
+    stock.receive_lots(&[lot("C", 4, Some(60))]);
+    let named = |change, units| within(&[lot("C", units, Some(90))], adjust(change, units));
+    stock.tell_of(LOTS, &named(Adjustment::Quarantine, 3)).unwrap();
+    stock.tell_of(LOTS, &named(Adjustment::Clear, 2)).unwrap();
+    assert_eq!((stock.in_lots(), stock.available()), (are(&[("C", 3)]), 3));
+    let end = Some(Timestamp::from_millis(50 * DAY));
+    assert_eq!(stock.state.lots()[0].sell_until, end);
+    // Withheld without its name, it is the one that leaves first, and is known by its name all the same.
+    stock.tell_of(LOTS, &adjust(Adjustment::Damage, 3)).unwrap();
+    assert_eq!(
+        stock.tell_of(LOTS, &adjust(Adjustment::Repair, 3)),
+        Err(missing.to_owned())
+    );
+    stock.tell_of(LOTS, &named(Adjustment::Repair, 3)).unwrap();
+    assert_eq!(stock.in_lots(), are(&[("C", 3)]));
+    // What lay in no lot needs no name.
+    stock.tell_of(LOTS, &adjust(Adjustment::Gain, 2)).unwrap();
+    stock.tell_of(LOTS, &adjust(Adjustment::Quarantine, 2)).unwrap();
+    stock.tell_of(LOTS, &adjust(Adjustment::Clear, 2)).unwrap();
+    assert_eq!((stock.in_lots(), stock.available()), (are(&[("C", 3)]), 5));
+    // What is thrown away is forgotten, named or not.
+    stock.tell_of(LOTS, &adjust(Adjustment::Condemn, 6)).unwrap();
+    stock.tell_of(LOTS, &named(Adjustment::Scrap, 1)).unwrap();
+    stock.tell_of(LOTS, &adjust(Adjustment::Scrap, 5)).unwrap();
+    assert!(stock.state.appendix().unwrap().withheld.is_empty());
+}
+
+#[test]
+fn a_piece_that_is_withheld_is_there_and_does_not_come_again() {
+    let twice = |name: &str| {
+        Err(format!(
+            "lots: {name} is a serial number, which is one unit and there once"
+        ))
+    };
+    let piece = |name: &str, change| within(&[lot(name, 1, None)], change);
+    let mut stock = Stock::with(0);
+    let mut tell = |command: &StockCommand| stock.tell_of(Tracking::Serials, command);
+    for name in ["S1", "S2"] {
+        tell(&piece(name, receive(1))).unwrap();
+    }
+    tell(&piece("S1", adjust(Adjustment::Quarantine, 1))).unwrap();
+    tell(&piece("S2", adjust(Adjustment::Damage, 1))).unwrap();
+    let came_back = StockCommand::Return {
+        quantity: positive(1),
+        condition: Condition::ToInspect,
+        order: None,
+        document: paper(),
+    };
+    tell(&piece("S3", came_back.clone())).unwrap();
+    for name in ["S1", "S2", "S3"] {
+        assert_eq!(tell(&piece(name, receive(1))), twice(name));
+        assert_eq!(tell(&piece(name, came_back.clone())), twice(name));
+    }
+    tell(&piece("S1", adjust(Adjustment::Clear, 1))).unwrap();
+    tell(&piece("S3", adjust(Adjustment::Restock, 1))).unwrap();
+    tell(&piece("S2", adjust(Adjustment::Scrap, 1))).unwrap();
+    assert_eq!(tell(&piece("S1", receive(1))), twice("S1"));
+    tell(&piece("S2", receive(1))).unwrap();
+    assert_eq!(stock.in_lots(), are(&[("S1", 1), ("S2", 1), ("S3", 1)]));
+}
+
 /// The slow model: every unit by itself, with when it may be sold until, and its lot.
 #[derive(Default)]
 struct Shelf {
@@ -282,7 +426,7 @@ impl Shelf {
 proptest! {
     #[test]
     fn random_histories_with_lots_agree_with_a_shelf_of_single_units(
-        steps in proptest::collection::vec((0_u8..7, 0_usize..6, 1_i64..9), 1..80),
+        steps in proptest::collection::vec((0_u8..8, 0_usize..6, 1_i64..9), 1..80),
     ) {
         let mut stock = Stock::with(0);
         let mut shelf = Shelf::default();
@@ -312,6 +456,10 @@ proptest! {
                         shelf.leave(quantity);
                     }
                 }
+                6 => {
+                    // What is withheld here has a lot, and is not for sale without its name.
+                    prop_assert!(stock.tell_of(LOTS, &adjust(Adjustment::Clear, quantity)).is_err());
+                }
                 5 => {
                     stock.run(&adjust(Adjustment::Gain, quantity));
                     shelf.units.extend(vec![(None, None); usize::try_from(quantity).unwrap()]);
@@ -327,6 +475,7 @@ proptest! {
             prop_assert_eq!(stock.in_lots().into_iter().collect::<BTreeMap<_, _>>(), shelf.lots());
             prop_assert_eq!(state.quarantined.units(), shelf.withheld);
             prop_assert!(state.in_lots() <= state.sellable());
+            prop_assert_eq!(state.in_withheld(), state.quarantined);
             // Each hold is picked from what is there, no unit twice.
             let picked = state.picks();
             for lot in state.lots() {

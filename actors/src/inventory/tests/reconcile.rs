@@ -205,7 +205,63 @@ fn s36_what_has_moved_since_an_unnumbered_snapshot_was_taken_is_not_compared() {
         stock.run(&snapshot(200)),
         under_way(4, UnderWay::Movements, until)
     );
-    assert_eq!(stock.run(&snapshot(196)), reconciled(0, Verdict::Tolerated));
+    // Agreement means as little: the other system may have seen 196 before the books lost another 4.
+    assert_eq!(
+        stock.run(&snapshot(196)),
+        under_way(0, UnderWay::Movements, until)
+    );
+}
+
+#[test]
+fn a_difference_that_later_movements_hide_is_neither_tolerated_nor_settles_anything() {
+    let taken = Timestamp::from_millis(60_000);
+    let snapshot = |on_hand: i64| {
+        StockCommand::Reconcile(Snapshot {
+            case: DocumentId::new("CASE-2").unwrap(),
+            source: system("wms"),
+            on_hand: units(on_hand),
+            through: None,
+            unit_value: None,
+            taken_at: Some(taken),
+        })
+    };
+    // 60 in the books, 100 seen; 40 come: the sum agrees by chance.
+    let mut stock = Stock::with(60);
+    assert_eq!(
+        stock.at(61_000).run(&snapshot(100)),
+        reconciled(40, Verdict::Raised(Cause::Unexplained))
+    );
+    stock.at(62_000).run(&StockCommand::Receive {
+        quantity: positive(40),
+        document: paper(),
+    });
+    let until = stock.now.after(stock.rules.grace());
+    assert_eq!(
+        stock.run(&snapshot(100)),
+        under_way(0, UnderWay::Movements, until)
+    );
+    assert_eq!(stock.state.open_drift().unwrap().drift, units(40));
+}
+
+#[test]
+fn a_snapshot_that_is_not_taken_yet_is_refused() {
+    let mut stock = Stock::with(60);
+    let now = stock.now;
+    let ahead = |seconds: u64| {
+        StockCommand::Reconcile(Snapshot {
+            case: paper(),
+            source: system("wms"),
+            on_hand: units(60),
+            through: None,
+            unit_value: None,
+            taken_at: Some(now.after(std::time::Duration::from_secs(seconds))),
+        })
+    };
+    assert_eq!(stock.run(&ahead(300)), reconciled(0, Verdict::Tolerated));
+    let StockReply::Refused(refusal) = stock.run(&ahead(301)) else {
+        panic!("taken")
+    };
+    assert!(refusal.to_string().starts_with("taken_at: "), "{refusal}");
 }
 
 #[test]

@@ -80,6 +80,7 @@ impl Lists {
         Context {
             now: self.now,
             provenance,
+            origin: Origin::External(MessageId(1)),
             reference: &self.reference,
         }
     }

@@ -94,6 +94,7 @@ fn an_index_that_would_leave_nothing_gives_no_price() {
                 correlation: "1".into(),
                 causation: None,
             },
+            origin: Origin::External(MessageId(1)),
             reference: &case.reference,
         },
     );

@@ -43,6 +43,7 @@ impl Customer {
         let context = Context {
             now: self.now,
             provenance: &provenance,
+            origin: Origin::External(MessageId(1)),
             reference: &self.reference,
         };
         let customer = CustomerId::new("C").unwrap();
