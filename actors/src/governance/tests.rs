@@ -8,7 +8,9 @@ use super::record::{OwnershipRecord, RecordCommand, RecordRefusal, RecordReply, 
 use crate::accounts::command::AccountCommand;
 use crate::accounts::state::{AccountStatus, CreditTerms, Document, DocumentKind};
 use crate::domain::{Distributor, Message};
-use crate::ids::{CustomerId, DocumentId, HoldId, OrderKey, Reason, RuleId, Sku, StockId, SystemName, WarehouseCode};
+use crate::ids::{
+    CustomerId, DocumentId, HoldId, OrderKey, Reason, RuleId, Sku, StockId, SystemName, WarehouseCode,
+};
 use crate::inventory::allocation::ChannelPolicy;
 use crate::inventory::command::{HoldMode, HoldStock, StockCommand};
 use crate::inventory::count::StockCount;
@@ -332,13 +334,28 @@ fn s57_whoever_may_bind_a_price_may_not_choose_its_date() {
     let question = || contract(ContractCommand::Quote(asked(date(), set())));
     let cases = [
         ("a channel orders", "web", submitted(None), true),
-        ("a channel orders at another day's price", "web", submitted(date()), false),
+        (
+            "a channel orders at another day's price",
+            "web",
+            submitted(date()),
+            false,
+        ),
         ("the operator does", "operator", submitted(date()), true),
         ("historic trade is replayed", "replay", submitted(date()), true),
         ("who sets prices orders", "pricing", submitted(date()), false),
         ("a channel keeps a quote", "web", kept(None, None), true),
-        ("a channel keeps one of another day", "web", kept(date(), None), false),
-        ("a channel keeps one by other rates", "web", kept(None, set()), false),
+        (
+            "a channel keeps one of another day",
+            "web",
+            kept(date(), None),
+            false,
+        ),
+        (
+            "a channel keeps one by other rates",
+            "web",
+            kept(None, set()),
+            false,
+        ),
         ("who sets prices keeps one", "pricing", kept(date(), set()), true),
         ("the ERP keeps one", "erp", kept(date(), set()), true),
         ("a channel only asks", "web", question(), true),

@@ -100,13 +100,13 @@ impl Item {
         if self.categories.len() > MAX_CATEGORIES {
             return Err(PriceRefusal::TooManyCategories);
         }
-        let twice = |place: usize| {
-            self.units[..place]
-                .iter()
-                .any(|(of, _)| *of == self.units[place].0)
-        };
-        if self.units.len() > MAX_UNITS || (0..self.units.len()).any(twice) {
+        if self.units.len() > MAX_UNITS {
             return Err(PriceRefusal::UnitsOfMeasure);
+        }
+        for (place, (unit, _)) in self.units.iter().enumerate() {
+            if self.units[..place].iter().any(|(of, _)| of == unit) {
+                return Err(PriceRefusal::SameUnit { unit: unit.clone() });
+            }
         }
         let is_wrong = |(place, component): (usize, &Component)| {
             let before = &self.components[..place];

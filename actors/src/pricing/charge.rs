@@ -2,7 +2,7 @@
 //!
 //! Invariant of rules that were checked: no two are alike in kind, minimum, start, version and rule.
 
-use super::list::{Effective, PriceRefusal};
+use super::list::{Effective, Place, PriceRefusal};
 use super::rebate::Rebate;
 use crate::ids::{FreightZone, RuleId};
 use crate::money::{Percent, Price};
@@ -92,17 +92,25 @@ pub(super) fn check(charges: &[Charge]) -> Result<(), PriceRefusal> {
         return Err(PriceRefusal::TooManyCharges);
     }
     for (place, charge) in charges.iter().enumerate() {
-        charge.effective.check()?;
-        if let ChargeKind::Rebate(rebate) | ChargeKind::DiscountByValue(rebate) = &charge.kind {
-            rebate.check(&charge.rule)?;
-        }
-        let key = |of: &Charge| (of.kind.place(), of.minimum, of.effective.from, of.version);
-        let alike = |other: &Charge| key(other) == key(charge) && other.rule == charge.rule;
-        if charges[..place].iter().any(alike) {
-            return Err(PriceRefusal::SameTerm {
-                rule: charge.rule.clone(),
-            });
-        }
+        let placed = |refusal: PriceRefusal| refusal.at(Place::Charge(charge.rule.clone()));
+        charge.check(&charges[..place]).map_err(placed)?;
     }
     Ok(())
+}
+
+impl Charge {
+    fn check(&self, before: &[Self]) -> Result<(), PriceRefusal> {
+        self.effective.check()?;
+        if let ChargeKind::Rebate(rebate) | ChargeKind::DiscountByValue(rebate) = &self.kind {
+            rebate.check(&self.rule)?;
+        }
+        let key = |of: &Self| (of.kind.place(), of.minimum, of.effective.from, of.version);
+        let alike = |other: &Self| key(other) == key(self) && other.rule == self.rule;
+        if before.iter().any(alike) {
+            return Err(PriceRefusal::SameTerm {
+                rule: self.rule.clone(),
+            });
+        }
+        Ok(())
+    }
 }

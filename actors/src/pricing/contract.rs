@@ -10,7 +10,7 @@ use super::ending::{self, PriceEnding};
 use super::exact::{LIMIT, PLACES};
 use super::kept::{KeptQuote, KeptQuotes, QuoteClaim, QuoteNumber, Validity};
 use super::line::states_another;
-use super::list::PriceRefusal;
+use super::list::{Place, PriceRefusal};
 use super::resolve::{Detail, PricedLine, Quote, QuoteLine, QuoteRefusal, resolve, restated};
 use super::tax::TaxProfile;
 use super::term::{Precedence, Terms};
@@ -374,7 +374,8 @@ fn check(contract: &Contract) -> Result<(), PriceRefusal> {
         ..
     }) = &contract.tax
     {
-        exemption.effective.check()?;
+        let placed = |refusal: PriceRefusal| refusal.at(Place::Exemption(exemption.certificate.clone()));
+        exemption.effective.check().map_err(placed)?;
     }
     contract
         .precedence

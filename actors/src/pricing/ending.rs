@@ -1,7 +1,7 @@
 //! Price endings: a unit price that ends as people expect it to, such as on 9.99.
 
 use super::exact::multiple;
-use super::list::PriceRefusal;
+use super::list::{Place, PriceRefusal};
 use crate::ids::RuleId;
 use crate::money::{Currency, Price};
 use rust_decimal::Decimal;
@@ -55,8 +55,9 @@ pub(super) fn check(endings: &[PriceEnding]) -> Result<(), PriceRefusal> {
         return Err(PriceRefusal::TooManyEndings);
     }
     for (place, ending) in endings.iter().enumerate() {
+        let placed = |refusal: PriceRefusal| Err(refusal.at(Place::Ending(ending.rule.clone())));
         if ending.multiple.amount() <= ending.less.amount() {
-            return Err(PriceRefusal::EndingTakesAll {
+            return placed(PriceRefusal::EndingTakesAll {
                 rule: ending.rule.clone(),
             });
         }
@@ -64,7 +65,7 @@ pub(super) fn check(endings: &[PriceEnding]) -> Result<(), PriceRefusal> {
             .iter()
             .any(|other| other.currency == ending.currency)
         {
-            return Err(PriceRefusal::SameCurrency {
+            return placed(PriceRefusal::SameCurrency {
                 currency: ending.currency,
             });
         }

@@ -7,13 +7,14 @@
 use super::price_change::changed;
 use super::scale::{MAX_BREAKS, Scale};
 use crate::domain::{Distributor, View};
-use crate::ids::{EditionId, ListId, RuleId, Sku};
+use crate::ids::{DocumentId, EditionId, ListId, RuleId, Sku, UnitOfMeasure};
 use crate::money::{Currency, Price};
 use crate::reference::PublishedPrices;
 use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency};
 use lockstep_runtime::message::Sequence;
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// How many rows a SKU may have, withdrawn ones included.
 pub const MAX_ROWS: usize = 64;
@@ -340,6 +341,81 @@ pub enum PriceRefusal {
     /// Too many categories.
     #[error("at most {} categories for one SKU", super::catalogue::MAX_CATEGORIES)]
     TooManyCategories,
+    /// A unit of measure twice.
+    #[error("the unit {unit} stands there twice")]
+    SameUnit {
+        /// Which.
+        unit: UnitOfMeasure,
+    },
+    /// One of many things that are set together cannot stand.
+    #[error("{}", placed(place, refusal))]
+    At {
+        /// Which.
+        place: Place,
+        /// Why.
+        refusal: Box<PriceRefusal>,
+    },
+}
+
+/// Which of the things that are set together cannot stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// A row of a list.
+    Row(RuleId),
+    /// A term of a contract or agreement.
+    Term(RuleId),
+    /// A rule on orders of a contract or agreement.
+    Charge(RuleId),
+    /// A price ending of a contract or agreement.
+    Ending(RuleId),
+    /// A rate of a jurisdiction.
+    TaxRate(RuleId),
+    /// The certificate that frees a customer from tax.
+    Exemption(DocumentId),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Row(rule)
+            | Self::Term(rule)
+            | Self::Charge(rule)
+            | Self::Ending(rule)
+            | Self::TaxRate(rule) => write!(formatter, "rule {rule}"),
+            Self::Exemption(certificate) => write!(formatter, "exemption {certificate}"),
+        }
+    }
+}
+
+/// What names its rule by itself is not told it again.
+fn placed(place: &Place, refusal: &PriceRefusal) -> String {
+    let (place, refusal) = (place.to_string(), refusal.to_string());
+    if refusal.starts_with(&place) {
+        refusal
+    } else {
+        format!("{place}: {refusal}")
+    }
+}
+
+impl PriceRefusal {
+    /// The same, of one of many things.
+    pub(super) fn at(self, place: Place) -> Self {
+        Self::At {
+            place,
+            refusal: Box::new(self),
+        }
+    }
+
+    /// What is wrong, wherever it is.
+    #[must_use]
+    pub fn cause(&self) -> &Self {
+        if let Self::At { refusal, .. } = self {
+            refusal.cause()
+        } else {
+            self
+        }
+    }
 }
 
 /// The list prices of a SKU, as an entity.
@@ -420,6 +496,7 @@ fn keep(
     context: &Context<'_, Distributor>,
 ) -> Decision<ListPrice> {
     if let Err(refusal) = row.price.check().and_then(|()| row.effective.check()) {
+        let refusal = refusal.at(Place::Row(row.rule.clone()));
         return Decision::answer(ListPriceReply::Refused(refusal));
     }
     match state.place(row) {

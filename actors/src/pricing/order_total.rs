@@ -290,7 +290,8 @@ fn taxes(
     };
     for (line, cargo) in lines.iter_mut().zip(cargo) {
         let net = bounded(line.amount.checked_sub(line.order_discount))?;
-        let (tax, rule) = add(cargo.tax.as_ref(), net)?;
+        let (tax, rule) =
+            add(cargo.tax.as_ref(), net).map_err(|refusal| refusal.of_line(line.line, &line.sku))?;
         line.tax_rule = Some(rule);
         if profile.level == TaxLevel::Line {
             line.tax = Some(tax);

@@ -483,6 +483,16 @@ pub enum QuoteRefusal {
         /// Which.
         agreement: AgreementId,
     },
+    /// A line that cannot be reckoned.
+    #[error("line {line}, {sku}: {refusal}")]
+    OfLine {
+        /// The line.
+        line: u16,
+        /// What.
+        sku: Sku,
+        /// Why.
+        refusal: Box<QuoteRefusal>,
+    },
     /// Too many agreements stand behind each other, or one behind itself.
     #[error(
         "more than {} agreements stand behind the contract, {agreement} one too many",
@@ -492,6 +502,66 @@ pub enum QuoteRefusal {
         /// The first that is too many.
         agreement: AgreementId,
     },
+}
+
+impl QuoteRefusal {
+    /// The same, of a line: what names no line by itself.
+    pub(super) fn of_line(self, line: u16, sku: &Sku) -> Self {
+        match self {
+            Self::Overflow | Self::NoTaxRate { .. } => Self::OfLine {
+                line,
+                sku: sku.clone(),
+                refusal: Box::new(self),
+            },
+            Self::UnknownCustomer { .. }
+            | Self::Blocked { .. }
+            | Self::OtherCurrency { .. }
+            | Self::NoPrice { .. }
+            | Self::TooMuch { .. }
+            | Self::NoRates { .. }
+            | Self::UnknownUnit { .. }
+            | Self::NotWhole { .. }
+            | Self::Held { .. }
+            | Self::TooManyCoupons
+            | Self::Lines { .. }
+            | Self::UnknownAgreement { .. }
+            | Self::OfLine { .. }
+            | Self::TooManyLevels { .. } => self,
+        }
+    }
+
+    /// What is in the way, whichever line it is of.
+    #[must_use]
+    pub fn cause(&self) -> &Self {
+        if let Self::OfLine { refusal, .. } = self {
+            refusal.cause()
+        } else {
+            self
+        }
+    }
+
+    /// The asker's number of the line that is in the way, if it is one.
+    #[must_use]
+    pub fn line(&self) -> Option<u16> {
+        match self {
+            Self::NoPrice { line, .. }
+            | Self::TooMuch { line, .. }
+            | Self::UnknownUnit { line, .. }
+            | Self::NotWhole { line, .. }
+            | Self::Held { line, .. }
+            | Self::OfLine { line, .. } => Some(*line),
+            Self::UnknownCustomer { .. }
+            | Self::Blocked { .. }
+            | Self::OtherCurrency { .. }
+            | Self::NoRates { .. }
+            | Self::NoTaxRate { .. }
+            | Self::TooManyCoupons
+            | Self::Lines { .. }
+            | Self::Overflow
+            | Self::UnknownAgreement { .. }
+            | Self::TooManyLevels { .. } => None,
+        }
+    }
 }
 
 /// Prices the lines of a request.
@@ -578,6 +648,7 @@ fn quote(
             cargo.push(cargo_of(item.as_deref()));
             let rows = prices.as_ref().map_or(&[][..], |prices| &prices.rows);
             price_line(desk, line, rows, item.as_deref())
+                .map_err(|refusal| refusal.of_line(line.line, &line.sku))
         })
         .collect::<Result<Vec<_>, _>>()?;
     reckon(desk, contract_version, request, lines, &cargo)
@@ -606,7 +677,7 @@ pub(super) fn restated(
     at_desk(customer, state, request, quote.as_of, reference, |desk| {
         let mut lines = quote.lines.clone();
         for (line, asked) in lines.iter_mut().zip(&request.lines) {
-            restate(desk, line, asked)?;
+            restate(desk, line, asked).map_err(|refusal| refusal.of_line(asked.line, &asked.sku))?;
         }
         let items = lines.iter().map(|line| reference.item(&line.sku));
         let cargo: Vec<_> = items.map(|item| cargo_of(item.as_deref())).collect();

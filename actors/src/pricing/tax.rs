@@ -5,7 +5,7 @@
 //!
 //! Invariants: of a jurisdiction's rates no two are alike in category and start; a version of a table is written once.
 
-use super::list::{Effective, PriceRefusal};
+use super::list::{Effective, Place, PriceRefusal};
 use crate::domain::{Distributor, View};
 use crate::ids::{DocumentId, Jurisdiction, RuleId, TaxCategory};
 use crate::money::Percent;
@@ -122,14 +122,15 @@ impl TaxTable {
             return Err(PriceRefusal::TooManyTaxRates);
         }
         for (place, rate) in self.rates.iter().enumerate() {
-            rate.effective.check()?;
+            let placed = |refusal: PriceRefusal| refusal.at(Place::TaxRate(rate.rule.clone()));
+            rate.effective.check().map_err(placed)?;
             let alike = |other: &TaxRate| {
                 other.category == rate.category && other.effective.from == rate.effective.from
             };
             if self.rates[..place].iter().any(alike) {
-                return Err(PriceRefusal::SameTerm {
+                return Err(placed(PriceRefusal::SameTerm {
                     rule: rate.rule.clone(),
-                });
+                }));
             }
         }
         Ok(())

@@ -4,7 +4,7 @@
 //! two terms one always comes before the other; each effect belongs to its stage.
 
 use super::index::Formula;
-use super::list::{Effective, PriceRefusal};
+use super::list::{Effective, Place, PriceRefusal};
 use super::rebate::{Rebate, RebateMode};
 use super::scale::Scale;
 use crate::ids::{BrandId, BudgetId, CategoryId, CouponCode, ExclusiveGroup, ProductId, RuleId, Sku};
@@ -492,11 +492,15 @@ impl Terms {
         if self.0.len() > MAX_TERMS {
             return Err(PriceRefusal::TooManyTerms);
         }
-        self.0.iter().try_for_each(Term::check)?;
+        for term in &self.0 {
+            let placed = |refusal: PriceRefusal| refusal.at(Place::Term(term.rule.clone()));
+            term.check().map_err(placed)?;
+        }
         match self.0.windows(2).find(|pair| pair[0].place(&pair[1]).is_eq()) {
-            Some(pair) => Err(PriceRefusal::SameTerm {
-                rule: pair[0].rule.clone(),
-            }),
+            Some(pair) => {
+                let rule = pair[0].rule.clone();
+                Err(PriceRefusal::SameTerm { rule: rule.clone() }.at(Place::Term(rule)))
+            }
             None => Ok(()),
         }
     }

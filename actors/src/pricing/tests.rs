@@ -5,6 +5,7 @@ mod editions;
 mod indexed;
 mod kept;
 mod order;
+mod refused;
 
 use super::agreement::{Agreement, HOUSE};
 use super::bound::PriceFlag;
@@ -808,7 +809,10 @@ fn near_misses_say_why_a_rule_did_not_apply() {
 
 #[test]
 fn terms_that_contradict_themselves_or_each_other_are_refused() {
-    let check = |terms: Vec<Term>| Terms::from(terms).check();
+    let check = |terms: Vec<Term>| {
+        let checked = Terms::from(terms).check();
+        checked.map_err(|refusal| refusal.cause().clone())
+    };
     let rule = RuleId::new("r").unwrap();
     let fix = || fixed("r", Scope::Everything, "1", &[]);
     let twice = check(vec![fix(), fixed("s", Scope::Everything, "1", &[]), fix()]);
@@ -861,5 +865,8 @@ fn what_has_no_price_is_refused_with_the_reason() {
     let large = Case::flat("1000000")
         .quote(MAX_LINE_QUANTITY, 0, Detail::Waterfall)
         .unwrap_err();
-    assert_eq!(large.to_string(), "an amount is larger than 1000000000000");
+    assert_eq!(
+        large.to_string(),
+        "line 1, A: an amount is larger than 1000000000000"
+    );
 }

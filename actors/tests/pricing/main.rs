@@ -128,12 +128,17 @@ impl<'a> Ask<'a> {
                 None
             }
             // Rates and freight drawn at random make amounts that no line or order may have.
-            (Some(way), Err(QuoteRefusal::Overflow)) if self.is_too_large(sku, units, &way.steps) => {
+            (Some(way), Err(refusal))
+                if *refusal.cause() == QuoteRefusal::Overflow
+                    && self.is_too_large(sku, units, &way.steps) =>
+            {
                 *seen.entry("too large").or_default() += 1;
                 None
             }
             // The line alone has no tax rate: the order says the same, if it is so.
-            (Some(way), Err(QuoteRefusal::NoTaxRate { .. })) => way.steps.last().map(|step| step.after),
+            (Some(way), Err(refusal)) if matches!(refusal.cause(), QuoteRefusal::NoTaxRate { .. }) => {
+                way.steps.last().map(|step| step.after)
+            }
             (Some(expected), Ok(quote)) => {
                 let line = &quote.lines[0];
                 let steps: Vec<_> = line
@@ -192,10 +197,15 @@ impl<'a> Ask<'a> {
     fn compare_order(&self, seed: u64, lines: &[OracleLine], seen: &mut BTreeMap<&'static str, u64>) {
         let asked: Vec<_> = lines.iter().map(|line| (&line.sku, line.units)).collect();
         match (order_oracle::order(self.world, lines), self.resolve(&asked)) {
-            (order, Err(QuoteRefusal::Overflow)) if reached_of(&order).any(|step| step.2 > LIMIT) => {
+            (order, Err(refusal))
+                if *refusal.cause() == QuoteRefusal::Overflow
+                    && reached_of(&order).any(|step| step.2 > LIMIT) =>
+            {
                 *seen.entry("too large").or_default() += 1;
             }
-            (Err(_), Err(QuoteRefusal::NoTaxRate { .. })) => *seen.entry("no tax rate").or_default() += 1,
+            (Err(_), Err(refusal)) if matches!(refusal.cause(), QuoteRefusal::NoTaxRate { .. }) => {
+                *seen.entry("no tax rate").or_default() += 1;
+            }
             (Ok(expected), Ok(quote)) => {
                 let steps = quote.order.iter();
                 let discounts = quote

@@ -4,7 +4,7 @@
 
 use super::exchange::{Received, answer};
 use super::problem::{Problem, in_body};
-use super::refusal::{NOT_OWNER, account_status, stock_status};
+use super::refusal::{NOT_OWNER, account_status, price_field, stock_status};
 use super::service::{Call, Service};
 use crate::schema::fields::{Id, List};
 use crate::schema::limits::MAX_BATCH;
@@ -125,7 +125,8 @@ impl Judged {
 
     fn of(id: Option<String>, outcome: Outcome<Reply>) -> Self {
         let (status, code) = judge(&outcome);
-        Self {
+        let field = field_of(&outcome);
+        let judged = Self {
             status,
             item: ItemResult {
                 id,
@@ -133,7 +134,8 @@ impl Judged {
                 code,
                 field: None,
             },
-        }
+        };
+        judged.at(&field)
     }
 
     fn into_problem(self) -> Problem {
@@ -148,23 +150,37 @@ impl Judged {
     }
 }
 
+/// The path of what cannot stand in an item that sets prices or what they depend on.
+fn field_of(outcome: &Outcome<Reply>) -> String {
+    match outcome {
+        Outcome::Done {
+            reply:
+                Reply::ListPrice(ListPriceReply::Refused(refusal)) | Reply::Item(ItemReply::Refused(refusal)),
+            ..
+        } => price_field(refusal),
+        Outcome::Done { .. } | Outcome::Repeated | Outcome::DeadLettered { .. } | Outcome::Unavailable => {
+            String::new()
+        }
+    }
+}
+
 fn judge(outcome: &Outcome<Reply>) -> (StatusCode, Option<String>) {
     let unprocessable = |code| (StatusCode::UNPROCESSABLE_ENTITY, Some(code));
     match outcome {
         Outcome::Done { reply, .. } => match reply {
             Reply::Stock(StockReply::Refused(refusal)) => (stock_status(refusal), Some(code(refusal))),
-            Reply::ListPrice(ListPriceReply::Refused(refusal)) => unprocessable(code(refusal)),
-            Reply::Contract(ContractReply::Refused(refusal)) => unprocessable(code(refusal)),
-            Reply::Contract(ContractReply::NoQuote(refusal)) => unprocessable(code(refusal)),
+            Reply::ListPrice(ListPriceReply::Refused(refusal)) => unprocessable(code(refusal.cause())),
+            Reply::Contract(ContractReply::Refused(refusal)) => unprocessable(code(refusal.cause())),
+            Reply::Contract(ContractReply::NoQuote(refusal)) => unprocessable(code(refusal.cause())),
             Reply::Audit(AuditReply::NotOwner(_)) => (StatusCode::FORBIDDEN, Some(NOT_OWNER.to_owned())),
-            Reply::Agreement(AgreementReply::Refused(refusal)) => unprocessable(code(refusal)),
-            Reply::Item(ItemReply::Refused(refusal)) => unprocessable(code(refusal)),
-            Reply::Taxes(TaxReply::Refused(refusal)) => unprocessable(code(refusal)),
-            Reply::Rates(RateReply::Refused(refusal)) => unprocessable(code(refusal)),
+            Reply::Agreement(AgreementReply::Refused(refusal)) => unprocessable(code(refusal.cause())),
+            Reply::Item(ItemReply::Refused(refusal)) => unprocessable(code(refusal.cause())),
+            Reply::Taxes(TaxReply::Refused(refusal)) => unprocessable(code(refusal.cause())),
+            Reply::Rates(RateReply::Refused(refusal)) => unprocessable(code(refusal.cause())),
             Reply::Account(AccountReply::Refused(refusal)) => (account_status(refusal), Some(code(refusal))),
-            Reply::Editions(EditionReply::Refused(refusal)) => unprocessable(code(refusal)),
-            Reply::Budget(BudgetReply::Refused(refusal)) => unprocessable(code(refusal)),
-            Reply::Index(IndexReply::Refused(refusal)) => unprocessable(code(refusal)),
+            Reply::Editions(EditionReply::Refused(refusal)) => unprocessable(code(refusal.cause())),
+            Reply::Budget(BudgetReply::Refused(refusal)) => unprocessable(code(refusal.cause())),
+            Reply::Index(IndexReply::Refused(refusal)) => unprocessable(code(refusal.cause())),
             Reply::Account(_)
             | Reply::Desk(_)
             | Reply::Stock(_)

@@ -122,6 +122,7 @@ pub(super) async fn quote(
 ) -> Result<HttpResponse, Problem> {
     let call = service.admit(&request, Scope::PricesRead)?;
     let ask: QuoteAsk = Received::of(&request, payload, service.timeout).await?.decode()?;
+    let numbers = ask.numbers();
     let message = ask.into_message(&call.caller.system)?;
     // A question changes nothing: asked again, it is answered anew. A quote that is kept is kept once.
     let decided = if message.is_query() {
@@ -136,7 +137,7 @@ pub(super) async fn quote(
         Some(Reply::Contract(ContractReply::QuoteKept(kept))) => {
             answer(&request, StatusCode::OK, &PriceQuote::from(kept))
         }
-        Some(Reply::Contract(ContractReply::NoQuote(refusal))) => Err(quote_refusal(&refusal)),
+        Some(Reply::Contract(ContractReply::NoQuote(refusal))) => Err(quote_refusal(&refusal, &numbers)),
         Some(Reply::Contract(ContractReply::Refused(refusal))) => Err(price_refusal(&refusal)),
         Some(_) | None => Err(Problem::internal(
             &"a contract answered a question with something else",
@@ -162,7 +163,7 @@ pub(super) async fn price_sheet(
     let sheet = tokio::time::timeout(service.timeout, service.sheets.work_out(ask, *agreed)).await;
     match sheet.map_err(|_| Problem::answer_timeout())? {
         Ok(sheet) => answer(&request, StatusCode::OK, &sheet),
-        Err(NoSheet::Refused(refusal)) => Err(quote_refusal(&refusal)),
+        Err(NoSheet::Refused(refusal)) => Err(quote_refusal(&refusal, &[])),
         Err(failed @ NoSheet::Failed) => Err(Problem::internal(&failed)),
     }
 }

@@ -7,7 +7,7 @@ use lockstep_actors::accounts::command::AccountRefusal;
 use lockstep_actors::governance::ownership::RefusedWrite;
 use lockstep_actors::inventory::command::StockRefusal;
 use lockstep_actors::orders::command::OrderRefusal;
-use lockstep_actors::pricing::list::PriceRefusal;
+use lockstep_actors::pricing::list::{Place, PriceRefusal};
 use lockstep_actors::pricing::resolve::QuoteRefusal;
 
 /// The code of a write by a system that does not own what it writes.
@@ -80,7 +80,63 @@ pub(super) fn stock_status(refusal: &StockRefusal) -> StatusCode {
 }
 
 pub(super) fn price_refusal(refusal: &PriceRefusal) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, &code(refusal), refusal)
+    let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, &code(refusal.cause()), refusal);
+    problem.field(price_field(refusal))
+}
+
+/// The path of what cannot stand. Of many things it is named by its rule, as in `terms[SPRING].until`: where it stood in the
+/// request is forgotten by then.
+pub(super) fn price_field(refusal: &PriceRefusal) -> String {
+    let within = field_within(refusal.cause());
+    let PriceRefusal::At { place, .. } = refusal else {
+        return within.to_owned();
+    };
+    let place = match place {
+        Place::Row(_) => return within.to_owned(),
+        Place::Term(rule) => format!("terms[{rule}]"),
+        Place::Charge(rule) => format!("charges[{rule}]"),
+        Place::Ending(rule) => format!("endings[{rule}]"),
+        Place::TaxRate(rule) => format!("rates[{rule}]"),
+        Place::Exemption(_) => "tax.exemption".to_owned(),
+    };
+    match within {
+        "" => place,
+        within => format!("{place}.{within}"),
+    }
+}
+
+/// The field that is wrong within what cannot stand; empty if it is wrong as a whole.
+fn field_within(cause: &PriceRefusal) -> &'static str {
+    match cause {
+        PriceRefusal::TooManyBreaks | PriceRefusal::BreaksNotRising => "breaks",
+        PriceRefusal::NeverInForce => "until",
+        PriceRefusal::MaximumBelowMinimum { .. } => "maximum",
+        PriceRefusal::EffectOfAnotherStage { .. } => "stage",
+        PriceRefusal::WholeMargin { .. } => "effect",
+        PriceRefusal::BudgetOfAnotherStage { .. } => "budget",
+        PriceRefusal::RebateTiers { .. } => "tiers",
+        PriceRefusal::EndingTakesAll { .. } => "less",
+        PriceRefusal::TooManyTerms => "terms",
+        PriceRefusal::TooManyCharges => "charges",
+        PriceRefusal::TooManyEndings => "endings",
+        PriceRefusal::TooManyTaxRates | PriceRefusal::TooManyCurrencies => "rates",
+        PriceRefusal::CompoundedAgreedPrices => "precedence.agreed",
+        PriceRefusal::Components => "components",
+        PriceRefusal::TooManyCategories => "categories",
+        PriceRefusal::UnitsOfMeasure | PriceRefusal::SameUnit { .. } => "units",
+        PriceRefusal::SetWrittenBefore { .. } => "set",
+        PriceRefusal::VolumeOutOfRange => "value",
+        PriceRefusal::IndexTooOld => "from",
+        PriceRefusal::BudgetOutOfRange => "amount",
+        PriceRefusal::EditionHasBegun | PriceRefusal::TooManyEditions => "edition",
+        PriceRefusal::EditionIncomplete { .. } => "rows",
+        PriceRefusal::SameCurrency { .. } => "currency",
+        PriceRefusal::TooManyRows
+        | PriceRefusal::SameTerm { .. }
+        | PriceRefusal::NoSuchParent
+        | PriceRefusal::TooManyQuotes
+        | PriceRefusal::At { .. } => "",
+    }
 }
 
 pub(super) fn account_status(refusal: &AccountRefusal) -> StatusCode {
@@ -96,13 +152,86 @@ pub(super) fn account_refusal(refusal: &AccountRefusal) -> Problem {
     Problem::new(account_status(refusal), &code(refusal), refusal)
 }
 
-pub(super) fn quote_refusal(refusal: &QuoteRefusal) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, &code(refusal), refusal)
+/// Why there is no price. `numbers` are those of the lines, as they were asked for.
+pub(super) fn quote_refusal(refusal: &QuoteRefusal, numbers: &[u16]) -> Problem {
+    let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, &code(refusal.cause()), refusal);
+    problem.field(quote_field(refusal, numbers))
+}
+
+fn quote_field(refusal: &QuoteRefusal, numbers: &[u16]) -> String {
+    let within = match refusal.cause() {
+        QuoteRefusal::UnknownCustomer { .. } | QuoteRefusal::Blocked { .. } => "customer",
+        QuoteRefusal::OtherCurrency { .. } | QuoteRefusal::NoRates { .. } => "currency",
+        QuoteRefusal::NoPrice { .. } => "sku",
+        QuoteRefusal::TooMuch { .. } | QuoteRefusal::NotWhole { .. } => "quantity",
+        QuoteRefusal::UnknownUnit { .. } => "unit",
+        QuoteRefusal::TooManyCoupons => "coupons",
+        QuoteRefusal::Lines { .. } => "lines",
+        QuoteRefusal::Held { .. }
+        | QuoteRefusal::NoTaxRate { .. }
+        | QuoteRefusal::Overflow
+        | QuoteRefusal::UnknownAgreement { .. }
+        | QuoteRefusal::TooManyLevels { .. }
+        | QuoteRefusal::OfLine { .. } => "",
+    };
+    let place = |line| numbers.iter().position(|number| *number == line);
+    match (refusal.line().and_then(place), within) {
+        (None, within) => within.to_owned(),
+        (Some(place), "") => format!("lines[{place}]"),
+        (Some(place), within) => format!("lines[{place}].{within}"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lockstep_actors::ids::{RuleId, Sku};
+    use lockstep_actors::quantity::PositiveQuantity;
+
+    #[test]
+    fn what_cannot_stand_is_named_by_its_path() {
+        let rule = || RuleId::new("SPRING").unwrap();
+        let at = |place, refusal| PriceRefusal::At {
+            place,
+            refusal: Box::new(refusal),
+        };
+        let cases = [
+            (
+                at(Place::Term(rule()), PriceRefusal::NeverInForce),
+                "terms[SPRING].until",
+            ),
+            (
+                at(Place::Term(rule()), PriceRefusal::SameTerm { rule: rule() }),
+                "terms[SPRING]",
+            ),
+            (
+                at(Place::Charge(rule()), PriceRefusal::NeverInForce),
+                "charges[SPRING].until",
+            ),
+            (at(Place::Row(rule()), PriceRefusal::BreaksNotRising), "breaks"),
+            (PriceRefusal::TooManyTerms, "terms"),
+            (PriceRefusal::NoSuchParent, ""),
+        ];
+        for (refusal, field) in cases {
+            assert_eq!(price_field(&refusal), field, "{refusal}");
+        }
+        assert_eq!(
+            code(at(Place::Term(rule()), PriceRefusal::NeverInForce).cause()),
+            "never-in-force"
+        );
+        let overflow = QuoteRefusal::OfLine {
+            line: 20,
+            sku: Sku::new("A").unwrap(),
+            refusal: Box::new(QuoteRefusal::Overflow),
+        };
+        assert_eq!(quote_field(&overflow, &[10, 20]), "lines[1]");
+        let much = QuoteRefusal::TooMuch {
+            line: 10,
+            quantity: PositiveQuantity::new(20_000_000).unwrap(),
+        };
+        assert_eq!(quote_field(&much, &[10, 20]), "lines[0].quantity");
+        assert_eq!(quote_field(&QuoteRefusal::TooManyCoupons, &[10]), "coupons");
+    }
 
     #[test]
     fn codes_are_the_names_of_the_variants() {

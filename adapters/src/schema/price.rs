@@ -442,6 +442,24 @@ impl Body for QuoteAsk {
     const SCHEMA: &'static str = "lockstep.quote.request";
 }
 
+impl QuoteAsk {
+    /// The numbers of its lines, in their order.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<u16> {
+        let places = self.lines.as_slice().iter().enumerate();
+        places.map(|(place, line)| line.number(place)).collect()
+    }
+}
+
+impl AskLine {
+    /// Its own number, or its place in the list, from 1.
+    fn number(&self, place: usize) -> u16 {
+        // A list has at most as many places as there are numbers.
+        let placed = || u16::try_from(place + 1).unwrap_or(u16::MAX);
+        self.line.unwrap_or_else(placed)
+    }
+}
+
 impl Command for QuoteAsk {
     fn into_message(self, _source: &SystemName) -> Result<Message, DecodeError> {
         let lines = self
@@ -450,10 +468,7 @@ impl Command for QuoteAsk {
             .into_iter()
             .enumerate()
             .map(|(place, line)| QuoteLine {
-                // A list has at most as many places as there are numbers.
-                line: line
-                    .line
-                    .unwrap_or_else(|| u16::try_from(place + 1).unwrap_or(u16::MAX)),
+                line: line.number(place),
                 sku: line.sku,
                 quantity: line.quantity,
                 unit: line.unit,

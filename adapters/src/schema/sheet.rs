@@ -190,7 +190,7 @@ impl From<BulkPrice> for SheetPrice {
 impl From<QuoteRefusal> for SheetRefusal {
     fn from(refusal: QuoteRefusal) -> Self {
         Self {
-            code: code(&refusal),
+            code: code(refusal.cause()),
             reason: refusal.to_string(),
         }
     }

@@ -100,7 +100,7 @@ fn an_index_that_would_leave_nothing_gives_no_price() {
     assert!(
         matches!(
             refused.reply,
-            ContractReply::Refused(PriceRefusal::EffectOfAnotherStage { .. })
+            ContractReply::Refused(ref refusal) if matches!(refusal.cause(), PriceRefusal::EffectOfAnotherStage { .. })
         ),
         "{:?}",
         refused.reply

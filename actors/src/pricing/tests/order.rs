@@ -207,7 +207,7 @@ fn a_certificate_frees_from_tax_and_a_missing_rate_is_no_zero() {
     assert_eq!((over.total.amount, over.exemption), (decimal("108.25"), None));
     let nothing = Case::flat("100").taxed(TaxLevel::Line, TaxBasis::Net, &[(Some("books"), "7")]);
     let refusal = nothing.lines(&[1]).unwrap_err().to_string();
-    assert_eq!(refusal, "no tax rate of TX for standard goods");
+    assert_eq!(refusal, "line 1, A: no tax rate of TX for standard goods");
 }
 
 #[test]
