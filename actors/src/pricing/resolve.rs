@@ -203,6 +203,9 @@ pub struct PricedLine {
     pub budgets: Vec<BudgetUse>,
     /// Which rules nearly applied; empty unless asked for.
     pub near_misses: Vec<NearMiss>,
+    /// How many more nearly applied, and are not told.
+    #[serde(default)]
+    pub near_misses_left_out: u32,
 }
 
 impl PricedLine {
@@ -231,13 +234,13 @@ pub struct NearMiss {
 #[serde(rename_all = "kebab-case")]
 pub enum Missed {
     /// Not in force yet.
-    #[error("it is not in force yet")]
+    #[error("it is in force from {} on", moment(*from))]
     NotYet {
         /// From when on it is.
         from: Timestamp,
     },
     /// No longer in force.
-    #[error("it is no longer in force")]
+    #[error("it was in force until {}", moment(*until))]
     Over {
         /// Since when.
         until: Timestamp,
@@ -284,6 +287,34 @@ pub enum Missed {
         /// Which.
         budget: BudgetId,
     },
+    /// Its budget was not set yet.
+    #[error("its budget {budget} was not set yet")]
+    NoBudget {
+        /// Which.
+        budget: BudgetId,
+    },
+    /// Its budget is an amount in another currency.
+    #[error("its budget {budget} is in {currency}, not in the contract's currency")]
+    BudgetCurrency {
+        /// Which.
+        budget: BudgetId,
+        /// The budget's currency.
+        currency: Currency,
+    },
+    /// The index stands too low for a price.
+    #[error("at the index {index} of {value} it would be 0 or less")]
+    IndexTooLow {
+        /// Which.
+        index: IndexId,
+        /// What it says.
+        value: Decimal,
+    },
+    /// A nearer level has a rule of its stage, and only those of the nearest count.
+    #[error("{by} of a nearer level hides it")]
+    Hidden {
+        /// The first of that level.
+        by: RuleId,
+    },
     /// Nothing gives the line a price to take it off.
     #[error("there is no price to take it off")]
     NothingToDiscount,
@@ -304,6 +335,12 @@ pub enum Missed {
     },
 }
 
+/// As RFC 3339 in UTC.
+fn moment(at: Timestamp) -> String {
+    let millis = at.as_millis();
+    jiff::Timestamp::from_millisecond(millis).map_or_else(|_| millis.to_string(), |at| at.to_string())
+}
+
 impl Missed {
     /// The reason's name, for programs.
     #[must_use]
@@ -319,6 +356,10 @@ impl Missed {
             Self::NoIndex { .. } => "no-index",
             Self::WithinBound => "within-bound",
             Self::BudgetSpent { .. } => "budget-spent",
+            Self::NoBudget { .. } => "no-budget",
+            Self::BudgetCurrency { .. } => "budget-currency",
+            Self::IndexTooLow { .. } => "index-too-low",
+            Self::Hidden { .. } => "hidden",
             Self::NothingToDiscount => "nothing-to-discount",
             Self::NotLower => "not-lower",
             Self::Outranked { .. } => "outranked",
