@@ -36,7 +36,7 @@ pub(super) struct Desk<'a> {
     pub(super) currency: Currency,
     /// How currencies are converted, if they are.
     pub(super) rates: Option<&'a RateSet>,
-    /// What the customer has bought in the period of its rebates.
+    /// What the customer has bought in the period of its rebates, in the contract's currency.
     pub(super) volume: Decimal,
     /// The editions of the base list, if it has any.
     pub(super) editions: Option<&'a Editions>,
@@ -52,6 +52,15 @@ impl<'a> Desk<'a> {
     /// What an index says at the order's date.
     pub(super) fn index(&self, id: &IndexId) -> Option<IndexValue> {
         self.indices().value(id)
+    }
+
+    /// What the customer has bought in the period of its rebates, in the currency that is asked for.
+    pub(super) fn volume_as_asked(&self) -> Option<Decimal> {
+        let (from, to) = (self.contract.currency, self.currency);
+        if from == to {
+            return Some(self.volume);
+        }
+        self.rates?.convert(self.volume, from, to)
     }
 
     fn indices(&self) -> Indices<'a> {

@@ -345,7 +345,8 @@ fn rebates(desk: &Desk<'_>, charges: &[&Charge], net: Decimal) -> Result<Vec<Acc
             | ChargeKind::Freight(_)
             | ChargeKind::Surcharge { .. } => continue,
         };
-        let exact = bounded(rebate.accrues(desk.volume, net))?;
+        let volume = desk.volume_as_asked().ok_or(QuoteRefusal::Overflow)?;
+        let exact = bounded(rebate.accrues(volume, net))?;
         found.push(Accrual {
             rule: charge.rule.clone(),
             version: charge.version,

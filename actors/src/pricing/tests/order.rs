@@ -393,6 +393,49 @@ fn s19_a_rebate_accrues_by_the_volume_so_far() {
     assert_eq!(accrued(RebateMode::Incremental), decimal("50.00"));
 }
 
+/// 600 EUR were bought, which are 1,200 USD: the order of 200 USD earns 2 %.
+#[test]
+fn a_volume_counts_in_the_currency_of_the_rebate() {
+    let mut case = Case::flat("100")
+        .rates(0, &[("USD", "2")])
+        .agreement("group", None, [])
+        .on("group");
+    let rebate = charge(
+        "bonus",
+        "0",
+        tiers(RebateMode::Incremental, &[("0", "1"), ("1000", "2")]),
+    );
+    let agreement = Agreement {
+        parent: None,
+        currency: currency("USD"),
+        base_list: None,
+        precedence: None,
+        terms: Vec::new().into(),
+        endings: Vec::new(),
+        charges: vec![rebate],
+    };
+    publish_view(
+        &case.reference,
+        View::Agreement(Published {
+            id: AgreementId::new("group").unwrap(),
+            value: Arc::new(agreement),
+            sequence: Sequence(2),
+        }),
+    );
+    // So much bought in euros before, and what an order of 200 USD accrues: below, across, above 1,000 USD.
+    for (bought, accrued) in [("0", "2.00"), ("450", "3.00"), ("600", "4.00")] {
+        case.volume = Volume {
+            value: decimal(bought),
+            version: 1,
+        };
+        let mut request = case.ask(1);
+        request.currency = currency("USD");
+        let quote = case.answer(&request, 0).unwrap();
+        assert_eq!(quote.total.to_string(), "200 USD");
+        assert_eq!(quote.rebates[0].amount, decimal(accrued), "{bought} EUR");
+    }
+}
+
 #[test]
 fn a_coupon_must_be_shown_and_a_group_gives_one_of_its_promotions() {
     let promotion = |rule: &str, share: &str, change: fn(&mut Conditions)| {
