@@ -7,50 +7,59 @@ use super::list::ListRow;
 use super::resolve::{Missed, NearMiss};
 use super::stage::{Standing, is_able};
 use super::term::{Bound, Combination, Effect, Inheritance, Stage, Term};
+use crate::ids::RuleId;
 use crate::quantity::PositiveQuantity;
 
-/// How many near misses are told of a line: the nearest level's first. The others are counted.
+/// How many near misses are told of a line, or of an order as a whole: the nearest level's first. The others are counted.
 const MAX_NEAR_MISSES: usize = 32;
 
-/// Every term whose scope covers the line and that made no step, with the reason; and every break just not reached. With them,
-/// how many more there are.
+/// Near misses, and how many more there are.
+#[derive(Debug, Default)]
+pub(super) struct Misses {
+    pub(super) told: Vec<NearMiss>,
+    pub(super) left_out: u32,
+}
+
+impl Misses {
+    /// Adds a rule that nearly applied, if there is a reason why it did not.
+    pub(super) fn add(&mut self, rule: &RuleId, version: u64, reason: Option<Missed>) {
+        let Some(reason) = reason else { return };
+        if self.told.len() == MAX_NEAR_MISSES {
+            self.left_out = self.left_out.saturating_add(1);
+            return;
+        }
+        self.told.push(NearMiss {
+            rule: rule.clone(),
+            version,
+            reason,
+        });
+    }
+}
+
+/// Every term whose scope covers the line and that made no step, with the reason; and every break just not reached.
 pub(super) fn near_misses<'a>(
     desk: &Desk<'a>,
     goods: Goods<'_>,
     row: Option<&ListRow>,
     applied: &Applied<'a>,
-) -> (Vec<NearMiss>, u32) {
+) -> Misses {
     let line = Line {
         desk,
         goods,
         ranked: rank(desk, goods),
         applied,
     };
-    let (mut told, mut left_out) = (Vec::new(), 0);
-    if let Some(row) = row
-        && let Some(at) = row.price.missed(goods.units)
-    {
-        told.push(NearMiss {
-            rule: row.rule.clone(),
-            version: row.version,
-            reason: Missed::Break { from: at.from },
-        });
+    let mut misses = Misses::default();
+    if let Some(row) = row {
+        let missed = row.price.missed(goods.units);
+        let reason = missed.map(|at| Missed::Break { from: at.from });
+        misses.add(&row.rule, row.version, reason);
     }
     for_each_in_scope(&desk.hierarchy, goods, |candidate| {
-        let Some(reason) = line.missed(candidate) else {
-            return;
-        };
-        if told.len() == MAX_NEAR_MISSES {
-            left_out += 1;
-            return;
-        }
-        told.push(NearMiss {
-            rule: candidate.term.rule.clone(),
-            version: candidate.term.version,
-            reason,
-        });
+        let (term, reason) = (candidate.term, line.missed(candidate));
+        misses.add(&term.rule, term.version, reason);
     });
-    (told, left_out)
+    misses
 }
 
 fn is_same(one: &Term, other: &Term) -> bool {

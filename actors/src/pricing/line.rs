@@ -7,7 +7,7 @@ use super::catalogue::Item;
 use super::contract::{Budgets, Contract, Rounding, RoundingLevel};
 use super::edition::Editions;
 use super::exact::{LIMIT, PLACES, each, times};
-use super::explain::near_misses;
+use super::explain::{Misses, near_misses};
 use super::hierarchy::Hierarchy;
 use super::index::{IndexValue, Indices};
 use super::list::ListRow;
@@ -234,8 +234,8 @@ pub(super) fn price_line(
         Some(stated) => stated,
         None => waterfall.unit_price()?,
     };
-    let (told, left_out) = match desk.detail {
-        Detail::Waterfall => (Vec::new(), 0),
+    let misses = match desk.detail {
+        Detail::Waterfall => Misses::default(),
         Detail::NearMisses => near_misses(desk, goods, row, &applied),
     };
     Ok(PricedLine {
@@ -251,8 +251,8 @@ pub(super) fn price_line(
         tax: None,
         tax_rule: None,
         flags,
-        near_misses: told,
-        near_misses_left_out: left_out,
+        near_misses: misses.told,
+        near_misses_left_out: misses.left_out,
     })
 }
 

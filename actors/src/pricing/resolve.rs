@@ -26,8 +26,8 @@ use super::order_total::{Cargo, add_up};
 use super::rates::{RateSet, RateTable};
 use super::tax::TaxLevel;
 use crate::ids::{
-    AgreementId, BudgetId, CouponCode, CustomerId, DocumentId, IndexId, Jurisdiction, RateSource, RuleId,
-    Sku, UnitOfMeasure,
+    AgreementId, BudgetId, CouponCode, CustomerId, DocumentId, FreightZone, IndexId, Jurisdiction,
+    RateSource, RuleId, Sku, UnitOfMeasure,
 };
 use crate::money::{Currency, Money, Percent, Price};
 use crate::orders::state::MAX_LINES;
@@ -100,6 +100,12 @@ pub struct Quote {
     /// What all lines take from budgets, each budget once.
     #[serde(default)]
     pub budgets: Vec<BudgetUse>,
+    /// Which rules on the order as a whole nearly applied; empty unless asked for.
+    #[serde(default)]
+    pub near_misses: Vec<NearMiss>,
+    /// How many more of them nearly applied, and are not told.
+    #[serde(default)]
+    pub near_misses_left_out: u32,
 }
 
 /// A step from the lines to the total.
@@ -321,6 +327,36 @@ pub enum Missed {
     /// A promotion that would not lower the amount.
     #[error("it would not lower the amount")]
     NotLower,
+    /// The order's goods are too little.
+    #[error("it is for goods of {minimum} or more")]
+    GoodsBelow {
+        /// From which value on it is.
+        minimum: Decimal,
+    },
+    /// The order's goods are too much.
+    #[error("it is for goods of less than {below}")]
+    GoodsReach {
+        /// Below which value it is.
+        below: Decimal,
+    },
+    /// The order goes elsewhere.
+    #[error("it is for freight to zone {zone}")]
+    OtherZone {
+        /// Where to it is.
+        zone: FreightZone,
+    },
+    /// Freight that more goods would make free.
+    #[error("freight is free for goods of {from} or more")]
+    NotFree {
+        /// From which value on.
+        from: Decimal,
+    },
+    /// Its next tier begins at a higher value.
+    #[error("its next tier begins at goods of {from}")]
+    NextTier {
+        /// At which.
+        from: Decimal,
+    },
     /// Another rule of its stage counted.
     #[error("{by} came before it")]
     Outranked {
@@ -362,6 +398,11 @@ impl Missed {
             Self::Hidden { .. } => "hidden",
             Self::NothingToDiscount => "nothing-to-discount",
             Self::NotLower => "not-lower",
+            Self::GoodsBelow { .. } => "goods-below",
+            Self::GoodsReach { .. } => "goods-reach",
+            Self::OtherZone { .. } => "other-zone",
+            Self::NotFree { .. } => "not-free",
+            Self::NextTier { .. } => "next-tier",
             Self::Outranked { .. } => "outranked",
             Self::Break { .. } => "break",
         }
@@ -766,6 +807,8 @@ fn reckon(
         conversion: conversion(desk),
         named: None,
         budgets,
+        near_misses: order.misses.told,
+        near_misses_left_out: order.misses.left_out,
     })
 }
 

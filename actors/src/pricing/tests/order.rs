@@ -437,6 +437,77 @@ fn a_volume_counts_in_the_currency_of_the_rebate() {
 }
 
 #[test]
+fn rules_on_an_order_that_nearly_applied_say_why_not() {
+    let half_off = ChargeKind::Discount(Part::Percent(percent("50")));
+    let to = |zone: Option<&str>, free_from: &str| {
+        ChargeKind::Freight(Freight {
+            zone: zone.map(|zone| FreightZone::new(zone).unwrap()),
+            base: price("5"),
+            free_from: Some(price(free_from)),
+            ..freight()
+        })
+    };
+    let small = |below: &str| ChargeKind::Surcharge {
+        part: Part::Amount(price("1")),
+        below: Some(price(below)),
+    };
+    let mut coming = charge("coming", "0", to(None, "0"));
+    coming.effective.from = Some(Timestamp::from_millis(86_400_000));
+    let rebate = two_and_five(RebateMode::Retroactive);
+    let mut case = Case::flat("100")
+        .charged([
+            charge("minimum", "101", half_off.clone()),
+            charge("tiers", "0", ChargeKind::DiscountByValue(rebate)),
+            charge("land", "0", to(None, "150")),
+            charge("island", "0", to(Some("ISL"), "0")),
+            coming,
+            charge("small", "0", small("100")),
+            charge("smaller", "0", small("101")),
+        ])
+        .taxed(TaxLevel::Line, TaxBasis::Net, &[(None, "10")]);
+    case.contract.tax.as_mut().unwrap().exemption = Some(Exemption {
+        certificate: DocumentId::new("EX-7").unwrap(),
+        effective: Effective {
+            from: None,
+            until: Some(Timestamp::from_millis(0)),
+        },
+    });
+    let told = |case: &Case| -> Vec<_> {
+        let mut request = case.ask(1);
+        request.detail = Detail::NearMisses;
+        let misses = case.answer(&request, 0).unwrap().near_misses.into_iter();
+        misses
+            .map(|miss| (miss.rule.to_string(), miss.reason.to_string()))
+            .collect()
+    };
+    let owned = |(rule, reason): (&str, &str)| (rule.to_owned(), reason.to_owned());
+    let expected = [
+        ("minimum", "it is for goods of 101 or more"),
+        ("tiers", "its next tier begins at goods of 500"),
+        ("land", "freight is free for goods of 150 or more"),
+        ("island", "it is for freight to zone ISL"),
+        ("coming", "it is in force from 1970-01-02T00:00:00Z on"),
+        ("small", "it is for goods of less than 100"),
+        ("EX-7", "it was in force until 1970-01-01T00:00:00Z"),
+    ];
+    assert_eq!(told(&case), expected.map(owned));
+    // Of two that apply the one behind names the first; without a rule for the zone freight is nothing, and it is said why.
+    let mut case = Case::flat("100").charged([
+        charge("first", "50", half_off.clone()),
+        charge("second", "0", half_off),
+        charge("island", "0", to(Some("ISL"), "0")),
+    ]);
+    let expected = [
+        ("second", "first came before it"),
+        ("island", "it is for freight to zone ISL"),
+    ];
+    assert_eq!(told(&case), expected.map(owned));
+    case.contract.zone = Some(FreightZone::new("ISL").unwrap());
+    assert_eq!(told(&case), [owned(("second", "first came before it"))]);
+    assert!(case.lines(&[1]).unwrap().near_misses.is_empty(), "not asked for");
+}
+
+#[test]
 fn a_coupon_must_be_shown_and_a_group_gives_one_of_its_promotions() {
     let promotion = |rule: &str, share: &str, change: fn(&mut Conditions)| {
         discount(rule, Scope::Everything, share)

@@ -119,6 +119,8 @@ fn quote() -> Quote {
         conversion: None,
         named: None,
         budgets: Vec::new(),
+        near_misses: Vec::new(),
+        near_misses_left_out: 0,
     }
 }
 
