@@ -53,10 +53,12 @@ pub(super) fn near_misses<'a>(
     if let Some(row) = row {
         let missed = row.price.missed(goods.units);
         let reason = missed.map(|at| Missed::Break { from: at.from });
+        let reason = reason.filter(|reason| desk.tells(reason));
         misses.add(&row.rule, row.version, reason);
     }
     for_each_in_scope(&desk.hierarchy, goods, |candidate| {
         let (term, reason) = (candidate.term, line.missed(candidate));
+        let reason = reason.filter(|reason| desk.tells(reason));
         misses.add(&term.rule, term.version, reason);
     });
     misses

@@ -70,11 +70,19 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// Whether a near miss is told: each if that was asked for, else what an order was refused.
+    pub(super) fn tells(&self, reason: &Missed) -> bool {
+        match self.detail {
+            Detail::NearMisses => true,
+            Detail::Waterfall => matches!(reason, Missed::BudgetRefused { .. }),
+        }
+    }
+
     /// Whether a budget has something left for whoever asks, or why not.
     pub(super) fn has_left(&self, id: &BudgetId) -> Result<(), Missed> {
         let budget = || id.clone();
         if self.budgets.without.contains(id) {
-            return Err(Missed::BudgetSpent { budget: budget() });
+            return Err(Missed::BudgetRefused { budget: budget() });
         }
         if self.budgets.held.contains(id) {
             return Ok(());
@@ -235,8 +243,8 @@ pub(super) fn price_line(
         None => waterfall.unit_price()?,
     };
     let misses = match desk.detail {
-        Detail::Waterfall => Misses::default(),
-        Detail::NearMisses => near_misses(desk, goods, row, &applied),
+        Detail::Waterfall if desk.budgets.without.is_empty() => Misses::default(),
+        Detail::Waterfall | Detail::NearMisses => near_misses(desk, goods, row, &applied),
     };
     Ok(PricedLine {
         line: line.line,

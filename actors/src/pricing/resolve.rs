@@ -207,7 +207,7 @@ pub struct PricedLine {
     /// What it takes from budgets.
     #[serde(default)]
     pub budgets: Vec<BudgetUse>,
-    /// Which rules nearly applied; empty unless asked for.
+    /// Which rules nearly applied; empty unless asked for, except of an order those whose budget has refused it.
     pub near_misses: Vec<NearMiss>,
     /// How many more nearly applied, and are not told.
     #[serde(default)]
@@ -290,6 +290,12 @@ pub enum Missed {
     /// Its budget has nothing left.
     #[error("its budget {budget} is spent")]
     BudgetSpent {
+        /// Which.
+        budget: BudgetId,
+    },
+    /// Its budget, asked for this order, has refused: it is spent, or the customer has used it as often as it may.
+    #[error("its budget {budget} has nothing left for this order")]
+    BudgetRefused {
         /// Which.
         budget: BudgetId,
     },
@@ -392,6 +398,7 @@ impl Missed {
             Self::NoIndex { .. } => "no-index",
             Self::WithinBound => "within-bound",
             Self::BudgetSpent { .. } => "budget-spent",
+            Self::BudgetRefused { .. } => "budget-refused",
             Self::NoBudget { .. } => "no-budget",
             Self::BudgetCurrency { .. } => "budget-currency",
             Self::IndexTooLow { .. } => "index-too-low",
