@@ -66,6 +66,7 @@ pub(super) fn decide(
             let context = Context {
                 now: context.now,
                 provenance: &provenance,
+                origin: context.origin,
                 reference: context.reference,
             };
             let decision = decide(order, state, &parked.command, &context);

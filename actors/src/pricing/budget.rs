@@ -98,10 +98,16 @@ pub struct BudgetLeft {
 }
 
 impl BudgetLeft {
-    /// Whether a promotion in this currency may still use it.
+    /// Whether anything is left.
     #[must_use]
-    pub fn allows(&self, currency: Currency) -> bool {
-        self.is_open && self.currency.is_none_or(|own| own == currency)
+    pub fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// The currency that it is in, if it is an amount and that is another one.
+    #[must_use]
+    pub fn other_than(&self, currency: Currency) -> Option<Currency> {
+        self.currency.filter(|own| *own != currency)
     }
 }
 

@@ -111,10 +111,8 @@ impl Candidate<'_> {
                 coupon: coupon.clone(),
             });
         }
-        if let Some(budget) = conditions.budget.as_ref().filter(|budget| desk.is_spent(budget)) {
-            return Err(Missed::BudgetSpent {
-                budget: budget.clone(),
-            });
+        if let Some(budget) = &conditions.budget {
+            desk.has_left(budget)?;
         }
         match conditions.maximum {
             Some(Maximum::WholeLine(maximum)) if units > maximum.units() => {

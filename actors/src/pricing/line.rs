@@ -7,13 +7,15 @@ use super::catalogue::Item;
 use super::contract::{Budgets, Contract, Rounding, RoundingLevel};
 use super::edition::Editions;
 use super::exact::{LIMIT, PLACES, each, times};
-use super::explain::near_misses;
+use super::explain::{Misses, near_misses};
 use super::hierarchy::Hierarchy;
 use super::index::{IndexValue, Indices};
 use super::list::ListRow;
 use super::price_change::in_force;
 use super::rates::RateSet;
-use super::resolve::{Detail, MAX_LINE_QUANTITY, PricedLine, QuoteLine, QuoteRefusal, Step, StepKind};
+use super::resolve::{
+    Detail, MAX_LINE_QUANTITY, Missed, PricedLine, QuoteLine, QuoteRefusal, Step, StepKind,
+};
 use super::stage::{Standing, choose, outcome};
 use super::term::{Effect, Inheritance, Stage, Term};
 use crate::ids::{BudgetId, CouponCode, IndexId, RuleId, Sku};
@@ -34,7 +36,7 @@ pub(super) struct Desk<'a> {
     pub(super) currency: Currency,
     /// How currencies are converted, if they are.
     pub(super) rates: Option<&'a RateSet>,
-    /// What the customer has bought in the period of its rebates.
+    /// What the customer has bought in the period of its rebates, in the contract's currency.
     pub(super) volume: Decimal,
     /// The editions of the base list, if it has any.
     pub(super) editions: Option<&'a Editions>,
@@ -46,27 +48,59 @@ pub(super) struct Desk<'a> {
     pub(super) detail: Detail,
 }
 
-impl Desk<'_> {
+impl<'a> Desk<'a> {
     /// What an index says at the order's date.
     pub(super) fn index(&self, id: &IndexId) -> Option<IndexValue> {
         self.indices().value(id)
     }
 
-    fn indices(&self) -> Indices<'_> {
+    /// What the customer has bought in the period of its rebates, in the currency that is asked for.
+    pub(super) fn volume_as_asked(&self) -> Option<Decimal> {
+        let (from, to) = (self.contract.currency, self.currency);
+        if from == to {
+            return Some(self.volume);
+        }
+        self.rates?.convert(self.volume, from, to)
+    }
+
+    fn indices(&self) -> Indices<'a> {
         Indices {
             reference: self.reference,
             as_of: self.as_of,
         }
     }
 
-    /// Whether a budget has nothing left for whoever asks.
-    pub(super) fn is_spent(&self, budget: &BudgetId) -> bool {
-        if self.budgets.without.contains(budget) {
-            return true;
+    /// Whether a near miss is told: each if that was asked for, else what an order was refused.
+    pub(super) fn tells(&self, reason: &Missed) -> bool {
+        match self.detail {
+            Detail::NearMisses => true,
+            Detail::Waterfall => matches!(reason, Missed::BudgetRefused { .. }),
         }
-        let left = || self.reference.budget(budget);
-        let is_open = || left().is_some_and(|left| left.allows(self.contract.currency));
-        !self.budgets.held.contains(budget) && !is_open()
+    }
+
+    /// Whether a budget has something left for whoever asks, or why not.
+    pub(super) fn has_left(&self, id: &BudgetId) -> Result<(), Missed> {
+        let budget = || id.clone();
+        if self.budgets.without.contains(id) {
+            return Err(Missed::BudgetRefused { budget: budget() });
+        }
+        if self.budgets.held.contains(id) {
+            return Ok(());
+        }
+        let Some(left) = self.reference.budget(id) else {
+            return Err(Missed::NoBudget { budget: budget() });
+        };
+        if let Some(currency) = left.other_than(self.contract.currency) {
+            return Err(Missed::BudgetCurrency {
+                budget: budget(),
+                currency,
+            });
+        }
+        if left.is_open() {
+            Ok(())
+        } else {
+            Err(Missed::BudgetSpent { budget: budget() })
+        }
     }
 }
 
@@ -79,8 +113,16 @@ pub(super) struct Goods<'a> {
     pub(super) item: Option<&'a Item>,
 }
 
-/// The terms that made steps, in the order of the steps.
-pub(super) type Applied<'a> = SmallVec<[&'a Term; 4]>;
+/// What the terms of a line came to.
+#[derive(Debug, Default)]
+pub(super) struct Applied<'a> {
+    /// Those that made steps, in the order of the steps.
+    pub(super) terms: SmallVec<[&'a Term; 4]>,
+    /// Those that were chosen, and lowered nothing when their turn came.
+    pub(super) idle: SmallVec<[&'a Term; 2]>,
+    /// The line as each stage found it.
+    pub(super) found: SmallVec<[(Stage, Standing<'a>); 3]>,
+}
 
 /// The steps of a line, each built on the one before.
 struct Waterfall {
@@ -116,7 +158,7 @@ impl Waterfall {
         each(self.amount, self.units, PLACES, RoundingMode::HalfEven).ok_or(QuoteRefusal::Overflow)
     }
 
-    fn standing<'d>(&self, list: Option<Decimal>, cost: Option<Decimal>, desk: &'d Desk<'_>) -> Standing<'d> {
+    fn standing<'a>(&self, list: Option<Decimal>, cost: Option<Decimal>, desk: &Desk<'a>) -> Standing<'a> {
         Standing {
             units: self.units,
             list,
@@ -203,6 +245,10 @@ pub(super) fn price_line(
         }
         None => waterfall.unit_price()?,
     };
+    let misses = match desk.detail {
+        Detail::Waterfall if desk.budgets.without.is_empty() => Misses::default(),
+        Detail::Waterfall | Detail::NearMisses => near_misses(desk, goods, row, &applied),
+    };
     Ok(PricedLine {
         line: line.line,
         sku: line.sku.clone(),
@@ -216,10 +262,8 @@ pub(super) fn price_line(
         tax: None,
         tax_rule: None,
         flags,
-        near_misses: match desk.detail {
-            Detail::Waterfall => Vec::new(),
-            Detail::NearMisses => near_misses(desk, goods, row, &applied),
-        },
+        near_misses: misses.told,
+        near_misses_left_out: misses.left_out,
     })
 }
 
@@ -250,7 +294,7 @@ fn term_steps<'a>(
     ranked: &Ranked<'a>,
     item: Option<&Item>,
 ) -> Result<Applied<'a>, QuoteRefusal> {
-    let mut applied = Applied::new();
+    let mut applied = Applied::default();
     let list = (!waterfall.steps.is_empty()).then_some(waterfall.amount);
     let cost = cost(item, desk.contract.currency, desk);
     for stage in [Stage::Standing, Stage::Agreed, Stage::Promotion] {
@@ -259,9 +303,13 @@ fn term_steps<'a>(
         if here.is_empty() {
             continue;
         }
-        for term in choose(mode.combination, &here, waterfall.standing(list, cost, desk))? {
+        let found = waterfall.standing(list, cost, desk);
+        applied.found.push((stage, found));
+        for term in choose(mode.combination, &here, found)? {
             if apply(waterfall, term, waterfall.standing(list, cost, desk))? {
-                applied.push(term);
+                applied.terms.push(term);
+            } else {
+                applied.idle.push(term);
             }
         }
     }
@@ -359,7 +407,7 @@ fn bound_steps<'a>(
         if let Some(bound) = found.moved_to {
             waterfall.step(kind, Some((&found.term.rule, found.term.version)), bound)?;
         }
-        applied.push(found.term);
+        applied.terms.push(found.term);
         flags.push(found.flag);
     }
     Ok(flags)

@@ -24,6 +24,7 @@ pub mod index;
 pub mod kept;
 mod line;
 pub mod list;
+mod order_explain;
 mod order_total;
 pub mod price_change;
 pub mod rates;

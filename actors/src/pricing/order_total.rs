@@ -2,9 +2,11 @@
 
 use super::charge::{Charge, ChargeKind, Freight, Part};
 use super::exact::{LIMIT, share, times};
+use super::explain::Misses;
 use super::line::Desk;
+use super::order_explain::{Came, order_misses};
 use super::rebate::Rebate;
-use super::resolve::{Accrual, OrderStep, OrderStepKind, PricedLine, QuoteRefusal, TaxedAmount};
+use super::resolve::{Accrual, Detail, OrderStep, OrderStepKind, PricedLine, QuoteRefusal, TaxedAmount};
 use super::split::split;
 use super::tax::{TaxBasis, TaxLevel, TaxProfile, TaxRate, TaxRates};
 use crate::ids::{FreightZone, RuleId, TaxCategory};
@@ -18,6 +20,7 @@ pub(super) struct OrderTotal {
     pub(super) taxes: Vec<TaxedAmount>,
     pub(super) rebates: Vec<Accrual>,
     pub(super) total: Decimal,
+    pub(super) misses: Misses,
 }
 
 /// What of each line matters here besides its amount.
@@ -113,6 +116,18 @@ pub(super) fn add_up(
         total: steps.reached(),
         steps: steps.0,
         taxes,
+        misses: match desk.detail {
+            Detail::Waterfall => Misses::default(),
+            Detail::NearMisses => {
+                let came = Came {
+                    ranked: &charges,
+                    zone,
+                    goods,
+                    net,
+                };
+                order_misses(desk, &came)
+            }
+        },
     })
 }
 
@@ -160,18 +175,27 @@ fn earned(desk: &Desk<'_>, tiers: &Rebate, goods: Decimal) -> Result<Decimal> {
     Ok(desk.contract.rounding.mode.round(exact, desk.currency))
 }
 
+/// The discount that counts: the first in rank.
+pub(super) fn discount_of<'a>(charges: &[&'a Charge]) -> Option<&'a Charge> {
+    let is_discount = |charge: &&&Charge| match &charge.kind {
+        ChargeKind::Discount(_) | ChargeKind::DiscountByValue(_) => true,
+        ChargeKind::Freight(_) | ChargeKind::Surcharge { .. } | ChargeKind::Rebate(_) => false,
+    };
+    charges.iter().find(is_discount).copied()
+}
+
 /// The first in rank, never more than the goods; each line gets its share.
 fn discount(desk: &Desk<'_>, charges: &[&Charge], steps: &mut Steps, lines: &mut [PricedLine]) -> Result<()> {
     let goods = steps.reached();
-    let found = charges.iter().find_map(|charge| match &charge.kind {
-        ChargeKind::Discount(part) => Some((*charge, part_of(desk, *part, goods))),
-        ChargeKind::DiscountByValue(tiers) => Some((*charge, earned(desk, tiers, goods))),
-        ChargeKind::Freight(_) | ChargeKind::Surcharge { .. } | ChargeKind::Rebate(_) => None,
-    });
-    let Some((charge, amount)) = found else {
+    let Some(charge) = discount_of(charges) else {
         return Ok(());
     };
-    let amount = amount?.min(goods);
+    let amount = match &charge.kind {
+        ChargeKind::Discount(part) => part_of(desk, *part, goods)?,
+        ChargeKind::DiscountByValue(tiers) => earned(desk, tiers, goods)?,
+        ChargeKind::Freight(_) | ChargeKind::Surcharge { .. } | ChargeKind::Rebate(_) => Decimal::ZERO,
+    };
+    let amount = amount.min(goods);
     if amount == Decimal::ZERO {
         return Ok(());
     }
@@ -187,16 +211,12 @@ fn discount(desk: &Desk<'_>, charges: &[&Charge], steps: &mut Steps, lines: &mut
     )
 }
 
-/// The first in rank that goes to the zone.
-fn freight<'a>(
-    desk: &Desk<'_>,
+/// The freight that counts: the first in rank that goes to the zone.
+pub(super) fn freight_of<'a>(
     charges: &[&'a Charge],
     zone: Option<&FreightZone>,
-    net: Decimal,
-    lines: &[PricedLine],
-    cargo: &[Cargo],
-) -> Result<Option<(&'a Charge, Decimal)>> {
-    let found = charges.iter().find_map(|charge| match &charge.kind {
+) -> Option<(&'a Charge, &'a Freight)> {
+    charges.iter().find_map(|charge| match &charge.kind {
         ChargeKind::Freight(freight) if freight.zone.is_none() || freight.zone.as_ref() == zone => {
             Some((*charge, freight))
         }
@@ -205,8 +225,19 @@ fn freight<'a>(
         | ChargeKind::DiscountByValue(_)
         | ChargeKind::Surcharge { .. }
         | ChargeKind::Rebate(_) => None,
-    });
-    let Some((charge, freight)) = found else {
+    })
+}
+
+/// What it costs to bring the order, if anything says so.
+fn freight<'a>(
+    desk: &Desk<'_>,
+    charges: &[&'a Charge],
+    zone: Option<&FreightZone>,
+    net: Decimal,
+    lines: &[PricedLine],
+    cargo: &[Cargo],
+) -> Result<Option<(&'a Charge, Decimal)>> {
+    let Some((charge, freight)) = freight_of(charges, zone) else {
         return Ok(None);
     };
     if freight.free_from.is_some_and(|from| from.amount() <= net) {
@@ -345,7 +376,8 @@ fn rebates(desk: &Desk<'_>, charges: &[&Charge], net: Decimal) -> Result<Vec<Acc
             | ChargeKind::Freight(_)
             | ChargeKind::Surcharge { .. } => continue,
         };
-        let exact = bounded(rebate.accrues(desk.volume, net))?;
+        let volume = desk.volume_as_asked().ok_or(QuoteRefusal::Overflow)?;
+        let exact = bounded(rebate.accrues(volume, net))?;
         found.push(Accrual {
             rule: charge.rule.clone(),
             version: charge.version,

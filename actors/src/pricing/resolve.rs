@@ -26,8 +26,8 @@ use super::order_total::{Cargo, add_up};
 use super::rates::{RateSet, RateTable};
 use super::tax::TaxLevel;
 use crate::ids::{
-    AgreementId, BudgetId, CouponCode, CustomerId, DocumentId, IndexId, Jurisdiction, RateSource, RuleId,
-    Sku, UnitOfMeasure,
+    AgreementId, BudgetId, CouponCode, CustomerId, DocumentId, FreightZone, IndexId, Jurisdiction,
+    RateSource, RuleId, Sku, UnitOfMeasure,
 };
 use crate::money::{Currency, Money, Percent, Price};
 use crate::orders::state::MAX_LINES;
@@ -100,6 +100,12 @@ pub struct Quote {
     /// What all lines take from budgets, each budget once.
     #[serde(default)]
     pub budgets: Vec<BudgetUse>,
+    /// Which rules on the order as a whole nearly applied; empty unless asked for.
+    #[serde(default)]
+    pub near_misses: Vec<NearMiss>,
+    /// How many more of them nearly applied, and are not told.
+    #[serde(default)]
+    pub near_misses_left_out: u32,
 }
 
 /// A step from the lines to the total.
@@ -201,8 +207,11 @@ pub struct PricedLine {
     /// What it takes from budgets.
     #[serde(default)]
     pub budgets: Vec<BudgetUse>,
-    /// Which rules nearly applied; empty unless asked for.
+    /// Which rules nearly applied; empty unless asked for, except of an order those whose budget has refused it.
     pub near_misses: Vec<NearMiss>,
+    /// How many more nearly applied, and are not told.
+    #[serde(default)]
+    pub near_misses_left_out: u32,
 }
 
 impl PricedLine {
@@ -231,13 +240,13 @@ pub struct NearMiss {
 #[serde(rename_all = "kebab-case")]
 pub enum Missed {
     /// Not in force yet.
-    #[error("it is not in force yet")]
+    #[error("it is in force from {} on", moment(*from))]
     NotYet {
         /// From when on it is.
         from: Timestamp,
     },
     /// No longer in force.
-    #[error("it is no longer in force")]
+    #[error("it was in force until {}", moment(*until))]
     Over {
         /// Since when.
         until: Timestamp,
@@ -284,12 +293,76 @@ pub enum Missed {
         /// Which.
         budget: BudgetId,
     },
+    /// Its budget, asked for this order, has refused: it is spent, or the customer has used it as often as it may.
+    #[error("its budget {budget} has nothing left for this order")]
+    BudgetRefused {
+        /// Which.
+        budget: BudgetId,
+    },
+    /// Its budget was not set yet.
+    #[error("its budget {budget} was not set yet")]
+    NoBudget {
+        /// Which.
+        budget: BudgetId,
+    },
+    /// Its budget is an amount in another currency.
+    #[error("its budget {budget} is in {currency}, not in the contract's currency")]
+    BudgetCurrency {
+        /// Which.
+        budget: BudgetId,
+        /// The budget's currency.
+        currency: Currency,
+    },
+    /// The index stands too low for a price.
+    #[error("at the index {index} of {value} it would be 0 or less")]
+    IndexTooLow {
+        /// Which.
+        index: IndexId,
+        /// What it says.
+        value: Decimal,
+    },
+    /// A nearer level has a rule of its stage, and only those of the nearest count.
+    #[error("{by} of a nearer level hides it")]
+    Hidden {
+        /// The first of that level.
+        by: RuleId,
+    },
     /// Nothing gives the line a price to take it off.
     #[error("there is no price to take it off")]
     NothingToDiscount,
     /// A promotion that would not lower the amount.
     #[error("it would not lower the amount")]
     NotLower,
+    /// The order's goods are too little.
+    #[error("it is for goods of {minimum} or more")]
+    GoodsBelow {
+        /// From which value on it is.
+        minimum: Decimal,
+    },
+    /// The order's goods are too much.
+    #[error("it is for goods of less than {below}")]
+    GoodsReach {
+        /// Below which value it is.
+        below: Decimal,
+    },
+    /// The order goes elsewhere.
+    #[error("it is for freight to zone {zone}")]
+    OtherZone {
+        /// Where to it is.
+        zone: FreightZone,
+    },
+    /// Freight that more goods would make free.
+    #[error("freight is free for goods of {from} or more")]
+    NotFree {
+        /// From which value on.
+        from: Decimal,
+    },
+    /// Its next tier begins at a higher value.
+    #[error("its next tier begins at goods of {from}")]
+    NextTier {
+        /// At which.
+        from: Decimal,
+    },
     /// Another rule of its stage counted.
     #[error("{by} came before it")]
     Outranked {
@@ -302,6 +375,12 @@ pub enum Missed {
         /// Which.
         from: PositiveQuantity,
     },
+}
+
+/// As RFC 3339 in UTC.
+fn moment(at: Timestamp) -> String {
+    let millis = at.as_millis();
+    jiff::Timestamp::from_millisecond(millis).map_or_else(|_| millis.to_string(), |at| at.to_string())
 }
 
 impl Missed {
@@ -319,8 +398,18 @@ impl Missed {
             Self::NoIndex { .. } => "no-index",
             Self::WithinBound => "within-bound",
             Self::BudgetSpent { .. } => "budget-spent",
+            Self::BudgetRefused { .. } => "budget-refused",
+            Self::NoBudget { .. } => "no-budget",
+            Self::BudgetCurrency { .. } => "budget-currency",
+            Self::IndexTooLow { .. } => "index-too-low",
+            Self::Hidden { .. } => "hidden",
             Self::NothingToDiscount => "nothing-to-discount",
             Self::NotLower => "not-lower",
+            Self::GoodsBelow { .. } => "goods-below",
+            Self::GoodsReach { .. } => "goods-reach",
+            Self::OtherZone { .. } => "other-zone",
+            Self::NotFree { .. } => "not-free",
+            Self::NextTier { .. } => "next-tier",
             Self::Outranked { .. } => "outranked",
             Self::Break { .. } => "break",
         }
@@ -730,6 +819,8 @@ fn reckon(
         conversion: conversion(desk),
         named: None,
         budgets,
+        near_misses: order.misses.told,
+        near_misses_left_out: order.misses.left_out,
     })
 }
 

@@ -175,7 +175,7 @@ fn first_match<'a>(ranked: &Ranked<'a>, standing: Standing<'_>) -> Result<Chosen
 }
 
 /// Whether a term can be applied: a discount has something to be taken off, and a promotion lowers the amount.
-fn is_able(term: &Term, standing: Standing<'_>) -> Result<bool> {
+pub(super) fn is_able(term: &Term, standing: Standing<'_>) -> Result<bool> {
     if term.stage != Stage::Promotion {
         return Ok(has_base(term, standing));
     }

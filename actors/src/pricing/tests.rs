@@ -2,6 +2,7 @@
 
 mod bulk;
 mod editions;
+mod explained;
 mod indexed;
 mod kept;
 mod order;

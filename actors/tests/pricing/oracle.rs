@@ -608,7 +608,7 @@ pub(crate) fn smallest(currency: Currency) -> i128 {
 }
 
 /// An amount in another currency: multiplied by one rate, divided by the other.
-fn converted(amount: i128, set: &RateSet, from: Currency, to: Currency) -> Option<i128> {
+pub(crate) fn converted(amount: i128, set: &RateSet, from: Currency, to: Currency) -> Option<i128> {
     let rate = |of: Currency| {
         if of == set.pivot {
             return Some(10_i128.pow(8));

@@ -1,7 +1,7 @@
 //! The slow evaluator of an order as a whole, written from `docs/pricing.md` alone.
 
 use crate::LIMIT;
-use crate::oracle::{divided, smallest, times};
+use crate::oracle::{converted, divided, smallest, times};
 use crate::world::World;
 use lockstep_actors::ids::{RuleId, Sku, TaxCategory};
 use lockstep_actors::money::{Percent, RoundingMode};
@@ -269,9 +269,15 @@ pub(crate) fn order(world: &World, lines: &[OracleLine]) -> Result<OracleOrder, 
         }
     }
     let mut rebates = Vec::new();
+    // Tiers and goods are in the currency that is asked for, and so is what was bought before.
+    let own = world.contract.currency;
+    let before = match world.rate_set() {
+        Some(set) if own != world.asked => converted(world.volume(), set, own, world.asked).unwrap(),
+        Some(_) | None => world.volume(),
+    };
     for charge in &charges {
         if let ChargeKind::Rebate(rebate) = &charge.kind {
-            let accrues = earned(rebate, world.volume() + net) - earned(rebate, world.volume());
+            let accrues = earned(rebate, before + net) - earned(rebate, before);
             rebates.push((charge.rule.clone(), rounded(world, accrues)));
         }
     }

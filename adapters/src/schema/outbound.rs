@@ -1157,6 +1157,12 @@ pub struct PriceQuote {
     /// What its promotions take from budgets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<BudgetUseView>,
+    /// Which rules on the order as a whole nearly applied, if that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub near_misses: Vec<NearMissView>,
+    /// How many more of them nearly applied, if there were too many to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub near_misses_left_out: Option<u32>,
 }
 
 /// What promotions take from a budget.
@@ -1354,6 +1360,9 @@ pub struct QuotedLine {
     /// Which rules nearly applied, if that was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub near_misses: Vec<NearMissView>,
+    /// How many more nearly applied, if there were too many to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub near_misses_left_out: Option<u32>,
 }
 
 /// What someone should know about a price.
@@ -1542,6 +1551,7 @@ impl From<PricedLine> for QuotedLine {
             tax: line.tax,
             flags: line.flags.into_iter().map(Into::into).collect(),
             near_misses: line.near_misses.into_iter().map(Into::into).collect(),
+            near_misses_left_out: Some(line.near_misses_left_out).filter(|more| *more > 0),
         }
     }
 }
@@ -1564,6 +1574,8 @@ impl From<Quote> for PriceQuote {
             valid_until: None,
             named: quote.named.map(Into::into),
             budgets: quote.budgets.into_iter().map(Into::into).collect(),
+            near_misses: quote.near_misses.into_iter().map(Into::into).collect(),
+            near_misses_left_out: Some(quote.near_misses_left_out).filter(|more| *more > 0),
         }
     }
 }

@@ -167,6 +167,17 @@ fn a_coupon_counts_once_for_a_customer() {
         world.settle();
         assert_eq!(total(&world, &order), expected, "order {number}");
     }
+    // The customer reads why its coupon did not count; of the others nothing is told.
+    let told = |number: &str| -> Vec<_> {
+        let quote = world.orders[&key(number)].placed().unwrap().quote.as_ref();
+        let misses = quote.unwrap().lines[0].near_misses.iter();
+        misses.map(|miss| miss.reason.to_string()).collect()
+    };
+    let spent = "its budget WELCOME has nothing left for this order".to_owned();
+    assert_eq!(
+        ["1", "2", "3", "4"].map(told),
+        [vec![], vec![spent], vec![], vec![]]
+    );
     world.tell(&key("1"), cancel());
     world.settle();
     let again = submit(&mut world, "5", 10, |wish| {

@@ -10,7 +10,7 @@ fn copper() -> IndexId {
 }
 
 /// 84.50 while copper stands at 8,500, and 0.012 more for each that it is above.
-fn cable() -> Term {
+pub(super) fn cable() -> Term {
     let formula = Formula {
         base: price("84.50"),
         factor: price("0.012"),
@@ -21,7 +21,7 @@ fn cable() -> Term {
     Term::plain(RuleId::new("cable").unwrap(), 7, Scope::Sku(sku()), effect)
 }
 
-fn published(case: Case, values: &[(i64, &str, u64)]) -> Case {
+pub(super) fn published(case: Case, values: &[(i64, &str, u64)]) -> Case {
     let mut state = IndexState::default();
     for (from, value, version) in values {
         let value = IndexValue {

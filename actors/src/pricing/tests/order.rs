@@ -393,6 +393,120 @@ fn s19_a_rebate_accrues_by_the_volume_so_far() {
     assert_eq!(accrued(RebateMode::Incremental), decimal("50.00"));
 }
 
+/// 600 EUR were bought, which are 1,200 USD: the order of 200 USD earns 2 %.
+#[test]
+fn a_volume_counts_in_the_currency_of_the_rebate() {
+    let mut case = Case::flat("100")
+        .rates(0, &[("USD", "2")])
+        .agreement("group", None, [])
+        .on("group");
+    let rebate = charge(
+        "bonus",
+        "0",
+        tiers(RebateMode::Incremental, &[("0", "1"), ("1000", "2")]),
+    );
+    let agreement = Agreement {
+        parent: None,
+        currency: currency("USD"),
+        base_list: None,
+        precedence: None,
+        terms: Vec::new().into(),
+        endings: Vec::new(),
+        charges: vec![rebate],
+    };
+    publish_view(
+        &case.reference,
+        View::Agreement(Published {
+            id: AgreementId::new("group").unwrap(),
+            value: Arc::new(agreement),
+            sequence: Sequence(2),
+        }),
+    );
+    // So much bought in euros before, and what an order of 200 USD accrues: below, across, above 1,000 USD.
+    for (bought, accrued) in [("0", "2.00"), ("450", "3.00"), ("600", "4.00")] {
+        case.volume = Volume {
+            value: decimal(bought),
+            version: 1,
+        };
+        let mut request = case.ask(1);
+        request.currency = currency("USD");
+        let quote = case.answer(&request, 0).unwrap();
+        assert_eq!(quote.total.to_string(), "200 USD");
+        assert_eq!(quote.rebates[0].amount, decimal(accrued), "{bought} EUR");
+    }
+}
+
+#[test]
+fn rules_on_an_order_that_nearly_applied_say_why_not() {
+    let half_off = ChargeKind::Discount(Part::Percent(percent("50")));
+    let to = |zone: Option<&str>, free_from: &str| {
+        ChargeKind::Freight(Freight {
+            zone: zone.map(|zone| FreightZone::new(zone).unwrap()),
+            base: price("5"),
+            free_from: Some(price(free_from)),
+            ..freight()
+        })
+    };
+    let small = |below: &str| ChargeKind::Surcharge {
+        part: Part::Amount(price("1")),
+        below: Some(price(below)),
+    };
+    let mut coming = charge("coming", "0", to(None, "0"));
+    coming.effective.from = Some(Timestamp::from_millis(86_400_000));
+    let rebate = two_and_five(RebateMode::Retroactive);
+    let mut case = Case::flat("100")
+        .charged([
+            charge("minimum", "101", half_off.clone()),
+            charge("tiers", "0", ChargeKind::DiscountByValue(rebate)),
+            charge("land", "0", to(None, "150")),
+            charge("island", "0", to(Some("ISL"), "0")),
+            coming,
+            charge("small", "0", small("100")),
+            charge("smaller", "0", small("101")),
+        ])
+        .taxed(TaxLevel::Line, TaxBasis::Net, &[(None, "10")]);
+    case.contract.tax.as_mut().unwrap().exemption = Some(Exemption {
+        certificate: DocumentId::new("EX-7").unwrap(),
+        effective: Effective {
+            from: None,
+            until: Some(Timestamp::from_millis(0)),
+        },
+    });
+    let told = |case: &Case| -> Vec<_> {
+        let mut request = case.ask(1);
+        request.detail = Detail::NearMisses;
+        let misses = case.answer(&request, 0).unwrap().near_misses.into_iter();
+        misses
+            .map(|miss| (miss.rule.to_string(), miss.reason.to_string()))
+            .collect()
+    };
+    let owned = |(rule, reason): (&str, &str)| (rule.to_owned(), reason.to_owned());
+    let expected = [
+        ("minimum", "it is for goods of 101 or more"),
+        ("tiers", "its next tier begins at goods of 500"),
+        ("land", "freight is free for goods of 150 or more"),
+        ("island", "it is for freight to zone ISL"),
+        ("coming", "it is in force from 1970-01-02T00:00:00Z on"),
+        ("small", "it is for goods of less than 100"),
+        ("EX-7", "it was in force until 1970-01-01T00:00:00Z"),
+    ];
+    assert_eq!(told(&case), expected.map(owned));
+    // Of two that apply the one behind names the first; without a rule for the zone freight is nothing, and it is said why.
+    let mut case = Case::flat("100").charged([
+        charge("first", "50", half_off.clone()),
+        charge("second", "0", half_off),
+        charge("island", "0", to(Some("ISL"), "0")),
+    ]);
+    let expected = [
+        ("second", "first came before it"),
+        ("island", "it is for freight to zone ISL"),
+    ];
+    assert_eq!(told(&case), expected.map(owned));
+    case.contract.zone = Some(FreightZone::new("ISL").unwrap());
+    assert_eq!(told(&case), [owned(("second", "first came before it"))]);
+    assert!(case.lines(&[1]).unwrap().near_misses.is_empty(), "not asked for");
+}
+
 #[test]
 fn a_coupon_must_be_shown_and_a_group_gives_one_of_its_promotions() {
     let promotion = |rule: &str, share: &str, change: fn(&mut Conditions)| {

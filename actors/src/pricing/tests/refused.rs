@@ -32,6 +32,7 @@ where
     let context = Context {
         now: Timestamp::from_millis(0),
         provenance: &provenance,
+        origin: Origin::External(MessageId(1)),
         reference: &Reference::default(),
     };
     E::decide(id, &E::State::default(), command, &context).reply

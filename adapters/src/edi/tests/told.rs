@@ -88,6 +88,7 @@ fn quote() -> Quote {
         flags: Vec::new(),
         budgets: Vec::new(),
         near_misses: Vec::new(),
+        near_misses_left_out: 0,
     };
     let step = |kind, before: &str, after: &str| OrderStep {
         kind,
@@ -118,6 +119,8 @@ fn quote() -> Quote {
         conversion: None,
         named: None,
         budgets: Vec::new(),
+        near_misses: Vec::new(),
+        near_misses_left_out: 0,
     }
 }
 
