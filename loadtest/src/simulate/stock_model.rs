@@ -214,6 +214,9 @@ impl StockModel {
             | StockEvent::Included { .. }
             | StockEvent::Told { .. }
             | StockEvent::InHand { .. }
+            // The lots of the model are those that can be sold.
+            | StockEvent::LotsWithheld { .. }
+            | StockEvent::LotsReleased { .. }
             | StockEvent::Forgotten { .. } => {}
         }
         if granted > available {
