@@ -76,6 +76,7 @@ pub(super) fn text(name: &str, shown: &Value) -> String {
     if let Some(lines) = shown["waterfall"].as_array() {
         text.push_str("\nprice waterfall\n");
         lines.iter().for_each(|line| waterfall(&mut text, line));
+        order_steps(&mut text, &shown["state"]["placed"]["quote"]);
     }
     if shown["ledger"].is_object() {
         super::ledger::text(&mut text, &shown["ledger"]);
@@ -129,18 +130,54 @@ fn waterfall(text: &mut String, line: &Value) {
             plain(&line["amount"])
         ),
     );
-    for step in line["waterfall"].as_array().into_iter().flatten() {
-        put(
-            text,
-            format_args!(
-                "    {:<18} {:>12} -> {:>12}  {}",
-                plain(&step["kind"]),
-                plain(&step["before"]),
-                plain(&step["after"]),
-                rule(step)
-            ),
-        );
+    each(&line["waterfall"]).for_each(|made| step(text, made));
+}
+
+/// From the lines to the total; tax that prices contain, and rebates, beside it.
+fn order_steps(text: &mut String, quote: &Value) {
+    let total = &quote["total"];
+    put(
+        text,
+        format_args!(
+            "  order: total {} {}",
+            plain(&total["amount"]),
+            plain(&total["currency"])
+        ),
+    );
+    each(&quote["order"]).for_each(|made| step(text, made));
+    if each(&quote["order"]).all(|made| made["kind"] != "tax") {
+        each(&quote["taxes"]).for_each(|tax| beside(text, "tax", "contained", tax));
     }
+    each(&quote["rebates"]).for_each(|rebate| beside(text, "rebate", "beside it", rebate));
+}
+
+fn each(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+fn step(text: &mut String, step: &Value) {
+    put(
+        text,
+        format_args!(
+            "    {:<18} {:>12} -> {:>12}  {}",
+            plain(&step["kind"]),
+            plain(&step["before"]),
+            plain(&step["after"]),
+            rule(step)
+        ),
+    );
+}
+
+fn beside(text: &mut String, kind: &str, where_to: &str, told: &Value) {
+    put(
+        text,
+        format_args!(
+            "    {kind:<18} {:>12} {where_to}, of {}  {}",
+            plain(&told["amount"]),
+            plain(&told["base"]),
+            rule(told)
+        ),
+    );
 }
 
 fn rule(step: &Value) -> String {
@@ -223,4 +260,61 @@ pub(super) fn dead_letter(letter: &Value) -> String {
         plain(&letter["reason"]),
         plain(&letter["command"])
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(kind: &str, rule: Option<&str>, before: &str, after: &str) -> Value {
+        json!({ "kind": kind, "rule": rule, "version": 5, "before": before, "after": after })
+    }
+
+    fn shown(order: &[Value], taxes: &Value) -> Value {
+        let line = json!({ "line": 1, "sku": "A", "quantity": 120, "unit_price": "79.54", "amount": "9544.80",
+            "waterfall": [step("base-list", Some("list"), "0", "12000.00")] });
+        let quote = json!({ "lines": [line.clone()], "order": order, "taxes": taxes,
+            "rebates": [{ "rule": "bonus", "version": 2, "base": "9544.80", "amount": "381.79" }],
+            "total": { "amount": "10494.62", "currency": "EUR" } });
+        json!({ "partition": 3, "state": { "placed": { "quote": quote } }, "waterfall": [line], "entries": [] })
+    }
+
+    fn after_the_line(shown: &Value) -> Vec<String> {
+        let text = text("order", shown);
+        let lines = text.lines().skip_while(|line| !line.contains("base-list"));
+        let lines = lines.skip(1).take_while(|line| !line.is_empty());
+        lines
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect()
+    }
+
+    #[test]
+    fn an_orders_price_is_shown_to_its_total_with_rebates_beside_it() {
+        let taxes = json!([{ "rule": "TX/standard", "version": 9, "percent": "8.25", "base": "9694.80", "amount": "799.82" }]);
+        let steps = [
+            step("goods", None, "0", "9544.80"),
+            step("freight", Some("freight"), "9544.80", "9694.80"),
+            step("tax", Some("TX/standard"), "9694.80", "10494.62"),
+        ];
+        assert_eq!(
+            after_the_line(&shown(&steps, &taxes)),
+            [
+                "order: total 10494.62 EUR",
+                "goods 0 -> 9544.80",
+                "freight 9544.80 -> 9694.80 rule freight version 5",
+                "tax 9694.80 -> 10494.62 rule TX/standard version 5",
+                "rebate 381.79 beside it, of 9544.80 rule bonus version 2",
+            ]
+        );
+        // In gross prices nothing comes on top: what is contained is told.
+        assert_eq!(
+            after_the_line(&shown(&steps[..1], &taxes)),
+            [
+                "order: total 10494.62 EUR",
+                "goods 0 -> 9544.80",
+                "tax 799.82 contained, of 9694.80 rule TX/standard version 9",
+                "rebate 381.79 beside it, of 9544.80 rule bonus version 2",
+            ]
+        );
+    }
 }

@@ -8,6 +8,7 @@ use super::order_total::{discount_of, freight_of};
 use super::rebate::Rebate;
 use super::resolve::Missed;
 use crate::ids::{FreightZone, RuleId};
+use crate::money::Price;
 use rust_decimal::Decimal;
 
 /// What an order came to, as far as its rules ask for it.
@@ -68,7 +69,7 @@ fn missed(desk: &Desk<'_>, charge: &Charge, came: &Came<'_>) -> Option<Missed> {
         ChargeKind::Freight(freight) => freight_missed(charge, freight, came),
         ChargeKind::Surcharge { below, .. } => {
             let below = below
-                .map(|below| below.amount())
+                .map(Price::amount)
                 .filter(|below| *below <= came.net);
             below.map(|below| Missed::GoodsReach { below })
         }
@@ -81,7 +82,7 @@ fn freight_missed(charge: &Charge, freight: &Freight, came: &Came<'_>) -> Option
         return Some(Missed::OtherZone { zone: zone.clone() });
     }
     let first = freight_of(came.ranked, came.zone).map(|(first, _)| first);
-    let free_from = freight.free_from.map(|from| from.amount());
+    let free_from = freight.free_from.map(Price::amount);
     behind(charge, first).or_else(|| {
         let from = free_from.filter(|from| came.net < *from)?;
         Some(Missed::NotFree { from })

@@ -358,9 +358,10 @@ fn a_change_keeps_to_packs_and_to_the_least_amount_as_the_order_did() {
             world.settle();
         }
         let reply = world.tell(&order, changes::change("CH-1", &[(1, to)]));
-        let refused = match reply {
-            OrderReply::Refused(refusal) => Some(refusal.to_string()),
-            _ => None,
+        let refused = if let OrderReply::Refused(refusal) = reply {
+            Some(refusal.to_string())
+        } else {
+            None
         };
         world.deliver();
         let placed = world.orders[&order].placed().unwrap();

@@ -251,9 +251,10 @@ fn a_payment_is_in_the_currency_of_its_order_and_no_more_than_is_counted() {
         };
         let document = DocumentId::new(&format!("P-{number}")).unwrap();
         let reply = world.tell(&order, OrderCommand::Pay(OrderPayment { document, amount }));
-        let found = match reply {
-            OrderReply::Refused(refusal) => Some(refusal.to_string()),
-            _ => None,
+        let found = if let OrderReply::Refused(refusal) = reply {
+            Some(refusal.to_string())
+        } else {
+            None
         };
         assert_eq!(found.as_deref(), refused, "{amount}");
     }

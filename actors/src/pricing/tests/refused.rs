@@ -45,10 +45,11 @@ fn refused(change: impl FnOnce(&mut Contract)) -> PriceRefusal {
         contract: Box::new(contract),
         version: 1,
     };
-    match told::<CustomerContract>(&CustomerId::new("C").unwrap(), &command) {
-        ContractReply::Refused(refusal) => refusal,
-        other => panic!("{other:?}"),
-    }
+    let reply = told::<CustomerContract>(&CustomerId::new("C").unwrap(), &command);
+    let ContractReply::Refused(refusal) = reply else {
+        panic!("{reply:?}")
+    };
+    refusal
 }
 
 #[test]
