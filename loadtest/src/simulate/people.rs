@@ -297,6 +297,7 @@ impl House {
             policy: Some(Policy::Partial),
             priority: None,
             delivery: None,
+            ship_to_region: None,
         };
         if random.percent(60) {
             let mut lines = self.orders.get(place)?.request.lines.clone();

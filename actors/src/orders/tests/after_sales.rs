@@ -135,6 +135,7 @@ fn a_part_that_is_not_there_is_taken_in_other_goods() {
             policy: None,
             priority: None,
             delivery: None,
+            ship_to_region: None,
         }))
     };
     lines[1].substitutes = Some(2);
