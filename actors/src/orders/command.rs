@@ -223,6 +223,9 @@ pub struct ReturnLine {
     /// Of a kit: the component that comes back alone, in its own base units; none for whole kits.
     #[serde(default)]
     pub component: Option<Sku>,
+    /// Of which lots it is, if it is said. Of a kit, of those of the component that comes back alone.
+    #[serde(default)]
+    pub lots: Vec<LotUnits>,
 }
 
 /// What a customer wants to be another way.

@@ -733,6 +733,9 @@ pub struct ReturnedGoods {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
     pub component: Option<Sku>,
+    /// In which lots, or with which serial numbers, what can be sold again is.
+    #[serde(default, skip_serializing_if = "List::is_empty")]
+    pub lots: List<GoodsLot, 0, MAX_LOTS>,
 }
 
 /// What becomes of goods that come back.
@@ -857,6 +860,7 @@ impl From<ProgressStep> for OrderCommand {
                     disposition: back.disposition.into(),
                     warehouse: back.warehouse,
                     component: back.component,
+                    lots: lots(back.lots.into_inner()),
                 });
                 Self::Return(GoodsReturn {
                     document,

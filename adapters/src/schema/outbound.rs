@@ -693,6 +693,9 @@ pub struct ReturnView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
     pub component: Option<Sku>,
+    /// Of which lots, or with which serial numbers, it was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lots: Vec<LotView>,
 }
 
 impl From<ReturnedLine> for ReturnView {
@@ -705,6 +708,7 @@ impl From<ReturnedLine> for ReturnView {
             warehouse: back.warehouse,
             at: Moment(back.at),
             component: back.component,
+            lots: back.lots.into_iter().map(Into::into).collect(),
         }
     }
 }

@@ -183,6 +183,7 @@ impl House {
                 },
                 warehouse: None,
                 component: None,
+                lots: Vec::new(),
             }],
         };
         self.act(place, "wms", OrderCommand::Return(wish))
