@@ -3,6 +3,7 @@
 //! Invariants:
 //! - no more of a line is returned than has left, and no more credited than has left;
 //! - each paper counts once, whatever it is repeated;
+//! - of lots that a paper names no more comes back than has left of them for the line;
 //! - what is credited of a line, part by part, adds up to its amount less its share of the order's discount, and to its tax, to the
 //!   last smallest unit: each credit is what is due for all units so far less what was credited before.
 
@@ -11,10 +12,12 @@ use super::event::OrderEvent;
 use super::flow::Flow;
 use super::paper::{PaperKind, tell_erp};
 use super::state::Placed;
-use crate::ids::{DocumentId, Sku, StockId, WarehouseCode};
+use crate::ids::{DocumentId, LotCode, Sku, StockId, WarehouseCode};
 use crate::inventory::command::{Condition, StockCommand};
+use crate::inventory::lots::{LotRefusal, LotUnits};
 use crate::kit::Component;
 use crate::money::{Currency, RoundingMode};
+use crate::pricing::catalogue::Tracking;
 use crate::pricing::exact::share;
 use crate::pricing::resolve::{OrderStepKind, PricedLine, Quote};
 use crate::pricing::split::split;
@@ -54,6 +57,9 @@ pub struct ReturnedLine {
     /// Of a kit: the component that came back alone, in its own base units.
     #[serde(default)]
     pub component: Option<Sku>,
+    /// Of which lots it was, if the paper says so.
+    #[serde(default)]
+    pub lots: Vec<LotUnits>,
 }
 
 /// What of a line was given back in money.
@@ -92,6 +98,7 @@ pub(super) fn take_back(flow: &mut Flow<'_>, wish: &GoodsReturn) -> Result<(), O
             line.disposition,
             line.component.clone(),
             warehouse,
+            line.lots.clone(),
         )
     });
     let known = of_paper().map(|known| {
@@ -101,6 +108,7 @@ pub(super) fn take_back(flow: &mut Flow<'_>, wish: &GoodsReturn) -> Result<(), O
             known.disposition,
             known.component.clone(),
             Some(known.warehouse),
+            known.lots.clone(),
         )
     });
     if was_told(&wish.document, wanted, known, placed.returns.len())? {
@@ -110,6 +118,10 @@ pub(super) fn take_back(flow: &mut Flow<'_>, wish: &GoodsReturn) -> Result<(), O
     for (place, line) in wish.lines.iter().enumerate() {
         once(wish.lines[..place].iter().map(|other| other.line), line.line)?;
         may_come_back(placed, line)?;
+        may_come_back_in_lots(flow, line).map_err(|refusal| OrderRefusal::Lots {
+            line: line.line,
+            refusal,
+        })?;
         let parts = placed.parts(line.line);
         let shipped_from = parts.iter().find(|part| part.shipped > Quantity::ZERO);
         let warehouse = line.warehouse.or(shipped_from.map(|part| part.warehouse));
@@ -121,6 +133,7 @@ pub(super) fn take_back(flow: &mut Flow<'_>, wish: &GoodsReturn) -> Result<(), O
             warehouse: warehouse.ok_or(OrderRefusal::UnknownLine { line: line.line })?,
             at: flow.now,
             component: line.component.clone(),
+            lots: line.lots.clone(),
         });
     }
     for returned in back {
@@ -160,6 +173,53 @@ fn may_come_back(placed: &Placed, back: &ReturnLine) -> Result<(), OrderRefusal>
     components.try_for_each(|component| is_out(component, component.units_of(back.quantity.get())))
 }
 
+/// Whether what comes back may be of the lots that the paper names: those that have left for the line and are still out.
+fn may_come_back_in_lots(flow: &Flow<'_>, back: &ReturnLine) -> Result<(), LotRefusal> {
+    let Some(ordered) = flow.placed.line(back.line).filter(|_| !back.lots.is_empty()) else {
+        return Ok(());
+    };
+    if back.component.is_none() && !ordered.components.is_empty() {
+        return Err(LotRefusal::OfKit);
+    }
+    let item = flow
+        .reference
+        .item(back.component.as_ref().unwrap_or(&ordered.sku));
+    if item.is_none_or(|item| item.tracking == Tracking::None) {
+        return Err(LotRefusal::NotKept);
+    }
+    let (named, goods) = (units_of_all(back.lots.iter()), back.quantity.get());
+    if named != goods {
+        return Err(LotRefusal::Sum { named, goods });
+    }
+    for (place, LotUnits { lot, quantity, .. }) in back.lots.iter().enumerate() {
+        if back.lots[..place].iter().any(|other| other.lot == *lot) {
+            return Err(LotRefusal::Twice { lot: lot.clone() });
+        }
+        let (asked, there) = (quantity.get(), still_out(&flow.placed, back, lot));
+        if asked > there {
+            let lot = lot.clone();
+            return Err(LotRefusal::NotThere { lot, asked, there });
+        }
+    }
+    Ok(())
+}
+
+/// How much of a lot has left for a line, or for a component of it, and has not come back.
+fn still_out(placed: &Placed, back: &ReturnLine, lot: &LotCode) -> Quantity {
+    let is_it = |known: &&LotUnits| known.lot == *lot;
+    let parts = placed.of_line(back.line);
+    let parts = parts.filter(|part| part.component == back.component);
+    let shipped = parts.flat_map(|part| &part.lots).filter(is_it);
+    let returns = placed.returns.iter();
+    let returns = returns.filter(|known| known.line == back.line && known.component == back.component);
+    let returned = returns.flat_map(|known| &known.lots).filter(is_it);
+    units_of_all(shipped).minus(units_of_all(returned))
+}
+
+fn units_of_all<'a>(lots: impl Iterator<Item = &'a LotUnits>) -> Quantity {
+    lots.fold(Quantity::ZERO, |sum, lot| sum.plus(lot.quantity.get()))
+}
+
 /// What can be sold again is stock again, of a kit its components; what is thrown away has left already.
 fn restock(flow: &mut Flow<'_>, returned: &ReturnedLine) {
     let (Disposition::Restock, Some(line)) = (returned.disposition, flow.placed.line(returned.line)) else {
@@ -178,11 +238,20 @@ fn restock(flow: &mut Flow<'_>, returned: &ReturnedLine) {
     };
     for (sku, quantity) in goods {
         let warehouse = returned.warehouse;
-        let command = StockCommand::Return {
+        let back = StockCommand::Return {
             quantity,
             condition: Condition::Sellable,
             order: Some(flow.order.clone()),
             document: returned.document.clone(),
+        };
+        let command = if returned.lots.is_empty() {
+            back
+        } else {
+            StockCommand::InLots {
+                lots: returned.lots.clone().into(),
+                kept: Tracking::None,
+                change: Box::new(back),
+            }
         };
         flow.send((StockId { sku, warehouse }, command));
     }

@@ -164,6 +164,9 @@ pub struct Correction {
     pub priority: Option<Priority>,
     /// Where it goes to, and who brings it.
     pub delivery: Option<Delivery>,
+    /// Where it goes to, as the house divides its world.
+    #[serde(default)]
+    pub ship_to_region: Option<Region>,
 }
 
 /// A line of an order.
@@ -220,6 +223,9 @@ pub struct ReturnLine {
     /// Of a kit: the component that comes back alone, in its own base units; none for whole kits.
     #[serde(default)]
     pub component: Option<Sku>,
+    /// Of which lots it is, if it is said. Of a kit, of those of the component that comes back alone.
+    #[serde(default)]
+    pub lots: Vec<LotUnits>,
 }
 
 /// What a customer wants to be another way.
@@ -513,6 +519,9 @@ pub struct OrderSummary {
     pub end_reason: Option<Reason>,
     /// The last changes of its status.
     pub history: Vec<Milestone>,
+    /// The order as it is wanted, as far as its lines do not say it.
+    #[serde(default)]
+    pub request: Option<Box<OrderRequest>>,
 }
 
 impl OrderSummary {

@@ -128,10 +128,13 @@ pub enum DeliveryFault {
         line: u16,
     },
     /// Hazardous goods do not go there.
-    #[error("line {line} is hazardous, and hazardous goods do not go to the order's region")]
+    #[error("line {line} is hazardous, and hazardous goods go to few regions: {}", not_among(region.as_ref()))]
     HazardousRegion {
         /// Which line.
         line: u16,
+        /// Where the order goes to; none if it does not say.
+        #[serde(default)]
+        region: Option<Region>,
     },
     /// Hazardous goods need another carrier.
     #[error("line {line} is hazardous, and the order names no carrier that brings hazardous goods")]
@@ -139,6 +142,13 @@ pub enum DeliveryFault {
         /// Which line.
         line: u16,
     },
+}
+
+fn not_among(region: Option<&Region>) -> String {
+    match region {
+        Some(region) => format!("they do not go to {region}"),
+        None => "the order does not say to which region it goes".to_owned(),
+    }
 }
 
 impl DeliveryRules {
@@ -182,7 +192,8 @@ impl DeliveryRules {
         if *goods == Hazardous::Forbidden {
             Some(DeliveryFault::HazardousGoods { line })
         } else if !regions.is_empty() && !request.ship_to_region.as_ref().is_some_and(goes_there) {
-            Some(DeliveryFault::HazardousRegion { line })
+            let region = request.ship_to_region.clone();
+            Some(DeliveryFault::HazardousRegion { line, region })
         } else if !carriers.is_empty() && !delivery.carrier.as_ref().is_some_and(brings_it) {
             Some(DeliveryFault::HazardousCarrier { line })
         } else {

@@ -420,6 +420,9 @@ pub(super) fn correct(flow: &mut Flow<'_>, correction: &Correction) -> Result<()
     if let Some(delivery) = &correction.delivery {
         request.delivery.clone_from(delivery);
     }
+    if let Some(region) = &correction.ship_to_region {
+        request.ship_to_region = Some(region.clone());
+    }
     check(&request, &placed.submitted().lines)?;
     // Who corrects it has seen what stands beside it. What comes under its number from here on is another case.
     if flow.placed.contested.is_some() {

@@ -691,6 +691,7 @@ impl Placed {
             notes: self.notes.clone(),
             end_reason: self.end_reason.clone(),
             history: self.history.clone(),
+            request: Some(Box::new(self.request.clone())),
         }
     }
 

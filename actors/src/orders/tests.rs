@@ -180,6 +180,15 @@ fn cancel() -> OrderCommand {
     }
 }
 
+/// Why a command was refused, in words; none if it was not.
+fn refused(reply: &OrderReply) -> Option<String> {
+    if let OrderReply::Refused(refusal) = reply {
+        Some(refusal.to_string())
+    } else {
+        None
+    }
+}
+
 fn ship(lines: &[(u16, i64)]) -> OrderCommand {
     let lines = lines.iter().map(|&(line, units)| ShipLine {
         components: Vec::new(),

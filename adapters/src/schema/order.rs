@@ -122,6 +122,18 @@ pub struct ShipTo {
     pub country: Option<AddressText>,
 }
 
+impl From<Address> for ShipTo {
+    fn from(address: Address) -> Self {
+        Self {
+            name: address.name,
+            street: address.street,
+            postal_code: address.postal_code,
+            city: address.city,
+            country: address.country,
+        }
+    }
+}
+
 impl From<ShipTo> for Address {
     fn from(to: ShipTo) -> Self {
         Self {
@@ -262,6 +274,15 @@ pub enum ShortagePolicy {
     ShipComplete,
     /// What there is; the rest is backordered.
     Partial,
+}
+
+impl From<Policy> for ShortagePolicy {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy::ShipComplete => Self::ShipComplete,
+            Policy::Partial => Self::Partial,
+        }
+    }
 }
 
 impl From<ShortagePolicy> for Policy {
@@ -504,6 +525,10 @@ pub struct OrderCorrection {
     /// Where it goes to and who brings it, as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<DeliveryCorrection>,
+    /// Where it goes to, as the house divides its world.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<{ Region::MAX_BYTES }>>")]
+    pub ship_to_region: Option<Region>,
 }
 
 impl From<OrderCorrection> for Correction {
@@ -515,6 +540,7 @@ impl From<OrderCorrection> for Correction {
             policy: correction.policy.map(Into::into),
             priority: correction.priority,
             delivery: correction.delivery.map(Into::into),
+            ship_to_region: correction.ship_to_region,
         }
     }
 }
@@ -707,6 +733,9 @@ pub struct ReturnedGoods {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
     pub component: Option<Sku>,
+    /// In which lots, or with which serial numbers, what can be sold again is.
+    #[serde(default, skip_serializing_if = "List::is_empty")]
+    pub lots: List<GoodsLot, 0, MAX_LOTS>,
 }
 
 /// What becomes of goods that come back.
@@ -831,6 +860,7 @@ impl From<ProgressStep> for OrderCommand {
                     disposition: back.disposition.into(),
                     warehouse: back.warehouse,
                     component: back.component,
+                    lots: lots(back.lots.into_inner()),
                 });
                 Self::Return(GoodsReturn {
                     document,

@@ -4,9 +4,9 @@
 
 use super::amendment::{ChangeView, PaperView};
 use super::charge::TaxRounding;
-use super::fields::{Amount, Code, CurrencyCode, ExactAmount, Moment, Note, SignedUnits, Text, Units};
+use super::fields::{Amount, Code, CurrencyCode, ExactAmount, Moment, Note, Rank, SignedUnits, Text, Units};
 use super::message::Body;
-use super::order::{Desk, GoodsBack, SourcingPolicy};
+use super::order::{Desk, GoodsBack, ShipTo, ShortagePolicy, SourcingPolicy};
 use super::question::{PickView, PromiseView};
 use super::sheet::PriceSheet;
 use super::shipment::ShipmentView;
@@ -16,9 +16,10 @@ use lockstep_actors::domain::Reply;
 use lockstep_actors::governance::audit::AuditReply;
 use lockstep_actors::governance::record::RecordReply;
 use lockstep_actors::ids::{
-    BudgetId, ClassName, CustomerId, DocumentId, LotCode, RateSource, RuleId, Sku, SystemName, UnitOfMeasure,
-    WarehouseCode,
+    BudgetId, CarrierCode, ClassName, CouponCode, CustomerId, DocumentId, FreightZone, LotCode, RateSource,
+    Region, RuleId, Sku, SystemName, UnitOfMeasure, WarehouseCode,
 };
+use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::inventory::command::StockReply;
 use lockstep_actors::inventory::lots::{Lot, LotUnits};
 use lockstep_actors::inventory::numbering::ResyncWanted;
@@ -27,7 +28,9 @@ use lockstep_actors::letters::LetterReply;
 use lockstep_actors::money::{Currency, RoundingMode};
 use lockstep_actors::orders::after_sales::{CreditedLine, ReturnedLine};
 use lockstep_actors::orders::checks::StatedPrice;
-use lockstep_actors::orders::command::{LineSummary, OpenCase, OrderReply, OrderSummary, OrderedAs};
+use lockstep_actors::orders::command::{
+    LineSummary, OpenCase, OrderReply, OrderRequest, OrderSummary, OrderedAs,
+};
 use lockstep_actors::orders::desk::{Case, DeskNote};
 use lockstep_actors::orders::duplicate::Contested;
 use lockstep_actors::orders::effects::{LapsedQuote, OrderStatus};
@@ -279,6 +282,9 @@ pub struct OrderView {
     pub correlation_id: String,
     /// Its lines.
     pub lines: Vec<OrderLineView>,
+    /// How it is wanted, as it came in or was corrected since.
+    #[serde(flatten)]
+    pub terms: Option<OrderTerms>,
     /// Its price with the waterfall, once known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price: Option<PriceQuote>,
@@ -330,6 +336,57 @@ pub struct OrderView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Note>")]
     pub reason: Option<String>,
+}
+
+/// How an order is wanted, but for its lines; in the words of `lockstep.order.submit`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct OrderTerms {
+    /// The customer's own number for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub purchase_order: Option<DocumentId>,
+    /// To whom and where it goes.
+    pub ship_to: ShipTo,
+    /// Who brings it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub carrier: Option<CarrierCode>,
+    /// Where it goes to, as the house divides its world.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub ship_to_region: Option<Region>,
+    /// Where freight is reckoned to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub freight_zone: Option<FreightZone>,
+    /// Where it may be taken from.
+    #[schemars(with = "Vec<Warehouse>")]
+    pub warehouses: Vec<WarehouseCode>,
+    /// What if there is not enough.
+    pub policy: ShortagePolicy,
+    /// Who is served first of those who wait for goods.
+    #[schemars(with = "Rank")]
+    pub priority: Priority,
+    /// The coupons that the customer shows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Code>")]
+    pub coupons: Vec<CouponCode>,
+}
+
+impl From<OrderRequest> for OrderTerms {
+    fn from(request: OrderRequest) -> Self {
+        Self {
+            purchase_order: request.purchase_order,
+            ship_to: request.delivery.address.into(),
+            carrier: request.delivery.carrier,
+            ship_to_region: request.ship_to_region,
+            freight_zone: request.delivery.zone,
+            warehouses: request.warehouses,
+            policy: request.policy.into(),
+            priority: request.priority,
+            coupons: request.coupons,
+        }
+    }
 }
 
 /// How an order came to stand where it stands, answered over HTTP.
@@ -636,6 +693,9 @@ pub struct ReturnView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
     pub component: Option<Sku>,
+    /// Of which lots, or with which serial numbers, it was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lots: Vec<LotView>,
 }
 
 impl From<ReturnedLine> for ReturnView {
@@ -648,6 +708,7 @@ impl From<ReturnedLine> for ReturnView {
             warehouse: back.warehouse,
             at: Moment(back.at),
             component: back.component,
+            lots: back.lots.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -946,6 +1007,7 @@ impl OrderView {
             received_at: Moment(summary.received_at),
             correlation_id: summary.correlation,
             lines: summary.lines.into_iter().map(Into::into).collect(),
+            terms: summary.request.map(|request| (*request).into()),
             price: summary.quote.map(|quote| (*quote).into()),
             total: summary.total.map(|total| total.amount),
             agreed_prices: summary.agreed.into_iter().map(Into::into).collect(),

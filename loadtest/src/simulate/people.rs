@@ -183,6 +183,7 @@ impl House {
                 },
                 warehouse: None,
                 component: None,
+                lots: Vec::new(),
             }],
         };
         self.act(place, "wms", OrderCommand::Return(wish))
@@ -297,6 +298,7 @@ impl House {
             policy: Some(Policy::Partial),
             priority: None,
             delivery: None,
+            ship_to_region: None,
         };
         if random.percent(60) {
             let mut lines = self.orders.get(place)?.request.lines.clone();

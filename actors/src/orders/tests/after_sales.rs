@@ -20,6 +20,7 @@ fn back(document: &str, units: i64, disposition: Disposition) -> OrderCommand {
             disposition,
             warehouse: None,
             component: None,
+            lots: Vec::new(),
         }],
     })
 }
@@ -135,6 +136,7 @@ fn a_part_that_is_not_there_is_taken_in_other_goods() {
             policy: None,
             priority: None,
             delivery: None,
+            ship_to_region: None,
         }))
     };
     lines[1].substitutes = Some(2);
@@ -271,4 +273,93 @@ fn the_same_return_to_another_warehouse_is_another_content() {
     world.accept(&order, to("RT-2", Some("W1")));
     assert_eq!(world.tell(&order, to("RT-2", Some("W2"))), conflict("RT-2"));
     assert_eq!((world.available("A", "W1"), world.available("A", "W2")), (1, 1));
+}
+
+#[test]
+fn what_comes_back_lies_in_the_lots_that_the_paper_names() {
+    use crate::inventory::lots::LotUnits;
+    use crate::pricing::catalogue::Tracking;
+    let lots = |numbers: &[&str]| -> Vec<LotUnits> {
+        let lot = |number: &&str| LotUnits {
+            lot: LotCode::new(number).unwrap(),
+            quantity: quantity(1),
+            expires: None,
+        };
+        numbers.iter().map(lot).collect()
+    };
+    let mut world = World::new(Fate::kind());
+    for (name, tracking) in [("A", Tracking::Serials), ("B", Tracking::None)] {
+        let item = Item {
+            tracking,
+            ..Item::default()
+        };
+        world.item(name, item);
+    }
+    let received = StockCommand::InLots {
+        lots: lots(&["S-1", "S-2"]).into(),
+        kept: Tracking::Serials,
+        change: Box::new(StockCommand::Receive {
+            quantity: quantity(2),
+            document: paper("GR-1"),
+        }),
+    };
+    world.take((stock_id("A", "W1"), received).into());
+    let mut world = world.stock("B", "W1", 1);
+    let order = world.order("1", &[("A", 2), ("B", 1)], &["W1"], Policy::ShipComplete);
+    let OrderCommand::Ship {
+        document,
+        mut lines,
+        carriage,
+    } = ship(&[(1, 2), (2, 1)])
+    else {
+        panic!("no shipment")
+    };
+    lines[0].lots = lots(&["S-1", "S-2"]);
+    world.accept(
+        &order,
+        OrderCommand::Ship {
+            document,
+            lines,
+            carriage,
+        },
+    );
+    assert_eq!(world.status(&order), Status::Shipped);
+    let returned = |document: &str, line: u16, numbers: &[&str]| {
+        let mut command = back(document, 1, Disposition::Restock);
+        if let OrderCommand::Return(wish) = &mut command {
+            wish.lines[0].line = line;
+            wish.lines[0].lots = lots(numbers);
+        }
+        command
+    };
+    let refusal = |world: &mut World, command: OrderCommand| refused(&world.tell(&order, command)).unwrap();
+    assert_eq!(
+        refusal(&mut world, returned("RT-1", 1, &["S-1", "S-2"])),
+        "line 1: lots: they add up to 2, the goods to 1"
+    );
+    assert_eq!(
+        refusal(&mut world, returned("RT-1", 2, &["S-1"])),
+        "line 2: lots: the catalogue keeps this SKU neither by lot nor by serial number"
+    );
+    // It was not of this order.
+    assert_eq!(
+        refusal(&mut world, returned("RT-1", 1, &["S-9"])),
+        "line 1: lots: there are 0 of S-9, not 1"
+    );
+    world.accept(&order, returned("RT-1", 1, &["S-2"]));
+    world.accept(&order, returned("RT-1", 1, &["S-2"]));
+    let conflict = refusal(&mut world, returned("RT-1", 1, &["S-1"]));
+    assert_eq!(
+        conflict,
+        "document RT-1 came with another content; use a new number"
+    );
+    let there = &world.stocks[&stock_id("A", "W1")];
+    assert_eq!(there.available().units(), 1);
+    let there: Vec<_> = there.lots().iter().map(|lot| lot.lot.to_string()).collect();
+    assert_eq!(there, ["S-2"]);
+    // It came back, and cannot come back again.
+    assert_eq!(
+        refusal(&mut world, returned("RT-2", 1, &["S-2"])),
+        "line 1: lots: there are 0 of S-2, not 1"
+    );
 }

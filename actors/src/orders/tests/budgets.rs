@@ -358,6 +358,7 @@ fn correct_first_line(world: &mut World, order: &OrderKey, units: i64) {
         policy: None,
         priority: None,
         delivery: None,
+        ship_to_region: None,
     };
     world.tell(order, OrderCommand::Correct(Box::new(correction)));
 }

@@ -183,6 +183,7 @@ fn a_price_set_by_hand_holds_up_to_the_limit_of_who_sets_it_and_beyond_is_approv
         policy: None,
         priority: None,
         delivery: None,
+        ship_to_region: None,
     };
     world.tell(&order, OrderCommand::Correct(Box::new(correction)));
     world.settle();
@@ -398,6 +399,7 @@ fn an_order_below_the_least_amount_is_approved_or_added_to() {
                 policy: None,
                 priority: None,
                 delivery: None,
+                ship_to_region: None,
             };
             world.tell(&order, OrderCommand::Correct(Box::new(more)));
         }

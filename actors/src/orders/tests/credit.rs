@@ -223,6 +223,7 @@ fn a_corrected_order_counts_with_what_it_comes_to_now() {
         policy: None,
         priority: None,
         delivery: None,
+        ship_to_region: None,
     };
     world.tell(&order, OrderCommand::Correct(Box::new(smaller)));
     world.deliver();

@@ -145,7 +145,7 @@ fn an_order_goes_where_and_by_whom_its_channel_may_send_it() {
             None,
             None,
             rome,
-            Some(DeliveryFault::HazardousRegion { line }),
+            Some(DeliveryFault::HazardousRegion { line, region: None }),
         ),
         (by_ups(), "B", None, Some("ups"), rome, None),
         (
@@ -193,6 +193,7 @@ fn what_cannot_be_delivered_is_corrected_and_never_approved() {
             address: address(Some("Rome")),
             ..Delivery::default()
         }),
+        ship_to_region: None,
     };
     world.tell(&order, OrderCommand::Correct(Box::new(correction)));
     world.deliver();
@@ -358,16 +359,12 @@ fn a_change_keeps_to_packs_and_to_the_least_amount_as_the_order_did() {
             world.settle();
         }
         let reply = world.tell(&order, changes::change("CH-1", &[(1, to)]));
-        let refused = if let OrderReply::Refused(refusal) = reply {
-            Some(refusal.to_string())
-        } else {
-            None
-        };
+        let refusal = refused(&reply);
         world.deliver();
         let placed = world.orders[&order].placed().unwrap();
-        assert_eq!(placed.changes.is_empty(), refused.is_some());
+        assert_eq!(placed.changes.is_empty(), refusal.is_some());
         let exception = world.exception(&order).map(|exception| exception.name());
-        (refused, exception)
+        (refusal, exception)
     };
     let packs = Some("line 1: A is sold in multiples of 6".to_owned());
     let least = Some("the order would come to 15.00 EUR, less than 20.00 EUR".to_owned());
@@ -386,5 +383,45 @@ fn a_change_keeps_to_packs_and_to_the_least_amount_as_the_order_did() {
     for (rule, least, booked, to, expected) in cases {
         let found = reduced(rule, least, booked, to);
         assert_eq!(found, expected, "{rule:?} {least} {booked} {to}");
+    }
+}
+
+#[test]
+fn a_region_that_is_in_the_way_is_named_and_can_be_corrected() {
+    let german = HazardRules {
+        regions: vec![region("DE")],
+        ..HazardRules::default()
+    };
+    for (to, reason) in [
+        (None, "the order does not say to which region it goes"),
+        (Some("US"), "they do not go to US"),
+    ] {
+        let mut world = World::under(Fate::kind(), rules(german.clone())).stock("B", "W1", 10);
+        world.item("B", hazardous());
+        let order = key("1");
+        let wish = OrderRequest {
+            ship_to_region: to.map(region),
+            delivery: Delivery {
+                address: address(Some("Rome")),
+                ..Delivery::default()
+            },
+            ..request(&[("B", 1)], &["W1"], Policy::ShipComplete)
+        };
+        world.tell(&order, OrderCommand::Submit(Box::new(wish)));
+        world.deliver();
+        let exception = world.exception(&order).unwrap();
+        assert_eq!(
+            exception.to_string(),
+            format!("line 1 is hazardous, and hazardous goods go to few regions: {reason}")
+        );
+        let correction = Correction {
+            ship_to_region: Some(region("DE")),
+            ..desk::correction()
+        };
+        world.tell(&order, OrderCommand::Correct(Box::new(correction)));
+        world.settle();
+        assert_eq!(world.status(&order), Status::Booked);
+        let shown = world.orders[&order].placed().unwrap().summary().request.unwrap();
+        assert_eq!(shown.ship_to_region, Some(region("DE")));
     }
 }

@@ -10,6 +10,7 @@ pub(super) fn correction() -> Correction {
         policy: None,
         priority: None,
         delivery: None,
+        ship_to_region: None,
     }
 }
 

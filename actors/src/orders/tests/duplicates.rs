@@ -174,6 +174,7 @@ fn a_corrected_order_is_looked_at_anew() {
         policy: None,
         priority: None,
         delivery: None,
+        ship_to_region: None,
     };
     world.tell(&second, OrderCommand::Correct(Box::new(other)));
     world.deliver();

@@ -155,6 +155,7 @@ fn correct(lines: Vec<OrderLine>) -> OrderCommand {
         policy: None,
         priority: None,
         delivery: None,
+        ship_to_region: None,
     }))
 }
 

@@ -122,6 +122,7 @@ fn back(document: &str, units: i64, component: Option<&str>) -> OrderCommand {
             disposition: Disposition::Restock,
             warehouse: None,
             component: component.map(sku),
+            lots: Vec::new(),
         }],
     })
 }

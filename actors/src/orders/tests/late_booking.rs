@@ -41,6 +41,7 @@ fn two_b() -> OrderCommand {
         policy: None,
         priority: None,
         delivery: None,
+        ship_to_region: None,
     }))
 }
 

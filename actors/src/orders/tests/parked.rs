@@ -244,19 +244,15 @@ fn a_payment_is_in_the_currency_of_its_order_and_no_more_than_is_counted() {
             Some("amount: a payment is above 0 and at most 1000000000000"),
         ),
     ];
-    for (number, (amount, currency, refused)) in cases.into_iter().enumerate() {
+    for (number, (amount, currency, expected)) in cases.into_iter().enumerate() {
         let amount = Money {
             amount: amount.parse().unwrap(),
             currency: Currency::new(currency).unwrap(),
         };
         let document = DocumentId::new(&format!("P-{number}")).unwrap();
         let reply = world.tell(&order, OrderCommand::Pay(OrderPayment { document, amount }));
-        let found = if let OrderReply::Refused(refusal) = reply {
-            Some(refusal.to_string())
-        } else {
-            None
-        };
-        assert_eq!(found.as_deref(), refused, "{amount}");
+        let found = refused(&reply);
+        assert_eq!(found.as_deref(), expected, "{amount}");
     }
     assert_eq!(world.orders[&order].placed().unwrap().payments.len(), 2);
 }

@@ -122,6 +122,7 @@ fn correct(choice: u8) -> OrderCommand {
         policy: (choice.is_multiple_of(3)).then_some(wish.policy),
         priority: None,
         delivery: None,
+        ship_to_region: None,
     }))
 }
 

@@ -68,6 +68,7 @@ fn standing(status: Status, lines: [[i64; 4]; 2]) -> OrderSummary {
         notes: Vec::new(),
         history: Vec::new(),
         end_reason: None,
+        request: None,
     }
 }
 

@@ -94,6 +94,7 @@ impl Answers for Awaiting {
             notes: Vec::new(),
             end_reason: None,
             history: Vec::new(),
+            request: None,
         };
         Ok(Outcome::Done {
             reply: Reply::Order(OrderReply::Order(Box::new(summary))),
