@@ -130,12 +130,8 @@ fn s15_a_held_price_goes_on_once_the_terms_are_changed_or_the_line_is_corrected(
         let mut lines = world.orders[&order].placed().unwrap().request.lines.clone();
         lines[0].channel_price = Some(price(theirs));
         let correction = Correction {
-            reason: Reason::new("agreed").unwrap(),
             lines: Some(lines),
-            warehouses: None,
-            policy: None,
-            priority: None,
-            delivery: None,
+            ..desk::correction()
         };
         world.tell(&order, OrderCommand::Correct(Box::new(correction)));
         world.settle();
@@ -195,12 +191,8 @@ fn an_order_is_priced_as_of_the_moment_it_came_in_however_late_that_is() {
     let mut lines = world.orders[&order].placed().unwrap().request.lines.clone();
     lines.truncate(1);
     let correction = Correction {
-        reason: Reason::new("no B").unwrap(),
         lines: Some(lines),
-        warehouses: None,
-        policy: None,
-        priority: None,
-        delivery: None,
+        ..desk::correction()
     };
     world.tell(&order, OrderCommand::Correct(Box::new(correction)));
     world.settle();

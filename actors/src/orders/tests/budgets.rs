@@ -352,13 +352,8 @@ fn correct_first_line(world: &mut World, order: &OrderKey, units: i64) {
     let mut lines = world.orders[order].placed().unwrap().request.lines.clone();
     lines[0].quantity = quantity(units);
     let correction = Correction {
-        reason: Reason::new("other units").unwrap(),
         lines: Some(lines),
-        warehouses: None,
-        policy: None,
-        priority: None,
-        delivery: None,
-        ship_to_region: None,
+        ..desk::correction()
     };
     world.tell(order, OrderCommand::Correct(Box::new(correction)));
 }
