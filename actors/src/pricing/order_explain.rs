@@ -68,9 +68,7 @@ fn missed(desk: &Desk<'_>, charge: &Charge, came: &Came<'_>) -> Option<Missed> {
         }
         ChargeKind::Freight(freight) => freight_missed(charge, freight, came),
         ChargeKind::Surcharge { below, .. } => {
-            let below = below
-                .map(Price::amount)
-                .filter(|below| *below <= came.net);
+            let below = below.map(Price::amount).filter(|below| *below <= came.net);
             below.map(|below| Missed::GoodsReach { below })
         }
         ChargeKind::Rebate(_) => None,
