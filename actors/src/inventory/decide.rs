@@ -210,38 +210,10 @@ pub(super) fn refuse(refusal: StockRefusal) -> StockDecision {
 
 /// Refuses a command before it is decided, or once its goods are looked at. The order that asked is told.
 pub(super) fn refuse_asked(id: &StockId, command: &StockCommand, refusal: StockRefusal) -> StockDecision {
-    match command {
-        StockCommand::Hold(HoldStock {
-            id: hold, answer_to, ..
-        })
-        | StockCommand::Release { id: hold, answer_to }
-        | StockCommand::Ship {
-            id: hold, answer_to, ..
-        } => answering(id, hold, answer_to.as_ref(), refuse(refusal)),
-        StockCommand::Numbered { change, .. }
-        | StockCommand::InUnit { change, .. }
-        | StockCommand::InLots { change, .. } => refuse_asked(id, change, refusal),
-        StockCommand::HoldLines(_)
-        | StockCommand::ChangeHold { .. }
-        | StockCommand::MoveHold { .. }
-        | StockCommand::TakeOver(_)
-        | StockCommand::TakenOver { .. }
-        | StockCommand::ConfirmPick { .. }
-        | StockCommand::Receive { .. }
-        | StockCommand::Expect { .. }
-        | StockCommand::Unexpect { .. }
-        | StockCommand::Demand { .. }
-        | StockCommand::NoDemand { .. }
-        | StockCommand::Adjust { .. }
-        | StockCommand::Return { .. }
-        | StockCommand::Count(_)
-        | StockCommand::Reconcile(_)
-        | StockCommand::SetSafetyStock { .. }
-        | StockCommand::SetBackorderLimit { .. }
-        | StockCommand::SetChannelPolicy(_)
-        | StockCommand::Promise(_)
-        | StockCommand::Picks { .. }
-        | StockCommand::Show => refuse(refusal),
+    let refused = refuse(refusal);
+    match command.hold() {
+        Some((hold, answer_to)) => answering(id, hold, answer_to, refused),
+        None => refused,
     }
 }
 

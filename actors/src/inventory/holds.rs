@@ -50,48 +50,66 @@ pub enum HoldChange {
     Transfer(HoldId),
 }
 
-/// Keeps from others what an order has taken by itself.
+/// Keeps from others what an order has taken by itself. To hold it again changes nothing.
 pub(super) fn guard(state: &StockState, command: &StockCommand, origin: Origin) -> Result<(), StockRefusal> {
     match origin {
-        Origin::External(_) => match changed(command) {
-            Some(hold) if state.is_of_an_order(hold) => Err(StockRefusal::OfAnOrder),
+        Origin::External(_) => match command.hold() {
+            Some((hold, _)) if !command.only_holds() && state.is_of_an_order(hold) => {
+                Err(StockRefusal::OfAnOrder)
+            }
             Some(_) | None => Ok(()),
         },
         Origin::Entity { .. } | Origin::Alarm => Ok(()),
     }
 }
 
-/// The hold that a command changes.
-fn changed(command: &StockCommand) -> Option<&HoldId> {
-    match command {
-        StockCommand::ChangeHold { id, .. }
-        | StockCommand::MoveHold { id, .. }
-        | StockCommand::Release { id, .. }
-        | StockCommand::ConfirmPick { id }
-        | StockCommand::Ship { id, .. } => Some(id),
-        StockCommand::Numbered { change, .. }
-        | StockCommand::InUnit { change, .. }
-        | StockCommand::InLots { change, .. } => changed(change),
-        // A hold that is there stays as it is for them; what only stocks say comes from no door.
-        StockCommand::Hold(_)
-        | StockCommand::HoldLines(_)
-        | StockCommand::TakeOver(_)
-        | StockCommand::TakenOver { .. }
-        | StockCommand::Receive { .. }
-        | StockCommand::Expect { .. }
-        | StockCommand::Unexpect { .. }
-        | StockCommand::Demand { .. }
-        | StockCommand::NoDemand { .. }
-        | StockCommand::Adjust { .. }
-        | StockCommand::Return { .. }
-        | StockCommand::Count(_)
-        | StockCommand::Reconcile(_)
-        | StockCommand::SetSafetyStock { .. }
-        | StockCommand::SetBackorderLimit { .. }
-        | StockCommand::SetChannelPolicy(_)
-        | StockCommand::Promise(_)
-        | StockCommand::Picks { .. }
-        | StockCommand::Show => None,
+impl StockCommand {
+    /// Without the unit, the lots and the number that it is told with.
+    fn plain(&self) -> &Self {
+        if let Self::Numbered { change, .. } | Self::InUnit { change, .. } | Self::InLots { change, .. } =
+            self
+        {
+            change.plain()
+        } else {
+            self
+        }
+    }
+
+    fn only_holds(&self) -> bool {
+        matches!(self.plain(), Self::Hold(_))
+    }
+
+    /// The hold that it is about, and the order that waits for the answer. What only stocks say is about none.
+    pub(super) fn hold(&self) -> Option<(&HoldId, Option<&OrderKey>)> {
+        match self.plain() {
+            Self::Hold(HoldStock { id, answer_to, .. })
+            | Self::Release { id, answer_to }
+            | Self::Ship { id, answer_to, .. } => Some((id, answer_to.as_ref())),
+            Self::ChangeHold { id, .. } | Self::MoveHold { id, .. } | Self::ConfirmPick { id } => {
+                Some((id, None))
+            }
+            Self::Numbered { .. }
+            | Self::InUnit { .. }
+            | Self::InLots { .. }
+            | Self::HoldLines(_)
+            | Self::TakeOver(_)
+            | Self::TakenOver { .. }
+            | Self::Receive { .. }
+            | Self::Expect { .. }
+            | Self::Unexpect { .. }
+            | Self::Demand { .. }
+            | Self::NoDemand { .. }
+            | Self::Adjust { .. }
+            | Self::Return { .. }
+            | Self::Count(_)
+            | Self::Reconcile(_)
+            | Self::SetSafetyStock { .. }
+            | Self::SetBackorderLimit { .. }
+            | Self::SetChannelPolicy(_)
+            | Self::Promise(_)
+            | Self::Picks { .. }
+            | Self::Show => None,
+        }
     }
 }
 

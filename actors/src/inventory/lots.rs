@@ -222,9 +222,7 @@ pub(super) fn decide(
     let goods = after.sellable().minus(state.sellable());
     let withheld = after.not_sellable().minus(state.not_sellable());
     let amount = magnitude(goods).max(magnitude(withheld));
-    let named = lots
-        .iter()
-        .fold(Quantity::ZERO, |sum, lot| sum.plus(lot.quantity.get()));
+    let named = units_of(lots);
     if amount == Quantity::ZERO {
         return Err(StockRefusal::Lots(LotRefusal::NothingMoves));
     }
@@ -430,16 +428,9 @@ pub(super) fn take(state: &StockState, decision: StockDecision) -> StockDecision
     // What went is still there, as far as no more can be sold for it.
     let withheld = after.not_sellable().minus(after.in_withheld());
     let withheld = withheld.min(after.not_sellable().minus(state.not_sellable()));
-    let lots: Vec<Lot> = first_of(after.lots(), sum(&went).min(withheld))
+    let lots: Vec<Lot> = first_of(after.lots(), units_of(&went).min(withheld))
         .iter()
-        .filter_map(|units| {
-            let known = after.lots().iter().find(|known| known.lot == units.lot)?;
-            let quantity = units.quantity;
-            Some(Lot {
-                quantity,
-                ..known.clone()
-            })
-        })
+        .map(|units| lot_of(&after, units, Tracking::None))
         .collect();
     let gone = first_of(
         after.withheld_lots(),
@@ -455,8 +446,9 @@ pub(super) fn take(state: &StockState, decision: StockDecision) -> StockDecision
     decision
 }
 
-fn sum(lots: &[LotUnits]) -> Quantity {
-    let quantities = lots.iter().map(|lot| lot.quantity.get());
+/// How much lies in lots, together.
+pub(crate) fn units_of<'l>(lots: impl IntoIterator<Item = &'l LotUnits>) -> Quantity {
+    let quantities = lots.into_iter().map(|lot| lot.quantity.get());
     quantities.fold(Quantity::ZERO, Quantity::plus)
 }
 

@@ -14,7 +14,7 @@ use super::paper::{PaperKind, tell_erp};
 use super::state::Placed;
 use crate::ids::{DocumentId, LotCode, Sku, StockId, WarehouseCode};
 use crate::inventory::command::{Condition, StockCommand};
-use crate::inventory::lots::{LotRefusal, LotUnits};
+use crate::inventory::lots::{LotRefusal, LotUnits, units_of};
 use crate::kit::Component;
 use crate::money::{Currency, RoundingMode};
 use crate::pricing::catalogue::Tracking;
@@ -187,7 +187,7 @@ fn may_come_back_in_lots(flow: &Flow<'_>, back: &ReturnLine) -> Result<(), LotRe
     if item.is_none_or(|item| item.tracking == Tracking::None) {
         return Err(LotRefusal::NotKept);
     }
-    let (named, goods) = (units_of_all(back.lots.iter()), back.quantity.get());
+    let (named, goods) = (units_of(&back.lots), back.quantity.get());
     if named != goods {
         return Err(LotRefusal::Sum { named, goods });
     }
@@ -213,11 +213,7 @@ fn still_out(placed: &Placed, back: &ReturnLine, lot: &LotCode) -> Quantity {
     let returns = placed.returns.iter();
     let returns = returns.filter(|known| known.line == back.line && known.component == back.component);
     let returned = returns.flat_map(|known| &known.lots).filter(is_it);
-    units_of_all(shipped).minus(units_of_all(returned))
-}
-
-fn units_of_all<'a>(lots: impl Iterator<Item = &'a LotUnits>) -> Quantity {
-    lots.fold(Quantity::ZERO, |sum, lot| sum.plus(lot.quantity.get()))
+    units_of(shipped).minus(units_of(returned))
 }
 
 /// What can be sold again is stock again, of a kit its components; what is thrown away has left already.
