@@ -252,9 +252,16 @@ fn no_pack_multiple(placed: &Placed, rules: &ChannelRules, reference: &Reference
     let (line, pack) = odd.next()?;
     Some(Exception::PackMultiple {
         line: line.line,
-        lines: u16::try_from(odd.count()).unwrap_or(u16::MAX).saturating_add(1),
+        lines: with_one(odd),
         pack,
     })
+}
+
+/// How many lines an exception is about, of which these are all but the first.
+fn with_one(others: impl Iterator) -> u16 {
+    u16::try_from(others.count())
+        .unwrap_or(u16::MAX)
+        .saturating_add(1)
 }
 
 /// The lines that are no multiple of what their goods are packed in.
@@ -263,9 +270,15 @@ fn odd_lines<'a>(
     reference: &'a Reference,
 ) -> impl Iterator<Item = (&'a OrderLine, PositiveQuantity)> {
     request.lines.iter().filter_map(move |line| {
-        let pack = reference.item(&line.sku)?.pack?;
-        (line.quantity.units() % pack.units() != 0).then_some((line, pack))
+        let pack = broken_pack(line, line.quantity.get(), reference)?;
+        Some((line, pack))
     })
+}
+
+/// What the goods of a line are packed in, if so much of it is no multiple of that.
+fn broken_pack(line: &OrderLine, quantity: Quantity, reference: &Reference) -> Option<PositiveQuantity> {
+    let pack = reference.item(&line.sku)?.pack?;
+    (quantity.units() % pack.units() != 0).then_some(pack)
 }
 
 /// Whether an order may come in at all.
@@ -283,8 +296,7 @@ pub(super) fn check_packs(
 
 /// Whether so much of a line is a multiple of what its goods are packed in.
 fn in_packs(line: &OrderLine, quantity: Quantity, reference: &Reference) -> Result<(), OrderRefusal> {
-    let pack = reference.item(&line.sku).and_then(|item| item.pack);
-    match pack.filter(|pack| quantity.units() % pack.units() != 0) {
+    match broken_pack(line, quantity, reference) {
         None => Ok(()),
         Some(pack) => Err(OrderRefusal::PackMultiple {
             line: line.line,
@@ -329,9 +341,7 @@ fn price_exception(placed: &Placed, rules: &ChannelRules) -> Option<Exception> {
     let first = outside.next()?;
     Some(Exception::PriceDiffers {
         line: first.line,
-        lines: u16::try_from(outside.count())
-            .unwrap_or(u16::MAX)
-            .saturating_add(1),
+        lines: with_one(outside),
         ours: first.ours,
         theirs: first.theirs,
     })
@@ -386,7 +396,7 @@ fn price_held(placed: &Placed) -> Option<Exception> {
     let (line, flag) = held.next()?;
     Some(Exception::PriceHeld {
         line,
-        lines: u16::try_from(held.count()).unwrap_or(u16::MAX).saturating_add(1),
+        lines: with_one(held),
         flag: flag.clone(),
     })
 }
@@ -490,14 +500,14 @@ impl Placed {
         self.total_of(lines.map(|line| (line.line, self.wanted(line))))
     }
 
-    /// What the order comes to if so much is wanted of its lines.
-    pub(super) fn total_of(&self, wanted: impl Iterator<Item = (u16, Quantity)>) -> Option<Money> {
+    /// What the order comes to if so much is wanted of its lines, in their order.
+    pub(super) fn total_of(&self, wanted: impl Iterator<Item = (u16, Quantity)> + Clone) -> Option<Money> {
         let quote = self.quote.as_deref()?;
-        let wanted: Vec<_> = wanted.collect();
-        let is_whole = |line: &OrderLine| wanted.contains(&(line.line, line.quantity.get()));
-        if self.request.lines.iter().all(is_whole) {
+        let mut lines = self.request.lines.iter().zip(wanted.clone());
+        if lines.all(|(line, (_, quantity))| quantity == line.quantity.get()) {
             return Some(quote.total);
         }
+        let wanted: Vec<_> = wanted.collect();
         Invoice::of(quote, &wanted).map(|invoice| invoice.total)
     }
 

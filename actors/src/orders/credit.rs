@@ -11,6 +11,7 @@ use super::flow::{ANSWER_WITHIN, Flow};
 use super::reserve::{begin_releasing, begin_reserving, first_short, resume_reserving};
 use super::state::{Afterwards, Credit, CreditStanding, Exception, Status};
 use crate::accounts::command::{AccountCommand, CreditAnswer, CreditGround, CreditRequest};
+use crate::money::Money;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -62,15 +63,20 @@ pub(super) fn ask_for_credit(flow: &mut Flow<'_>) {
         return;
     };
     let is_approved = flow.placed.passed.contains(&Check::Credit);
+    let ground = if is_approved {
+        CreditGround::Approval
+    } else {
+        CreditGround::Limit
+    };
+    reserve(flow, credit.attempt, amount, ground);
+}
+
+fn reserve(flow: &mut Flow<'_>, attempt: u16, amount: Money, ground: CreditGround) {
     let request = CreditRequest {
         order: flow.order.clone(),
-        attempt: credit.attempt,
+        attempt,
         amount,
-        ground: if is_approved {
-            CreditGround::Approval
-        } else {
-            CreditGround::Limit
-        },
+        ground,
     };
     let customer = flow.placed.request.customer.clone();
     flow.send((customer, AccountCommand::Reserve(request)));
@@ -89,14 +95,7 @@ pub(super) fn tell_account_of_less(flow: &mut Flow<'_>) {
         ..credit
     };
     move_credit(flow, less);
-    let request = CreditRequest {
-        order: flow.order.clone(),
-        attempt,
-        amount,
-        ground: CreditGround::Less,
-    };
-    let customer = flow.placed.request.customer.clone();
-    flow.send((customer, AccountCommand::Reserve(request)));
+    reserve(flow, attempt, amount, CreditGround::Less);
 }
 
 /// The account need not bear the order any more.

@@ -332,9 +332,12 @@ pub(super) fn open(exception: &Exception, now: Timestamp) -> Case {
 
 /// Notes what is being done about the exception that the order stands in.
 pub(super) fn note(flow: &mut Flow<'_>, act: DeskAct) {
-    let Some(exception) = &flow.placed.exception else {
-        return;
-    };
+    if let Some(exception) = &flow.placed.exception {
+        note_about(flow, exception.name(), act);
+    }
+}
+
+fn note_about(flow: &mut Flow<'_>, exception: &'static str, act: DeskAct) {
     let note = DeskNote {
         at: flow.now,
         by: match act {
@@ -348,7 +351,7 @@ pub(super) fn note(flow: &mut Flow<'_>, act: DeskAct) {
             | DeskAct::Refuse { .. }
             | DeskAct::Reassign { .. } => flow.by.into(),
         },
-        exception: CompactString::const_new(exception.name()),
+        exception: CompactString::const_new(exception),
         act,
     };
     flow.happens(OrderEvent::Noted { note });
@@ -356,15 +359,8 @@ pub(super) fn note(flow: &mut Flow<'_>, act: DeskAct) {
 
 /// Notes that the ERP does not cancel the order.
 pub(super) fn note_refusal(flow: &mut Flow<'_>, reason: &Reason) {
-    let note = DeskNote {
-        at: flow.now,
-        by: flow.by.into(),
-        exception: CompactString::const_new("cancel-refused"),
-        act: DeskAct::Refuse {
-            reason: reason.clone(),
-        },
-    };
-    flow.happens(OrderEvent::Noted { note });
+    let reason = reason.clone();
+    note_about(flow, "cancel-refused", DeskAct::Refuse { reason });
 }
 
 /// Nobody settled the exception in time: says so, and gives the same time again.
