@@ -71,13 +71,8 @@ pub(super) fn for_each_in_scope<'a>(
 impl Candidate<'_> {
     /// Whether it applies to so many units, or why not.
     pub(super) fn applies(&self, units: i64, desk: &Desk<'_>) -> Result<(), Missed> {
-        let as_of = desk.as_of;
-        let effective = self.term.effective;
-        if let Some(from) = effective.from.filter(|from| as_of < *from) {
-            return Err(Missed::NotYet { from });
-        }
-        if let Some(until) = effective.until.filter(|until| *until <= as_of) {
-            return Err(Missed::Over { until });
+        if let Some(reason) = Missed::of_dates(self.term.effective, desk.as_of) {
+            return Err(reason);
         }
         let currency = match &self.term.effect {
             Effect::Fixed(_) | Effect::Indexed(_) | Effect::ByValue(_) => Some(desk.contract.currency),

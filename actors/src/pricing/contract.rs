@@ -1,7 +1,7 @@
 //! A customer's contract: which list it stands on, what it changes, how it rounds.
 //!
-//! A customer without a contract buys at its channel's list, or at [`DEFAULT_LIST`], in the currency that is asked for, rounded half up; unless
-//! whoever asks demands a known customer.
+//! A customer without a contract buys at its channel's list, or at [`DEFAULT_LIST`], in the currency that is asked for, rounded
+//! half up; unless whoever asks demands a known customer.
 
 use super::agreement::HOUSE;
 use super::budget::{ClaimRequest, given_back};

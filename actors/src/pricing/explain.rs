@@ -1,7 +1,7 @@
 //! Why a rule that nearly applied did not. Only computed when it is asked for.
 
 use super::bound::{cost, unit_bound};
-use super::candidate::{Candidate, Ranked, for_each_in_scope, of_stage, rank};
+use super::candidate::{Candidate, Ranked, for_each_in_scope, of_stage};
 use super::line::{Applied, Desk, Goods};
 use super::list::ListRow;
 use super::resolve::{Missed, NearMiss};
@@ -41,12 +41,13 @@ pub(super) fn near_misses<'a>(
     desk: &Desk<'a>,
     goods: Goods<'_>,
     row: Option<&ListRow>,
+    ranked: &Ranked<'a>,
     applied: &Applied<'a>,
 ) -> Misses {
     let line = Line {
         desk,
         goods,
-        ranked: rank(desk, goods),
+        ranked,
         applied,
     };
     let mut misses = Misses::default();
@@ -73,7 +74,7 @@ struct Line<'l, 'a> {
     desk: &'l Desk<'a>,
     goods: Goods<'l>,
     /// The terms that apply to it.
-    ranked: Ranked<'a>,
+    ranked: &'l Ranked<'a>,
     applied: &'l Applied<'a>,
 }
 
@@ -116,7 +117,7 @@ impl Line<'_, '_> {
 
     /// The first bound of a stage that can be reckoned counts, and those behind it do not.
     fn bound_not_passed(&self, term: &Term) -> Missed {
-        let bounds = of_stage(&self.ranked, term.stage, false).into_iter();
+        let bounds = of_stage(self.ranked, term.stage, false).into_iter();
         let mut reckoned = bounds.filter(|candidate| match &candidate.term.effect {
             Effect::Bound { at, .. } => unit_bound(*at, self.goods.item, self.desk).is_some(),
             Effect::Fixed(_)
@@ -137,7 +138,7 @@ impl Line<'_, '_> {
     fn not_chosen(&self, candidate: Candidate<'_>) -> Missed {
         let term = candidate.term;
         let mode = self.desk.hierarchy.precedence.of(term.stage);
-        let here = of_stage(&self.ranked, term.stage, mode.inheritance == Inheritance::Nearest);
+        let here = of_stage(self.ranked, term.stage, mode.inheritance == Inheritance::Nearest);
         if let Some(nearer) = here.first().filter(|first| first.level < candidate.level)
             && mode.inheritance == Inheritance::Nearest
         {

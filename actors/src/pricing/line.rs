@@ -247,7 +247,7 @@ pub(super) fn price_line(
     };
     let misses = match desk.detail {
         Detail::Waterfall if desk.budgets.without.is_empty() => Misses::default(),
-        Detail::Waterfall | Detail::NearMisses => near_misses(desk, goods, row, &applied),
+        Detail::Waterfall | Detail::NearMisses => near_misses(desk, goods, row, &ranked, &applied),
     };
     Ok(PricedLine {
         line: line.line,

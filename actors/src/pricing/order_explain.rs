@@ -3,7 +3,6 @@
 use super::charge::{Charge, ChargeKind, Freight};
 use super::explain::Misses;
 use super::line::Desk;
-use super::list::Effective;
 use super::order_total::{discount_of, freight_of};
 use super::rebate::Rebate;
 use super::resolve::Missed;
@@ -41,20 +40,13 @@ pub(super) fn order_misses(desk: &Desk<'_>, came: &Came<'_>) -> Misses {
     if let Some(exemption) = exemption
         && let Ok(certificate) = RuleId::new(exemption.certificate.as_str())
     {
-        misses.add(&certificate, 0, not_in_force(desk, exemption.effective));
+        misses.add(&certificate, 0, Missed::of_dates(exemption.effective, desk.as_of));
     }
     misses
 }
 
-fn not_in_force(desk: &Desk<'_>, effective: Effective) -> Option<Missed> {
-    let from = effective.from.filter(|from| desk.as_of < *from);
-    let until = effective.until.filter(|until| *until <= desk.as_of);
-    from.map(|from| Missed::NotYet { from })
-        .or_else(|| until.map(|until| Missed::Over { until }))
-}
-
 fn missed(desk: &Desk<'_>, charge: &Charge, came: &Came<'_>) -> Option<Missed> {
-    if let Some(reason) = not_in_force(desk, charge.effective) {
+    if let Some(reason) = Missed::of_dates(charge.effective, desk.as_of) {
         return Some(reason);
     }
     let minimum = charge.minimum.amount();

@@ -22,6 +22,7 @@ use super::hierarchy::{Hierarchy, behind};
 use super::index::IndexValue;
 use super::kept::{KeptQuote, NamedQuote};
 use super::line::{Desk, price_line, restate};
+use super::list::Effective;
 use super::order_total::{Cargo, add_up};
 use super::rates::{RateSet, RateTable};
 use super::tax::TaxLevel;
@@ -384,6 +385,14 @@ fn moment(at: Timestamp) -> String {
 }
 
 impl Missed {
+    /// Why something is not in force, if it is not.
+    pub(super) fn of_dates(effective: Effective, as_of: Timestamp) -> Option<Self> {
+        let from = effective.from.filter(|from| as_of < *from);
+        let until = effective.until.filter(|until| *until <= as_of);
+        from.map(|from| Self::NotYet { from })
+            .or_else(|| until.map(|until| Self::Over { until }))
+    }
+
     /// The reason's name, for programs.
     #[must_use]
     pub const fn name(&self) -> &'static str {
