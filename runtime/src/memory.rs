@@ -53,6 +53,8 @@ struct Content {
     partitions: Vec<Partition>,
     cursors: BTreeMap<(String, PartitionId), Sequence>,
     faults: VecDeque<Fault>,
+    /// Those that commits have met.
+    met: Vec<Fault>,
     full: bool,
     opened: u64,
     /// Stores that have not been dropped.
@@ -112,6 +114,12 @@ impl MemoryDisk {
     /// The coming commits fail like this, one after the other.
     pub fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
         self.lock().faults.extend(faults);
+    }
+
+    /// The faults that commits have met since this was last asked, in order.
+    #[must_use]
+    pub fn take_met(&self) -> Vec<Fault> {
+        std::mem::take(&mut self.lock().met)
     }
 
     /// No more faults, and space again.
@@ -280,6 +288,7 @@ impl Store for MemoryStore {
         let mut content = disk.wait_until_let_go();
         self.check(&content)?;
         let fault = content.faults.pop_front();
+        content.met.extend(fault);
         content.full |= fault == Some(Fault::Full);
         if content.full {
             self.failed = true;

@@ -13,7 +13,7 @@
 
 use super::budget_model::BudgetModel;
 use super::features::Feature;
-use super::order_model::{Coverage, OrderModel};
+use super::order_model::{Coverage, Goods, OrderModel};
 use super::piece_model::PieceModel;
 use super::pieces::is_by_piece;
 use super::prices::PriceModel;
@@ -32,7 +32,7 @@ use lockstep_actors::orders::event::OrderEvent;
 use lockstep_actors::orders::transitions::Cause;
 use lockstep_actors::pricing::budget::{BudgetCommand, BudgetEvent, Limits};
 use lockstep_actors::pricing::contract::{ContractCommand, ContractEvent};
-use lockstep_actors::pricing::list::ListPriceEvent;
+use lockstep_actors::pricing::list::{ListPriceCommand, ListPriceEvent, ListRow};
 use lockstep_actors::pricing::{CustomerContract, ListPrice, PromotionBudget};
 use lockstep_runtime::entity::{AddressedMessage, Entity, EntityId, EntityKind};
 use lockstep_runtime::journal::{Blob, Entry};
@@ -75,14 +75,15 @@ pub(super) struct Asked {
 struct Said {
     policies: BTreeMap<(StockId, u64), ChannelPolicy>,
     limits: BTreeMap<(BudgetId, u64), Limits>,
+    prices: BTreeMap<(Sku, u64), ListRow>,
     volumes: BTreeMap<(CustomerId, u64), Decimal>,
 }
 
 pub(super) struct Audit {
     /// By partition: the next entry to be read.
     next: Vec<u64>,
-    /// Messages from outside whose entry is durable, and whether that is a dead letter's.
-    pub(super) taken: HashMap<MessageId, bool>,
+    /// Messages from outside whose entry is durable, and which that is.
+    taken: HashMap<MessageId, (PartitionId, Sequence)>,
     /// What each of them causes with an order.
     pub(super) causes: HashMap<MessageId, Cause>,
     /// By stream between two partitions: the last number taken.
@@ -97,6 +98,9 @@ pub(super) struct Audit {
     said: Said,
     /// Orders that a stock holds something for, and how much.
     held_for: BTreeMap<OrderKey, i64>,
+    /// What stocks say that has left with orders, and what has come back of them.
+    left_with: BTreeMap<OrderKey, Goods>,
+    back_from: BTreeMap<OrderKey, Goods>,
     /// What the ERP may be asked.
     pub(super) asked: BTreeSet<Asked>,
     pub(super) dead_letters: u64,
@@ -125,6 +129,8 @@ impl Audit {
             budgets: BTreeMap::new(),
             said: Said::default(),
             held_for: BTreeMap::new(),
+            left_with: BTreeMap::new(),
+            back_from: BTreeMap::new(),
             asked: BTreeSet::new(),
             dead_letters: 0,
             refused_writes: 0,
@@ -152,6 +158,11 @@ impl Audit {
         }
         if let Message::Budget(id, BudgetCommand::Set { limits, version }) = message {
             self.said.limits.insert((id.clone(), *version), *limits);
+        }
+        if let Message::ListPrice(sku, ListPriceCommand::Set(row)) = message {
+            self.said
+                .prices
+                .insert((sku.clone(), row.version), (**row).clone());
         }
         if let Message::Contract(id, ContractCommand::ReportVolume(volume)) = message {
             self.said
@@ -293,7 +304,7 @@ impl Audit {
     fn note_origin(&mut self, partition: PartitionId, entry: &Entry<'_>) -> Option<Cause> {
         match entry.origin {
             Origin::External(id) => {
-                if self.taken.insert(id, entry.is_dead_letter).is_some() {
+                if self.taken.insert(id, (partition, entry.sequence)).is_some() {
                     self.violated(3, format!("message {:x} has two entries", id.0));
                 }
                 self.causes.remove(&id)
@@ -366,6 +377,22 @@ impl Audit {
                 self.held_for.remove(&hold.order);
             }
         }
+        if let StockEvent::Shipped {
+            id: hold, quantity, ..
+        } = event
+        {
+            let left = self.left_with.entry(hold.order.clone()).or_default();
+            *left.entry(id.sku.clone()).or_default() += quantity.units();
+        }
+        if let StockEvent::Returned {
+            order: Some(order),
+            quantity,
+            ..
+        } = event
+        {
+            let back = self.back_from.entry(order.clone()).or_default();
+            *back.entry(id.sku.clone()).or_default() += quantity.units();
+        }
         let stock = self.stocks.entry(id.clone()).or_default();
         let reached = &mut self.coverage.features;
         let applied = stock.apply(event, reached);
@@ -413,9 +440,19 @@ impl Audit {
         };
         for event in entry.events() {
             match rmp_serde::from_slice::<ListPriceEvent>(event) {
-                Ok(event) => self.prices.note_list(&sku, &event),
+                Ok(event) => self.note_list_price_event(&sku, &event),
                 Err(_) => self.violated(2, format!("an event of {sku}'s list price cannot be read")),
             }
+        }
+    }
+
+    fn note_list_price_event(&mut self, sku: &Sku, event: &ListPriceEvent) {
+        let ListPriceEvent::Kept(kept) = event else {
+            return;
+        };
+        match self.said.prices.get(&(sku.clone(), kept.row.version)) {
+            Some(said) => self.prices.note_list(sku, said.clone()),
+            None => self.violated(7, format!("{sku} has a list price that nobody has said")),
         }
     }
 
@@ -518,14 +555,43 @@ impl Audit {
         }
     }
 
-    /// How many entries the partition with the most has.
-    pub(super) fn longest_journal(&self) -> u64 {
-        self.next.iter().copied().max().unwrap_or(0)
+    /// How many messages from outside have an entry.
+    pub(super) fn messages(&self) -> usize {
+        self.taken.len()
+    }
+
+    /// Whether the entry of a message from outside is durable.
+    pub(super) fn is_durable(&self, id: MessageId) -> bool {
+        self.entry_of(id).is_some()
+    }
+
+    /// Whether the entry of a message from outside is among the last of its partition, so many of them.
+    pub(super) fn is_among_last(&self, id: MessageId, entries: u64) -> bool {
+        let entry = self.entry_of(id);
+        entry.is_some_and(|(partition, sequence)| {
+            let next = self.next[usize::from(partition.0)];
+            sequence.0 + entries >= next
+        })
+    }
+
+    /// A refused write is noted under an identity of its own.
+    fn entry_of(&self, id: MessageId) -> Option<(PartitionId, Sequence)> {
+        let noted = MessageId::of("refused write", &format!("{:032x}", id.0));
+        let entry = self.taken.get(&id).or_else(|| self.taken.get(&noted));
+        entry.copied()
     }
 
     /// How many units are held for an order.
     pub(super) fn held_for(&self, order: &OrderKey) -> i64 {
         self.held_for.get(order).copied().unwrap_or(0)
+    }
+
+    /// What has left with an order and what has come back of it, pieces apart, as its stocks say.
+    pub(super) fn moved_for(&self, order: &OrderKey) -> (Goods, Goods) {
+        let of = |goods: &BTreeMap<OrderKey, Goods>| goods.get(order).cloned().unwrap_or_default();
+        let mut back = of(&self.back_from);
+        back.retain(|sku, _| !is_by_piece(sku));
+        (of(&self.left_with), back)
     }
 
     /// A message between partitions that was sent before `moment` and is not taken yet, in words.

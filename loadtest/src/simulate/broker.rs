@@ -14,6 +14,7 @@ use lockstep_actors::domain::{Message, Reply};
 use lockstep_actors::governance::audit::AuditReply;
 use lockstep_actors::ids::StockId;
 use lockstep_actors::inventory::command::{StockCommand, StockReply};
+use lockstep_actors::money::Price;
 use lockstep_actors::orders::command::OrderReply;
 use lockstep_actors::orders::effects::OrderStatus;
 use lockstep_actors::orders::paper::PaperStanding;
@@ -21,6 +22,7 @@ use lockstep_actors::orders::state::Status;
 use lockstep_actors::orders::transitions::Cause;
 use lockstep_actors::pricing::budget::BudgetCommand;
 use lockstep_actors::pricing::contract::ContractCommand;
+use lockstep_actors::pricing::list::ListPriceCommand;
 use lockstep_runtime::entity::AddressedMessage;
 use lockstep_runtime::message::{Delivery, Envelope, MessageId, Outcome, Provenance, Responder};
 use rust_decimal::Decimal;
@@ -68,7 +70,7 @@ impl World {
             envelope: Envelope {
                 id,
                 provenance,
-                message: self.aged(mail.message),
+                message: self.garbled_mail(mail.message),
             },
             purpose: mail.purpose,
             deliveries: 0,
@@ -76,15 +78,21 @@ impl World {
         }
     }
 
-    /// The planted faults by which a message says something else than its sender: an older count that is not known to be old, a
-    /// policy without its caps and what it keeps, budgets that are larger, customers that have bought more.
-    fn aged(&self, mut message: Message) -> Message {
+    /// The planted faults by which a message says something else than its sender: what was counted before, a policy without its caps
+    /// and what it keeps, list prices that are higher, budgets that are larger, customers that have bought more.
+    fn garbled_mail(&mut self, mut message: Message) -> Message {
         let plant = self.setting.plant;
         if plant == Some(Plant::OlderAbsolute)
-            && let Message::Stock(_, StockCommand::Count(count)) = &mut message
+            && let Message::Stock(id, StockCommand::Count(count)) = &mut message
         {
-            count.version += 1_000;
-            count.through = None;
+            let before = self.counted.insert(id.clone(), count.on_hand);
+            count.on_hand = before.unwrap_or(count.on_hand);
+        }
+        if plant == Some(Plant::HigherPrice)
+            && let Message::ListPrice(_, ListPriceCommand::Set(row)) = &mut message
+            && let Ok(higher) = Price::new(row.price.base.amount() + Decimal::ONE)
+        {
+            row.price.base = higher;
         }
         if plant == Some(Plant::WeakerPolicy)
             && let Message::Stock(_, StockCommand::SetChannelPolicy(policy)) = &mut message
@@ -232,13 +240,10 @@ impl World {
 
     /// Nobody is told anything that is not durable.
     fn check_durable(&mut self, number: usize, id: MessageId) {
-        // A refused write is noted under an identity of its own.
-        let noted = MessageId::of("refused write", &format!("{:032x}", id.0));
         let again = |delivery: u32| MessageId::of("again", &format!("{number}/{delivery}"));
         let mut repeats = (2..=self.posted[number].deliveries).map(again);
-        let is_durable = [id, noted].iter().any(|id| self.audit.taken.contains_key(id))
-            || (self.setting.plant == Some(Plant::SkipInbox)
-                && repeats.any(|id| self.audit.taken.contains_key(&id)));
+        let is_durable = self.audit.is_durable(id)
+            || (self.setting.plant == Some(Plant::SkipInbox) && repeats.any(|id| self.audit.is_durable(id)));
         if !is_durable {
             let text = format!("message {number} was acknowledged before its decision was durable");
             self.audit.violated(2, text);

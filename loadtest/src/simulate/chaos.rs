@@ -1,5 +1,6 @@
 //! What goes wrong, when: drawn from the seed, one after the other.
 
+use super::channel::CHANNELS;
 use super::clock::{MINUTE, SECOND};
 use super::faults::Fault;
 use super::world::{Event, NODES, World};
@@ -14,7 +15,7 @@ impl World {
         let pause = self.random.between(500, 15 * SECOND);
         self.after(pause, Event::Chaos);
         let machine = self.random.below(NODES);
-        match self.random.between(0, 27) {
+        match self.random.between(0, 31) {
             0..4 => self.crash(machine),
             4..7 => {
                 self.tally.count(Fault::NodePause);
@@ -32,14 +33,14 @@ impl World {
                 let lasts = self.random.between(500, 8 * SECOND);
                 self.machines[machine].database_cut_until = self.now + lasts;
             }
-            11..13 => self.fail_commit(memory::Fault::Lost, Fault::CommitLost),
-            13..15 => self.fail_commit(memory::Fault::Unacknowledged, Fault::CommitDenied),
+            11..13 => self.disk.fail([memory::Fault::Lost]),
+            13..15 => self.disk.fail([memory::Fault::Unacknowledged]),
             15..17 => {
                 let kept = self.random.bits();
-                self.fail_commit(memory::Fault::Torn(kept), Fault::CommitTorn);
+                self.disk.fail([memory::Fault::Torn(kept)]);
             }
             17 => {
-                self.fail_commit(memory::Fault::Full, Fault::DiskFull);
+                self.disk.fail([memory::Fault::Full]);
                 let lasts = self.random.between(500, 6 * SECOND);
                 self.after(lasts, Event::Space);
             }
@@ -50,7 +51,12 @@ impl World {
                 self.cut_until[machine][other] = self.now + lasts;
             }
             22..24 => self.drain(machine),
-            24 if self.random.percent(20) => self.upgrade(),
+            24..26 => self.upgrade(),
+            26..29 => {
+                self.tally.count(Fault::ChannelStorm);
+                let channel = self.random.below(CHANNELS.len());
+                self.storm_until[channel] = self.now + self.random.between(2 * SECOND, 40 * SECOND);
+            }
             _ => {
                 // A machine is gone for long: all of it moves.
                 if self.random.percent(20) {
@@ -71,7 +77,9 @@ impl World {
         let lasts = self.random.between(5 * MINUTE, 15 * MINUTE);
         let pause = lasts + self.random.between(MINUTE, 5 * MINUTE);
         self.after(pause, Event::Outage);
-        if self.random.percent(50) {
+        // By turns: the first one is that of the seed.
+        self.outages += 1;
+        if (self.setting.seed + self.outages).is_multiple_of(2) {
             self.tally.count(Fault::ErpOutage);
             self.erp_is_out_until = self.now + lasts;
         } else {
@@ -80,19 +88,41 @@ impl World {
         }
     }
 
-    /// A version that speaks another form is installed everywhere, and one process after the other is replaced: the new ones are
-    /// refused for as long as an old one is there.
+    /// A version is installed on one machine after the other, and its process replaced. If it speaks another form, the new processes
+    /// are refused for as long as an old one is there.
     fn upgrade(&mut self) {
-        self.tally.count(Fault::Upgrade);
-        for machine in 0..NODES {
-            self.machines[machine].form += 1;
-            self.drain(machine);
+        let newest = self.machines.iter().map(|machine| machine.form).max();
+        let mut form = newest.unwrap_or_default();
+        if self.random.percent(50) {
+            self.tally.count(Fault::FormChange);
+            form += 1;
+        } else {
+            self.tally.count(Fault::Upgrade);
         }
+        self.install(0, form);
     }
 
-    fn fail_commit(&mut self, fault: memory::Fault, counted: Fault) {
-        self.tally.count(counted);
-        self.disk.fail([fault]);
+    /// An installation that has begun goes on when nothing else goes wrong any more: else two forms would stay.
+    pub(super) fn install(&mut self, machine: usize, form: i32) {
+        let Some(at) = self.machines.get_mut(machine) else {
+            return;
+        };
+        at.form = at.form.max(form);
+        self.drain(machine);
+        let pause = self.random.between(SECOND, 20 * SECOND);
+        self.after(pause, Event::Install(machine + 1, form));
+    }
+
+    /// Counts what commits have met.
+    pub(super) fn count_failed_commits(&mut self) {
+        for met in self.disk.take_met() {
+            self.tally.count(match met {
+                memory::Fault::Lost => Fault::CommitLost,
+                memory::Fault::Unacknowledged => Fault::CommitDenied,
+                memory::Fault::Torn(_) => Fault::CommitTorn,
+                memory::Fault::Full => Fault::DiskFull,
+            });
+        }
     }
 
     /// No more faults: everything is to come to its end.
@@ -101,6 +131,7 @@ impl World {
         self.disk.heal();
         self.cut_until = [[0; NODES]; NODES];
         self.erp_is_out_until = 0;
+        self.storm_until = [0; CHANNELS.len()];
         for machine in 0..NODES {
             let at = &mut self.machines[machine];
             at.paused_until = at.paused_until.min(self.now);

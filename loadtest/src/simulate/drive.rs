@@ -148,6 +148,7 @@ impl World {
         };
         let most = 1 + self.random.below(16);
         life.node.step_writer(most);
+        self.count_failed_commits();
         self.audit.read(&self.disk);
         self.wake(machine, 0);
         self.plan_a_write(machine);

@@ -22,7 +22,8 @@ macro_rules! faults {
 
 faults! {
     NodeCrash => "node crash",
-    Upgrade => "version of another form installed",
+    Upgrade => "version installed node by node",
+    FormChange => "version of another form installed node by node",
     OtherForm => "node refused for the form it speaks",
     RollingRestart => "node drained and started anew",
     NodePause => "node pause",
@@ -50,7 +51,8 @@ faults! {
     ErpRefusal => "ERP refuses to cancel",
     ErpOutage => "ERP out for minutes",
     LinkOutage => "all links cut for minutes",
-    ChannelStorm => "channel answers 429",
+    ChannelThrottled => "channel answers 429",
+    ChannelStorm => "429 storm: a channel answers nothing else",
     ChannelUnknown => "channel does not answer",
     ChannelLate => "channel request lands late",
     ChannelItem => "channel fails with one item",
@@ -74,6 +76,12 @@ impl Tally {
 
     pub(super) fn of(&self, fault: Fault) -> u64 {
         self.0.get(&fault).copied().unwrap_or(0)
+    }
+
+    /// What never happened.
+    pub(super) fn missing(&self) -> Vec<&'static str> {
+        let missing = Fault::ALL.iter().filter(|fault| self.of(**fault) == 0);
+        missing.map(|fault| fault.name()).collect()
     }
 
     pub(super) fn add(&mut self, other: &Self) {

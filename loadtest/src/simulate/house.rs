@@ -325,7 +325,13 @@ impl House {
                     sku: Sku::new(sku).ok()?,
                     warehouse: warehouse(1)?,
                 };
-                if random.percent(25) {
+                // What is planted in counts shows where there are some.
+                let counted = if self.plant == Some(Plant::OlderAbsolute) {
+                    75
+                } else {
+                    25
+                };
+                if random.percent(counted) {
                     return self.count(&id);
                 }
                 let there = self.moved.get(&id).copied().unwrap_or(0);

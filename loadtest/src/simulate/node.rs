@@ -27,6 +27,8 @@ use tokio::sync::{mpsc, oneshot};
 pub(super) const SHARDS: usize = 2;
 /// Of how many entries a partition knows the messages.
 pub(super) const DEDUPE_WINDOW: usize = 4_096;
+/// Of how many it does by the planted fault that makes its memory short.
+const SHORT_WINDOW: usize = 8;
 /// How many deliveries a node may have of the broker.
 const OUTSTANDING: usize = 65_536;
 /// The consumer of the events for the trade.
@@ -98,7 +100,7 @@ impl Machine {
     }
 }
 
-fn config() -> NodeConfig {
+fn config(plant: Option<Plant>) -> NodeConfig {
     let mut consumers = vec![lockstep_adapters::erp::CONSUMER.to_owned(), EVENTS.to_owned()];
     for (name, _) in channel::CHANNELS {
         consumers.extend(channel::KINDS.map(|kind| channel::consumer(name, kind)));
@@ -109,7 +111,11 @@ fn config() -> NodeConfig {
         limits: ShardLimits {
             batch_entries: 64,
             batch_bytes: 1 << 20,
-            dedupe_window: DEDUPE_WINDOW,
+            dedupe_window: if plant == Some(Plant::ShortMemory) {
+                SHORT_WINDOW
+            } else {
+                DEDUPE_WINDOW
+            },
             journal_tail: 256,
             trim_step: 64,
             attempts: 2,
@@ -134,8 +140,8 @@ impl Life {
         let reference = Arc::new(reference);
         let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
         let opener = Arc::new(store.clone());
-        let node =
-            SteppedNode::start(&config(), opener, &clock, &reference).map_err(|error| error.to_string())?;
+        let node = SteppedNode::start(&config(plant), opener, &clock, &reference)
+            .map_err(|error| error.to_string())?;
         let ingress = node.ingress();
         let erp = Worker::new(plant);
         let events = ingress.feed(EVENTS, FeedFilter::Port(effects::EVENTS));

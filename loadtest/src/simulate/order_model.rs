@@ -4,14 +4,19 @@ use super::features::Reached;
 use super::pieces::is_by_piece;
 use super::prices::PriceModel;
 use lockstep_actors::ids::{BudgetId, LotCode, OrderKey, Sku};
-use lockstep_actors::orders::command::OrderRequest;
+use lockstep_actors::kit::Component;
+use lockstep_actors::orders::after_sales::{Disposition, ReturnedLine};
+use lockstep_actors::orders::command::{OrderLine, OrderRequest};
 use lockstep_actors::orders::effects::BookingRequest;
 use lockstep_actors::orders::event::OrderEvent;
 use lockstep_actors::orders::paper::{PaperKind, PaperStanding};
-use lockstep_actors::orders::state::Status;
+use lockstep_actors::orders::state::{Allocation, Status};
 use lockstep_actors::orders::transitions::{Cause, TRANSITIONS, Transition, is_allowed};
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// By goods: how many units.
+pub(super) type Goods = BTreeMap<Sku, i64>;
 
 /// What is known of an order.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +47,10 @@ pub(super) struct OrderModel {
     pub(super) budgets: BTreeMap<BudgetId, Decimal>,
     /// The pieces that have left with it, by their serial numbers.
     pub(super) pieces: BTreeSet<LotCode>,
+    /// By place among its allocations: of which goods it is, and how much of it has left.
+    allocated: Vec<(Sku, i64)>,
+    /// By goods: how much has come back that can be sold again.
+    restocked: Goods,
 }
 
 /// Which changes of status were seen, by what caused them.
@@ -136,9 +145,59 @@ impl OrderModel {
             .collect()
     }
 
-    fn sku_of(&self, line: u16) -> Option<&Sku> {
+    fn line(&self, line: u16) -> Option<&OrderLine> {
         let lines = self.request.iter().flat_map(|request| &request.lines);
-        lines.into_iter().find(|of| of.line == line).map(|of| &of.sku)
+        lines.into_iter().find(|of| of.line == line)
+    }
+
+    fn sku_of(&self, line: u16) -> Option<&Sku> {
+        self.line(line).map(|line| &line.sku)
+    }
+
+    /// What has left with it.
+    pub(super) fn left(&self) -> Goods {
+        let mut left = Goods::new();
+        for (sku, units) in self.allocated.iter().filter(|(_, units)| *units > 0) {
+            *left.entry(sku.clone()).or_default() += units;
+        }
+        left
+    }
+
+    /// What came back of it and can be sold again, but for pieces, which come back to their stock without its knowing.
+    pub(super) fn restocked(&self) -> Goods {
+        let goods = self.restocked.iter().filter(|(sku, _)| !is_by_piece(sku));
+        goods.map(|(sku, units)| (sku.clone(), *units)).collect()
+    }
+
+    fn is_allocated(&mut self, place: usize, allocation: &Allocation) -> Result<(), String> {
+        let line = self.line(allocation.line).ok_or("a part of no line")?;
+        let sku = allocation.component.as_ref().unwrap_or(&line.sku).clone();
+        let part = (sku, allocation.shipped.units());
+        match self.allocated.get_mut(place) {
+            Some(known) => *known = part,
+            None => self.allocated.push(part),
+        }
+        Ok(())
+    }
+
+    fn comes_back(&mut self, returned: &ReturnedLine) -> Result<(), String> {
+        if returned.disposition == Disposition::Scrap {
+            return Ok(());
+        }
+        let line = self.line(returned.line).ok_or("a return of no line")?;
+        let units = returned.quantity.units();
+        let back: Vec<(Sku, i64)> = match &returned.component {
+            Some(component) => vec![(component.clone(), units)],
+            None if line.components.is_empty() => vec![(line.sku.clone(), units)],
+            None => {
+                let of = |part: &Component| (part.sku.clone(), part.per_kit.units() * units);
+                line.components.iter().map(of).collect()
+            }
+        };
+        for (sku, units) in back {
+            *self.restocked.entry(sku).or_default() += units;
+        }
+        Ok(())
     }
 
     /// Whether it stands where nothing more happens by itself.
@@ -213,16 +272,23 @@ impl OrderModel {
                 }
             }
             OrderEvent::PricingBegun { attempt } => self.pricing_attempt = *attempt,
-            OrderEvent::AllocationMoved { allocation, .. } => {
+            OrderEvent::ReservingBegun { .. } => {
+                if self.allocated.iter().any(|(_, left)| *left > 0) {
+                    return Err("it forgets what has left with it".to_owned());
+                }
+                self.allocated.clear();
+            }
+            OrderEvent::Allocated { allocation } => self.is_allocated(self.allocated.len(), allocation)?,
+            OrderEvent::Returned { returned } => self.comes_back(returned)?,
+            OrderEvent::AllocationMoved { place, allocation } => {
+                self.is_allocated(usize::try_from(*place).unwrap_or(usize::MAX), allocation)?;
                 if self.sku_of(allocation.line).is_some_and(is_by_piece) {
                     self.pieces
                         .extend(allocation.lots.iter().map(|lot| lot.lot.clone()));
                 }
             }
             OrderEvent::Approved { .. }
-            | OrderEvent::ReservingBegun { .. }
             | OrderEvent::Sourced { .. }
-            | OrderEvent::Allocated { .. }
             | OrderEvent::HandedOver
             | OrderEvent::TakenInHand
             | OrderEvent::CreditMoved { .. }
@@ -239,7 +305,6 @@ impl OrderModel {
             | OrderEvent::Unparked { .. }
             | OrderEvent::Dispatched(_)
             | OrderEvent::Paid { .. }
-            | OrderEvent::Returned { .. }
             | OrderEvent::Credited { .. }
             | OrderEvent::Changed { .. }
             | OrderEvent::PaperWaits { .. }

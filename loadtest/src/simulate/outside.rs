@@ -175,16 +175,18 @@ impl World {
             pause: None,
             certainty,
         };
-        let fate = if self.is_stormy {
-            self.random.between(0, 100)
-        } else {
-            100
+        let fate = match (self.is_stormy, self.storm_until[at.channel] > self.now) {
+            (false, _) => 100,
+            (true, true) => 0,
+            (true, false) => self.random.between(0, 100),
         };
         let mut back = self.random.between(5, 60);
         let verdict = match fate {
             0..6 => {
-                self.tally.count(Fault::ChannelStorm);
-                let pause = Some(Duration::from_millis(700));
+                self.tally.count(Fault::ChannelThrottled);
+                // Not every platform says when it may be asked again.
+                let says = self.random.percent(70);
+                let pause = says.then_some(Duration::from_millis(700));
                 Verdict::Throttled { pause }
             }
             6..9 => failed(Certainty::NotTaken),

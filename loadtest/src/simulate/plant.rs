@@ -19,8 +19,18 @@ pub(super) enum Plant {
     LoseOutboxEntry,
     /// A repeated delivery comes under a new identity, as if there were no inbox.
     SkipInbox,
-    /// An older count is taken for a newer one.
+    /// A count says what the one before it has counted, under its own version and number.
     OlderAbsolute,
+    /// A partition knows the messages of a few entries alone.
+    ShortMemory,
+    /// A release reaches the stock as that of a hold of another order.
+    ReleaseAnother,
+    /// Goods that come back from an order come back twice.
+    ReturnTwice,
+    /// A list price reaches its SKU higher than it was said.
+    HigherPrice,
+    /// The store does not keep dead letters.
+    ForgetDeadLetters,
     /// The events' consumer saves its progress before it has delivered.
     SaveBeforeDelivery,
     /// The ERP is given another key with each attempt.
@@ -66,6 +76,11 @@ impl Plant {
             | Self::LoseOutboxEntry
             | Self::SkipInbox
             | Self::OlderAbsolute
+            | Self::ShortMemory
+            | Self::ReleaseAnother
+            | Self::ReturnTwice
+            | Self::HigherPrice
+            | Self::ForgetDeadLetters
             | Self::SaveBeforeDelivery
             | Self::KeyByAttempt
             | Self::IgnoreVersions
@@ -77,6 +92,28 @@ impl Plant {
             | Self::LargerBudget
             | Self::KeepClaims
             | Self::LargerVolume => Workload::Steady,
+        }
+    }
+
+    /// The promise of the design that it breaks, by its number.
+    pub(super) const fn breaks(self) -> u8 {
+        match self {
+            Self::PieceAnew | Self::WeakerPolicy => 1,
+            Self::AckBeforeDurable | Self::AckBeforeSync | Self::TakeTwice => 2,
+            Self::IgnoreEpochs
+            | Self::SkipInbox
+            | Self::OlderAbsolute
+            | Self::ShortMemory
+            | Self::ReturnTwice
+            | Self::SaveBeforeDelivery
+            | Self::KeyByAttempt
+            | Self::PostByAttempt
+            | Self::UnheardIsDone => 3,
+            Self::LoseOutboxEntry | Self::ReleaseAnother => 4,
+            Self::IgnoreVersions | Self::ForgetChange => 5,
+            Self::HigherPrice | Self::LargerBudget | Self::KeepClaims | Self::LargerVolume => 6,
+            Self::SkipOwnership => 7,
+            Self::ForgetDeadLetters => 8,
         }
     }
 
@@ -97,6 +134,11 @@ impl Plant {
             | Self::LargerVolume => 3,
             Self::IgnoreEpochs
             | Self::OlderAbsolute
+            | Self::ShortMemory
+            | Self::ReleaseAnother
+            | Self::ReturnTwice
+            | Self::HigherPrice
+            | Self::ForgetDeadLetters
             | Self::PostByAttempt
             | Self::UnheardIsDone
             | Self::SaveBeforeDelivery

@@ -9,7 +9,7 @@ use lockstep_actors::ids::{BudgetId, CustomerId, OrderKey, RuleId, Sku};
 use lockstep_actors::money::Price;
 use lockstep_actors::orders::command::OrderRequest;
 use lockstep_actors::pricing::contract::{Contract, ContractEvent};
-use lockstep_actors::pricing::list::{ListPriceEvent, ListRow};
+use lockstep_actors::pricing::list::ListRow;
 use lockstep_actors::pricing::resolve::{PricedLine, Quote, StepKind};
 use lockstep_actors::pricing::scale::Scale;
 use lockstep_actors::pricing::term::{ByValue, Effect, Scope, Stage, Term};
@@ -37,14 +37,9 @@ struct Basis<'a> {
 }
 
 impl PriceModel {
-    pub(super) fn note_list(&mut self, sku: &Sku, event: &ListPriceEvent) {
-        match event {
-            ListPriceEvent::Kept(kept) => {
-                self.lists
-                    .insert((sku.clone(), kept.row.version), kept.row.clone());
-            }
-            ListPriceEvent::Looked { .. } | ListPriceEvent::Turned { .. } => {}
-        }
+    /// A list price is known from now on: as the house has said it.
+    pub(super) fn note_list(&mut self, sku: &Sku, row: ListRow) {
+        self.lists.insert((sku.clone(), row.version), row);
     }
 
     /// What one unit of each SKU costs by its newest list price.

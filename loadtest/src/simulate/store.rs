@@ -59,18 +59,20 @@ impl StoreOpener for SharedStore {
                 store,
                 held_back: Vec::new(),
             })),
-            Some(_) | None => Ok(Box::new(Watched {
+            plant => Ok(Box::new(Watched {
                 store,
                 fenced: Arc::clone(&self.fenced),
+                forgets_dead_letters: plant == Some(Plant::ForgetDeadLetters),
             })),
         }
     }
 }
 
-/// The disk as it is; refusals are counted.
+/// The disk as it is, but for dead letters that it may forget; refusals are counted.
 struct Watched {
     store: Box<dyn Store>,
     fenced: Arc<AtomicU64>,
+    forgets_dead_letters: bool,
 }
 
 impl Store for Watched {
@@ -83,7 +85,15 @@ impl Store for Watched {
     }
 
     fn commit(&mut self, batches: &[CommitBatch]) -> Result<(), StoreError> {
-        let committed = self.store.commit(batches);
+        let committed = if self.forgets_dead_letters {
+            let mut batches = batches.to_vec();
+            for part in batches.iter_mut().flat_map(|batch| &mut batch.partitions) {
+                part.dead_letters.clear();
+            }
+            self.store.commit(&batches)
+        } else {
+            self.store.commit(batches)
+        };
         if matches!(committed, Err(StoreError::Fenced(_))) {
             self.fenced.fetch_add(1, Ordering::Relaxed);
         }

@@ -6,7 +6,9 @@ use super::node::Foreign;
 use super::plant::Plant;
 use super::world::{Event, World};
 use lockstep_actors::domain::{Distributor, Message, Reply};
+use lockstep_actors::inventory::command::StockCommand;
 use lockstep_actors::pricing::budget::BudgetCommand;
+use lockstep_actors::quantity::PositiveQuantity;
 use lockstep_runtime::elsewhere::Between;
 use lockstep_runtime::entity::AddressedMessage;
 use lockstep_runtime::message::{Delivery, Envelope, Outcome, Responder};
@@ -126,26 +128,44 @@ impl World {
         }
     }
 
-    /// The planted fault that makes what is given back to a budget the word of an attempt that was long ago.
+    /// The planted faults by which a message between nodes says something else than its sender.
     fn garbled(&self, packet: Packet) -> Packet {
-        if self.setting.plant != Some(Plant::KeepClaims) {
-            return packet;
-        }
-        let Packet::Between(Between::Message(message)) = &packet else {
+        let (Some(plant), Packet::Between(Between::Message(message))) = (self.setting.plant, &packet) else {
             return packet;
         };
-        let decoded = Message::decode(message.kind, &message.entity, &message.command);
-        let Ok(Message::Budget(id, BudgetCommand::GiveBack { order, .. })) = decoded else {
-            return packet;
-        };
-        let old = Message::Budget(id, BudgetCommand::GiveBack { order, attempt: 0 });
+        let decoded = Message::decode(message.kind, &message.entity, &message.command).ok();
+        let other = decoded.and_then(|message| self.otherwise(plant, message));
         let mut command = Vec::new();
-        if old.encode_command(&mut command).is_err() {
-            return packet;
+        match other.map(|other| other.encode_command(&mut command)) {
+            Some(Ok(())) => {
+                let mut garbled = message.as_ref().clone();
+                garbled.command = command.into();
+                Packet::Between(Between::Message(Arc::new(garbled)))
+            }
+            Some(Err(_)) | None => packet,
         }
-        let mut garbled = message.as_ref().clone();
-        garbled.command = command.into();
-        Packet::Between(Between::Message(Arc::new(garbled)))
+    }
+
+    /// What is said instead of a message, if a planted fault makes it something else.
+    fn otherwise(&self, plant: Plant, message: Message) -> Option<Message> {
+        match (plant, message) {
+            (Plant::KeepClaims, Message::Budget(id, BudgetCommand::GiveBack { order, .. })) => {
+                Some(Message::Budget(id, BudgetCommand::GiveBack { order, attempt: 0 }))
+            }
+            (Plant::ReleaseAnother, Message::Stock(stock, StockCommand::Release { id, answer_to })) => {
+                let mut holds = self.audit.stocks.get(&stock)?.holds.keys();
+                let id = holds.find(|hold| hold.order != id.order)?.clone();
+                Some(Message::Stock(stock, StockCommand::Release { id, answer_to }))
+            }
+            (Plant::ReturnTwice, Message::Stock(stock, mut command)) => {
+                let StockCommand::Return { quantity, .. } = &mut command else {
+                    return None;
+                };
+                *quantity = PositiveQuantity::new(2 * quantity.units()).ok()?;
+                Some(Message::Stock(stock, command))
+            }
+            _ => None,
+        }
     }
 
     /// The planted fault that tells the sender of a lost message that it was taken.

@@ -18,6 +18,8 @@ use super::wire::Packet;
 use super::workload::{Habits, Workload};
 use lockstep_actors::channels::{Answer, Item, Kind, Request, RequestId};
 use lockstep_actors::domain::{Distributor, Reply};
+use lockstep_actors::ids::StockId;
+use lockstep_actors::quantity::Quantity;
 use lockstep_runtime::memory::MemoryDisk;
 use lockstep_runtime::message::{Envelope, Outcome};
 use lockstep_runtime::placement::PartitionCount;
@@ -100,6 +102,8 @@ pub(super) enum Event {
     Chaos,
     /// Something is out for so long that people have to help.
     Outage,
+    /// A version that speaks a form is installed on a machine, and then on those after it.
+    Install(usize, i32),
     /// A machine goes on after a pause.
     Resume(usize),
     /// A process that drains ends once it has nothing any more.
@@ -154,13 +158,19 @@ pub(super) struct World {
     pub(super) erp_calls: BTreeMap<u64, UnderWay>,
     pub(super) erp_calls_made: u64,
     pub(super) erp_is_out_until: Millis,
+    /// By channel: until when it answers 429 to everything.
+    pub(super) storm_until: [Millis; CHANNELS.len()],
     pub(super) books: Books,
     pub(super) shelves: Vec<Shelf>,
     pub(super) house: House,
+    /// Of the planted fault by which a count says what the one before it has counted.
+    pub(super) counted: BTreeMap<StockId, Quantity>,
     pub(super) audit: Audit,
     pub(super) tally: Tally,
     /// Whether things go wrong.
     pub(super) is_stormy: bool,
+    /// How often ERP or links were out for minutes.
+    pub(super) outages: u64,
 }
 
 impl World {
@@ -188,12 +198,15 @@ impl World {
             erp_calls: BTreeMap::new(),
             erp_calls_made: 0,
             erp_is_out_until: 0,
+            storm_until: [0; CHANNELS.len()],
             books: Books::default(),
             shelves: CHANNELS.map(shelf).into(),
             house: House::new(setting.seed, setting.workload.habits(), setting.plant)?,
+            counted: BTreeMap::new(),
             audit: Audit::new(partitions),
             tally: Tally::default(),
             is_stormy: true,
+            outages: 0,
         };
         world.open();
         Some(world)
@@ -300,6 +313,7 @@ impl World {
             }
             Event::Chaos => self.chaos(),
             Event::Outage => self.outage(),
+            Event::Install(machine, form) => self.install(machine, form),
             Event::Resume(machine) => self.wake(machine, 0),
             Event::Leave(machine, incarnation, until) => self.leave(machine, incarnation, until),
             Event::Space => self.disk.heal(),
@@ -345,11 +359,7 @@ impl World {
         let on_hand = |id: &_| stocks.get(id).map_or(0, |stock| stock.on_hand);
         if let Some(mail) = self.house.warehouse_event(&mut self.random, self.now, on_hand) {
             // Now and then much later than what came after it.
-            let late = match self.setting.plant {
-                Some(Plant::OlderAbsolute) => 40 * SECOND,
-                Some(_) | None if self.random.percent(5) => 10 * SECOND,
-                Some(_) | None => 300,
-            };
+            let late = if self.random.percent(5) { 10 * SECOND } else { 300 };
             let after = self.random.between(0, late);
             self.post(mail, after);
         }
