@@ -6,7 +6,7 @@
 #[path = "http.rs"]
 mod door;
 
-#[path = "../../src/config/mod.rs"]
+#[path = "../../src/config/settings.rs"]
 #[allow(
     dead_code,
     unreachable_pub,
