@@ -114,6 +114,31 @@ fn http_requests() {
 }
 
 #[test]
+fn frames_of_other_nodes() {
+    go_through("frame", decoders::frame);
+}
+
+#[test]
+fn answers_of_platforms() {
+    go_through("platform", decoders::platform);
+}
+
+#[test]
+fn answers_of_erps() {
+    go_through("erp", decoders::erp);
+}
+
+#[test]
+fn files_of_keys() {
+    go_through("keys", decoders::keys);
+}
+
+#[test]
+fn headers_of_letters() {
+    go_through("letter", decoders::letter);
+}
+
+#[test]
 fn the_corpus_has_a_message_of_every_schema_that_is_taken() {
     let source = SystemName::new("erp").unwrap();
     let taken: BTreeSet<String> = corpus("message")

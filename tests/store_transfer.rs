@@ -21,7 +21,7 @@ use support::day::{Said, day, look, same, settled};
 use support::door::{Door, Verdict};
 use support::poll::until;
 use support::service::{Service, lockstep, serve};
-use support::traffic::{Act, Operation, SKUS};
+use support::traffic::{Act, CHANNEL, Operation, SKUS};
 
 const SEED: u64 = 20_261_129;
 const WITHIN: Duration = Duration::from_secs(60);
@@ -374,6 +374,59 @@ async fn drill_a_corrupted_store_is_replaced_by_its_backup_and_what_came_since_i
     deliver(&door, &day).await;
     same("sent again", &now, &settled(&door, &day).await);
     assert!(service.terminate().await.success(), "{}", service.log());
+}
+
+/// The same with a lost database, and an ERP that has what the backup has not and does not look at our keys: it is asked before each
+/// booking, as step 5 says.
+#[tokio::test]
+async fn drill_orders_that_the_erp_has_and_the_backup_has_not_are_booked_once() {
+    let database = Database::new("drill").await;
+    let files = tempfile::tempdir().unwrap();
+    let backup = files.path().join("backup");
+    let erp = erp::start(erp::Options {
+        duplicates: erp::Duplicates::Accept,
+        idempotency: erp::Idempotency::Ignore,
+        ..erp::Options::default()
+    });
+    let erp = erp.unwrap();
+    let mut service = Service::new(&format!("[erp]\nkind = \"http\"\nurl = {:?}\n", erp.url()));
+    let text = std::fs::read_to_string(service.config()).unwrap();
+    let store = format!(
+        "kind = \"postgres\"\npartitions = 16\n[store.postgres]\nurl = {:?}",
+        database.url
+    );
+    std::fs::write(service.config(), with_store(&text, &store)).unwrap();
+    service.start().await;
+    let door = service.door();
+    let day = day(SEED, 120);
+    let (morning, afternoon) = day.split_at(80);
+    deliver(&door, morning).await;
+    settled(&door, morning).await;
+    assert!(service.terminate().await.success(), "{}", service.log());
+    done(&[&"export", &backup, &"--config", &service.config(), &"--json"]).await;
+    service.start().await;
+    let known = erp.state().stats().bookings;
+    deliver(&door, afternoon).await;
+    settled(&door, &day).await;
+    let wanted = erp.state().stats().bookings;
+    assert!(known > 5 && wanted > known + 5, "{known} and {wanted} bookings");
+    service.kill().await;
+
+    database.execute("drop schema lockstep cascade").await;
+    done(&[&"import", &backup, &"--config", &service.config(), &"--json"]).await;
+    reconfigure(&service, "[erp]\n", "[erp]\nlookup_first = true\n");
+    service.start().await;
+    deliver(&door, &day).await;
+    balances(&day, &settled(&door, &day).await);
+    for operation in &day {
+        if let Act::Order { number, .. } = &operation.act {
+            let booked = erp.state().bookings_of(&format!("{CHANNEL}/{number}"));
+            assert!(booked.len() <= 1, "{number} is booked twice: {booked:?}");
+        }
+    }
+    assert!(service.terminate().await.success(), "{}", service.log());
+    database.drop().await;
+    erp.stop().await.unwrap();
 }
 
 /// Every order is known, and of each SKU whatever was received is on hand or has left. Which warehouse an order takes it from may be

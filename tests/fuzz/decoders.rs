@@ -6,7 +6,7 @@
 #[path = "http.rs"]
 mod door;
 
-#[path = "../../src/config/mod.rs"]
+#[path = "../../src/config/settings.rs"]
 #[allow(
     dead_code,
     unreachable_pub,
@@ -14,15 +14,31 @@ mod door;
 )]
 mod config;
 
+#[path = "erps.rs"]
+mod erps;
+#[path = "letters.rs"]
+mod letters;
+#[path = "platforms.rs"]
+mod platforms;
+#[path = "stand_in.rs"]
+mod stand_in;
+
 pub use door::http;
+pub use erps::erp;
+pub use letters::letter;
+pub use platforms::platform;
 
 use lockstep_actors::domain::{Distributor, Message};
 use lockstep_actors::ids::SystemName;
 use lockstep_actors::quantity::Quantity;
+use lockstep_adapters::cluster::{Frame, reread};
+use lockstep_adapters::edi::PartnerConfig;
 use lockstep_adapters::file_drop::orders_of;
+use lockstep_adapters::identity::{KeyFile, KeyFileError, KeyRing, Scope, Scopes};
 use lockstep_adapters::schema::{BodyFormat, DecodeError, decode};
 use lockstep_adapters::webhooks::{self, OrderIntake, Wanted};
 use lockstep_adapters::{edi, online_retail, reconcile, store};
+use lockstep_runtime::elsewhere::Between;
 use lockstep_runtime::entity::AddressedMessage;
 use lockstep_runtime::journal::Blob;
 use lockstep_runtime::message::Envelope;
@@ -96,12 +112,32 @@ fn other_format(bytes: &[u8]) -> (u128, Vec<u8>) {
     (envelope.id.0, kept(&envelope.message))
 }
 
-/// A file of X12 as it lies in a partner's directory. Whatever it is, a person is told what would become of it.
+/// A file of X12 as it lies in a partner's directory, behind the partner's profile and a line of `---` if it has one. Whatever it is, a
+/// person is told what would become of it, in words that grow no faster than the file.
 pub fn x12(bytes: &[u8]) {
-    let text = edi::text_of(bytes.to_vec());
+    let (partners, file) = profile(bytes);
+    let text = edi::text_of(file.to_vec());
     let now = Timestamp::from_millis(1_795_000_000_000);
-    let checked = edi::check(&text, &[], now);
+    let checked = edi::check(&text, &partners, now);
     assert!(!checked.text.is_empty(), "nothing is said");
+    let words = checked.text.len();
+    assert!(
+        words <= 4_096 + 256 * text.len(),
+        "{words} bytes about {}",
+        text.len()
+    );
+}
+
+/// The table of a partner, and the file behind it; none if the table cannot be used.
+fn profile(bytes: &[u8]) -> (Vec<PartnerConfig>, &[u8]) {
+    const LINE: &[u8] = b"\n---\n";
+    let Some(at) = bytes.windows(LINE.len()).position(|window| window == LINE) else {
+        return (Vec::new(), bytes);
+    };
+    let table = str::from_utf8(&bytes[..at]).ok();
+    let partner = table.and_then(|table| toml::from_str::<PartnerConfig>(table).ok());
+    let partner = partner.filter(|partner| partner.validate().is_ok());
+    (partner.into_iter().collect(), &bytes[at + LINE.len()..])
 }
 
 /// Files of comma-separated values: a shop's invoices, and another system's stock.
@@ -135,7 +171,12 @@ pub fn webhook(bytes: &[u8]) {
         7 => ("order", webhooks::adobe_commerce::decode),
         other => return orders(["orders.csv", "orders.ndjson"][usize::from(other % 2)], body),
     };
-    match platform(topic, body, "web", &INTAKE) {
+    told(platform(topic, body, "web", &INTAKE));
+}
+
+/// What a platform says of an order is canonical, or refused with a reason.
+fn told(wanted: Result<Wanted, webhooks::Unreadable>) {
+    match wanted {
         Ok(Wanted::Nothing(why)) => assert!(!why.is_empty(), "passed over without a reason"),
         Ok(Wanted::Submit(order)) => submission(&order),
         Ok(Wanted::Cancel { cancel, order }) => {
@@ -155,6 +196,10 @@ static INTAKE: LazyLock<OrderIntake> = LazyLock::new(|| {
     let table = "customer = 'WEB'\nwarehouses = ['W1']";
     toml::from_str(table).expect("a table of orders")
 });
+
+fn told_to_web() -> &'static OrderIntake {
+    &INTAKE
+}
 
 fn submission(order: &serde_json::Value) {
     let message =
@@ -177,6 +222,65 @@ fn canonical(message: &[u8]) {
         Ok(envelope) => drop(kept(&envelope.message)),
         Err(refusal) => assert!(!refusal.reason.is_empty(), "refused without a reason"),
     }
+}
+
+/// What another node sends, by what the first byte says it is. What is read is written again without a change, and what is in it
+/// goes into the journal and comes back.
+pub fn frame(bytes: &[u8]) {
+    let Some((&first, body)) = bytes.split_first() else {
+        return;
+    };
+    let frame = Frame::ALL[usize::from(first) % Frame::ALL.len()];
+    match reread(frame, body) {
+        Ok(once) => assert_eq!(reread(frame, &once), Ok(once.clone()), "{frame:?} changes"),
+        Err(reason) => assert!(!reason.is_empty(), "refused without a reason"),
+    }
+    if frame == Frame::Messages
+        && let Ok(messages) = rmp_serde::from_slice::<Vec<Between>>(body)
+    {
+        for message in messages {
+            if let Between::Message(message) = message
+                && let Ok(message) = Message::decode(message.kind, &message.entity, &message.command)
+            {
+                kept(&message);
+            }
+        }
+    }
+}
+
+/// The file of API keys. One that can be used loses none by a new one, and every key in it can be revoked; one that cannot says
+/// which file it is and what to do, and stays as it is.
+pub fn keys(bytes: &[u8]) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("keys.toml");
+    std::fs::write(&path, bytes).expect("a file can be written");
+    let file = KeyFile::at(&path);
+    let operator = SystemName::new("operator").expect("a name of letters");
+    let create = || file.create(&operator, Scopes::from_iter([Scope::Admin]));
+    let mut records = match file.list() {
+        Ok(records) => records,
+        Err(refusal) => {
+            let words = refusal.to_string();
+            assert!(words.contains("keys.toml"), "{words}");
+            let damaged = matches!(refusal, KeyFileError::Damaged { .. });
+            assert!(!damaged || words.contains("restore it"), "{words}");
+            assert!(create().is_err() && KeyRing::open(file.clone()).is_err());
+            assert_eq!(std::fs::read(&path).expect("it is still there"), bytes);
+            return;
+        }
+    };
+    let issued = create().expect("there is room for a key");
+    records.push(issued.record);
+    assert_eq!(file.list().expect("what was written can be read"), records);
+    let opens = || KeyRing::open(file.clone()).expect("the keys can be read");
+    assert!(
+        opens().authenticate(&issued.key).is_some(),
+        "a new key opens nothing"
+    );
+    for record in records.iter().filter(|record| record.revoked_at.is_none()) {
+        file.revoke(&record.id).expect("a key can be revoked");
+    }
+    assert!(opens().is_empty(), "a key that was revoked still opens");
 }
 
 /// A configuration file. One that can be used makes a house; one that cannot says why.

@@ -18,6 +18,9 @@ use lockstep_actors::ids::LetterId;
 use lockstep_actors::letters::{Content, Head, Letter};
 use lockstep_runtime::time::{Clock, SystemClock, Timestamp};
 
+/// How much is kept of a reason. What the broker itself gives up has its sender's own headers, whatever they say.
+const MAX_REASON_BYTES: usize = 1_024;
+
 /// Where the broker keeps dead letters, and who its users are.
 #[derive(Clone, Debug)]
 pub struct LetterBox {
@@ -73,9 +76,10 @@ impl Emptying<'_> {
             .basic_get(self.queue.into(), BasicGetOptions::default())
             .await?;
         Ok(got.map(|message| {
+            let (id, letter) = letter_of(&message.delivery, self.users);
             let aside = PutAside {
-                id: id_of(&message.delivery),
-                letter: letter_of(&message.delivery, self.users),
+                id,
+                letter,
                 tag: message.delivery.delivery_tag,
             };
             (aside, message.message_count)
@@ -125,7 +129,9 @@ fn text(headers: Option<&FieldTable>, name: &str) -> Option<String> {
     value.as_long_string().map(LongString::to_string)
 }
 
-fn letter_of(delivery: &Delivery, users: &AmqpUsers) -> Letter {
+/// The letter that a message of the queue becomes, and what it is known by.
+#[must_use]
+pub fn letter_of(delivery: &Delivery, users: &AmqpUsers) -> (LetterId, Letter) {
     let properties = &delivery.properties;
     let headers = properties.headers().as_ref();
     let own = properties.user_id().as_ref().map(ShortString::to_string);
@@ -141,13 +147,12 @@ fn letter_of(delivery: &Delivery, users: &AmqpUsers) -> Letter {
     };
     let claims = claims(BodyFormat::of_content_type(content_type), &delivery.data);
     let correlation = properties.correlation_id().as_ref().map(ShortString::to_string);
-    let given_up =
-        || "the broker has given it up, as after too many deliveries that ended in a lost connection";
+    let given_up = "the broker has given it up, as after too many deliveries that ended in a lost connection";
     let mut body = delivery.data.clone();
     if body.len() > MAX_BODY_BYTES {
         body.truncate(MAX_CUT_BYTES);
     }
-    Letter {
+    let letter = Letter {
         head: Head {
             at: text(headers, AT)
                 .and_then(|at| at.parse::<jiff::Timestamp>().ok())
@@ -156,11 +161,13 @@ fn letter_of(delivery: &Delivery, users: &AmqpUsers) -> Letter {
                     |at| Timestamp::from_millis(at.as_millisecond()),
                 ),
             source: shortened(&source).into(),
-            code: text(headers, CODE)
-                .unwrap_or_else(|| "undelivered".to_owned())
-                .into(),
+            code: shortened(text(headers, CODE).as_deref().unwrap_or("undelivered")).into(),
             field: shortened(&text(headers, FIELD).unwrap_or_default()).into(),
-            reason: text(headers, REASON).unwrap_or_else(|| given_up().to_owned()),
+            reason: within(
+                text(headers, REASON).as_deref().unwrap_or(given_up),
+                MAX_REASON_BYTES,
+            )
+            .to_owned(),
             kind: shortened(&claims.schema).into(),
             correlation: shortened(&correlation.unwrap_or(claims.correlation)).into(),
             bytes: delivery.data.len() as u64,
@@ -170,9 +177,14 @@ fn letter_of(delivery: &Delivery, users: &AmqpUsers) -> Letter {
             content_type: shortened(content_type).into(),
             body,
         },
-    }
+    };
+    (id_of(delivery), letter)
 }
 
 fn shortened(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_NOTE_BYTES)]
+    within(text, MAX_NOTE_BYTES)
+}
+
+fn within(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
 }

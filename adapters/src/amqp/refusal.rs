@@ -100,6 +100,13 @@ impl From<DecodeError> for Refusal {
     }
 }
 
+/// What a delivery that is not taken goes to the dead-letter exchange with; none for one that is.
+#[must_use]
+pub fn dead_letter_of(delivery: &Delivery, users: &AmqpUsers) -> Option<BasicProperties> {
+    let refusal = read(delivery, users).err()?;
+    Some(refusal.properties(delivery))
+}
+
 /// Reads a delivery: who sent it, whether they may, and what they want.
 pub(super) fn read(delivery: &Delivery, users: &AmqpUsers) -> Result<Envelope<Distributor>, Refusal> {
     let caller = caller(delivery, users)?;

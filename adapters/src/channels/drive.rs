@@ -114,7 +114,7 @@ pub async fn drive<F: Entries, P: Platform>(
     loop {
         let wait_until = driver
             .send_all(&platform, &in_flight, &stay)
-            .map(|moment| started + moment);
+            .and_then(|moment| started.checked_add(moment));
         tokio::select! {
             Some((id, answer)) = in_flight.next(), if !in_flight.is_empty() => driver.answered(id, &answer),
             () = tokio::time::sleep_until(wait_until.unwrap_or(started)), if wait_until.is_some() => {}

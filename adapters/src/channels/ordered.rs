@@ -22,7 +22,8 @@ pub(super) fn shipped(lines: &[OrderedLine]) -> BTreeMap<String, i64> {
     let mut shipped = BTreeMap::new();
     for line in lines {
         let sum: &mut i64 = shipped.entry(line.sku.clone()).or_default();
-        *sum = sum.saturating_add(line.shipped);
+        // Less than none is shown of none: what has left would else be told as more.
+        *sum = sum.saturating_add(line.shipped.max(0));
     }
     shipped
 }
@@ -72,6 +73,12 @@ mod tests {
         assert_eq!(
             shipped(&lines),
             BTreeMap::from([("A".to_owned(), 5), ("B".to_owned(), 0)])
+        );
+        let odd = [line(1, "A", 4, -3), line(2, "A", 3, 1)];
+        assert_eq!(
+            shipped(&odd),
+            BTreeMap::from([("A".to_owned(), 1)]),
+            "less than none is none"
         );
         let cases = [
             (

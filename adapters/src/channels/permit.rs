@@ -59,6 +59,18 @@ impl NotRead {
 }
 
 impl Permits {
+    /// Permits of an account that allows whatever is wanted, and who gives them.
+    #[must_use]
+    pub fn without_limits() -> (Self, impl Future<Output = ()>) {
+        let (permits, mut wanted) = permits();
+        let giving = async move {
+            while let Some(Wanted { given, .. }) = wanted.recv().await {
+                drop(Permit::give(given).await);
+            }
+        };
+        (permits, giving)
+    }
+
     /// Makes a request that reads, once the account allows one of `operation`; it gives what was read, and what the platform says
     /// about its limits.
     ///

@@ -11,7 +11,7 @@ use super::config::ChannelConfig;
 use super::item_body::{ItemBody, name_of};
 use super::platform::{Platform, PlatformError};
 use super::secret::Secret;
-use super::web::{client, unanswered, unsuccessful};
+use super::web::{client, exchange, unknown, unsuccessful};
 use crate::egress::web_address;
 use hmac::{Hmac, Mac};
 use lockstep_actors::channels::{Answer, Certainty, Item, ItemVerdict, Kind, Request, Verdict, Work};
@@ -78,15 +78,10 @@ impl Webhook {
         if let Some(secret) = &self.secret {
             request = request.header("lockstep-signature", signature(secret, SystemClock.now(), &body));
         }
-        let response = match request.body(body).send().await {
-            Ok(response) => response,
-            Err(error) => return unanswered(error),
-        };
-        let (status, headers) = (response.status(), response.headers().clone());
-        match response.text().await {
-            Ok(text) if status.is_success() => read_results(&text, items),
-            Ok(text) => unsuccessful(status, &headers, &text),
-            Err(error) => unanswered(error),
+        match exchange(request.body(body)).await {
+            Ok((status, _, text)) if status.is_success() => read_results(&text, items),
+            Ok((status, headers, text)) => unsuccessful(status, &headers, &text),
+            Err(verdict) => verdict,
         }
     }
 }
@@ -126,18 +121,13 @@ fn signature(secret: &Secret, now: Timestamp, body: &[u8]) -> String {
 }
 
 fn read_results(text: &str, items: &[Item]) -> Verdict {
-    let unknown = |reason: String| Verdict::Failed {
-        reason,
-        pause: None,
-        certainty: Certainty::Unknown,
-    };
     let results = match serde_json::from_str::<Results>(text) {
         Ok(answer) => answer.results,
         Err(error) => return unknown(error.to_string()),
     };
     let mut pairs = results.iter().zip(items);
     if results.len() != items.len() || !pairs.all(|(result, item)| result.sku == name_of(item)) {
-        return unknown("the results do not fit the items that were sent".to_owned());
+        return unknown("the results do not fit the items that were sent");
     }
     let verdict = |result: ItemResult| match result.status.as_str() {
         "ok" => ItemVerdict::Taken,

@@ -115,6 +115,53 @@ pub(super) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Strin
     rmp_serde::from_slice(bytes).map_err(|error| error.to_string())
 }
 
+/// What nodes send each other, by what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// Messages from outside, handed on.
+    Deliveries,
+    /// What became of them.
+    Answers,
+    /// What entities tell each other.
+    Messages,
+    /// What somebody wants of a channel.
+    ChannelAsked,
+    /// How it then stands.
+    ChannelAnswer,
+}
+
+impl Frame {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Deliveries,
+        Self::Answers,
+        Self::Messages,
+        Self::ChannelAsked,
+        Self::ChannelAnswer,
+    ];
+}
+
+/// Reads what another node has sent, and writes it as this one would: so that it can be seen that nothing is lost.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn reread(frame: Frame, body: &[u8]) -> Result<Vec<u8>, String> {
+    match frame {
+        Frame::Deliveries => {
+            let forwarded: Vec<Forwarded> = decode(body)?;
+            let envelopes = forwarded.iter().map(Forwarded::envelope);
+            let envelopes: Vec<_> = envelopes.collect::<Result<_, _>>()?;
+            let again = envelopes.iter().map(Forwarded::of);
+            let again: Option<Vec<Forwarded>> = again.collect();
+            encode(&again.ok_or("a command that cannot be written")?)
+        }
+        Frame::Answers => encode(&decode::<Vec<Answer>>(body)?),
+        Frame::Messages => encode(&decode::<Messages>(body)?),
+        Frame::ChannelAsked => encode(&decode::<ChannelAsked>(body)?),
+        Frame::ChannelAnswer => encode(&decode::<ChannelAnswer>(body)?),
+    }
+}
+
 /// Knows a node of the same store by what it signs.
 #[derive(Clone)]
 pub(super) struct Seal(Hmac<Sha256>);

@@ -9,7 +9,7 @@ use super::frames::{
     encode,
 };
 use crate::channels::{ChannelCommand, ChannelState};
-use crate::egress::web_client;
+use crate::egress::{body_within, web_client};
 use arc_swap::ArcSwap;
 use lockstep_actors::domain::Distributor;
 use lockstep_runtime::elsewhere::{Between, Outlet};
@@ -25,6 +25,8 @@ use tokio::sync::mpsc;
 /// How many are taken at a time, and how many bytes a request may have.
 const AT_ONCE: usize = 256;
 const MOST_BYTES: usize = 4 << 20;
+/// How many bytes an answer may have: of the largest request it says how hundreds of orders stand.
+const MOST_ANSWERED: usize = 32 << 20;
 /// How long a delivery waits for its partition to find an owner, and how often it is looked for.
 const PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(10);
@@ -113,8 +115,9 @@ impl Peers {
         if !response.status().is_success() {
             return Err(format!("status {}", response.status()));
         }
-        let bytes = response.bytes().await.map_err(|error| error.to_string())?;
-        Ok(bytes.to_vec())
+        let body = body_within(response, MOST_ANSWERED).await;
+        let body = body.map_err(|error| error.to_string())?;
+        body.ok_or_else(|| format!("an answer of more than {MOST_ANSWERED} bytes"))
     }
 }
 

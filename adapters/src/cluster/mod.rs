@@ -17,6 +17,7 @@ mod server;
 mod status;
 
 pub use config::ClusterConfig;
+pub use frames::{Frame, reread};
 pub use keeper::{Cluster, ClusterError, Plan, plan};
 pub use links::Peers;
 pub use membership::{NodeRow, Placed, View};

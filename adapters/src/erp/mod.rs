@@ -38,6 +38,7 @@ pub use pace::{Day, MaintenanceWindow, Pace};
 pub use progress::Progress;
 pub use read::{
     Ask, ErpReader, ErpSource, Mark, Page, ReadConfig, ReadCounters, ReadMetrics, Refused, Row, What,
+    messages_of,
 };
 pub use request::{Called, ErpCounters, ErpMetrics, Handled, handle};
 pub use shared_pace::SharedPace;

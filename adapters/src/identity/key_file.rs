@@ -11,6 +11,7 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
@@ -130,6 +131,25 @@ struct Contents {
     keys: Vec<KeyRecord>,
 }
 
+/// Why these cannot be a file's keys. Of two with one id only one could be revoked, and one that no secret has opens nothing.
+fn fault(keys: &[KeyRecord]) -> Option<String> {
+    let is_sum =
+        |text: &str| text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let mut ids = BTreeSet::new();
+    keys.iter().find_map(|key| {
+        if !ids.insert(key.id.as_str()) {
+            return Some(format!("the key {:?} stands there twice", key.id));
+        }
+        let wrong = || {
+            format!(
+                "secret_sha256 of the key {:?} is no SHA-256 in hexadecimal",
+                key.id
+            )
+        };
+        (!is_sum(&key.secret_sha256)).then(wrong)
+    })
+}
+
 /// The key file at a path. Nothing is held open.
 #[derive(Clone, Debug)]
 pub struct KeyFile {
@@ -159,11 +179,11 @@ impl KeyFile {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(self.failed("read", error)),
         };
-        let contents: Contents = toml::from_str(&text).map_err(|error| KeyFileError::Damaged {
-            path: self.path.clone(),
-            reason: error.to_string(),
-        })?;
-        Ok(contents.keys)
+        let contents: Contents = toml::from_str(&text).map_err(|error| self.damaged(error.to_string()))?;
+        match fault(&contents.keys) {
+            Some(reason) => Err(self.damaged(reason)),
+            None => Ok(contents.keys),
+        }
     }
 
     /// Makes a key for `system`.
@@ -221,10 +241,7 @@ impl KeyFile {
         lock.lock().map_err(|error| self.failed("lock", error))?;
         let mut keys = self.list()?;
         change(&mut keys)?;
-        let text = toml::to_string(&Contents { keys }).map_err(|error| KeyFileError::Damaged {
-            path: self.path.clone(),
-            reason: error.to_string(),
-        })?;
+        let text = toml::to_string(&Contents { keys }).map_err(|error| self.damaged(error.to_string()))?;
         self.replace(text.as_bytes())
             .map_err(|error| self.failed("write", error))
     }
@@ -255,6 +272,13 @@ impl KeyFile {
         path.push(".");
         path.push(suffix);
         path.into()
+    }
+
+    fn damaged(&self, reason: String) -> KeyFileError {
+        KeyFileError::Damaged {
+            path: self.path.clone(),
+            reason,
+        }
     }
 
     fn failed(&self, doing: &'static str, error: std::io::Error) -> KeyFileError {
@@ -364,12 +388,27 @@ mod tests {
     #[test]
     fn a_damaged_file_is_refused_with_what_to_do_and_left_alone() {
         let (_directory, file) = key_file();
-        std::fs::write(file.path(), "[[key]]\nid = 3").unwrap();
-        let error = file.create(&system(), Scopes::ALL).unwrap_err().to_string();
-        assert!(
-            error.contains("keys.toml") && error.contains("restore it"),
-            "{error}"
-        );
-        assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "[[key]]\nid = 3");
+        file.create(&system(), Scopes::ALL).unwrap();
+        let good = std::fs::read_to_string(file.path()).unwrap();
+        let sum = file.list().unwrap().remove(0).secret_sha256;
+        let cases = [
+            ("[[key]]\nid = 3".to_owned(), "invalid type"),
+            // Copied for another system: only one of the two could be revoked.
+            (
+                format!("{good}\n{}", good.replace("shop-eu", "shop-us")),
+                "stands there twice",
+            ),
+            (good.replace(&sum, "s3cret"), "secret_sha256"),
+            (good.replace(&sum, &sum.replace(|_| true, "A")), "secret_sha256"),
+        ];
+        for (text, part) in cases {
+            std::fs::write(file.path(), &text).unwrap();
+            let error = file.create(&system(), Scopes::ALL).unwrap_err().to_string();
+            assert!(
+                error.contains("keys.toml") && error.contains("restore it") && error.contains(part),
+                "{error}"
+            );
+            assert_eq!(std::fs::read_to_string(file.path()).unwrap(), text);
+        }
     }
 }

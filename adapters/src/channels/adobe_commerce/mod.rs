@@ -29,7 +29,7 @@ mod tell;
 use super::config::ChannelConfig;
 use super::platform::{Plan, Platform, PlatformError, lane, operation, write_of};
 use super::secret::SecretSource;
-use super::web::{client, refused, unanswered, unknown, unsuccessful, without_effect};
+use super::web::{client, exchange, refused, unknown, unsuccessful, without_effect, words};
 use super::webhook::unsupported;
 use crate::egress::{InvalidSetting, web_address, within};
 use crate::webhooks::whole;
@@ -289,13 +289,6 @@ fn search(address: &mut Url, filters: &[(&str, &str, &str)], page: usize) {
     query.append_pair("searchCriteria[pageSize]", &page.to_string());
 }
 
-async fn exchange(request: RequestBuilder) -> Result<(StatusCode, HeaderMap, String), Verdict> {
-    let response = request.send().await.map_err(unanswered)?;
-    let (status, headers) = (response.status(), response.headers().clone());
-    let text = response.text().await.map_err(unanswered)?;
-    Ok((status, headers, text))
-}
-
 async fn call(request: RequestBuilder) -> Result<Value, Verdict> {
     let (status, headers, text) = exchange(request).await?;
     read_answer(status, &headers, &text)
@@ -305,7 +298,7 @@ async fn call(request: RequestBuilder) -> Result<Value, Verdict> {
 async fn call_about_one(request: RequestBuilder) -> Result<Value, Verdict> {
     let (status, headers, text) = exchange(request).await?;
     if status == StatusCode::NOT_FOUND {
-        return Err(refused(format!("the shop has nothing there: {text}")));
+        return Err(refused(format!("the shop has nothing there: {}", words(&text))));
     }
     read_answer(status, &headers, &text)
 }

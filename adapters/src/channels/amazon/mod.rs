@@ -24,7 +24,7 @@ use super::config::ChannelConfig;
 use super::item_body::number_of;
 use super::platform::{Plan, Platform, PlatformError, lane, operation, write_of};
 use super::secret::{Secret, SecretSource};
-use super::web::{client, number, unanswered, unknown, unsuccessful};
+use super::web::{bounded_wait, client, exchange, number, unknown, unsuccessful, without_effect, words};
 use crate::channels::{NotRead, Permits};
 use crate::egress::{InvalidSetting, web_address, within};
 use feeds::{FeedName, KnownFeeds, SEND_FEED};
@@ -272,22 +272,17 @@ impl Amazon {
             .post(&self.config.token_url)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form.query().unwrap_or_default().to_owned());
-        let response = request
-            .send()
-            .await
-            .map_err(|error| failed(error.without_url().to_string()))?;
-        let status = response.status();
+        let (status, _, text) = exchange(request).await.map_err(without_effect)?;
         if !status.is_success() {
             return Err(failed(format!("no token: the login answers {status}")));
         }
-        let body: TokenBody = response
-            .json()
-            .await
-            .map_err(|error| failed(error.without_url().to_string()))?;
+        // Why it cannot be read would say what is in it.
+        let body: TokenBody = serde_json::from_str(&text)
+            .map_err(|_| failed("no token: the login's answer cannot be read".to_owned()))?;
         let mut text = HeaderValue::from_str(&body.access_token)
             .map_err(|_| failed("no token: it is no header value".to_owned()))?;
         text.set_sensitive(true);
-        let holds = Duration::from_secs(body.expires_in.unwrap_or(TOKEN_SECONDS));
+        let holds = bounded_wait(Duration::from_secs(body.expires_in.unwrap_or(TOKEN_SECONDS)));
         *kept = Some(Token {
             text: text.clone(),
             until: Instant::now() + holds.saturating_sub(TOKEN_RESERVE),
@@ -332,16 +327,8 @@ impl Amazon {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request
-            .send()
-            .await
-            .map_err(|error| Answer::from(unanswered(error)))?;
-        let (status, headers) = (response.status(), response.headers().clone());
+        let (status, headers, text) = exchange(request).await?;
         let observations: Vec<_> = rate(&headers, limit).into_iter().collect();
-        let text = response
-            .text()
-            .await
-            .map_err(|error| Answer::from(unanswered(error)))?;
         let verdict = if status.is_success() {
             // A confirmation is answered without a body.
             let text = if text.is_empty() { "null" } else { &text };
@@ -351,7 +338,7 @@ impl Amazon {
             }
         } else if status == reqwest::StatusCode::NOT_FOUND {
             Verdict::Refused {
-                reason: format!("there is no such thing at Amazon: {text}"),
+                reason: format!("there is no such thing at Amazon: {}", words(&text)),
             }
         } else {
             unsuccessful(status, &headers, &text)
@@ -539,6 +526,31 @@ fn rate(headers: &HeaderMap, limit: &str) -> Option<Observation> {
     let interval = Decimal::from(1_000_000_000).checked_div(rate)?.ceil().to_u64()?;
     Some(Observation::Rate {
         limit: limit.into(),
-        interval: Duration::from_nanos(interval),
+        interval: bounded_wait(Duration::from_nanos(interval)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_keeps_nobody_waiting_for_longer_than_a_day() {
+        let cases = [
+            ("5.0", Some(Duration::from_millis(200))),
+            ("0.0000000001", Some(Duration::from_secs(86_400))),
+            ("0", None),
+            ("-1", None),
+            ("many", None),
+        ];
+        for (text, interval) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-amzn-ratelimit-limit", HeaderValue::from_static(text));
+            let expected = interval.map(|interval| Observation::Rate {
+                limit: "patch".into(),
+                interval,
+            });
+            assert_eq!(rate(&headers, "patch"), expected, "{text}");
+        }
+    }
 }

@@ -24,7 +24,9 @@ mod tell;
 use super::config::ChannelConfig;
 use super::platform::{Plan, Platform, PlatformError, lane, operation, write_of};
 use super::secret::SecretSource;
-use super::web::{client, number, pause, unanswered, unknown, unsuccessful, without_effect};
+use super::web::{
+    bounded_wait, client, exchange, number, pause, unknown, unsuccessful, without_effect, words,
+};
 use super::webhook::unsupported;
 use crate::egress::{InvalidSetting, web_address};
 use lockstep_actors::channels::{
@@ -160,16 +162,14 @@ struct Unsuccessful {
 
 impl Calls {
     async fn call(&mut self, request: RequestBuilder) -> Result<Value, Unsuccessful> {
-        let without_answer = |error| Unsuccessful {
+        let without_answer = |verdict| Unsuccessful {
             status: None,
             body: String::new(),
-            verdict: unanswered(error),
+            verdict,
         };
         self.made += 1;
-        let response = request.send().await.map_err(without_answer)?;
-        let (status, headers) = (response.status(), response.headers().clone());
+        let (status, headers, body) = exchange(request).await.map_err(without_answer)?;
         self.quota = quota(&headers).or(self.quota.take());
-        let body = response.text().await.map_err(without_answer)?;
         let verdict = if status.is_success() {
             // Some answers have no body.
             let text = if body.is_empty() { "null" } else { &body };
@@ -219,7 +219,7 @@ fn header(headers: &HeaderMap, name: &str) -> Option<u64> {
 fn reset(headers: &HeaderMap) -> Option<Duration> {
     let in_seconds = || header(headers, "x-retry-after").map(Duration::from_secs);
     let reset = header(headers, "x-rate-limit-time-reset-ms").map(Duration::from_millis);
-    reset.or_else(in_seconds)
+    reset.or_else(in_seconds).map(bounded_wait)
 }
 
 /// What an answer says about the quota.
@@ -355,7 +355,7 @@ fn judge_records<'k>(body: &str, skus: impl Iterator<Item = &'k str>) -> Option<
     let errors = answer["batch_errors"].as_array()?;
     let refused: BTreeMap<&str, String> = errors
         .iter()
-        .filter_map(|error| Some((error["data"]["sku"].as_str()?, words(error))))
+        .filter_map(|error| Some((error["data"]["sku"].as_str()?, words(&words_of(error)))))
         .collect();
     let verdict = |sku: &str| match refused.get(sku) {
         Some(words) => ItemVerdict::Refused(words.clone()),
@@ -367,7 +367,7 @@ fn judge_records<'k>(body: &str, skus: impl Iterator<Item = &'k str>) -> Option<
 }
 
 /// `sku: The sku is not known; price: ...`, in the platform's words.
-fn words(error: &Value) -> String {
+fn words_of(error: &Value) -> String {
     let fields = ["field_errors", "errors"].into_iter();
     let fields = fields.filter_map(|name| error[name].as_object()).flatten();
     let words = fields.map(|(field, said)| match said.as_str() {
@@ -423,5 +423,9 @@ mod tests {
             resets_in: Duration::from_secs(15),
         };
         assert_eq!(quota(&headers), Some(expected));
+        // No platform may keep an account waiting for longer than a day.
+        let for_ever = HeaderValue::from_static("18446744073709551615");
+        headers.insert("x-rate-limit-time-reset-ms", for_ever);
+        assert_eq!(reset(&headers), Some(Duration::from_secs(86_400)));
     }
 }

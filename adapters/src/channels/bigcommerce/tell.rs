@@ -3,7 +3,7 @@
 use super::orders::{Step, StoreLine, next_step};
 use super::{BigCommerce, Calls, Unsuccessful};
 use crate::channels::item_body::number_of;
-use crate::channels::web::{only_order, refused, unknown, without_effect};
+use crate::channels::web::{only_order, refused, unknown, without_effect, words};
 use lockstep_actors::channels::{Item, ItemVerdict, OrderShown, Verdict};
 use reqwest::{RequestBuilder, StatusCode, Url};
 use serde_json::{Value, json};
@@ -99,9 +99,9 @@ async fn write(request: RequestBuilder, calls: &mut Calls) -> Result<Value, Verd
 /// (<https://developer.bigcommerce.com/docs/start/about/status-codes>).
 fn of_one(call: Unsuccessful) -> Verdict {
     match call.status {
-        Some(StatusCode::NOT_FOUND) => refused(format!("the store has nothing there: {}", call.body)),
+        Some(StatusCode::NOT_FOUND) => refused(format!("the store has nothing there: {}", words(&call.body))),
         Some(status @ (StatusCode::CONFLICT | StatusCode::LOCKED)) => {
-            let reason = format!("the store answers {status}: {}", call.body);
+            let reason = format!("the store answers {status}: {}", words(&call.body));
             Verdict::Items(vec![ItemVerdict::Failed(reason)])
         }
         Some(_) | None => call.verdict,

@@ -5,7 +5,10 @@
 //! changed all the same, comparing finds that out.
 
 use super::POINTS;
-use lockstep_actors::channels::{Answer, Certainty, ItemVerdict, Measure, Observation, Verdict};
+use crate::channels::web::{unknown, words};
+use lockstep_actors::channels::{
+    Answer, Certainty, ItemVerdict, LONGEST_ASKED, Measure, Observation, Verdict,
+};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::Deserialize;
@@ -15,6 +18,8 @@ use std::time::Duration;
 /// The codes by which a shop says that a comparison failed
 /// (<https://shopify.dev/docs/api/admin-graphql/latest/enums/InventorySetQuantitiesUserErrorCode>).
 const STALE: &str = "CHANGE_FROM_QUANTITY_STALE";
+/// What a platform may ask for at most.
+const LONGEST_NANOS: u64 = LONGEST_ASKED.as_secs() * 1_000_000_000;
 /// The request is being worked on already.
 const CONCURRENT: &str = "IDEMPOTENCY_CONCURRENT_REQUEST";
 
@@ -92,17 +97,12 @@ pub(super) fn units(measure: Measure) -> Option<i64> {
 impl Reply {
     /// Reads a body; an answer if it says that nothing was done.
     pub(super) fn read(text: &str) -> Result<Self, Answer> {
-        let whole: Whole = serde_json::from_str(text).map_err(|error| {
-            Answer::from(Verdict::Failed {
-                reason: format!("the shop's answer cannot be read: {error}"),
-                pause: None,
-                certainty: Certainty::Unknown,
-            })
-        })?;
+        let whole: Whole = serde_json::from_str(text)
+            .map_err(|error| Answer::from(unknown(format!("the shop's answer cannot be read: {error}"))))?;
         let Some(error) = whole.errors.first() else {
             return Ok(whole.reply);
         };
-        let reason = format!("{} {}", error.extensions.code, error.message);
+        let reason = words(&format!("{} {}", error.extensions.code, error.message));
         let verdict = match error.extensions.code.as_str() {
             "THROTTLED" => Verdict::Throttled {
                 pause: whole.reply.until_affordable(),
@@ -126,7 +126,8 @@ impl Reply {
     fn until_affordable(&self) -> Option<Duration> {
         let cost = self.extensions.cost.as_ref()?;
         let status = &cost.throttle_status;
-        let missing = Decimal::from(cost.requested_query_cost) - number(&status.currently_available)?;
+        let missing =
+            Decimal::from(cost.requested_query_cost).checked_sub(number(&status.currently_available)?)?;
         let seconds = missing
             .max(Decimal::ZERO)
             .checked_div(number(&status.restore_rate)?)?;
@@ -155,6 +156,10 @@ impl Reply {
         let cost = self.extensions.cost.as_ref()?;
         let status = &cost.throttle_status;
         let interval = Decimal::from(1_000_000_000).checked_div(number(&status.restore_rate)?)?;
+        let interval = Duration::from_nanos(interval.ceil().to_u64()?);
+        let burst = number(&status.maximum_available)?.floor().to_u64()?;
+        // However it is put, the whole bucket is there again when a platform's longest pause is over.
+        let longest = Duration::from_nanos(LONGEST_NANOS / burst.max(1));
         Some(vec![
             Observation::Cost {
                 limit: POINTS.into(),
@@ -168,8 +173,8 @@ impl Reply {
                     .floor()
                     .max(Decimal::ZERO)
                     .to_u64()?,
-                burst: number(&status.maximum_available)?.floor().to_u64()?,
-                interval: Duration::from_nanos(interval.ceil().to_u64()?),
+                burst,
+                interval: interval.min(longest),
             },
         ])
     }
@@ -200,7 +205,7 @@ pub(super) fn judge_write(reply: &Reply, field: &str, array: &str, count: usize)
     let mut verdicts = vec![ItemVerdict::Untouched; count];
     for error in &errors {
         let code = error.code.as_deref().unwrap_or_default();
-        let reason = format!("{code} {}", error.message);
+        let reason = words(&format!("{code} {}", error.message));
         let Some(place) = element(error, array).filter(|place| *place < count) else {
             return reply.answer(if code == CONCURRENT {
                 Verdict::Failed {
@@ -237,12 +242,12 @@ pub(super) fn errors_of(reply: &Reply, field: &str, errors: &str) -> Result<Opti
     let Some(list) = list else {
         return Err(reply.answer(lacks(field)));
     };
-    let words = list.iter().map(|error| match &error.code {
+    let said = list.iter().map(|error| match &error.code {
         Some(code) => format!("{code} {}", error.message),
         None => error.message.clone(),
     });
-    let words = words.collect::<Vec<_>>().join("; ");
-    Ok((!words.is_empty()).then_some(words))
+    let said = said.collect::<Vec<_>>().join("; ");
+    Ok((!said.is_empty()).then(|| words(&said)))
 }
 
 /// An answer without what was asked for.

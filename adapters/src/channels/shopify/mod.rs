@@ -27,7 +27,7 @@ mod tell;
 use super::config::ChannelConfig;
 use super::platform::{Plan, Platform, PlatformError, lane, operation, write_of};
 use super::secret::SecretSource;
-use super::web::{client, unanswered, unsuccessful};
+use super::web::{client, exchange, unsuccessful};
 use super::webhook::unsupported;
 use crate::egress::{InvalidSetting, web_address};
 use answer::{Reply, judge_read, judge_write};
@@ -214,13 +214,8 @@ impl Shopify {
 
     async fn call(&self, query: &str, variables: Value) -> Result<Reply, Answer> {
         let body = json!({ "query": query, "variables": variables });
-        let sent = self.client.post(self.endpoint.clone()).json(&body).send().await;
-        let response = sent.map_err(|error| Answer::from(unanswered(error)))?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let text = response
-            .text()
-            .await
-            .map_err(|error| Answer::from(unanswered(error)))?;
+        let request = self.client.post(self.endpoint.clone()).json(&body);
+        let (status, headers, text) = exchange(request).await?;
         if !status.is_success() {
             return Err(unsuccessful(status, &headers, &text).into());
         }

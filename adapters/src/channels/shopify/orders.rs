@@ -166,7 +166,8 @@ impl ShopOrder {
             .flat_map(|of| &of.line_items.nodes)
         {
             let sum: &mut i64 = fulfilled.entry(line.sku.clone().unwrap_or_default()).or_default();
-            *sum = sum.saturating_add(line.total_quantity.saturating_sub(line.remaining_quantity));
+            let done = line.total_quantity.saturating_sub(line.remaining_quantity);
+            *sum = sum.saturating_add(done.max(0));
         }
         fulfilled
     }
@@ -197,7 +198,8 @@ impl ShopOrder {
         let orders = self.fulfillment_orders.nodes.iter_mut();
         for line in orders.flat_map(|of| &mut of.line_items.nodes) {
             let units = fulfilled.iter().filter(|(id, _)| *id == line.id);
-            line.remaining_quantity -= units.map(|(_, units)| units).sum::<i64>();
+            let units = units.fold(0, |sum: i64, (_, units)| sum.saturating_add(*units));
+            line.remaining_quantity = line.remaining_quantity.saturating_sub(units);
         }
         self
     }
@@ -220,4 +222,29 @@ fn input(fulfillment_order: &str, lines: &[(String, i64)], shipment: &Shipment) 
             "fulfillmentOrderLineItems": lines.collect::<Vec<_>>() }],
         "trackingInfo": tracking,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channels::shown::ten_of_a;
+
+    /// 4 of A have left. The shop shows 10 ordered, of which 12 remain: an order that was edited.
+    #[test]
+    fn less_than_none_fulfilled_is_none() {
+        let line = |id: &str, total: i64, remaining: i64| json!({ "id": id, "sku": "A", "totalQuantity": total, "remainingQuantity": remaining });
+        let shop = |lines: Vec<Value>| -> ShopOrder {
+            let order = json!({ "id": "1", "status": "OPEN", "lineItems": { "nodes": lines } });
+            serde_json::from_value(json!({ "fulfillmentOrders": { "nodes": [order] } })).unwrap()
+        };
+        let order = ten_of_a(Status::Shipped, &[4], Some("UPS"));
+        let edited = shop(vec![line("1", 10, 12)]);
+        let Step::Fulfil { lines, .. } = next_step(&order, &edited) else {
+            panic!("nothing to fulfil")
+        };
+        assert_eq!(lines, [("1".to_owned(), 4)]);
+        // Two lines with one id, of which one remains as little as can be said.
+        let odd = shop(vec![line("1", 10, 10), line("1", i64::MIN, i64::MIN)]);
+        assert_eq!(next_step(&order, &odd.after(&lines)), Step::Done);
+    }
 }

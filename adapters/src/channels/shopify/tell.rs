@@ -6,8 +6,8 @@ use super::orders::{
     CANCEL_ORDER, CREATE_FULFILLMENT, Nodes, READ_LINES, READ_ORDER, ShopOrder, Step, next_step,
 };
 use crate::channels::item_body::number_of;
-use crate::channels::web::{only_order, refused, without_effect};
-use lockstep_actors::channels::{Answer, Certainty, Item, ItemVerdict, Key, Measure, OrderShown, Verdict};
+use crate::channels::web::{only_order, refused, unknown, without_effect};
+use lockstep_actors::channels::{Answer, Item, ItemVerdict, Key, Measure, OrderShown, Verdict};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -115,10 +115,8 @@ impl Shopify {
 
 fn parse<T: serde::de::DeserializeOwned>(value: Value, reply: &Reply) -> Result<T, Answer> {
     serde_json::from_value(value).map_err(|error| {
-        reply.answer(Verdict::Failed {
-            reason: format!("the shop's order cannot be read: {error}"),
-            pause: None,
-            certainty: Certainty::NotTaken,
-        })
+        reply.answer(without_effect(unknown(format!(
+            "the shop's order cannot be read: {error}"
+        ))))
     })
 }

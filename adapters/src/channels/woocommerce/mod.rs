@@ -21,7 +21,7 @@ use super::config::ChannelConfig;
 use super::item_body::number_of;
 use super::platform::{Plan, Platform, PlatformError, lane, operation, write_of};
 use super::secret::{Secret, SecretSource};
-use super::web::{client, only_order, unanswered, unknown, unsuccessful, without_effect};
+use super::web::{client, exchange, only_order, unknown, unsuccessful, without_effect, words};
 use super::webhook::unsupported;
 use crate::egress::web_address;
 use lockstep_actors::channels::{
@@ -199,12 +199,10 @@ impl WooCommerce {
 
     async fn call(&self, request: reqwest::RequestBuilder) -> Result<Value, Verdict> {
         let request = request.basic_auth(self.consumer_key.reveal(), Some(self.consumer_secret.reveal()));
-        let response = request.send().await.map_err(unanswered)?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let text = response.text().await.map_err(unanswered)?;
+        let (status, headers, text) = exchange(request).await?;
         if status == StatusCode::NOT_FOUND {
             return Err(Verdict::Refused {
-                reason: format!("the shop has nothing there: {text}"),
+                reason: format!("the shop has nothing there: {}", words(&text)),
             });
         }
         if !status.is_success() {

@@ -17,6 +17,7 @@ use crate::schema::price::{ContractSet, PriceSet};
 use crate::schema::stock::StockEvent;
 use crate::schema::{Body, VERSION};
 use lockstep_runtime::message::MessageId;
+use lockstep_runtime::time::Timestamp;
 use serde_json::{Map, Value, json};
 
 /// The version of an opening balance: lower than any of an ERP's.
@@ -40,6 +41,24 @@ pub(super) struct Reading {
     pub(super) began: String,
     /// When the row's page was asked for.
     pub(super) asked: String,
+}
+
+/// What a row says of a reading of everything that began then.
+#[must_use]
+pub fn messages_of(what: What, row: &Row, began: Timestamp) -> Vec<Vec<u8>> {
+    let began = written(began);
+    let reading = Reading {
+        coverage: Coverage::Whole,
+        asked: began.clone(),
+        began,
+    };
+    messages(what, row, &reading)
+}
+
+/// A moment, as in `2026-03-01T12:00:00Z`.
+pub(super) fn written(moment: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(moment.as_millis())
+        .map_or_else(|_| moment.as_millis().to_string(), |moment| moment.to_string())
 }
 
 /// What a row says, in the order in which it has to be handed in.

@@ -21,6 +21,7 @@ mod shelves;
 pub(super) use config::validate;
 pub use config::{ReadConfig, What};
 pub use counters::{ReadCounters, ReadMetrics};
+pub use message::messages_of;
 pub(super) use place::{Place, Record, id_of, next_by_id, next_in_warehouse};
 pub use reader::ErpReader;
 pub(super) use shelves::{Shelves, Warehouse, stock};

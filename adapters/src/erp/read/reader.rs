@@ -6,7 +6,7 @@
 
 use super::super::worker::CONSUMER;
 use super::super::{ErpConfig, ErpError, SharedPace, home};
-use super::message::{Coverage, Reading, messages};
+use super::message::{Coverage, Reading, messages, written};
 use super::position::{Pass, Position};
 use super::{Ask, ErpSource, Mark, ReadConfig, ReadCounters, Refused, Row, What};
 use crate::entrance::{Entrance, NotNow, Who, Wrong};
@@ -16,7 +16,7 @@ use futures_util::stream::{self, StreamExt};
 use lockstep_actors::domain::Distributor;
 use lockstep_actors::ids::{InvalidName, SystemName};
 use lockstep_runtime::ingress::Ingress;
-use lockstep_runtime::time::{Clock, SystemClock, Timestamp};
+use lockstep_runtime::time::{Clock, SystemClock};
 use serde_json::Value;
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -377,11 +377,6 @@ fn growing(pause: Duration, failures: u32, most: Duration) -> Duration {
 }
 
 /// A moment as in `2026-03-01T12:00:00.123Z`.
-fn written(moment: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(moment.as_millis())
-        .map_or_else(|_| moment.as_millis().to_string(), |moment| moment.to_string())
-}
-
 fn same_again(mark: &Mark) -> Halt {
     let reason = format!(
         "its page after {} is followed by itself; check erp.http.requests",

@@ -1,7 +1,8 @@
 //! The engine: how it is set up, and what readers and the writer share of it.
 
 use super::index::JournalIndex;
-use super::layout::{BlobKey, damaged};
+use super::layout::BlobKey;
+use super::manifest;
 use fjall::compaction::filter::{
     CompactionFilter, CompactionFilterResult, Context, Factory, ItemAccessor, Verdict,
 };
@@ -42,19 +43,9 @@ pub(super) struct Engine {
     indexes: Box<[RwLock<JournalIndex>]>,
 }
 
-/// Sees that all keyspaces are there. The engine takes one without its `current` for one whose making was interrupted: it drops
-/// it, and makes it anew, empty.
+/// Sees that all keyspaces are there, and have the tables that were written.
 pub(super) fn check_keyspaces(files: &Path) -> Result<(), StoreError> {
-    for number in 0..=KEYSPACES {
-        let current = files.join(format!("keyspaces/{number}/current"));
-        let is_there = current
-            .try_exists()
-            .map_err(|error| super::errors::io(&format!("looking for {}", current.display()), &error))?;
-        if !is_there {
-            return Err(damaged(format!("{} is missing", current.display())));
-        }
-    }
-    Ok(())
+    (0..=KEYSPACES).try_for_each(|number| manifest::check(&files.join(format!("keyspaces/{number}"))))
 }
 
 impl Engine {

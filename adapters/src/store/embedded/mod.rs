@@ -25,6 +25,7 @@ mod errors;
 mod identity;
 mod index;
 mod layout;
+mod manifest;
 mod opener;
 mod reader;
 mod reclaim;
