@@ -111,6 +111,17 @@ impl ErpPaper {
         })
     }
 
+    /// Whose it is to settle that, and until when.
+    pub(super) const fn case(&self) -> Option<Case> {
+        match &self.standing {
+            PaperStanding::Stuck { case, .. } => Some(*case),
+            PaperStanding::Wanted { .. }
+            | PaperStanding::Asked { .. }
+            | PaperStanding::Posted { .. }
+            | PaperStanding::Dismissed => None,
+        }
+    }
+
     fn exception(&self, reason: &Reason) -> Exception {
         Exception::NotPosted {
             kind: self.kind,
@@ -166,7 +177,7 @@ pub(super) fn tell_places(flow: &mut Flow<'_>) {
     if !stands || placed.erp.number.is_none() || says_so {
         return;
     }
-    if let Some(document) = number_of_places(placed) {
+    if let Some(document) = own_number(placed, "moved", told_places(placed).saturating_add(1)) {
         tell_erp(flow, PaperKind::Change, &document);
     }
 }
@@ -188,10 +199,9 @@ pub(super) fn told_places(placed: &Placed) -> usize {
     papers.filter(|paper| is_about_places(placed, paper)).count()
 }
 
-/// The first number that no change of the order has.
-fn number_of_places(placed: &Placed) -> Option<DocumentId> {
-    let first = told_places(placed).saturating_add(1);
-    let numbers = (first..).map(|number| DocumentId::new(&format!("moved-{number}")));
+/// The first number of ours from here on that no change of the order has.
+pub(super) fn own_number(placed: &Placed, about: &str, first: usize) -> Option<DocumentId> {
+    let numbers = (first..).map(|number| DocumentId::new(&format!("{about}-{number}")));
     let mut numbers = numbers.map_while(Result::ok);
     numbers.find(|number| !is_taken(placed, number))
 }
@@ -376,6 +386,26 @@ fn stick(flow: &mut Flow<'_>, place: usize, reason: Reason, uncertain: bool) {
         case: desk::open(&exception, flow.now),
     };
     move_paper(flow, place, standing, None);
+}
+
+/// A paper that nobody has seen to is the next one's.
+pub(super) fn give_paper(flow: &mut Flow<'_>, place: usize, to: Case) {
+    let standing = flow.placed.papers.get(place).map(|paper| paper.standing.clone());
+    if let Some(PaperStanding::Stuck {
+        reason,
+        uncertain,
+        since,
+        case: _,
+    }) = standing
+    {
+        let standing = PaperStanding::Stuck {
+            reason,
+            uncertain,
+            since,
+            case: to,
+        };
+        move_paper(flow, place, standing, None);
+    }
 }
 
 /// The time has come to look after papers.

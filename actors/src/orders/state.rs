@@ -471,8 +471,9 @@ pub enum Afterwards {
     Cancelled(Reason),
     /// It is given up.
     Rejected(Reason),
-    /// The rest is cancelled, what was shipped stands.
-    Closed(Reason),
+    /// The rest is given up, what has left stands.
+    #[serde(rename = "closed")]
+    Shipped(Reason),
     /// A person must settle something.
     Exception(Exception),
     /// It begins anew, corrected.
@@ -730,7 +731,7 @@ impl Placed {
     #[must_use]
     pub fn lines_in_parts(&self) -> Vec<LineSummary> {
         let waits = self.allocations.iter().any(|part| part.waiting > Quantity::ZERO);
-        if !waits && self.status != Status::Closed {
+        if !waits && !matches!(self.status, Status::Shipped | Status::Closed) {
             return Vec::new();
         }
         let lines = self.request.lines.iter().map(|line| self.line_summary(line));

@@ -653,6 +653,12 @@ fn parameters(operation: &Operation) -> Value {
         "name": "X-Correlation-Id", "in": "header", "schema": id,
         "description": "The conversation; a new one if absent. Every response carries it.",
     })];
+    if operation.body.is_some() {
+        parameters.push(json!({
+            "name": "X-Causation-Id", "in": "header", "schema": id,
+            "description": "The caller's id for the message that led to this request; kept with what the request changes.",
+        }));
+    }
     if operation.body.is_some() && !matches!(operation.id, "quote" | "promise" | "settleDeadLetter") {
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "schema": id,
