@@ -13,7 +13,9 @@
 
 use super::command::{BookingAnswer, BookingAnswered, OpenCase, OrderRefusal};
 use super::desk::{self, Case, DeskAct, DeskNote};
-use super::effects::{self, ErpReference, ErpRequest, PaperLine, PaperReference, PaperRequest, to_erp};
+use super::effects::{
+    self, ChargeKind, ErpReference, ErpRequest, PaperCharge, PaperLine, PaperReference, PaperRequest, to_erp,
+};
 use super::event::OrderEvent;
 use super::flow::{ERP_ANSWERS_WITHIN, Flow, MAX_TRIES};
 use super::state::{Exception, Placed, Status};
@@ -320,9 +322,13 @@ fn content(placed: &Placed, reference: PaperReference) -> PaperRequest {
                 .collect()
         }
     };
-    let total = lines
-        .iter()
-        .fold(Decimal::ZERO, |sum, line| sum.saturating_add(line.total));
+    let charges = match reference.kind {
+        PaperKind::Credit => freight_of(placed, &reference.document),
+        PaperKind::Change => Vec::new(),
+    };
+    let totals = lines.iter().map(|line| line.total);
+    let totals = totals.chain(charges.iter().map(|charge| charge.total));
+    let total = totals.fold(Decimal::ZERO, Decimal::saturating_add);
     PaperRequest {
         moved: reference.kind == PaperKind::Change && change.is_none(),
         reference,
@@ -332,7 +338,30 @@ fn content(placed: &Placed, reference: PaperReference) -> PaperRequest {
             currency: placed.request.currency,
         },
         lines,
+        charges,
     }
+}
+
+/// What a credit gives back of the freight.
+fn freight_of(placed: &Placed, document: &DocumentId) -> Vec<PaperCharge> {
+    let booked = placed.quote.as_deref().map(effects::charges).unwrap_or_default();
+    let place = booked
+        .iter()
+        .position(|charge| charge.kind == ChargeKind::Freight);
+    let place = place.and_then(|place| u16::try_from(place).ok());
+    let credited = placed.freight_credited.iter();
+    let credited = credited.filter(|known| known.document == *document);
+    credited
+        .filter_map(|known| {
+            Some(PaperCharge {
+                place: place?,
+                kind: ChargeKind::Freight,
+                amount: known.amount,
+                tax: known.tax,
+                total: known.total,
+            })
+        })
+        .collect()
 }
 
 /// The ERP has answered a question about a paper.

@@ -1,6 +1,6 @@
 //! What is known of an order.
 
-use super::after_sales::{CreditedLine, Disposition, ReturnedLine};
+use super::after_sales::{CreditedFreight, CreditedLine, Disposition, ReturnedLine};
 use super::change::AnsweredChange;
 use super::checks::Check;
 use super::command::{LineSummary, OpenCase, OrderLine, OrderRequest, OrderSummary};
@@ -591,6 +591,9 @@ pub struct Placed {
     /// Which system wants it corrected, as long as it waits for stocks or the ERP with that.
     #[serde(default)]
     pub corrected_by: Option<CompactString>,
+    /// What of its freight was given back in money.
+    #[serde(default)]
+    pub freight_credited: Vec<CreditedFreight>,
 }
 
 impl OrderState {
@@ -687,6 +690,7 @@ impl Placed {
             payments: self.payments.clone(),
             returns: self.returns.clone(),
             credits: self.credited.clone(),
+            freight_credits: self.freight_credited.clone(),
             changes: self.changes.clone(),
             papers: self.papers.clone(),
             notes: self.notes.clone(),

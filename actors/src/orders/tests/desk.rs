@@ -102,14 +102,7 @@ fn what_stands_beside_an_order_is_escalated_too() {
         choices: vec![2],
         used: 0,
     };
-    let credit = CreditWish {
-        document: DocumentId::new("CN-1").unwrap(),
-        lines: vec![CreditLine {
-            line: 1,
-            quantity: quantity(1),
-        }],
-    };
-    world.accept(&order, OrderCommand::Credit(credit));
+    world.accept(&order, after_sales::credit("CN-1", 1, 1));
     let other = request(&[("A", 9)], &["W1"], Policy::ShipComplete);
     world.tell(&order, OrderCommand::Submit(Box::new(other)));
     world.deliver();
