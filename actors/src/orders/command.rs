@@ -113,6 +113,41 @@ pub enum OrderCommand {
     Show,
 }
 
+impl OrderCommand {
+    /// What it wants, in a word.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Submit(_) => "submit",
+            Self::Priced(_) => "priced",
+            Self::IntroductionAnswered(_) => "introduction-answered",
+            Self::StockAnswered(_) => "stock-answered",
+            Self::CreditAnswered(_) => "credit-answered",
+            Self::BookingAnswered(_) => "booking-answered",
+            Self::CancelAnswered(_) => "cancel-answered",
+            Self::PaperAnswered(_) => "paper-answered",
+            Self::Change(_) => "change",
+            Self::Relocate(_) => "relocate",
+            Self::ReleaseToWarehouse => "release",
+            Self::ConfirmPick => "pick",
+            Self::Ship { .. } => "ship",
+            Self::Pay(_) => "pay",
+            Self::Return(_) => "return",
+            Self::Credit(_) => "credit",
+            Self::TakeUp(_) => "take-up",
+            Self::Close => "close",
+            Self::Cancel { .. } => "cancel",
+            Self::Retry => "retry",
+            Self::Correct(_) => "correct",
+            Self::Approve { .. } => "approve",
+            Self::Reassign { .. } => "reassign",
+            Self::Dismiss { .. } => "dismiss",
+            Self::Reject { .. } => "reject",
+            Self::Show => "show",
+        }
+    }
+}
+
 /// An order as it comes in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OrderRequest {

@@ -54,6 +54,7 @@ mod tests;
 pub mod transitions;
 
 use crate::domain::Distributor;
+use crate::governance::audit::noting_refusal;
 use crate::ids::OrderKey;
 use command::{OrderCommand, OrderReply};
 use event::OrderEvent;
@@ -96,7 +97,18 @@ impl Entity for Order {
         command: &OrderCommand,
         context: &Context<'_, Distributor>,
     ) -> Decision<Self> {
-        decide::decide(id, state, command, context)
+        let decision = decide::decide(id, state, command, context);
+        match &decision.reply {
+            OrderReply::Refused(refusal) if !Self::is_query(command) => {
+                let refusal = refusal.clone();
+                noting_refusal(decision, id, command.name(), refusal, context)
+            }
+            OrderReply::Refused(_)
+            | OrderReply::Accepted { .. }
+            | OrderReply::Parked { .. }
+            | OrderReply::Ignored
+            | OrderReply::Order(_) => decision,
+        }
     }
 
     fn apply(state: &mut OrderState, event: &OrderEvent) {

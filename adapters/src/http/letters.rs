@@ -13,7 +13,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine;
 use lockstep_actors::ids::{LetterId, Reason};
 use lockstep_actors::letters::list::OpenLetter;
-use lockstep_actors::letters::{Content, Deed, Head, Note};
+use lockstep_actors::letters::{Content, Deed, Note};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1888,7 +1888,7 @@ impl CommandResult {
             Reply::Desk(_)
             | Reply::Letter(LetterReply::Accepted | LetterReply::Known | LetterReply::Letter(_))
             | Reply::LetterEntry(_)
-            | Reply::Audit(AuditReply::Audit(_))
+            | Reply::Audit(AuditReply::Audit(_) | AuditReply::Noted)
             | Reply::Ownership(RecordReply::Accepted | RecordReply::Record(_)) => Self::default(),
             Reply::Agreement(reply) => Self::of_agreement(reply),
             Reply::Item(reply) => Self::of_item(reply),

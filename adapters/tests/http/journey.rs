@@ -143,6 +143,28 @@ async fn an_order_is_taken_priced_reserved_booked_shipped_and_closed() {
         .post(&format!("{place}/cancel"), &json!({ "reason": "too late" }))
         .await;
     late.problem(409, "already-shipped");
+    // Whoever looks later finds that it was refused, to whom, and why.
+    let found = rig
+        .until("/v1/refusals?code=already-shipped&channel=web", |answer| {
+            answer.body["total"] == 1
+        })
+        .await
+        .body;
+    let refused = &found["refusals"][0];
+    assert_eq!(
+        [&refused["system"], &refused["wanted"], &refused["number"]],
+        [&json!("operator"), &json!("cancel"), &json!("4711/a ü")]
+    );
+    assert_eq!(
+        refused["correlation_id"].as_str(),
+        Some(late.header("x-correlation-id"))
+    );
+    assert_eq!(found["systems"][0]["orders"], 1, "{found}");
+    let none = rig.get("/v1/refusals?system=wms").await.ok().body;
+    assert_eq!(none["total"], 0);
+    rig.get("/v1/refusals?limit=1001")
+        .await
+        .problem(422, "invalid-field");
     rig.stop().await;
 }
 
