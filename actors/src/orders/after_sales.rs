@@ -19,7 +19,7 @@ use super::paper::{PaperKind, tell_erp};
 use super::state::Placed;
 use crate::ids::{DocumentId, LotCode, Sku, StockId, WarehouseCode};
 use crate::inventory::command::{Condition, StockCommand};
-use crate::inventory::lots::{LotRefusal, LotUnits, units_of};
+use crate::inventory::lots::{LotRefusal, LotUnits, check_named, units_of};
 use crate::kit::Component;
 use crate::money::{Currency, RoundingMode};
 use crate::pricing::catalogue::Tracking;
@@ -213,20 +213,9 @@ fn may_come_back_in_lots(flow: &Flow<'_>, back: &ReturnLine) -> Result<(), LotRe
     if back.component.is_none() && !ordered.components.is_empty() {
         return Err(LotRefusal::OfKit);
     }
-    let item = flow
-        .reference
-        .item(back.component.as_ref().unwrap_or(&ordered.sku));
-    if item.is_none_or(|item| item.tracking == Tracking::None) {
-        return Err(LotRefusal::NotKept);
-    }
-    let (named, goods) = (units_of(&back.lots), back.quantity.get());
-    if named != goods {
-        return Err(LotRefusal::Sum { named, goods });
-    }
-    for (place, LotUnits { lot, quantity, .. }) in back.lots.iter().enumerate() {
-        if back.lots[..place].iter().any(|other| other.lot == *lot) {
-            return Err(LotRefusal::Twice { lot: lot.clone() });
-        }
+    let sku = back.component.as_ref().unwrap_or(&ordered.sku);
+    check_named(&back.lots, sku, back.quantity.get(), flow.reference)?;
+    for LotUnits { lot, quantity, .. } in &back.lots {
         let (asked, there) = (quantity.get(), still_out(&flow.placed, back, lot));
         if asked > there {
             let lot = lot.clone();

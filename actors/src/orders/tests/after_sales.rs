@@ -502,15 +502,33 @@ fn what_comes_back_lies_in_the_lots_that_the_paper_names() {
     else {
         panic!("no shipment")
     };
-    lines[0].lots = lots(&["S-1", "S-2"]);
-    world.accept(
-        &order,
+    let mut shipped_in = |named: Vec<LotUnits>| {
+        lines[0].lots = named;
         OrderCommand::Ship {
-            document,
-            lines,
-            carriage,
-        },
-    );
+            document: document.clone(),
+            lines: lines.clone(),
+            carriage: carriage.clone(),
+        }
+    };
+    let two_of = |number: &str| LotUnits {
+        quantity: quantity(2),
+        ..lots(&[number]).remove(0)
+    };
+    // What the stock would refuse of any goods, the order refuses at once.
+    for (named, why) in [
+        (
+            vec![two_of("S-1")],
+            "line 1: lots: S-1 is a serial number, which is one unit and there once",
+        ),
+        (lots(&["S-1", "S-1"]), "line 1: lots: S-1 stands there twice"),
+        (lots(&["S-1"]), "line 1: lots: they add up to 1, the goods to 2"),
+    ] {
+        let command = shipped_in(named);
+        assert_eq!(refused(&world.tell(&order, command)).as_deref(), Some(why));
+        assert_eq!(world.status(&order), Status::Booked);
+    }
+    let command = shipped_in(lots(&["S-1", "S-2"]));
+    world.accept(&order, command);
     assert_eq!(world.status(&order), Status::Shipped);
     let returned = |document: &str, line: u16, numbers: &[&str]| {
         let mut command = back(document, 1, Disposition::Restock);
@@ -528,6 +546,15 @@ fn what_comes_back_lies_in_the_lots_that_the_paper_names() {
     assert_eq!(
         refusal(&mut world, returned("RT-1", 2, &["S-1"])),
         "line 2: lots: the catalogue keeps this SKU neither by lot nor by serial number"
+    );
+    let mut both = returned("RT-1", 1, &["S-1"]);
+    if let OrderCommand::Return(wish) = &mut both {
+        wish.lines[0].quantity = quantity(2);
+        wish.lines[0].lots = vec![two_of("S-1")];
+    }
+    assert_eq!(
+        refusal(&mut world, both),
+        "line 1: lots: S-1 is a serial number, which is one unit and there once"
     );
     // It was not of this order.
     assert_eq!(
