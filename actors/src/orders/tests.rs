@@ -11,6 +11,7 @@ mod desk;
 mod duplicates;
 mod elsewhere;
 mod goods;
+mod histories;
 mod history;
 mod kits;
 mod late_booking;
@@ -112,6 +113,8 @@ struct World {
     conversation: &'static str,
     /// By which message from outside.
     causation: Option<MessageId>,
+    /// Whether it is a system outside that speaks.
+    is_outside: bool,
     /// As who orders have spoken to others, each with what it said.
     spoken: Vec<(String, Provenance)>,
     fate: Fate,
@@ -237,6 +240,7 @@ impl World {
             speaker: "test",
             conversation: "K",
             causation: None,
+            is_outside: false,
             spoken: Vec::new(),
             fate,
         };
@@ -302,10 +306,14 @@ impl World {
         let context = Context {
             now: self.now,
             provenance: &provenance,
-            // What goes about here is what entities say to each other, and what any may say.
-            origin: Origin::Entity {
-                from: PartitionId(0),
-                sequence: self.sequence,
+            origin: if self.is_outside {
+                Origin::External(MessageId(self.sequence.into()))
+            } else {
+                // What goes about here is what entities say to each other, and what any may say.
+                Origin::Entity {
+                    from: PartitionId(0),
+                    sequence: self.sequence,
+                }
             },
             reference: &self.reference,
         };
@@ -562,7 +570,9 @@ impl World {
     fn deliver(&mut self) {
         while !self.mail.is_empty() {
             let place = usize::from(self.fate.next()) % self.mail.len();
-            let message = if self.fate.next() % 5 == 4 {
+            // Goods that are put back are told of once: an entity hears another's message once, and nobody asks again for them.
+            let once = matches!(&self.mail[place], Message::Stock(_, StockCommand::Return { .. }));
+            let message = if self.fate.next() % 5 == 4 && !once {
                 self.mail[place].clone()
             } else {
                 self.mail.remove(place)
