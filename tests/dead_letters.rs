@@ -249,6 +249,63 @@ async fn letters_are_replayed_by_filter_once_the_cause_is_gone() {
     sender.clean_up().await;
 }
 
+fn adjustment(id: &str, kind: &str, quantity: i64) -> Vec<u8> {
+    let message = json!({ "schema": "lockstep.stock.event", "version": 1, "id": id, "body": {
+        "sku": "D", "warehouse": "W1",
+        "change": { "adjustment": { "kind": kind, "quantity": quantity, "reason": "a scan" } } } });
+    serde_json::to_vec(&message).unwrap()
+}
+
+#[tokio::test]
+async fn a_replay_that_is_refused_leaves_its_letter_open_until_one_is_taken() {
+    let mut sender = Sender::new("dlq-refused");
+    let mut service = Service::new(&sender.tables());
+    service.start().await;
+    let door = service.door();
+    sender.publish(JSON, &receipt("gr", "D", 10)).await;
+    sender.publish(JSON, &adjustment("broken", "damage", 3)).await;
+    sender.publish(JSON, &adjustment("scrap", "scrap", 0)).await;
+    let letters = listed(&service, 1).await;
+    until_on_hand(&door, "D", 10).await;
+    let id = letter(&letters, "invalid-field");
+    let four = ["repair", id, "--set", "body.change.adjustment.quantity=4"];
+    assert_eq!(dlq(&service, &four).await.code, Some(0));
+    // Three are damaged, four are to go.
+    for times in [1, 2] {
+        let refused = dlq(&service, &["replay", id, "--json"]).await;
+        assert_eq!(refused.code, Some(1), "{}", refused.out);
+        assert_eq!(refused.json()["letters"][0]["code"], "refused", "{}", refused.out);
+        let open = listed(&service, 1).await;
+        let returned = &open[0]["returned"];
+        assert_eq!(
+            (&returned["times"], &returned["code"]),
+            (&json!(times), &json!("refused"))
+        );
+    }
+    let found = dlq(&service, &["list", "--reason", "refused", "--json"]).await;
+    assert_eq!(found.json()["total"], 1, "{}", found.out);
+    // How it stands outlives the process. One more is found damaged: now it is taken.
+    service.kill().await;
+    service.start().await;
+    sender.publish(JSON, &adjustment("one-more", "damage", 1)).await;
+    until("the message to be taken", WITHIN, async || {
+        sender.is_drained().await.then_some(())
+    })
+    .await;
+    until("the replay to be taken", WITHIN, async || {
+        (dlq(&service, &["replay", id]).await.code == Some(0)).then_some(())
+    })
+    .await;
+    until_on_hand(&service.door(), "D", 6).await;
+    listed(&service, 0).await;
+    let shown = dlq(&service, &["show", id, "--json"]).await.json();
+    assert_eq!(shown["settled"]["outcome"], "accepted", "{shown}");
+    assert_eq!(dlq(&service, &["replay", id]).await.code, Some(0));
+    assert_eq!(on_hand(&service.door(), "D").await, 6, "once");
+    assert!(service.terminate().await.success(), "{}", service.log());
+    sender.clean_up().await;
+}
+
 /// A store that holds what its entities could not digest.
 fn store_with_letters(directory: &Path, letters: &[(Origin, &str, u64)]) {
     let config = EmbeddedConfig {

@@ -4,10 +4,11 @@ use crate::accounts::CustomerAccount;
 use crate::edi::partner::{PartnerStanding, TradingPartner};
 use crate::edi::purchase::PartnerPurchase;
 use crate::governance::admit;
-use crate::governance::audit::SystemAudit;
+use crate::governance::audit::{AuditState, SystemAudit};
 use crate::governance::record::OwnershipRecord;
 use crate::ids::{
     AgreementId, BudgetId, IndexId, Jurisdiction, LetterId, ListId, OrderKey, PartnerName, RateSource, Sku,
+    SystemName,
 };
 use crate::inventory::SkuWarehouse;
 use crate::letters::DeadLetters;
@@ -54,6 +55,8 @@ pub enum View {
     Letter(Published<LetterId, Option<OpenLetter>>),
     /// How a trading partner stands.
     Partner(Published<PartnerName, PartnerStanding>),
+    /// What a system was refused.
+    Audit(Published<SystemName, AuditState>),
 }
 
 lockstep_runtime::domain! {

@@ -7,10 +7,11 @@
 
 use crate::domain::View;
 use crate::edi::partner::PartnerStanding;
+use crate::governance::audit::AuditState;
 use crate::governance::ownership::Ownership;
 use crate::ids::{
     AgreementId, BudgetId, ChannelName, ClassName, EditionId, IndexId, Jurisdiction, LetterId, ListId,
-    OrderKey, PartnerName, RateSource, Sku, WarehouseCode,
+    OrderKey, PartnerName, RateSource, Sku, SystemName, WarehouseCode,
 };
 use crate::inventory::lots::Lot;
 use crate::inventory::reconcile::ReconciliationRules;
@@ -271,6 +272,7 @@ pub struct Reference {
     desk: Facts<OrderKey, Option<OpenCases>>,
     letters: Facts<LetterId, Option<OpenLetter>>,
     partners: Facts<PartnerName, PartnerStanding>,
+    audits: Facts<SystemName, AuditState>,
 }
 
 impl Reference {
@@ -578,6 +580,15 @@ impl Reference {
             .collect()
     }
 
+    /// What systems were refused. Takes a moment of each of the map's locks.
+    #[must_use]
+    pub fn audits(&self) -> Vec<(SystemName, Arc<AuditState>)> {
+        let entries = self.audits.iter();
+        entries
+            .map(|entry| (entry.key().clone(), Arc::clone(&entry.value().1)))
+            .collect()
+    }
+
     /// The dead letters that are open. Takes a moment of each of the map's locks.
     #[must_use]
     pub fn open_letters(&self) -> Vec<(LetterId, Arc<Option<OpenLetter>>)> {
@@ -701,6 +712,7 @@ pub fn publish_view(reference: &Reference, view: View) {
         View::Budget(budget) => put(&reference.budgets, budget),
         View::Index(index) => put(&reference.indices, index),
         View::Partner(partner) => put(&reference.partners, partner),
+        View::Audit(audit) => put(&reference.audits, audit),
     }
 }
 

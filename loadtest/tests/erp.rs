@@ -134,6 +134,7 @@ fn paper(number: &str, kind: PaperKind, units: i64) -> PaperRequest {
             tax: 0.into(),
             total: 2.into(),
         }],
+        charges: Vec::new(),
         moved: false,
     }
 }

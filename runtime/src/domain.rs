@@ -128,6 +128,16 @@ macro_rules! domain {
                     other => Err($crate::table::Corrupt { kind: "entity", what: "kind", error: format!("unknown number {}", other.0) }),
                 }
             }
+            fn speaks_as(
+                &self,
+                slot: $crate::table::Slot,
+                message: &$message,
+            ) -> Option<$crate::message::Provenance> {
+                match message { $($message::$variant(_, command) => self.$variant.speaks_as(slot, command),)+ }
+            }
+            fn wakes_as(&self, kind: $crate::entity::EntityKind, slot: $crate::table::Slot) -> Option<$crate::message::Provenance> {
+                match kind { $(<$entity as $crate::entity::Entity>::KIND => self.$variant.wakes_as(slot),)+ _ => None }
+            }
             fn decide(
                 &mut self,
                 slot: $crate::table::Slot,

@@ -174,6 +174,19 @@ pub trait Entity: Sized + 'static {
         false
     }
 
+    /// As who it writes what a command makes it do, if not as who sent that: in its journal entry, and in all that it sends. For
+    /// what waited here until somebody else made its time come.
+    fn speaks_as(state: &Self::State, command: &Self::Command) -> Option<Provenance> {
+        let _ = (state, command);
+        None
+    }
+
+    /// The same for what its alarm makes it do; none speaks as the clock. What is decided is told of the clock, in this conversation.
+    fn wakes_as(state: &Self::State) -> Option<Provenance> {
+        let _ = state;
+        None
+    }
+
     /// Decides what a command does. Pure.
     fn decide(
         id: &Self::Id,

@@ -17,7 +17,7 @@ use crate::store::StoreReader;
 use crossbeam_channel::{Sender, TrySendError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 /// A delivery that was not taken, and why.
 #[derive(Debug)]
@@ -273,10 +273,26 @@ impl<D: Domain> Ingress<D> {
     /// # Errors
     /// [`Rejected`] if it was not taken.
     pub async fn ask(&self, envelope: Envelope<D>) -> Result<Outcome<D::Reply>, Rejected<D>> {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.ask_as(Responder::once, envelope).await
+    }
+
+    /// The same for whoever keeps the message whatever becomes of it: if it cannot be digested, no letter is made of it.
+    ///
+    /// # Errors
+    /// [`Rejected`] if it was not taken.
+    pub async fn ask_keeping(&self, envelope: Envelope<D>) -> Result<Outcome<D::Reply>, Rejected<D>> {
+        self.ask_as(Responder::keeper, envelope).await
+    }
+
+    async fn ask_as(
+        &self,
+        waiter: fn(oneshot::Sender<Outcome<D::Reply>>) -> Responder<D::Reply>,
+        envelope: Envelope<D>,
+    ) -> Result<Outcome<D::Reply>, Rejected<D>> {
+        let (sender, receiver) = oneshot::channel();
         self.try_submit(Delivery {
             envelope,
-            responder: Responder::once(sender),
+            responder: waiter(sender),
         })?;
         Ok(receiver.await.unwrap_or(Outcome::Unavailable))
     }

@@ -147,6 +147,7 @@ pub struct Responder<R>(Option<Waiter<R>>);
 #[derive(Debug)]
 enum Waiter<R> {
     Once(tokio::sync::oneshot::Sender<Outcome<R>>),
+    Keeper(tokio::sync::oneshot::Sender<Outcome<R>>),
     Stream { stream: OutcomeStream<R>, token: u64 },
 }
 
@@ -161,6 +162,12 @@ impl<R> Responder<R> {
     #[must_use]
     pub fn once(sender: tokio::sync::oneshot::Sender<Outcome<R>>) -> Self {
         Self(Some(Waiter::Once(sender)))
+    }
+
+    /// One waiter who keeps the message whatever becomes of it: if it cannot be digested, no letter is made of it.
+    #[must_use]
+    pub fn keeper(sender: tokio::sync::oneshot::Sender<Outcome<R>>) -> Self {
+        Self(Some(Waiter::Keeper(sender)))
     }
 
     /// A delivery of a stream: its consumer is told the token it gave.
@@ -182,6 +189,12 @@ impl<R> Responder<R> {
     pub fn is_awaited(&self) -> bool {
         self.0.is_some()
     }
+
+    /// Whether whoever waits keeps the message, so that no letter is made of it.
+    #[must_use]
+    pub fn keeps_message(&self) -> bool {
+        matches!(self.0, Some(Waiter::Keeper(_)))
+    }
 }
 
 impl<R> Drop for Responder<R> {
@@ -189,7 +202,7 @@ impl<R> Drop for Responder<R> {
     fn drop(&mut self) {
         match self.0.take() {
             None => {}
-            Some(Waiter::Once(sender)) => drop(sender.send(Outcome::Unavailable)),
+            Some(Waiter::Once(sender) | Waiter::Keeper(sender)) => drop(sender.send(Outcome::Unavailable)),
             Some(Waiter::Stream { stream, token }) => stream.tell(vec![(token, Outcome::Unavailable)]),
         }
     }
@@ -216,7 +229,7 @@ impl<R> Teller<R> {
     pub(crate) fn tell(&mut self, mut responder: Responder<R>, outcome: Outcome<R>) {
         match responder.0.take() {
             None => {}
-            Some(Waiter::Once(sender)) => drop(sender.send(outcome)),
+            Some(Waiter::Once(sender) | Waiter::Keeper(sender)) => drop(sender.send(outcome)),
             Some(Waiter::Stream { stream, token }) => {
                 let goes_on = |open: &OutcomeStream<R>| Arc::ptr_eq(&open.0, &stream.0);
                 if !self.stream.as_ref().is_some_and(goes_on) {

@@ -7,7 +7,7 @@
 
 use crate::entity::{Context, Decision, Domain, Entity, EntityId, EntityKind, Expired, Outbound, Residency};
 use crate::journal::{EncodeError, EntryWriter};
-use crate::message::Sequence;
+use crate::message::{Provenance, Sequence};
 use crate::placement::PartitionId;
 use crate::store::{SnapshotRecord, SnapshotRef};
 use crate::time::Timestamp;
@@ -116,6 +116,10 @@ pub trait Tables<D: Domain>: Default + Send + 'static {
         entity: &[u8],
         snapshot: Option<SnapshotRef<'_>>,
     ) -> Result<Slot, Corrupt>;
+    /// As who an entity writes what a message makes it do, if not as who sent it.
+    fn speaks_as(&self, slot: Slot, message: &D::Message) -> Option<Provenance>;
+    /// As who an entity writes what its alarm makes it do, if not as the clock.
+    fn wakes_as(&self, kind: EntityKind, slot: Slot) -> Option<Provenance>;
     /// Decides a message and applies what happened. Writes the events into `writer`.
     ///
     /// # Errors
@@ -402,6 +406,18 @@ impl<E: Entity> Table<E> {
         let row = self.expect_row(slot);
         let decision = E::decide(&row.id, &row.state, command, context);
         Self::carry_out(row, decision, sequence, writer, turn)
+    }
+
+    /// See [`Tables::speaks_as`].
+    #[must_use]
+    pub fn speaks_as(&self, slot: Slot, command: &E::Command) -> Option<Provenance> {
+        E::speaks_as(&self.row(slot)?.state, command)
+    }
+
+    /// See [`Tables::wakes_as`].
+    #[must_use]
+    pub fn wakes_as(&self, slot: Slot) -> Option<Provenance> {
+        E::wakes_as(&self.row(slot)?.state)
     }
 
     /// See [`Tables::ask`].

@@ -11,7 +11,7 @@ mod toy;
 
 use lockstep_runtime::entity::AddressedMessage;
 use lockstep_runtime::memory::MemoryDisk;
-use lockstep_runtime::message::{Delivery, InternalMessage, Outcome, Responder, Sequence};
+use lockstep_runtime::message::{Delivery, Envelope, InternalMessage, Outcome, Responder, Sequence};
 use lockstep_runtime::metrics::ShardCounters;
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
 use lockstep_runtime::shard::{ConsumerProgress, Released, Shard, ShardLimits, ShardWiring};
@@ -90,10 +90,18 @@ impl Desk {
     }
 
     fn submit_as(&mut self, id: u64, to: Party, command: Command) -> oneshot::Receiver<Outcome<Reply>> {
+        self.hand_in(Responder::once, envelope(id, to, command))
+    }
+
+    fn hand_in(
+        &mut self,
+        waiter: fn(oneshot::Sender<Outcome<Reply>>) -> Responder<Reply>,
+        envelope: Envelope<Bank>,
+    ) -> oneshot::Receiver<Outcome<Reply>> {
         let (sender, receiver) = oneshot::channel();
         let delivery = Delivery {
-            envelope: envelope(id, to, command),
-            responder: Responder::once(sender),
+            envelope,
+            responder: waiter(sender),
         };
         self.shard.look_ahead([&delivery]).unwrap();
         self.shard.handle(delivery, self.now).unwrap();
@@ -245,6 +253,32 @@ fn a_message_that_panics_is_dead_lettered_and_its_neighbours_go_on() {
         assert_eq!((desk.balance(ALICE), desk.balance(BOB)), (15, 7), "{attempts}");
         desk.crash();
         assert_eq!((desk.balance(ALICE), desk.balance(BOB)), (15, 7), "{attempts}");
+    }
+}
+
+/// A letter that is handed in again is a letter already: a second one would be handed in again as well.
+#[test]
+fn of_a_message_that_its_sender_keeps_no_letter_is_made() {
+    for poison in [
+        Command::PanicInDecide { tag: 2 },
+        Command::PanicInApply { tag: 2 },
+    ] {
+        let mut desk = Desk::open();
+        desk.submit(ALICE, credit(1, 10));
+        for delivery in ["the first", "again", "after a crash"] {
+            let mut answer = desk.hand_in(Responder::keeper, envelope(7, ALICE, poison.clone()));
+            desk.settle();
+            assert!(
+                matches!(answer.try_recv().unwrap(), Outcome::DeadLettered { .. }),
+                "{delivery}"
+            );
+            assert_eq!(desk.dead_letters(), 0, "{delivery}");
+            if delivery == "again" {
+                desk.crash();
+            }
+        }
+        desk.submit(ALICE, credit(3, 5));
+        assert_eq!(desk.balance(ALICE), 15);
     }
 }
 

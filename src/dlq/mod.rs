@@ -19,7 +19,7 @@ use std::path::PathBuf;
     lockstep dlq replay --source wms --since 2026-03-01T00:00:00Z --rate 20\n  \
     lockstep dlq discard 01a2b3 --why 'a test message'\n\n\
     What lies in the broker's dead-letter queue is taken into the store whenever letters are listed. A letter is settled once, by a\n\
-    replay or by being discarded: asked for again, nothing changes.")]
+    replay that is taken or by being discarded: asked for again, nothing changes. One that is refused again stays open and says why.")]
 pub(crate) struct DlqArguments {
     #[command(flatten)]
     door: DoorArguments,
@@ -111,7 +111,7 @@ struct Which {
     /// Sent by this system.
     #[arg(long)]
     source: Option<String>,
-    /// Put aside for this: a code, as in not-owner, or a part of the reason.
+    /// Put aside, or come back last, for this: a code, as in not-owner, or a part of the reason.
     #[arg(long)]
     reason: Option<String>,
     /// Of this kind: the name of a schema, or of an entity.
@@ -218,8 +218,17 @@ fn line(letter: &Value) -> String {
         "" => String::new(),
         field => format!("{field}: "),
     };
+    let returned = &letter["returned"];
+    let returned = match returned["times"].as_u64() {
+        Some(times) => format!(
+            "\n    came back {times} times, at last {}: {}",
+            text(returned, "at"),
+            text(returned, "reason")
+        ),
+        None => String::new(),
+    };
     format!(
-        "{}  {}  {:<12} {:<24} {}{repaired}\n    {field}{}",
+        "{}  {}  {:<12} {:<24} {}{repaired}\n    {field}{}{returned}",
         text(letter, "letter"),
         text(letter, "at"),
         text(letter, "source"),

@@ -136,7 +136,7 @@ pub(crate) enum Subject {
     /// Every order that waits for a person, with owner, time left, reason and what helps, the most pressing first.
     #[command(after_help = "Example:\n  lockstep inspect exceptions")]
     Exceptions,
-    /// Every write that was refused because its sender does not own what it wrote, by system.
+    /// What systems were refused, by system: writes of what they do not own, and what orders refused.
     #[command(after_help = "Example:\n  lockstep inspect refusals")]
     Refusals,
     /// The table of owners that the store works under, and the ones before.
@@ -361,7 +361,7 @@ impl AtRest {
             return print(&render::refusals(&audits));
         }
         if audits.is_empty() {
-            return print("no write was refused");
+            return print("nothing was refused");
         }
         print(&render::refusals_text(&audits))
     }

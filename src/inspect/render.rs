@@ -212,7 +212,7 @@ fn fields(text: &mut String, value: &Value, depth: usize) {
     }
 }
 
-/// Refused writes as one JSON object.
+/// What systems were refused as one JSON object.
 pub(super) fn refusals(audits: &[(String, AuditState)]) -> Value {
     let audit = |(system, audit): &(String, AuditState)| {
         let newest: Vec<Value> = audit
@@ -226,7 +226,17 @@ pub(super) fn refusals(audits: &[(String, AuditState)]) -> Value {
                     "table": noted.write.table, "reason": noted.write.to_string() })
             })
             .collect();
-        json!({ "system": system, "total": audit.total, "newest": newest })
+        let wishes: Vec<Value> = audit
+            .orders
+            .iter()
+            .map(|refused| {
+                json!({ "at": moment(refused.at), "correlation": refused.correlation.as_str(),
+                    "order": refused.order.as_str(), "wish": refused.wish.as_str(),
+                    "reason": refused.refusal.to_string() })
+            })
+            .collect();
+        json!({ "system": system, "total": audit.total, "newest": newest,
+            "orders_total": audit.orders_total, "orders": wishes })
     };
     json!({ "refusals": audits.iter().map(audit).collect::<Vec<_>>() })
 }
@@ -237,13 +247,26 @@ pub(super) fn refusals_text(audits: &[(String, AuditState)]) -> String {
     for (system, audit) in audits {
         put(
             &mut text,
-            format_args!("{system}: {} refused writes", audit.total),
+            format_args!(
+                "{system}: {} refused writes, {} refusals of orders",
+                audit.total, audit.orders_total
+            ),
         );
         for noted in &audit.newest {
             let (at, correlation) = (moment(noted.at), &noted.correlation);
             put(
                 &mut text,
                 format_args!("  {at}  conversation {correlation}: {}", noted.write),
+            );
+        }
+        for refused in &audit.orders {
+            let (at, correlation) = (moment(refused.at), &refused.correlation);
+            put(
+                &mut text,
+                format_args!(
+                    "  {at}  conversation {correlation}: {} of {}: {}",
+                    refused.wish, refused.order, refused.refusal
+                ),
             );
         }
     }

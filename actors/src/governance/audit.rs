@@ -1,18 +1,24 @@
-//! What a system tried to write without owning it: one audit for each system.
+//! What a system tried in vain: to write what it does not own, and what an order refused. One audit for each system.
 //!
-//! Invariants: `total` counts every refused write once; the newest [`KEPT`] of them are kept, oldest first.
+//! Invariants: `total` counts every refused write once, and `orders_total` whatever an order refused; of both the newest [`KEPT`] are
+//! kept, oldest first.
 
+use super::auditee;
 use super::ownership::RefusedWrite;
-use crate::domain::Distributor;
-use crate::ids::SystemName;
+use crate::domain::{Distributor, View};
+use crate::ids::{OrderKey, SystemName};
 use crate::newest::keep_newest;
+use crate::orders::command::OrderRefusal;
+use crate::reference::Published;
 use compact_str::CompactString;
 use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency};
+use lockstep_runtime::message::{Origin, Sequence};
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-/// How many refused writes of a system are kept; older ones are only counted.
+/// How many refusals of either kind are kept of a system; older ones are only counted.
 pub const KEPT: usize = 64;
 
 /// The refused writes of one system.
@@ -22,6 +28,27 @@ pub struct AuditState {
     pub total: u64,
     /// The newest.
     pub newest: VecDeque<Noted>,
+    /// How often an order refused what it wanted.
+    #[serde(default)]
+    pub orders_total: u64,
+    /// The newest of that.
+    #[serde(default)]
+    pub orders: VecDeque<RefusedWish>,
+}
+
+/// What an order refused, or was refused as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedWish {
+    /// When.
+    pub at: Timestamp,
+    /// The conversation that it belonged to.
+    pub correlation: CompactString,
+    /// Which order.
+    pub order: OrderKey,
+    /// What was wanted, as in `submit`.
+    pub wish: CompactString,
+    /// Why not.
+    pub refusal: OrderRefusal,
 }
 
 /// A refused write, as it was noted.
@@ -41,6 +68,8 @@ pub struct Noted {
 pub enum AuditCommand {
     /// Note this. Made by [`super::admit`] alone.
     Note(RefusedWrite),
+    /// Note that an order refused this. Said by orders alone.
+    NoteWish(Box<RefusedWish>),
     /// Says how things stand. Changes nothing.
     Show,
 }
@@ -50,6 +79,8 @@ pub enum AuditCommand {
 pub enum AuditEvent {
     /// A write was refused.
     Refused(Noted),
+    /// An order refused something.
+    RefusedByOrder(Box<RefusedWish>),
 }
 
 /// What is answered.
@@ -59,7 +90,9 @@ pub enum AuditReply {
     /// To the sender of a refused write: that it was refused, and why.
     NotOwner(RefusedWrite),
     /// How things stand.
-    Audit(AuditState),
+    Audit(Box<AuditState>),
+    /// Done.
+    Noted,
 }
 
 /// The audit of a system, as an entity.
@@ -69,7 +102,7 @@ pub struct SystemAudit;
 impl Entity for SystemAudit {
     const KIND: EntityKind = EntityKind(5);
     const NAME: &'static str = "system-audit";
-    const RESIDENCY: Residency = Residency::Passivated;
+    const RESIDENCY: Residency = Residency::Resident;
 
     type Domain = Distributor;
     type Id = SystemName;
@@ -89,7 +122,10 @@ impl Entity for SystemAudit {
         context: &Context<'_, Distributor>,
     ) -> Decision<Self> {
         match command {
-            AuditCommand::Show => Decision::answer(AuditReply::Audit(state.clone())),
+            AuditCommand::Show => Decision::answer(AuditReply::Audit(Box::new(state.clone()))),
+            AuditCommand::NoteWish(wish) => {
+                Decision::event(AuditEvent::RefusedByOrder(wish.clone()), AuditReply::Noted)
+            }
             AuditCommand::Note(write) => {
                 let noted = Noted {
                     at: context.now,
@@ -102,8 +138,45 @@ impl Entity for SystemAudit {
     }
 
     fn apply(state: &mut AuditState, event: &AuditEvent) {
-        let AuditEvent::Refused(noted) = event;
-        state.total = state.total.saturating_add(1);
-        keep_newest(&mut state.newest, noted.clone(), KEPT);
+        match event {
+            AuditEvent::Refused(noted) => {
+                state.total = state.total.saturating_add(1);
+                keep_newest(&mut state.newest, noted.clone(), KEPT);
+            }
+            AuditEvent::RefusedByOrder(wish) => {
+                state.orders_total = state.orders_total.saturating_add(1);
+                keep_newest(&mut state.orders, (**wish).clone(), KEPT);
+            }
+        }
     }
+
+    fn view(id: &SystemName, state: &AuditState, sequence: Sequence) -> Option<View> {
+        Some(View::Audit(Published {
+            id: id.clone(),
+            value: Arc::new(state.clone()),
+            sequence,
+        }))
+    }
+}
+
+/// The decision of an order, with a note of what it refused to a system outside.
+pub(crate) fn noting_refusal<E: Entity<Domain = Distributor>>(
+    mut decision: Decision<E>,
+    order: &OrderKey,
+    wish: &'static str,
+    refusal: OrderRefusal,
+    context: &Context<'_, Distributor>,
+) -> Decision<E> {
+    if matches!(context.origin, Origin::External(_)) {
+        let refused = RefusedWish {
+            at: context.now,
+            correlation: context.provenance.correlation.clone(),
+            order: order.clone(),
+            wish: wish.into(),
+            refusal,
+        };
+        let note = AuditCommand::NoteWish(Box::new(refused));
+        decision = decision.send((auditee(&context.provenance.source), note));
+    }
+    decision
 }

@@ -16,12 +16,14 @@ use crate::inventory::command::{HoldMode, HoldStock, StockCommand};
 use crate::inventory::count::StockCount;
 use crate::inventory::numbering::ChangeNumber;
 use crate::money::{Currency, Money};
+use crate::orders::Order;
 use crate::orders::command::{
-    BookingAnswer, BookingAnswered, OrderCommand, OrderRequest, StockAnswer, StockAnswered,
+    BookingAnswer, BookingAnswered, OrderCommand, OrderRefusal, OrderReply, OrderRequest, StockAnswer,
+    StockAnswered,
 };
 use crate::orders::delivery::Delivery;
 use crate::orders::sourcing::{Network, Sourcing};
-use crate::orders::state::Policy;
+use crate::orders::state::{OrderState, Policy};
 use crate::pricing::contract::{Budgets, ContractCommand, Customers, QuoteRequest};
 use crate::pricing::kept::Validity;
 use crate::pricing::resolve::Detail;
@@ -30,6 +32,7 @@ use crate::reference::Reference;
 use compact_str::CompactString;
 use lockstep_runtime::entity::{Context, Entity};
 use lockstep_runtime::message::{Envelope, MessageId, Origin, Provenance};
+use lockstep_runtime::placement::PartitionId;
 use lockstep_runtime::rmp_serde;
 use lockstep_runtime::time::Timestamp;
 
@@ -538,6 +541,85 @@ fn an_audit_counts_all_refused_writes_and_keeps_the_newest() {
         .map(|noted| noted.correlation.as_str())
         .collect();
     assert_eq!((newest[0], newest[KEPT - 1]), ("36", "99"));
+}
+
+/// What an order that has not come refuses to `source`, and what is noted of it.
+fn refused_by_order(
+    source: &str,
+    origin: Origin,
+    command: &OrderCommand,
+) -> (OrderReply, Vec<(SystemName, AuditCommand)>) {
+    let order = OrderKey::new("web", "7").unwrap();
+    let sent = envelope(source, (order.clone(), command.clone()).into());
+    let reference = Reference::default();
+    let context = Context {
+        now: Timestamp::from_millis(9),
+        provenance: &sent.provenance,
+        origin,
+        reference: &reference,
+    };
+    let decision = Order::decide(&order, &OrderState::default(), command, &context);
+    let notes = decision.sends.into_iter().map(|message| {
+        let Message::Audit(system, command) = message else {
+            panic!("not for an audit: {message:?}");
+        };
+        (system, command)
+    });
+    (decision.reply, notes.collect())
+}
+
+#[test]
+fn what_an_order_refuses_a_system_outside_is_noted_and_the_newest_is_kept() {
+    let outside = Origin::External(MessageId(1));
+    let (reply, notes) = refused_by_order("desk", outside, &OrderCommand::Retry);
+    assert_eq!(reply, OrderReply::Refused(OrderRefusal::UnknownOrder));
+    let [(system, note @ AuditCommand::NoteWish(refused))] = notes.as_slice() else {
+        panic!("{notes:?}");
+    };
+    assert_eq!((system.as_str(), refused.wish.as_str()), ("desk", "retry"));
+    assert_eq!(
+        (refused.at, refused.correlation.as_str(), refused.order.as_str()),
+        (Timestamp::from_millis(9), "c-1", "web/7")
+    );
+    assert_eq!(refused.refusal, OrderRefusal::UnknownOrder);
+    // A question is no wish, what waits is not refused, and what an order was told from inside nobody asked for.
+    let inside = Origin::Entity {
+        from: PartitionId(0),
+        sequence: 1,
+    };
+    for (origin, command) in [
+        (outside, OrderCommand::Show),
+        (outside, OrderCommand::Close),
+        (inside, OrderCommand::Retry),
+    ] {
+        assert!(
+            refused_by_order("desk", origin, &command).1.is_empty(),
+            "{command:?}"
+        );
+    }
+    let mut state = AuditState::default();
+    let reference = Reference::default();
+    for _ in 0..100 {
+        let sent = envelope("desk", (system.clone(), note.clone()).into());
+        let context = Context {
+            now: Timestamp::from_millis(9),
+            provenance: &sent.provenance,
+            origin: inside,
+            reference: &reference,
+        };
+        for event in &SystemAudit::decide(system, &state, note, &context).events {
+            let written = rmp_serde::to_vec(event).unwrap();
+            SystemAudit::apply(&mut state, &rmp_serde::from_slice(&written).unwrap());
+        }
+    }
+    assert_eq!(
+        (state.orders_total, state.orders.len(), state.total),
+        (100, KEPT, 0)
+    );
+    // An audit from before that was noted.
+    let before = rmp_serde::to_vec(&(7_u64, std::collections::VecDeque::<u8>::new())).unwrap();
+    let read: AuditState = rmp_serde::from_slice(&before).unwrap();
+    assert_eq!((read.total, read.orders_total), (7, 0));
 }
 
 #[test]

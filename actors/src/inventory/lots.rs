@@ -19,10 +19,11 @@ use super::decide::{StockDecision, adjusted, too_many};
 use super::event::StockEvent;
 use super::state::StockState;
 use crate::domain::Message;
-use crate::ids::{HoldId, LotCode, Reason};
+use crate::ids::{HoldId, LotCode, Reason, Sku};
 use crate::orders::command::{OrderCommand, StockAnswer};
 use crate::pricing::catalogue::Tracking;
 use crate::quantity::{PositiveQuantity, Quantity};
+use crate::reference::Reference;
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -123,9 +124,6 @@ pub(super) fn understand(
 ) -> Result<Option<StockCommand>, LotRefusal> {
     if let StockCommand::InLots { lots, change, .. } = command {
         let tracking = kept();
-        if tracking == Tracking::None {
-            return Err(LotRefusal::NotKept);
-        }
         check(lots, tracking)?;
         return Ok(Some(StockCommand::InLots {
             lots: lots.clone(),
@@ -189,7 +187,11 @@ fn moves(command: &StockCommand) -> Moves {
     }
 }
 
+/// What is wrong with lots as they are named for goods that are kept so, whatever is there.
 fn check(lots: &[LotUnits], tracking: Tracking) -> Result<(), LotRefusal> {
+    if tracking == Tracking::None {
+        return Err(LotRefusal::NotKept);
+    }
     let mut seen = BTreeSet::new();
     for LotUnits { lot, quantity, .. } in lots {
         if !seen.insert(lot) {
@@ -200,6 +202,27 @@ fn check(lots: &[LotUnits], tracking: Tracking) -> Result<(), LotRefusal> {
         }
     }
     Ok(())
+}
+
+/// Whether lots add up to the goods.
+fn add_up(lots: &[LotUnits], goods: Quantity) -> Result<(), LotRefusal> {
+    let named = units_of(lots);
+    if named == goods {
+        return Ok(());
+    }
+    Err(LotRefusal::Sum { named, goods })
+}
+
+/// What is wrong with the lots that a paper of an order names for so much of an SKU, whatever is there.
+pub(crate) fn check_named(
+    lots: &[LotUnits],
+    sku: &Sku,
+    goods: Quantity,
+    reference: &Reference,
+) -> Result<(), LotRefusal> {
+    let item = reference.item(sku);
+    check(lots, item.map_or(Tracking::None, |item| item.tracking))?;
+    add_up(lots, goods)
 }
 
 /// A change whose goods are in these lots, given what it is without them.
@@ -222,13 +245,10 @@ pub(super) fn decide(
     let goods = after.sellable().minus(state.sellable());
     let withheld = after.not_sellable().minus(state.not_sellable());
     let amount = magnitude(goods).max(magnitude(withheld));
-    let named = units_of(lots);
     if amount == Quantity::ZERO {
         return Err(StockRefusal::Lots(LotRefusal::NothingMoves));
     }
-    if named != amount {
-        return Err(StockRefusal::Lots(LotRefusal::Sum { named, goods: amount }));
-    }
+    add_up(lots, amount).map_err(StockRefusal::Lots)?;
     let is_fact = matches!(change, StockCommand::Numbered { .. });
     let moved = (goods.cmp(&Quantity::ZERO), withheld.cmp(&Quantity::ZERO));
     match moved {

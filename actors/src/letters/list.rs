@@ -6,7 +6,7 @@
 //! Invariants: an entry says what its letter last told it, and an older telling never overwrites a newer one; a letter that
 //! is settled is not on the list.
 
-use super::{Head, LetterEvent, LetterState};
+use super::{Head, LetterEvent, LetterState, Returned};
 use crate::domain::{Distributor, View};
 use crate::ids::LetterId;
 use crate::reference::Published;
@@ -22,6 +22,9 @@ pub struct OpenLetter {
     pub head: Head,
     /// Whether another message takes its place by now.
     pub repaired: bool,
+    /// That it came back, if it was handed in again and did.
+    #[serde(default)]
+    pub returned: Option<Returned>,
 }
 
 /// An entry of the list.
@@ -110,15 +113,19 @@ impl Entity for LetterEntry {
 
 /// What is listed of a letter after `event`.
 pub(super) fn open_after(state: &LetterState, event: &LetterEvent) -> Option<Box<OpenLetter>> {
-    match event {
-        LetterEvent::Recorded(letter) => Some(Box::new(OpenLetter {
-            head: letter.head.clone(),
-            repaired: false,
-        })),
-        LetterEvent::Repaired { .. } => state
-            .head
-            .clone()
-            .map(|head| Box::new(OpenLetter { head, repaired: true })),
-        LetterEvent::Settled(_) => None,
-    }
+    let (head, repaired, returned) = match event {
+        LetterEvent::Recorded(letter) => (letter.head.clone(), false, None),
+        LetterEvent::Repaired { .. } => (state.head.clone()?, true, state.returned.clone()),
+        LetterEvent::Returned { returned, .. } => (
+            state.head.clone()?,
+            state.repaired.is_some(),
+            Some(returned.clone()),
+        ),
+        LetterEvent::Settled(_) => return None,
+    };
+    Some(Box::new(OpenLetter {
+        head,
+        repaired,
+        returned,
+    }))
 }

@@ -5,7 +5,9 @@
 //!
 //! Invariants:
 //! - a letter is recorded once under its id; a repeat changes nothing;
-//! - a letter is settled once, by a replay or by being discarded, and nothing about it changes afterwards;
+//! - a letter is settled once, by a replay that was taken or by being discarded, and nothing about it changes afterwards;
+//! - a replay that is refused, or cannot be digested, leaves it open: how often it came back, and why at last, stands with it;
+//! - each judgement of it counts once, by its number;
 //! - who did what, when and why is kept with it ([`Note`]), the newest [`MAX_NOTES`];
 //! - a settled letter keeps its head and its notes, and no body.
 
@@ -111,6 +113,24 @@ pub enum Deed {
     },
     /// It was given up.
     Discarded,
+    /// It was handed in again, and came back.
+    Returned {
+        /// In words.
+        outcome: String,
+    },
+}
+
+/// That a letter came back which was handed in again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Returned {
+    /// How often it has.
+    pub times: u32,
+    /// When it did last.
+    pub at: Timestamp,
+    /// Why then, for programs, as in `refused`.
+    pub code: CompactString,
+    /// Why then, for a person.
+    pub reason: String,
 }
 
 /// How a letter stands.
@@ -128,6 +148,12 @@ pub struct LetterState {
     pub settled: Option<Note>,
     /// How often the list was told.
     pub tellings: u32,
+    /// That it came back, if it did.
+    #[serde(default)]
+    pub returned: Option<Returned>,
+    /// How often its entity has judged it, and nothing came of it: each time it is handed in as another message.
+    #[serde(default)]
+    pub judged: u32,
 }
 
 /// What someone wants of a letter.
@@ -143,11 +169,22 @@ pub enum LetterCommand {
         /// Why.
         why: Option<Reason>,
     },
-    /// It was handed in again and decided; this came of it.
+    /// It was handed in again and taken; this came of it.
     Replayed {
         /// In words.
         outcome: String,
         /// Why.
+        why: Option<Reason>,
+    },
+    /// It was handed in again, and came back.
+    Returned {
+        /// If its entity has judged it: how often it had before; what is told of a judgement once more changes nothing.
+        judgement: Option<u32>,
+        /// Why it came back, for programs.
+        code: CompactString,
+        /// Why it came back, for a person.
+        reason: String,
+        /// Why it was handed in.
         why: Option<Reason>,
     },
     /// Give it up.
@@ -173,6 +210,15 @@ pub enum LetterEvent {
     },
     /// It is done with.
     Settled(Note),
+    /// It came back.
+    Returned {
+        /// How often by now, and why.
+        returned: Returned,
+        /// How often its entity has judged it by now.
+        judged: u32,
+        /// By whom it was handed in.
+        note: Note,
+    },
 }
 
 /// What is answered.
@@ -181,7 +227,7 @@ pub enum LetterEvent {
 pub enum LetterReply {
     /// Done.
     Accepted,
-    /// Taken in before; nothing has changed.
+    /// Told before; nothing has changed.
     Known,
     /// How it stands.
     Letter(Box<LetterState>),
@@ -234,9 +280,10 @@ impl Entity for DeadLetters {
             why: why.cloned(),
         };
         let closed = match command {
-            LetterCommand::Repair { .. } | LetterCommand::Replayed { .. } | LetterCommand::Discard { .. } => {
-                closed_to(state)
-            }
+            LetterCommand::Repair { .. }
+            | LetterCommand::Replayed { .. }
+            | LetterCommand::Returned { .. }
+            | LetterCommand::Discard { .. } => closed_to(state),
             LetterCommand::Record(_) | LetterCommand::Show => None,
         };
         if let Some(refusal) = closed {
@@ -261,6 +308,30 @@ impl Entity for DeadLetters {
                 let outcome = outcome.clone();
                 LetterEvent::Settled(note(Deed::Replayed { outcome }, why.as_ref()))
             }
+            LetterCommand::Returned {
+                judgement: Some(judgement),
+                ..
+            } if *judgement != state.judged => return Decision::answer(LetterReply::Known),
+            LetterCommand::Returned {
+                judgement,
+                code,
+                reason,
+                why,
+            } => LetterEvent::Returned {
+                returned: Returned {
+                    times: state.times_returned().saturating_add(1),
+                    at: context.now,
+                    code: code.clone(),
+                    reason: reason.clone(),
+                },
+                judged: state.judged.saturating_add(u32::from(judgement.is_some())),
+                note: note(
+                    Deed::Returned {
+                        outcome: reason.clone(),
+                    },
+                    why.as_ref(),
+                ),
+            },
             LetterCommand::Discard { why } => LetterEvent::Settled(note(Deed::Discarded, Some(why))),
         };
         let telling = ListCommand::Tell {
@@ -287,11 +358,24 @@ impl Entity for DeadLetters {
                 state.settled = Some(note.clone());
                 state.note(note);
             }
+            LetterEvent::Returned {
+                returned,
+                judged,
+                note,
+            } => {
+                state.returned = Some(returned.clone());
+                state.judged = *judged;
+                state.note(note);
+            }
         }
     }
 }
 
 impl LetterState {
+    fn times_returned(&self) -> u32 {
+        self.returned.as_ref().map_or(0, |returned| returned.times)
+    }
+
     fn note(&mut self, note: &Note) {
         keep_newest(&mut self.notes, note.clone(), MAX_NOTES);
     }

@@ -134,12 +134,112 @@ fn a_settled_letter_says_who_settled_it_and_why_and_nothing_more_is_done_about_i
     assert_eq!((desk.state.settled, desk.entry.open), (Some(note), None));
 }
 
+fn returned(judgement: Option<u32>, code: &str) -> LetterCommand {
+    LetterCommand::Returned {
+        judgement,
+        code: code.into(),
+        reason: format!("{code}: 4 asked for, 3 available"),
+        why: None,
+    }
+}
+
+#[test]
+fn a_replay_that_comes_back_leaves_its_letter_open_and_each_judgement_counts_once() {
+    let mut desk = Desk::with("{}");
+    // What is told, how often it came back and was judged by then, and what is answered.
+    let cases = [
+        (
+            "the first",
+            returned(Some(0), "refused"),
+            (1, 1),
+            LetterReply::Accepted,
+        ),
+        (
+            "the same judgement, asked for twice",
+            returned(Some(0), "refused"),
+            (1, 1),
+            LetterReply::Known,
+        ),
+        (
+            "not judged",
+            returned(None, "not-owner"),
+            (2, 1),
+            LetterReply::Accepted,
+        ),
+        (
+            "the second",
+            returned(Some(1), "dead-lettered"),
+            (3, 2),
+            LetterReply::Accepted,
+        ),
+        (
+            "an older one",
+            returned(Some(0), "refused"),
+            (3, 2),
+            LetterReply::Known,
+        ),
+    ];
+    for (story, command, counts, reply) in cases {
+        assert_eq!(desk.tell(&command), reply, "{story}");
+        let known = desk.state.returned.clone().unwrap();
+        assert_eq!((known.times, desk.state.judged), counts, "{story}");
+        assert!(
+            desk.state.settled.is_none() && desk.state.content.is_some(),
+            "{story}"
+        );
+        let open = desk.entry.open.as_ref().unwrap();
+        assert_eq!(open.returned.as_ref(), Some(&known), "{story}");
+    }
+    assert_eq!(desk.state.notes.len(), 3);
+    let last = desk.state.returned.clone().unwrap();
+    assert_eq!(last.code, "dead-lettered");
+    // A repair keeps what came of it before.
+    desk.tell(&repair("{}"));
+    let open = desk.entry.open.clone().unwrap();
+    assert_eq!((open.repaired, open.returned), (true, Some(last)));
+    // Taken at last, it is done with.
+    assert_eq!(desk.tell(&replayed()), LetterReply::Accepted);
+    assert_eq!(desk.entry.open, None);
+    let late = desk.tell(&returned(Some(2), "refused"));
+    assert!(matches!(late, LetterReply::Refused(LetterRefusal::Settled(_))));
+}
+
+#[test]
+fn a_letter_from_before_replays_came_back_is_read() {
+    /// As it was stored then.
+    #[derive(Serialize)]
+    struct Before {
+        head: Option<Head>,
+        content: Option<Content>,
+        repaired: Option<Vec<u8>>,
+        notes: VecDeque<Note>,
+        settled: Option<Note>,
+        tellings: u32,
+    }
+    let letter = letter("{}");
+    let before = Before {
+        head: Some(letter.head.clone()),
+        content: Some(letter.content),
+        repaired: None,
+        notes: VecDeque::new(),
+        settled: None,
+        tellings: 1,
+    };
+    let written = lockstep_runtime::rmp_serde::to_vec(&before).unwrap();
+    let read: LetterState = lockstep_runtime::rmp_serde::from_slice(&written).unwrap();
+    assert_eq!(
+        (read.head, read.tellings, read.returned, read.judged),
+        (Some(letter.head), 1, None, 0)
+    );
+}
+
 #[test]
 fn nothing_is_done_about_a_letter_that_was_never_taken_in() {
     let mut desk = Desk::default();
     let unknown = LetterReply::Refused(LetterRefusal::Unknown);
     assert_eq!(desk.tell(&replayed()), unknown);
     assert_eq!(desk.tell(&repair("{}")), unknown);
+    assert_eq!(desk.tell(&returned(Some(0), "refused")), unknown);
     assert_eq!(desk.discard(), unknown);
     assert_eq!(desk.state, LetterState::default());
 }

@@ -5,16 +5,21 @@
 //! - each paper counts once, whatever it is repeated;
 //! - of lots that a paper names no more comes back than has left of them for the line;
 //! - what is credited of a line, part by part, adds up to its amount less its share of the order's discount, and to its tax, to the
-//!   last smallest unit: each credit is what is due for all units so far less what was credited before.
+//!   last smallest unit: each credit is what is due for all units so far less what was credited before;
+//! - of what is due for its units a credit gives all, or less where it says so; the rest of that is not given back later;
+//! - of freight no more is given back than was charged; so all credits together never come to more than the invoice.
 
-use super::command::{CreditWish, GoodsReturn, OrderRefusal, ReturnLine};
+use super::command::{
+    CreditLine, CreditShare, CreditWish, FreightShare, GoodsReturn, OrderRefusal, ReturnLine,
+};
 use super::event::OrderEvent;
 use super::flow::Flow;
+use super::invoice::{step, tax_beside_lines};
 use super::paper::{PaperKind, tell_erp};
 use super::state::Placed;
 use crate::ids::{DocumentId, LotCode, Sku, StockId, WarehouseCode};
 use crate::inventory::command::{Condition, StockCommand};
-use crate::inventory::lots::{LotRefusal, LotUnits, units_of};
+use crate::inventory::lots::{LotRefusal, LotUnits, check_named, units_of};
 use crate::kit::Component;
 use crate::money::{Currency, RoundingMode};
 use crate::pricing::catalogue::Tracking;
@@ -79,6 +84,33 @@ pub struct CreditedLine {
     pub total: Decimal,
     /// When.
     pub at: Timestamp,
+    /// What part of its price that is, as it was wanted.
+    #[serde(default)]
+    pub share: CreditShare,
+}
+
+/// What of an order's freight was given back in money.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditedFreight {
+    /// By which paper.
+    pub document: DocumentId,
+    /// What part of it that is, as it was wanted.
+    pub share: FreightShare,
+    /// Of what it costs.
+    pub amount: Decimal,
+    /// Of its tax: on top of that, or in it where prices contain it.
+    pub tax: Decimal,
+    /// What the customer gets.
+    pub total: Decimal,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A part of a credit, as it is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CreditPart {
+    Goods(u16, PositiveQuantity, CreditShare),
+    Freight(FreightShare),
 }
 
 /// Goods come back.
@@ -181,20 +213,9 @@ fn may_come_back_in_lots(flow: &Flow<'_>, back: &ReturnLine) -> Result<(), LotRe
     if back.component.is_none() && !ordered.components.is_empty() {
         return Err(LotRefusal::OfKit);
     }
-    let item = flow
-        .reference
-        .item(back.component.as_ref().unwrap_or(&ordered.sku));
-    if item.is_none_or(|item| item.tracking == Tracking::None) {
-        return Err(LotRefusal::NotKept);
-    }
-    let (named, goods) = (units_of(&back.lots), back.quantity.get());
-    if named != goods {
-        return Err(LotRefusal::Sum { named, goods });
-    }
-    for (place, LotUnits { lot, quantity, .. }) in back.lots.iter().enumerate() {
-        if back.lots[..place].iter().any(|other| other.lot == *lot) {
-            return Err(LotRefusal::Twice { lot: lot.clone() });
-        }
+    let sku = back.component.as_ref().unwrap_or(&ordered.sku);
+    check_named(&back.lots, sku, back.quantity.get(), flow.reference)?;
+    for LotUnits { lot, quantity, .. } in &back.lots {
         let (asked, there) = (quantity.get(), still_out(&flow.placed, back, lot));
         if asked > there {
             let lot = lot.clone();
@@ -253,39 +274,72 @@ fn restock(flow: &mut Flow<'_>, returned: &ReturnedLine) {
     }
 }
 
-/// Money is given back for a part of lines.
+/// Money is given back for a part of lines, and of the freight.
 pub(super) fn credit_lines(flow: &mut Flow<'_>, wish: &CreditWish) -> Result<(), OrderRefusal> {
     let placed = &flow.placed;
-    let wanted = wish.lines.iter().map(|line| (line.line, line.quantity));
-    let of_paper = placed
-        .credited
-        .iter()
-        .filter(|known| known.document == wish.document);
-    let known = of_paper.map(|known| (known.line, known.quantity));
-    if was_told(&wish.document, wanted, known, placed.credited.len())? {
+    if wish.lines.is_empty() && wish.freight.is_none() {
+        return Err(OrderRefusal::Lines { lines: 0 });
+    }
+    let goods = |line: &CreditLine| CreditPart::Goods(line.line, line.quantity, line.share);
+    let freight = wish.freight.map(CreditPart::Freight);
+    let wanted: Vec<_> = wish.lines.iter().map(goods).chain(freight).collect();
+    let all = placed.credited.len() + placed.freight_credited.len();
+    if was_told(
+        &wish.document,
+        wanted.into_iter(),
+        credited_by(placed, &wish.document),
+        all,
+    )? {
         return Ok(());
     }
     let mut back = Vec::with_capacity(wish.lines.len());
     for (place, line) in wish.lines.iter().enumerate() {
         once(wish.lines[..place].iter().map(|other| other.line), line.line)?;
         within_shipped(placed, line.line, line.quantity, placed.credited(line.line))?;
-        let due = due(placed, line.line, line.quantity);
-        let (amount, tax, total) = due.ok_or(OrderRefusal::UnknownLine { line: line.line })?;
+        let due = due(placed, line)?;
         back.push(CreditedLine {
             document: wish.document.clone(),
             line: line.line,
             quantity: line.quantity,
-            amount,
-            tax,
-            total,
+            amount: due.amount,
+            tax: due.tax,
+            total: due.total,
             at: flow.now,
+            share: line.share,
         });
     }
+    let freight = match wish.freight {
+        None => None,
+        Some(share) => Some((share, freight_due(placed, share)?)),
+    };
     for credited in back {
         flow.happens(OrderEvent::Credited { credited });
     }
+    if let Some((share, due)) = freight {
+        let freight = CreditedFreight {
+            document: wish.document.clone(),
+            share,
+            amount: due.amount,
+            tax: due.tax,
+            total: due.total,
+            at: flow.now,
+        };
+        flow.happens(OrderEvent::FreightCredited { freight });
+    }
     tell_erp(flow, PaperKind::Credit, &wish.document);
     Ok(())
+}
+
+/// What a paper has given back.
+fn credited_by<'p>(placed: &'p Placed, document: &'p DocumentId) -> impl Iterator<Item = CreditPart> + 'p {
+    let goods = placed
+        .credited
+        .iter()
+        .filter(move |known| known.document == *document);
+    let goods = goods.map(|known| CreditPart::Goods(known.line, known.quantity, known.share));
+    let freight = placed.freight_credited.iter();
+    let freight = freight.filter(move |known| known.document == *document);
+    goods.chain(freight.map(|known| CreditPart::Freight(known.share)))
 }
 
 /// Whether the same paper was told before; one that says something else is refused, and so is one for which there is no
@@ -332,21 +386,111 @@ fn once(mut before: impl Iterator<Item = u16>, line: u16) -> Result<(), OrderRef
     Ok(())
 }
 
-/// What is due for so many units more of a line: amount, tax, and what the customer gets.
-fn due(placed: &Placed, line: u16, more: PositiveQuantity) -> Option<(Decimal, Decimal, Decimal)> {
-    let quote = placed.quote.as_ref()?;
-    let priced = quote.lines.iter().find(|priced| priced.line == line)?;
-    let before = placed.credited(line).units();
-    let after = before.checked_add(more.units())?;
+/// Money that is due.
+struct Due {
+    amount: Decimal,
+    tax: Decimal,
+    /// What the customer gets.
+    total: Decimal,
+}
+
+impl Due {
+    fn of(quote: &Quote, amount: Decimal, tax: Decimal) -> Option<Self> {
+        let total = if is_taxed_on_top(quote) {
+            amount.checked_add(tax)?
+        } else {
+            amount
+        };
+        Some(Self { amount, tax, total })
+    }
+}
+
+/// What is due for so many units more of a line, as far as it is wanted.
+fn due(placed: &Placed, line: &CreditLine) -> Result<Due, OrderRefusal> {
+    let unknown = OrderRefusal::UnknownLine { line: line.line };
+    let quote = placed.quote.as_ref();
+    let more = quote.and_then(|quote| Some((quote, due_for_more(placed, quote, line)?)));
+    let (quote, (amount, tax)) = more.ok_or(unknown.clone())?;
+    let currency = quote.total.currency;
+    let wanted = match line.share {
+        CreditShare::Whole => Some(amount),
+        CreditShare::LessFee(fee) => amount
+            .checked_mul(Decimal::ONE_HUNDRED - fee.get())
+            .map(|kept| RoundingMode::HalfUp.round(kept / Decimal::ONE_HUNDRED, currency)),
+        CreditShare::Amount(stated) => {
+            if stated < Decimal::ZERO || stated > amount || !is_whole(stated, currency) {
+                let (line, most) = (line.line, amount);
+                return Err(OrderRefusal::CreditAmount { line, most });
+            }
+            Some(stated)
+        }
+    };
+    let due = wanted.and_then(|wanted| Due::of(quote, wanted, in_proportion(tax, wanted, amount, currency)?));
+    due.ok_or(unknown)
+}
+
+/// What is due for so many units more of a line as a whole: amount and tax.
+fn due_for_more(placed: &Placed, quote: &Quote, line: &CreditLine) -> Option<(Decimal, Decimal)> {
+    let priced = quote.lines.iter().find(|priced| priced.line == line.line)?;
+    let before = placed.credited(line.line).units();
+    let after = before.checked_add(line.quantity.units())?;
     let (amount, tax) = due_for(quote, priced, after)?;
     let (amount_before, tax_before) = due_for(quote, priced, before)?;
-    let (amount, tax) = (amount.checked_sub(amount_before)?, tax.checked_sub(tax_before)?);
-    let total = if is_taxed_on_top(quote) {
-        amount.checked_add(tax)?
-    } else {
-        amount
+    Some((amount.checked_sub(amount_before)?, tax.checked_sub(tax_before)?))
+}
+
+/// What is given back of the freight: no more than was charged and has not been given back. Before anything has left nothing
+/// was charged.
+fn freight_due(placed: &Placed, share: FreightShare) -> Result<Due, OrderRefusal> {
+    let has_left = placed
+        .allocations
+        .iter()
+        .any(|part| part.shipped > Quantity::ZERO);
+    let quote = placed.quote.as_ref().filter(|_| has_left);
+    let charged = quote.and_then(|quote| Some((quote, freight_of(quote)?)));
+    let nothing = OrderRefusal::FreightAmount { most: Decimal::ZERO };
+    let Some((quote, (freight, tax))) = charged else {
+        return Err(nothing);
     };
-    Some((amount, tax, total))
+    let before = placed.freight_credited.iter();
+    let (amount_before, tax_before) = before.fold((Decimal::ZERO, Decimal::ZERO), |(amount, tax), known| {
+        (amount.saturating_add(known.amount), tax.saturating_add(known.tax))
+    });
+    let most = freight.saturating_sub(amount_before);
+    let currency = quote.total.currency;
+    let amount = match share {
+        FreightShare::Rest => most,
+        FreightShare::Amount(amount) => amount,
+    };
+    if amount <= Decimal::ZERO || amount > most || !is_whole(amount, currency) {
+        return Err(OrderRefusal::FreightAmount { most });
+    }
+    let tax = in_proportion(tax, amount_before.saturating_add(amount), freight, currency);
+    let due = tax.and_then(|tax| Due::of(quote, amount, tax.checked_sub(tax_before)?));
+    due.ok_or(nothing)
+}
+
+/// What the freight costs, and its part of the tax that no line bears, by what freight and surcharges cost.
+fn freight_of(quote: &Quote) -> Option<(Decimal, Decimal)> {
+    let freight = step(quote, OrderStepKind::Freight)?;
+    let surcharges = step(quote, OrderStepKind::Surcharge)?;
+    let tax = tax_beside_lines(quote)?;
+    let both = freight.checked_add(surcharges)?;
+    Some((freight, in_proportion(tax, freight, both, quote.total.currency)?))
+}
+
+/// So much of a whole's tax, rounded; none of nothing.
+fn in_proportion(tax: Decimal, part: Decimal, whole: Decimal, currency: Currency) -> Option<Decimal> {
+    if part == whole || whole == Decimal::ZERO {
+        return Some(tax);
+    }
+    let exact = tax.checked_mul(part)?.checked_div(whole)?;
+    Some(RoundingMode::HalfUp.round(exact, currency))
+}
+
+/// Whether an amount is in whole smallest units of its currency.
+fn is_whole(amount: Decimal, currency: Currency) -> bool {
+    RoundingMode::HalfUp.round(amount, currency) == amount
 }
 
 /// What is due for the first units of a line: its amount less its share of the order's discount, and its tax.

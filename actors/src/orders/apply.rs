@@ -65,6 +65,7 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) {
             paper_alarm: None,
             late_bookings: Vec::new(),
             corrected_by: None,
+            freight_credited: Vec::new(),
         }));
     } else if let Some(placed) = &mut state.placed {
         apply_placed(placed, event);
@@ -190,6 +191,7 @@ pub(super) fn apply_placed(placed: &mut Placed, event: &OrderEvent) {
         OrderEvent::Paid { payment } => placed.payments.push(payment.clone()),
         OrderEvent::Returned { returned } => placed.returns.push(returned.clone()),
         OrderEvent::Credited { credited } => placed.credited.push(credited.clone()),
+        OrderEvent::FreightCredited { freight } => placed.freight_credited.push(freight.clone()),
         OrderEvent::LateBookingsMoved { late } => placed.late_bookings.clone_from(late),
         OrderEvent::Changed { change } => placed.changes.push(change.clone()),
         OrderEvent::GivenUp { line, quantity } => give_up(placed, *line, *quantity),

@@ -146,7 +146,7 @@ fn not_booked(flow: &mut Flow<'_>, afterwards: Afterwards) {
             Afterwards::Corrected(_) => before.attempt,
             Afterwards::Cancelled(_)
             | Afterwards::Rejected(_)
-            | Afterwards::Closed(_)
+            | Afterwards::Shipped(_)
             | Afterwards::Exception(_) => before.booking,
         },
         awaiting: false,
@@ -155,7 +155,7 @@ fn not_booked(flow: &mut Flow<'_>, afterwards: Afterwards) {
         number: before
             .number
             .clone()
-            .filter(|_| matches!(afterwards, Afterwards::Closed(_))),
+            .filter(|_| matches!(afterwards, Afterwards::Shipped(_))),
         ..before.clone()
     };
     flow.happens(OrderEvent::ErpMoved { erp });
@@ -203,9 +203,16 @@ pub(super) fn may_stand(placed: &Placed) -> bool {
     placed.erp.number.is_some() || placed.erp.uncertain || stage == Status::Booking
 }
 
-/// Ends an order, or lets it begin anew: at once if the ERP certainly does not have it, else with the ERP's consent.
+/// Ends an order, or lets it begin anew: at once if the ERP certainly does not have it, or is told by a change what is left of it,
+/// else with the ERP's consent.
 pub(super) fn begin_ending(flow: &mut Flow<'_>, afterwards: Afterwards) {
     let placed = &flow.placed;
+    if matches!(afterwards, Afterwards::Shipped(_)) && placed.erp.number.is_some() {
+        if placed.cancel_wanted.is_some() {
+            flow.happens(OrderEvent::CancelWanted { afterwards: None });
+        }
+        return begin_releasing(flow, afterwards);
+    }
     // The ERP has consented already if only the stocks' answers are missing.
     let has_consented = placed.status == Status::Exception && placed.resume == Status::Releasing;
     if has_consented || !may_stand(placed) {

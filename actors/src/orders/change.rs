@@ -8,6 +8,8 @@
 //! | booked, released, picked, backordered, shipped | what waits for goods is given up first, then what is held and the warehouse has not begun with; the price of a unit stays. The ERP is told ([`super::paper`]) |
 //! | being booked, shipped, given back or cancelled at the moment | waits for its turn ([`super::parked`]) |
 //!
+//! An order of which a part has left is not cancelled: it is changed down to that, by a change with a number of ours.
+//!
 //! Invariants:
 //! - each line is answered by itself: taken, taken in part, or not, with the reason;
 //! - a change counts once, by its paper; a repeat is answered as the first;
@@ -22,7 +24,7 @@ use super::decide::check;
 use super::desk::begin_anew;
 use super::event::OrderEvent;
 use super::flow::Flow;
-use super::paper::{PaperKind, is_taken, tell_erp};
+use super::paper::{PaperKind, is_taken, own_number, tell_erp};
 use super::parts::Part;
 use super::state::{Allocation, AllocationStanding, Placed, Status};
 use crate::ids::{DocumentId, Reason};
@@ -324,6 +326,43 @@ fn reduce(flow: &mut Flow<'_>, wish: &OrderChange) -> Result<(), OrderRefusal> {
     let status = flow.placed.warehouse_status();
     flow.become_status(status);
     Ok(())
+}
+
+/// The order is changed down to what has left: nothing else is held for it any more. Its account bears the rest until it is
+/// invoiced or closed, and the ERP hears of it as of any change.
+pub(super) fn keep_what_has_left(flow: &mut Flow<'_>, reason: &Reason) {
+    let placed = &flow.placed;
+    let lines = placed.request.lines.iter();
+    let lines = lines.map(|line| (line.line, placed.shipped(line.line), placed.wanted(line)));
+    let less: Vec<_> = lines.filter(|(_, left, wanted)| left < wanted).collect();
+    if let (false, Some(document)) = (less.is_empty(), own_number(placed, "rest", 1)) {
+        let answered = |(line, left, _): &(u16, Quantity, Quantity)| AnsweredLine {
+            line: *line,
+            asked: *left,
+            wanted: *left,
+            answer: ChangeAnswer::Accepted,
+        };
+        let change = AnsweredChange {
+            document: document.clone(),
+            reason: reason.clone(),
+            lines: less.iter().map(answered).collect(),
+            at: flow.now,
+            by: flow.by.into(),
+        };
+        flow.happens(OrderEvent::Changed { change });
+        for (line, left, wanted) in less {
+            let quantity = wanted.minus(left);
+            flow.happens(OrderEvent::GivenUp { line, quantity });
+        }
+        tell_account_of_less(flow);
+        if flow.placed.erp.number.is_some() {
+            tell_erp(flow, PaperKind::Change, &document);
+        }
+    }
+    let reason = reason.clone();
+    flow.happens(OrderEvent::Ended { reason });
+    flow.become_status(Status::Shipped);
+    flow.wait_no_more();
 }
 
 /// Gives up so much of a line: of what was asked for last first, and there what waits before what is held.

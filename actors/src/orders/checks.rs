@@ -21,6 +21,7 @@
 use super::command::{OrderChange, OrderLine, OrderRefusal, OrderRequest};
 use super::credit::{CreditRule, go_on_from_hold};
 use super::delivery::DeliveryRules;
+use super::desk::OwnerRole;
 use super::duplicate::is_being_introduced;
 use super::event::OrderEvent;
 use super::flow::Flow;
@@ -70,6 +71,8 @@ pub struct ChannelRules {
     pub price_list: Option<ListId>,
     /// The best priority that its orders may have, whatever they say. Any, where nothing is said.
     pub best_priority: Option<Priority>,
+    /// Whose an exception becomes that nobody has settled in time, by whose it was. Management's, where nothing is said.
+    pub escalate_to: BTreeMap<OwnerRole, OwnerRole>,
 }
 
 /// What becomes of a line that is no multiple of what its goods are packed in.
@@ -114,6 +117,7 @@ impl OrderRules {
             vocabulary: BTreeMap::new(),
             price_list: None,
             best_priority: None,
+            escalate_to: BTreeMap::new(),
         };
         self.0.get(channel).unwrap_or(&DEFAULT)
     }

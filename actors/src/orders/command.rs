@@ -1,6 +1,6 @@
 //! What someone may want of an order, what its partners answer it, and what it answers.
 
-use super::after_sales::{CreditedLine, Disposition, ReturnedLine};
+use super::after_sales::{CreditedFreight, CreditedLine, Disposition, ReturnedLine};
 use super::change::AnsweredChange;
 use super::checks::StatedPrice;
 use super::delivery::Delivery;
@@ -29,6 +29,7 @@ use crate::pricing::resolve::{Quote, QuoteRefusal};
 use crate::quantity::{PositiveQuantity, Quantity};
 use crate::units::UnitRefusal;
 use lockstep_runtime::time::Timestamp;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 /// What someone wants, or what a partner answers.
@@ -110,6 +111,41 @@ pub enum OrderCommand {
     },
     /// Says how things stand. Changes nothing.
     Show,
+}
+
+impl OrderCommand {
+    /// What it wants, in a word.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Submit(_) => "submit",
+            Self::Priced(_) => "priced",
+            Self::IntroductionAnswered(_) => "introduction-answered",
+            Self::StockAnswered(_) => "stock-answered",
+            Self::CreditAnswered(_) => "credit-answered",
+            Self::BookingAnswered(_) => "booking-answered",
+            Self::CancelAnswered(_) => "cancel-answered",
+            Self::PaperAnswered(_) => "paper-answered",
+            Self::Change(_) => "change",
+            Self::Relocate(_) => "relocate",
+            Self::ReleaseToWarehouse => "release",
+            Self::ConfirmPick => "pick",
+            Self::Ship { .. } => "ship",
+            Self::Pay(_) => "pay",
+            Self::Return(_) => "return",
+            Self::Credit(_) => "credit",
+            Self::TakeUp(_) => "take-up",
+            Self::Close => "close",
+            Self::Cancel { .. } => "cancel",
+            Self::Retry => "retry",
+            Self::Correct(_) => "correct",
+            Self::Approve { .. } => "approve",
+            Self::Reassign { .. } => "reassign",
+            Self::Dismiss { .. } => "dismiss",
+            Self::Reject { .. } => "reject",
+            Self::Show => "show",
+        }
+    }
 }
 
 /// An order as it comes in.
@@ -266,6 +302,9 @@ pub struct CreditWish {
     pub document: DocumentId,
     /// For how much of which lines; each line once.
     pub lines: Vec<CreditLine>,
+    /// How much of the freight; none of it if absent.
+    #[serde(default)]
+    pub freight: Option<FreightShare>,
 }
 
 /// How much of a line money is given back for.
@@ -275,6 +314,32 @@ pub struct CreditLine {
     pub line: u16,
     /// How much.
     pub quantity: PositiveQuantity,
+    /// What part of its price.
+    #[serde(default)]
+    pub share: CreditShare,
+}
+
+/// What part of the price of goods is given back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CreditShare {
+    /// All of it.
+    #[default]
+    Whole,
+    /// All but so many percent: a fee, as for restocking.
+    LessFee(Percent),
+    /// This, before tax where that comes on top; from 0 to what is due for the goods.
+    Amount(Decimal),
+}
+
+/// What part of the freight is given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FreightShare {
+    /// What has not been given back yet.
+    Rest,
+    /// This, before tax where that comes on top; above 0, to what has not been given back yet.
+    Amount(Decimal),
 }
 
 /// How much of a line has left the house.
@@ -509,6 +574,9 @@ pub struct OrderSummary {
     pub returns: Vec<ReturnedLine>,
     /// What was given back in money.
     pub credits: Vec<CreditedLine>,
+    /// What of its freight was.
+    #[serde(default)]
+    pub freight_credits: Vec<CreditedFreight>,
     /// What its customer wanted to be another way, and what became of it.
     pub changes: Vec<AnsweredChange>,
     /// What the ERP is to have of it since it was booked.
@@ -684,6 +752,20 @@ pub enum OrderRefusal {
         line: u16,
         /// How much is left.
         left: Quantity,
+    },
+    /// An amount of money that is not due for the goods.
+    #[error("line {line}: from 0 to {most} can be given back, in whole smallest units")]
+    CreditAmount {
+        /// Which.
+        line: u16,
+        /// What is due.
+        most: Decimal,
+    },
+    /// An amount that is not left of the freight.
+    #[error("freight: above 0, up to {most} can be given back, in whole smallest units")]
+    FreightAmount {
+        /// What is left.
+        most: Decimal,
     },
     /// The same paper with another content.
     #[error("document {document} came with another content; use a new number")]

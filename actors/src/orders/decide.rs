@@ -10,7 +10,7 @@ use super::change::change;
 use super::checks::{approve, check_and_go_on, check_packs};
 use super::command::{OrderCommand, OrderLine, OrderRefusal, OrderReply, OrderRequest, ShipLine};
 use super::credit::{ask_for_credit, credit_answered, give_stock_back, go_on_from_hold};
-use super::desk::{DeskAct, correct, escalate, note, reassign};
+use super::desk::{DeskAct, correct, escalate, escalate_beside, note, reassign};
 use super::duplicate::{contest, dismiss, introduce, introduction_answered};
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow, MAX_TRIES};
@@ -428,7 +428,7 @@ fn everything_has_left(flow: &Flow<'_>) -> bool {
 
 /// What was shipped stands: then only the rest is given up.
 fn after_shipments(flow: &Flow<'_>, reason: &Reason) -> Option<Afterwards> {
-    has_shipped(flow).then(|| Afterwards::Closed(reason.clone()))
+    has_shipped(flow).then(|| Afterwards::Shipped(reason.clone()))
 }
 
 fn reject(flow: &mut Flow<'_>, reason: &Reason) -> Result<(), OrderRefusal> {
@@ -503,6 +503,7 @@ pub(super) fn wake(
     expire_with_order(&mut flow);
     ask_about_late(&mut flow);
     look_after_papers(&mut flow);
+    escalate_beside(&mut flow);
     if is_stock_kept && !is_due(placed.alarm) {
         return Some(flow.accepted());
     }

@@ -1,8 +1,9 @@
 //! The exception desk: whose an exception is, until when it is to be settled, what helps, and who did what about it.
 //!
 //! Invariants:
-//! - an order in exception has a case with an owner and a time; when that is over it is escalated, at most
-//!   [`MAX_ESCALATIONS`] times, each published;
+//! - whatever a person must settle has a case with an owner and a time; when that is over it is escalated, at most
+//!   [`MAX_ESCALATIONS`] times: noted, told to the desk's list, and given to whoever the channel's rules name, else to management. What
+//!   an order stands in is published as well;
 //! - what a person does about an exception is noted with their system and the moment, the last [`MAX_NOTES`] of an order;
 //! - an order is corrected only while the ERP is not known to have it and not in doubt: what it was ever asked to book is
 //!   cancelled there first, what is held is given back, then it is priced anew.
@@ -11,12 +12,14 @@ use super::book::{begin_ending, may_stand};
 use super::change::as_wanted;
 use super::command::{Correction, OrderCommand, OrderRefusal};
 use super::decide::check;
+use super::duplicate::Contested;
 use super::event::OrderEvent;
 use super::flow::Flow;
 use super::goods::take;
+use super::paper::{ErpPaper, give_paper};
 use super::price::begin_pricing;
 use super::reserve::is_live;
-use super::state::{Afterwards, Exception, Status};
+use super::state::{Afterwards, Exception, Placed, Status};
 use crate::ids::Reason;
 use compact_str::CompactString;
 use lockstep_runtime::time::Timestamp;
@@ -47,6 +50,8 @@ pub enum OwnerRole {
     Operations,
     /// Judges what customers may owe.
     Credit,
+    /// Decides what nobody has settled in time.
+    Management,
 }
 
 impl OwnerRole {
@@ -60,6 +65,7 @@ impl OwnerRole {
             Self::Warehouse => "warehouse",
             Self::Operations => "operations",
             Self::Credit => "credit",
+            Self::Management => "management",
         }
     }
 }
@@ -340,17 +346,7 @@ pub(super) fn note(flow: &mut Flow<'_>, act: DeskAct) {
 fn note_about(flow: &mut Flow<'_>, exception: &'static str, act: DeskAct) {
     let note = DeskNote {
         at: flow.now,
-        by: match act {
-            DeskAct::Escalate => CompactString::const_new("lockstep"),
-            DeskAct::Retry
-            | DeskAct::Reject { .. }
-            | DeskAct::Cancel { .. }
-            | DeskAct::Correct { .. }
-            | DeskAct::Approve { .. }
-            | DeskAct::Dismiss { .. }
-            | DeskAct::Refuse { .. }
-            | DeskAct::Reassign { .. } => flow.by.into(),
-        },
+        by: flow.actor(),
         exception: CompactString::const_new(exception),
         act,
     };
@@ -363,18 +359,67 @@ pub(super) fn note_refusal(flow: &mut Flow<'_>, reason: &Reason) {
     note_about(flow, "cancel-refused", DeskAct::Refuse { reason });
 }
 
-/// Nobody settled the exception in time: says so, and gives the same time again.
+/// A case that nobody settled in time: it is the next one's, who gets the same time again.
+fn escalated(flow: &Flow<'_>, case: Case, exception: &Exception) -> Case {
+    let escalated = case.escalated.saturating_add(1);
+    let again = flow.now.after(exception.to_be_settled_within());
+    let next = flow.rules().escalate_to.get(&case.owner);
+    Case {
+        owner: next.copied().unwrap_or(OwnerRole::Management),
+        due: (escalated < MAX_ESCALATIONS).then_some(again),
+        escalated,
+    }
+}
+
+/// Notes that a case is escalated, and to whom.
+fn note_escalation(flow: &mut Flow<'_>, exception: &'static str, before: Case, after: Case) {
+    note_about(flow, exception, DeskAct::Escalate);
+    if after.owner != before.owner {
+        note_about(flow, exception, DeskAct::Reassign { to: after.owner });
+    }
+}
+
+/// Nobody settled the exception in time: says so, and gives it to the next one.
 pub(super) fn escalate(flow: &mut Flow<'_>) {
     let (Some(case), Some(exception)) = (flow.placed.case, &flow.placed.exception) else {
         return flow.wait_no_more();
     };
-    let escalated = case.escalated.saturating_add(1);
-    let again = flow.now.after(exception.to_be_settled_within());
-    let due = (escalated < MAX_ESCALATIONS).then_some(again);
-    note(flow, DeskAct::Escalate);
+    let (name, next) = (exception.name(), escalated(flow, case, exception));
+    let (to, due) = (next.owner, next.due);
+    note_escalation(flow, name, case, next);
     flow.happens(OrderEvent::Escalated { due });
+    if to != case.owner {
+        flow.happens(OrderEvent::Reassigned { to, due });
+    }
     flow.wait_until(due);
     flow.become_status(Status::Exception);
+}
+
+/// The same for what stands beside the order: another content under its number, and papers that the ERP does not take.
+pub(super) fn escalate_beside(flow: &mut Flow<'_>) {
+    let now = flow.now;
+    let is_due = |case: &Case| case.due.is_some_and(|due| due <= now);
+    if let Some(contested) = flow.placed.contested.clone().filter(|known| is_due(&known.case)) {
+        let case = escalated(flow, contested.case, &Exception::Duplicate);
+        note_escalation(flow, Exception::Duplicate.name(), contested.case, case);
+        let contested = Contested { case, ..contested };
+        flow.happens(OrderEvent::Contested { contested });
+    }
+    for (place, paper) in flow.placed.papers.clone().into_iter().enumerate() {
+        let Some(open) = paper.open_case().filter(|open| is_due(&open.case)) else {
+            continue;
+        };
+        let case = escalated(flow, open.case, &open.exception);
+        note_escalation(flow, open.exception.name(), open.case, case);
+        give_paper(flow, place, case);
+    }
+}
+
+/// When that is due next.
+pub(super) fn due_beside(placed: &Placed) -> Option<Timestamp> {
+    let contested = placed.contested.iter().map(|contested| contested.case);
+    let papers = placed.papers.iter().filter_map(ErpPaper::case);
+    contested.chain(papers).filter_map(|case| case.due).min()
 }
 
 /// Gives the exception to somebody else, who has the whole time for it.

@@ -72,6 +72,24 @@ pub struct PaperRequest {
     /// Whether a change says that lines are held elsewhere than the ERP was told, and not that less is wanted of them.
     #[serde(default)]
     pub moved: bool,
+    /// For a credit: what is given back beside the lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub charges: Vec<PaperCharge>,
+}
+
+/// What a paper gives back of what an order was charged beside its lines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaperCharge {
+    /// Which of the booking's charges, from 0.
+    pub place: u16,
+    /// What for.
+    pub kind: ChargeKind,
+    /// Of what it costs.
+    pub amount: Decimal,
+    /// Of its tax.
+    pub tax: Decimal,
+    /// What the customer gets.
+    pub total: Decimal,
 }
 
 /// A line of a paper.
@@ -377,7 +395,7 @@ pub(super) fn allocations(placed: &Placed, line: u16) -> Vec<BookingAllocation> 
 }
 
 /// The steps between the goods and the tax.
-fn charges(quote: &Quote) -> Vec<BookingCharge> {
+pub(super) fn charges(quote: &Quote) -> Vec<BookingCharge> {
     let charge = |step: &OrderStep| {
         let kind = match step.kind {
             OrderStepKind::Discount => ChargeKind::Discount,

@@ -1,6 +1,6 @@
 //! What may happen to an order.
 
-use super::after_sales::{CreditedLine, ReturnedLine};
+use super::after_sales::{CreditedFreight, CreditedLine, ReturnedLine};
 use super::change::AnsweredChange;
 use super::checks::Check;
 use super::command::OrderRequest;
@@ -238,5 +238,10 @@ pub enum OrderEvent {
     LateBookingsMoved {
         /// Those that may yet land.
         late: Vec<LateBooking>,
+    },
+    /// Money was given back for freight.
+    FreightCredited {
+        /// How much.
+        freight: CreditedFreight,
     },
 }

@@ -22,6 +22,7 @@ use crate::inventory::backorder::Priority;
 use crate::inventory::command::{HoldStock, ShipQuantity, StockCommand};
 use crate::pricing::catalogue::Tracking;
 use crate::reference::Reference;
+use compact_str::CompactString;
 use lockstep_runtime::entity::{Context, Decision, Expired, Outbound};
 use lockstep_runtime::message::Provenance;
 use lockstep_runtime::time::Timestamp;
@@ -96,6 +97,15 @@ impl<'a> Flow<'a> {
     pub(super) fn began_with(mut self, event: OrderEvent) -> Self {
         self.events.push(event);
         self
+    }
+
+    /// Which system does it; `lockstep` for the clock.
+    pub(super) fn actor(&self) -> CompactString {
+        if self.cause == Cause::Alarm {
+            CompactString::const_new("lockstep")
+        } else {
+            self.by.into()
+        }
     }
 
     /// The rules of the order's channel.

@@ -47,13 +47,8 @@ impl Invoice {
     pub fn of(quote: &Quote, left: &[(u16, Quantity)]) -> Option<Self> {
         let currency = quote.total.currency;
         let (mut lines, mut net, mut gross) = (Vec::new(), Decimal::ZERO, Decimal::ZERO);
-        // The tax that no line bears: of freight and surcharges.
-        let mut tax = quote
-            .taxes
-            .iter()
-            .try_fold(Decimal::ZERO, |sum, taxed| sum.checked_add(taxed.amount))?;
+        let mut tax = tax_beside_lines(quote)?;
         for priced in &quote.lines {
-            tax = tax.checked_sub(line_tax(quote, priced)?)?;
             let units = left.iter().find(|(line, _)| *line == priced.line);
             let Some(quantity) = units.and_then(|(_, quantity)| quantity.positive()) else {
                 continue;
@@ -94,8 +89,17 @@ impl Invoice {
     }
 }
 
+/// The tax that no line bears: of freight and surcharges.
+pub(super) fn tax_beside_lines(quote: &Quote) -> Option<Decimal> {
+    let taxed = quote.taxes.iter();
+    let all = taxed.map(|taxed| taxed.amount);
+    let all = all.fold(Some(Decimal::ZERO), |sum, tax| sum?.checked_add(tax))?;
+    let mut lines = quote.lines.iter();
+    lines.try_fold(all, |left, priced| left.checked_sub(line_tax(quote, priced)?))
+}
+
 /// What the order's steps of a kind come to.
-fn step(quote: &Quote, kind: OrderStepKind) -> Option<Decimal> {
+pub(super) fn step(quote: &Quote, kind: OrderStepKind) -> Option<Decimal> {
     let steps = quote.order.iter().filter(|step| step.kind == kind);
     steps
         .map(|step| step.after.checked_sub(step.before))

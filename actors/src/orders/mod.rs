@@ -15,10 +15,12 @@
 //! - whatever changes about what a person must settle is told to the desk's list;
 //! - what the ERP is to have of an order after it was booked, a credit note or a change, it is asked for until it has it or a
 //!   person sees to it;
+//! - what an order says once somebody else has made the time of a step come, it says as who wanted the step ([`behalf`]);
 //! - each change of status is published, numbered densely from 1.
 
 pub mod after_sales;
 mod apply;
+mod behalf;
 mod book;
 pub mod change;
 pub mod checks;
@@ -52,10 +54,12 @@ mod tests;
 pub mod transitions;
 
 use crate::domain::Distributor;
+use crate::governance::audit::noting_refusal;
 use crate::ids::OrderKey;
 use command::{OrderCommand, OrderReply};
 use event::OrderEvent;
 use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency};
+use lockstep_runtime::message::Provenance;
 use lockstep_runtime::time::Timestamp;
 use state::OrderState;
 
@@ -79,13 +83,32 @@ impl Entity for Order {
         matches!(command, OrderCommand::Show)
     }
 
+    fn speaks_as(state: &OrderState, command: &OrderCommand) -> Option<Provenance> {
+        behalf::speaks_as(state, command)
+    }
+
+    fn wakes_as(state: &OrderState) -> Option<Provenance> {
+        state.placed().map(behalf::present_step)
+    }
+
     fn decide(
         id: &OrderKey,
         state: &OrderState,
         command: &OrderCommand,
         context: &Context<'_, Distributor>,
     ) -> Decision<Self> {
-        decide::decide(id, state, command, context)
+        let decision = decide::decide(id, state, command, context);
+        match &decision.reply {
+            OrderReply::Refused(refusal) if !Self::is_query(command) => {
+                let refusal = refusal.clone();
+                noting_refusal(decision, id, command.name(), refusal, context)
+            }
+            OrderReply::Refused(_)
+            | OrderReply::Accepted { .. }
+            | OrderReply::Parked { .. }
+            | OrderReply::Ignored
+            | OrderReply::Order(_) => decision,
+        }
     }
 
     fn apply(state: &mut OrderState, event: &OrderEvent) {
@@ -103,7 +126,9 @@ impl Entity for Order {
         let stock = placed.and_then(|placed| placed.keep_stock_until);
         let late = placed.and_then(|placed| placed.late_bookings.iter().map(|late| late.ask_at).min());
         let papers = placed.and_then(|placed| placed.paper_alarm);
-        [own, stock, late, papers, parked].into_iter().flatten().min()
+        let beside = placed.and_then(desk::due_beside);
+        let alarms = [own, stock, late, papers, beside, parked];
+        alarms.into_iter().flatten().min()
     }
 
     fn wake(id: &OrderKey, state: &OrderState, context: &Context<'_, Distributor>) -> Option<Decision<Self>> {

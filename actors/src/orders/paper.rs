@@ -13,7 +13,9 @@
 
 use super::command::{BookingAnswer, BookingAnswered, OpenCase, OrderRefusal};
 use super::desk::{self, Case, DeskAct, DeskNote};
-use super::effects::{self, ErpReference, ErpRequest, PaperLine, PaperReference, PaperRequest, to_erp};
+use super::effects::{
+    self, ChargeKind, ErpReference, ErpRequest, PaperCharge, PaperLine, PaperReference, PaperRequest, to_erp,
+};
 use super::event::OrderEvent;
 use super::flow::{ERP_ANSWERS_WITHIN, Flow, MAX_TRIES};
 use super::state::{Exception, Placed, Status};
@@ -111,6 +113,17 @@ impl ErpPaper {
         })
     }
 
+    /// Whose it is to settle that, and until when.
+    pub(super) const fn case(&self) -> Option<Case> {
+        match &self.standing {
+            PaperStanding::Stuck { case, .. } => Some(*case),
+            PaperStanding::Wanted { .. }
+            | PaperStanding::Asked { .. }
+            | PaperStanding::Posted { .. }
+            | PaperStanding::Dismissed => None,
+        }
+    }
+
     fn exception(&self, reason: &Reason) -> Exception {
         Exception::NotPosted {
             kind: self.kind,
@@ -166,7 +179,7 @@ pub(super) fn tell_places(flow: &mut Flow<'_>) {
     if !stands || placed.erp.number.is_none() || says_so {
         return;
     }
-    if let Some(document) = number_of_places(placed) {
+    if let Some(document) = own_number(placed, "moved", told_places(placed).saturating_add(1)) {
         tell_erp(flow, PaperKind::Change, &document);
     }
 }
@@ -188,10 +201,9 @@ pub(super) fn told_places(placed: &Placed) -> usize {
     papers.filter(|paper| is_about_places(placed, paper)).count()
 }
 
-/// The first number that no change of the order has.
-fn number_of_places(placed: &Placed) -> Option<DocumentId> {
-    let first = told_places(placed).saturating_add(1);
-    let numbers = (first..).map(|number| DocumentId::new(&format!("moved-{number}")));
+/// The first number of ours from here on that no change of the order has.
+pub(super) fn own_number(placed: &Placed, about: &str, first: usize) -> Option<DocumentId> {
+    let numbers = (first..).map(|number| DocumentId::new(&format!("{about}-{number}")));
     let mut numbers = numbers.map_while(Result::ok);
     numbers.find(|number| !is_taken(placed, number))
 }
@@ -310,9 +322,13 @@ fn content(placed: &Placed, reference: PaperReference) -> PaperRequest {
                 .collect()
         }
     };
-    let total = lines
-        .iter()
-        .fold(Decimal::ZERO, |sum, line| sum.saturating_add(line.total));
+    let charges = match reference.kind {
+        PaperKind::Credit => freight_of(placed, &reference.document),
+        PaperKind::Change => Vec::new(),
+    };
+    let totals = lines.iter().map(|line| line.total);
+    let totals = totals.chain(charges.iter().map(|charge| charge.total));
+    let total = totals.fold(Decimal::ZERO, Decimal::saturating_add);
     PaperRequest {
         moved: reference.kind == PaperKind::Change && change.is_none(),
         reference,
@@ -322,7 +338,30 @@ fn content(placed: &Placed, reference: PaperReference) -> PaperRequest {
             currency: placed.request.currency,
         },
         lines,
+        charges,
     }
+}
+
+/// What a credit gives back of the freight.
+fn freight_of(placed: &Placed, document: &DocumentId) -> Vec<PaperCharge> {
+    let booked = placed.quote.as_deref().map(effects::charges).unwrap_or_default();
+    let place = booked
+        .iter()
+        .position(|charge| charge.kind == ChargeKind::Freight);
+    let place = place.and_then(|place| u16::try_from(place).ok());
+    let credited = placed.freight_credited.iter();
+    let credited = credited.filter(|known| known.document == *document);
+    credited
+        .filter_map(|known| {
+            Some(PaperCharge {
+                place: place?,
+                kind: ChargeKind::Freight,
+                amount: known.amount,
+                tax: known.tax,
+                total: known.total,
+            })
+        })
+        .collect()
 }
 
 /// The ERP has answered a question about a paper.
@@ -376,6 +415,26 @@ fn stick(flow: &mut Flow<'_>, place: usize, reason: Reason, uncertain: bool) {
         case: desk::open(&exception, flow.now),
     };
     move_paper(flow, place, standing, None);
+}
+
+/// A paper that nobody has seen to is the next one's.
+pub(super) fn give_paper(flow: &mut Flow<'_>, place: usize, to: Case) {
+    let standing = flow.placed.papers.get(place).map(|paper| paper.standing.clone());
+    if let Some(PaperStanding::Stuck {
+        reason,
+        uncertain,
+        since,
+        case: _,
+    }) = standing
+    {
+        let standing = PaperStanding::Stuck {
+            reason,
+            uncertain,
+            since,
+            case: to,
+        };
+        move_paper(flow, place, standing, None);
+    }
 }
 
 /// The time has come to look after papers.

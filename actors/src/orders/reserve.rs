@@ -1,5 +1,6 @@
 //! Holding stock for an order, warehouse after warehouse, and giving it back.
 
+use super::change::keep_what_has_left;
 use super::command::{OrderLine, StockAnswer, StockAnswered};
 use super::credit::{check_credit, hold_without_stock};
 use super::desk::take_up;
@@ -497,13 +498,13 @@ pub(super) fn finish_releasing(flow: &mut Flow<'_>) {
         return;
     };
     let (status, reason) = match afterwards {
+        Afterwards::Shipped(reason) => return keep_what_has_left(flow, &reason),
         // A shipment that was answered late stands: then only the rest is given up.
         Afterwards::Cancelled(reason) | Afterwards::Rejected(reason) if has_shipped(flow) => {
-            (Status::Closed, reason)
+            return keep_what_has_left(flow, &reason);
         }
         Afterwards::Cancelled(reason) => (Status::Cancelled, reason),
         Afterwards::Rejected(reason) => (Status::Rejected, reason),
-        Afterwards::Closed(reason) => (Status::Closed, reason),
         Afterwards::Exception(exception @ Exception::CreditHold(_)) => {
             return hold_without_stock(flow, exception);
         }

@@ -7,7 +7,7 @@ use super::parts::Part;
 use super::shipment::{Carriage, Dispatch, DispatchLine};
 use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
 use crate::ids::{DocumentId, Sku};
-use crate::inventory::lots::{LotRefusal, LotUnits};
+use crate::inventory::lots::{LotRefusal, LotUnits, check_named};
 use crate::pricing::catalogue::Tracking;
 use crate::quantity::{Quantity, take_first};
 use std::collections::VecDeque;
@@ -130,12 +130,9 @@ fn name_lots_of(
     let goods = parts
         .iter()
         .fold(Quantity::ZERO, |sum, part| sum.plus(leaves(part)));
-    let named = lots
-        .iter()
-        .fold(Quantity::ZERO, |sum, lot| sum.plus(lot.quantity.get()));
-    if named != goods {
-        let refusal = LotRefusal::Sum { named, goods };
-        return Err(OrderRefusal::Lots { line, refusal });
+    if let Some(sku) = component.or_else(|| ordered.map(|ordered| &ordered.sku)) {
+        let checked = check_named(lots, sku, goods, flow.reference);
+        checked.map_err(|refusal| OrderRefusal::Lots { line, refusal })?;
     }
     let mut lots: VecDeque<LotUnits> = lots.iter().cloned().collect();
     for part in &mut parts {

@@ -1,6 +1,6 @@
 //! What is known of an order.
 
-use super::after_sales::{CreditedLine, Disposition, ReturnedLine};
+use super::after_sales::{CreditedFreight, CreditedLine, Disposition, ReturnedLine};
 use super::change::AnsweredChange;
 use super::checks::Check;
 use super::command::{LineSummary, OpenCase, OrderLine, OrderRequest, OrderSummary};
@@ -471,8 +471,9 @@ pub enum Afterwards {
     Cancelled(Reason),
     /// It is given up.
     Rejected(Reason),
-    /// The rest is cancelled, what was shipped stands.
-    Closed(Reason),
+    /// The rest is given up, what has left stands.
+    #[serde(rename = "closed")]
+    Shipped(Reason),
     /// A person must settle something.
     Exception(Exception),
     /// It begins anew, corrected.
@@ -590,6 +591,9 @@ pub struct Placed {
     /// Which system wants it corrected, as long as it waits for stocks or the ERP with that.
     #[serde(default)]
     pub corrected_by: Option<CompactString>,
+    /// What of its freight was given back in money.
+    #[serde(default)]
+    pub freight_credited: Vec<CreditedFreight>,
 }
 
 impl OrderState {
@@ -686,6 +690,7 @@ impl Placed {
             payments: self.payments.clone(),
             returns: self.returns.clone(),
             credits: self.credited.clone(),
+            freight_credits: self.freight_credited.clone(),
             changes: self.changes.clone(),
             papers: self.papers.clone(),
             notes: self.notes.clone(),
@@ -730,7 +735,7 @@ impl Placed {
     #[must_use]
     pub fn lines_in_parts(&self) -> Vec<LineSummary> {
         let waits = self.allocations.iter().any(|part| part.waiting > Quantity::ZERO);
-        if !waits && self.status != Status::Closed {
+        if !waits && !matches!(self.status, Status::Shipped | Status::Closed) {
             return Vec::new();
         }
         let lines = self.request.lines.iter().map(|line| self.line_summary(line));

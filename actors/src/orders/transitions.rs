@@ -135,6 +135,32 @@ impl Cause {
         })
     }
 
+    /// Whether somebody wants it, so that it is neither an answer to what the order has asked nor the clock.
+    #[must_use]
+    pub const fn is_wanted(self) -> bool {
+        match self {
+            Self::Priced
+            | Self::StockAnswered
+            | Self::IntroductionAnswered
+            | Self::CreditAnswered
+            | Self::BookingAnswered
+            | Self::CancelAnswered
+            | Self::Alarm => false,
+            Self::Submit
+            | Self::Release
+            | Self::Pick
+            | Self::Ship
+            | Self::Close
+            | Self::Change
+            | Self::Cancel
+            | Self::Retry
+            | Self::Correct
+            | Self::Approve
+            | Self::Reassign
+            | Self::Reject => true,
+        }
+    }
+
     /// What happens, in words.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -281,7 +307,11 @@ pub const TRANSITIONS: &[Transition] = &[
     row(Some(Status::Booked), Cause::Release, &[Status::Released]),
     row(Some(Status::Booked), Cause::Pick, &[Status::Picked]),
     row(Some(Status::Booked), Cause::Ship, &[Status::Shipping]),
-    row(Some(Status::Booked), Cause::Cancel, &[Status::Cancelling]),
+    row(
+        Some(Status::Booked),
+        Cause::Cancel,
+        &[Status::Cancelling, Status::Releasing],
+    ),
     row(
         Some(Status::Booked),
         Cause::Change,
@@ -299,7 +329,11 @@ pub const TRANSITIONS: &[Transition] = &[
     ),
     row(Some(Status::Released), Cause::Pick, &[Status::Picked]),
     row(Some(Status::Released), Cause::Ship, &[Status::Shipping]),
-    row(Some(Status::Released), Cause::Cancel, &[Status::Cancelling]),
+    row(
+        Some(Status::Released),
+        Cause::Cancel,
+        &[Status::Cancelling, Status::Releasing],
+    ),
     row(Some(Status::Released), Cause::Change, &[Status::Released]),
     row(
         Some(Status::Picked),
@@ -312,7 +346,11 @@ pub const TRANSITIONS: &[Transition] = &[
         ],
     ),
     row(Some(Status::Picked), Cause::Ship, &[Status::Shipping]),
-    row(Some(Status::Picked), Cause::Cancel, &[Status::Cancelling]),
+    row(
+        Some(Status::Picked),
+        Cause::Cancel,
+        &[Status::Cancelling, Status::Releasing],
+    ),
     row(Some(Status::Picked), Cause::Change, &[Status::Picked]),
     row(
         Some(Status::Shipping),
@@ -350,7 +388,11 @@ pub const TRANSITIONS: &[Transition] = &[
     ),
     // What leaves before the whole has come has left.
     row(Some(Status::Backordered), Cause::Ship, &[Status::Shipping]),
-    row(Some(Status::Backordered), Cause::Cancel, &[Status::Cancelling]),
+    row(
+        Some(Status::Backordered),
+        Cause::Cancel,
+        &[Status::Cancelling, Status::Releasing],
+    ),
     row(
         Some(Status::Backordered),
         Cause::Change,
@@ -378,26 +420,26 @@ pub const TRANSITIONS: &[Transition] = &[
         Cause::StockAnswered,
         &[
             Status::Exception,
-            Status::Closed,
+            Status::Shipped,
             Status::Cancelled,
             Status::Rejected,
             Status::Pricing,
             Status::Reserving,
         ],
     ),
-    row(Some(Status::Releasing), Cause::CancelAnswered, &[Status::Closed]),
+    row(Some(Status::Releasing), Cause::CancelAnswered, &[Status::Shipped]),
     row(Some(Status::Releasing), Cause::Alarm, &[Status::Exception]),
     row(
         Some(Status::Releasing),
         Cause::Cancel,
-        &[Status::Closed, Status::Cancelled],
+        &[Status::Shipped, Status::Cancelled],
     ),
     row(
         Some(Status::Releasing),
         Cause::Retry,
         &[
             Status::Exception,
-            Status::Closed,
+            Status::Shipped,
             Status::Cancelled,
             Status::Rejected,
             Status::Pricing,
@@ -407,7 +449,7 @@ pub const TRANSITIONS: &[Transition] = &[
     row(
         Some(Status::Releasing),
         Cause::Reject,
-        &[Status::Closed, Status::Rejected],
+        &[Status::Shipped, Status::Rejected],
     ),
     row(
         Some(Status::Exception),

@@ -5,7 +5,7 @@ use hmac::{Hmac, Mac};
 use lockstep_actors::domain::{Distributor, Message, Reply};
 use lockstep_runtime::elsewhere::Between;
 use lockstep_runtime::entity::{AddressedMessage, EntityKind};
-use lockstep_runtime::message::{Envelope, MessageId, Outcome, Provenance};
+use lockstep_runtime::message::{Delivery, Envelope, MessageId, Outcome, Provenance};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
@@ -28,11 +28,15 @@ pub(super) struct Forwarded {
     kind: u8,
     entity: Vec<u8>,
     command: Vec<u8>,
+    /// Whether whoever sends it keeps it, so that no letter is made of it.
+    #[serde(default)]
+    pub(super) kept: bool,
 }
 
 impl Forwarded {
     /// `None` for a command that has no form, which is a defect of its type.
-    pub(super) fn of(envelope: &Envelope<Distributor>) -> Option<Self> {
+    pub(super) fn of(delivery: &Delivery<Distributor>) -> Option<Self> {
+        let envelope = &delivery.envelope;
         let (mut entity, mut command) = (Vec::new(), Vec::new());
         envelope.message.encode_id(&mut entity);
         envelope.message.encode_command(&mut command).ok()?;
@@ -44,6 +48,7 @@ impl Forwarded {
             kind: envelope.message.kind().0,
             entity,
             command,
+            kept: delivery.responder.keeps_message(),
         })
     }
 

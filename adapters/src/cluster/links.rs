@@ -228,7 +228,7 @@ impl Link {
                 match load {
                     Load::Message(message) => messages.push(message),
                     Load::Parcel(parcel) => {
-                        if let Some(form) = Forwarded::of(&parcel.0.envelope) {
+                        if let Some(form) = Forwarded::of(&parcel.0) {
                             bytes += form.bytes();
                             forwarded.push(form);
                             parcels.push(*parcel);

@@ -126,7 +126,11 @@ fn hand_in(door: &Door, forwarded: &Forwarded) -> Result<Waiting, Answer> {
     let (sender, receiver) = oneshot::channel();
     let delivery = Delivery {
         envelope,
-        responder: Responder::once(sender),
+        responder: if forwarded.kept {
+            Responder::keeper(sender)
+        } else {
+            Responder::once(sender)
+        },
     };
     match door.ingress.take_in(delivery) {
         Ok(()) => Ok(receiver),

@@ -99,11 +99,18 @@ impl Wish {
                 amount: line.amount,
             }
         });
+        let charges = paper.charges.iter().map(|charge| WishLine {
+            sequence: CHARGES_FROM + u32::from(charge.place),
+            item: Item::Charge(charge.kind),
+            units: 1,
+            unit_price: charge.amount,
+            amount: charge.amount,
+        });
         Self {
             key: key_of(&paper.reference),
             customer: paper.customer.clone(),
             currency: paper.total.currency,
-            lines: lines.collect(),
+            lines: lines.chain(charges).collect(),
             warehouse: None,
         }
     }

@@ -187,7 +187,7 @@ fn judge(outcome: &Outcome<Reply>) -> (StatusCode, Option<String>) {
             | Reply::ListPrice(_)
             | Reply::Contract(_)
             | Reply::Order(_)
-            | Reply::Audit(AuditReply::Audit(_))
+            | Reply::Audit(AuditReply::Audit(_) | AuditReply::Noted)
             | Reply::Ownership(_)
             | Reply::Letter(_)
             | Reply::LetterEntry(_)

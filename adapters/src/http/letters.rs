@@ -13,7 +13,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine;
 use lockstep_actors::ids::{LetterId, Reason};
 use lockstep_actors::letters::list::OpenLetter;
-use lockstep_actors::letters::{Content, Deed, Head, Note};
+use lockstep_actors::letters::{Content, Deed, Note};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -56,6 +56,22 @@ pub(super) struct LetterHead {
     bytes: u64,
     /// Whether another message takes its place by now.
     repaired: bool,
+    /// That it came back, if it was replayed and did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    returned: Option<LetterReturned>,
+}
+
+/// A replay that was not taken.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct LetterReturned {
+    /// How often that has been.
+    times: u32,
+    /// When it was last.
+    at: Moment,
+    /// Why then, for programs: `refused`, `dead-lettered` or `not-owner`.
+    code: String,
+    /// Why then, for a person.
+    reason: String,
 }
 
 /// Open dead letters, the oldest first.
@@ -79,9 +95,9 @@ pub(super) struct LetterNote {
     at: Moment,
     /// Who.
     by: String,
-    /// `repaired`, `replayed` or `discarded`.
+    /// `repaired`, `replayed`, `returned` or `discarded`.
     did: &'static str,
-    /// What came of a replay.
+    /// What came of a replay, whether it was taken or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<String>,
     /// Why.
@@ -152,7 +168,12 @@ pub(super) struct LetterAnswer {
 }
 
 impl LetterHead {
-    fn of(id: &LetterId, head: Head, repaired: bool) -> Self {
+    fn of(id: &LetterId, open: OpenLetter) -> Self {
+        let OpenLetter {
+            head,
+            repaired,
+            returned,
+        } = open;
         Self {
             letter: id.as_str().to_owned(),
             at: Moment(head.at),
@@ -164,6 +185,12 @@ impl LetterHead {
             correlation: head.correlation.into(),
             bytes: head.bytes,
             repaired,
+            returned: returned.map(|returned| LetterReturned {
+                times: returned.times,
+                at: Moment(returned.at),
+                code: returned.code.into(),
+                reason: returned.reason,
+            }),
         }
     }
 }
@@ -173,9 +200,7 @@ impl From<Listed> for LetterList {
         let letters = listed.letters.into_iter();
         Self {
             total: listed.total,
-            letters: letters
-                .map(|(id, OpenLetter { head, repaired })| LetterHead::of(&id, head, repaired))
-                .collect(),
+            letters: letters.map(|(id, open)| LetterHead::of(&id, open)).collect(),
             left_behind: listed.left_behind,
             unseen: listed.unseen,
         }
@@ -188,6 +213,7 @@ impl From<Note> for LetterNote {
             Deed::Repaired => ("repaired", None),
             Deed::Replayed { outcome } => ("replayed", Some(outcome)),
             Deed::Discarded => ("discarded", None),
+            Deed::Returned { outcome } => ("returned", Some(outcome)),
         };
         Self {
             at: Moment(note.at),
@@ -203,7 +229,12 @@ impl LetterView {
     /// `None` for a letter that was never taken in, which is not shown.
     fn of(shown: Shown) -> Option<Self> {
         let Shown { id, state, .. } = shown;
-        let head = LetterHead::of(&id, state.head?, state.repaired.is_some());
+        let open = OpenLetter {
+            head: state.head?,
+            repaired: state.repaired.is_some(),
+            returned: state.returned,
+        };
+        let head = LetterHead::of(&id, open);
         let command = state.content.as_ref().and_then(command_in_words);
         let (message, body_base64) = match (state.repaired, state.content) {
             (Some(message), _) => (serde_json::from_slice(&message).ok(), None),
@@ -240,7 +271,7 @@ impl From<DeskError> for Problem {
             DeskError::Left { code, field, .. } => Self::new(
                 StatusCode::CONFLICT,
                 &code,
-                format_args!("the letter stays as it is: {detail}"),
+                format_args!("the letter stays open: {detail}"),
             )
             .field(field),
             DeskError::Unavailable(_) => {

@@ -44,6 +44,7 @@ mod problem;
 mod promises;
 mod recent;
 mod refusal;
+mod refusals;
 mod routes;
 mod server;
 mod service;

@@ -11,6 +11,7 @@ use super::orders::{CancelOrder, OrderReceipt, ProgressOrder, ResolveOrder};
 use super::picks::PickList;
 use super::problem::{CONTENT, ProblemDetails};
 use super::promises::{PromiseAsk, Promises};
+use super::refusals::{self, RefusalList};
 use super::stock::{Availability, StockEventItem};
 use super::webhooks::WebhookReceipt;
 use crate::channels::ChannelState;
@@ -523,6 +524,15 @@ const OPERATIONS: &[Operation] = &[
         )],
     },
     Operation {
+        path: "/v1/refusals",
+        method: "get",
+        id: "refusals",
+        summary: "What systems were refused: writes of what they do not own, and what orders refused; the newest first.",
+        scope: Some(Scope::Admin),
+        body: None,
+        answers: &[("200", "The refusals.", Answer::Typed(of::<RefusalList>))],
+    },
+    Operation {
         path: "/v1/dead-letters",
         method: "get",
         id: "listDeadLetters",
@@ -653,6 +663,12 @@ fn parameters(operation: &Operation) -> Value {
         "name": "X-Correlation-Id", "in": "header", "schema": id,
         "description": "The conversation; a new one if absent. Every response carries it.",
     })];
+    if operation.body.is_some() {
+        parameters.push(json!({
+            "name": "X-Causation-Id", "in": "header", "schema": id,
+            "description": "The caller's id for the message that led to this request; kept with what the request changes.",
+        }));
+    }
     if operation.body.is_some() && !matches!(operation.id, "quote" | "promise" | "settleDeadLetter") {
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "schema": id,
@@ -718,13 +734,32 @@ fn parameters(operation: &Operation) -> Value {
                 .push(json!({ "name": name, "in": "query", "schema": schema, "description": description }));
         }
     }
+    if operation.id == "refusals" {
+        let text = json!({ "type": "string" });
+        let moment = json!({ "type": "string", "format": "date-time" });
+        for (name, schema, description) in [
+            ("system", &text, "To this system."),
+            ("channel", &text, "About orders of this channel."),
+            ("code", &text, "For this, such as not-owner or already-shipped."),
+            ("since", &moment, "At this moment or later."),
+            ("until", &moment, "Before this moment."),
+            (
+                "limit",
+                &json!({ "type": "integer", "minimum": 1, "maximum": refusals::MAX_LISTED }),
+                "How many; 100 if absent.",
+            ),
+        ] {
+            parameters
+                .push(json!({ "name": name, "in": "query", "schema": schema, "description": description }));
+        }
+    }
     if operation.id == "exceptions" {
         let text = json!({ "type": "string" });
         for (name, schema, description) in [
             (
                 "owner",
                 &text,
-                "Whose: customer-service, pricing, purchasing, warehouse, operations, credit.",
+                "Whose: customer-service, pricing, purchasing, warehouse, operations, credit, management.",
             ),
             ("kind", &text, "Of which kind, such as credit-hold."),
             ("channel", &text, "Of which channel's orders."),

@@ -31,6 +31,8 @@ pub(super) fn order_refusal(refusal: &OrderRefusal) -> Problem {
         | OrderRefusal::NothingToDismiss
         | OrderRefusal::DocumentConflict { .. }
         | OrderRefusal::MoreThanShipped { .. }
+        | OrderRefusal::CreditAmount { .. }
+        | OrderRefusal::FreightAmount { .. }
         | OrderRefusal::AlreadyShipped => StatusCode::CONFLICT,
         OrderRefusal::Lines { .. }
         | OrderRefusal::RepeatedLine { .. }

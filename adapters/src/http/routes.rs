@@ -2,8 +2,8 @@
 
 use super::problem::Problem;
 use super::{
-    accounts, channels, edi, exceptions, letters, levels, operations, orders, picks, prices, promises, stock,
-    webhooks,
+    accounts, channels, edi, exceptions, letters, levels, operations, orders, picks, prices, promises,
+    refusals, stock, webhooks,
 };
 use crate::schema::agreement::{AgreementSet, RatesSet};
 use crate::schema::charge::{TaxesSet, VolumeSet};
@@ -116,6 +116,7 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
         )
         .service(resource("/v1/edi", "GET").route(web::get().to(edi::list)))
         .service(resource("/v1/webhooks/{channel}", "POST").route(web::post().to(webhooks::take)))
+        .service(resource("/v1/refusals", "GET").route(web::get().to(refusals::list)))
         .service(resource("/v1/dead-letters", "GET").route(web::get().to(letters::list)))
         .service(
             resource("/v1/dead-letters/{letter}", "GET, POST")

@@ -52,6 +52,8 @@ pub(super) struct Service {
 pub(super) struct Call {
     pub(super) caller: Caller,
     pub(super) correlation: CompactString,
+    /// The message that led to the request, if it names one.
+    pub(super) causation: Option<MessageId>,
     /// The request's `Idempotency-Key`, if it has one.
     pub(super) key: Option<Id>,
 }
@@ -68,7 +70,7 @@ impl Call {
             provenance: Provenance {
                 source: self.caller.system.as_str().into(),
                 correlation: self.correlation.clone(),
-                causation: None,
+                causation: self.causation,
             },
             message,
         }
@@ -98,10 +100,13 @@ impl Service {
             .extensions()
             .get::<Correlation>()
             .map(|correlation| correlation.0.clone());
+        let headers = request.headers();
+        let causation = id_of(headers, "X-Causation-Id")?;
         Ok(Call {
+            causation: causation.map(|id| MessageId::of(caller.system.as_str(), id.as_str())),
             caller,
             correlation: correlation.unwrap_or_default(),
-            key: idempotency_key(request.headers())?,
+            key: id_of(headers, "Idempotency-Key")?,
         })
     }
 
@@ -284,13 +289,12 @@ fn is_loopback_host(host: &str) -> bool {
     })
 }
 
-/// The `Idempotency-Key`, with or without the quotes of a structured field.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<Id>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else {
+/// The id in a header, with or without the quotes of a structured field.
+fn id_of(headers: &HeaderMap, name: &'static str) -> Result<Option<Id>, Problem> {
+    let Some(value) = headers.get(name) else {
         return Ok(None);
     };
-    let refuse =
-        |reason: &dyn std::fmt::Display| Problem::from(DecodeError::field("Idempotency-Key", reason));
+    let refuse = |reason: &dyn std::fmt::Display| Problem::from(DecodeError::field(name, reason));
     let text = value
         .to_str()
         .map_err(|_| refuse(&"must be printable ASCII"))?

@@ -1,7 +1,7 @@
 //! What can be done about dead letters, and how that goes.
 
 use super::intake::{LeftBehind, SeenUpTo};
-use super::{MAX_LISTED, NOT_DIGESTED, again, claims, claims_of};
+use super::{MAX_LISTED, NOT_DIGESTED, after_judgements, again, claims, claims_of};
 use crate::amqp::LetterBox;
 use crate::entrance::Who;
 use crate::identity::{Caller, Scope};
@@ -14,7 +14,7 @@ use lockstep_actors::ids::{LetterId, Reason, SystemName};
 use lockstep_actors::letters::list::OpenLetter;
 use lockstep_actors::letters::{Content, Head, LetterCommand, LetterRefusal, LetterReply, LetterState};
 use lockstep_runtime::entity::AddressedMessage;
-use lockstep_runtime::ingress::Ingress;
+use lockstep_runtime::ingress::{Ingress, Rejected};
 use lockstep_runtime::message::{Envelope, MessageId, Origin, Outcome, Provenance};
 use lockstep_runtime::time::Timestamp;
 use serde_json::Value;
@@ -89,7 +89,7 @@ impl From<DecodeError> for DeskError {
 pub struct Filter {
     /// Sent by this system.
     pub source: Option<String>,
-    /// Put aside for this: a code, or a part of the reason.
+    /// Put aside, or come back last, for this: a code, or a part of the reason.
     pub reason: Option<String>,
     /// Of this kind: the name of a schema or an entity.
     pub kind: Option<String>,
@@ -100,9 +100,15 @@ pub struct Filter {
 }
 
 impl Filter {
-    fn takes(&self, head: &Head) -> bool {
+    fn takes(&self, open: &OpenLetter) -> bool {
+        let head = &open.head;
         let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
-        let reason = |wanted: &String| head.code == wanted.as_str() || head.reason.contains(wanted.as_str());
+        let says = |wanted: &str, code: &str, reason: &str| code == wanted || reason.contains(wanted);
+        let reason = |wanted: &String| {
+            let returned = open.returned.as_ref();
+            says(wanted, &head.code, &head.reason)
+                || returned.is_some_and(|returned| says(wanted, &returned.code, &returned.reason))
+        };
         is(&self.source, &head.source)
             && is(&self.kind, &head.kind)
             && self.reason.as_ref().is_none_or(reason)
@@ -166,7 +172,7 @@ impl Desk {
         let mut found: Vec<(LetterId, OpenLetter)> = Vec::new();
         for (id, open) in self.ingress.reference().open_letters() {
             if let Some(open) = &*open
-                && filter.takes(&open.head)
+                && filter.takes(open)
             {
                 found.push((id, open.clone()));
             }
@@ -180,8 +186,12 @@ impl Desk {
             .map(|(id, open)| async {
                 let state = self.state(&id).await?;
                 let is_open = state.settled.is_none();
-                let repaired = state.repaired.is_some();
-                Ok::<_, DeskError>(is_open.then_some((id, OpenLetter { repaired, ..open })))
+                let open = OpenLetter {
+                    repaired: state.repaired.is_some(),
+                    returned: state.returned,
+                    ..open
+                };
+                Ok::<_, DeskError>(is_open.then_some((id, open)))
             });
         let asked: Vec<_> = stream::iter(asking).buffered(AT_ONCE).collect().await;
         let asked: Vec<Option<_>> = asked.into_iter().collect::<Result<_, _>>()?;
@@ -243,7 +253,7 @@ impl Desk {
         self.done(id, by, command, before.repaired).await
     }
 
-    /// Hands the letter in again, as its sender would, and settles it with what came of that. One that is settled stays as it is.
+    /// Hands the letter in again, as its sender would, and settles it if it is taken. One that is settled stays as it is.
     ///
     /// # Errors
     /// [`DeskError::Left`] if it is still not taken; [`DeskError::Unavailable`] if it was not decided.
@@ -258,19 +268,39 @@ impl Desk {
             return Ok(before);
         }
         let envelope = self.envelope(id, &before.state)?;
-        let result = match self.ask(envelope).await? {
+        let (judgement, code, reason) = match self.hand_in(envelope).await? {
+            // Who owns what is asked before the entity: it has not judged the message.
             Outcome::Done {
                 reply: Reply::Audit(AuditReply::NotOwner(write)),
                 ..
-            } => return Err(DeskError::left("not-owner", write)),
+            } => (None, "not-owner", write.to_string()),
             Outcome::Unavailable => return Err(unavailable()),
             outcome @ (Outcome::Done { .. } | Outcome::Repeated | Outcome::DeadLettered { .. }) => {
-                CommandResult::of(outcome)
+                let result = CommandResult::of(outcome);
+                let outcome = in_words(&result);
+                let code = match result.outcome {
+                    CommandOutcome::Accepted | CommandOutcome::Stale => {
+                        let taken = LetterCommand::Replayed { outcome, why };
+                        return self.done(id, by, taken, None).await;
+                    }
+                    CommandOutcome::Unavailable => return Err(unavailable()),
+                    CommandOutcome::Refused => "refused",
+                    CommandOutcome::DeadLettered => "dead-lettered",
+                };
+                (Some(before.state.judged), code, outcome)
             }
         };
-        let outcome = in_words(&result);
-        self.done(id, by, LetterCommand::Replayed { outcome, why }, None)
-            .await
+        let came_back = LetterCommand::Returned {
+            judgement,
+            code: code.into(),
+            reason: reason.clone(),
+            why,
+        };
+        let after = self.done(id, by, came_back, None).await?;
+        if after.state.settled.is_some() {
+            return Ok(after);
+        }
+        Err(DeskError::left(code, reason))
     }
 
     /// Gives the letter up. One that is settled stays as it is.
@@ -311,6 +341,15 @@ impl Desk {
 
     /// The message as it is handed in: from whom, under which id.
     fn envelope(&self, id: &LetterId, state: &LetterState) -> Result<Envelope<Distributor>, DeskError> {
+        let first = self.first_envelope(id, state)?;
+        Ok(Envelope {
+            id: after_judgements(first.id, state.judged),
+            ..first
+        })
+    }
+
+    /// The same as long as none of its replays was judged.
+    fn first_envelope(&self, id: &LetterId, state: &LetterState) -> Result<Envelope<Distributor>, DeskError> {
         let (Some(head), Some(content)) = (&state.head, &state.content) else {
             return Err(DeskError::Unknown);
         };
@@ -453,7 +492,19 @@ impl Desk {
     }
 
     async fn ask(&self, envelope: Envelope<Distributor>) -> Result<Outcome<Reply>, DeskError> {
-        let asked = tokio::time::timeout(self.timeout, self.ingress.ask(envelope)).await;
+        self.in_time(self.ingress.ask(envelope)).await
+    }
+
+    /// Hands in what a letter keeps.
+    async fn hand_in(&self, envelope: Envelope<Distributor>) -> Result<Outcome<Reply>, DeskError> {
+        self.in_time(self.ingress.ask_keeping(envelope)).await
+    }
+
+    async fn in_time(
+        &self,
+        asking: impl Future<Output = Result<Outcome<Reply>, Rejected<Distributor>>>,
+    ) -> Result<Outcome<Reply>, DeskError> {
+        let asked = tokio::time::timeout(self.timeout, asking).await;
         let asked = asked.map_err(|_| DeskError::Unavailable("no answer in time".to_owned()))?;
         asked.map_err(|rejected| DeskError::Unavailable(rejected.cause.to_string()))
     }

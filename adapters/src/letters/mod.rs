@@ -8,7 +8,9 @@
 //! - a letter leaves the broker only once it is durable here;
 //! - a replay is judged as if its sender had sent the letter again: scopes, schema and ownership as they are now;
 //! - a replay takes effect once, however often it is asked for: what had not been judged keeps its id, so that the sender's own
-//!   repeat is the same message; what had been judged and not digested gets one that follows from it ([`again`]);
+//!   repeat is the same message; what had been judged and not digested gets one that follows from it ([`again`]), as does each
+//!   replay after one that was judged and came back;
+//! - a letter is settled by a replay only if that was taken; one that comes back stays open, and no other letter is made of it;
 //! - a repair keeps the message's id, where it can be read.
 
 mod client;
@@ -35,6 +37,11 @@ pub const MAX_LISTED: usize = 1_000;
 /// The identity under which a message is judged anew that was judged before: always the same one.
 fn again(id: MessageId) -> MessageId {
     MessageId::of("dead letter", &format!("{:032x}", id.0))
+}
+
+/// The same once it was judged as often as this, and nothing came of it.
+fn after_judgements(id: MessageId, judged: u32) -> MessageId {
+    (0..judged).fold(id, |id, _| again(id))
 }
 
 /// What a body says it is, as far as it can be read.

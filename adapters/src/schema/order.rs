@@ -2,7 +2,8 @@
 
 use super::error::DecodeError;
 use super::fields::{
-    Amount, Code, CurrencyCode, List, Moment, Note, PositiveUnits, Rank, Text, UnitPrice, Units, not_negative,
+    Amount, Code, CurrencyCode, List, Moment, Note, PositiveUnits, Rank, Text, UnitPrice, Units,
+    not_negative, percent,
 };
 use super::limits::{MAX_COUPONS, MAX_LINES, MAX_LOTS, MAX_WAREHOUSES};
 use super::message::{Body, Command};
@@ -15,11 +16,11 @@ use lockstep_actors::ids::{
 use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::inventory::lots::LotUnits;
 use lockstep_actors::kit::MAX_COMPONENTS;
-use lockstep_actors::money::{Currency, Money};
+use lockstep_actors::money::{Currency, Money, Percent};
 use lockstep_actors::orders::after_sales::Disposition;
 use lockstep_actors::orders::command::{
-    ChangeLine, ComponentLots, Correction, CreditLine, CreditWish, GoodsReturn, OrderChange, OrderCommand,
-    OrderLine, OrderRequest, OrderedAs, Relocation, ReturnLine, ShipLine,
+    ChangeLine, ComponentLots, Correction, CreditLine, CreditShare, CreditWish, FreightShare, GoodsReturn,
+    OrderChange, OrderCommand, OrderLine, OrderRequest, OrderedAs, Relocation, ReturnLine, ShipLine,
 };
 use lockstep_actors::orders::delivery::{Address, Delivery};
 use lockstep_actors::orders::desk::OwnerRole;
@@ -579,6 +580,8 @@ pub enum Desk {
     Operations,
     /// Judges what customers may owe.
     Credit,
+    /// Decides what nobody has settled in time.
+    Management,
 }
 
 impl From<Desk> for OwnerRole {
@@ -590,6 +593,7 @@ impl From<Desk> for OwnerRole {
             Desk::Warehouse => Self::Warehouse,
             Desk::Operations => Self::Operations,
             Desk::Credit => Self::Credit,
+            Desk::Management => Self::Management,
         }
     }
 }
@@ -603,6 +607,7 @@ impl From<OwnerRole> for Desk {
             OwnerRole::Warehouse => Self::Warehouse,
             OwnerRole::Operations => Self::Operations,
             OwnerRole::Credit => Self::Credit,
+            OwnerRole::Management => Self::Management,
         }
     }
 }
@@ -696,8 +701,12 @@ pub enum ProgressStep {
         /// The paper; it counts once.
         #[schemars(with = "Code")]
         document: DocumentId,
-        /// For how much of which lines.
-        lines: List<CreditedGoods, 1, MAX_LINES>,
+        /// For how much of which lines; may be absent where freight is given back.
+        #[serde(default, skip_serializing_if = "List::is_empty")]
+        lines: List<CreditedGoods, 0, MAX_LINES>,
+        /// How much of the freight is given back; none of it if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        freight: Option<FreightBack>,
     },
     /// Goods of a line that the warehouse has not begun with are to come from another warehouse.
     Relocate {
@@ -775,6 +784,33 @@ pub struct CreditedGoods {
     /// How much.
     #[schemars(with = "PositiveUnits")]
     pub quantity: PositiveQuantity,
+    /// What part of its price; all of it if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<PriceBack>,
+}
+
+/// What part of the price of goods is given back, and of its tax.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum PriceBack {
+    /// All but so many percent: a fee, as for restocking.
+    LessPercent(
+        #[serde(deserialize_with = "percent")]
+        #[schemars(with = "Amount")]
+        Percent,
+    ),
+    /// This, before tax where that comes on top; from 0 to what is due for the goods.
+    Amount(Amount),
+}
+
+/// What part of the freight is given back, and of its tax.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum FreightBack {
+    /// What has not been given back yet.
+    Rest {},
+    /// This, before tax where that comes on top; above 0, to what has not been given back yet.
+    Amount(Amount),
 }
 
 /// How much of a line has left the house.
@@ -867,14 +903,27 @@ impl From<ProgressStep> for OrderCommand {
                     lines: lines.collect(),
                 })
             }
-            ProgressStep::Credit { document, lines } => {
+            ProgressStep::Credit {
+                document,
+                lines,
+                freight,
+            } => {
                 let lines = lines.into_inner().into_iter().map(|credited| CreditLine {
                     line: credited.line,
                     quantity: credited.quantity,
+                    share: match credited.part {
+                        None => CreditShare::Whole,
+                        Some(PriceBack::LessPercent(fee)) => CreditShare::LessFee(fee),
+                        Some(PriceBack::Amount(amount)) => CreditShare::Amount(amount.get()),
+                    },
                 });
                 Self::Credit(CreditWish {
                     document,
                     lines: lines.collect(),
+                    freight: freight.map(|freight| match freight {
+                        FreightBack::Rest {} => FreightShare::Rest,
+                        FreightBack::Amount(amount) => FreightShare::Amount(amount.get()),
+                    }),
                 })
             }
             ProgressStep::Relocate { line, from, to } => Self::Relocate(Relocation { line, from, to }),

@@ -26,7 +26,7 @@ use lockstep_actors::inventory::numbering::ResyncWanted;
 use lockstep_actors::inventory::reconcile::{Cause, UnderWay, Verdict};
 use lockstep_actors::letters::LetterReply;
 use lockstep_actors::money::{Currency, RoundingMode};
-use lockstep_actors::orders::after_sales::{CreditedLine, ReturnedLine};
+use lockstep_actors::orders::after_sales::{CreditedFreight, CreditedLine, ReturnedLine};
 use lockstep_actors::orders::checks::StatedPrice;
 use lockstep_actors::orders::command::{
     LineSummary, OpenCase, OrderReply, OrderRequest, OrderSummary, OrderedAs,
@@ -323,6 +323,9 @@ pub struct OrderView {
     /// What was given back in money.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub credits: Vec<CreditedView>,
+    /// What of its freight was given back in money.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub freight_credits: Vec<FreightCreditView>,
     /// What its customer wanted another way, and what became of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<ChangeView>,
@@ -751,6 +754,37 @@ impl From<CreditedLine> for CreditedView {
     }
 }
 
+/// Money that was given back for freight.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FreightCreditView {
+    /// By which paper.
+    #[schemars(with = "Code")]
+    pub document: DocumentId,
+    /// Of what it costs.
+    #[schemars(with = "Amount")]
+    pub amount: Decimal,
+    /// Of its tax: on top of that, or in it where prices contain it.
+    #[schemars(with = "Amount")]
+    pub tax: Decimal,
+    /// What the customer gets.
+    #[schemars(with = "Amount")]
+    pub total: Decimal,
+    /// When.
+    pub at: Moment,
+}
+
+impl From<CreditedFreight> for FreightCreditView {
+    fn from(credited: CreditedFreight) -> Self {
+        Self {
+            document: credited.document,
+            amount: credited.amount,
+            tax: credited.tax,
+            total: credited.total,
+            at: Moment(credited.at),
+        }
+    }
+}
+
 /// Whose an exception is, and until when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CaseView {
@@ -1020,6 +1054,7 @@ impl OrderView {
             payments: summary.payments.into_iter().map(Into::into).collect(),
             returns: summary.returns.into_iter().map(Into::into).collect(),
             credits: summary.credits.into_iter().map(Into::into).collect(),
+            freight_credits: summary.freight_credits.into_iter().map(Into::into).collect(),
             changes: summary.changes.into_iter().map(Into::into).collect(),
             papers: summary.papers.into_iter().map(Into::into).collect(),
             notes: summary.notes.into_iter().map(Into::into).collect(),
@@ -1853,7 +1888,7 @@ impl CommandResult {
             Reply::Desk(_)
             | Reply::Letter(LetterReply::Accepted | LetterReply::Known | LetterReply::Letter(_))
             | Reply::LetterEntry(_)
-            | Reply::Audit(AuditReply::Audit(_))
+            | Reply::Audit(AuditReply::Audit(_) | AuditReply::Noted)
             | Reply::Ownership(RecordReply::Accepted | RecordReply::Record(_)) => Self::default(),
             Reply::Agreement(reply) => Self::of_agreement(reply),
             Reply::Item(reply) => Self::of_item(reply),

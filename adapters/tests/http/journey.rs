@@ -1,6 +1,7 @@
 //! An order's whole way over HTTP, and every endpoint's good case.
 
 use crate::rig::{Answer, Rig, Setup, disk};
+use lockstep_runtime::message::MessageId;
 use reqwest::Method;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -97,9 +98,13 @@ async fn an_order_is_taken_priced_reserved_booked_shipped_and_closed() {
     rig.until(&place, |answer| answer.body["status"] == "shipped")
         .await;
     let closed = rig
-        .post(&format!("{place}/progress"), &json!({ "step": { "close": {} } }))
+        .request(Method::POST, &format!("{place}/progress"))
+        .header("X-Causation-Id", "INVOICE-7")
+        .json(&json!({ "step": { "close": {} } }))
+        .send()
         .await
-        .ok();
+        .unwrap();
+    let closed = Answer::of(closed).await.ok();
     assert_eq!(closed.body["status"], "closed");
     let history = rig.get(&format!("{place}/history")).await.ok().body;
     let steps = history["steps"].as_array().unwrap();
@@ -130,12 +135,36 @@ async fn an_order_is_taken_priced_reserved_booked_shipped_and_closed() {
         steps[8]["correlation_id"].as_str(),
         Some(closed.header("x-correlation-id"))
     );
+    let invoice = MessageId::of("operator", "INVOICE-7");
+    assert_eq!(steps[8]["causation_id"], format!("{:032x}", invoice.0));
     let level = rig.get("/v1/availability?sku=A-1").await.ok().body;
     assert_eq!(level["items"][0]["levels"][0]["on_hand"], 88);
     let late = rig
         .post(&format!("{place}/cancel"), &json!({ "reason": "too late" }))
         .await;
     late.problem(409, "already-shipped");
+    // Whoever looks later finds that it was refused, to whom, and why.
+    let found = rig
+        .until("/v1/refusals?code=already-shipped&channel=web", |answer| {
+            answer.body["total"] == 1
+        })
+        .await
+        .body;
+    let refused = &found["refusals"][0];
+    assert_eq!(
+        [&refused["system"], &refused["wanted"], &refused["number"]],
+        [&json!("operator"), &json!("cancel"), &json!("4711/a ü")]
+    );
+    assert_eq!(
+        refused["correlation_id"].as_str(),
+        Some(late.header("x-correlation-id"))
+    );
+    assert_eq!(found["systems"][0]["orders"], 1, "{found}");
+    let none = rig.get("/v1/refusals?system=wms").await.ok().body;
+    assert_eq!(none["total"], 0);
+    rig.get("/v1/refusals?limit=1001")
+        .await
+        .problem(422, "invalid-field");
     rig.stop().await;
 }
 

@@ -216,5 +216,14 @@ async fn the_wrong_content_type_and_oversized_bodies_are_refused_before_they_are
     let answer = rig.post_once("/v1/orders", &key, &order("1", "A", 1)).await;
     answer.problem(422, "invalid-field");
     assert_eq!(answer.body["field"], "Idempotency-Key");
+    for causation in ["k".repeat(129), String::new()] {
+        let request = rig.request(Method::POST, "/v1/orders");
+        let request = request
+            .header("X-Causation-Id", causation)
+            .json(&order("1", "A", 1));
+        let answer = Answer::of(request.send().await.unwrap()).await;
+        answer.problem(422, "invalid-field");
+        assert_eq!(answer.body["field"], "X-Causation-Id");
+    }
     rig.stop().await;
 }

@@ -280,7 +280,8 @@ impl Audit {
             self.note_effect(port == ERP, port == EVENTS, body);
         }
         self.dead_letters += u64::from(entry.is_dead_letter);
-        if entry.kind == SystemAudit::KIND && entry.has_events() {
+        let is_from_outside = matches!(entry.origin, Origin::External(_));
+        if entry.kind == SystemAudit::KIND && entry.has_events() && is_from_outside {
             self.refused_writes += 1;
         }
         self.trace_entry(entry, cause);

@@ -137,7 +137,12 @@ impl Options {
     /// # Errors
     /// [`SimulateError`] if nothing was simulated.
     pub fn run(&self) -> Result<ExitCode, SimulateError> {
-        let mut out = std::io::stdout().lock();
+        // Not locked: whatever lives in other threads may have something to say there.
+        self.run_to(&mut std::io::stdout().lock(), &mut std::io::stderr())
+    }
+
+    /// The same; what is traced goes beside an object that a program reads.
+    fn run_to(&self, out: &mut dyn Write, beside: &mut dyn Write) -> Result<ExitCode, SimulateError> {
         let plant = match self.plant.as_deref() {
             Some("list") => {
                 for plant in Plant::all() {
@@ -168,7 +173,11 @@ impl Options {
         self.live_all(plant, |history| {
             summary.add(&history);
             for line in &history.trace {
-                writeln!(out, "{line}")?;
+                if self.json {
+                    writeln!(beside, "{line}")?;
+                } else {
+                    writeln!(out, "{line}")?;
+                }
             }
             let Some(violation) = &history.violation else {
                 return Ok(ControlFlow::Continue(()));

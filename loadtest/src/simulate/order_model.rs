@@ -296,6 +296,7 @@ impl OrderModel {
             | OrderEvent::StockKept { .. }
             | OrderEvent::Waiting { .. }
             | OrderEvent::Releasing { .. }
+            | OrderEvent::FreightCredited { .. }
             | OrderEvent::CancelWanted { .. }
             | OrderEvent::CorrectionWanted { .. }
             | OrderEvent::Noted { .. }

@@ -9,8 +9,8 @@ use super::workload::Habits;
 use lockstep_actors::ids::{AddressText, DocumentId, Sku, WarehouseCode};
 use lockstep_actors::orders::after_sales::Disposition;
 use lockstep_actors::orders::command::{
-    ChangeLine, Correction, CreditLine, CreditWish, GoodsReturn, LineSummary, OrderChange, OrderCommand,
-    OrderLine, OrderSummary, Relocation, ReturnLine, ShipLine,
+    ChangeLine, Correction, CreditLine, CreditShare, CreditWish, GoodsReturn, LineSummary, OrderChange,
+    OrderCommand, OrderLine, OrderSummary, Relocation, ReturnLine, ShipLine,
 };
 use lockstep_actors::orders::desk::OwnerRole;
 use lockstep_actors::orders::shipment::Carriage;
@@ -231,7 +231,9 @@ impl House {
             lines: vec![CreditLine {
                 line,
                 quantity: PositiveQuantity::ONE,
+                share: CreditShare::Whole,
             }],
+            freight: None,
         };
         self.act(place, "erp", OrderCommand::Credit(wish))
     }

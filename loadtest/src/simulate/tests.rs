@@ -7,7 +7,7 @@ use super::plant::Plant;
 use super::report::History;
 use super::workload::Workload;
 use super::world::Setting;
-use super::{live, quiet_panics};
+use super::{Options, live, quiet_panics};
 use clap::ValueEnum;
 use std::collections::BTreeSet;
 
@@ -31,6 +31,36 @@ fn every_history_keeps_the_promises() {
         );
         assert!(history.orders > 20, "seed {seed}: only {} orders", history.orders);
     }
+}
+
+#[test]
+fn what_is_traced_goes_beside_an_object_that_a_program_reads() {
+    quiet_panics();
+    let traced = |json: bool| {
+        let options = Options {
+            seeds: 1,
+            seed: 7,
+            minutes: 1,
+            workload: Workload::Steady,
+            threads: 1,
+            plant: None,
+            trace: Some("web".to_owned()),
+            json,
+        };
+        let (mut out, mut beside) = (Vec::new(), Vec::new());
+        options.run_to(&mut out, &mut beside).unwrap();
+        (out, String::from_utf8(beside).unwrap())
+    };
+    let (out, beside) = traced(true);
+    assert!(
+        serde_json::from_slice::<serde_json::Value>(&out)
+            .unwrap()
+            .is_object()
+    );
+    assert!(beside.lines().count() > 10, "{beside}");
+    let (out, nothing) = traced(false);
+    assert_eq!(nothing, "");
+    assert!(String::from_utf8(out).unwrap().starts_with(&beside));
 }
 
 #[test]

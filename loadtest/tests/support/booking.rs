@@ -91,6 +91,7 @@ pub(crate) fn paper_of(
             currency: booking.currency,
         },
         lines,
+        charges: Vec::new(),
         moved: false,
     }
 }

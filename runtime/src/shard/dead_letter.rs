@@ -5,7 +5,7 @@ use super::batch::Answer;
 use crate::entity::{AddressedMessage, Domain, Expired, MAX_ENTITY_ID_BYTES};
 use crate::journal::{EntryHead, EntryWriter};
 use crate::message::{
-    Envelope, MAX_CORRELATION_BYTES, MAX_SOURCE_BYTES, Origin, Outcome, Provenance, Responder,
+    Envelope, MAX_CORRELATION_BYTES, MAX_SOURCE_BYTES, Origin, Outcome, Provenance, Responder, Sequence,
 };
 use crate::metrics::count;
 use crate::store::DeadLetter;
@@ -28,7 +28,11 @@ impl<D: Domain> Shard<D> {
             reason.clone(),
             now,
         );
-        self.record_dead_letter(partition, origin, &envelope.provenance, letter);
+        if responder.keeps_message() {
+            self.note_dead_letter(partition, origin, &envelope.provenance, &letter);
+        } else {
+            self.record_dead_letter(partition, origin, &envelope.provenance, letter);
+        }
         self.open
             .answers
             .push((responder, Answer::Ready(Outcome::DeadLettered { reason })));
@@ -53,6 +57,19 @@ impl<D: Domain> Shard<D> {
         provenance: &Provenance,
         letter: DeadLetter,
     ) {
+        if let Some((part, sequence)) = self.note_dead_letter(partition, origin, provenance, &letter) {
+            self.open.parts[part].dead_letters.push((sequence, letter));
+        }
+    }
+
+    /// Writes the entry of a message that cannot be digested: its place in the open batch, if it could be written.
+    fn note_dead_letter(
+        &mut self,
+        partition: usize,
+        origin: Origin,
+        provenance: &Provenance,
+        letter: &DeadLetter,
+    ) -> Option<(usize, Sequence)> {
         tracing::error!(
             reason = letter.reason,
             source = letter.source,
@@ -81,10 +98,9 @@ impl<D: Domain> Shard<D> {
         });
         if let Err(error) = written {
             tracing::error!(%error, "a dead letter cannot be recorded");
-            return;
+            return None;
         }
-        let sequence = self.advance(partition, origin);
-        self.open.parts[part].dead_letters.push((sequence, letter));
+        Some((part, self.advance(partition, origin)))
     }
 }
 

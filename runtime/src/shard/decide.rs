@@ -6,7 +6,7 @@ use super::reload::{Culprit, Reload};
 use super::{Shard, ShardError, readable};
 use crate::entity::{AddressedMessage, Context, Domain};
 use crate::journal::{self, EncodeError, EntryHead, EntryWriter};
-use crate::message::{Envelope, InternalMessage, Origin, Outcome, Responder, Sequence};
+use crate::message::{Envelope, InternalMessage, Origin, Outcome, Provenance, Responder, Sequence};
 use crate::metrics::count;
 use crate::table::{Slot, Tables, Turn};
 use crate::time::Timestamp;
@@ -35,12 +35,14 @@ impl<D: Domain> Shard<D> {
         let mut entity = std::mem::take(&mut self.encoded_id);
         entity.clear();
         envelope.message.encode_id(&mut entity);
+        let sender = &envelope.provenance;
+        let speaker = self.tables.speaks_as(slot, &envelope.message);
         let head = EntryHead {
             at: now,
             kind,
             entity: &entity,
             origin,
-            provenance: &envelope.provenance,
+            provenance: speaker.as_ref().unwrap_or(sender),
         };
         let mut turn = Turn::default();
         let awaited = responder.is_awaited();
@@ -49,7 +51,7 @@ impl<D: Domain> Shard<D> {
             attempts += 1;
             let attempt = self.attempt(
                 partition,
-                &head,
+                (&head, sender),
                 &mut turn,
                 awaited,
                 |tables, context, sequence, writer, turn| {
@@ -101,11 +103,11 @@ impl<D: Domain> Shard<D> {
         Ok(())
     }
 
-    /// Tries one message: writes its entry if all goes well, leaves no trace if not.
+    /// Tries one message: writes its entry if all goes well, leaves no trace if not. It is decided as of who sent it.
     pub(super) fn attempt(
         &mut self,
         partition: usize,
-        head: &EntryHead<'_>,
+        (head, sender): (&EntryHead<'_>, &Provenance),
         turn: &mut Turn<D>,
         awaited: bool,
         decide: impl FnOnce(
@@ -120,7 +122,7 @@ impl<D: Domain> Shard<D> {
         let sequence = self.partitions[partition].next_sequence;
         let context = Context {
             now: head.at,
-            provenance: head.provenance,
+            provenance: sender,
             origin: head.origin,
             reference: &*self.wiring.reference,
         };

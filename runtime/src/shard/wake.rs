@@ -72,10 +72,13 @@ impl<D: Domain> Shard<D> {
             return Ok(());
         };
         let entity = self.tables.encoded_id(kind, slot).unwrap_or_default();
-        let provenance = Provenance {
+        let speaker = self.tables.wakes_as(kind, slot);
+        let clock = Provenance {
             source: "lockstep".into(),
-            correlation: "alarm".into(),
-            causation: None,
+            correlation: speaker
+                .as_ref()
+                .map_or("alarm".into(), |speaker| speaker.correlation.clone()),
+            causation: speaker.as_ref().and_then(|speaker| speaker.causation),
         };
         let mut turn = Turn::default();
         let head = EntryHead {
@@ -83,11 +86,11 @@ impl<D: Domain> Shard<D> {
             kind,
             entity: &entity,
             origin: Origin::Alarm,
-            provenance: &provenance,
+            provenance: speaker.as_ref().unwrap_or(&clock),
         };
         let attempt = self.attempt(
             partition,
-            &head,
+            (&head, &clock),
             &mut turn,
             false,
             |tables, context, sequence, writer, turn| {

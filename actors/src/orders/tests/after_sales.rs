@@ -1,8 +1,10 @@
 //! Substitutes, returns and credits.
 
-use super::checks::{discounted_and_taxed, quote_of};
+use super::checks::{discounted_and_taxed, quote_of, with_freight};
 use super::*;
+use crate::money::Percent;
 use crate::orders::after_sales::Disposition;
+use crate::orders::command::{CreditShare, FreightShare};
 use crate::orders::invoice::Invoice;
 use crate::pricing::tax::TaxLevel;
 use rust_decimal::Decimal;
@@ -25,14 +27,32 @@ fn back(document: &str, units: i64, disposition: Disposition) -> OrderCommand {
     })
 }
 
-fn credit(document: &str, line: u16, units: i64) -> OrderCommand {
+pub(super) fn credit(document: &str, line: u16, units: i64) -> OrderCommand {
+    credit_part(document, line, units, CreditShare::Whole)
+}
+
+fn credit_part(document: &str, line: u16, units: i64, share: CreditShare) -> OrderCommand {
     OrderCommand::Credit(CreditWish {
         document: paper(document),
         lines: vec![CreditLine {
             line,
             quantity: quantity(units),
+            share,
         }],
+        freight: None,
     })
+}
+
+fn credit_freight(document: &str, share: FreightShare) -> OrderCommand {
+    OrderCommand::Credit(CreditWish {
+        document: paper(document),
+        lines: Vec::new(),
+        freight: Some(share),
+    })
+}
+
+fn amount(text: &str) -> Decimal {
+    text.parse().unwrap()
 }
 
 impl World {
@@ -121,6 +141,174 @@ fn a_line_credited_in_parts_is_credited_to_the_last_cent() {
         world.tell(&order, credit("CR-4", 1, 1)),
         OrderReply::Refused(OrderRefusal::MoreThanShipped { line: 1, left })
     );
+}
+
+/// Three at 10.00, less 5 %, 5.00 freight, 8.25 % tax on both: 28.50 + 5.00 + 2.76.
+#[test]
+fn a_credit_gives_back_less_where_it_says_so_and_of_the_freight_what_was_charged() {
+    let mut world = World::new(Fate::kind());
+    with_freight(&mut world, TaxLevel::Line, "5.00");
+    let mut world = world.stock("A", "W1", 3);
+    world.set_price("A", "10.00");
+    let order = world.order("1", &[("A", 3)], &["W1"], Policy::ShipComplete);
+    assert_eq!(quote_of(&world, &order).total.amount, amount("36.26"));
+    let most = |most: &str| OrderReply::Refused(OrderRefusal::FreightAmount { most: amount(most) });
+    let early = world.tell(&order, credit_freight("CR-0", FreightShare::Rest));
+    assert_eq!(early, most("0"), "nothing is charged before anything has left");
+    world.accept(&order, ship(&[]));
+    let fee = Percent::new(amount("15")).unwrap();
+    let less = credit_part("CR-1", 1, 1, CreditShare::LessFee(fee));
+    let stated = |document: &str, text: &str| credit_part(document, 1, 1, CreditShare::Amount(amount(text)));
+    world.accept(&order, less.clone());
+    world.accept(&order, less);
+    for (text, why) in [
+        ("9.51", "more than is due"),
+        ("-1", "less than nothing"),
+        ("4.005", "half a cent"),
+    ] {
+        let refusal = OrderRefusal::CreditAmount {
+            line: 1,
+            most: amount("9.50"),
+        };
+        assert_eq!(
+            world.tell(&order, stated("CR-2", text)),
+            OrderReply::Refused(refusal),
+            "{why}"
+        );
+    }
+    world.accept(&order, stated("CR-2", "4.00"));
+    let document = paper("CR-2");
+    assert_eq!(
+        world.tell(&order, stated("CR-2", "4.01")),
+        OrderReply::Refused(OrderRefusal::DocumentConflict { document })
+    );
+    world.accept(
+        &order,
+        credit_freight("CR-3", FreightShare::Amount(amount("2.00"))),
+    );
+    assert_eq!(
+        world.tell(
+            &order,
+            credit_freight("CR-4", FreightShare::Amount(amount("3.01")))
+        ),
+        most("3.00")
+    );
+    world.accept(&order, credit_freight("CR-4", FreightShare::Rest));
+    world.accept(&order, credit_freight("CR-4", FreightShare::Rest));
+    assert_eq!(
+        world.tell(&order, credit_freight("CR-5", FreightShare::Rest)),
+        most("0.00")
+    );
+    world.accept(&order, credit("CR-6", 1, 1));
+    assert_eq!(
+        world.credits(&order),
+        [
+            ["8.08", "0.66", "8.74"],
+            ["4.00", "0.33", "4.33"],
+            ["9.50", "0.78", "10.28"]
+        ]
+    );
+    let freight = &world.orders[&order].placed().unwrap().freight_credited;
+    let sums = freight.iter().map(|known| [known.amount, known.tax, known.total]);
+    let sums: Vec<_> = sums.map(|sums| sums.map(|sum| sum.to_string())).collect();
+    assert_eq!(sums, [["2.00", "0.16", "2.16"], ["3.00", "0.25", "3.25"]]);
+    // The ERP is to have each once; a credit of freight alone has a charge and no line.
+    assert_eq!(world.papers.values().copied().collect::<Vec<_>>(), [1; 5]);
+    let nothing = OrderCommand::Credit(CreditWish {
+        document: paper("CR-7"),
+        lines: Vec::new(),
+        freight: None,
+    });
+    assert_eq!(
+        world.tell(&order, nothing),
+        OrderReply::Refused(OrderRefusal::Lines { lines: 0 })
+    );
+}
+
+#[test]
+fn the_erp_is_asked_to_give_the_freight_back_as_the_charge_that_it_booked() {
+    let mut world = World::new(Fate::kind());
+    with_freight(&mut world, TaxLevel::Order, "5.00");
+    let mut world = world.stock("A", "W1", 3);
+    world.set_price("A", "10.00");
+    let order = world.order("1", &[("A", 3)], &["W1"], Policy::ShipComplete);
+    world.accept(&order, ship(&[]));
+    world.accept(&order, credit_freight("CR-1", FreightShare::Rest));
+    let booked = &world.last_booking.as_ref().unwrap().charges;
+    let asked = world.last_paper.as_ref().unwrap();
+    let charge = &asked.charges[0];
+    assert_eq!(
+        (asked.lines.len(), asked.charges.len(), asked.total.amount),
+        (0, 1, charge.total)
+    );
+    assert_eq!(booked[usize::from(charge.place)].kind, charge.kind);
+    assert_eq!(
+        [charge.amount, charge.tax, charge.total],
+        ["5.00", "0.41", "5.41"].map(amount)
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn credits_never_come_to_more_than_the_invoice(
+        lines in proptest::collection::vec((1_i64..40, 1_i64..100_000), 1..4),
+        left in proptest::collection::vec(0_i64..40, 3),
+        parts in proptest::collection::vec((0_u16..5, 1_i64..15, 0_u8..4, 0_i64..20_000), 0..40),
+        by_order in any::<bool>(),
+        freight in 0_i64..2_000,
+    ) {
+        const NAMES: [&str; 3] = ["A", "B", "C"];
+        let mut world = World::new(Fate::kind());
+        let level = if by_order { TaxLevel::Order } else { TaxLevel::Line };
+        with_freight(&mut world, level, &Decimal::new(freight, 2).to_string());
+        let mut wanted = Vec::new();
+        for (name, (units, price)) in NAMES.iter().zip(&lines) {
+            world = world.stock(name, "W1", *units);
+            world.set_price(name, &Decimal::new(*price, 4).to_string());
+            wanted.push((*name, *units));
+        }
+        let order = world.order("1", &wanted, &["W1"], Policy::ShipComplete);
+        let shipped: Vec<(u16, i64)> = (1..)
+            .zip(lines.iter().zip(&left))
+            .map(|(line, ((units, _), left))| (line, *units.min(left)))
+            .filter(|(_, units)| *units > 0)
+            .collect();
+        if !shipped.is_empty() {
+            world.accept(&order, ship(&shipped));
+        }
+        for (number, (line, units, kind, cents)) in parts.into_iter().enumerate() {
+            let document = format!("CR-{number}");
+            let amount = Decimal::new(cents, 2);
+            let share = match kind {
+                0 => CreditShare::Whole,
+                1 => CreditShare::LessFee(Percent::new(Decimal::from(cents % 101)).unwrap()),
+                _ => CreditShare::Amount(amount),
+            };
+            world.tell(&order, match (line, kind) {
+                (0..=2, _) => credit_part(&document, line + 1, units, share),
+                (_, 0) => credit_freight(&document, FreightShare::Rest),
+                (_, _) => credit_freight(&document, FreightShare::Amount(amount)),
+            });
+            world.deliver();
+        }
+        let quote = quote_of(&world, &order);
+        let shipped: Vec<(u16, Quantity)> = shipped.iter().map(|(line, units)| (*line, Quantity::new(*units).unwrap())).collect();
+        let invoice = Invoice::of(&quote, &shipped).unwrap();
+        let placed = world.orders[&order].placed().unwrap();
+        let goods = placed.credited.iter().map(|one| [one.amount, one.tax, one.total]);
+        let freight = placed.freight_credited.iter().map(|one| [one.amount, one.tax, one.total]);
+        let all: Vec<_> = goods.chain(freight).collect();
+        prop_assert!(all.iter().flatten().all(|sum| *sum >= Decimal::ZERO), "{all:?}");
+        let credited: Decimal = all.iter().map(|[_, _, total]| *total).sum();
+        let invoiced = if shipped.is_empty() { Decimal::ZERO } else { invoice.total.amount };
+        prop_assert!(credited <= invoiced, "{credited} of {invoiced}");
+        let freight: Decimal = placed.freight_credited.iter().map(|one| one.amount).sum();
+        prop_assert!(freight <= invoice.freight);
+        for line in &quote.lines {
+            prop_assert!(placed.credited(line.line) <= placed.shipped(line.line));
+        }
+    }
 }
 
 #[test]
@@ -314,15 +502,33 @@ fn what_comes_back_lies_in_the_lots_that_the_paper_names() {
     else {
         panic!("no shipment")
     };
-    lines[0].lots = lots(&["S-1", "S-2"]);
-    world.accept(
-        &order,
+    let mut shipped_in = |named: Vec<LotUnits>| {
+        lines[0].lots = named;
         OrderCommand::Ship {
-            document,
-            lines,
-            carriage,
-        },
-    );
+            document: document.clone(),
+            lines: lines.clone(),
+            carriage: carriage.clone(),
+        }
+    };
+    let two_of = |number: &str| LotUnits {
+        quantity: quantity(2),
+        ..lots(&[number]).remove(0)
+    };
+    // What the stock would refuse of any goods, the order refuses at once.
+    for (named, why) in [
+        (
+            vec![two_of("S-1")],
+            "line 1: lots: S-1 is a serial number, which is one unit and there once",
+        ),
+        (lots(&["S-1", "S-1"]), "line 1: lots: S-1 stands there twice"),
+        (lots(&["S-1"]), "line 1: lots: they add up to 1, the goods to 2"),
+    ] {
+        let command = shipped_in(named);
+        assert_eq!(refused(&world.tell(&order, command)).as_deref(), Some(why));
+        assert_eq!(world.status(&order), Status::Booked);
+    }
+    let command = shipped_in(lots(&["S-1", "S-2"]));
+    world.accept(&order, command);
     assert_eq!(world.status(&order), Status::Shipped);
     let returned = |document: &str, line: u16, numbers: &[&str]| {
         let mut command = back(document, 1, Disposition::Restock);
@@ -340,6 +546,15 @@ fn what_comes_back_lies_in_the_lots_that_the_paper_names() {
     assert_eq!(
         refusal(&mut world, returned("RT-1", 2, &["S-1"])),
         "line 2: lots: the catalogue keeps this SKU neither by lot nor by serial number"
+    );
+    let mut both = returned("RT-1", 1, &["S-1"]);
+    if let OrderCommand::Return(wish) = &mut both {
+        wish.lines[0].quantity = quantity(2);
+        wish.lines[0].lots = vec![two_of("S-1")];
+    }
+    assert_eq!(
+        refusal(&mut world, both),
+        "line 1: lots: S-1 is a serial number, which is one unit and there once"
     );
     // It was not of this order.
     assert_eq!(

@@ -19,13 +19,7 @@ pub(super) fn change(document: &str, lines: &[(u16, i64)]) -> OrderCommand {
 }
 
 fn credit(document: &str, units: i64) -> OrderCommand {
-    OrderCommand::Credit(CreditWish {
-        document: DocumentId::new(document).unwrap(),
-        lines: vec![CreditLine {
-            line: 1,
-            quantity: quantity(units),
-        }],
-    })
+    after_sales::credit(document, 1, units)
 }
 
 /// Line, how much is wanted from then on, and what became of it.

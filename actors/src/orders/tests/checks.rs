@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ids::Jurisdiction;
-use crate::pricing::charge::{Charge, ChargeKind, Part};
+use crate::pricing::charge::{Charge, ChargeKind, Freight, Part};
 use crate::pricing::contract::{Contract, ContractCommand};
 use crate::pricing::rebate::{Rebate, RebateMode, Tier};
 use crate::pricing::resolve::Quote;
@@ -441,6 +441,11 @@ fn percent(text: &str) -> Percent {
 
 /// The customer gets 5 % off the order, owes 8.25 % tax, and accrues 4 % rebate.
 pub(super) fn discounted_and_taxed(world: &mut World, level: TaxLevel) {
+    with_freight(world, level, "0");
+}
+
+/// The same with so much freight on each order.
+pub(super) fn with_freight(world: &mut World, level: TaxLevel, freight: &str) {
     let jurisdiction = Jurisdiction::new("TX").unwrap();
     let rate = TaxRate {
         rule: RuleId::new("TX").unwrap(),
@@ -480,6 +485,19 @@ pub(super) fn discounted_and_taxed(world: &mut World, level: TaxLevel) {
         charge("five-off", ChargeKind::Discount(Part::Percent(percent("5")))),
         charge("rebate", ChargeKind::Rebate(rebate)),
     ];
+    if freight != "0" {
+        let freight = Freight {
+            zone: None,
+            base: price(freight),
+            per_unit: price("0"),
+            per_kilogram: price("0"),
+            least: price("0"),
+            free_from: None,
+        };
+        contract
+            .charges
+            .push(charge("freight", ChargeKind::Freight(freight)));
+    }
     contract.tax = Some(TaxProfile {
         jurisdiction,
         level,

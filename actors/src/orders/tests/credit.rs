@@ -125,6 +125,56 @@ fn s46_an_order_over_the_limit_stands_with_its_stock_until_a_payment_releases_it
     assert!(world.owes().orders.is_empty());
 }
 
+/// Ten at 2.50, seven have left, the rest is cancelled: the ERP hears of a change to seven, and their 17.50 stay owed until
+/// they are invoiced.
+#[test]
+fn a_cancelled_rest_leaves_what_has_left_in_the_exposure_and_in_the_erp() {
+    let mut world = World::under(Fate::kind(), checked()).stock("A", "W1", 10);
+    world.limit("100.00", AccountStatus::Active);
+    let order = world.order("1", &[("A", 10)], &["W1"], Policy::ShipComplete);
+    world.tell(&order, ship(&[(1, 7)]));
+    world.settle();
+    assert_eq!(world.exposure(), ["25", "0"]);
+    world.tell(&order, cancel());
+    world.settle();
+    assert_eq!(
+        (world.status(&order), world.lines(&order)),
+        (Status::Shipped, vec![[0, 7, 0, 0, 3]])
+    );
+    assert_eq!((world.available("A", "W1"), world.reserved()), (3, 0));
+    assert_eq!(world.exposure(), ["17.5", "0"]);
+    assert!(world.cancelled_in_erp.is_empty(), "its booking stands");
+    let paper = world.last_paper.clone().unwrap();
+    let told: Vec<_> = paper
+        .lines
+        .iter()
+        .map(|line| (line.line, line.quantity.units()))
+        .collect();
+    assert_eq!(
+        (paper.moved, paper.reference.document.as_str(), told),
+        (false, "rest-1", vec![(1, 7)])
+    );
+    let last = world.statuses.last().unwrap();
+    assert_eq!(last.reason.as_deref(), Some("not wanted"));
+    assert_eq!(last.lines.len(), 1, "what was given up is told");
+    // Told again, nothing happens.
+    assert_eq!(
+        world.tell(&order, cancel()),
+        OrderReply::Refused(OrderRefusal::AlreadyShipped)
+    );
+    world.settle();
+    assert_eq!(world.papers.values().sum::<u32>(), 1);
+    world.invoice("R-2", "17.50", Some(&order));
+    assert_eq!(world.exposure(), ["0", "17.5"]);
+    world.tell(&order, OrderCommand::Close);
+    world.settle();
+    assert_eq!(
+        (world.status(&order), world.exposure()),
+        (Status::Closed, ["0".to_owned(), "17.5".to_owned()])
+    );
+    assert!(world.owes().orders.is_empty());
+}
+
 #[test]
 fn s46_the_stock_is_kept_for_24_hours_and_held_anew_once_there_is_room() {
     for sold_meanwhile in [0, 1] {

@@ -41,41 +41,113 @@ fn short(world: &mut World) -> OrderKey {
     order
 }
 
+/// What purchasing does not settle becomes operations'.
+fn to_operations() -> ChannelRules {
+    ChannelRules {
+        escalate_to: [(OwnerRole::Purchasing, OwnerRole::Operations)].into(),
+        ..ChannelRules::default()
+    }
+}
+
 #[test]
 fn an_exception_has_an_owner_and_a_time_and_is_escalated_three_times() {
-    let mut world = World::new(Fate::kind()).stock("A", "W1", 5);
+    let mut world = World::under(Fate::kind(), to_operations()).stock("A", "W1", 5);
     let order = short(&mut world);
     let raised = world.now;
     let hours = |hours: u64| Some(raised.after(Duration::from_secs(3_600 * hours)));
-    let expected = |escalated, due| Case {
-        owner: OwnerRole::Purchasing,
+    let expected = |owner, escalated, due| Case {
+        owner,
         due,
         escalated,
     };
-    assert_eq!(case(&world, &order), expected(0, hours(8)));
+    assert_eq!(case(&world, &order), expected(OwnerRole::Purchasing, 0, hours(8)));
     // Before its time nothing happens.
     world.now = raised.after(Duration::from_secs(8 * 3_600 - 1));
     world.wake(&order);
     assert_eq!(case(&world, &order).escalated, 0);
-    for (escalated, due) in [(1, hours(16)), (2, hours(24)), (3, None)] {
+    let steps = [
+        (OwnerRole::Operations, 1, hours(16)),
+        (OwnerRole::Management, 2, hours(24)),
+        (OwnerRole::Management, 3, None),
+    ];
+    for (owner, escalated, due) in steps {
         world.now = super::super::Order::alarm(&world.orders[&order]).unwrap();
         world.wake(&order);
-        assert_eq!(case(&world, &order), expected(escalated, due));
+        let expected = expected(owner, escalated, due);
+        assert_eq!(case(&world, &order), expected);
         let said = world.statuses.last().unwrap();
-        assert_eq!(
-            (said.status, said.case),
-            (Status::Exception, Some(expected(escalated, due)))
-        );
+        assert_eq!((said.status, said.case), (Status::Exception, Some(expected)));
         // It stands since it was raised, however often it was escalated.
         assert_eq!(said.at, raised);
     }
     assert_eq!(super::super::Order::alarm(&world.orders[&order]), None);
-    let escalated = noted("lockstep", "shortage", "escalate");
-    assert_eq!(notes(&world, &order), vec![escalated; 3]);
+    let escalated = || noted("lockstep", "shortage", "escalate");
+    let given = || noted("lockstep", "shortage", "reassign");
+    let all = [escalated(), given(), escalated(), given(), escalated()];
+    assert_eq!(notes(&world, &order), all);
     let numbers: Vec<u32> = world.statuses.iter().map(|status| status.sequence).collect();
     assert_eq!(
         numbers,
         (1..=u32::try_from(numbers.len()).unwrap()).collect::<Vec<_>>()
+    );
+}
+
+/// Another content under its number, and a credit note that the ERP does not take: the order goes on beside them.
+#[test]
+fn what_stands_beside_an_order_is_escalated_too() {
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 10);
+    let order = world.order("1", &[("A", 10)], &["W1"], Policy::ShipComplete);
+    world.accept(&order, ship(&[]));
+    world.fate = Fate {
+        choices: vec![2],
+        used: 0,
+    };
+    world.accept(&order, after_sales::credit("CN-1", 1, 1));
+    let other = request(&[("A", 9)], &["W1"], Policy::ShipComplete);
+    world.tell(&order, OrderCommand::Submit(Box::new(other)));
+    world.deliver();
+    let begun = world.now;
+    let told = world.statuses.len();
+    for (escalated, owner, due) in [
+        (0, OwnerRole::CustomerService, Some(4)),
+        (1, OwnerRole::Management, Some(8)),
+        (2, OwnerRole::Management, Some(12)),
+        (3, OwnerRole::Management, None),
+    ] {
+        let due = due.map(|hours| begun.after(Duration::from_secs(3_600 * hours)));
+        let expected = Case {
+            owner,
+            due,
+            escalated,
+        };
+        let open = world.desk[&order].open.clone().unwrap();
+        let cases: Vec<_> = open
+            .cases
+            .iter()
+            .map(|open| (open.exception.name(), open.case))
+            .collect();
+        assert_eq!(cases, [("duplicate", expected), ("not-posted", expected)]);
+        let alarm = super::super::Order::alarm(&world.orders[&order]);
+        assert_eq!(alarm, due);
+        if let Some(alarm) = alarm {
+            world.now = alarm;
+            world.wake(&order);
+            world.deliver();
+        }
+    }
+    assert_eq!(
+        (world.status(&order), world.statuses.len()),
+        (Status::Shipped, told)
+    );
+    let noted_of = |exception: &str| {
+        let notes = notes(&world, &order).into_iter();
+        let notes = notes.filter(|(by, known, _)| by == "lockstep" && known == exception);
+        notes.map(|(_, _, act)| act).collect::<Vec<_>>()
+    };
+    let all = ["escalate", "reassign", "escalate", "escalate"];
+    assert_eq!(
+        (noted_of("duplicate"), noted_of("not-posted")),
+        (all.to_vec(), all.to_vec())
     );
 }
 

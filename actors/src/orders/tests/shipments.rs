@@ -68,6 +68,6 @@ fn the_rest_that_is_given_up_is_in_no_shipment() {
     world.settle();
     world.tell(&order, cancel());
     world.settle();
-    assert_eq!(world.status(&order), Status::Closed);
+    assert_eq!(world.status(&order), Status::Shipped);
     assert_eq!(shipments(&world, &order), [(1, "1Z1".to_owned(), vec![(1, 7)])]);
 }

@@ -26,7 +26,8 @@ use form::Forms;
 use lockstep_actors::ids::{CustomerId, DocumentId};
 use lockstep_actors::money::{Currency, Money};
 use lockstep_actors::orders::effects::{
-    BookingCharge, BookingLine, BookingRequest, ErpReference, PaperLine, PaperReference, PaperRequest,
+    BookingCharge, BookingLine, BookingRequest, ErpReference, PaperCharge, PaperLine, PaperReference,
+    PaperRequest,
 };
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, Url};
@@ -117,6 +118,7 @@ struct Posting<'a> {
     customer: &'a CustomerId,
     total: Money,
     lines: &'a [PaperLine],
+    charges: &'a [PaperCharge],
     moved: bool,
 }
 
@@ -264,6 +266,7 @@ impl ErpPort for HttpErp {
             customer: &paper.customer,
             total: paper.total,
             lines: &paper.lines,
+            charges: &paper.charges,
             moved: paper.moved,
         };
         let response = self.ask(Request::post(kind), &posting).await?;

@@ -156,6 +156,7 @@ fn paper() -> ErpRequest {
         customer: CustomerId::new("C1").unwrap(),
         total: Money::zero(eur),
         lines: Vec::new(),
+        charges: Vec::new(),
         moved: false,
     }))
 }
