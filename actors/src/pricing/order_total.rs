@@ -1,17 +1,22 @@
 //! From priced lines to an order's total: order discount, freight, surcharges, tax; and the rebates that accrue beside.
 
+use super::bound::floor_of;
+use super::catalogue::Item;
 use super::charge::{Charge, ChargeKind, Freight, Part};
 use super::exact::{LIMIT, share, times};
 use super::explain::Misses;
 use super::line::Desk;
 use super::order_explain::{Came, order_misses};
 use super::rebate::Rebate;
-use super::resolve::{Accrual, Detail, OrderStep, OrderStepKind, PricedLine, QuoteRefusal, TaxedAmount};
+use super::resolve::{
+    Accrual, Detail, OrderStep, OrderStepKind, PricedLine, QuoteRefusal, TaxedAmount, Withheld,
+};
 use super::split::split;
 use super::tax::{TaxBasis, TaxLevel, TaxProfile, TaxRate, TaxRates};
 use crate::ids::{FreightZone, RuleId, TaxCategory};
 use crate::money::Percent;
 use rust_decimal::Decimal;
+use std::sync::Arc;
 
 /// What an order as a whole comes to.
 #[derive(Debug)]
@@ -23,12 +28,8 @@ pub(super) struct OrderTotal {
     pub(super) misses: Misses,
 }
 
-/// What of each line matters here besides its amount.
-#[derive(Clone, Debug)]
-pub(super) struct Cargo {
-    pub(super) grams: u64,
-    pub(super) tax: Option<TaxCategory>,
-}
+/// What the catalogue says of each line.
+type Items<'a> = &'a [Option<Arc<Item>>];
 
 type Result<T> = std::result::Result<T, QuoteRefusal>;
 
@@ -54,6 +55,7 @@ impl Steps {
             version: rule.map_or(0, |(_, version)| version),
             before,
             after: bounded(before.checked_add(by))?,
+            withheld: Vec::new(),
         });
         Ok(())
     }
@@ -64,7 +66,7 @@ pub(super) fn add_up(
     desk: &Desk<'_>,
     zone: Option<&FreightZone>,
     lines: &mut [PricedLine],
-    cargo: &[Cargo],
+    items: Items<'_>,
     rates: &impl TaxRates,
 ) -> Result<OrderTotal> {
     let sum = lines
@@ -78,9 +80,9 @@ pub(super) fn add_up(
         (line.order_discount, line.tax, line.tax_rule) = (Decimal::ZERO, None, None);
     }
     let charges = ranked(desk, goods);
-    discount(desk, &charges, &mut steps, lines)?;
+    discount(desk, &charges, &mut steps, lines, items)?;
     let net = steps.reached();
-    let freight = freight(desk, &charges, zone, net, lines, cargo)?;
+    let freight = freight(desk, &charges, zone, net, lines, items)?;
     if let Some((charge, amount)) = freight {
         steps.add(
             OrderStepKind::Freight,
@@ -98,7 +100,7 @@ pub(super) fn add_up(
     }
     let on_top = bounded(steps.reached().checked_sub(net))?;
     let taxes = match &desk.contract.tax {
-        Some(profile) => taxes(desk, profile, lines, cargo, on_top, rates)?,
+        Some(profile) => taxes(desk, profile, lines, items, on_top, rates)?,
         None => Vec::new(),
     };
     if desk
@@ -184,8 +186,14 @@ pub(super) fn discount_of<'a>(charges: &[&'a Charge]) -> Option<&'a Charge> {
     charges.iter().find(is_discount).copied()
 }
 
-/// The first in rank, never more than the goods; each line gets its share.
-fn discount(desk: &Desk<'_>, charges: &[&Charge], steps: &mut Steps, lines: &mut [PricedLine]) -> Result<()> {
+/// The first in rank, never more than the goods; each line gets its share, as far as its floor lets it.
+fn discount(
+    desk: &Desk<'_>,
+    charges: &[&Charge],
+    steps: &mut Steps,
+    lines: &mut [PricedLine],
+    items: Items<'_>,
+) -> Result<()> {
     let goods = steps.reached();
     let Some(charge) = discount_of(charges) else {
         return Ok(());
@@ -201,14 +209,39 @@ fn discount(desk: &Desk<'_>, charges: &[&Charge], steps: &mut Steps, lines: &mut
     }
     let weights: Vec<Decimal> = lines.iter().map(|line| line.amount).collect();
     let parts = split(amount, &weights, desk.currency).ok_or(QuoteRefusal::Overflow)?;
-    for (line, part) in lines.iter_mut().zip(parts) {
+    let (mut given, mut withheld) = (amount, Vec::new());
+    for ((line, item), part) in lines.iter_mut().zip(items).zip(parts) {
         line.order_discount = part;
+        if let Some(held) = below_floor(desk, line, item.as_deref())? {
+            line.order_discount = bounded(part.checked_sub(held.amount))?;
+            given = bounded(given.checked_sub(held.amount))?;
+            withheld.push(held);
+        }
     }
     steps.add(
         OrderStepKind::Discount,
         Some((&charge.rule, charge.version)),
-        -amount,
-    )
+        -given,
+    )?;
+    if let Some(step) = steps.0.last_mut() {
+        step.withheld = withheld;
+    }
+    Ok(())
+}
+
+/// What of a line's part of the discount would take it below its floor.
+fn below_floor(desk: &Desk<'_>, line: &PricedLine, item: Option<&Item>) -> Result<Option<Withheld>> {
+    let Some(floor) = floor_of(desk, line, item) else {
+        return Ok(None);
+    };
+    let room = bounded(floor.least(desk).and_then(|least| line.amount.checked_sub(least)))?;
+    let held = bounded(line.order_discount.checked_sub(room.max(Decimal::ZERO)))?;
+    Ok((held > Decimal::ZERO).then(|| Withheld {
+        line: line.line,
+        rule: floor.term.rule.clone(),
+        version: floor.term.version,
+        amount: held,
+    }))
 }
 
 /// The freight that counts: the first in rank that goes to the zone.
@@ -235,7 +268,7 @@ fn freight<'a>(
     zone: Option<&FreightZone>,
     net: Decimal,
     lines: &[PricedLine],
-    cargo: &[Cargo],
+    items: Items<'_>,
 ) -> Result<Option<(&'a Charge, Decimal)>> {
     let Some((charge, freight)) = freight_of(charges, zone) else {
         return Ok(None);
@@ -243,7 +276,7 @@ fn freight<'a>(
     if freight.free_from.is_some_and(|from| from.amount() <= net) {
         return Ok(Some((charge, Decimal::ZERO)));
     }
-    let exact = bounded(carried(freight, lines, cargo))?;
+    let exact = bounded(carried(freight, lines, items))?;
     let amount = desk
         .contract
         .rounding
@@ -252,11 +285,12 @@ fn freight<'a>(
     Ok(Some((charge, amount)))
 }
 
-fn carried(freight: &Freight, lines: &[PricedLine], cargo: &[Cargo]) -> Option<Decimal> {
+fn carried(freight: &Freight, lines: &[PricedLine], items: Items<'_>) -> Option<Decimal> {
     let (mut units, mut grams) = (0_i64, 0_u64);
-    for (line, cargo) in lines.iter().zip(cargo) {
+    for (line, item) in lines.iter().zip(items) {
         units = units.checked_add(line.quantity.units())?;
-        let weight = cargo.grams.checked_mul(line.quantity.units().unsigned_abs())?;
+        let each = item.as_ref().map_or(0, |item| u64::from(item.grams));
+        let weight = each.checked_mul(line.quantity.units().unsigned_abs())?;
         grams = grams.checked_add(weight)?;
     }
     let kilograms = Decimal::try_from_i128_with_scale(i128::from(grams), 3).ok()?;
@@ -287,7 +321,7 @@ fn taxes(
     desk: &Desk<'_>,
     profile: &TaxProfile,
     lines: &mut [PricedLine],
-    cargo: &[Cargo],
+    items: Items<'_>,
     on_top: Decimal,
     rates: &impl TaxRates,
 ) -> Result<Vec<TaxedAmount>> {
@@ -319,10 +353,10 @@ fn taxes(
         }
         Ok((tax, rule))
     };
-    for (line, cargo) in lines.iter_mut().zip(cargo) {
+    for (line, item) in lines.iter_mut().zip(items) {
         let net = bounded(line.amount.checked_sub(line.order_discount))?;
-        let (tax, rule) =
-            add(cargo.tax.as_ref(), net).map_err(|refusal| refusal.of_line(line.line, &line.sku))?;
+        let category = item.as_ref().and_then(|item| item.tax.as_ref());
+        let (tax, rule) = add(category, net).map_err(|refusal| refusal.of_line(line.line, &line.sku))?;
         line.tax_rule = Some(rule);
         if profile.level == TaxLevel::Line {
             line.tax = Some(tax);

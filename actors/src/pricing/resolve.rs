@@ -23,7 +23,7 @@ use super::index::IndexValue;
 use super::kept::{KeptQuote, NamedQuote};
 use super::line::{Desk, price_line, restate};
 use super::list::Effective;
-use super::order_total::{Cargo, add_up};
+use super::order_total::add_up;
 use super::rates::{RateSet, RateTable};
 use super::tax::TaxLevel;
 use crate::ids::{
@@ -38,6 +38,7 @@ use crate::units::UnitRefusal;
 use lockstep_runtime::time::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The largest quantity of one line: 10^7 units, as the docs say.
 pub const MAX_LINE_QUANTITY: i64 = 10_000_000;
@@ -122,6 +123,22 @@ pub struct OrderStep {
     pub before: Decimal,
     /// The order's amount after it.
     pub after: Decimal,
+    /// Of a discount: what lines at their floors do not take of it, and nobody else does.
+    #[serde(default)]
+    pub withheld: Vec<Withheld>,
+}
+
+/// What a line does not take of an order's discount, since it would fall below its floor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withheld {
+    /// The asker's number of the line.
+    pub line: u16,
+    /// The floor.
+    pub rule: RuleId,
+    /// Its version.
+    pub version: u64,
+    /// How much.
+    pub amount: Decimal,
 }
 
 /// What kind of step from the lines to the total.
@@ -739,20 +756,21 @@ fn quote(
     request: &QuoteRequest,
     reference: &Reference,
 ) -> Result<Quote, QuoteRefusal> {
-    let mut cargo = Vec::with_capacity(request.lines.len());
+    let mut items = Vec::with_capacity(request.lines.len());
     let lines = request
         .lines
         .iter()
         .map(|line| {
             let prices = reference.list_prices(&line.sku);
             let item = reference.item(&line.sku);
-            cargo.push(cargo_of(item.as_deref()));
             let rows = prices.as_ref().map_or(&[][..], |prices| &prices.rows);
-            price_line(desk, line, rows, item.as_deref())
-                .map_err(|refusal| refusal.of_line(line.line, &line.sku))
+            let priced = price_line(desk, line, rows, item.as_deref())
+                .map_err(|refusal| refusal.of_line(line.line, &line.sku));
+            items.push(item);
+            priced
         })
         .collect::<Result<Vec<_>, _>>()?;
-    reckon(desk, contract_version, request, lines, &cargo)
+    reckon(desk, contract_version, request, lines, &items)
 }
 
 /// A quote for an order that relies on it and states other prices: its lines are reckoned at those, with the step from the
@@ -777,22 +795,15 @@ pub(super) fn restated(
     };
     at_desk(customer, state, request, quote.as_of, reference, |desk| {
         let mut lines = quote.lines.clone();
-        let mut cargo = Vec::with_capacity(lines.len());
+        let mut items = Vec::with_capacity(lines.len());
         for (line, asked) in lines.iter_mut().zip(&request.lines) {
             let item = reference.item(&line.sku);
-            cargo.push(cargo_of(item.as_deref()));
             let restated = restate(desk, line, asked, item.as_deref());
             restated.map_err(|refusal| refusal.of_line(asked.line, &asked.sku))?;
+            items.push(item);
         }
-        reckon(desk, quote.contract_version, request, lines, &cargo)
+        reckon(desk, quote.contract_version, request, lines, &items)
     })
-}
-
-fn cargo_of(item: Option<&Item>) -> Cargo {
-    Cargo {
-        grams: item.map_or(0, |item| item.grams.into()),
-        tax: item.and_then(|item| item.tax.clone()),
-    }
 }
 
 /// What lines that have their prices come to.
@@ -801,11 +812,11 @@ fn reckon(
     contract_version: u64,
     request: &QuoteRequest,
     mut lines: Vec<PricedLine>,
-    cargo: &[Cargo],
+    items: &[Option<Arc<Item>>],
 ) -> Result<Quote, QuoteRefusal> {
     let contract = desk.contract;
     let zone = request.zone.as_ref().or(contract.zone.as_ref());
-    let order = add_up(desk, zone, &mut lines, cargo, desk.reference)?;
+    let order = add_up(desk, zone, &mut lines, items, desk.reference)?;
     let budgets = taken_together(&lines);
     let exemption = contract
         .tax

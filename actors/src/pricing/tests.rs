@@ -3,6 +3,7 @@
 mod bulk;
 mod editions;
 mod explained;
+mod floors;
 mod indexed;
 mod kept;
 mod order;

@@ -220,12 +220,18 @@ impl<'a> Ask<'a> {
                         in_ten_decimals(tax.amount),
                     )
                 };
+                let withheld = quote.order.iter().flat_map(|step| &step.withheld);
+                let withheld = withheld.map(|held| {
+                    let place = quote.lines.iter().position(|line| line.line == held.line);
+                    (place.unwrap(), held.rule.clone(), in_ten_decimals(held.amount))
+                });
                 let rebates = quote.rebates.iter();
                 let found = OracleOrder {
                     steps: steps
                         .map(|step| (name(step.kind), step.rule.clone(), in_ten_decimals(step.after)))
                         .collect(),
                     discounts: discounts.collect(),
+                    withheld: withheld.collect(),
                     taxes: quote.taxes.iter().map(tax).collect(),
                     rebates: rebates
                         .map(|rebate| (rebate.rule.clone(), in_ten_decimals(rebate.amount)))
@@ -241,6 +247,7 @@ impl<'a> Ask<'a> {
                     .iter()
                     .for_each(|(kind, ..)| *seen.entry(kind).or_default() += 1);
                 *seen.entry("Rebate").or_default() += expected.rebates.len() as u64;
+                *seen.entry("Withheld").or_default() += expected.withheld.len() as u64;
             }
             (expected, found) => panic!("seed {seed}: {expected:?}, but found {found:?}"),
         }
@@ -300,6 +307,7 @@ fn every_price_is_that_of_the_slow_evaluator() {
         "Surcharge",
         "Tax",
         "Rebate",
+        "Withheld",
     ];
     for kind in kinds {
         assert!(

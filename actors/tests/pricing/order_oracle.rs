@@ -1,7 +1,7 @@
 //! The slow evaluator of an order as a whole, written from `docs/pricing.md` alone.
 
 use crate::LIMIT;
-use crate::oracle::{converted, divided, smallest, times};
+use crate::oracle::{converted, divided, floor, smallest, times};
 use crate::world::World;
 use lockstep_actors::ids::{RuleId, Sku, TaxCategory};
 use lockstep_actors::money::{Percent, RoundingMode};
@@ -25,6 +25,8 @@ pub(crate) type OracleStep = (&'static str, Option<RuleId>, i128);
 pub(crate) struct OracleOrder {
     pub(crate) steps: Vec<OracleStep>,
     pub(crate) discounts: Vec<i128>,
+    /// What lines at their floors do not take of the discount: the line's place, the floor, how much.
+    pub(crate) withheld: Vec<(usize, RuleId, i128)>,
     pub(crate) taxes: Vec<(RuleId, i128, i128)>,
     pub(crate) rebates: Vec<(RuleId, i128)>,
 }
@@ -204,13 +206,14 @@ pub(crate) fn order(world: &World, lines: &[OracleLine]) -> Result<OracleOrder, 
         return Ok(OracleOrder {
             steps,
             discounts: Vec::new(),
+            withheld: Vec::new(),
             taxes: Vec::new(),
             rebates: Vec::new(),
         });
     }
     let charges = ranked(world, goods);
     let mut reached = goods;
-    let mut discounts = vec![0; lines.len()];
+    let (mut discounts, mut withheld) = (vec![0; lines.len()], Vec::new());
     let discount = charges.iter().find_map(|charge| match &charge.kind {
         ChargeKind::Discount(part) => Some((charge, part_of(world, *part, goods).min(goods))),
         ChargeKind::DiscountByValue(tiers) => Some((charge, rounded(world, earned(tiers, goods)).min(goods))),
@@ -218,7 +221,17 @@ pub(crate) fn order(world: &World, lines: &[OracleLine]) -> Result<OracleOrder, 
     });
     if let Some((charge, amount)) = discount.filter(|(_, amount)| *amount > 0) {
         discounts = spread(amount, lines, smallest(world.asked));
-        reached -= amount;
+        for (place, (line, part)) in lines.iter().zip(&mut discounts).enumerate() {
+            let Some((rule, least)) = floor(world, &line.sku, line.units) else {
+                continue;
+            };
+            let takes = (*part).min((line.amount - least).max(0));
+            if takes < *part {
+                withheld.push((place, rule, *part - takes));
+                *part = takes;
+            }
+        }
+        reached -= discounts.iter().sum::<i128>();
         steps.push(("Discount", Some(charge.rule.clone()), reached));
     }
     let net = reached;
@@ -284,6 +297,7 @@ pub(crate) fn order(world: &World, lines: &[OracleLine]) -> Result<OracleOrder, 
     Ok(OracleOrder {
         steps,
         discounts,
+        withheld,
         taxes,
         rebates,
     })
