@@ -11,6 +11,7 @@ use super::command::{CreditWish, GoodsReturn, OrderRefusal, ReturnLine};
 use super::event::OrderEvent;
 use super::flow::Flow;
 use super::paper::{PaperKind, tell_erp};
+use super::price::tell_contract_of_less;
 use super::state::Placed;
 use crate::ids::{DocumentId, LotCode, Sku, StockId, WarehouseCode};
 use crate::inventory::command::{Condition, StockCommand};
@@ -140,6 +141,7 @@ pub(super) fn take_back(flow: &mut Flow<'_>, wish: &GoodsReturn) -> Result<(), O
         restock(flow, &returned);
         flow.happens(OrderEvent::Returned { returned });
     }
+    tell_contract_of_less(flow);
     Ok(())
 }
 
@@ -284,6 +286,7 @@ pub(super) fn credit_lines(flow: &mut Flow<'_>, wish: &CreditWish) -> Result<(),
     for credited in back {
         flow.happens(OrderEvent::Credited { credited });
     }
+    tell_contract_of_less(flow);
     tell_erp(flow, PaperKind::Credit, &wish.document);
     Ok(())
 }

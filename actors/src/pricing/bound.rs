@@ -128,10 +128,7 @@ pub(super) struct Passed<'a> {
 /// What a SKU costs its distributor, in a currency.
 pub(super) fn cost(item: Option<&Item>, currency: Currency, desk: &Desk<'_>) -> Option<Decimal> {
     let cost = item?.cost?;
-    if cost.currency == currency {
-        return Some(cost.unit.amount());
-    }
-    desk.rates?.convert(cost.unit.amount(), cost.currency, currency)
+    desk.converted(cost.unit.amount(), cost.currency, currency)
 }
 
 /// The bound of one base unit; none if it is a margin and the cost is not known.
@@ -252,16 +249,11 @@ pub(super) struct Span {
 
 impl Span {
     pub(super) fn of(ranked: &Ranked<'_>, goods: Goods<'_>, desk: &Desk<'_>) -> Self {
-        let (asked, own) = (desk.currency, desk.contract.currency);
         let at = |stage| {
             let found = reckoned(stage, ranked, goods, desk)?;
-            let amount = found.moved_to(goods.units, desk)?;
-            if found.breach == Breach::Hold {
-                None
-            } else if asked == own {
-                Some(amount)
-            } else {
-                desk.rates?.convert(amount, asked, own)
+            match found.breach {
+                Breach::Adjust => desk.in_own(found.moved_to(goods.units, desk)?),
+                Breach::Hold => None,
             }
         };
         Self {

@@ -36,7 +36,7 @@ pub(super) struct Desk<'a> {
     pub(super) currency: Currency,
     /// How currencies are converted, if they are.
     pub(super) rates: Option<&'a RateSet>,
-    /// What the customer has bought in the period of its rebates, in the contract's currency.
+    /// What the customer has bought in the period of its rebates by the ERP's report, in the contract's currency.
     pub(super) volume: Decimal,
     /// The editions of the base list, if it has any.
     pub(super) editions: Option<&'a Editions>,
@@ -54,13 +54,22 @@ impl<'a> Desk<'a> {
         self.indices().value(id)
     }
 
-    /// What the customer has bought in the period of its rebates, in the currency that is asked for.
-    pub(super) fn volume_as_asked(&self) -> Option<Decimal> {
-        let (from, to) = (self.contract.currency, self.currency);
+    /// An amount in the contract's currency, in the one that is asked for.
+    pub(super) fn as_asked(&self, amount: Decimal) -> Option<Decimal> {
+        self.converted(amount, self.contract.currency, self.currency)
+    }
+
+    /// An amount in the currency that is asked for, in the contract's.
+    pub(super) fn in_own(&self, amount: Decimal) -> Option<Decimal> {
+        self.converted(amount, self.currency, self.contract.currency)
+    }
+
+    /// An amount in another currency, by the rates that count.
+    pub(super) fn converted(&self, amount: Decimal, from: Currency, to: Currency) -> Option<Decimal> {
         if from == to {
-            return Some(self.volume);
+            return Some(amount);
         }
-        self.rates?.convert(self.volume, from, to)
+        self.rates?.convert(amount, from, to)
     }
 
     pub(super) fn indices(&self) -> Indices<'a> {

@@ -61,10 +61,11 @@ impl Steps {
     }
 }
 
-/// Adds up an order. Spreads its discount over `lines`, and what they are taxed.
+/// Adds up an order of a customer who has `bought` so much before, in the contract's currency. Spreads its discount over
+/// `lines`, and what they are taxed.
 pub(super) fn add_up(
     desk: &Desk<'_>,
-    zone: Option<&FreightZone>,
+    (zone, bought): (Option<&FreightZone>, Decimal),
     lines: &mut [PricedLine],
     items: Items<'_>,
     rates: &impl TaxRates,
@@ -114,7 +115,10 @@ pub(super) fn add_up(
         }
     }
     Ok(OrderTotal {
-        rebates: rebates(desk, &charges, net)?,
+        rebates: {
+            let before = desk.as_asked(bought).ok_or(QuoteRefusal::Overflow)?;
+            rebates(desk, &charges, before, bounded(before.checked_add(net))?)?
+        },
         total: steps.reached(),
         steps: steps.0,
         taxes,
@@ -134,7 +138,7 @@ pub(super) fn add_up(
 }
 
 /// The charges that apply, in their rank: priority, nearness, minimum, start, version, rule.
-fn ranked<'a>(desk: &Desk<'a>, goods: Decimal) -> Vec<&'a Charge> {
+pub(super) fn ranked<'a>(desk: &Desk<'a>, goods: Decimal) -> Vec<&'a Charge> {
     let mut found: Vec<(usize, &Charge)> = Vec::new();
     for (level, of) in desk.hierarchy.levels.iter().enumerate() {
         // Amounts of money count only in their own currency.
@@ -399,8 +403,14 @@ fn tax_of(amount: Decimal, percent: Percent, basis: TaxBasis) -> Result<Decimal>
     bounded(tax)
 }
 
-/// What accrues of every rebate, rounded to the currency's smallest unit.
-fn rebates(desk: &Desk<'_>, charges: &[&Charge], net: Decimal) -> Result<Vec<Accrual>> {
+/// What accrues of every rebate when a volume becomes another one, rounded to the currency's smallest unit.
+pub(super) fn rebates(
+    desk: &Desk<'_>,
+    charges: &[&Charge],
+    before: Decimal,
+    after: Decimal,
+) -> Result<Vec<Accrual>> {
+    let moved = bounded(after.checked_sub(before))?;
     let mut found = Vec::new();
     for charge in charges {
         let rebate = match &charge.kind {
@@ -410,12 +420,11 @@ fn rebates(desk: &Desk<'_>, charges: &[&Charge], net: Decimal) -> Result<Vec<Acc
             | ChargeKind::Freight(_)
             | ChargeKind::Surcharge { .. } => continue,
         };
-        let volume = desk.volume_as_asked().ok_or(QuoteRefusal::Overflow)?;
-        let exact = bounded(rebate.accrues(volume, net))?;
+        let exact = bounded(rebate.accrues(before, moved))?;
         found.push(Accrual {
             rule: charge.rule.clone(),
             version: charge.version,
-            base: net,
+            base: moved,
             amount: desk.contract.rounding.mode.round(exact, desk.currency),
         });
     }

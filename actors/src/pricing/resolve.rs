@@ -17,7 +17,7 @@
 use super::bound::PriceFlag;
 use super::budget::BudgetUse;
 use super::catalogue::Item;
-use super::contract::{Contract, ContractState, ContractStatus, Customers, MAX_COUPONS, QuoteRequest};
+use super::contract::{Contract, ContractState, Customers, MAX_COUPONS, QuoteRequest};
 use super::hierarchy::{Hierarchy, behind};
 use super::index::IndexValue;
 use super::kept::{KeptQuote, NamedQuote};
@@ -27,7 +27,7 @@ use super::order_total::add_up;
 use super::rates::{RateSet, RateTable};
 use super::tax::TaxLevel;
 use crate::ids::{
-    AgreementId, BudgetId, CouponCode, CustomerId, DocumentId, FreightZone, IndexId, Jurisdiction,
+    AgreementId, BudgetId, CouponCode, CustomerId, DocumentId, FreightZone, IndexId, Jurisdiction, OrderKey,
     RateSource, RuleId, Sku, UnitOfMeasure,
 };
 use crate::money::{Currency, Money, Percent, Price};
@@ -691,6 +691,19 @@ pub fn resolve(
     now: Timestamp,
     reference: &Reference,
 ) -> Result<Quote, QuoteRefusal> {
+    resolve_of(None, customer, state, request, now, reference)
+}
+
+/// The same for an order, which may count to what the customer has bought by now.
+pub(super) fn resolve_of(
+    order: Option<&OrderKey>,
+    customer: &CustomerId,
+    state: &ContractState,
+    request: &QuoteRequest,
+    now: Timestamp,
+    reference: &Reference,
+) -> Result<Quote, QuoteRefusal> {
+    state.may_buy(customer)?;
     if request.lines.is_empty() || request.lines.len() > MAX_LINES {
         return Err(QuoteRefusal::Lines {
             most: MAX_LINES as u64,
@@ -698,7 +711,7 @@ pub fn resolve(
         });
     }
     at_desk(customer, state, request, now, reference, |desk| {
-        quote(desk, state.version, request, reference)
+        quote(desk, (order, state), request, reference)
     })
 }
 
@@ -722,11 +735,6 @@ pub(super) fn at_desk<T>(
             &fallback
         }
     };
-    if contract.status == ContractStatus::Blocked {
-        return Err(QuoteRefusal::Blocked {
-            customer: customer.clone(),
-        });
-    }
     let behind = behind(contract.agreement.as_ref(), reference)?;
     let as_of = request.as_of.unwrap_or(now);
     let table = contract.rates.as_ref().and_then(|source| reference.rates(source));
@@ -752,7 +760,7 @@ pub(super) fn at_desk<T>(
 
 fn quote(
     desk: &Desk<'_>,
-    contract_version: u64,
+    (order, state): (Option<&OrderKey>, &ContractState),
     request: &QuoteRequest,
     reference: &Reference,
 ) -> Result<Quote, QuoteRefusal> {
@@ -770,16 +778,17 @@ fn quote(
             priced
         })
         .collect::<Result<Vec<_>, _>>()?;
-    reckon(desk, contract_version, request, lines, &items)
+    let basis = (state.version, state.bought_without(order));
+    reckon(desk, basis, request, lines, &items)
 }
 
 /// A quote for an order that relies on it and states other prices: its lines are reckoned at those, with the step from the
 /// quoted price to it. What the order comes to follows from them, by the charges and taxes of the quote's date.
 pub(super) fn restated(
+    order: Option<&OrderKey>,
     customer: &CustomerId,
     state: &ContractState,
-    kept: &KeptQuote,
-    request: &QuoteRequest,
+    (kept, request): (&KeptQuote, &QuoteRequest),
     reference: &Reference,
 ) -> Result<Quote, QuoteRefusal> {
     let quote = &*kept.quote;
@@ -802,21 +811,22 @@ pub(super) fn restated(
             restated.map_err(|refusal| refusal.of_line(asked.line, &asked.sku))?;
             items.push(item);
         }
-        reckon(desk, quote.contract_version, request, lines, &items)
+        let basis = (quote.contract_version, state.bought_without(order));
+        reckon(desk, basis, request, lines, &items)
     })
 }
 
-/// What lines that have their prices come to.
+/// What lines that have their prices come to, by a version of the contract, after so much that was bought before.
 fn reckon(
     desk: &Desk<'_>,
-    contract_version: u64,
+    (contract_version, bought): (u64, Decimal),
     request: &QuoteRequest,
     mut lines: Vec<PricedLine>,
     items: &[Option<Arc<Item>>],
 ) -> Result<Quote, QuoteRefusal> {
     let contract = desk.contract;
     let zone = request.zone.as_ref().or(contract.zone.as_ref());
-    let order = add_up(desk, zone, &mut lines, items, desk.reference)?;
+    let order = add_up(desk, (zone, bought), &mut lines, items, desk.reference)?;
     let budgets = taken_together(&lines);
     let exemption = contract
         .tax

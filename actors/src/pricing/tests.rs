@@ -7,6 +7,7 @@ mod floors;
 mod indexed;
 mod kept;
 mod order;
+mod rebates;
 mod refused;
 
 use super::agreement::{Agreement, HOUSE};

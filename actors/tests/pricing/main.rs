@@ -71,6 +71,7 @@ impl<'a> Ask<'a> {
         let volume = Volume {
             value: world.bought,
             version: 1,
+            through: None,
         };
         let state = ContractState {
             contract: Some(Arc::new(world.contract.clone())),

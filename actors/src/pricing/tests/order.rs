@@ -309,6 +309,7 @@ fn a_discount_by_value_is_of_all_or_tier_by_tier_by_line_order_and_volume() {
         case.volume = Volume {
             value: decimal("900"),
             version: 1,
+            through: None,
         };
         assert_eq!(total(&case, &[4]), decimal(expected), "{mode:?}");
     }
@@ -384,6 +385,7 @@ fn s19_a_rebate_accrues_by_the_volume_so_far() {
         case.volume = Volume {
             value: decimal("49000"),
             version: 1,
+            through: None,
         };
         let quote = case.lines(&[3]).unwrap();
         assert_eq!(quote.total.amount, decimal("3000"), "not on the invoice");
@@ -427,6 +429,7 @@ fn a_volume_counts_in_the_currency_of_the_rebate() {
         case.volume = Volume {
             value: decimal(bought),
             version: 1,
+            through: None,
         };
         let mut request = case.ask(1);
         request.currency = currency("USD");
