@@ -32,6 +32,7 @@ use crate::inventory::backorder::Priority;
 use crate::money::{Currency, Money, Percent, Price, RoundingMode};
 use crate::pricing::exact::{PLACES, each};
 use crate::pricing::resolve::PricedLine;
+use crate::pricing::tax::ChannelTax;
 use crate::quantity::{PositiveQuantity, Quantity};
 use crate::reference::Reference;
 use compact_str::CompactString;
@@ -70,6 +71,10 @@ pub struct ChannelRules {
     pub price_list: Option<ListId>,
     /// The best priority that its orders may have, whatever they say. Any, where nothing is said.
     pub best_priority: Option<Priority>,
+    /// How customers are taxed whose contract does not say it. Not at all, where nothing is said.
+    pub tax: Option<ChannelTax>,
+    /// Whether a customer is refused a price of whom nobody says how it is taxed.
+    pub needs_tax: bool,
 }
 
 /// What becomes of a line that is no multiple of what its goods are packed in.
@@ -114,6 +119,8 @@ impl OrderRules {
             vocabulary: BTreeMap::new(),
             price_list: None,
             best_priority: None,
+            tax: None,
+            needs_tax: false,
         };
         self.0.get(channel).unwrap_or(&DEFAULT)
     }

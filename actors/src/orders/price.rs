@@ -2,10 +2,11 @@
 
 use super::after_sales::due_for;
 use super::checks::check_and_go_on;
-use super::command::Priced;
+use super::command::{OrderRequest, Priced};
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow, doubled};
 use super::state::{Exception, Placed, Status};
+use crate::ids::Region;
 use crate::pricing::budget::BudgetCommand;
 use crate::pricing::contract::{Budgets, ContractCommand, QuoteRequest};
 use crate::pricing::kept::QuoteClaim;
@@ -67,10 +68,18 @@ fn ask_for_price(flow: &mut Flow<'_>) {
                 without: Vec::new(),
             },
             channel: Some(flow.order.channel().into()),
+            ship_to: ship_to(request),
         }),
     };
     let customer = request.customer.clone();
     flow.send((customer, command));
+}
+
+/// Where goods are shipped to: the order's region, else the country of its address.
+fn ship_to(request: &OrderRequest) -> Option<Region> {
+    let country = request.delivery.address.country.as_ref();
+    let country = country.and_then(|country| Region::new(country.as_str()).ok());
+    request.ship_to_region.clone().or(country)
 }
 
 pub(super) fn pricing_answered(flow: &mut Flow<'_>, priced: &Priced) {

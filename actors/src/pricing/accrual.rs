@@ -139,5 +139,6 @@ fn asking(currency: crate::money::Currency, at: Timestamp) -> QuoteRequest {
         detail: Detail::Waterfall,
         budgets: Budgets::default(),
         channel: None,
+        ship_to: None,
     }
 }

@@ -211,6 +211,11 @@ pub(super) fn floor_of<'a>(desk: &Desk<'a>, line: &PricedLine, item: Option<&Ite
     reckoned(Stage::Floor, &rank(desk, goods), goods, desk)
 }
 
+/// The advertised minimum of goods, rounded up.
+pub(super) fn advertised_of(desk: &Desk<'_>, goods: Goods<'_>) -> Option<Decimal> {
+    reckoned(Stage::Advertised, &rank(desk, goods), goods, desk)?.least(desk)
+}
+
 /// Whether an amount passes the bound of a stage that counts.
 pub(super) fn passed<'a>(
     stage: Stage,

@@ -18,7 +18,7 @@ use super::tax::TaxProfile;
 use super::term::{Precedence, Terms};
 use crate::domain::Distributor;
 use crate::ids::{
-    AgreementId, BudgetId, CouponCode, CustomerId, FreightZone, ListId, OrderKey, RateSource, RuleId,
+    AgreementId, BudgetId, CouponCode, CustomerId, FreightZone, ListId, OrderKey, RateSource, Region, RuleId,
 };
 use crate::money::{Currency, RoundingMode};
 use crate::orders::command::{OrderCommand, Priced};
@@ -53,7 +53,7 @@ pub struct Contract {
     pub endings: Vec<PriceEnding>,
     /// Rules on orders as a whole. They count only in this currency.
     pub charges: Vec<Charge>,
-    /// How the customer is taxed; none for not at all.
+    /// How the customer is taxed; none for as the channel says, if it does.
     pub tax: Option<TaxProfile>,
     /// Where freight goes to, unless a request says otherwise.
     pub zone: Option<FreightZone>,
@@ -237,6 +237,9 @@ pub struct QuoteRequest {
     /// The channel that it is sold over, whose list counts where the customer's levels name none.
     #[serde(default)]
     pub channel: Option<CompactString>,
+    /// Where goods are shipped to, for taxes; none for where the customer is taxed.
+    #[serde(default)]
+    pub ship_to: Option<Region>,
 }
 
 /// The budgets of an order.

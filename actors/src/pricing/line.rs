@@ -17,8 +17,9 @@ use super::resolve::{
     Detail, MAX_LINE_QUANTITY, Missed, PricedLine, QuoteLine, QuoteRefusal, Step, StepKind,
 };
 use super::stage::{Standing, choose, outcome};
+use super::tax::TaxProfile;
 use super::term::{Effect, Inheritance, Stage, Term};
-use crate::ids::{BudgetId, CouponCode, IndexId, RuleId, Sku};
+use crate::ids::{BudgetId, CouponCode, IndexId, Region, RuleId, Sku};
 use crate::money::{Currency, Price, RoundingMode};
 use crate::quantity::PositiveQuantity;
 use crate::reference::Reference;
@@ -46,6 +47,10 @@ pub(super) struct Desk<'a> {
     pub(super) reference: &'a Reference,
     pub(super) as_of: Timestamp,
     pub(super) detail: Detail,
+    /// How the customer is taxed: by its contract, else as its channel says.
+    pub(super) tax: Option<TaxProfile>,
+    /// Where goods are shipped to.
+    pub(super) ship_to: Option<&'a Region>,
 }
 
 impl<'a> Desk<'a> {

@@ -34,6 +34,7 @@ pub mod rebate;
 pub mod resolve;
 pub mod scale;
 mod shared;
+pub mod shown;
 pub mod split;
 mod stage;
 pub mod tax;

@@ -14,7 +14,7 @@ use super::resolve::{
 use super::split::split;
 use super::tax::{TaxBasis, TaxLevel, TaxProfile, TaxRate, TaxRates};
 use crate::ids::{FreightZone, RuleId, TaxCategory};
-use crate::money::Percent;
+use crate::money::{Currency, Percent, Price};
 use rust_decimal::Decimal;
 use std::sync::Arc;
 
@@ -32,6 +32,55 @@ pub(super) struct OrderTotal {
 type Items<'a> = &'a [Option<Arc<Item>>];
 
 type Result<T> = std::result::Result<T, QuoteRefusal>;
+
+/// A rule on orders, and the currency that its amounts are in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ruling<'a> {
+    pub(super) charge: &'a Charge,
+    pub(super) currency: Currency,
+}
+
+impl Ruling<'_> {
+    /// Whether it counts in the currency that is asked for: if its amounts are in that one, or can be converted and are not given
+    /// in it by a rule of the same id.
+    pub(super) fn counts(self, desk: &Desk<'_>) -> bool {
+        if self.currency == desk.currency {
+            return true;
+        }
+        let levels = desk.hierarchy.levels.iter();
+        let asked = levels.filter(|level| level.currency == desk.currency);
+        let is_given = asked
+            .flat_map(|level| level.charges)
+            .any(|other| other.rule == self.charge.rule);
+        !is_given
+            && desk
+                .rates
+                .is_some_and(|rates| rates.covers(self.currency, desk.currency))
+    }
+
+    /// An amount of it in the currency that is asked for; what no order may come to is told as twice the most.
+    pub(super) fn asked(self, desk: &Desk<'_>, price: Price) -> Decimal {
+        let beyond = LIMIT.saturating_add(LIMIT);
+        let converted = desk.converted(price.amount(), self.currency, desk.currency);
+        converted.map_or(beyond, |amount| amount.min(beyond))
+    }
+
+    /// An amount in its currency.
+    fn own(self, desk: &Desk<'_>, asked: Decimal) -> Result<Decimal> {
+        bounded(desk.converted(asked, desk.currency, self.currency))
+    }
+
+    /// What comes out in its currency, rounded to the smallest unit of the one that is asked for.
+    fn rounded(self, desk: &Desk<'_>, own: Option<Decimal>) -> Result<Decimal> {
+        let asked = own.and_then(|own| desk.converted(own, self.currency, desk.currency));
+        let mode = desk.contract.rounding.mode;
+        Ok(mode.round(bounded(asked)?, desk.currency))
+    }
+
+    fn named(&self) -> (&RuleId, u64) {
+        (&self.charge.rule, self.charge.version)
+    }
+}
 
 fn bounded(amount: Option<Decimal>) -> Result<Decimal> {
     amount
@@ -84,28 +133,19 @@ pub(super) fn add_up(
     discount(desk, &charges, &mut steps, lines, items)?;
     let net = steps.reached();
     let freight = freight(desk, &charges, zone, net, lines, items)?;
-    if let Some((charge, amount)) = freight {
-        steps.add(
-            OrderStepKind::Freight,
-            Some((&charge.rule, charge.version)),
-            amount,
-        )?;
+    if let Some((rule, amount)) = freight {
+        steps.add(OrderStepKind::Freight, Some(rule.named()), amount)?;
     }
-    for (charge, part) in surcharges(&charges, net) {
-        let amount = part_of(desk, part, net)?;
-        steps.add(
-            OrderStepKind::Surcharge,
-            Some((&charge.rule, charge.version)),
-            amount,
-        )?;
+    for (rule, part) in surcharges(desk, &charges, net) {
+        let amount = part_of(desk, rule, part, net)?;
+        steps.add(OrderStepKind::Surcharge, Some(rule.named()), amount)?;
     }
     let on_top = bounded(steps.reached().checked_sub(net))?;
-    let taxes = match &desk.contract.tax {
+    let taxes = match &desk.tax {
         Some(profile) => taxes(desk, profile, lines, items, on_top, rates)?,
         None => Vec::new(),
     };
     if desk
-        .contract
         .tax
         .as_ref()
         .is_some_and(|profile| profile.basis == TaxBasis::Net)
@@ -115,10 +155,7 @@ pub(super) fn add_up(
         }
     }
     Ok(OrderTotal {
-        rebates: {
-            let before = desk.as_asked(bought).ok_or(QuoteRefusal::Overflow)?;
-            rebates(desk, &charges, before, bounded(before.checked_add(net))?)?
-        },
+        rebates: accrued(desk, &charges, bought, net)?,
         total: steps.reached(),
         steps: steps.0,
         taxes,
@@ -138,26 +175,31 @@ pub(super) fn add_up(
 }
 
 /// The charges that apply, in their rank: priority, nearness, minimum, start, version, rule.
-pub(super) fn ranked<'a>(desk: &Desk<'a>, goods: Decimal) -> Vec<&'a Charge> {
-    let mut found: Vec<(usize, &Charge)> = Vec::new();
+pub(super) fn ranked<'a>(desk: &Desk<'a>, goods: Decimal) -> Vec<Ruling<'a>> {
+    let mut found: Vec<(usize, Decimal, Ruling<'a>)> = Vec::new();
     for (level, of) in desk.hierarchy.levels.iter().enumerate() {
-        // Amounts of money count only in their own currency.
-        if of.currency == desk.currency {
-            let applies =
-                |charge: &&Charge| charge.effective.at(desk.as_of) && charge.minimum.amount() <= goods;
-            found.extend(of.charges.iter().filter(applies).map(|charge| (level, charge)));
+        for charge in of.charges {
+            let rule = Ruling {
+                charge,
+                currency: of.currency,
+            };
+            if charge.effective.at(desk.as_of) && rule.counts(desk) {
+                let minimum = rule.asked(desk, charge.minimum);
+                found.extend((minimum <= goods).then_some((level, minimum, rule)));
+            }
         }
     }
-    found.sort_by(|(level, one), (other_level, other)| {
-        let key = |charge: &Charge| (charge.minimum, charge.effective.from, charge.version);
+    found.sort_by(|(level, minimum, one), (other_level, other_minimum, other)| {
+        let (one, other) = (one.charge, other.charge);
+        let key = |minimum: &Decimal, charge: &Charge| (*minimum, charge.effective.from, charge.version);
         other
             .priority
             .cmp(&one.priority)
             .then_with(|| level.cmp(other_level))
-            .then_with(|| key(other).cmp(&key(one)))
+            .then_with(|| key(other_minimum, other).cmp(&key(minimum, one)))
             .then_with(|| other.rule.cmp(&one.rule))
     });
-    found.into_iter().map(|(_, charge)| charge).collect()
+    found.into_iter().map(|(_, _, rule)| rule).collect()
 }
 
 fn percent_of(amount: Decimal, percent: Percent) -> Option<Decimal> {
@@ -167,23 +209,22 @@ fn percent_of(amount: Decimal, percent: Percent) -> Option<Decimal> {
 }
 
 /// Rounded to the currency's smallest unit.
-fn part_of(desk: &Desk<'_>, part: Part, of: Decimal) -> Result<Decimal> {
+fn part_of(desk: &Desk<'_>, rule: Ruling<'_>, part: Part, of: Decimal) -> Result<Decimal> {
     let exact = match part {
         Part::Percent(percent) => bounded(percent_of(of, percent))?,
-        Part::Amount(amount) => amount.amount(),
+        Part::Amount(amount) => rule.asked(desk, amount),
     };
     Ok(desk.contract.rounding.mode.round(exact, desk.currency))
 }
 
 /// What goods earn by tiers, rounded to the currency's smallest unit.
-fn earned(desk: &Desk<'_>, tiers: &Rebate, goods: Decimal) -> Result<Decimal> {
-    let exact = bounded(tiers.earned(goods))?;
-    Ok(desk.contract.rounding.mode.round(exact, desk.currency))
+fn earned(desk: &Desk<'_>, rule: Ruling<'_>, tiers: &Rebate, goods: Decimal) -> Result<Decimal> {
+    rule.rounded(desk, tiers.earned(rule.own(desk, goods)?))
 }
 
 /// The discount that counts: the first in rank.
-pub(super) fn discount_of<'a>(charges: &[&'a Charge]) -> Option<&'a Charge> {
-    let is_discount = |charge: &&&Charge| match &charge.kind {
+pub(super) fn discount_of<'a>(charges: &[Ruling<'a>]) -> Option<Ruling<'a>> {
+    let is_discount = |rule: &&Ruling<'_>| match &rule.charge.kind {
         ChargeKind::Discount(_) | ChargeKind::DiscountByValue(_) => true,
         ChargeKind::Freight(_) | ChargeKind::Surcharge { .. } | ChargeKind::Rebate(_) => false,
     };
@@ -193,18 +234,18 @@ pub(super) fn discount_of<'a>(charges: &[&'a Charge]) -> Option<&'a Charge> {
 /// The first in rank, never more than the goods; each line gets its share, as far as its floor lets it.
 fn discount(
     desk: &Desk<'_>,
-    charges: &[&Charge],
+    charges: &[Ruling<'_>],
     steps: &mut Steps,
     lines: &mut [PricedLine],
     items: Items<'_>,
 ) -> Result<()> {
     let goods = steps.reached();
-    let Some(charge) = discount_of(charges) else {
+    let Some(rule) = discount_of(charges) else {
         return Ok(());
     };
-    let amount = match &charge.kind {
-        ChargeKind::Discount(part) => part_of(desk, *part, goods)?,
-        ChargeKind::DiscountByValue(tiers) => earned(desk, tiers, goods)?,
+    let amount = match &rule.charge.kind {
+        ChargeKind::Discount(part) => part_of(desk, rule, *part, goods)?,
+        ChargeKind::DiscountByValue(tiers) => earned(desk, rule, tiers, goods)?,
         ChargeKind::Freight(_) | ChargeKind::Surcharge { .. } | ChargeKind::Rebate(_) => Decimal::ZERO,
     };
     let amount = amount.min(goods);
@@ -222,11 +263,7 @@ fn discount(
             withheld.push(held);
         }
     }
-    steps.add(
-        OrderStepKind::Discount,
-        Some((&charge.rule, charge.version)),
-        -given,
-    )?;
+    steps.add(OrderStepKind::Discount, Some(rule.named()), -given)?;
     if let Some(step) = steps.0.last_mut() {
         step.withheld = withheld;
     }
@@ -250,12 +287,12 @@ fn below_floor(desk: &Desk<'_>, line: &PricedLine, item: Option<&Item>) -> Resul
 
 /// The freight that counts: the first in rank that goes to the zone.
 pub(super) fn freight_of<'a>(
-    charges: &[&'a Charge],
+    charges: &[Ruling<'a>],
     zone: Option<&FreightZone>,
-) -> Option<(&'a Charge, &'a Freight)> {
-    charges.iter().find_map(|charge| match &charge.kind {
+) -> Option<(Ruling<'a>, &'a Freight)> {
+    charges.iter().find_map(|rule| match &rule.charge.kind {
         ChargeKind::Freight(freight) if freight.zone.is_none() || freight.zone.as_ref() == zone => {
-            Some((*charge, freight))
+            Some((*rule, freight))
         }
         ChargeKind::Freight(_)
         | ChargeKind::Discount(_)
@@ -268,25 +305,23 @@ pub(super) fn freight_of<'a>(
 /// What it costs to bring the order, if anything says so.
 fn freight<'a>(
     desk: &Desk<'_>,
-    charges: &[&'a Charge],
+    charges: &[Ruling<'a>],
     zone: Option<&FreightZone>,
     net: Decimal,
     lines: &[PricedLine],
     items: Items<'_>,
-) -> Result<Option<(&'a Charge, Decimal)>> {
-    let Some((charge, freight)) = freight_of(charges, zone) else {
+) -> Result<Option<(Ruling<'a>, Decimal)>> {
+    let Some((rule, freight)) = freight_of(charges, zone) else {
         return Ok(None);
     };
-    if freight.free_from.is_some_and(|from| from.amount() <= net) {
-        return Ok(Some((charge, Decimal::ZERO)));
+    if freight
+        .free_from
+        .is_some_and(|from| rule.asked(desk, from) <= net)
+    {
+        return Ok(Some((rule, Decimal::ZERO)));
     }
-    let exact = bounded(carried(freight, lines, items))?;
-    let amount = desk
-        .contract
-        .rounding
-        .mode
-        .round(exact.max(freight.least.amount()), desk.currency);
-    Ok(Some((charge, amount)))
+    let exact = carried(freight, lines, items).map(|exact| exact.max(freight.least.amount()));
+    Ok(Some((rule, rule.rounded(desk, exact)?)))
 }
 
 fn carried(freight: &Freight, lines: &[PricedLine], items: Items<'_>) -> Option<Decimal> {
@@ -306,10 +341,10 @@ fn carried(freight: &Freight, lines: &[PricedLine], items: Items<'_>) -> Option<
 }
 
 /// All that apply, in their rank.
-fn surcharges<'a>(charges: &[&'a Charge], net: Decimal) -> Vec<(&'a Charge, Part)> {
-    let of = |charge: &&'a Charge| match &charge.kind {
-        ChargeKind::Surcharge { part, below } if below.is_none_or(|below| net < below.amount()) => {
-            Some((*charge, *part))
+fn surcharges<'a>(desk: &Desk<'_>, charges: &[Ruling<'a>], net: Decimal) -> Vec<(Ruling<'a>, Part)> {
+    let of = |rule: &Ruling<'a>| match &rule.charge.kind {
+        ChargeKind::Surcharge { part, below } if below.is_none_or(|below| net < rule.asked(desk, below)) => {
+            Some((*rule, *part))
         }
         ChargeKind::Surcharge { .. }
         | ChargeKind::Discount(_)
@@ -335,13 +370,15 @@ fn taxes(
         return Ok(Vec::new());
     }
     let mut groups: Vec<(TaxRate, u64, Decimal, Decimal)> = Vec::new();
+    let jurisdiction = profile.jurisdiction_of(desk.ship_to, rates);
     let mut add = |category: Option<&TaxCategory>, amount: Decimal| -> Result<(Decimal, RuleId)> {
-        let (rate, version) = rates
-            .rate(&profile.jurisdiction, category, desk.as_of)
-            .ok_or_else(|| QuoteRefusal::NoTaxRate {
-                jurisdiction: profile.jurisdiction.clone(),
-                category: category.map_or_else(|| "standard".to_owned(), ToString::to_string),
-            })?;
+        let (rate, version) =
+            rates
+                .rate(&jurisdiction, category, desk.as_of)
+                .ok_or_else(|| QuoteRefusal::NoTaxRate {
+                    jurisdiction: jurisdiction.clone(),
+                    category: category.map_or_else(|| "standard".to_owned(), ToString::to_string),
+                })?;
         let exact = tax_of(amount, rate.percent, profile.basis)?;
         let tax = desk.contract.rounding.mode.round(exact, desk.currency);
         let rule = rate.rule.clone();
@@ -383,6 +420,7 @@ fn taxes(
             percent: rate.percent,
             base,
             amount,
+            jurisdiction: Some(jurisdiction.clone()),
         })
     };
     groups.into_iter().map(told).collect()
@@ -403,16 +441,29 @@ fn tax_of(amount: Decimal, percent: Percent, basis: TaxBasis) -> Result<Decimal>
     bounded(tax)
 }
 
+/// What accrues when `net` comes to what was bought before, in the contract's currency.
+fn accrued(desk: &Desk<'_>, charges: &[Ruling<'_>], bought: Decimal, net: Decimal) -> Result<Vec<Accrual>> {
+    if !charges
+        .iter()
+        .any(|rule| matches!(rule.charge.kind, ChargeKind::Rebate(_)))
+    {
+        return Ok(Vec::new());
+    }
+    let before = bounded(desk.as_asked(bought))?;
+    rebates(desk, charges, before, bounded(before.checked_add(net))?)
+}
+
 /// What accrues of every rebate when a volume becomes another one, rounded to the currency's smallest unit.
 pub(super) fn rebates(
     desk: &Desk<'_>,
-    charges: &[&Charge],
+    charges: &[Ruling<'_>],
     before: Decimal,
     after: Decimal,
 ) -> Result<Vec<Accrual>> {
-    let moved = bounded(after.checked_sub(before))?;
+    let base = bounded(after.checked_sub(before))?;
     let mut found = Vec::new();
-    for charge in charges {
+    for rule in charges {
+        let charge = rule.charge;
         let rebate = match &charge.kind {
             ChargeKind::Rebate(rebate) => rebate,
             ChargeKind::Discount(_)
@@ -420,12 +471,13 @@ pub(super) fn rebates(
             | ChargeKind::Freight(_)
             | ChargeKind::Surcharge { .. } => continue,
         };
-        let exact = bounded(rebate.accrues(before, moved))?;
+        let (from, to) = (rule.own(desk, before)?, rule.own(desk, after)?);
+        let exact = to.checked_sub(from).and_then(|more| rebate.accrues(from, more));
         found.push(Accrual {
             rule: charge.rule.clone(),
             version: charge.version,
-            base: moved,
-            amount: desk.contract.rounding.mode.round(exact, desk.currency),
+            base,
+            amount: rule.rounded(desk, exact)?,
         });
     }
     Ok(found)

@@ -25,7 +25,7 @@ use super::line::{Desk, price_line, restate};
 use super::list::Effective;
 use super::order_total::add_up;
 use super::rates::{RateSet, RateTable};
-use super::tax::TaxLevel;
+use super::tax::{TaxLevel, TaxProfile};
 use crate::ids::{
     AgreementId, BudgetId, CouponCode, CustomerId, DocumentId, FreightZone, IndexId, Jurisdiction, OrderKey,
     RateSource, RuleId, Sku, UnitOfMeasure,
@@ -170,6 +170,9 @@ pub struct TaxedAmount {
     pub base: Decimal,
     /// The tax.
     pub amount: Decimal,
+    /// Who takes it; none in what was priced before that was said.
+    #[serde(default)]
+    pub jurisdiction: Option<Jurisdiction>,
 }
 
 /// A rebate that accrues.
@@ -579,6 +582,9 @@ pub enum QuoteRefusal {
         /// For which goods.
         category: String,
     },
+    /// Nobody says how the customer is taxed.
+    #[error("the customer's contract does not say how it is taxed, nor does its channel")]
+    NoTaxProfile,
     /// Too many coupons.
     #[error("at most {} coupons at once", super::contract::MAX_COUPONS)]
     TooManyCoupons,
@@ -638,6 +644,7 @@ impl QuoteRefusal {
             | Self::UnknownUnit { .. }
             | Self::NotWhole { .. }
             | Self::Held { .. }
+            | Self::NoTaxProfile
             | Self::TooManyCoupons
             | Self::Lines { .. }
             | Self::UnknownAgreement { .. }
@@ -671,6 +678,7 @@ impl QuoteRefusal {
             | Self::OtherCurrency { .. }
             | Self::NoRates { .. }
             | Self::NoTaxRate { .. }
+            | Self::NoTaxProfile
             | Self::TooManyCoupons
             | Self::Lines { .. }
             | Self::Overflow
@@ -739,8 +747,11 @@ pub(super) fn at_desk<T>(
     let as_of = request.as_of.unwrap_or(now);
     let table = contract.rates.as_ref().and_then(|source| reference.rates(source));
     let channel = request.channel.as_deref();
-    let of_channel = channel.and_then(|channel| reference.order_rules().of(channel).price_list.as_ref());
-    let hierarchy = Hierarchy::of(contract, &behind, request.currency, of_channel);
+    let rules = channel.map(|channel| reference.order_rules().of(channel));
+    let list = rules.and_then(|rules| rules.price_list.as_ref());
+    let hierarchy = Hierarchy::of(contract, &behind, request.currency, list);
+    let of_channel = || rules.and_then(|rules| rules.tax.as_ref()).map(TaxProfile::from);
+    let tax = contract.tax.clone().or_else(of_channel);
     // Read once: whatever is released meanwhile, all lines are by the same editions.
     let editions = reference.editions(hierarchy.base_list());
     price(&Desk {
@@ -755,6 +766,8 @@ pub(super) fn at_desk<T>(
         reference,
         as_of,
         detail: request.detail,
+        tax,
+        ship_to: request.ship_to.as_ref(),
     })
 }
 
@@ -796,6 +809,7 @@ pub(super) fn restated(
         as_of: Some(quote.as_of),
         zone: kept.zone.clone(),
         coupons: kept.coupons.clone(),
+        ship_to: kept.ship_to.clone(),
         rates: quote
             .conversion
             .as_ref()
@@ -825,20 +839,22 @@ fn reckon(
     items: &[Option<Arc<Item>>],
 ) -> Result<Quote, QuoteRefusal> {
     let contract = desk.contract;
+    let channel = request.channel.as_deref();
+    let needs_tax = channel.is_some_and(|channel| desk.reference.order_rules().of(channel).needs_tax);
+    if desk.tax.is_none() && needs_tax {
+        return Err(QuoteRefusal::NoTaxProfile);
+    }
     let zone = request.zone.as_ref().or(contract.zone.as_ref());
     let order = add_up(desk, (zone, bought), &mut lines, items, desk.reference)?;
     let budgets = taken_together(&lines);
-    let exemption = contract
-        .tax
-        .as_ref()
-        .and_then(|profile| profile.exemption.as_ref());
+    let exemption = desk.tax.as_ref().and_then(|profile| profile.exemption.as_ref());
     let exemption = exemption.filter(|exemption| exemption.effective.at(desk.as_of));
     Ok(Quote {
         lines,
         order: order.steps,
         taxes: order.taxes,
         exemption: exemption.map(|exemption| exemption.certificate.clone()),
-        tax_level: contract.tax.as_ref().map(|profile| profile.level),
+        tax_level: desk.tax.as_ref().map(|profile| profile.level),
         rebates: order.rebates,
         total: Money {
             amount: order.total,

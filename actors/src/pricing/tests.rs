@@ -265,6 +265,7 @@ impl Case {
             detail: Detail::Waterfall,
             budgets: Budgets::default(),
             channel: None,
+            ship_to: None,
         }
     }
 

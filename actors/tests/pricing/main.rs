@@ -106,6 +106,7 @@ impl<'a> Ask<'a> {
             detail: Detail::Waterfall,
             budgets: Budgets::default(),
             channel: None,
+            ship_to: None,
         };
         let customer = CustomerId::new("C").unwrap();
         resolve(&customer, &self.state, &request, self.world.at, &self.reference)

@@ -1349,6 +1349,10 @@ pub struct TaxView {
     /// The tax.
     #[schemars(with = "Amount")]
     pub amount: Decimal,
+    /// Who takes it; absent in what was priced before that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub jurisdiction: Option<Jurisdiction>,
 }
 
 impl From<TaxedAmount> for TaxView {
@@ -1359,6 +1363,7 @@ impl From<TaxedAmount> for TaxView {
             percent: tax.percent.get(),
             base: tax.base,
             amount: tax.amount,
+            jurisdiction: tax.jurisdiction,
         }
     }
 }
