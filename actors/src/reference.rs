@@ -565,6 +565,18 @@ impl Reference {
         item.hazard.is_some() || item.components.iter().any(|component| is_hazard(&component.sku))
     }
 
+    /// The journal entry by which the catalogue says what it does of a SKU.
+    #[must_use]
+    pub fn newest_of_item(&self, sku: &Sku) -> Option<Sequence> {
+        self.items.get(sku).map(|entry| entry.0)
+    }
+
+    /// The journal entry by which an agreement says what it does.
+    #[must_use]
+    pub fn newest_of_agreement(&self, id: &AgreementId) -> Option<Sequence> {
+        self.agreements.get(id).map(|entry| entry.0)
+    }
+
     /// Whether what the catalogue says of a SKU is as new as `sequence`.
     #[must_use]
     pub fn has_item(&self, sku: &Sku, sequence: Sequence) -> bool {

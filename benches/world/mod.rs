@@ -217,6 +217,7 @@ pub(crate) fn quote(lines: u16) -> QuoteRequest {
         detail: Detail::Waterfall,
         budgets: Budgets::default(),
         channel: None,
+        ship_to: None,
     }
 }
 

@@ -144,7 +144,10 @@ fn order_steps(text: &mut String, quote: &Value) {
             plain(&total["currency"])
         ),
     );
-    each(&quote["order"]).for_each(|made| step(text, made));
+    for made in each(&quote["order"]) {
+        step(text, made);
+        each(&made["withheld"]).for_each(|held| withheld(text, held));
+    }
     if each(&quote["order"]).all(|made| made["kind"] != "tax") {
         each(&quote["taxes"]).for_each(|tax| beside(text, "tax", "contained", tax));
     }
@@ -164,6 +167,20 @@ fn step(text: &mut String, step: &Value) {
             plain(&step["before"]),
             plain(&step["after"]),
             rule(step)
+        ),
+    );
+}
+
+/// What a line at its floor does not take of a discount.
+fn withheld(text: &mut String, held: &Value) {
+    put(
+        text,
+        format_args!(
+            "    {:<18} {:>12} of line {} at its floor  {}",
+            "withheld",
+            plain(&held["amount"]),
+            held["line"],
+            rule(held)
         ),
     );
 }

@@ -317,6 +317,7 @@ fn asked(as_of: Option<Timestamp>, rates: Option<RuleId>) -> Box<QuoteRequest> {
         detail: Detail::Waterfall,
         budgets: Budgets::default(),
         channel: None,
+        ship_to: None,
     })
 }
 

@@ -16,6 +16,7 @@ use super::event::OrderEvent;
 use super::flow::Flow;
 use super::invoice::{step, tax_beside_lines};
 use super::paper::{PaperKind, tell_erp};
+use super::price::tell_contract_of_less;
 use super::state::Placed;
 use crate::ids::{DocumentId, LotCode, Sku, StockId, WarehouseCode};
 use crate::inventory::command::{Condition, StockCommand};
@@ -172,6 +173,7 @@ pub(super) fn take_back(flow: &mut Flow<'_>, wish: &GoodsReturn) -> Result<(), O
         restock(flow, &returned);
         flow.happens(OrderEvent::Returned { returned });
     }
+    tell_contract_of_less(flow);
     Ok(())
 }
 
@@ -326,6 +328,7 @@ pub(super) fn credit_lines(flow: &mut Flow<'_>, wish: &CreditWish) -> Result<(),
         };
         flow.happens(OrderEvent::FreightCredited { freight });
     }
+    tell_contract_of_less(flow);
     tell_erp(flow, PaperKind::Credit, &wish.document);
     Ok(())
 }

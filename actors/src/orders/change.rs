@@ -26,6 +26,7 @@ use super::event::OrderEvent;
 use super::flow::Flow;
 use super::paper::{PaperKind, is_taken, own_number, tell_erp};
 use super::parts::Part;
+use super::price::tell_contract_of_less;
 use super::state::{Allocation, AllocationStanding, Placed, Status};
 use crate::ids::{DocumentId, Reason};
 use crate::inventory::command::StockCommand;
@@ -321,6 +322,7 @@ fn reduce(flow: &mut Flow<'_>, wish: &OrderChange) -> Result<(), OrderRefusal> {
     }
     if !less.is_empty() {
         tell_account_of_less(flow);
+        tell_contract_of_less(flow);
         tell_erp(flow, PaperKind::Change, &wish.document);
     }
     let status = flow.placed.warehouse_status();

@@ -33,6 +33,7 @@ use crate::inventory::backorder::Priority;
 use crate::money::{Currency, Money, Percent, Price, RoundingMode};
 use crate::pricing::exact::{PLACES, each};
 use crate::pricing::resolve::PricedLine;
+use crate::pricing::tax::ChannelTax;
 use crate::quantity::{PositiveQuantity, Quantity};
 use crate::reference::Reference;
 use compact_str::CompactString;
@@ -73,6 +74,10 @@ pub struct ChannelRules {
     pub best_priority: Option<Priority>,
     /// Whose an exception becomes that nobody has settled in time, by whose it was. Management's, where nothing is said.
     pub escalate_to: BTreeMap<OwnerRole, OwnerRole>,
+    /// How customers are taxed whose contract does not say it. Not at all, where nothing is said.
+    pub tax: Option<ChannelTax>,
+    /// Whether a customer is refused a price of whom nobody says how it is taxed.
+    pub needs_tax: bool,
 }
 
 /// What becomes of a line that is no multiple of what its goods are packed in.
@@ -118,6 +123,8 @@ impl OrderRules {
             price_list: None,
             best_priority: None,
             escalate_to: BTreeMap::new(),
+            tax: None,
+            needs_tax: false,
         };
         self.0.get(channel).unwrap_or(&DEFAULT)
     }

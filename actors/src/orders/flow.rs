@@ -13,7 +13,7 @@ use super::effects::{Told, status_event};
 use super::event::OrderEvent;
 use super::history::Reasoning;
 use super::parked::take_up_parked;
-use super::price::tell_budgets;
+use super::price::{tell_budgets, tell_contract_of_less};
 use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
 use super::transitions::{Cause, is_allowed};
 use crate::domain::{Distributor, Message};
@@ -156,6 +156,7 @@ impl<'a> Flow<'a> {
         if self.placed.has_ended() {
             give_credit_back(self);
             withdraw_introduction(self);
+            tell_contract_of_less(self);
         }
     }
 

@@ -1,14 +1,17 @@
 //! Asking the customer's contract for the price.
 
+use super::after_sales::due_for;
 use super::checks::check_and_go_on;
-use super::command::Priced;
+use super::command::{OrderRequest, Priced};
 use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow, doubled};
-use super::state::{Exception, Status};
+use super::state::{Exception, Placed, Status};
+use crate::ids::Region;
 use crate::pricing::budget::BudgetCommand;
 use crate::pricing::contract::{Budgets, ContractCommand, QuoteRequest};
 use crate::pricing::kept::QuoteClaim;
-use crate::pricing::resolve::{Detail, QuoteLine};
+use crate::pricing::resolve::{Detail, Quote, QuoteLine};
+use rust_decimal::Decimal;
 
 pub(super) fn begin_pricing(flow: &mut Flow<'_>) {
     begin_attempt(flow);
@@ -65,10 +68,18 @@ fn ask_for_price(flow: &mut Flow<'_>) {
                 without: Vec::new(),
             },
             channel: Some(flow.order.channel().into()),
+            ship_to: ship_to(request),
         }),
     };
     let customer = request.customer.clone();
     flow.send((customer, command));
+}
+
+/// Where goods are shipped to: the order's region, else the country of its address.
+fn ship_to(request: &OrderRequest) -> Option<Region> {
+    let country = request.delivery.address.country.as_ref();
+    let country = country.and_then(|country| Region::new(country.as_str()).ok());
+    request.ship_to_region.clone().or(country)
 }
 
 pub(super) fn pricing_answered(flow: &mut Flow<'_>, priced: &Priced) {
@@ -89,6 +100,9 @@ pub(super) fn pricing_answered(flow: &mut Flow<'_>, priced: &Priced) {
 fn give_stray_back(flow: &mut Flow<'_>, priced: &Priced) {
     let Ok(quote) = &priced.result else { return };
     let is_over = flow.placed.status.is_final();
+    if flow.placed.has_come_to_nothing() {
+        count(flow, priced.attempt, Decimal::ZERO);
+    }
     for used in &quote.budgets {
         if is_over || !flow.placed.budgets.contains(&used.budget) {
             let order = flow.order.clone();
@@ -96,6 +110,42 @@ fn give_stray_back(flow: &mut Flow<'_>, priced: &Priced) {
             flow.send((used.budget.clone(), BudgetCommand::GiveBack { order, attempt }));
         }
     }
+}
+
+/// Tells the contract what is left of the order, if rebates go by that.
+pub(super) fn tell_contract_of_less(flow: &mut Flow<'_>) {
+    let placed = &flow.placed;
+    let left = match &placed.quote {
+        Some(quote) if quote.rebates.is_empty() => None,
+        Some(quote) => left_of_goods(placed, quote),
+        None => placed.has_come_to_nothing().then_some(Decimal::ZERO),
+    };
+    if let Some(left) = left {
+        count(flow, placed.pricing_attempt, left);
+    }
+}
+
+fn count(flow: &mut Flow<'_>, attempt: u16, left: Decimal) {
+    let order = flow.order.clone();
+    let command = ContractCommand::CountOrder { order, attempt, left };
+    flow.send((flow.placed.request.customer.clone(), command));
+}
+
+/// The goods that are wanted, of an order that is over those that have left, less their discount, without what has come back or
+/// was credited.
+fn left_of_goods(placed: &Placed, quote: &Quote) -> Option<Decimal> {
+    let mut left = Decimal::ZERO;
+    for priced in &quote.lines {
+        let units = match placed.line(priced.line) {
+            _ if placed.has_ended() => placed.shipped(priced.line),
+            Some(ordered) => placed.wanted(ordered),
+            None => continue,
+        };
+        let back = placed.credited(priced.line).max(placed.returned(priced.line));
+        let (due, _) = due_for(quote, priced, units.minus(back).at_least_zero().units())?;
+        left = left.checked_add(due)?;
+    }
+    Some(left)
 }
 
 /// Tells the budgets that the price uses how the order has ended.

@@ -632,6 +632,11 @@ impl Placed {
         matches!(self.status, Status::Closed | Status::Cancelled | Status::Rejected)
     }
 
+    /// Whether it is over without any goods.
+    pub(super) fn has_come_to_nothing(&self) -> bool {
+        matches!(self.status, Status::Cancelled | Status::Rejected)
+    }
+
     /// As it came in.
     #[must_use]
     pub fn submitted(&self) -> &OrderRequest {

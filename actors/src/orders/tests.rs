@@ -17,6 +17,7 @@ mod kits;
 mod late_booking;
 mod parked;
 mod quotes;
+mod rebates;
 mod shipments;
 mod sourcing;
 mod transitions;

@@ -1,9 +1,11 @@
 //! Floors, ceilings and advertised minimums: what a price may not pass, and what is done about one that does.
 
-use super::candidate::{Ranked, of_stage};
+use super::candidate::{Ranked, of_stage, rank};
 use super::catalogue::Item;
+use super::contract::RoundingLevel;
 use super::exact::{ratio_up, times};
 use super::line::{Desk, Goods};
+use super::resolve::PricedLine;
 use super::term::{Bound, Breach, Effect, Stage, Term};
 use crate::ids::RuleId;
 use crate::money::Currency;
@@ -111,7 +113,7 @@ pub(super) fn flag_stated(
 ) {
     flags.retain(PriceFlag::is_of_step);
     let stages = [Stage::Ceiling, Stage::Floor, Stage::Advertised];
-    let found = stages.map(|stage| passed(stage, ranked, amount, goods.units, goods.item, desk));
+    let found = stages.map(|stage| passed(stage, ranked, amount, goods, desk));
     flags.extend(found.into_iter().flatten().map(|found| found.flag.unmoved()));
 }
 
@@ -126,10 +128,7 @@ pub(super) struct Passed<'a> {
 /// What a SKU costs its distributor, in a currency.
 pub(super) fn cost(item: Option<&Item>, currency: Currency, desk: &Desk<'_>) -> Option<Decimal> {
     let cost = item?.cost?;
-    if cost.currency == currency {
-        return Some(cost.unit.amount());
-    }
-    desk.rates?.convert(cost.unit.amount(), cost.currency, currency)
+    desk.converted(cost.unit.amount(), cost.currency, currency)
 }
 
 /// The bound of one base unit; none if it is a margin and the cost is not known.
@@ -146,27 +145,90 @@ pub(super) fn unit_bound(bound: Bound, item: Option<&Item>, desk: &Desk<'_>) -> 
     }
 }
 
-/// Whether an amount passes the bound of a stage that comes first in rank among those that can be reckoned.
+/// The bound of a stage that counts for a line.
+pub(super) struct Reckoned<'a> {
+    pub(super) term: &'a Term,
+    breach: Breach,
+    /// Of one base unit.
+    unit: Decimal,
+    /// Of the whole line, not rounded.
+    amount: Decimal,
+}
+
+impl Reckoned<'_> {
+    /// The amount of the line at the bound. At a floor it is rounded up to what amounts are rounded to, so that rounding
+    /// takes none below it.
+    fn moved_to(&self, units: i64, desk: &Desk<'_>) -> Option<Decimal> {
+        match (self.term.stage, desk.contract.rounding.level) {
+            (Stage::Floor, RoundingLevel::Line) => self.least(desk),
+            (Stage::Floor, RoundingLevel::Unit) => times(rounded_up(self.unit, desk)?, Decimal::from(units)),
+            (Stage::Standing | Stage::Agreed | Stage::Promotion | Stage::Ceiling | Stage::Advertised, _) => {
+                Some(self.amount)
+            }
+        }
+    }
+
+    /// The least amount in whole units of the currency that is not below the bound.
+    pub(super) fn least(&self, desk: &Desk<'_>) -> Option<Decimal> {
+        rounded_up(self.amount, desk)
+    }
+}
+
+/// Up to the smallest unit of the currency that is asked for.
+fn rounded_up(amount: Decimal, desk: &Desk<'_>) -> Option<Decimal> {
+    ratio_up(amount, Decimal::ONE, Decimal::ONE, desk.currency.decimals())
+}
+
+/// Of the bounds of a stage the first in rank that can be reckoned.
+fn reckoned<'a>(
+    stage: Stage,
+    ranked: &Ranked<'a>,
+    goods: Goods<'_>,
+    desk: &Desk<'_>,
+) -> Option<Reckoned<'a>> {
+    let of_stage = of_stage(ranked, stage, false).into_iter();
+    let (term, unit, breach) = of_stage.into_iter().find_map(|candidate| {
+        let Effect::Bound { at, breach } = &candidate.term.effect else {
+            return None;
+        };
+        unit_bound(*at, goods.item, desk).map(|unit| (candidate.term, unit, *breach))
+    })?;
+    Some(Reckoned {
+        term,
+        breach,
+        unit,
+        amount: times(unit, Decimal::from(goods.units))?,
+    })
+}
+
+/// The floor of a line that has its price.
+pub(super) fn floor_of<'a>(desk: &Desk<'a>, line: &PricedLine, item: Option<&Item>) -> Option<Reckoned<'a>> {
+    let goods = Goods {
+        sku: &line.sku,
+        units: line.quantity.units(),
+        item,
+    };
+    reckoned(Stage::Floor, &rank(desk, goods), goods, desk)
+}
+
+/// The advertised minimum of goods, rounded up.
+pub(super) fn advertised_of(desk: &Desk<'_>, goods: Goods<'_>) -> Option<Decimal> {
+    reckoned(Stage::Advertised, &rank(desk, goods), goods, desk)?.least(desk)
+}
+
+/// Whether an amount passes the bound of a stage that counts.
 pub(super) fn passed<'a>(
     stage: Stage,
     ranked: &Ranked<'a>,
     amount: Decimal,
-    units: i64,
-    item: Option<&Item>,
+    goods: Goods<'_>,
     desk: &Desk<'_>,
 ) -> Option<Passed<'a>> {
-    let reckoned = of_stage(ranked, stage, false).into_iter().find_map(|candidate| {
-        let Effect::Bound { at, breach } = &candidate.term.effect else {
-            return None;
-        };
-        unit_bound(*at, item, desk).map(|bound| (candidate.term, bound, *breach))
-    });
-    let (term, bound, breach) = reckoned?;
-    let at_bound = times(bound, Decimal::from(units))?;
-    let rule = term.rule.clone();
-    let flag = match (stage, breach) {
-        (Stage::Floor, _) | (Stage::Advertised, _) if amount >= at_bound => return None,
-        (Stage::Ceiling, _) if amount <= at_bound => return None,
+    let found = reckoned(stage, ranked, goods, desk)?;
+    let (rule, bound) = (found.term.rule.clone(), found.unit);
+    let flag = match (stage, found.breach) {
+        (Stage::Floor, _) | (Stage::Advertised, _) if amount >= found.amount => return None,
+        (Stage::Ceiling, _) if amount <= found.amount => return None,
         (Stage::Floor, Breach::Adjust) => PriceFlag::Raised { rule, bound },
         (Stage::Floor, Breach::Hold) => PriceFlag::BelowFloor { rule, bound },
         (Stage::Ceiling, Breach::Adjust) => PriceFlag::Lowered { rule, bound },
@@ -174,10 +236,40 @@ pub(super) fn passed<'a>(
         (Stage::Advertised, Breach::Adjust | Breach::Hold) => PriceFlag::NotToBeShown { rule, bound },
         (Stage::Standing | Stage::Agreed | Stage::Promotion, _) => return None,
     };
-    let moves = stage != Stage::Advertised && breach == Breach::Adjust;
+    let moves = stage != Stage::Advertised && found.breach == Breach::Adjust;
+    let moved_to = found.moved_to(goods.units, desk).filter(|_| moves);
     Some(Passed {
-        term,
-        moved_to: moves.then_some(at_bound),
+        term: found.term,
+        moved_to,
         flag,
     })
+}
+
+/// Between which amounts the bounds that move a price leave a line, in the contract's currency.
+#[derive(Debug, Default)]
+pub(super) struct Span {
+    least: Option<Decimal>,
+    most: Option<Decimal>,
+}
+
+impl Span {
+    pub(super) fn of(ranked: &Ranked<'_>, goods: Goods<'_>, desk: &Desk<'_>) -> Self {
+        let at = |stage| {
+            let found = reckoned(stage, ranked, goods, desk)?;
+            match found.breach {
+                Breach::Adjust => desk.in_own(found.moved_to(goods.units, desk)?),
+                Breach::Hold => None,
+            }
+        };
+        Self {
+            least: at(Stage::Floor),
+            most: at(Stage::Ceiling),
+        }
+    }
+
+    /// What the bounds make of an amount: the ceiling first, then the floor.
+    pub(super) fn held(&self, amount: Decimal) -> Decimal {
+        let amount = self.most.map_or(amount, |most| amount.min(most));
+        self.least.map_or(amount, |least| amount.max(least))
+    }
 }

@@ -58,6 +58,7 @@ pub fn price_in_bulk(
             lines: request.lines.len() as u64,
         });
     }
+    state.may_buy(customer)?;
     at_desk(customer, state, request, now, reference, |desk| {
         let lines = request.lines.iter().map(|line| one(desk, line, reference));
         Ok(BulkPrices {

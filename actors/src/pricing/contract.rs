@@ -3,6 +3,7 @@
 //! A customer without a contract buys at its channel's list, or at [`DEFAULT_LIST`], in the currency that is asked for, rounded
 //! half up; unless whoever asks demands a known customer.
 
+use super::accrual::Account;
 use super::agreement::HOUSE;
 use super::budget::{ClaimRequest, given_back};
 use super::charge::{self, Charge};
@@ -11,12 +12,13 @@ use super::exact::{LIMIT, PLACES};
 use super::kept::{KeptQuote, KeptQuotes, QuoteClaim, QuoteNumber, Validity};
 use super::line::states_another;
 use super::list::{Place, PriceRefusal};
-use super::resolve::{Detail, Quote, QuoteLine, QuoteRefusal, resolve, restated};
+use super::purchase::{Purchase, Purchases};
+use super::resolve::{Accrual, Detail, Quote, QuoteLine, QuoteRefusal, resolve, resolve_of, restated};
 use super::tax::TaxProfile;
 use super::term::{Precedence, Terms};
 use crate::domain::Distributor;
 use crate::ids::{
-    AgreementId, BudgetId, CouponCode, CustomerId, FreightZone, ListId, OrderKey, RateSource, RuleId,
+    AgreementId, BudgetId, CouponCode, CustomerId, FreightZone, ListId, OrderKey, RateSource, Region, RuleId,
 };
 use crate::money::{Currency, RoundingMode};
 use crate::orders::command::{OrderCommand, Priced};
@@ -51,7 +53,7 @@ pub struct Contract {
     pub endings: Vec<PriceEnding>,
     /// Rules on orders as a whole. They count only in this currency.
     pub charges: Vec<Charge>,
-    /// How the customer is taxed; none for not at all.
+    /// How the customer is taxed; none for as the channel says, if it does.
     pub tax: Option<TaxProfile>,
     /// Where freight goes to, unless a request says otherwise.
     pub zone: Option<FreightZone>,
@@ -125,6 +127,28 @@ pub struct ContractState {
     /// The quotes that orders may rely on.
     #[serde(default)]
     pub quotes: KeptQuotes,
+    /// What orders add to the volume that the ERP's report does not count yet.
+    #[serde(default)]
+    pub purchases: Purchases,
+}
+
+impl ContractState {
+    /// What the customer has bought in the period of its rebates, without an order, in the contract's currency.
+    pub(super) fn bought_without(&self, order: Option<&OrderKey>) -> Decimal {
+        let own = order.map_or(Decimal::ZERO, |order| self.purchases.of(order));
+        let others = self.purchases.total().saturating_sub(own);
+        self.volume.value.saturating_add(others)
+    }
+
+    pub(super) fn may_buy(&self, customer: &CustomerId) -> Result<(), QuoteRefusal> {
+        let status = self.contract.as_ref().map(|contract| contract.status);
+        match status {
+            Some(ContractStatus::Blocked) => Err(QuoteRefusal::Blocked {
+                customer: customer.clone(),
+            }),
+            Some(ContractStatus::Active) | None => Ok(()),
+        }
+    }
 }
 
 /// What a customer has bought in the period of its rebates.
@@ -134,6 +158,9 @@ pub struct Volume {
     pub value: Decimal,
     /// The report's version; 0 before the first.
     pub version: u64,
+    /// It counts all orders that came in before this moment; none if it counts all that are known when it comes.
+    #[serde(default)]
+    pub through: Option<Timestamp>,
 }
 
 /// What someone wants of a contract.
@@ -162,6 +189,15 @@ pub enum ContractCommand {
         /// The quote that it relies on.
         #[serde(default)]
         quote: Option<QuoteClaim>,
+    },
+    /// So much is left of an order, whose goods count to the customer's volume. Told again or late it changes nothing.
+    CountOrder {
+        /// Which.
+        order: OrderKey,
+        /// Its last attempt at pricing.
+        attempt: u16,
+        /// What is left of its goods, less its discount, in its currency.
+        left: Decimal,
     },
     /// What would this cost an order that names the quote while it is valid?
     KeepQuote {
@@ -201,6 +237,9 @@ pub struct QuoteRequest {
     /// The channel that it is sold over, whose list counts where the customer's levels name none.
     #[serde(default)]
     pub channel: Option<CompactString>,
+    /// Where goods are shipped to, for taxes; none for where the customer is taxed.
+    #[serde(default)]
+    pub ship_to: Option<Region>,
 }
 
 /// The budgets of an order.
@@ -235,6 +274,15 @@ pub enum ContractEvent {
     },
     /// How much was bought was reported.
     VolumeReported(Volume),
+    /// An order counts to the customer's volume as said, in place of what it counted before.
+    OrderCounted {
+        /// Which.
+        order: OrderKey,
+        /// What it counts; none if it does no more.
+        purchase: Option<Purchase>,
+        /// What accrues by that, or is taken back.
+        accrued: Vec<Accrual>,
+    },
     /// A quote was given that an order may rely on.
     QuoteKept {
         /// The quote.
@@ -306,18 +354,41 @@ impl Entity for CustomerContract {
                 request,
                 quote,
             } => {
-                let result = match quote {
-                    Some(claim) => claimed(id, state, *claim, request, context),
-                    None => resolve(id, state, request, context.now, context.reference),
+                let account = Account {
+                    customer: id,
+                    state,
+                    order,
+                    reference: context.reference,
                 };
+                let result = match quote {
+                    Some(claim) => claimed(account, *claim, request, context.now),
+                    None => resolve_of(Some(order), id, state, request, context.now, context.reference),
+                };
+                let at = request.as_of.unwrap_or(context.now);
+                let priced = result.as_ref().ok();
+                let counted = priced.and_then(|quote| account.priced(*attempt, quote, at));
                 let asked = (order, *attempt, &**request, *quote);
-                answer_order(id, asked, result)
+                let mut decision = answer_order(id, asked, result);
+                decision.events.extend(counted);
+                decision
+            }
+            ContractCommand::CountOrder { order, attempt, left } => {
+                let account = Account {
+                    customer: id,
+                    state,
+                    order,
+                    reference: context.reference,
+                };
+                let mut decision = Decision::answer(ContractReply::Accepted);
+                decision.events.extend(account.less_left(*attempt, *left));
+                decision
             }
             ContractCommand::KeepQuote { request, validity } => {
                 keep_quote(id, state, request, *validity, context)
             }
             ContractCommand::Terms => Decision::answer(ContractReply::Contract(Box::new(ContractState {
                 quotes: KeptQuotes::default(),
+                purchases: Purchases::default(),
                 contract: state.contract.clone(),
                 ..*state
             }))),
@@ -331,7 +402,15 @@ impl Entity for CustomerContract {
                 state.contract = Some(Arc::new((**contract).clone()));
                 state.version = *version;
             }
-            ContractEvent::VolumeReported(volume) => state.volume = *volume,
+            ContractEvent::VolumeReported(volume) => {
+                state.volume = *volume;
+                state.purchases.reported(volume.through);
+            }
+            ContractEvent::OrderCounted {
+                order,
+                purchase,
+                accrued,
+            } => state.purchases.put(order, purchase.as_ref(), accrued),
             ContractEvent::QuoteKept { kept, forgotten } => state.quotes.keep(kept, forgotten),
         }
     }
@@ -401,24 +480,30 @@ fn quote(
 /// The price of an order that relies on a quote: what the quote says, or what it costs now, with what became of the quote;
 /// either way at the prices that the order states, where it states other ones.
 fn claimed(
-    id: &CustomerId,
-    state: &ContractState,
+    account: Account<'_>,
     claim: QuoteClaim,
     request: &QuoteRequest,
-    context: &Context<'_, Distributor>,
+    now: Timestamp,
 ) -> Result<Quote, QuoteRefusal> {
-    if let Some(contract) = &state.contract
-        && contract.status == ContractStatus::Blocked
-    {
-        return Err(QuoteRefusal::Blocked { customer: id.clone() });
-    }
+    let Account {
+        customer,
+        state,
+        order,
+        reference,
+    } = account;
+    state.may_buy(customer)?;
     let (named, honoured) = state.quotes.claim(claim, request);
     let mut quote = match honoured {
         Some(kept) if states_other_prices(request, &kept.quote) => {
-            restated(id, state, kept, request, context.reference)?
+            restated(Some(order), customer, state, (kept, request), reference)?
         }
-        Some(kept) => (*kept.quote).clone(),
-        None => resolve(id, state, request, context.now, context.reference)?,
+        Some(kept) if kept.quote.rebates.is_empty() => (*kept.quote).clone(),
+        // What accrues goes by what was bought until the order came.
+        Some(kept) => Quote {
+            rebates: account.of_kept(&kept.quote, request.as_of.unwrap_or(now))?,
+            ..(*kept.quote).clone()
+        },
+        None => resolve_of(Some(order), customer, state, request, now, reference)?,
     };
     for (priced, asked) in quote.lines.iter_mut().zip(&request.lines) {
         priced.line = asked.line;

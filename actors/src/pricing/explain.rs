@@ -4,11 +4,12 @@ use super::bound::{cost, unit_bound};
 use super::candidate::{Candidate, Ranked, for_each_in_scope, of_stage};
 use super::line::{Applied, Desk, Goods};
 use super::list::ListRow;
-use super::resolve::{Missed, NearMiss};
+use super::resolve::{Missed, NearMiss, Step, StepKind};
 use super::stage::{Standing, is_able};
 use super::term::{Bound, Combination, Effect, Inheritance, Stage, Term};
 use crate::ids::RuleId;
 use crate::quantity::PositiveQuantity;
+use rust_decimal::Decimal;
 
 /// How many near misses are told of a line, or of an order as a whole: the nearest level's first. The others are counted.
 const MAX_NEAR_MISSES: usize = 32;
@@ -42,13 +43,14 @@ pub(super) fn near_misses<'a>(
     goods: Goods<'_>,
     row: Option<&ListRow>,
     ranked: &Ranked<'a>,
-    applied: &Applied<'a>,
+    (applied, steps): (&Applied<'a>, &[Step]),
 ) -> Misses {
     let line = Line {
         desk,
         goods,
         ranked,
         applied,
+        steps,
     };
     let mut misses = Misses::default();
     if let Some(row) = row {
@@ -76,6 +78,7 @@ struct Line<'l, 'a> {
     /// The terms that apply to it.
     ranked: &'l Ranked<'a>,
     applied: &'l Applied<'a>,
+    steps: &'l [Step],
 }
 
 impl Line<'_, '_> {
@@ -146,11 +149,10 @@ impl Line<'_, '_> {
                 by: nearer.term.rule.clone(),
             };
         }
-        let as_found = self.applied.found.iter().find(|(stage, _)| *stage == term.stage);
-        let as_found = as_found.map(|(_, standing)| *standing);
-        let can = |term: &Term| as_found.is_some_and(|standing| can_be_applied(term, standing));
+        let as_found = self.as_found_by(term.stage);
+        let can = |term: &Term| can_be_applied(term, as_found);
         if !can(term) || self.applied.idle.iter().any(|other| is_same(other, term)) {
-            return match as_found.and_then(|standing| standing.amount) {
+            return match as_found.amount {
                 Some(_) if term.stage == Stage::Promotion => Missed::NotLower,
                 Some(_) | None => Missed::NothingToDiscount,
             };
@@ -166,6 +168,31 @@ impl Line<'_, '_> {
             };
         }
         self.outranked(term)
+    }
+
+    /// The line as a stage found it.
+    fn as_found_by(&self, stage: Stage) -> Standing<'_> {
+        let first = match stage {
+            Stage::Standing => StepKind::StandingDiscount,
+            Stage::Agreed => StepKind::AgreedPrice,
+            Stage::Promotion => StepKind::Promotion,
+            Stage::Ceiling => StepKind::Ceiling,
+            Stage::Floor | Stage::Advertised => StepKind::Floor,
+        };
+        Standing {
+            units: self.goods.units,
+            list: self.amount_before(StepKind::StandingDiscount),
+            cost: cost(self.goods.item, self.desk.contract.currency, self.desk),
+            amount: self.amount_before(first),
+            indices: self.desk.indices(),
+            volume: self.desk.volume,
+        }
+    }
+
+    /// What the line came to before the first step of a kind.
+    fn amount_before(&self, kind: StepKind) -> Option<Decimal> {
+        let before = self.steps.iter().take_while(|step| step.kind < kind);
+        before.last().map(|step| step.after)
     }
 
     /// By the one that was applied of its own priority, else by the last before it.

@@ -8,7 +8,7 @@
 
 use super::contract::QuoteRequest;
 use super::resolve::Quote;
-use crate::ids::{CouponCode, FreightZone};
+use crate::ids::{CouponCode, FreightZone, Region};
 use crate::money::Money;
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,9 @@ pub struct KeptQuote {
     /// The coupons that the customer showed.
     #[serde(default)]
     pub coupons: Vec<CouponCode>,
+    /// Where goods were to be shipped to; none for where the customer is taxed.
+    #[serde(default)]
+    pub ship_to: Option<Region>,
 }
 
 /// A contract's quotes, by number.
@@ -186,6 +189,7 @@ impl KeptQuotes {
             quote: Box::new(quote),
             zone: request.zone.clone(),
             coupons: request.coupons.clone(),
+            ship_to: request.ship_to.clone(),
         };
         (count <= MAX_KEPT && lines <= MAX_KEPT_LINES).then_some((kept, forgotten))
     }

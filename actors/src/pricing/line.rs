@@ -1,6 +1,6 @@
 //! One line's price: the steps of its waterfall, in the declared order.
 
-use super::bound::{PriceFlag, cost, flag_stated, passed};
+use super::bound::{PriceFlag, Span, cost, flag_stated, passed};
 use super::budget::BudgetUse;
 use super::candidate::{Ranked, of_stage, rank};
 use super::catalogue::Item;
@@ -17,8 +17,9 @@ use super::resolve::{
     Detail, MAX_LINE_QUANTITY, Missed, PricedLine, QuoteLine, QuoteRefusal, Step, StepKind,
 };
 use super::stage::{Standing, choose, outcome};
+use super::tax::TaxProfile;
 use super::term::{Effect, Inheritance, Stage, Term};
-use crate::ids::{BudgetId, CouponCode, IndexId, RuleId, Sku};
+use crate::ids::{BudgetId, CouponCode, IndexId, Region, RuleId, Sku};
 use crate::money::{Currency, Price, RoundingMode};
 use crate::quantity::PositiveQuantity;
 use crate::reference::Reference;
@@ -36,7 +37,7 @@ pub(super) struct Desk<'a> {
     pub(super) currency: Currency,
     /// How currencies are converted, if they are.
     pub(super) rates: Option<&'a RateSet>,
-    /// What the customer has bought in the period of its rebates, in the contract's currency.
+    /// What the customer has bought in the period of its rebates by the ERP's report, in the contract's currency.
     pub(super) volume: Decimal,
     /// The editions of the base list, if it has any.
     pub(super) editions: Option<&'a Editions>,
@@ -46,6 +47,10 @@ pub(super) struct Desk<'a> {
     pub(super) reference: &'a Reference,
     pub(super) as_of: Timestamp,
     pub(super) detail: Detail,
+    /// How the customer is taxed: by its contract, else as its channel says.
+    pub(super) tax: Option<TaxProfile>,
+    /// Where goods are shipped to.
+    pub(super) ship_to: Option<&'a Region>,
 }
 
 impl<'a> Desk<'a> {
@@ -54,16 +59,25 @@ impl<'a> Desk<'a> {
         self.indices().value(id)
     }
 
-    /// What the customer has bought in the period of its rebates, in the currency that is asked for.
-    pub(super) fn volume_as_asked(&self) -> Option<Decimal> {
-        let (from, to) = (self.contract.currency, self.currency);
-        if from == to {
-            return Some(self.volume);
-        }
-        self.rates?.convert(self.volume, from, to)
+    /// An amount in the contract's currency, in the one that is asked for.
+    pub(super) fn as_asked(&self, amount: Decimal) -> Option<Decimal> {
+        self.converted(amount, self.contract.currency, self.currency)
     }
 
-    fn indices(&self) -> Indices<'a> {
+    /// An amount in the currency that is asked for, in the contract's.
+    pub(super) fn in_own(&self, amount: Decimal) -> Option<Decimal> {
+        self.converted(amount, self.currency, self.contract.currency)
+    }
+
+    /// An amount in another currency, by the rates that count.
+    pub(super) fn converted(&self, amount: Decimal, from: Currency, to: Currency) -> Option<Decimal> {
+        if from == to {
+            return Some(amount);
+        }
+        self.rates?.convert(amount, from, to)
+    }
+
+    pub(super) fn indices(&self) -> Indices<'a> {
         Indices {
             reference: self.reference,
             as_of: self.as_of,
@@ -120,8 +134,33 @@ pub(super) struct Applied<'a> {
     pub(super) terms: SmallVec<[&'a Term; 4]>,
     /// Those that were chosen, and lowered nothing when their turn came.
     pub(super) idle: SmallVec<[&'a Term; 2]>,
-    /// The line as each stage found it.
-    pub(super) found: SmallVec<[(Stage, Standing<'a>); 3]>,
+}
+
+/// A promotion that is paid from a budget: the line's amount before and after it.
+struct Funded {
+    budget: BudgetId,
+    /// None if the promotion has given the line its price.
+    before: Option<Decimal>,
+    after: Decimal,
+}
+
+impl Funded {
+    /// What it gives within the bounds of the line; none if that is nothing.
+    fn uses(self, span: &Span) -> Option<BudgetUse> {
+        let Self {
+            budget,
+            before,
+            after,
+        } = self;
+        let amount = before.map(|before| span.held(before).saturating_sub(span.held(after)));
+        if amount == Some(Decimal::ZERO) {
+            return None;
+        }
+        Some(BudgetUse {
+            budget,
+            amount: amount.unwrap_or_default(),
+        })
+    }
 }
 
 /// The steps of a line, each built on the one before.
@@ -129,7 +168,7 @@ struct Waterfall {
     units: i64,
     amount: Decimal,
     steps: Vec<Step>,
-    budgets: Vec<BudgetUse>,
+    funded: Vec<Funded>,
 }
 
 impl Waterfall {
@@ -220,7 +259,7 @@ pub(super) fn price_line(
         units: goods.units,
         amount: Decimal::ZERO,
         steps: Vec::with_capacity(8),
-        budgets: Vec::new(),
+        funded: Vec::new(),
     };
     let row = list_row(desk, rows);
     list_steps(&mut waterfall, row)?;
@@ -236,8 +275,9 @@ pub(super) fn price_line(
     }
     conversion_step(&mut waterfall, desk)?;
     ending_step(&mut waterfall, desk)?;
-    let mut flags = bound_steps(&mut waterfall, desk, &ranked, item, &mut applied)?;
+    let mut flags = bound_steps(&mut waterfall, desk, &ranked, goods, &mut applied)?;
     rounding_step(&mut waterfall, desk)?;
+    let budgets = budget_uses(std::mem::take(&mut waterfall.funded), desk, &ranked, goods);
     let unit_price = match stated_step(&mut waterfall, desk, line)? {
         Some(stated) => {
             flag_stated(&mut flags, &ranked, waterfall.amount, goods, desk);
@@ -247,7 +287,9 @@ pub(super) fn price_line(
     };
     let misses = match desk.detail {
         Detail::Waterfall if desk.budgets.without.is_empty() => Misses::default(),
-        Detail::Waterfall | Detail::NearMisses => near_misses(desk, goods, row, &ranked, &applied),
+        Detail::Waterfall | Detail::NearMisses => {
+            near_misses(desk, goods, row, &ranked, (&applied, &waterfall.steps))
+        }
     };
     Ok(PricedLine {
         line: line.line,
@@ -257,7 +299,7 @@ pub(super) fn price_line(
         unit_price,
         amount: waterfall.amount,
         waterfall: waterfall.steps,
-        budgets: waterfall.budgets,
+        budgets,
         order_discount: Decimal::ZERO,
         tax: None,
         tax_rule: None,
@@ -304,7 +346,6 @@ fn term_steps<'a>(
             continue;
         }
         let found = waterfall.standing(list, cost, desk);
-        applied.found.push((stage, found));
         for term in choose(mode.combination, &here, found)? {
             if apply(waterfall, term, waterfall.standing(list, cost, desk))? {
                 applied.terms.push(term);
@@ -339,10 +380,10 @@ fn apply(waterfall: &mut Waterfall, term: &Term, standing: Standing<'_>) -> Resu
         Stage::Promotion => {
             waterfall.step(StepKind::Promotion, rule, found.amount())?;
             if let Some(budget) = term.budget() {
-                let before = standing.amount.unwrap_or(found.amount());
-                waterfall.budgets.push(BudgetUse {
+                waterfall.funded.push(Funded {
                     budget: budget.clone(),
-                    amount: before.saturating_sub(found.amount()),
+                    before: standing.amount,
+                    after: found.amount(),
                 });
             }
         }
@@ -385,7 +426,7 @@ fn bound_steps<'a>(
     waterfall: &mut Waterfall,
     desk: &Desk<'_>,
     ranked: &Ranked<'a>,
-    item: Option<&Item>,
+    goods: Goods<'_>,
     applied: &mut Applied<'a>,
 ) -> Result<Vec<PriceFlag>, QuoteRefusal> {
     let mut flags = Vec::new();
@@ -402,8 +443,14 @@ fn bound_steps<'a>(
         (Stage::Advertised, StepKind::Floor),
     ];
     for (stage, kind) in stages {
-        let found = passed(stage, ranked, waterfall.amount, waterfall.units, item, desk);
-        let Some(found) = found else { continue };
+        // What would be rounded below a floor is below it.
+        let amount = match stage {
+            Stage::Floor | Stage::Advertised => rounded(waterfall, desk)?,
+            Stage::Standing | Stage::Agreed | Stage::Promotion | Stage::Ceiling => waterfall.amount,
+        };
+        let Some(found) = passed(stage, ranked, amount, goods, desk) else {
+            continue;
+        };
         if let Some(bound) = found.moved_to {
             waterfall.step(kind, Some((&found.term.rule, found.term.version)), bound)?;
         }
@@ -413,7 +460,23 @@ fn bound_steps<'a>(
     Ok(flags)
 }
 
-fn rounding_step(waterfall: &mut Waterfall, desk: &Desk<'_>) -> Result<(), QuoteRefusal> {
+/// What the line's promotions take from budgets.
+fn budget_uses(
+    funded: Vec<Funded>,
+    desk: &Desk<'_>,
+    ranked: &Ranked<'_>,
+    goods: Goods<'_>,
+) -> Vec<BudgetUse> {
+    if funded.is_empty() {
+        return Vec::new();
+    }
+    let span = Span::of(ranked, goods, desk);
+    let uses = funded.into_iter().filter_map(|funded| funded.uses(&span));
+    uses.collect()
+}
+
+/// The amount as the contract rounds it.
+fn rounded(waterfall: &Waterfall, desk: &Desk<'_>) -> Result<Decimal, QuoteRefusal> {
     let Rounding { mode, level } = desk.contract.rounding;
     let currency = desk.currency;
     let rounded = match level {
@@ -421,7 +484,11 @@ fn rounding_step(waterfall: &mut Waterfall, desk: &Desk<'_>) -> Result<(), Quote
         RoundingLevel::Unit => each(waterfall.amount, waterfall.units, currency.decimals(), mode)
             .and_then(|unit| times(unit, Decimal::from(waterfall.units))),
     };
-    let rounded = rounded.ok_or(QuoteRefusal::Overflow)?;
+    rounded.ok_or(QuoteRefusal::Overflow)
+}
+
+fn rounding_step(waterfall: &mut Waterfall, desk: &Desk<'_>) -> Result<(), QuoteRefusal> {
+    let rounded = rounded(waterfall, desk)?;
     if rounded != waterfall.amount {
         return waterfall.step(StepKind::Rounding, None, rounded);
     }
@@ -462,7 +529,7 @@ pub(super) fn restate(
         units: line.quantity.units(),
         amount: line.amount,
         steps: std::mem::take(&mut line.waterfall),
-        budgets: Vec::new(),
+        funded: Vec::new(),
     };
     if let Some(stated) = stated_step(&mut waterfall, desk, asked)? {
         line.unit_price = stated;

@@ -6,6 +6,7 @@
 //! - the same contract, list prices, lines and moment give the same price;
 //! - a version of a list row or contract is written once; an older or equal one is ignored.
 
+mod accrual;
 pub mod agreement;
 pub mod bound;
 pub mod budget;
@@ -27,11 +28,13 @@ pub mod list;
 mod order_explain;
 mod order_total;
 pub mod price_change;
+pub mod purchase;
 pub mod rates;
 pub mod rebate;
 pub mod resolve;
 pub mod scale;
 mod shared;
+pub mod shown;
 pub mod split;
 mod stage;
 pub mod tax;

@@ -1,17 +1,22 @@
 //! From priced lines to an order's total: order discount, freight, surcharges, tax; and the rebates that accrue beside.
 
+use super::bound::floor_of;
+use super::catalogue::Item;
 use super::charge::{Charge, ChargeKind, Freight, Part};
 use super::exact::{LIMIT, share, times};
 use super::explain::Misses;
 use super::line::Desk;
 use super::order_explain::{Came, order_misses};
 use super::rebate::Rebate;
-use super::resolve::{Accrual, Detail, OrderStep, OrderStepKind, PricedLine, QuoteRefusal, TaxedAmount};
+use super::resolve::{
+    Accrual, Detail, OrderStep, OrderStepKind, PricedLine, QuoteRefusal, TaxedAmount, Withheld,
+};
 use super::split::split;
 use super::tax::{TaxBasis, TaxLevel, TaxProfile, TaxRate, TaxRates};
 use crate::ids::{FreightZone, RuleId, TaxCategory};
-use crate::money::Percent;
+use crate::money::{Currency, Percent, Price};
 use rust_decimal::Decimal;
+use std::sync::Arc;
 
 /// What an order as a whole comes to.
 #[derive(Debug)]
@@ -23,14 +28,59 @@ pub(super) struct OrderTotal {
     pub(super) misses: Misses,
 }
 
-/// What of each line matters here besides its amount.
-#[derive(Clone, Debug)]
-pub(super) struct Cargo {
-    pub(super) grams: u64,
-    pub(super) tax: Option<TaxCategory>,
-}
+/// What the catalogue says of each line.
+type Items<'a> = &'a [Option<Arc<Item>>];
 
 type Result<T> = std::result::Result<T, QuoteRefusal>;
+
+/// A rule on orders, and the currency that its amounts are in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ruling<'a> {
+    pub(super) charge: &'a Charge,
+    pub(super) currency: Currency,
+}
+
+impl Ruling<'_> {
+    /// Whether it counts in the currency that is asked for: if its amounts are in that one, or can be converted and are not given
+    /// in it by a rule of the same id.
+    pub(super) fn counts(self, desk: &Desk<'_>) -> bool {
+        if self.currency == desk.currency {
+            return true;
+        }
+        let levels = desk.hierarchy.levels.iter();
+        let asked = levels.filter(|level| level.currency == desk.currency);
+        let is_given = asked
+            .flat_map(|level| level.charges)
+            .any(|other| other.rule == self.charge.rule);
+        !is_given
+            && desk
+                .rates
+                .is_some_and(|rates| rates.covers(self.currency, desk.currency))
+    }
+
+    /// An amount of it in the currency that is asked for; what no order may come to is told as twice the most.
+    pub(super) fn asked(self, desk: &Desk<'_>, price: Price) -> Decimal {
+        let beyond = LIMIT.saturating_add(LIMIT);
+        let converted = desk.converted(price.amount(), self.currency, desk.currency);
+        converted.map_or(beyond, |amount| amount.min(beyond))
+    }
+
+    /// An amount in its currency.
+    fn own(self, desk: &Desk<'_>, asked: Decimal) -> Result<Decimal> {
+        bounded(desk.converted(asked, desk.currency, self.currency))
+    }
+
+    /// What comes out in its currency, rounded to the smallest unit of the one that is asked for.
+    fn rounded(self, desk: &Desk<'_>, own: Option<Decimal>) -> Result<Decimal> {
+        let asked = own.and_then(|own| desk.converted(own, self.currency, desk.currency));
+        let mode = desk.contract.rounding.mode;
+        Ok(mode.round(bounded(asked)?, desk.currency))
+    }
+
+    fn named(&self) -> (&RuleId, u64) {
+        (&self.charge.rule, self.charge.version)
+    }
+}
 
 fn bounded(amount: Option<Decimal>) -> Result<Decimal> {
     amount
@@ -54,17 +104,19 @@ impl Steps {
             version: rule.map_or(0, |(_, version)| version),
             before,
             after: bounded(before.checked_add(by))?,
+            withheld: Vec::new(),
         });
         Ok(())
     }
 }
 
-/// Adds up an order. Spreads its discount over `lines`, and what they are taxed.
+/// Adds up an order of a customer who has `bought` so much before, in the contract's currency. Spreads its discount over
+/// `lines`, and what they are taxed.
 pub(super) fn add_up(
     desk: &Desk<'_>,
-    zone: Option<&FreightZone>,
+    (zone, bought): (Option<&FreightZone>, Decimal),
     lines: &mut [PricedLine],
-    cargo: &[Cargo],
+    items: Items<'_>,
     rates: &impl TaxRates,
 ) -> Result<OrderTotal> {
     let sum = lines
@@ -78,31 +130,22 @@ pub(super) fn add_up(
         (line.order_discount, line.tax, line.tax_rule) = (Decimal::ZERO, None, None);
     }
     let charges = ranked(desk, goods);
-    discount(desk, &charges, &mut steps, lines)?;
+    discount(desk, &charges, &mut steps, lines, items)?;
     let net = steps.reached();
-    let freight = freight(desk, &charges, zone, net, lines, cargo)?;
-    if let Some((charge, amount)) = freight {
-        steps.add(
-            OrderStepKind::Freight,
-            Some((&charge.rule, charge.version)),
-            amount,
-        )?;
+    let freight = freight(desk, &charges, zone, net, lines, items)?;
+    if let Some((rule, amount)) = freight {
+        steps.add(OrderStepKind::Freight, Some(rule.named()), amount)?;
     }
-    for (charge, part) in surcharges(&charges, net) {
-        let amount = part_of(desk, part, net)?;
-        steps.add(
-            OrderStepKind::Surcharge,
-            Some((&charge.rule, charge.version)),
-            amount,
-        )?;
+    for (rule, part) in surcharges(desk, &charges, net) {
+        let amount = part_of(desk, rule, part, net)?;
+        steps.add(OrderStepKind::Surcharge, Some(rule.named()), amount)?;
     }
     let on_top = bounded(steps.reached().checked_sub(net))?;
-    let taxes = match &desk.contract.tax {
-        Some(profile) => taxes(desk, profile, lines, cargo, on_top, rates)?,
+    let taxes = match &desk.tax {
+        Some(profile) => taxes(desk, profile, lines, items, on_top, rates)?,
         None => Vec::new(),
     };
     if desk
-        .contract
         .tax
         .as_ref()
         .is_some_and(|profile| profile.basis == TaxBasis::Net)
@@ -112,7 +155,7 @@ pub(super) fn add_up(
         }
     }
     Ok(OrderTotal {
-        rebates: rebates(desk, &charges, net)?,
+        rebates: accrued(desk, &charges, bought, net)?,
         total: steps.reached(),
         steps: steps.0,
         taxes,
@@ -132,26 +175,31 @@ pub(super) fn add_up(
 }
 
 /// The charges that apply, in their rank: priority, nearness, minimum, start, version, rule.
-fn ranked<'a>(desk: &Desk<'a>, goods: Decimal) -> Vec<&'a Charge> {
-    let mut found: Vec<(usize, &Charge)> = Vec::new();
+pub(super) fn ranked<'a>(desk: &Desk<'a>, goods: Decimal) -> Vec<Ruling<'a>> {
+    let mut found: Vec<(usize, Decimal, Ruling<'a>)> = Vec::new();
     for (level, of) in desk.hierarchy.levels.iter().enumerate() {
-        // Amounts of money count only in their own currency.
-        if of.currency == desk.currency {
-            let applies =
-                |charge: &&Charge| charge.effective.at(desk.as_of) && charge.minimum.amount() <= goods;
-            found.extend(of.charges.iter().filter(applies).map(|charge| (level, charge)));
+        for charge in of.charges {
+            let rule = Ruling {
+                charge,
+                currency: of.currency,
+            };
+            if charge.effective.at(desk.as_of) && rule.counts(desk) {
+                let minimum = rule.asked(desk, charge.minimum);
+                found.extend((minimum <= goods).then_some((level, minimum, rule)));
+            }
         }
     }
-    found.sort_by(|(level, one), (other_level, other)| {
-        let key = |charge: &Charge| (charge.minimum, charge.effective.from, charge.version);
+    found.sort_by(|(level, minimum, one), (other_level, other_minimum, other)| {
+        let (one, other) = (one.charge, other.charge);
+        let key = |minimum: &Decimal, charge: &Charge| (*minimum, charge.effective.from, charge.version);
         other
             .priority
             .cmp(&one.priority)
             .then_with(|| level.cmp(other_level))
-            .then_with(|| key(other).cmp(&key(one)))
+            .then_with(|| key(other_minimum, other).cmp(&key(minimum, one)))
             .then_with(|| other.rule.cmp(&one.rule))
     });
-    found.into_iter().map(|(_, charge)| charge).collect()
+    found.into_iter().map(|(_, _, rule)| rule).collect()
 }
 
 fn percent_of(amount: Decimal, percent: Percent) -> Option<Decimal> {
@@ -161,38 +209,43 @@ fn percent_of(amount: Decimal, percent: Percent) -> Option<Decimal> {
 }
 
 /// Rounded to the currency's smallest unit.
-fn part_of(desk: &Desk<'_>, part: Part, of: Decimal) -> Result<Decimal> {
+fn part_of(desk: &Desk<'_>, rule: Ruling<'_>, part: Part, of: Decimal) -> Result<Decimal> {
     let exact = match part {
         Part::Percent(percent) => bounded(percent_of(of, percent))?,
-        Part::Amount(amount) => amount.amount(),
+        Part::Amount(amount) => rule.asked(desk, amount),
     };
     Ok(desk.contract.rounding.mode.round(exact, desk.currency))
 }
 
 /// What goods earn by tiers, rounded to the currency's smallest unit.
-fn earned(desk: &Desk<'_>, tiers: &Rebate, goods: Decimal) -> Result<Decimal> {
-    let exact = bounded(tiers.earned(goods))?;
-    Ok(desk.contract.rounding.mode.round(exact, desk.currency))
+fn earned(desk: &Desk<'_>, rule: Ruling<'_>, tiers: &Rebate, goods: Decimal) -> Result<Decimal> {
+    rule.rounded(desk, tiers.earned(rule.own(desk, goods)?))
 }
 
 /// The discount that counts: the first in rank.
-pub(super) fn discount_of<'a>(charges: &[&'a Charge]) -> Option<&'a Charge> {
-    let is_discount = |charge: &&&Charge| match &charge.kind {
+pub(super) fn discount_of<'a>(charges: &[Ruling<'a>]) -> Option<Ruling<'a>> {
+    let is_discount = |rule: &&Ruling<'_>| match &rule.charge.kind {
         ChargeKind::Discount(_) | ChargeKind::DiscountByValue(_) => true,
         ChargeKind::Freight(_) | ChargeKind::Surcharge { .. } | ChargeKind::Rebate(_) => false,
     };
     charges.iter().find(is_discount).copied()
 }
 
-/// The first in rank, never more than the goods; each line gets its share.
-fn discount(desk: &Desk<'_>, charges: &[&Charge], steps: &mut Steps, lines: &mut [PricedLine]) -> Result<()> {
+/// The first in rank, never more than the goods; each line gets its share, as far as its floor lets it.
+fn discount(
+    desk: &Desk<'_>,
+    charges: &[Ruling<'_>],
+    steps: &mut Steps,
+    lines: &mut [PricedLine],
+    items: Items<'_>,
+) -> Result<()> {
     let goods = steps.reached();
-    let Some(charge) = discount_of(charges) else {
+    let Some(rule) = discount_of(charges) else {
         return Ok(());
     };
-    let amount = match &charge.kind {
-        ChargeKind::Discount(part) => part_of(desk, *part, goods)?,
-        ChargeKind::DiscountByValue(tiers) => earned(desk, tiers, goods)?,
+    let amount = match &rule.charge.kind {
+        ChargeKind::Discount(part) => part_of(desk, rule, *part, goods)?,
+        ChargeKind::DiscountByValue(tiers) => earned(desk, rule, tiers, goods)?,
         ChargeKind::Freight(_) | ChargeKind::Surcharge { .. } | ChargeKind::Rebate(_) => Decimal::ZERO,
     };
     let amount = amount.min(goods);
@@ -201,24 +254,45 @@ fn discount(desk: &Desk<'_>, charges: &[&Charge], steps: &mut Steps, lines: &mut
     }
     let weights: Vec<Decimal> = lines.iter().map(|line| line.amount).collect();
     let parts = split(amount, &weights, desk.currency).ok_or(QuoteRefusal::Overflow)?;
-    for (line, part) in lines.iter_mut().zip(parts) {
+    let (mut given, mut withheld) = (amount, Vec::new());
+    for ((line, item), part) in lines.iter_mut().zip(items).zip(parts) {
         line.order_discount = part;
+        if let Some(held) = below_floor(desk, line, item.as_deref())? {
+            line.order_discount = bounded(part.checked_sub(held.amount))?;
+            given = bounded(given.checked_sub(held.amount))?;
+            withheld.push(held);
+        }
     }
-    steps.add(
-        OrderStepKind::Discount,
-        Some((&charge.rule, charge.version)),
-        -amount,
-    )
+    steps.add(OrderStepKind::Discount, Some(rule.named()), -given)?;
+    if let Some(step) = steps.0.last_mut() {
+        step.withheld = withheld;
+    }
+    Ok(())
+}
+
+/// What of a line's part of the discount would take it below its floor.
+fn below_floor(desk: &Desk<'_>, line: &PricedLine, item: Option<&Item>) -> Result<Option<Withheld>> {
+    let Some(floor) = floor_of(desk, line, item) else {
+        return Ok(None);
+    };
+    let room = bounded(floor.least(desk).and_then(|least| line.amount.checked_sub(least)))?;
+    let held = bounded(line.order_discount.checked_sub(room.max(Decimal::ZERO)))?;
+    Ok((held > Decimal::ZERO).then(|| Withheld {
+        line: line.line,
+        rule: floor.term.rule.clone(),
+        version: floor.term.version,
+        amount: held,
+    }))
 }
 
 /// The freight that counts: the first in rank that goes to the zone.
 pub(super) fn freight_of<'a>(
-    charges: &[&'a Charge],
+    charges: &[Ruling<'a>],
     zone: Option<&FreightZone>,
-) -> Option<(&'a Charge, &'a Freight)> {
-    charges.iter().find_map(|charge| match &charge.kind {
+) -> Option<(Ruling<'a>, &'a Freight)> {
+    charges.iter().find_map(|rule| match &rule.charge.kind {
         ChargeKind::Freight(freight) if freight.zone.is_none() || freight.zone.as_ref() == zone => {
-            Some((*charge, freight))
+            Some((*rule, freight))
         }
         ChargeKind::Freight(_)
         | ChargeKind::Discount(_)
@@ -231,32 +305,31 @@ pub(super) fn freight_of<'a>(
 /// What it costs to bring the order, if anything says so.
 fn freight<'a>(
     desk: &Desk<'_>,
-    charges: &[&'a Charge],
+    charges: &[Ruling<'a>],
     zone: Option<&FreightZone>,
     net: Decimal,
     lines: &[PricedLine],
-    cargo: &[Cargo],
-) -> Result<Option<(&'a Charge, Decimal)>> {
-    let Some((charge, freight)) = freight_of(charges, zone) else {
+    items: Items<'_>,
+) -> Result<Option<(Ruling<'a>, Decimal)>> {
+    let Some((rule, freight)) = freight_of(charges, zone) else {
         return Ok(None);
     };
-    if freight.free_from.is_some_and(|from| from.amount() <= net) {
-        return Ok(Some((charge, Decimal::ZERO)));
+    if freight
+        .free_from
+        .is_some_and(|from| rule.asked(desk, from) <= net)
+    {
+        return Ok(Some((rule, Decimal::ZERO)));
     }
-    let exact = bounded(carried(freight, lines, cargo))?;
-    let amount = desk
-        .contract
-        .rounding
-        .mode
-        .round(exact.max(freight.least.amount()), desk.currency);
-    Ok(Some((charge, amount)))
+    let exact = carried(freight, lines, items).map(|exact| exact.max(freight.least.amount()));
+    Ok(Some((rule, rule.rounded(desk, exact)?)))
 }
 
-fn carried(freight: &Freight, lines: &[PricedLine], cargo: &[Cargo]) -> Option<Decimal> {
+fn carried(freight: &Freight, lines: &[PricedLine], items: Items<'_>) -> Option<Decimal> {
     let (mut units, mut grams) = (0_i64, 0_u64);
-    for (line, cargo) in lines.iter().zip(cargo) {
+    for (line, item) in lines.iter().zip(items) {
         units = units.checked_add(line.quantity.units())?;
-        let weight = cargo.grams.checked_mul(line.quantity.units().unsigned_abs())?;
+        let each = item.as_ref().map_or(0, |item| u64::from(item.grams));
+        let weight = each.checked_mul(line.quantity.units().unsigned_abs())?;
         grams = grams.checked_add(weight)?;
     }
     let kilograms = Decimal::try_from_i128_with_scale(i128::from(grams), 3).ok()?;
@@ -268,10 +341,10 @@ fn carried(freight: &Freight, lines: &[PricedLine], cargo: &[Cargo]) -> Option<D
 }
 
 /// All that apply, in their rank.
-fn surcharges<'a>(charges: &[&'a Charge], net: Decimal) -> Vec<(&'a Charge, Part)> {
-    let of = |charge: &&'a Charge| match &charge.kind {
-        ChargeKind::Surcharge { part, below } if below.is_none_or(|below| net < below.amount()) => {
-            Some((*charge, *part))
+fn surcharges<'a>(desk: &Desk<'_>, charges: &[Ruling<'a>], net: Decimal) -> Vec<(Ruling<'a>, Part)> {
+    let of = |rule: &Ruling<'a>| match &rule.charge.kind {
+        ChargeKind::Surcharge { part, below } if below.is_none_or(|below| net < rule.asked(desk, below)) => {
+            Some((*rule, *part))
         }
         ChargeKind::Surcharge { .. }
         | ChargeKind::Discount(_)
@@ -287,7 +360,7 @@ fn taxes(
     desk: &Desk<'_>,
     profile: &TaxProfile,
     lines: &mut [PricedLine],
-    cargo: &[Cargo],
+    items: Items<'_>,
     on_top: Decimal,
     rates: &impl TaxRates,
 ) -> Result<Vec<TaxedAmount>> {
@@ -297,13 +370,15 @@ fn taxes(
         return Ok(Vec::new());
     }
     let mut groups: Vec<(TaxRate, u64, Decimal, Decimal)> = Vec::new();
+    let jurisdiction = profile.jurisdiction_of(desk.ship_to, rates);
     let mut add = |category: Option<&TaxCategory>, amount: Decimal| -> Result<(Decimal, RuleId)> {
-        let (rate, version) = rates
-            .rate(&profile.jurisdiction, category, desk.as_of)
-            .ok_or_else(|| QuoteRefusal::NoTaxRate {
-                jurisdiction: profile.jurisdiction.clone(),
-                category: category.map_or_else(|| "standard".to_owned(), ToString::to_string),
-            })?;
+        let (rate, version) =
+            rates
+                .rate(&jurisdiction, category, desk.as_of)
+                .ok_or_else(|| QuoteRefusal::NoTaxRate {
+                    jurisdiction: jurisdiction.clone(),
+                    category: category.map_or_else(|| "standard".to_owned(), ToString::to_string),
+                })?;
         let exact = tax_of(amount, rate.percent, profile.basis)?;
         let tax = desk.contract.rounding.mode.round(exact, desk.currency);
         let rule = rate.rule.clone();
@@ -319,10 +394,10 @@ fn taxes(
         }
         Ok((tax, rule))
     };
-    for (line, cargo) in lines.iter_mut().zip(cargo) {
+    for (line, item) in lines.iter_mut().zip(items) {
         let net = bounded(line.amount.checked_sub(line.order_discount))?;
-        let (tax, rule) =
-            add(cargo.tax.as_ref(), net).map_err(|refusal| refusal.of_line(line.line, &line.sku))?;
+        let category = item.as_ref().and_then(|item| item.tax.as_ref());
+        let (tax, rule) = add(category, net).map_err(|refusal| refusal.of_line(line.line, &line.sku))?;
         line.tax_rule = Some(rule);
         if profile.level == TaxLevel::Line {
             line.tax = Some(tax);
@@ -345,6 +420,7 @@ fn taxes(
             percent: rate.percent,
             base,
             amount,
+            jurisdiction: Some(jurisdiction.clone()),
         })
     };
     groups.into_iter().map(told).collect()
@@ -365,10 +441,29 @@ fn tax_of(amount: Decimal, percent: Percent, basis: TaxBasis) -> Result<Decimal>
     bounded(tax)
 }
 
-/// What accrues of every rebate, rounded to the currency's smallest unit.
-fn rebates(desk: &Desk<'_>, charges: &[&Charge], net: Decimal) -> Result<Vec<Accrual>> {
+/// What accrues when `net` comes to what was bought before, in the contract's currency.
+fn accrued(desk: &Desk<'_>, charges: &[Ruling<'_>], bought: Decimal, net: Decimal) -> Result<Vec<Accrual>> {
+    if !charges
+        .iter()
+        .any(|rule| matches!(rule.charge.kind, ChargeKind::Rebate(_)))
+    {
+        return Ok(Vec::new());
+    }
+    let before = bounded(desk.as_asked(bought))?;
+    rebates(desk, charges, before, bounded(before.checked_add(net))?)
+}
+
+/// What accrues of every rebate when a volume becomes another one, rounded to the currency's smallest unit.
+pub(super) fn rebates(
+    desk: &Desk<'_>,
+    charges: &[Ruling<'_>],
+    before: Decimal,
+    after: Decimal,
+) -> Result<Vec<Accrual>> {
+    let base = bounded(after.checked_sub(before))?;
     let mut found = Vec::new();
-    for charge in charges {
+    for rule in charges {
+        let charge = rule.charge;
         let rebate = match &charge.kind {
             ChargeKind::Rebate(rebate) => rebate,
             ChargeKind::Discount(_)
@@ -376,13 +471,13 @@ fn rebates(desk: &Desk<'_>, charges: &[&Charge], net: Decimal) -> Result<Vec<Acc
             | ChargeKind::Freight(_)
             | ChargeKind::Surcharge { .. } => continue,
         };
-        let volume = desk.volume_as_asked().ok_or(QuoteRefusal::Overflow)?;
-        let exact = bounded(rebate.accrues(volume, net))?;
+        let (from, to) = (rule.own(desk, before)?, rule.own(desk, after)?);
+        let exact = to.checked_sub(from).and_then(|more| rebate.accrues(from, more));
         found.push(Accrual {
             rule: charge.rule.clone(),
             version: charge.version,
-            base: net,
-            amount: desk.contract.rounding.mode.round(exact, desk.currency),
+            base,
+            amount: rule.rounded(desk, exact)?,
         });
     }
     Ok(found)

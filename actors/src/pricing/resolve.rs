@@ -17,17 +17,17 @@
 use super::bound::PriceFlag;
 use super::budget::BudgetUse;
 use super::catalogue::Item;
-use super::contract::{Contract, ContractState, ContractStatus, Customers, MAX_COUPONS, QuoteRequest};
+use super::contract::{Contract, ContractState, Customers, MAX_COUPONS, QuoteRequest};
 use super::hierarchy::{Hierarchy, behind};
 use super::index::IndexValue;
 use super::kept::{KeptQuote, NamedQuote};
 use super::line::{Desk, price_line, restate};
 use super::list::Effective;
-use super::order_total::{Cargo, add_up};
+use super::order_total::add_up;
 use super::rates::{RateSet, RateTable};
-use super::tax::TaxLevel;
+use super::tax::{TaxLevel, TaxProfile};
 use crate::ids::{
-    AgreementId, BudgetId, CouponCode, CustomerId, DocumentId, FreightZone, IndexId, Jurisdiction,
+    AgreementId, BudgetId, CouponCode, CustomerId, DocumentId, FreightZone, IndexId, Jurisdiction, OrderKey,
     RateSource, RuleId, Sku, UnitOfMeasure,
 };
 use crate::money::{Currency, Money, Percent, Price};
@@ -38,6 +38,7 @@ use crate::units::UnitRefusal;
 use lockstep_runtime::time::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The largest quantity of one line: 10^7 units, as the docs say.
 pub const MAX_LINE_QUANTITY: i64 = 10_000_000;
@@ -122,6 +123,22 @@ pub struct OrderStep {
     pub before: Decimal,
     /// The order's amount after it.
     pub after: Decimal,
+    /// Of a discount: what lines at their floors do not take of it, and nobody else does.
+    #[serde(default)]
+    pub withheld: Vec<Withheld>,
+}
+
+/// What a line does not take of an order's discount, since it would fall below its floor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withheld {
+    /// The asker's number of the line.
+    pub line: u16,
+    /// The floor.
+    pub rule: RuleId,
+    /// Its version.
+    pub version: u64,
+    /// How much.
+    pub amount: Decimal,
 }
 
 /// What kind of step from the lines to the total.
@@ -153,6 +170,9 @@ pub struct TaxedAmount {
     pub base: Decimal,
     /// The tax.
     pub amount: Decimal,
+    /// Who takes it; none in what was priced before that was said.
+    #[serde(default)]
+    pub jurisdiction: Option<Jurisdiction>,
 }
 
 /// A rebate that accrues.
@@ -562,6 +582,9 @@ pub enum QuoteRefusal {
         /// For which goods.
         category: String,
     },
+    /// Nobody says how the customer is taxed.
+    #[error("the customer's contract does not say how it is taxed, nor does its channel")]
+    NoTaxProfile,
     /// Too many coupons.
     #[error("at most {} coupons at once", super::contract::MAX_COUPONS)]
     TooManyCoupons,
@@ -621,6 +644,7 @@ impl QuoteRefusal {
             | Self::UnknownUnit { .. }
             | Self::NotWhole { .. }
             | Self::Held { .. }
+            | Self::NoTaxProfile
             | Self::TooManyCoupons
             | Self::Lines { .. }
             | Self::UnknownAgreement { .. }
@@ -654,6 +678,7 @@ impl QuoteRefusal {
             | Self::OtherCurrency { .. }
             | Self::NoRates { .. }
             | Self::NoTaxRate { .. }
+            | Self::NoTaxProfile
             | Self::TooManyCoupons
             | Self::Lines { .. }
             | Self::Overflow
@@ -674,6 +699,19 @@ pub fn resolve(
     now: Timestamp,
     reference: &Reference,
 ) -> Result<Quote, QuoteRefusal> {
+    resolve_of(None, customer, state, request, now, reference)
+}
+
+/// The same for an order, which may count to what the customer has bought by now.
+pub(super) fn resolve_of(
+    order: Option<&OrderKey>,
+    customer: &CustomerId,
+    state: &ContractState,
+    request: &QuoteRequest,
+    now: Timestamp,
+    reference: &Reference,
+) -> Result<Quote, QuoteRefusal> {
+    state.may_buy(customer)?;
     if request.lines.is_empty() || request.lines.len() > MAX_LINES {
         return Err(QuoteRefusal::Lines {
             most: MAX_LINES as u64,
@@ -681,7 +719,7 @@ pub fn resolve(
         });
     }
     at_desk(customer, state, request, now, reference, |desk| {
-        quote(desk, state.version, request, reference)
+        quote(desk, (order, state), request, reference)
     })
 }
 
@@ -705,17 +743,15 @@ pub(super) fn at_desk<T>(
             &fallback
         }
     };
-    if contract.status == ContractStatus::Blocked {
-        return Err(QuoteRefusal::Blocked {
-            customer: customer.clone(),
-        });
-    }
     let behind = behind(contract.agreement.as_ref(), reference)?;
     let as_of = request.as_of.unwrap_or(now);
     let table = contract.rates.as_ref().and_then(|source| reference.rates(source));
     let channel = request.channel.as_deref();
-    let of_channel = channel.and_then(|channel| reference.order_rules().of(channel).price_list.as_ref());
-    let hierarchy = Hierarchy::of(contract, &behind, request.currency, of_channel);
+    let rules = channel.map(|channel| reference.order_rules().of(channel));
+    let list = rules.and_then(|rules| rules.price_list.as_ref());
+    let hierarchy = Hierarchy::of(contract, &behind, request.currency, list);
+    let of_channel = || rules.and_then(|rules| rules.tax.as_ref()).map(TaxProfile::from);
+    let tax = contract.tax.clone().or_else(of_channel);
     // Read once: whatever is released meanwhile, all lines are by the same editions.
     let editions = reference.editions(hierarchy.base_list());
     price(&Desk {
@@ -730,38 +766,42 @@ pub(super) fn at_desk<T>(
         reference,
         as_of,
         detail: request.detail,
+        tax,
+        ship_to: request.ship_to.as_ref(),
     })
 }
 
 fn quote(
     desk: &Desk<'_>,
-    contract_version: u64,
+    (order, state): (Option<&OrderKey>, &ContractState),
     request: &QuoteRequest,
     reference: &Reference,
 ) -> Result<Quote, QuoteRefusal> {
-    let mut cargo = Vec::with_capacity(request.lines.len());
+    let mut items = Vec::with_capacity(request.lines.len());
     let lines = request
         .lines
         .iter()
         .map(|line| {
             let prices = reference.list_prices(&line.sku);
             let item = reference.item(&line.sku);
-            cargo.push(cargo_of(item.as_deref()));
             let rows = prices.as_ref().map_or(&[][..], |prices| &prices.rows);
-            price_line(desk, line, rows, item.as_deref())
-                .map_err(|refusal| refusal.of_line(line.line, &line.sku))
+            let priced = price_line(desk, line, rows, item.as_deref())
+                .map_err(|refusal| refusal.of_line(line.line, &line.sku));
+            items.push(item);
+            priced
         })
         .collect::<Result<Vec<_>, _>>()?;
-    reckon(desk, contract_version, request, lines, &cargo)
+    let basis = (state.version, state.bought_without(order));
+    reckon(desk, basis, request, lines, &items)
 }
 
 /// A quote for an order that relies on it and states other prices: its lines are reckoned at those, with the step from the
 /// quoted price to it. What the order comes to follows from them, by the charges and taxes of the quote's date.
 pub(super) fn restated(
+    order: Option<&OrderKey>,
     customer: &CustomerId,
     state: &ContractState,
-    kept: &KeptQuote,
-    request: &QuoteRequest,
+    (kept, request): (&KeptQuote, &QuoteRequest),
     reference: &Reference,
 ) -> Result<Quote, QuoteRefusal> {
     let quote = &*kept.quote;
@@ -769,6 +809,7 @@ pub(super) fn restated(
         as_of: Some(quote.as_of),
         zone: kept.zone.clone(),
         coupons: kept.coupons.clone(),
+        ship_to: kept.ship_to.clone(),
         rates: quote
             .conversion
             .as_ref()
@@ -777,47 +818,43 @@ pub(super) fn restated(
     };
     at_desk(customer, state, request, quote.as_of, reference, |desk| {
         let mut lines = quote.lines.clone();
-        let mut cargo = Vec::with_capacity(lines.len());
+        let mut items = Vec::with_capacity(lines.len());
         for (line, asked) in lines.iter_mut().zip(&request.lines) {
             let item = reference.item(&line.sku);
-            cargo.push(cargo_of(item.as_deref()));
             let restated = restate(desk, line, asked, item.as_deref());
             restated.map_err(|refusal| refusal.of_line(asked.line, &asked.sku))?;
+            items.push(item);
         }
-        reckon(desk, quote.contract_version, request, lines, &cargo)
+        let basis = (quote.contract_version, state.bought_without(order));
+        reckon(desk, basis, request, lines, &items)
     })
 }
 
-fn cargo_of(item: Option<&Item>) -> Cargo {
-    Cargo {
-        grams: item.map_or(0, |item| item.grams.into()),
-        tax: item.and_then(|item| item.tax.clone()),
-    }
-}
-
-/// What lines that have their prices come to.
+/// What lines that have their prices come to, by a version of the contract, after so much that was bought before.
 fn reckon(
     desk: &Desk<'_>,
-    contract_version: u64,
+    (contract_version, bought): (u64, Decimal),
     request: &QuoteRequest,
     mut lines: Vec<PricedLine>,
-    cargo: &[Cargo],
+    items: &[Option<Arc<Item>>],
 ) -> Result<Quote, QuoteRefusal> {
     let contract = desk.contract;
+    let channel = request.channel.as_deref();
+    let needs_tax = channel.is_some_and(|channel| desk.reference.order_rules().of(channel).needs_tax);
+    if desk.tax.is_none() && needs_tax {
+        return Err(QuoteRefusal::NoTaxProfile);
+    }
     let zone = request.zone.as_ref().or(contract.zone.as_ref());
-    let order = add_up(desk, zone, &mut lines, cargo, desk.reference)?;
+    let order = add_up(desk, (zone, bought), &mut lines, items, desk.reference)?;
     let budgets = taken_together(&lines);
-    let exemption = contract
-        .tax
-        .as_ref()
-        .and_then(|profile| profile.exemption.as_ref());
+    let exemption = desk.tax.as_ref().and_then(|profile| profile.exemption.as_ref());
     let exemption = exemption.filter(|exemption| exemption.effective.at(desk.as_of));
     Ok(Quote {
         lines,
         order: order.steps,
         taxes: order.taxes,
         exemption: exemption.map(|exemption| exemption.certificate.clone()),
-        tax_level: contract.tax.as_ref().map(|profile| profile.level),
+        tax_level: desk.tax.as_ref().map(|profile| profile.level),
         rebates: order.rebates,
         total: Money {
             amount: order.total,

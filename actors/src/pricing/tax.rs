@@ -7,7 +7,7 @@
 
 use super::list::{Effective, Place, PriceRefusal};
 use crate::domain::{Distributor, View};
-use crate::ids::{DocumentId, Jurisdiction, RuleId, TaxCategory};
+use crate::ids::{DocumentId, Jurisdiction, Region, RuleId, TaxCategory};
 use crate::money::Percent;
 use crate::reference::{Published, Reference};
 use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency};
@@ -76,8 +76,54 @@ pub struct TaxRate {
     pub effective: Effective,
 }
 
+/// How customers of a channel are taxed with whom nothing is agreed about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelTax {
+    /// By whom.
+    pub jurisdiction: Jurisdiction,
+    /// What a tax is rounded for.
+    #[serde(default)]
+    pub rounded: TaxLevel,
+    /// Whether prices contain it.
+    #[serde(default)]
+    pub prices: TaxBasis,
+}
+
+impl From<&ChannelTax> for TaxProfile {
+    fn from(tax: &ChannelTax) -> Self {
+        Self {
+            jurisdiction: tax.jurisdiction.clone(),
+            level: tax.rounded,
+            basis: tax.prices,
+            exemption: None,
+        }
+    }
+}
+
+impl TaxProfile {
+    /// Who taxes goods that are shipped to a place: of the place's name, and of what stands before its last hyphen, and so on,
+    /// the first that has rates; else who taxes the customer. So goods for `US-TX` are taxed by that, else by `US`.
+    #[must_use]
+    pub fn jurisdiction_of(&self, ship_to: Option<&Region>, rates: &impl TaxRates) -> Jurisdiction {
+        let mut name = ship_to.map(Region::as_str);
+        while let Some(place) = name {
+            if let Ok(jurisdiction) = Jurisdiction::new(place)
+                && rates.has(&jurisdiction)
+            {
+                return jurisdiction;
+            }
+            name = place.rsplit_once('-').map(|(wider, _)| wider);
+        }
+        self.jurisdiction.clone()
+    }
+}
+
 /// The port through which rates are asked for.
 pub trait TaxRates {
+    /// Whether a jurisdiction has any rates.
+    fn has(&self, jurisdiction: &Jurisdiction) -> bool;
+
     /// What a jurisdiction takes of goods of a category at a moment, with the version of what says so.
     fn rate(
         &self,
@@ -89,6 +135,11 @@ pub trait TaxRates {
 
 /// The tables that come with Lockstep.
 impl TaxRates for Reference {
+    fn has(&self, jurisdiction: &Jurisdiction) -> bool {
+        self.taxes(jurisdiction)
+            .is_some_and(|table| !table.rates.is_empty())
+    }
+
     fn rate(
         &self,
         jurisdiction: &Jurisdiction,

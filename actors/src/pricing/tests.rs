@@ -3,9 +3,11 @@
 mod bulk;
 mod editions;
 mod explained;
+mod floors;
 mod indexed;
 mod kept;
 mod order;
+mod rebates;
 mod refused;
 
 use super::agreement::{Agreement, HOUSE};
@@ -263,6 +265,7 @@ impl Case {
             detail: Detail::Waterfall,
             budgets: Budgets::default(),
             channel: None,
+            ship_to: None,
         }
     }
 

@@ -71,6 +71,7 @@ impl<'a> Ask<'a> {
         let volume = Volume {
             value: world.bought,
             version: 1,
+            through: None,
         };
         let state = ContractState {
             contract: Some(Arc::new(world.contract.clone())),
@@ -105,6 +106,7 @@ impl<'a> Ask<'a> {
             detail: Detail::Waterfall,
             budgets: Budgets::default(),
             channel: None,
+            ship_to: None,
         };
         let customer = CustomerId::new("C").unwrap();
         resolve(&customer, &self.state, &request, self.world.at, &self.reference)
@@ -220,12 +222,18 @@ impl<'a> Ask<'a> {
                         in_ten_decimals(tax.amount),
                     )
                 };
+                let withheld = quote.order.iter().flat_map(|step| &step.withheld);
+                let withheld = withheld.map(|held| {
+                    let place = quote.lines.iter().position(|line| line.line == held.line);
+                    (place.unwrap(), held.rule.clone(), in_ten_decimals(held.amount))
+                });
                 let rebates = quote.rebates.iter();
                 let found = OracleOrder {
                     steps: steps
                         .map(|step| (name(step.kind), step.rule.clone(), in_ten_decimals(step.after)))
                         .collect(),
                     discounts: discounts.collect(),
+                    withheld: withheld.collect(),
                     taxes: quote.taxes.iter().map(tax).collect(),
                     rebates: rebates
                         .map(|rebate| (rebate.rule.clone(), in_ten_decimals(rebate.amount)))
@@ -241,6 +249,7 @@ impl<'a> Ask<'a> {
                     .iter()
                     .for_each(|(kind, ..)| *seen.entry(kind).or_default() += 1);
                 *seen.entry("Rebate").or_default() += expected.rebates.len() as u64;
+                *seen.entry("Withheld").or_default() += expected.withheld.len() as u64;
             }
             (expected, found) => panic!("seed {seed}: {expected:?}, but found {found:?}"),
         }
@@ -300,6 +309,7 @@ fn every_price_is_that_of_the_slow_evaluator() {
         "Surcharge",
         "Tax",
         "Rebate",
+        "Withheld",
     ];
     for kind in kinds {
         assert!(

@@ -433,6 +433,82 @@ fn ranked<'a>(world: &'a World, sku: &Sku, units: i64) -> Vec<Ranked<'a>> {
     found
 }
 
+/// Of the bounds of a stage the first in rank that can be reckoned: its term, what it is for one unit, what is done.
+fn counting<'a>(
+    world: &World,
+    ranked: &[Ranked<'a>],
+    stage: Stage,
+    sku: &Sku,
+) -> Option<(&'a Term, i128, Breach)> {
+    let here = ranked.iter().filter(|of| of.term.stage == stage);
+    here.into_iter().find_map(|of| match &of.term.effect {
+        Effect::Bound { at, breach } => bound(world, sku, *at).map(|unit| (of.term, unit, *breach)),
+        Effect::Fixed(_)
+        | Effect::Discount(_)
+        | Effect::ByValue(_)
+        | Effect::CostPlus(_)
+        | Effect::Indexed(_) => None,
+    })
+}
+
+fn up_to(amount: i128, multiple: i128) -> i128 {
+    (amount.div_euclid(multiple) + i128::from(amount.rem_euclid(multiple) > 0)) * multiple
+}
+
+/// The floor of a line: its rule, and the least amount in whole cents that is not below it.
+pub(crate) fn floor(world: &World, sku: &Sku, units: i64) -> Option<(RuleId, i128)> {
+    let (term, unit, _) = counting(world, &ranked(world, sku, units), Stage::Floor, sku)?;
+    let least = up_to(unit * i128::from(units), smallest(world.asked));
+    Some((term.rule.clone(), least))
+}
+
+/// An amount as step 9 rounds it.
+fn rounded(world: &World, amount: i128, units: i64) -> i128 {
+    let rounding = world.contract.rounding;
+    let smallest = smallest(world.asked);
+    match rounding.level {
+        RoundingLevel::Line => divided(amount, smallest, rounding.mode) * smallest,
+        RoundingLevel::Unit => {
+            divided(amount, smallest * i128::from(units), rounding.mode) * smallest * i128::from(units)
+        }
+    }
+}
+
+/// Where an adjusting bound moves an amount to.
+fn adjusted_to(world: &World, stage: Stage, unit: i128, units: i64) -> i128 {
+    let smallest = smallest(world.asked);
+    match (stage, world.contract.rounding.level) {
+        (Stage::Floor, RoundingLevel::Line) => up_to(unit * i128::from(units), smallest),
+        (Stage::Floor, RoundingLevel::Unit) => up_to(unit, smallest) * i128::from(units),
+        _ => unit * i128::from(units),
+    }
+}
+
+/// An amount held to the line's adjusting bounds, in the contract's currency.
+fn within_bounds(world: &World, ranked: &[Ranked<'_>], sku: &Sku, units: i64, amount: i128) -> i128 {
+    let own = world.contract.currency;
+    let mut held = amount;
+    for stage in [Stage::Ceiling, Stage::Floor] {
+        let Some((_, unit, Breach::Adjust)) = counting(world, ranked, stage, sku) else {
+            continue;
+        };
+        let at = adjusted_to(world, stage, unit, units);
+        let in_own = match world.rate_set() {
+            _ if own == world.asked => Some(at),
+            Some(set) => converted(at, set, world.asked, own),
+            None => None,
+        };
+        // Without rates the line has no price at all.
+        let Some(at) = in_own else { continue };
+        held = if stage == Stage::Ceiling {
+            held.min(at)
+        } else {
+            held.max(at)
+        };
+    }
+    held
+}
+
 /// The way of a line, or none if nothing gives it a price.
 pub(crate) fn way(world: &World, sku: &Sku, units: i64) -> Option<Way> {
     let mut steps: Vec<Step> = Vec::new();
@@ -529,8 +605,12 @@ pub(crate) fn way(world: &World, sku: &Sku, units: i64) -> Option<Way> {
                     let before = line.amount;
                     if before.is_none_or(|before| broken < before) {
                         step("Promotion", rule, broken, &mut line);
-                        let takes = before.unwrap_or(broken) - broken;
-                        budgets.extend(term.budget().map(|budget| (budget.clone(), takes)));
+                        // What it gives within the bounds; one that gives nothing uses nothing.
+                        let within = |amount| within_bounds(world, &ranked, sku, units, amount);
+                        let takes = before.map(|before| within(before) - within(broken));
+                        if let Some(budget) = term.budget().filter(|_| takes != Some(0)) {
+                            budgets.push((budget.clone(), takes.unwrap_or(0)));
+                        }
                     }
                 }
             }
@@ -559,28 +639,17 @@ pub(crate) fn way(world: &World, sku: &Sku, units: i64) -> Option<Way> {
         }
     }
     for stage in [Stage::Ceiling, Stage::Floor] {
-        let first = ranked
-            .iter()
-            .filter(|of| of.term.stage == stage)
-            .find_map(|of| match &of.term.effect {
-                Effect::Bound { at, breach } => bound(world, sku, *at).map(|unit| (of.term, unit, *breach)),
-                Effect::Fixed(_)
-                | Effect::Discount(_)
-                | Effect::ByValue(_)
-                | Effect::CostPlus(_)
-                | Effect::Indexed(_) => None,
-            });
-        let Some((term, unit, breach)) = first else {
+        let Some((term, unit, breach)) = counting(world, &ranked, stage, sku) else {
             continue;
         };
         let at = unit * i128::from(units);
         let passes = if stage == Stage::Ceiling {
             amount > at
         } else {
-            amount < at
+            rounded(world, amount, units) < at
         };
         if passes && breach == Breach::Adjust {
-            amount = at;
+            amount = adjusted_to(world, stage, unit, units);
             let kind = if stage == Stage::Ceiling {
                 "Ceiling"
             } else {
@@ -589,14 +658,7 @@ pub(crate) fn way(world: &World, sku: &Sku, units: i64) -> Option<Way> {
             step(kind, Some(&term.rule), amount, &mut line);
         }
     }
-    let rounding = world.contract.rounding;
-    let smallest = smallest(world.asked);
-    let rounded = match rounding.level {
-        RoundingLevel::Line => divided(amount, smallest, rounding.mode) * smallest,
-        RoundingLevel::Unit => {
-            divided(amount, smallest * i128::from(units), rounding.mode) * smallest * i128::from(units)
-        }
-    };
+    let rounded = rounded(world, amount, units);
     if rounded != amount {
         step("Rounding", None, rounded, &mut line);
     }

@@ -1,10 +1,10 @@
 //! The slow evaluator of an order as a whole, written from `docs/pricing.md` alone.
 
 use crate::LIMIT;
-use crate::oracle::{converted, divided, smallest, times};
+use crate::oracle::{converted, divided, floor, smallest, times};
 use crate::world::World;
 use lockstep_actors::ids::{RuleId, Sku, TaxCategory};
-use lockstep_actors::money::{Percent, RoundingMode};
+use lockstep_actors::money::{Currency, Percent, Price, RoundingMode};
 use lockstep_actors::pricing::charge::{Charge, ChargeKind, Freight, Part};
 use lockstep_actors::pricing::rebate::{Rebate, RebateMode};
 use lockstep_actors::pricing::tax::{TaxBasis, TaxLevel, TaxRate};
@@ -25,6 +25,8 @@ pub(crate) type OracleStep = (&'static str, Option<RuleId>, i128);
 pub(crate) struct OracleOrder {
     pub(crate) steps: Vec<OracleStep>,
     pub(crate) discounts: Vec<i128>,
+    /// What lines at their floors do not take of the discount: the line's place, the floor, how much.
+    pub(crate) withheld: Vec<(usize, RuleId, i128)>,
     pub(crate) taxes: Vec<(RuleId, i128, i128)>,
     pub(crate) rebates: Vec<(RuleId, i128)>,
 }
@@ -44,40 +46,69 @@ fn rounded(world: &World, amount: i128) -> i128 {
     divided(amount, smallest, world.contract.rounding.mode) * smallest
 }
 
-fn part_of(world: &World, part: Part, of: i128) -> i128 {
+/// A rule and the currency that its amounts are in.
+#[derive(Clone, Copy)]
+struct Rule<'a> {
+    charge: &'a Charge,
+    currency: Currency,
+}
+
+/// An amount in another currency, if there are rates for both.
+fn turned(world: &World, amount: i128, from: Currency, to: Currency) -> Option<i128> {
+    if from == to {
+        return Some(amount);
+    }
+    converted(amount, world.rate_set()?, from, to)
+}
+
+impl Rule<'_> {
+    fn asked(self, world: &World, price: Price) -> i128 {
+        turned(world, times(price, 1), self.currency, world.asked).unwrap()
+    }
+
+    /// An amount in the rule's currency; none if it is larger than any may be.
+    fn own(self, world: &World, amount: i128) -> Option<i128> {
+        turned(world, amount, world.asked, self.currency).filter(|amount| *amount <= LIMIT)
+    }
+
+    fn back(self, world: &World, amount: i128) -> i128 {
+        rounded(world, turned(world, amount, self.currency, world.asked).unwrap())
+    }
+}
+
+fn part_of(world: &World, rule: Rule<'_>, part: Part, of: i128) -> i128 {
     rounded(
         world,
         match part {
             Part::Percent(percent) => percent_of(of, percent),
-            Part::Amount(amount) => times(amount, 1),
+            Part::Amount(amount) => rule.asked(world, amount),
         },
     )
 }
 
 /// The charges that apply, in their rank.
-fn ranked(world: &World, goods: i128) -> Vec<&Charge> {
+fn ranked(world: &World, goods: i128) -> Vec<Rule<'_>> {
     let own = std::iter::once((&world.contract.charges, world.contract.currency));
     let behind = world
         .behind()
         .map(|agreement| (&agreement.charges, agreement.currency));
     let mut found = Vec::new();
     for (level, (charges, currency)) in own.chain(behind).enumerate() {
-        for charge in charges.iter().filter(|_| currency == world.asked) {
+        for charge in charges {
+            let rule = Rule { charge, currency };
+            let Some(minimum) = turned(world, times(charge.minimum, 1), currency, world.asked) else {
+                continue;
+            };
             let begun = charge.effective.from.is_none_or(|from| world.at >= from);
             let ended = charge.effective.until.is_some_and(|until| world.at >= until);
-            if begun && !ended && times(charge.minimum, 1) <= goods {
-                let rank = (
-                    charge.minimum,
-                    charge.effective.from,
-                    charge.version,
-                    &charge.rule,
-                );
-                found.push(((Reverse(charge.priority), level, Reverse(rank)), charge));
+            if begun && !ended && minimum <= goods {
+                let rank = (minimum, charge.effective.from, charge.version, &charge.rule);
+                found.push(((Reverse(charge.priority), level, Reverse(rank)), rule));
             }
         }
     }
     found.sort_by_key(|(rank, _)| *rank);
-    found.into_iter().map(|(_, charge)| charge).collect()
+    found.into_iter().map(|(_, rule)| rule).collect()
 }
 
 /// By largest remainder: rounded down, then a unit each to those who lost most.
@@ -98,7 +129,7 @@ fn spread(amount: i128, lines: &[OracleLine], smallest: i128) -> Vec<i128> {
     shares.into_iter().map(|(share, _)| share * smallest).collect()
 }
 
-fn carried(world: &World, freight: &Freight, lines: &[OracleLine]) -> i128 {
+fn carried(world: &World, rule: Rule<'_>, freight: &Freight, lines: &[OracleLine]) -> i128 {
     let grams = |line: &OracleLine| {
         world
             .items
@@ -116,7 +147,7 @@ fn carried(world: &World, freight: &Freight, lines: &[OracleLine]) -> i128 {
         RoundingMode::HalfEven,
     );
     let exact = times(freight.base, 1) + times(freight.per_unit, units) + by_weight;
-    rounded(world, exact.max(times(freight.least, 1)))
+    rule.back(world, exact.max(times(freight.least, 1)))
 }
 
 fn tax_rate<'a>(world: &'a World, category: Option<&TaxCategory>) -> Option<&'a TaxRate> {
@@ -195,6 +226,12 @@ pub(crate) fn earned(rebate: &Rebate, volume: i128) -> i128 {
     sum
 }
 
+/// An order of which something is larger than anything may be.
+fn beyond(mut steps: Vec<OracleStep>) -> Vec<OracleStep> {
+    steps.push(("TooLarge", None, LIMIT + 1));
+    steps
+}
+
 /// The order's way from its lines to its total; without a tax rate that it needs, its steps before tax.
 pub(crate) fn order(world: &World, lines: &[OracleLine]) -> Result<OracleOrder, Vec<OracleStep>> {
     let goods: i128 = lines.iter().map(|line| line.amount).sum();
@@ -204,46 +241,73 @@ pub(crate) fn order(world: &World, lines: &[OracleLine]) -> Result<OracleOrder, 
         return Ok(OracleOrder {
             steps,
             discounts: Vec::new(),
+            withheld: Vec::new(),
             taxes: Vec::new(),
             rebates: Vec::new(),
         });
     }
     let charges = ranked(world, goods);
     let mut reached = goods;
-    let mut discounts = vec![0; lines.len()];
-    let discount = charges.iter().find_map(|charge| match &charge.kind {
-        ChargeKind::Discount(part) => Some((charge, part_of(world, *part, goods).min(goods))),
-        ChargeKind::DiscountByValue(tiers) => Some((charge, rounded(world, earned(tiers, goods)).min(goods))),
-        ChargeKind::Freight(_) | ChargeKind::Surcharge { .. } | ChargeKind::Rebate(_) => None,
+    let (mut discounts, mut withheld) = (vec![0; lines.len()], Vec::new());
+    let first = charges.iter().find(|rule| match &rule.charge.kind {
+        ChargeKind::Discount(_) | ChargeKind::DiscountByValue(_) => true,
+        ChargeKind::Freight(_) | ChargeKind::Surcharge { .. } | ChargeKind::Rebate(_) => false,
     });
+    let discount = match first.map(|rule| (rule, &rule.charge.kind)) {
+        Some((rule, ChargeKind::Discount(part))) => {
+            Some((rule.charge, part_of(world, *rule, *part, goods).min(goods)))
+        }
+        Some((rule, ChargeKind::DiscountByValue(tiers))) => {
+            let Some(own) = rule.own(world, goods) else {
+                return Err(beyond(steps));
+            };
+            Some((rule.charge, rule.back(world, earned(tiers, own)).min(goods)))
+        }
+        Some(_) | None => None,
+    };
     if let Some((charge, amount)) = discount.filter(|(_, amount)| *amount > 0) {
         discounts = spread(amount, lines, smallest(world.asked));
-        reached -= amount;
+        for (place, (line, part)) in lines.iter().zip(&mut discounts).enumerate() {
+            let Some((rule, least)) = floor(world, &line.sku, line.units) else {
+                continue;
+            };
+            let takes = (*part).min((line.amount - least).max(0));
+            if takes < *part {
+                withheld.push((place, rule, *part - takes));
+                *part = takes;
+            }
+        }
+        reached -= discounts.iter().sum::<i128>();
         steps.push(("Discount", Some(charge.rule.clone()), reached));
     }
     let net = reached;
-    let freight = charges.iter().find_map(|charge| match &charge.kind {
-        ChargeKind::Freight(terms) if terms.zone.is_none() || terms.zone == world.zone => {
-            Some((charge, terms))
-        }
+    let freight = charges.iter().find_map(|rule| match &rule.charge.kind {
+        ChargeKind::Freight(terms) if terms.zone.is_none() || terms.zone == world.zone => Some((rule, terms)),
         ChargeKind::Freight(_)
         | ChargeKind::Discount(_)
         | ChargeKind::DiscountByValue(_)
         | ChargeKind::Surcharge { .. }
         | ChargeKind::Rebate(_) => None,
     });
-    if let Some((charge, terms)) = freight {
-        let free = terms.free_from.is_some_and(|from| net >= times(from, 1));
-        reached += if free { 0 } else { carried(world, terms, lines) };
-        steps.push(("Freight", Some(charge.rule.clone()), reached));
+    if let Some((rule, terms)) = freight {
+        let free = terms.free_from.is_some_and(|from| net >= rule.asked(world, from));
+        reached += if free {
+            0
+        } else {
+            carried(world, *rule, terms, lines)
+        };
+        steps.push(("Freight", Some(rule.charge.rule.clone()), reached));
     }
-    for charge in &charges {
-        if let ChargeKind::Surcharge { part, below } = &charge.kind
-            && below.is_none_or(|below| net < times(below, 1))
+    for rule in &charges {
+        if let ChargeKind::Surcharge { part, below } = &rule.charge.kind
+            && below.is_none_or(|below| net < rule.asked(world, below))
         {
-            reached += part_of(world, *part, net);
-            steps.push(("Surcharge", Some(charge.rule.clone()), reached));
+            reached += part_of(world, *rule, *part, net);
+            steps.push(("Surcharge", Some(rule.charge.rule.clone()), reached));
         }
+    }
+    if reached > LIMIT {
+        return Err(steps);
     }
     let category = |line: &OracleLine| world.items.get(&line.sku).and_then(|item| item.tax.clone());
     let mut taxed: Vec<_> = lines
@@ -275,15 +339,23 @@ pub(crate) fn order(world: &World, lines: &[OracleLine]) -> Result<OracleOrder, 
         Some(set) if own != world.asked => converted(world.volume(), set, own, world.asked).unwrap(),
         Some(_) | None => world.volume(),
     };
-    for charge in &charges {
-        if let ChargeKind::Rebate(rebate) = &charge.kind {
-            let accrues = earned(rebate, before + net) - earned(rebate, before);
-            rebates.push((charge.rule.clone(), rounded(world, accrues)));
+    for rule in &charges {
+        if let ChargeKind::Rebate(rebate) = &rule.charge.kind {
+            let volumes = (rule.own(world, before), rule.own(world, before + net));
+            let (Some(from), Some(to)) = volumes else {
+                return Err(beyond(steps));
+            };
+            if before + net > LIMIT {
+                return Err(beyond(steps));
+            }
+            let accrues = earned(rebate, to) - earned(rebate, from);
+            rebates.push((rule.charge.rule.clone(), rule.back(world, accrues)));
         }
     }
     Ok(OracleOrder {
         steps,
         discounts,
+        withheld,
         taxes,
         rebates,
     })

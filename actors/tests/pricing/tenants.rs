@@ -89,6 +89,7 @@ fn s21_a_buyer_of_one_group_never_sees_the_price_of_another() {
                 detail: random.of(&[Detail::Waterfall, Detail::NearMisses]),
                 budgets: Budgets::default(),
                 channel: None,
+                ship_to: None,
             };
             let customer = CustomerId::new(&format!("C-{}", random.below(1_000))).unwrap();
             let state = ContractState {

@@ -5,20 +5,23 @@
 //! each entry of the kit in the catalogue, the same on every node. Where several nodes share the partitions, the one that tells a channel sees another one's changes
 //! a moment later, and never less of a component than it has seen. A price changes before its entry when a row or an edition comes into force or ends, so
 //! its version is the entry's sequence and, below it, how many beginnings and ends of rows have passed. An edition that is
-//! not released has no beginning, and one that has begun is never moved, so that this number never falls either.
+//! not released has no beginning, and one that has begun is never moved, so that this number never falls either. What is shown is not below
+//! the advertised minimum of the house: to the sequence come those of the house's newest entry and of the item's, which may change it.
 
 use crate::asking::{Halt, order_summary};
 use lockstep_actors::channels::{
     Content, Key, Kind, Measure, Newest, OrderShown, PriceShown, Source, StockShown,
 };
 use lockstep_actors::domain::Distributor;
-use lockstep_actors::ids::{ListId, OrderKey, Sku, StockId, WarehouseCode};
+use lockstep_actors::ids::{AgreementId, ListId, OrderKey, Sku, StockId, WarehouseCode};
 use lockstep_actors::money::Currency;
 use lockstep_actors::orders::Order;
-use lockstep_actors::pricing::CatalogueItem;
+use lockstep_actors::pricing::agreement::HOUSE;
 use lockstep_actors::pricing::edition::Editions;
 use lockstep_actors::pricing::list::ListRow;
 use lockstep_actors::pricing::price_change::in_force;
+use lockstep_actors::pricing::shown::{least_shown, shown_boundaries, shown_revision};
+use lockstep_actors::pricing::{CatalogueItem, SharedAgreement};
 use lockstep_actors::quantity::Quantity;
 use lockstep_actors::reference::{PublishedPrices, Reference};
 use lockstep_runtime::entity::{Entity, EntityId};
@@ -139,22 +142,26 @@ impl ReadModel {
         Some(Newest { version, content })
     }
 
-    /// The list price of a SKU at a moment; none if there is none.
+    /// The list price of a SKU at a moment, raised to what may be shown of it; none if there is none.
     #[must_use]
     pub fn price(&self, sku: &Sku, now: Timestamp) -> Option<Newest> {
+        // First: what may be shown may change meanwhile, and is then told again.
+        let revision = shown_revision(sku, &self.reference);
         let published = self.reference.list_prices(sku)?;
         let (list, currency) = self.prices.as_ref()?;
         let editions = self.reference.editions(list.as_str());
         let editions = editions.as_deref();
-        let passed = self.moments(&published, editions);
-        let passed = passed.filter(|moment| *moment <= now).count();
+        let moments = self.moments(&published, editions);
+        let passed = moments.filter(|moment| *moment <= now).count();
         let row = in_force(published.rows.iter(), list.as_str(), *currency, editions, now)?;
+        let least = least_shown(sku, row.currency, now, &self.reference);
         let content = Content::Price(PriceShown {
-            amount: row.price.base.amount(),
+            amount: row.price.base.amount().max(least.unwrap_or_default()),
             currency: row.currency,
         });
         let passed = u64::try_from(passed).unwrap_or(u64::MAX).min(255);
-        let version = published.sequence.0.saturating_mul(256).saturating_add(passed);
+        let entries = published.sequence.0.saturating_add(revision);
+        let version = entries.saturating_mul(256).saturating_add(passed);
         Some(Newest { version, content })
     }
 
@@ -166,16 +173,33 @@ impl ReadModel {
         published.rows.iter().filter(ours)
     }
 
-    /// When rows begin or end.
+    /// When rows, or what may be shown of them, begin or end.
     fn moments<'p>(
         &'p self,
         published: &'p PublishedPrices,
         editions: Option<&'p Editions>,
     ) -> impl Iterator<Item = Timestamp> {
-        self.rows(published).flat_map(move |row| {
+        let rows = self.rows(published).flat_map(move |row| {
             let start = row.start(editions).flatten();
             start.into_iter().chain(row.effective.until)
-        })
+        });
+        let currency = self.prices.as_ref().map(|(_, currency)| *currency);
+        let shown = currency.map(|currency| shown_boundaries(&published.sku, currency, &self.reference));
+        rows.chain(shown.into_iter().flatten())
+    }
+
+    /// Whose prices an entry changes as they are shown; none if its id cannot be read.
+    fn changed_prices(&self, entry: &FeedEntry) -> Option<Vec<Key>> {
+        let key = |sku: &Sku| Key(sku.as_str().into());
+        if entry.kind != SharedAgreement::KIND {
+            return Sku::decode(&entry.entity).map(|sku| vec![key(&sku)]);
+        }
+        // What is agreed with some is shown to nobody else.
+        if AgreementId::decode(&entry.entity)?.as_str() != HOUSE {
+            return Some(Vec::new());
+        }
+        let all = self.keys(Kind::Price).into_iter();
+        Some(all.map(|(key, _)| key).collect())
     }
 }
 
@@ -206,7 +230,7 @@ impl Contents for ReadModel {
     fn changed(&self, kind: Kind, entry: &FeedEntry) -> Option<Vec<Key>> {
         let key = |sku: &Sku| Key(sku.as_str().into());
         match kind {
-            Kind::Price => return Sku::decode(&entry.entity).map(|sku| vec![key(&sku)]),
+            Kind::Price => return self.changed_prices(entry),
             Kind::Order => return self.changed_order(entry),
             Kind::Stock => {}
         }
@@ -223,8 +247,14 @@ impl Contents for ReadModel {
 
     fn shows(&self, kind: Kind, entry: &FeedEntry) -> bool {
         let published = match kind {
-            Kind::Stock if entry.kind == CatalogueItem::KIND => {
+            Kind::Stock | Kind::Price if entry.kind == CatalogueItem::KIND => {
                 Sku::decode(&entry.entity).map(|sku| self.reference.has_item(&sku, entry.sequence))
+            }
+            Kind::Price if entry.kind == SharedAgreement::KIND => {
+                AgreementId::decode(&entry.entity).map(|id| {
+                    let newest = self.reference.newest_of_agreement(&id);
+                    newest.is_some_and(|newest| newest >= entry.sequence)
+                })
             }
             Kind::Stock => StockId::decode(&entry.entity).map(|id| {
                 let level = self.reference.stock_level(&id.sku, id.warehouse);
@@ -301,10 +331,12 @@ mod tests {
     use lockstep_actors::kit::Component;
     use lockstep_actors::money::Price;
     use lockstep_actors::pricing::ListEditions;
+    use lockstep_actors::pricing::agreement::Agreement;
     use lockstep_actors::pricing::catalogue::Item;
     use lockstep_actors::pricing::edition::{EditionEvent, EditionState, Release};
     use lockstep_actors::pricing::list::Effective;
     use lockstep_actors::pricing::scale::Scale;
+    use lockstep_actors::pricing::term::{Bound, Breach, Effect, Scope, Stage, Term};
     use lockstep_actors::quantity::PositiveQuantity;
     use lockstep_actors::reference::{ClassLevel, LevelDetail, Published, StockLevel, publish_view};
     use lockstep_runtime::entity::EntityKind;
@@ -544,6 +576,76 @@ mod tests {
         release(&reference, "spring", 1_000);
         assert_eq!(told(999), ("10".to_owned(), before));
         assert_eq!(told(1_000), ("11".to_owned(), before + 1));
+    }
+
+    /// The house says what A may be advertised at from a moment on.
+    fn advertise(reference: &Reference, at: &str, from: i64, sequence: u64) {
+        let term = Term {
+            stage: Stage::Advertised,
+            effective: Effective {
+                from: Some(Timestamp::from_millis(from)),
+                until: None,
+            },
+            ..Term::plain(
+                RuleId::new("map").unwrap(),
+                1,
+                Scope::Everything,
+                Effect::Bound {
+                    at: Bound::Price(Price::new(at.parse().unwrap()).unwrap()),
+                    breach: Breach::Adjust,
+                },
+            )
+        };
+        let house = Agreement {
+            parent: None,
+            currency: Currency::new("EUR").unwrap(),
+            base_list: None,
+            precedence: None,
+            terms: vec![term].into(),
+            endings: Vec::new(),
+            charges: Vec::new(),
+        };
+        let published = Published {
+            id: AgreementId::new(HOUSE).unwrap(),
+            value: Arc::new(house),
+            sequence: Sequence(sequence),
+        };
+        publish_view(reference, View::Agreement(published));
+    }
+
+    #[test]
+    fn no_channel_is_told_less_than_may_be_advertised() {
+        let reference = Arc::new(Reference::default());
+        let prices = PublishedPrices {
+            sku: Sku::new("A").unwrap(),
+            rows: vec![row("10", None, None)].into(),
+            revision: 1,
+            sequence: Sequence(7),
+        };
+        publish_view(&reference, View::Prices(prices));
+        let list = (ListId::new("standard").unwrap(), Currency::new("EUR").unwrap());
+        let model = ReadModel::new(Arc::clone(&reference), "web", Vec::new(), Some(list));
+        let told = |at| {
+            let newest = model
+                .price(&Sku::new("A").unwrap(), Timestamp::from_millis(at))
+                .unwrap();
+            let Content::Price(shown) = newest.content else {
+                panic!("{newest:?}")
+            };
+            (shown.amount.to_string(), newest.version)
+        };
+        assert_eq!(told(100), ("10".to_owned(), 7 * 256));
+        // From 500 on 12.345 at least, which is 12.35; a house that says less later lets the list price be shown again.
+        advertise(&reference, "12.345", 500, 3);
+        assert_eq!(told(499), ("10".to_owned(), 10 * 256));
+        assert_eq!(told(500), ("12.35".to_owned(), 10 * 256 + 1));
+        let house = |sequence| entry(SharedAgreement::KIND, &AgreementId::new(HOUSE).unwrap(), sequence);
+        assert!(model.shows(Kind::Price, &house(3)) && !model.shows(Kind::Price, &house(4)));
+        assert_eq!(model.changed(Kind::Price, &house(3)), Some(vec![Key("A".into())]));
+        let group = entry(SharedAgreement::KIND, &AgreementId::new("group").unwrap(), 9);
+        assert_eq!(model.changed(Kind::Price, &group), Some(Vec::new()));
+        advertise(&reference, "9.99", 500, 4);
+        assert_eq!(told(500), ("10".to_owned(), 11 * 256 + 1));
     }
 
     #[test]

@@ -40,7 +40,8 @@ pub const fn changes_of(kind: Kind) -> FeedFilter {
     match kind {
         // What a kit is made of changes its level as well.
         Kind::Stock => FeedFilter::Kinds(&[SkuWarehouse::KIND, CatalogueItem::KIND]),
-        Kind::Price => FeedFilter::Kinds(&[ListPrice::KIND]),
+        // What the house, or the catalogue, says about how goods are advertised changes what is shown of their prices.
+        Kind::Price => FeedFilter::Kinds(&[ListPrice::KIND, CatalogueItem::KIND, SharedAgreement::KIND]),
         Kind::Order => FeedFilter::Port(effects::EVENTS),
     }
 }

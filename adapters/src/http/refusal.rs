@@ -175,6 +175,7 @@ fn quote_field(refusal: &QuoteRefusal, numbers: &[u16]) -> String {
         QuoteRefusal::Lines { .. } => "lines",
         QuoteRefusal::Held { .. }
         | QuoteRefusal::NoTaxRate { .. }
+        | QuoteRefusal::NoTaxProfile
         | QuoteRefusal::Overflow
         | QuoteRefusal::UnknownAgreement { .. }
         | QuoteRefusal::TooManyLevels { .. }

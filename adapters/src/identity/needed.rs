@@ -115,7 +115,7 @@ fn of_contract(command: &ContractCommand) -> Scope {
         | ContractCommand::Terms => Scope::PricesRead,
         ContractCommand::Upsert { .. } | ContractCommand::ReportVolume(_) => Scope::PricesWrite,
         // Only orders ask this, from within.
-        ContractCommand::PriceOrder { .. } => Scope::Admin,
+        ContractCommand::PriceOrder { .. } | ContractCommand::CountOrder { .. } => Scope::Admin,
     }
 }
 

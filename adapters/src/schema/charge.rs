@@ -390,6 +390,9 @@ pub struct VolumeSet {
     pub value: Amount,
     /// The report's version, from 1; an equal or older one changes nothing.
     pub version: u64,
+    /// It counts all orders that came in before this moment; all that are known when it comes if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<Moment>,
 }
 
 impl Body for VolumeSet {
@@ -401,6 +404,7 @@ impl Command for VolumeSet {
         let volume = Volume {
             value: self.value.get(),
             version: self.version,
+            through: self.through.map(|moment| moment.0),
         };
         Ok(Message::Contract(
             self.customer,

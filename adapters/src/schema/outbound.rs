@@ -53,6 +53,7 @@ use lockstep_actors::pricing::list::ListPriceReply;
 use lockstep_actors::pricing::rates::RateReply;
 use lockstep_actors::pricing::resolve::{
     Accrual, Conversion, NearMiss, OrderStep, OrderStepKind, PricedLine, Quote, Step, StepKind, TaxedAmount,
+    Withheld,
 };
 use lockstep_actors::pricing::tax::TaxReply;
 use lockstep_actors::quantity::Quantity;
@@ -1299,6 +1300,10 @@ pub struct OrderStepView {
     /// The order's amount after it.
     #[schemars(with = "Amount")]
     pub after: Decimal,
+    /// Of a discount: what lines at their floors do not take of it, and nobody else does.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub withheld: Vec<WithheldView>,
 }
 
 /// What kind of step from the lines to the total.
@@ -1331,6 +1336,33 @@ impl From<OrderStep> for OrderStepView {
             version: step.version,
             before: step.before,
             after: step.after,
+            withheld: step.withheld.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// What a line does not take of an order's discount, since it would fall below its floor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct WithheldView {
+    /// The asker's number of the line.
+    pub line: u16,
+    /// The floor.
+    #[schemars(with = "Code")]
+    pub rule: RuleId,
+    /// Its version.
+    pub version: u64,
+    /// How much.
+    #[schemars(with = "Amount")]
+    pub amount: Decimal,
+}
+
+impl From<Withheld> for WithheldView {
+    fn from(held: Withheld) -> Self {
+        Self {
+            line: held.line,
+            rule: held.rule,
+            version: held.version,
+            amount: held.amount,
         }
     }
 }
@@ -1352,6 +1384,10 @@ pub struct TaxView {
     /// The tax.
     #[schemars(with = "Amount")]
     pub amount: Decimal,
+    /// Who takes it; absent in what was priced before that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub jurisdiction: Option<Jurisdiction>,
 }
 
 impl From<TaxedAmount> for TaxView {
@@ -1362,6 +1398,7 @@ impl From<TaxedAmount> for TaxView {
             percent: tax.percent.get(),
             base: tax.base,
             amount: tax.amount,
+            jurisdiction: tax.jurisdiction,
         }
     }
 }

@@ -12,7 +12,7 @@ use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{
     AgreementId, BudgetId, CustomerId, EditionId, IndexId, ListId, RateSource, RuleId, Sku, SystemName,
 };
-use lockstep_actors::ids::{CouponCode, FreightZone, UnitOfMeasure};
+use lockstep_actors::ids::{CouponCode, FreightZone, Region, UnitOfMeasure};
 use lockstep_actors::money::{Currency, Price, RoundingMode};
 use lockstep_actors::pricing::budget::{BudgetCommand, BudgetLimit, Limits};
 use lockstep_actors::pricing::contract::{
@@ -402,6 +402,10 @@ pub struct QuoteAsk {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
     pub zone: Option<FreightZone>,
+    /// Where goods are shipped to, for taxes; where the customer is taxed if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<{ Region::MAX_BYTES }>>")]
+    pub ship_to_region: Option<Region>,
     /// For how many minutes an order that names the quote gets this price, whatever changes: at most 90 days. Not kept if
     /// absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -493,6 +497,7 @@ impl Command for QuoteAsk {
             },
             budgets: Budgets::default(),
             channel: self.channel.map(|channel| channel.as_str().into()),
+            ship_to: self.ship_to_region,
         };
         let request = Box::new(request);
         let command = match self.valid_minutes {

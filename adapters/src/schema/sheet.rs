@@ -103,6 +103,7 @@ impl From<SheetAsk> for QuoteRequest {
             detail: Detail::Waterfall,
             budgets: Budgets::default(),
             channel: ask.channel.map(|channel| channel.as_str().into()),
+            ship_to: None,
         }
     }
 }

@@ -197,6 +197,7 @@ impl House {
         let volume = Volume {
             value: Decimal::from(random.between(0, 8_000)),
             version: self.merchandise.volumes,
+            through: None,
         };
         let message = (
             CustomerId::new(&format!("C-{number:05}")).ok()?,

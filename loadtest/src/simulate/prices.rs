@@ -55,7 +55,9 @@ impl PriceModel {
                 self.contracts
                     .insert((customer.clone(), *version), (**contract).clone());
             }
-            ContractEvent::VolumeReported(_) | ContractEvent::QuoteKept { .. } => {}
+            ContractEvent::VolumeReported(_)
+            | ContractEvent::OrderCounted { .. }
+            | ContractEvent::QuoteKept { .. } => {}
         }
     }
 

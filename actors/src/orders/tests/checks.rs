@@ -1,12 +1,12 @@
 //! What is checked once the price is known: the channel's prices, least amounts, and who approves what fails.
 
 use super::*;
-use crate::ids::Jurisdiction;
+use crate::ids::{AddressText, Jurisdiction};
 use crate::pricing::charge::{Charge, ChargeKind, Freight, Part};
 use crate::pricing::contract::{Contract, ContractCommand};
 use crate::pricing::rebate::{Rebate, RebateMode, Tier};
-use crate::pricing::resolve::Quote;
-use crate::pricing::tax::{TaxBasis, TaxLevel, TaxProfile, TaxRate, TaxTable};
+use crate::pricing::resolve::{Quote, QuoteRefusal};
+use crate::pricing::tax::{ChannelTax, TaxBasis, TaxLevel, TaxProfile, TaxRate, TaxTable};
 use crate::reference::Published;
 use rust_decimal::Decimal;
 use std::sync::Arc;
@@ -603,5 +603,66 @@ proptest! {
         for (one, other) in stated.lines.iter().zip(&listed.lines) {
             prop_assert_eq!((one.amount, one.order_discount, one.tax), (other.amount, other.order_discount, other.tax));
         }
+    }
+}
+
+#[test]
+fn a_customer_of_whom_nobody_says_how_it_is_taxed_is_taxed_as_the_channel_says_or_stands_in_exception() {
+    let tax = ChannelTax {
+        jurisdiction: Jurisdiction::new("TX").unwrap(),
+        rounded: TaxLevel::Line,
+        prices: TaxBasis::Net,
+    };
+    // (what the channel says, whether it has to be said, the country of the address, what 4 of A at 2.50 come to)
+    let cases = [
+        (None, false, None, Ok("10.00")),
+        (None, true, None, Err(QuoteRefusal::NoTaxProfile)),
+        (Some(tax.clone()), true, None, Ok("10.83")),
+        // Where it is shipped to there are no rates of its own.
+        (Some(tax.clone()), true, Some("FR"), Ok("10.83")),
+        (Some(tax), true, Some("DE"), Ok("11.90")),
+    ];
+    for (tax, needs_tax, country, expected) in cases {
+        let rules = ChannelRules {
+            tax,
+            needs_tax,
+            ..ChannelRules::default()
+        };
+        let mut world = World::under(Fate::kind(), rules).stock("A", "W1", 4);
+        for (name, share) in [("TX", "8.25"), ("DE", "19")] {
+            let rate = TaxRate {
+                rule: RuleId::new(name).unwrap(),
+                category: None,
+                percent: percent(share),
+                effective: Effective::default(),
+            };
+            let table = TaxTable {
+                rates: vec![rate],
+                version: 1,
+            };
+            let published = Published {
+                id: Jurisdiction::new(name).unwrap(),
+                value: Arc::new(table),
+                sequence: Sequence(1),
+            };
+            publish_view(&world.reference, crate::domain::View::Taxes(published));
+        }
+        let order = key("1");
+        let mut wish = request(&[("A", 4)], &["W1"], Policy::ShipComplete);
+        wish.delivery.address.country = country.map(|name| AddressText::new(name).unwrap());
+        world.tell(&order, OrderCommand::Submit(Box::new(wish)));
+        world.settle();
+        let found = match world.exception(&order) {
+            Some(Exception::NoPrice(refusal)) => Err(refusal.clone()),
+            Some(other) => panic!("{other:?}"),
+            None => Ok(world.orders[&order]
+                .placed()
+                .unwrap()
+                .total()
+                .unwrap()
+                .amount
+                .to_string()),
+        };
+        assert_eq!(found, expected.map(ToString::to_string), "{country:?}");
     }
 }

@@ -47,6 +47,7 @@ fn keep_to(world: &mut World, units: i64, zone: Option<FreightZone>) -> QuoteNum
         detail: Detail::Waterfall,
         budgets: Budgets::default(),
         channel: None,
+        ship_to: None,
     });
     let validity = Validity::try_from(15).unwrap();
     let reply = world.take((customer(), ContractCommand::KeepQuote { request, validity }).into());

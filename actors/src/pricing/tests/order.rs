@@ -309,6 +309,7 @@ fn a_discount_by_value_is_of_all_or_tier_by_tier_by_line_order_and_volume() {
         case.volume = Volume {
             value: decimal("900"),
             version: 1,
+            through: None,
         };
         assert_eq!(total(&case, &[4]), decimal(expected), "{mode:?}");
     }
@@ -384,6 +385,7 @@ fn s19_a_rebate_accrues_by_the_volume_so_far() {
         case.volume = Volume {
             value: decimal("49000"),
             version: 1,
+            through: None,
         };
         let quote = case.lines(&[3]).unwrap();
         assert_eq!(quote.total.amount, decimal("3000"), "not on the invoice");
@@ -427,6 +429,7 @@ fn a_volume_counts_in_the_currency_of_the_rebate() {
         case.volume = Volume {
             value: decimal(bought),
             version: 1,
+            through: None,
         };
         let mut request = case.ask(1);
         request.currency = currency("USD");
@@ -543,4 +546,154 @@ fn a_coupon_must_be_shown_and_a_group_gives_one_of_its_promotions() {
         case.misses(1)
             .contains(&("spring-a".to_owned(), Missed::NoCoupon { coupon }))
     );
+}
+
+/// At 2 USD/EUR, what a customer whose contract is in euros pays in dollars.
+#[test]
+fn charges_in_another_currency_are_converted() {
+    let in_dollars = |unit: &str, units: i64, charges: Vec<Charge>| {
+        let case = Case::flat(unit).rates(0, &[("USD", "2")]).charged(charges);
+        let mut request = case.ask(units);
+        request.currency = currency("USD");
+        steps(&case.answer(&request, 0).unwrap())
+    };
+    let fare = || {
+        let fare = Freight {
+            base: price("4"),
+            per_unit: price("0.105"),
+            least: price("5"),
+            free_from: Some(price("1000")),
+            ..freight()
+        };
+        charge("fare", "0", ChargeKind::Freight(fare))
+    };
+    let small = || {
+        let (part, below) = (Part::Amount(price("3")), Some(price("100")));
+        charge("small", "0", ChargeKind::Surcharge { part, below })
+    };
+    let owned = |steps: &[(OrderStepKind, &str)]| -> Vec<(OrderStepKind, String)> {
+        steps
+            .iter()
+            .map(|(kind, after)| (*kind, (*after).to_owned()))
+            .collect()
+    };
+    use OrderStepKind::{Discount, Freight as Fare, Goods, Surcharge};
+    // 99.00 EUR are 198.00 USD: 5.00 EUR of freight at least, and 3.00 EUR below 100.00 EUR.
+    assert_eq!(
+        in_dollars("99", 1, vec![fare(), small()]),
+        owned(&[(Goods, "198"), (Fare, "208"), (Surcharge, "214")])
+    );
+    // Eleven: 4 + 11 * 0.105 = 5.155 EUR, which are 10.31 USD.
+    assert_eq!(
+        in_dollars("50", 11, vec![fare(), small()]),
+        owned(&[(Goods, "1100"), (Fare, "1110.31")])
+    );
+    // From 1,000.00 EUR on it is free.
+    assert_eq!(
+        in_dollars("100", 10, vec![fare()]),
+        owned(&[(Goods, "2000"), (Fare, "2000")])
+    );
+    // From 100.00 EUR on 10.00 EUR off: 198.00 USD are too little.
+    let ten = || charge("ten", "100", ChargeKind::Discount(Part::Amount(price("10"))));
+    assert_eq!(in_dollars("99", 1, vec![ten()]), owned(&[(Goods, "198")]));
+    assert_eq!(
+        in_dollars("100", 1, vec![ten()]),
+        owned(&[(Goods, "200"), (Discount, "180")])
+    );
+    // 1,200.00 EUR: 2 % of 500.00 and 5 % of 200.00 are 20.00 EUR.
+    let tiered = charge(
+        "value",
+        "0",
+        ChargeKind::DiscountByValue(two_and_five(RebateMode::Incremental)),
+    );
+    assert_eq!(
+        in_dollars("100", 12, vec![tiered]),
+        owned(&[(Goods, "2400"), (Discount, "2360")])
+    );
+}
+
+#[test]
+fn a_charge_that_is_given_in_the_currency_that_is_asked_for_is_not_converted() {
+    let flat = |rule: &str, base: &str| {
+        let base = price(base);
+        charge(rule, "0", ChargeKind::Freight(Freight { base, ..freight() }))
+    };
+    let case = Case::flat("100")
+        .rates(0, &[("USD", "2")])
+        .charged([flat("fare", "5")]);
+    let dollars = Agreement {
+        parent: None,
+        currency: currency("USD"),
+        base_list: None,
+        precedence: None,
+        terms: Vec::new().into(),
+        endings: Vec::new(),
+        charges: vec![flat("fare", "8")],
+    };
+    let published = Published {
+        id: AgreementId::new(HOUSE).unwrap(),
+        value: Arc::new(dollars),
+        sequence: Sequence(1),
+    };
+    publish_view(&case.reference, View::Agreement(published));
+    let mut request = case.ask(1);
+    request.currency = currency("USD");
+    assert_eq!(case.answer(&request, 0).unwrap().total.amount, decimal("208"));
+    // In euros its own counts, and the one in dollars is not needed.
+    assert_eq!(case.lines(&[1]).unwrap().total.amount, decimal("105"));
+    // Without rates it counts in its own currency alone.
+    let mut alone = Case::flat("100")
+        .charged([flat("fare", "5")])
+        .listed_in("USD", "100");
+    alone.contract.currency = currency("USD");
+    alone.contract.charges.clear();
+    assert_eq!(alone.lines(&[1]).unwrap().total.amount, decimal("100"));
+}
+
+/// Rates of 19 % in DE, of 7.5 % in DE-X and of 8.25 % in TX, where the customer is taxed.
+fn shipped_to(case: &Case, ship_to: Option<&str>) -> (String, String) {
+    for (name, percent) in [("DE", "19"), ("DE-X", "7.5")] {
+        let rate = TaxRate {
+            rule: RuleId::new(&format!("{name}/standard")).unwrap(),
+            category: None,
+            percent: Percent::new(decimal(percent)).unwrap(),
+            effective: Effective::default(),
+        };
+        let table = TaxTable {
+            rates: vec![rate],
+            version: 1,
+        };
+        let jurisdiction = Jurisdiction::new(name).unwrap();
+        let mut state = TaxState::default();
+        JurisdictionTaxes::apply(&mut state, &TaxEvent::Set(table));
+        publish_view(
+            &case.reference,
+            JurisdictionTaxes::view(&jurisdiction, &state, Sequence(1)).unwrap(),
+        );
+    }
+    let mut request = case.ask(1);
+    request.ship_to = ship_to.map(|place| crate::ids::Region::new(place).unwrap());
+    let quote = case.answer(&request, 0).unwrap();
+    let by = quote.taxes[0].jurisdiction.as_ref().unwrap().to_string();
+    (by, quote.total.amount.normalize().to_string())
+}
+
+#[test]
+fn goods_are_taxed_where_they_are_shipped_to() {
+    let case = Case::flat("100").taxed(TaxLevel::Line, TaxBasis::Net, &[(None, "8.25")]);
+    let cases = [
+        (None, "TX", "108.25"),
+        (Some("DE"), "DE", "119"),
+        // The widest part of the name that has rates of its own is asked last.
+        (Some("DE-X"), "DE-X", "107.5"),
+        (Some("DE-X-80331"), "DE-X", "107.5"),
+        (Some("DE-Y"), "DE", "119"),
+        // A place without rates, and a tour of the house's own: where the customer is taxed.
+        (Some("FR-75"), "TX", "108.25"),
+        (Some("north"), "TX", "108.25"),
+    ];
+    for (ship_to, by, total) in cases {
+        let found = shipped_to(&case, ship_to);
+        assert_eq!(found, (by.to_owned(), total.to_owned()), "{ship_to:?}");
+    }
 }

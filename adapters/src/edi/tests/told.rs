@@ -97,6 +97,7 @@ fn quote() -> Quote {
         version: 0,
         before: decimal(before),
         after: decimal(after),
+        withheld: Vec::new(),
     };
     Quote {
         lines: vec![
