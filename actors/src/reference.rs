@@ -11,10 +11,10 @@ use crate::governance::audit::AuditState;
 use crate::governance::ownership::Ownership;
 use crate::ids::{
     AgreementId, BudgetId, ChannelName, ClassName, EditionId, IndexId, Jurisdiction, LetterId, ListId,
-    OrderKey, PartnerName, RateSource, Sku, SystemName, WarehouseCode,
+    OrderKey, PartnerName, RateSource, Sku, StockId, SystemName, WarehouseCode,
 };
 use crate::inventory::lots::Lot;
-use crate::inventory::reconcile::ReconciliationRules;
+use crate::inventory::reconcile::{OpenDrift, ReconciliationRules};
 use crate::kit::{Component, whole_kits};
 use crate::letters::list::OpenLetter;
 use crate::orders::checks::OrderRules;
@@ -69,8 +69,8 @@ pub struct LevelDetail {
     pub shortfall: Quantity,
     /// Whether numbered changes are missing and a new count is asked for.
     pub wants_resync: bool,
-    /// How much more another system sees, where a person must settle it.
-    pub drift: Option<Quantity>,
+    /// How much more another system sees, and why, where a person must settle it.
+    pub drift: Option<OpenDrift>,
     /// What can be sold by class of channels.
     pub classes: Vec<ClassLevel>,
     /// What channels in no class can sell, where there are classes.
@@ -496,6 +496,24 @@ impl Reference {
             }
         }
         first.into_values().collect()
+    }
+
+    /// Every drift that waits for a person, in no order. Looks at every SKU once.
+    #[must_use]
+    pub fn open_drifts(&self) -> Vec<(StockId, OpenDrift)> {
+        let mut found = Vec::new();
+        for entry in &self.levels {
+            let open = entry.value().iter().filter_map(|row| {
+                let drift = row.detail.as_ref()?.drift.clone()?;
+                let stock = StockId {
+                    sku: entry.key().clone(),
+                    warehouse: row.warehouse,
+                };
+                Some((stock, drift))
+            });
+            found.extend(open);
+        }
+        found
     }
 
     /// A SKU's list prices.

@@ -413,7 +413,10 @@ impl<'a> Demand<'a> {
 
 fn of_stock(command: &StockCommand) -> Demand<'_> {
     match command {
-        StockCommand::Show | StockCommand::Promise(_) | StockCommand::Picks { .. } => Demand::Nothing,
+        StockCommand::Show
+        | StockCommand::Overview
+        | StockCommand::Promise(_)
+        | StockCommand::Picks { .. } => Demand::Nothing,
         StockCommand::Hold(hold) => Demand::of_hold(&hold.id, RESERVE),
         StockCommand::HoldLines(lines) => Demand::about(Attribute::StockReservation, RESERVE, &lines.order),
         StockCommand::ChangeHold { id, change } => match change {
@@ -436,7 +439,9 @@ fn of_stock(command: &StockCommand) -> Demand<'_> {
         StockCommand::Unexpect { .. } => Demand::write(Attribute::StockExpected, UPDATE),
         // Only what is on hand is numbered; anything else is refused by the stock.
         StockCommand::Numbered { .. } => Demand::write(Attribute::StockOnHand, UPDATE),
-        StockCommand::InUnit { change, .. } | StockCommand::InLots { change, .. } => of_stock(change),
+        StockCommand::Versioned { change, .. }
+        | StockCommand::InUnit { change, .. }
+        | StockCommand::InLots { change, .. } => of_stock(change),
         StockCommand::SetChannelPolicy(_) | StockCommand::SetBackorderLimit { .. } => {
             Demand::write(Attribute::StockAllocation, UPDATE)
         }

@@ -401,6 +401,7 @@ fn an_upsert_needs_both_to_create_and_to_update() {
             quantity: units(1),
             due: Timestamp::from_millis(0),
             stage: crate::inventory::state::Stage::Expected,
+            received: None,
         })
     };
     let mut table = Ownership::standard();

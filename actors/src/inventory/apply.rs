@@ -10,6 +10,7 @@ use super::numbering::{self, TOLD_KEPT};
 use super::papers;
 use super::reconcile;
 use super::repromise;
+use super::settings;
 use super::state::{
     Book, CLOSED_KEPT, ClosedHold, DatedDemand, ExpectedReceipt, Hold, HoldEnd, MAX_CLOSED, Stage, StockState,
 };
@@ -87,9 +88,10 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             quantity,
             document,
             expected,
-            ..
+            at,
         } => {
             state.on_hand = state.on_hand.plus(quantity.get());
+            settings::received(state, document, quantity.get(), *at);
             if let Some(came) = expected {
                 less_expected(state, document, came.quantity.get());
             }
@@ -99,8 +101,12 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             quantity,
             due,
             stage,
+            ahead,
             ..
-        } => expect(state, document, *quantity, *due, *stage),
+        } => {
+            expect(state, document, *quantity, *due, *stage);
+            settings::taken_off(state, document, *ahead);
+        }
         StockEvent::Unexpected { document, .. } => drop_expected(state, document),
         StockEvent::Demanded {
             document,
@@ -155,6 +161,7 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
         StockEvent::LotsWithheld { lots } => lots::withheld(state, lots),
         StockEvent::LotsReleased { lots } => lots::released(state, lots),
         StockEvent::InHand { moved } => in_hand::apply(state, *moved),
+        StockEvent::Versioned { setting, version, at } => settings::told(state, setting, *version, *at),
         StockEvent::Forgotten { until } => forget(state, *until),
     }
     papers::note(state, event);
@@ -199,6 +206,7 @@ pub(super) fn rest(state: &mut StockState) {
     let expiry = book.holds.values().filter_map(|hold| hold.expires).min();
     // Twice the time that is promised: so that one waking forgets many.
     let forget = book.closed.first().map(|closed| closed.at.after(CLOSED_KEPT * 2));
+    let documents = settings::forget_at(book);
     let numbers = state
         .numberings()
         .filter_map(|numbering| numbering.alarm(state.told(&numbering.source).through));
@@ -207,6 +215,7 @@ pub(super) fn rest(state: &mut StockState) {
     state.alarm = expiry
         .into_iter()
         .chain(forget)
+        .chain(documents)
         .chain(numbers)
         .chain(lots)
         .chain(promises)
@@ -533,6 +542,7 @@ fn forget(state: &mut StockState, until: Timestamp) {
     if let Some(book) = &mut state.book {
         book.closed.retain(|closed| closed.at > until);
         book.closed.shrink_to_fit();
+        settings::forget(book, until);
     }
     numbering::forget(state, until.after(CLOSED_KEPT - TOLD_KEPT));
     rest(state);

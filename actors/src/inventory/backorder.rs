@@ -562,6 +562,7 @@ fn ended(event: &StockEvent) -> Option<&HoldId> {
         | StockEvent::LotsWithheld { .. }
         | StockEvent::LotsReleased { .. }
         | StockEvent::InHand { .. }
+        | StockEvent::Versioned { .. }
         | StockEvent::Forgotten { .. } => None,
     }
 }

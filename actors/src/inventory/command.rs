@@ -7,6 +7,7 @@ use super::holds::{HoldChange, HoldLines};
 use super::lots::{LotRefusal, LotUnits, Pick};
 use super::moving::TakeOver;
 use super::numbering::ChangeNumber;
+use super::overview::Overview;
 use super::promise::{Promise, PromiseWish};
 use super::reconcile::{Snapshot, Verdict};
 use super::state::{HoldEnd, Stage};
@@ -92,6 +93,9 @@ pub enum StockCommand {
         due: Timestamp,
         /// How far it is.
         stage: Stage,
+        /// What of the document the sender has taken off already as received, if it says so; not negative.
+        #[serde(default)]
+        received: Option<Quantity>,
     },
     /// Nothing more is expected under the document.
     Unexpect {
@@ -148,6 +152,14 @@ pub enum StockCommand {
         /// What happened.
         change: Box<StockCommand>,
     },
+    /// A setting with a version: what is expected or wanted under a document, or no longer is, the safety stock, the backorder
+    /// limit. An equal or older version of the same setting changes nothing.
+    Versioned {
+        /// The version, such as the milliseconds since 1970 at which it was set.
+        version: u64,
+        /// What.
+        change: Box<StockCommand>,
+    },
     /// Something whose quantities are in another unit than the base unit.
     InUnit {
         /// The unit; the catalogue says how many base units it is.
@@ -186,6 +198,8 @@ pub enum StockCommand {
     },
     /// Says how things stand. Changes nothing.
     Show,
+    /// Says all that stands here. Changes nothing.
+    Overview,
 }
 
 /// The wish to hold stock.
@@ -343,6 +357,8 @@ pub enum StockReply {
         /// Held, but not there.
         shortfall: Quantity,
     },
+    /// All that stands here.
+    Overview(Box<Overview>),
     /// What another system sees was compared with the books.
     Reconciled {
         /// How much more it sees; less is negative.
@@ -457,6 +473,9 @@ pub enum StockRefusal {
     /// What carries a number is no change that is numbered.
     #[error("only receipts, adjustments, returns and shipments are numbered")]
     NotNumbered,
+    /// What carries a version is no setting.
+    #[error("only what is expected or wanted, safety stock and backorder limit have such a version")]
+    NotVersioned,
     /// A quantity that is none in base units.
     #[error("{0}")]
     Unit(UnitRefusal),

@@ -4,6 +4,7 @@ use super::SkuWarehouse;
 use super::allocation;
 use super::apply::apply;
 use super::backorder::{backorder, serve};
+use super::coming::{self, Expectation};
 use super::command::{
     Adjustment, Bucket, HoldMode, HoldStock, Limited, RangeReason, ShipQuantity, StockCommand, StockRefusal,
     StockReply,
@@ -15,12 +16,12 @@ use super::in_hand;
 use super::lots;
 use super::moving;
 use super::numbering;
+use super::overview;
 use super::promise;
 use super::reconcile::{self, ReconciliationRules};
 use super::repromise::repromise;
-use super::state::{
-    CLOSED_KEPT, Coming, Hold, HoldEnd, MAX_EXPECTED, MAX_HOLDS, MAX_TELLING_SYSTEMS, StockState,
-};
+use super::settings;
+use super::state::{CLOSED_KEPT, Hold, HoldEnd, MAX_HOLDS, MAX_TELLING_SYSTEMS, StockState};
 use super::withdraw::withdraw;
 use crate::ids::{DocumentId, HoldId, OrderKey, StockId, SystemName};
 use crate::orders::command::{OrderCommand, StockAnswer, StockAnswered};
@@ -122,19 +123,18 @@ fn decide_alone(
             quantity,
             due,
             stage,
-        } => expect(
+            received,
+        } => coming::expect(
             state,
-            StockEvent::Expected {
-                document: document.clone(),
+            &Expectation {
+                document,
                 quantity: *quantity,
                 due: *due,
                 stage: *stage,
-                instead_of: state.coming(document),
+                received: *received,
             },
-            document,
-            *quantity,
         ),
-        StockCommand::Unexpect { document } => unexpect(state, document),
+        StockCommand::Unexpect { document } => coming::unexpect(state, document),
         StockCommand::Demand {
             document,
             quantity,
@@ -161,6 +161,10 @@ fn decide_alone(
             number,
             change,
         } => numbering::decide(id, state, source, *number, change, now),
+        StockCommand::Versioned { version, change } => {
+            let plain = || decide_alone(id, state, change, rules, now);
+            settings::decide(state, *version, change, plain, now)
+        }
         // A unit is converted before a command is decided.
         StockCommand::InUnit { .. } => refuse(StockRefusal::OneUnit),
         StockCommand::InLots { lots, kept, change } => {
@@ -180,6 +184,7 @@ fn decide_alone(
             Decision::answer(StockReply::Picks(picks.collect()))
         }
         StockCommand::Show => Decision::answer(level(state)),
+        StockCommand::Overview => overview::answer(state),
     }
 }
 
@@ -270,6 +275,7 @@ pub(super) fn answering(
         | StockReply::Reconciled { .. }
         | StockReply::Promised(_)
         | StockReply::Picks(_)
+        | StockReply::Overview(_)
         | StockReply::Level { .. } => return decision,
     };
     let answered = StockAnswered {
@@ -559,61 +565,6 @@ pub(super) fn returned(state: &StockState, event: StockEvent) -> StockDecision {
     }
 }
 
-pub(super) fn receive(
-    state: &StockState,
-    quantity: PositiveQuantity,
-    document: &DocumentId,
-    now: Timestamp,
-) -> StockDecision {
-    // Goods that come in mend books that stand below zero; they are never too few.
-    if let Err(error) = state.on_hand.add(quantity.get()) {
-        return refuse(out_of_range(error, Bucket::OnHand));
-    }
-    let expected = state.coming(document).map(|coming| Coming {
-        quantity: coming.quantity.min(quantity),
-        ..coming
-    });
-    accept(
-        state,
-        StockEvent::Received {
-            quantity,
-            document: document.clone(),
-            expected,
-            at: now,
-        },
-    )
-}
-
-fn expect(
-    state: &StockState,
-    event: StockEvent,
-    document: &DocumentId,
-    quantity: PositiveQuantity,
-) -> StockDecision {
-    let known = state.receipts().any(|(known, _)| known == document);
-    if !known && state.receipts().count() >= MAX_EXPECTED {
-        return refuse(too_many(Limited::Receipts, MAX_EXPECTED));
-    }
-    let coming = state
-        .expected
-        .add(state.in_transit)
-        .and_then(|coming| coming.add(quantity.get()));
-    within(coming, Bucket::Expected).map_or_else(refuse, |_| accept(state, event))
-}
-
-fn unexpect(state: &StockState, document: &DocumentId) -> StockDecision {
-    let Some(was) = state.coming(document) else {
-        return refuse(StockRefusal::UnknownDocument);
-    };
-    accept(
-        state,
-        StockEvent::Unexpected {
-            document: document.clone(),
-            was,
-        },
-    )
-}
-
 fn adjust(
     state: &StockState,
     change: Adjustment,
@@ -650,7 +601,7 @@ pub(super) fn adjusted(state: &StockState, event: impl Fn(Quantity) -> StockEven
     accept(state, event(after.shortfall()))
 }
 
-fn unchanged(state: &StockState) -> StockDecision {
+pub(super) fn unchanged(state: &StockState) -> StockDecision {
     Decision::answer(StockReply::Accepted {
         available: state.available(),
         shortfall: state.shortfall(),

@@ -6,6 +6,7 @@ use super::command::{Adjustment, Condition};
 use super::lots::{Lot, LotUnits};
 use super::numbering::{ChangeNumber, Resync};
 use super::reconcile::OpenDrift;
+use super::settings::Setting;
 use super::state::{Coming, HoldEnd, Stage};
 use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName, WarehouseCode};
 use crate::quantity::{PositiveQuantity, Quantity};
@@ -194,6 +195,9 @@ pub enum StockEvent {
         stage: Stage,
         /// What had been expected under the document before.
         instead_of: Option<Coming>,
+        /// What whoever expects it has taken off as received, and has not come in here yet.
+        #[serde(default)]
+        ahead: Quantity,
     },
     /// Nothing more is expected under the document.
     Unexpected {
@@ -355,7 +359,17 @@ pub enum StockEvent {
         /// How much.
         moved: Quantity,
     },
-    /// Closed holds up to this moment are no longer remembered, and numbered changes up to a later one.
+    /// The setting before it has a version.
+    Versioned {
+        /// Which.
+        setting: Setting,
+        /// Its version.
+        version: u64,
+        /// When it was told.
+        at: Timestamp,
+    },
+    /// Closed holds up to this moment are no longer remembered, nor numbered changes up to a later one and documents up to an
+    /// earlier one.
     Forgotten {
         /// The moment.
         until: Timestamp,
@@ -405,6 +419,7 @@ impl StockEvent {
             | Self::LotsWithheld { .. }
             | Self::LotsReleased { .. }
             | Self::InHand { .. }
+            | Self::Versioned { .. }
             | Self::Forgotten { .. } => None,
         }
     }
@@ -461,6 +476,7 @@ impl StockEvent {
             | Self::LotsWithheld { .. }
             | Self::LotsReleased { .. }
             | Self::InHand { .. }
+            | Self::Versioned { .. }
             | Self::Forgotten { .. } => none,
         }
     }

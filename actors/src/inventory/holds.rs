@@ -64,10 +64,12 @@ pub(super) fn guard(state: &StockState, command: &StockCommand, origin: Origin) 
 }
 
 impl StockCommand {
-    /// Without the unit, the lots and the number that it is told with.
+    /// Without the unit, the lots, the number and the version that it is told with.
     fn plain(&self) -> &Self {
-        if let Self::Numbered { change, .. } | Self::InUnit { change, .. } | Self::InLots { change, .. } =
-            self
+        if let Self::Numbered { change, .. }
+        | Self::Versioned { change, .. }
+        | Self::InUnit { change, .. }
+        | Self::InLots { change, .. } = self
         {
             change.plain()
         } else {
@@ -103,11 +105,13 @@ impl StockCommand {
             | Self::Return { .. }
             | Self::Count(_)
             | Self::Reconcile(_)
+            | Self::Versioned { .. }
             | Self::SetSafetyStock { .. }
             | Self::SetBackorderLimit { .. }
             | Self::SetChannelPolicy(_)
             | Self::Promise(_)
             | Self::Picks { .. }
+            | Self::Overview
             | Self::Show => None,
         }
     }

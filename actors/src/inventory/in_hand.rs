@@ -77,6 +77,7 @@ fn concerns(state: &StockState, event: &StockEvent) -> bool {
         | StockEvent::LotsWithheld { .. }
         | StockEvent::LotsReleased { .. }
         | StockEvent::InHand { .. }
+        | StockEvent::Versioned { .. }
         | StockEvent::Forgotten { .. } => false,
     }
 }

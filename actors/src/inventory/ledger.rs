@@ -259,6 +259,7 @@ impl StockEvent {
             | Self::LotsWent { .. }
             | Self::LotsWithheld { .. }
             | Self::LotsReleased { .. }
+            | Self::Versioned { .. }
             | Self::Forgotten { .. } => None,
         }
     }

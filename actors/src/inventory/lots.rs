@@ -178,11 +178,13 @@ fn moves(command: &StockCommand) -> Moves {
         | StockCommand::Reconcile(_)
         | StockCommand::InUnit { .. }
         | StockCommand::InLots { .. }
+        | StockCommand::Versioned { .. }
         | StockCommand::SetSafetyStock { .. }
         | StockCommand::SetBackorderLimit { .. }
         | StockCommand::SetChannelPolicy(_)
         | StockCommand::Promise(_)
         | StockCommand::Picks { .. }
+        | StockCommand::Overview
         | StockCommand::Show => Moves::Otherwise,
     }
 }

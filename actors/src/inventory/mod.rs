@@ -17,6 +17,7 @@
 pub mod allocation;
 mod apply;
 pub mod backorder;
+mod coming;
 pub mod command;
 pub mod count;
 mod decide;
@@ -27,11 +28,13 @@ pub mod ledger;
 pub mod lots;
 pub mod moving;
 pub mod numbering;
+pub mod overview;
 pub mod papers;
 pub mod promise;
 pub mod promised_lines;
 pub mod reconcile;
 pub mod repromise;
+pub mod settings;
 pub mod state;
 #[cfg(test)]
 mod tests;
@@ -68,7 +71,10 @@ impl Entity for SkuWarehouse {
     fn is_query(command: &StockCommand) -> bool {
         matches!(
             command,
-            StockCommand::Show | StockCommand::Promise(_) | StockCommand::Picks { .. }
+            StockCommand::Show
+                | StockCommand::Overview
+                | StockCommand::Promise(_)
+                | StockCommand::Picks { .. }
         )
     }
 

@@ -11,10 +11,10 @@
 //!   count asked for. That count, or the missing change itself, ends the gap.
 
 use super::SkuWarehouse;
+use super::coming::receive;
 use super::command::{Adjustment, Bucket, ShipQuantity, StockCommand, StockRefusal, StockReply};
 use super::decide::{
-    StockDecision, adjusted, answering, leaving, out_of_range, receive, refuse, returned, shipped,
-    system_limit,
+    StockDecision, adjusted, answering, leaving, out_of_range, refuse, returned, shipped, system_limit,
 };
 use super::event::StockEvent;
 use super::state::StockState;
@@ -338,9 +338,11 @@ pub(super) fn fact(id: &StockId, state: &StockState, change: &StockCommand, now:
         | StockCommand::Numbered { .. }
         | StockCommand::InUnit { .. }
         | StockCommand::InLots { .. }
+        | StockCommand::Versioned { .. }
         | StockCommand::SetSafetyStock { .. }
         | StockCommand::SetBackorderLimit { .. }
         | StockCommand::SetChannelPolicy(_)
+        | StockCommand::Overview
         | StockCommand::Show => refuse(StockRefusal::NotNumbered),
     }
 }

@@ -53,6 +53,11 @@ impl StockState {
         self.papers.moved >= seconds(moment).max(1)
     }
 
+    /// Whether one of the last papers was a receipt of just so much under a document.
+    pub(super) fn came_in(&self, document: &DocumentId, quantity: Quantity) -> bool {
+        self.papers.marks.contains(&mark(b'r', quantity, document, b""))
+    }
+
     /// The papers that were told twice.
     #[must_use]
     pub fn suspects(&self) -> &[Suspect] {
@@ -158,6 +163,7 @@ fn paper(event: &StockEvent) -> Option<(Timestamp, Option<u32>)> {
         | StockEvent::LotsWithheld { .. }
         | StockEvent::LotsReleased { .. }
         | StockEvent::InHand { .. }
+        | StockEvent::Versioned { .. }
         | StockEvent::Forgotten { .. } => None,
     }
 }

@@ -95,7 +95,7 @@ pub enum Cause {
 }
 
 /// A drift that waits for a person.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenDrift {
     /// The case.
     pub case: DocumentId,

@@ -116,6 +116,7 @@ fn matters(state: &StockState, event: &StockEvent) -> bool {
         | StockEvent::LotsWithheld { .. }
         | StockEvent::LotsReleased { .. }
         | StockEvent::InHand { .. }
+        | StockEvent::Versioned { .. }
         | StockEvent::Forgotten { .. } => false,
     }
 }

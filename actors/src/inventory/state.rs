@@ -9,6 +9,7 @@ use super::lots::{Lot, MAX_LOTS_SHOWN};
 use super::numbering::{Numbering, Told};
 use super::papers::{Papers, Suspect};
 use super::reconcile::OpenDrift;
+use super::settings::Settings;
 use crate::ids::{DocumentId, HoldId, SystemName, WarehouseCode};
 use crate::quantity::{PositiveQuantity, Quantity};
 use crate::reference::LevelDetail;
@@ -78,10 +79,13 @@ pub struct Book {
     pub(crate) backorders: Option<Box<Backorders>>,
     /// What few pairs have.
     pub appendix: Option<Box<Appendix>>,
+    /// What is remembered of settings: their versions, and what came in under documents.
+    #[serde(default)]
+    pub(crate) settings: Option<Box<Settings>>,
 }
 
 // Most pairs with a hold have one of these.
-const _: () = assert!(size_of::<Book>() <= 96);
+const _: () = assert!(size_of::<Book>() <= 104);
 
 /// The part of a book that is absent for most pairs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -130,6 +134,7 @@ impl Book {
             && self.expected.is_empty()
             && self.backorders.is_none()
             && self.appendix.is_none()
+            && self.settings.is_none()
     }
 }
 
@@ -389,7 +394,7 @@ impl StockState {
             returned: self.returned().at_least_zero(),
             shortfall: self.shortfall(),
             wants_resync: self.wants_resync(),
-            drift: self.open_drift().map(|open| open.drift),
+            drift: self.open_drift().cloned(),
             classes: self.class_levels(),
             unclassed: self.unclassed_level(),
             ahead: self.may_still_wait().unwrap_or(Quantity::ZERO),

@@ -22,8 +22,10 @@ mod ledger;
 mod lots;
 mod moving;
 mod numbering;
+mod overview;
 mod promise;
 mod reconcile;
+mod settings;
 mod withdraw;
 
 struct Stock {
@@ -219,6 +221,7 @@ fn s23_available_to_sell_and_to_promise() {
         quantity,
         due,
         stage: Stage::InTransit,
+        received: None,
     });
     assert_eq!(stock.available(), 243);
     assert_eq!(stock.promisable(due), 443);

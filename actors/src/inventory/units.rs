@@ -30,7 +30,6 @@ fn in_base_units(command: &StockCommand, sized: SizedUnit<'_>) -> Result<StockCo
     match &mut converted {
         StockCommand::Hold(HoldStock { quantity, .. })
         | StockCommand::Receive { quantity, .. }
-        | StockCommand::Expect { quantity, .. }
         | StockCommand::Demand { quantity, .. }
         | StockCommand::Adjust { quantity, .. }
         | StockCommand::Return { quantity, .. }
@@ -54,7 +53,17 @@ fn in_base_units(command: &StockCommand, sized: SizedUnit<'_>) -> Result<StockCo
                 *quantity = sized.positive(*quantity)?;
             }
         }
-        StockCommand::Numbered { change, .. } => **change = in_base_units(change, sized)?,
+        StockCommand::Expect {
+            quantity, received, ..
+        } => {
+            *quantity = sized.positive(*quantity)?;
+            if let Some(received) = received {
+                *received = sized.base_units(*received)?;
+            }
+        }
+        StockCommand::Numbered { change, .. } | StockCommand::Versioned { change, .. } => {
+            **change = in_base_units(change, sized)?;
+        }
         StockCommand::InLots { lots, change, .. } => {
             for lot in lots {
                 lot.quantity = sized.positive(lot.quantity)?;
@@ -81,6 +90,7 @@ fn in_base_units(command: &StockCommand, sized: SizedUnit<'_>) -> Result<StockCo
         | StockCommand::SetBackorderLimit { limit: None }
         | StockCommand::SetChannelPolicy(_)
         | StockCommand::InUnit { .. }
+        | StockCommand::Overview
         | StockCommand::Show => {}
     }
     Ok(converted)

@@ -121,6 +121,7 @@ fn shortfall_after(event: &StockEvent) -> Option<Quantity> {
         | StockEvent::LotsWithheld { .. }
         | StockEvent::LotsReleased { .. }
         | StockEvent::InHand { .. }
+        | StockEvent::Versioned { .. }
         | StockEvent::Forgotten { .. } => None,
     }
 }

@@ -38,6 +38,7 @@ mod observe;
 mod openapi;
 mod operations;
 mod orders;
+mod overview;
 mod picks;
 mod prices;
 mod problem;

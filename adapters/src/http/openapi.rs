@@ -8,6 +8,7 @@ use super::letters::{LetterAnswer, LetterAsk, LetterList, LetterView};
 use super::levels::StockLevels;
 use super::operations::NodeStatus;
 use super::orders::{CancelOrder, OrderReceipt, ProgressOrder, ResolveOrder};
+use super::overview::{MAX_DRIFTS, OpenDrifts, Stock};
 use super::picks::PickList;
 use super::problem::{CONTENT, ProblemDetails};
 use super::promises::{PromiseAsk, Promises};
@@ -185,6 +186,24 @@ const OPERATIONS: &[Operation] = &[
         scope: Some(Scope::StockRead),
         body: None,
         answers: &[("200", "A page.", Answer::Typed(of::<StockLevels>))],
+    },
+    Operation {
+        path: "/v1/stock",
+        method: "get",
+        id: "showStock",
+        summary: "All that stands in a stock: its buckets, what comes and is wanted by date, who waits in which place, a raised drift.",
+        scope: Some(Scope::StockRead),
+        body: None,
+        answers: &[("200", "The stock.", Answer::Typed(of::<Stock>))],
+    },
+    Operation {
+        path: "/v1/drifts",
+        method: "get",
+        id: "listDrifts",
+        summary: "What reconciliation has raised to a person, with its cause, the longest first.",
+        scope: Some(Scope::StockRead),
+        body: None,
+        answers: &[("200", "The drifts.", Answer::Typed(of::<OpenDrifts>))],
     },
     Operation {
         path: "/v1/pick-lists",
@@ -704,13 +723,24 @@ fn parameters(operation: &Operation) -> Value {
             "schema": { "type": "integer", "minimum": 1, "maximum": MAX_LEVELS, "default": MAX_LEVELS },
         }));
     }
-    if operation.id == "pickList" {
+    if operation.id == "listDrifts" {
+        let code = json!({ "type": "string", "minLength": 1, "maxLength": WarehouseCode::MAX_BYTES });
+        parameters.push(json!({ "name": "warehouse", "in": "query", "schema": code }));
+        parameters.push(json!({
+            "name": "limit", "in": "query",
+            "schema": { "type": "integer", "minimum": 1, "maximum": MAX_DRIFTS, "default": 100 },
+        }));
+    }
+    if operation.id == "showStock" || operation.id == "pickList" {
         let text = |most: usize| json!({ "type": "string", "minLength": 1, "maxLength": most });
         for (name, most) in [("sku", MAX_CODE_BYTES), ("warehouse", WarehouseCode::MAX_BYTES)] {
             parameters.push(json!({ "name": name, "in": "query", "required": true, "schema": text(most) }));
         }
+    }
+    if operation.id == "pickList" {
+        let text = json!({ "type": "string", "minLength": 1, "maxLength": OrderKey::MAX_CHANNEL_BYTES + OrderKey::MAX_NUMBER_BYTES + 1 });
         parameters.push(json!({
-            "name": "order", "in": "query", "schema": text(OrderKey::MAX_CHANNEL_BYTES + OrderKey::MAX_NUMBER_BYTES + 1),
+            "name": "order", "in": "query", "schema": text,
             "description": "Of this order alone: channel and number, as in web/4711.",
         }));
     }

@@ -73,6 +73,7 @@ pub(super) fn stock_status(refusal: &StockRefusal) -> StatusCode {
         | StockRefusal::AlreadyExpired
         | StockRefusal::OutOfRange { .. }
         | StockRefusal::NotNumbered
+        | StockRefusal::NotVersioned
         | StockRefusal::RepeatedLine { .. }
         | StockRefusal::Policy(_)
         | StockRefusal::Unit(_)

@@ -2,8 +2,8 @@
 
 use super::problem::Problem;
 use super::{
-    accounts, channels, edi, exceptions, letters, levels, operations, orders, picks, prices, promises,
-    refusals, stock, webhooks,
+    accounts, channels, edi, exceptions, letters, levels, operations, orders, overview, picks, prices,
+    promises, refusals, stock, webhooks,
 };
 use crate::schema::agreement::{AgreementSet, RatesSet};
 use crate::schema::charge::{TaxesSet, VolumeSet};
@@ -46,6 +46,8 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
         .service(resource("/v1/exceptions", "GET").route(web::get().to(exceptions::list)))
         .service(resource("/v1/availability", "GET").route(web::get().to(stock::availability)))
         .service(resource("/v1/stock-levels", "GET").route(web::get().to(levels::levels)))
+        .service(resource("/v1/stock", "GET").route(web::get().to(overview::stock)))
+        .service(resource("/v1/drifts", "GET").route(web::get().to(overview::drifts)))
         .service(resource("/v1/pick-lists", "GET").route(web::get().to(picks::picks)))
         .service(resource("/v1/promises", "POST").route(web::post().to(promises::promise)))
         .service(resource("/v1/stock-events", "POST").route(web::post().to(stock::events)))

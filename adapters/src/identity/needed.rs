@@ -70,7 +70,10 @@ impl Scope {
 
 fn of_stock(command: &StockCommand) -> Scope {
     match command {
-        StockCommand::Show | StockCommand::Promise(_) | StockCommand::Picks { .. } => Scope::StockRead,
+        StockCommand::Show
+        | StockCommand::Overview
+        | StockCommand::Promise(_)
+        | StockCommand::Picks { .. } => Scope::StockRead,
         StockCommand::Hold(_)
         | StockCommand::HoldLines(_)
         | StockCommand::ChangeHold { .. }
@@ -88,6 +91,7 @@ fn of_stock(command: &StockCommand) -> Scope {
         | StockCommand::Count(_)
         | StockCommand::Reconcile(_)
         | StockCommand::Numbered { .. }
+        | StockCommand::Versioned { .. }
         | StockCommand::InUnit { .. }
         | StockCommand::InLots { .. }
         | StockCommand::SetSafetyStock { .. }

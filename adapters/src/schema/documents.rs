@@ -8,6 +8,7 @@ use super::limits::MAX_ID_BYTES;
 use super::message::{Body, VERSION};
 use super::order::{OrderCancel, OrderChangeAsk, OrderProgress, OrderResolve, OrderSubmit};
 use super::outbound::{CommandResult, OrderStatusChange, PriceQuote, StockLevelView, StockResync};
+use super::overview::StockRequest;
 use super::price::{BudgetSet, ContractSet, EditionRelease, IndexPublish, PriceSet, QuoteAsk};
 use super::price_change::PriceChanged;
 use super::question::{PicksRequest, PromiseRequest};
@@ -45,7 +46,7 @@ const fn described<B: Body>(direction: Direction) -> Described {
 }
 
 /// All canonical messages.
-pub(super) const MESSAGES: [Described; 29] = [
+pub(super) const MESSAGES: [Described; 30] = [
     described::<OrderSubmit>(Direction::Inbound),
     described::<OrderCancel>(Direction::Inbound),
     described::<OrderChangeAsk>(Direction::Inbound),
@@ -54,6 +55,7 @@ pub(super) const MESSAGES: [Described; 29] = [
     described::<StockEvent>(Direction::Inbound),
     described::<PromiseRequest>(Direction::Inbound),
     described::<PicksRequest>(Direction::Inbound),
+    described::<StockRequest>(Direction::Inbound),
     described::<PriceSet>(Direction::Inbound),
     described::<EditionRelease>(Direction::Inbound),
     described::<BudgetSet>(Direction::Inbound),

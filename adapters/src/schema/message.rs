@@ -7,6 +7,7 @@ use super::error::{DecodeCode, DecodeError};
 use super::fields::Id;
 use super::head::peek;
 use super::order::{OrderCancel, OrderChangeAsk, OrderProgress, OrderResolve, OrderSubmit};
+use super::overview::StockRequest;
 use super::price::{BudgetSet, ContractSet, EditionRelease, IndexPublish, PriceSet, QuoteAsk};
 use super::question::{PicksRequest, PromiseRequest};
 use super::sheet::SheetAsk;
@@ -74,10 +75,11 @@ pub fn decode(
 
 type Reader = fn(BodyFormat, &[u8], &SystemName) -> Result<Envelope<Distributor>, DecodeError>;
 
-const READERS: [(&str, Reader); 22] = [
+const READERS: [(&str, Reader); 23] = [
     entry::<StockEvent>(),
     entry::<PromiseRequest>(),
     entry::<PicksRequest>(),
+    entry::<StockRequest>(),
     entry::<OrderSubmit>(),
     entry::<OrderCancel>(),
     entry::<OrderChangeAsk>(),

@@ -32,6 +32,7 @@ pub mod limits;
 mod message;
 pub mod order;
 pub mod outbound;
+pub mod overview;
 pub mod price;
 pub mod price_change;
 pub mod question;

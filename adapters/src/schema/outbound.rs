@@ -7,6 +7,7 @@ use super::charge::TaxRounding;
 use super::fields::{Amount, Code, CurrencyCode, ExactAmount, Moment, Note, Rank, SignedUnits, Text, Units};
 use super::message::Body;
 use super::order::{Desk, GoodsBack, ShipTo, ShortagePolicy, SourcingPolicy};
+use super::overview::StockOverview;
 use super::question::{PickView, PromiseView};
 use super::sheet::PriceSheet;
 use super::shipment::ShipmentView;
@@ -1104,6 +1105,9 @@ pub struct StockLevelView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<SignedUnits>")]
     pub drift: Option<Quantity>,
+    /// What that seems to come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift_cause: Option<DriftCause>,
     /// What each class of channels is shown; absent where there are no classes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<ClassLevelView>,
@@ -1165,7 +1169,8 @@ impl From<StockLevel> for StockLevelView {
             shortfall: detail.shortfall,
             returned: detail.returned,
             resync_wanted: detail.wants_resync,
-            drift: detail.drift,
+            drift: detail.drift.as_ref().map(|open| open.drift),
+            drift_cause: detail.drift.map(|open| open.cause.into()),
             classes: detail.classes.into_iter().map(Into::into).collect(),
             lots: detail.lots.into_iter().map(Into::into).collect(),
             version: level.sequence.0,
@@ -1760,6 +1765,9 @@ pub struct CommandResult {
     /// For picks requests: from which lots, hold by hold in the order of picking. What lies in no lot has no entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub picks: Option<Vec<PickView>>,
+    /// For stock requests: all that stands there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stock: Option<Box<StockOverview>>,
     /// For snapshots: how they compare with the books.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reconciliation: Option<ReconciliationView>,
@@ -1998,6 +2006,11 @@ impl CommandResult {
             },
             StockReply::Picks(picks) => Self {
                 picks: Some(picks.into_iter().map(Into::into).collect()),
+                ..Self::default()
+            },
+            StockReply::Overview(overview) => Self {
+                available: Some(overview.available),
+                stock: Some(Box::new((*overview).into())),
                 ..Self::default()
             },
             StockReply::Stale { known } => Self::stale(known),

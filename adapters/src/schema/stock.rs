@@ -234,6 +234,19 @@ pub enum StockChange {
         quantity: PositiveQuantity,
         /// When.
         due: Moment,
+        /// How much of the document is taken off `quantity` already, as it came in. What came in here beyond that is not expected
+        /// again. Absent: nothing, if there is a version; else that is made out, and a repeat adds nothing.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "not_negative_if_any"
+        )]
+        #[schemars(with = "Option<Units>")]
+        received: Option<Quantity>,
+        /// The version of what is said of this document; an equal or older one changes nothing. Such as the milliseconds since
+        /// 1970 at which it was set. Without one it takes effect as it comes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u64>,
     },
     /// Goods are on their way. Replaces what was expected under the document.
     Transit {
@@ -245,12 +258,29 @@ pub enum StockChange {
         quantity: PositiveQuantity,
         /// When.
         due: Moment,
+        /// How much of the document is taken off `quantity` already, as it came in. What came in here beyond that is not expected
+        /// again. Absent: nothing, if there is a version; else that is made out, and a repeat adds nothing.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "not_negative_if_any"
+        )]
+        #[schemars(with = "Option<Units>")]
+        received: Option<Quantity>,
+        /// The version of what is said of this document; an equal or older one changes nothing. Such as the milliseconds since
+        /// 1970 at which it was set. Without one it takes effect as it comes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u64>,
     },
     /// Nothing more is expected under the document.
     NotExpected {
         /// The purchase or transfer order.
         #[schemars(with = "Code")]
         document: DocumentId,
+        /// The version of what is said of this document; an equal or older one changes nothing. Such as the milliseconds since
+        /// 1970 at which it was set. Without one it takes effect as it comes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u64>,
     },
     /// Something will be wanted. Replaces what was wanted under the document. It lowers what is promised, not what is
     /// sold.
@@ -263,12 +293,20 @@ pub enum StockChange {
         quantity: PositiveQuantity,
         /// When.
         due: Moment,
+        /// The version of what is said of this document; an equal or older one changes nothing. Such as the milliseconds since
+        /// 1970 at which it was set. Without one it takes effect as it comes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u64>,
     },
     /// Nothing more will be wanted under the document.
     NoDemand {
         /// For what.
         #[schemars(with = "Code")]
         document: DocumentId,
+        /// The version of what is said of this document; an equal or older one changes nothing. Such as the milliseconds since
+        /// 1970 at which it was set. Without one it takes effect as it comes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u64>,
     },
     /// Which channels may take how much. Replaces the policy before.
     ChannelPolicy {
@@ -288,6 +326,10 @@ pub enum StockChange {
         )]
         #[schemars(with = "Option<Units>")]
         limit: Option<Quantity>,
+        /// The version of this setting; an equal or older one changes nothing. Such as the milliseconds since
+        /// 1970 at which it was set. Without one it takes effect as it comes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u64>,
     },
     /// This much is kept back from sale.
     SafetyStock {
@@ -295,6 +337,10 @@ pub enum StockChange {
         #[serde(deserialize_with = "not_negative")]
         #[schemars(with = "Units")]
         quantity: Quantity,
+        /// The version of this setting; an equal or older one changes nothing. Such as the milliseconds since
+        /// 1970 at which it was set. Without one it takes effect as it comes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u64>,
     },
 }
 
@@ -540,6 +586,34 @@ fn watermarks(orders: List<OrderReference, 0, MAX_WATERMARKS>) -> Result<Vec<Ord
     orders.into_inner().into_iter().enumerate().map(read).collect()
 }
 
+fn versioned(version: Option<u64>, command: StockCommand) -> StockCommand {
+    match version {
+        Some(version) => StockCommand::Versioned {
+            version,
+            change: Box::new(command),
+        },
+        None => command,
+    }
+}
+
+fn expected(
+    document: DocumentId,
+    quantity: PositiveQuantity,
+    due: Moment,
+    stage: Stage,
+    received: Option<Quantity>,
+    version: Option<u64>,
+) -> StockCommand {
+    let expect = StockCommand::Expect {
+        document,
+        quantity,
+        due: due.0,
+        stage,
+        received: received.or(version.map(|_| Quantity::ZERO)),
+    };
+    versioned(version, expect)
+}
+
 impl Body for StockEvent {
     const SCHEMA: &'static str = "lockstep.stock.event";
 }
@@ -723,39 +797,44 @@ impl StockChange {
                 document,
                 quantity,
                 due,
-            } => StockCommand::Expect {
-                document,
-                quantity,
-                due: due.0,
-                stage: Stage::Expected,
-            },
+                received,
+                version,
+            } => expected(document, quantity, due, Stage::Expected, received, version),
             Self::Transit {
                 document,
                 quantity,
                 due,
-            } => StockCommand::Expect {
-                document,
-                quantity,
-                due: due.0,
-                stage: Stage::InTransit,
-            },
-            Self::NotExpected { document } => StockCommand::Unexpect { document },
+                received,
+                version,
+            } => expected(document, quantity, due, Stage::InTransit, received, version),
+            Self::NotExpected { document, version } => {
+                versioned(version, StockCommand::Unexpect { document })
+            }
             Self::Demand {
                 document,
                 quantity,
                 due,
-            } => StockCommand::Demand {
-                document,
-                quantity,
-                due: due.0,
-            },
-            Self::NoDemand { document } => StockCommand::NoDemand { document },
+                version,
+            } => {
+                let due = due.0;
+                let demand = StockCommand::Demand {
+                    document,
+                    quantity,
+                    due,
+                };
+                versioned(version, demand)
+            }
+            Self::NoDemand { document, version } => versioned(version, StockCommand::NoDemand { document }),
             Self::ChannelPolicy { version, classes } => StockCommand::SetChannelPolicy(ChannelPolicy {
                 version,
                 classes: classes.into_inner().into_iter().map(Into::into).collect(),
             }),
-            Self::BackorderLimit { limit } => StockCommand::SetBackorderLimit { limit },
-            Self::SafetyStock { quantity } => StockCommand::SetSafetyStock { quantity },
+            Self::BackorderLimit { limit, version } => {
+                versioned(version, StockCommand::SetBackorderLimit { limit })
+            }
+            Self::SafetyStock { quantity, version } => {
+                versioned(version, StockCommand::SetSafetyStock { quantity })
+            }
         })
     }
 }

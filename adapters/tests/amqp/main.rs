@@ -562,6 +562,11 @@ fn s40_promises_picks_and_backorder_limits_are_asked_for_and_set_over_the_broker
         );
         assert_eq!(picks[0]["lots"][1]["quantity"], 2, "{picks}");
 
+        let ask = json!({ "sku": "A", "warehouse": "W1" });
+        let stock = told("stock", "lockstep.stock.request", ask).await["stock"].clone();
+        assert_eq!((&stock["on_hand"], &stock["reserved"]), (&10.into(), &8.into()));
+        assert_eq!(stock["receipts"][0]["document"], "PO-1");
+
         let negative = json!({ "schema": "lockstep.stock.event", "version": 1, "id": "negative",
             "body": at(json!({ "backorder-limit": { "limit": -1 } })) });
         world

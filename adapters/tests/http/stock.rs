@@ -304,9 +304,117 @@ async fn s35_a_snapshot_is_compared_and_what_differs_is_repaired_or_raised() {
     );
     let now = level(&rig).await;
     assert_eq!((&now["on_hand"], &now["drift"]), (&240.into(), &(-40).into()));
+    assert_eq!(now["drift_cause"], "unexplained");
+    let open = rig.get("/v1/drifts?warehouse=W1").await.ok().body;
+    let first = &open["drifts"][0];
+    assert_eq!((&open["total"], &first["drift"]), (&1.into(), &(-40).into()));
+    assert_eq!(
+        (&first["sku"], &first["case"], &first["cause"]),
+        (&now["sku"], &"CASE-1".into(), &"unexplained".into())
+    );
+    assert_eq!(rig.get("/v1/drifts?warehouse=W2").await.ok().body["total"], 0);
+    rig.get("/v1/drifts?limit=0").await.problem(422, "invalid-field");
     tell("4", json!({ "count": { "on_hand": 200, "version": 1 } })).await;
     let now = level(&rig).await;
     assert_eq!((&now["on_hand"], &now["drift"]), (&200.into(), &Value::Null));
+    rig.stop().await;
+}
+
+#[actix_web::test]
+async fn all_that_stands_in_a_stock_is_shown_while_it_runs() {
+    let rig = Rig::start().await;
+    let tell =
+        async |id: &str, change: Value| rig.post("/v1/stock-events", &event(id, &change)).await.ok().body;
+    let adjust = |kind: &str, quantity: u64| json!({ "adjustment": { "kind": kind, "quantity": quantity, "reason": "seen" } });
+    let hold = |number: &str, quantity: u64| json!({ "hold": { "hold": { "channel": "web", "number": number, "line": 1 }, "quantity": quantity } });
+    let due = "2099-01-31T00:00:00Z";
+    tell("1", json!({ "receipt": { "quantity": 50, "document": "GR-1" } })).await;
+    tell("2", adjust("damage", 2)).await;
+    tell("3", adjust("quarantine", 3)).await;
+    let back = json!({ "return": { "quantity": 4, "condition": "to-inspect", "document": "RMA-1" } });
+    tell("4", back).await;
+    tell("5", json!({ "safety-stock": { "quantity": 5, "version": 2 } })).await;
+    let late = tell("6", json!({ "safety-stock": { "quantity": 9, "version": 1 } })).await;
+    assert_eq!(
+        (&late["outcome"], &late["known_version"]),
+        (&"stale".into(), &2.into())
+    );
+    tell("7", hold("1", 10)).await;
+    tell(
+        "8",
+        json!({ "pick": { "hold": { "channel": "web", "number": "1", "line": 1 } } }),
+    )
+    .await;
+    tell(
+        "9",
+        json!({ "expected": { "document": "PO-2", "quantity": 20, "due": due, "version": 1 } }),
+    )
+    .await;
+    tell(
+        "10",
+        json!({ "transit": { "document": "PO-1", "quantity": 7, "due": "2098-01-31T00:00:00Z" } }),
+    )
+    .await;
+    tell(
+        "11",
+        json!({ "demand": { "document": "SO-1", "quantity": 6, "due": due } }),
+    )
+    .await;
+    tell("12", json!({ "snapshot": { "case": "NIGHT-1", "on_hand": 90 } })).await;
+    // 54 - 2 - 3 - 4 can be sold, 10 are held and 5 kept back.
+    let sku = level(&rig).await["sku"].as_str().unwrap().to_owned();
+    let shown = rig
+        .get(&format!("/v1/stock?sku={sku}&warehouse=W1"))
+        .await
+        .ok()
+        .body;
+    let units = |name: &str| shown[name].as_i64().unwrap();
+    let buckets = [
+        "on_hand",
+        "available",
+        "reserved",
+        "soft",
+        "picked",
+        "damaged",
+        "quarantined",
+        "returned",
+    ];
+    assert_eq!(buckets.map(units), [54, 30, 10, 0, 10, 2, 3, 4]);
+    let others = ["safety_stock", "in_transit", "expected", "shortfall", "waiting"];
+    assert_eq!(others.map(units), [5, 7, 20, 0, 0]);
+    assert_eq!(
+        shown["receipts"],
+        json!([{ "due": "2098-01-31T00:00:00Z", "document": "PO-1", "quantity": 7, "in_transit": true },
+            { "due": due, "document": "PO-2", "quantity": 20 }])
+    );
+    assert_eq!(shown["demands"][0]["document"], "SO-1");
+    assert_eq!(
+        (&shown["drift"]["drift"], &shown["drift"]["cause"]),
+        (&36.into(), &"unexplained".into())
+    );
+
+    rig.post("/v1/prices", &price(&sku, "10.49")).await.ok();
+    let order = json!({ "channel": "web", "number": "9", "customer": "C-1", "currency": "EUR", "policy": "partial",
+        "lines": [{ "sku": sku, "quantity": 33 }], "warehouses": ["W1"] });
+    rig.post("/v1/orders", &order).await.ok();
+    let path = format!("/v1/stock?sku={sku}&warehouse=W1");
+    let waits = rig.until(&path, |answer| answer.body["waiting"] == 3).await.body;
+    let first = &waits["backorders"][0];
+    assert_eq!(
+        (&first["place"], &first["number"], &first["waiting"]),
+        (&1.into(), &"9".into(), &3.into())
+    );
+    assert_eq!(first["due"], "2098-01-31T00:00:00Z");
+
+    // Of what nobody has heard there is nothing, and it is not called into being.
+    let nothing = rig.get("/v1/stock?sku=NOBODY&warehouse=W1").await.ok().body;
+    assert_eq!(
+        (&nothing["on_hand"], &nothing["receipts"]),
+        (&0.into(), &json!([]))
+    );
+    rig.get("/v1/stock?sku=NOBODY")
+        .await
+        .problem(422, "invalid-field");
     rig.stop().await;
 }
 

@@ -213,6 +213,7 @@ impl StockModel {
             | StockEvent::DriftSettled { .. }
             | StockEvent::Included { .. }
             | StockEvent::Told { .. }
+            | StockEvent::Versioned { .. }
             | StockEvent::InHand { .. }
             // The lots of the model are those that can be sold.
             | StockEvent::LotsWithheld { .. }

@@ -36,6 +36,7 @@ fn every_movement_says_what_why_and_by_which_paper() {
         quantity: positive(quantity),
         due: Timestamp::from_millis(9_000),
         stage,
+        received: None,
     };
     let receive = StockCommand::Receive {
         quantity: positive(12),

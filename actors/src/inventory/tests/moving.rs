@@ -352,6 +352,7 @@ fn expect(document: &str, quantity: i64, due: i64) -> StockCommand {
         quantity: positive(quantity),
         due: Timestamp::from_millis(due),
         stage: Stage::Expected,
+        received: None,
     }
 }
 

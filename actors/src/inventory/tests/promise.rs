@@ -16,6 +16,7 @@ fn receipt(document: &str, quantity: i64, due: i64) -> StockCommand {
         quantity: positive(quantity),
         due: day(due),
         stage: Stage::Expected,
+        received: None,
     }
 }
 

@@ -318,7 +318,10 @@ fn s35_what_was_raised_stands_until_it_is_settled() {
             assert_eq!(stock.run(&snapshot(100, None)), raised);
         }
         stock.run(&adjust(Adjustment::Damage, 1));
-        assert_eq!(stock.state.detail().unwrap().drift, Some(units(-100)));
+        assert_eq!(
+            stock.state.detail().unwrap().drift.map(|open| open.drift),
+            Some(units(-100))
+        );
         stock.run(&command);
         assert!(stock.state.open_drift().is_none(), "{command:?}");
         assert!(stock.state.book.is_none(), "{command:?}");

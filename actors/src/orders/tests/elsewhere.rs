@@ -165,6 +165,7 @@ pub(super) fn expect(world: &mut World, document: &str, units: i64, on: i64) {
         quantity: quantity(units),
         due: day(on),
         stage: Stage::Expected,
+        received: None,
     };
     world.take((stock_id("A", "W1"), command).into());
     world.deliver();
