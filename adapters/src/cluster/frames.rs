@@ -36,7 +36,10 @@ pub(super) struct Forwarded {
 impl Forwarded {
     /// `None` for a command that has no form, which is a defect of its type.
     pub(super) fn of(delivery: &Delivery<Distributor>) -> Option<Self> {
-        let envelope = &delivery.envelope;
+        Self::new(&delivery.envelope, delivery.responder.keeps_message())
+    }
+
+    fn new(envelope: &Envelope<Distributor>, kept: bool) -> Option<Self> {
         let (mut entity, mut command) = (Vec::new(), Vec::new());
         envelope.message.encode_id(&mut entity);
         envelope.message.encode_command(&mut command).ok()?;
@@ -48,7 +51,7 @@ impl Forwarded {
             kind: envelope.message.kind().0,
             entity,
             command,
-            kept: delivery.responder.keeps_message(),
+            kept,
         })
     }
 
@@ -154,11 +157,12 @@ pub fn reread(frame: Frame, body: &[u8]) -> Result<Vec<u8>, String> {
     match frame {
         Frame::Deliveries => {
             let forwarded: Vec<Forwarded> = decode(body)?;
-            let envelopes = forwarded.iter().map(Forwarded::envelope);
-            let envelopes: Vec<_> = envelopes.collect::<Result<_, _>>()?;
-            let again = envelopes.iter().map(Forwarded::of);
-            let again: Option<Vec<Forwarded>> = again.collect();
-            encode(&again.ok_or("a command that cannot be written")?)
+            let again = |forwarded: &Forwarded| {
+                let again = Forwarded::new(&forwarded.envelope()?, forwarded.kept);
+                again.ok_or_else(|| "a command that cannot be written".to_owned())
+            };
+            let again: Result<Vec<Forwarded>, String> = forwarded.iter().map(again).collect();
+            encode(&again?)
         }
         Frame::Answers => encode(&decode::<Vec<Answer>>(body)?),
         Frame::Messages => encode(&decode::<Messages>(body)?),

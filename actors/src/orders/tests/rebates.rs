@@ -73,7 +73,9 @@ fn what_is_cancelled_credited_or_returned_takes_its_rebate_with_it() {
             lines: vec![CreditLine {
                 line: 1,
                 quantity: quantity(units),
+                share: CreditShare::Whole,
             }],
+            freight: None,
         })
     };
     let back = |number: &str, units: i64| {
