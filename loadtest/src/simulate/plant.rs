@@ -126,7 +126,6 @@ impl Plant {
             | Self::SkipInbox
             | Self::KeyByAttempt
             | Self::TakeTwice
-            | Self::SkipOwnership
             | Self::PieceAnew
             | Self::WeakerPolicy
             | Self::LargerBudget
@@ -139,6 +138,7 @@ impl Plant {
             | Self::ReturnTwice
             | Self::HigherPrice
             | Self::ForgetDeadLetters
+            | Self::SkipOwnership
             | Self::PostByAttempt
             | Self::UnheardIsDone
             | Self::SaveBeforeDelivery
