@@ -39,10 +39,9 @@ pub fn letter(bytes: &[u8]) {
             .user_id()
             .as_ref()
             .map_or("", ShortString::as_str);
-        match &letter.content {
-            Content::Outside { user: kept, .. } => assert_eq!(kept.as_str(), user),
-            other => panic!("no message from outside: {other:?}"),
-        }
+        let is_users =
+            matches!(&letter.content, Content::Outside { user: kept, .. } if kept.as_str() == user);
+        assert!(is_users, "{user} has sent it: {:?}", letter.content);
     }
     taken_off(&delivery);
 }
