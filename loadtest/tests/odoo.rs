@@ -14,8 +14,10 @@ use booking::{
 };
 use futures_util::future::join_all;
 use lockstep_actors::ids::{CustomerId, WarehouseCode};
-use lockstep_actors::money::Currency;
-use lockstep_actors::orders::effects::{BookingCharge, BookingRequest, ChargeKind, ErpReference};
+use lockstep_actors::money::{Currency, Money};
+use lockstep_actors::orders::effects::{
+    BookingCharge, BookingRequest, ChargeKind, ErpReference, PaperCharge, PaperRequest,
+};
 use lockstep_actors::orders::paper::PaperKind;
 use lockstep_adapters::erp::{ErpConfig, ErpError, ErpKind, ErpPort, OdooConfig, OdooErp};
 use lockstep_loadtest::emulate::odoo::{self, Odoo, Options, SaleShown};
@@ -393,6 +395,65 @@ async fn a_change_writes_the_lines_once_and_says_which_it_was() {
     assert!(matches!(refusal, ErpError::Rejected(_)));
     let sale = &house.under(&request.reference)[0];
     assert_eq!((units(sale)[0], sale.notes.len()), (("A-1", 5), 2));
+}
+
+/// Seven of ten have left, and nothing of the second line: what is delivered in part is not cancelled, and is changed down to that.
+#[tokio::test]
+async fn a_cancelled_rest_is_a_change_to_what_is_delivered() {
+    let house = House::open(exact());
+    let port = house.connector("key", 5_000);
+    let request = order("1", &[("A-1", 10, "2.55", "25.50"), ("B-2", 3, "3.39", "10.17")]);
+    let number = port.book(&request).await.unwrap();
+    house
+        .odoo
+        .state()
+        .deliver_units(&request.reference.key(), &[7, 0]);
+    assert!(port.cancel(&request.reference).await.is_err());
+    let rest = paper_of(&request, PaperKind::Change, "rest-1", &[(1, 7, "0"), (2, 0, "0")]);
+    assert_eq!(port.post(&rest).await.as_ref(), Ok(&number));
+    assert_eq!(port.post(&rest).await.as_ref(), Ok(&number), "a repeat finds it");
+    let sale = &house.under(&request.reference)[0];
+    assert_eq!(units(sale), [("A-1", 7), ("B-2", 0)]);
+    assert_eq!(sale.amount_untaxed, decimal("17.85"));
+}
+
+#[tokio::test]
+async fn freight_that_is_given_back_is_a_line_of_the_credit_note_for_the_charge_that_was_booked() {
+    let house = House::open(exact());
+    let port = house.connector("key", 5_000);
+    let freight = |amount| BookingCharge {
+        kind: ChargeKind::Freight,
+        amount: decimal(amount),
+    };
+    let request = BookingRequest {
+        charges: vec![freight("5.00")],
+        ..order("1", &[("A-1", 10, "2.55", "25.50")])
+    };
+    port.book(&request).await.unwrap();
+    let goods = paper_of(&request, PaperKind::Credit, "CR-1", &[(1, 1, "2.00")]);
+    let credit = PaperRequest {
+        charges: vec![PaperCharge {
+            place: 0,
+            kind: ChargeKind::Freight,
+            amount: decimal("3.00"),
+            tax: decimal("0"),
+            total: decimal("3.00"),
+        }],
+        total: Money {
+            amount: decimal("5.00"),
+            ..goods.total
+        },
+        ..goods
+    };
+    let posted = port.post(&credit).await.unwrap();
+    assert_eq!(port.post(&credit).await, Ok(posted));
+    let notes = house.odoo.state().credits();
+    let lines: Vec<_> = notes[0]
+        .lines
+        .iter()
+        .map(|(code, units, amount, _)| (code.as_str(), *units, *amount))
+        .collect();
+    assert_eq!(lines, [("A-1", 1, decimal("2.00")), ("POST", 1, decimal("3.00"))]);
 }
 
 #[tokio::test]

@@ -273,7 +273,9 @@ impl<D: Domain> Ingress<D> {
     /// # Errors
     /// [`Rejected`] if it was not taken.
     pub async fn ask(&self, envelope: Envelope<D>) -> Result<Outcome<D::Reply>, Rejected<D>> {
-        self.ask_as(Responder::once, envelope).await
+        let (sender, receiver) = oneshot::channel();
+        let responder = Responder::once(sender);
+        self.hand_in(Delivery { envelope, responder }, receiver).await
     }
 
     /// The same for whoever keeps the message whatever becomes of it: if it cannot be digested, no letter is made of it.
@@ -281,19 +283,17 @@ impl<D: Domain> Ingress<D> {
     /// # Errors
     /// [`Rejected`] if it was not taken.
     pub async fn ask_keeping(&self, envelope: Envelope<D>) -> Result<Outcome<D::Reply>, Rejected<D>> {
-        self.ask_as(Responder::keeper, envelope).await
+        let (sender, receiver) = oneshot::channel();
+        let responder = Responder::keeper(sender);
+        self.hand_in(Delivery { envelope, responder }, receiver).await
     }
 
-    async fn ask_as(
+    async fn hand_in(
         &self,
-        waiter: fn(oneshot::Sender<Outcome<D::Reply>>) -> Responder<D::Reply>,
-        envelope: Envelope<D>,
+        delivery: Delivery<D>,
+        receiver: oneshot::Receiver<Outcome<D::Reply>>,
     ) -> Result<Outcome<D::Reply>, Rejected<D>> {
-        let (sender, receiver) = oneshot::channel();
-        self.try_submit(Delivery {
-            envelope,
-            responder: waiter(sender),
-        })?;
+        self.try_submit(delivery)?;
         Ok(receiver.await.unwrap_or(Outcome::Unavailable))
     }
 

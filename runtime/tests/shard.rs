@@ -10,8 +10,11 @@
 mod toy;
 
 use lockstep_runtime::entity::AddressedMessage;
+use lockstep_runtime::journal::Blob;
 use lockstep_runtime::memory::MemoryDisk;
-use lockstep_runtime::message::{Delivery, Envelope, InternalMessage, Outcome, Responder, Sequence};
+use lockstep_runtime::message::{
+    Delivery, Envelope, InternalMessage, MessageId, Outcome, Responder, Sequence,
+};
 use lockstep_runtime::metrics::ShardCounters;
 use lockstep_runtime::placement::{PartitionCount, PartitionId};
 use lockstep_runtime::shard::{ConsumerProgress, Released, Shard, ShardLimits, ShardWiring};
@@ -254,6 +257,57 @@ fn a_message_that_panics_is_dead_lettered_and_its_neighbours_go_on() {
         desk.crash();
         assert_eq!((desk.balance(ALICE), desk.balance(BOB)), (15, 7), "{attempts}");
     }
+}
+
+/// What an entity does for somebody else stands under theirs, whoever has made its time come: in its journal, and in what it sends.
+#[test]
+fn an_entity_speaks_as_who_wanted_what_it_does() {
+    let mut desk = Desk::open();
+    let passed = Command::Pass {
+        tag: 7,
+        to: BOB,
+        command: Box::new(credit(1, 5)),
+    };
+    desk.submit(ALICE, passed);
+    let sent = desk.settle().sends.remove(0);
+    let theirs = (
+        sent.provenance.source.as_str(),
+        sent.provenance.correlation.as_str(),
+    );
+    assert_eq!(theirs, ("passer", "pass-7"));
+    assert_eq!(sent.provenance.causation, Some(MessageId(7)));
+    let at = desk.now.after(Duration::from_secs(5)).as_millis();
+    desk.submit(
+        ALICE,
+        Command::Remind {
+            tag: 2,
+            at,
+            poisoned: false,
+        },
+    );
+    desk.settle();
+    desk.later(Duration::from_secs(6));
+    desk.shard.wake_due(desk.now).unwrap();
+    desk.settle();
+    let mut written = Vec::new();
+    let reader = desk.store.reader();
+    reader
+        .journal(PartitionId(0), Sequence(1), &mut |bytes| {
+            for entry in Blob::parse(bytes).unwrap().iter() {
+                let by = entry.unwrap().provenance();
+                written.push(format!("{} {}", by.source, by.correlation));
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    // The pass, what came of it at the other side, the reminder as it was set and as it went off.
+    let expected = [
+        "passer pass-7",
+        "passer pass-7",
+        "teller c",
+        "reminder set before",
+    ];
+    assert_eq!(written, expected);
 }
 
 /// A letter that is handed in again is a letter already: a second one would be handed in again as well.

@@ -72,7 +72,7 @@ pub struct ChannelRules {
     pub price_list: Option<ListId>,
     /// The best priority that its orders may have, whatever they say. Any, where nothing is said.
     pub best_priority: Option<Priority>,
-    /// Whose an exception becomes that nobody has settled in time, by whose it was. Management's, where nothing is said.
+    /// Whose an exception becomes that nobody has settled in time, by whose it was. Operations', where nothing is said.
     pub escalate_to: BTreeMap<OwnerRole, OwnerRole>,
     /// How customers are taxed whose contract does not say it. Not at all, where nothing is said.
     pub tax: Option<ChannelTax>,

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - whatever a person must settle has a case with an owner and a time; when that is over it is escalated, at most
-//!   [`MAX_ESCALATIONS`] times: noted, told to the desk's list, and given to whoever the channel's rules name, else to management. What
+//!   [`MAX_ESCALATIONS`] times: noted, told to the desk's list, and given to whoever the channel's rules name, else to operations. What
 //!   an order stands in is published as well;
 //! - what a person does about an exception is noted with their system and the moment, the last [`MAX_NOTES`] of an order;
 //! - an order is corrected only while the ERP is not known to have it and not in doubt: what it was ever asked to book is
@@ -50,8 +50,6 @@ pub enum OwnerRole {
     Operations,
     /// Judges what customers may owe.
     Credit,
-    /// Decides what nobody has settled in time.
-    Management,
 }
 
 impl OwnerRole {
@@ -65,7 +63,6 @@ impl OwnerRole {
             Self::Warehouse => "warehouse",
             Self::Operations => "operations",
             Self::Credit => "credit",
-            Self::Management => "management",
         }
     }
 }
@@ -365,7 +362,7 @@ fn escalated(flow: &Flow<'_>, case: Case, exception: &Exception) -> Case {
     let again = flow.now.after(exception.to_be_settled_within());
     let next = flow.rules().escalate_to.get(&case.owner);
     Case {
-        owner: next.copied().unwrap_or(OwnerRole::Management),
+        owner: next.copied().unwrap_or(OwnerRole::Operations),
         due: (escalated < MAX_ESCALATIONS).then_some(again),
         escalated,
     }

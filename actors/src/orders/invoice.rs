@@ -91,9 +91,8 @@ impl Invoice {
 
 /// The tax that no line bears: of freight and surcharges.
 pub(super) fn tax_beside_lines(quote: &Quote) -> Option<Decimal> {
-    let taxed = quote.taxes.iter();
-    let all = taxed.map(|taxed| taxed.amount);
-    let all = all.fold(Some(Decimal::ZERO), |sum, tax| sum?.checked_add(tax))?;
+    let mut taxed = quote.taxes.iter();
+    let all = taxed.try_fold(Decimal::ZERO, |sum, taxed| sum.checked_add(taxed.amount))?;
     let mut lines = quote.lines.iter();
     lines.try_fold(all, |left, priced| left.checked_sub(line_tax(quote, priced)?))
 }

@@ -789,7 +789,7 @@ fn parameters(operation: &Operation) -> Value {
             (
                 "owner",
                 &text,
-                "Whose: customer-service, pricing, purchasing, warehouse, operations, credit, management.",
+                "Whose: customer-service, pricing, purchasing, warehouse, operations, credit.",
             ),
             ("kind", &text, "Of which kind, such as credit-hold."),
             ("channel", &text, "Of which channel's orders."),

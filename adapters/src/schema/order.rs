@@ -580,8 +580,6 @@ pub enum Desk {
     Operations,
     /// Judges what customers may owe.
     Credit,
-    /// Decides what nobody has settled in time.
-    Management,
 }
 
 impl From<Desk> for OwnerRole {
@@ -593,7 +591,6 @@ impl From<Desk> for OwnerRole {
             Desk::Warehouse => Self::Warehouse,
             Desk::Operations => Self::Operations,
             Desk::Credit => Self::Credit,
-            Desk::Management => Self::Management,
         }
     }
 }
@@ -607,7 +604,6 @@ impl From<OwnerRole> for Desk {
             OwnerRole::Warehouse => Self::Warehouse,
             OwnerRole::Operations => Self::Operations,
             OwnerRole::Credit => Self::Credit,
-            OwnerRole::Management => Self::Management,
         }
     }
 }

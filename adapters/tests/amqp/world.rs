@@ -300,7 +300,7 @@ impl World {
         else {
             panic!("{outcome:?}");
         };
-        audit
+        *audit
     }
 
     /// The ids of the messages that one partition has taken from outside, in the order in which they were decided.

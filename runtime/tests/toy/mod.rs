@@ -273,6 +273,24 @@ macro_rules! kind {
             fn is_comparison(command: &Command) -> bool {
                 matches!(command, Command::Compare { .. })
             }
+            fn speaks_as(_: &State, command: &Command) -> Option<Provenance> {
+                if let Command::Pass { tag, .. } = command {
+                    Some(Provenance {
+                        source: "passer".into(),
+                        correlation: format!("pass-{tag}").into(),
+                        causation: Some(MessageId((*tag).into())),
+                    })
+                } else {
+                    None
+                }
+            }
+            fn wakes_as(_: &State) -> Option<Provenance> {
+                Some(Provenance {
+                    source: "reminder".into(),
+                    correlation: "set before".into(),
+                    causation: None,
+                })
+            }
             fn decide(_: &$id, state: &State, command: &Command, _: &Context<'_, Bank>) -> Decision<Self> {
                 let standing = Standing {
                     balance: state.balance,

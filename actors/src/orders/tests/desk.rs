@@ -41,17 +41,17 @@ fn short(world: &mut World) -> OrderKey {
     order
 }
 
-/// What purchasing does not settle becomes operations'.
-fn to_operations() -> ChannelRules {
+/// What purchasing does not settle becomes customer service's.
+fn to_customer_service() -> ChannelRules {
     ChannelRules {
-        escalate_to: [(OwnerRole::Purchasing, OwnerRole::Operations)].into(),
+        escalate_to: [(OwnerRole::Purchasing, OwnerRole::CustomerService)].into(),
         ..ChannelRules::default()
     }
 }
 
 #[test]
 fn an_exception_has_an_owner_and_a_time_and_is_escalated_three_times() {
-    let mut world = World::under(Fate::kind(), to_operations()).stock("A", "W1", 5);
+    let mut world = World::under(Fate::kind(), to_customer_service()).stock("A", "W1", 5);
     let order = short(&mut world);
     let raised = world.now;
     let hours = |hours: u64| Some(raised.after(Duration::from_secs(3_600 * hours)));
@@ -66,9 +66,9 @@ fn an_exception_has_an_owner_and_a_time_and_is_escalated_three_times() {
     world.wake(&order);
     assert_eq!(case(&world, &order).escalated, 0);
     let steps = [
-        (OwnerRole::Operations, 1, hours(16)),
-        (OwnerRole::Management, 2, hours(24)),
-        (OwnerRole::Management, 3, None),
+        (OwnerRole::CustomerService, 1, hours(16)),
+        (OwnerRole::Operations, 2, hours(24)),
+        (OwnerRole::Operations, 3, None),
     ];
     for (owner, escalated, due) in steps {
         world.now = super::super::Order::alarm(&world.orders[&order]).unwrap();
@@ -110,9 +110,9 @@ fn what_stands_beside_an_order_is_escalated_too() {
     let told = world.statuses.len();
     for (escalated, owner, due) in [
         (0, OwnerRole::CustomerService, Some(4)),
-        (1, OwnerRole::Management, Some(8)),
-        (2, OwnerRole::Management, Some(12)),
-        (3, OwnerRole::Management, None),
+        (1, OwnerRole::Operations, Some(8)),
+        (2, OwnerRole::Operations, Some(12)),
+        (3, OwnerRole::Operations, None),
     ] {
         let due = due.map(|hours| begun.after(Duration::from_secs(3_600 * hours)));
         let expected = Case {

@@ -63,6 +63,7 @@ fn standing(status: Status, lines: [[i64; 4]; 2]) -> OrderSummary {
         payments: Vec::new(),
         returns: Vec::new(),
         credits: Vec::new(),
+        freight_credits: Vec::new(),
         changes: Vec::new(),
         papers: Vec::new(),
         notes: Vec::new(),

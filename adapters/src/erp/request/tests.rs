@@ -89,6 +89,7 @@ impl Answers for Awaiting {
             payments: Vec::new(),
             returns: Vec::new(),
             credits: Vec::new(),
+            freight_credits: Vec::new(),
             changes: Vec::new(),
             papers: self.0.map(asked).into_iter().collect(),
             notes: Vec::new(),

@@ -219,6 +219,15 @@ impl Odoo {
         });
     }
 
+    /// So many units of its lines are delivered, in their order.
+    pub fn deliver_units(&self, reference: &str, units: &[i64]) {
+        self.each(reference, |sale| {
+            for (line, units) in sale.lines.iter_mut().zip(units) {
+                line.delivered = *units;
+            }
+        });
+    }
+
     /// Somebody locks what stands under a reference.
     pub fn lock(&self, reference: &str) {
         self.each(reference, |sale| sale.locked = true);
