@@ -77,8 +77,8 @@ impl Account<'_> {
         };
         let goods = after(&[OrderStepKind::Goods, OrderStepKind::Discount]);
         let value = at_desk(
-            self.customer,
-            self.state,
+            Some(self.order),
+            (self.customer, self.state),
             &asking(currency, at),
             at,
             self.reference,
@@ -108,8 +108,8 @@ impl Account<'_> {
         let others = self.state.bought_without(Some(self.order));
         let request = asking(purchase.currency, purchase.at);
         at_desk(
-            self.customer,
-            self.state,
+            Some(self.order),
+            (self.customer, self.state),
             &request,
             purchase.at,
             self.reference,

@@ -18,7 +18,7 @@ use lockstep_actors::channels::{AllowanceError, Engine, Key, Kind, Mark};
 use lockstep_actors::domain::Distributor;
 use lockstep_actors::inventory::SkuWarehouse;
 use lockstep_actors::orders::effects;
-use lockstep_actors::pricing::{CatalogueItem, ListPrice};
+use lockstep_actors::pricing::{CatalogueItem, ListPrice, SharedAgreement};
 use lockstep_runtime::entity::Entity;
 use lockstep_runtime::feed::{Feed, FeedFilter, Pass};
 use lockstep_runtime::ingress::Ingress;

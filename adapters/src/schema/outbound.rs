@@ -16,8 +16,8 @@ use lockstep_actors::domain::Reply;
 use lockstep_actors::governance::audit::AuditReply;
 use lockstep_actors::governance::record::RecordReply;
 use lockstep_actors::ids::{
-    BudgetId, CarrierCode, ClassName, CouponCode, CustomerId, DocumentId, FreightZone, LotCode, RateSource,
-    Region, RuleId, Sku, SystemName, UnitOfMeasure, WarehouseCode,
+    BudgetId, CarrierCode, ClassName, CouponCode, CustomerId, DocumentId, FreightZone, Jurisdiction, LotCode,
+    RateSource, Region, RuleId, Sku, SystemName, UnitOfMeasure, WarehouseCode,
 };
 use lockstep_actors::inventory::backorder::Priority;
 use lockstep_actors::inventory::command::StockReply;

@@ -62,6 +62,7 @@ impl PriceModel {
             }
             ContractEvent::VolumeReported(_)
             | ContractEvent::OrderCounted { .. }
+            | ContractEvent::UsesCounted { .. }
             | ContractEvent::QuoteKept { .. } => {}
         }
     }

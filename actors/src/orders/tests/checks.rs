@@ -467,6 +467,8 @@ pub(super) fn discounted_and_taxed(world: &mut World, level: TaxLevel) {
         priority: 0,
         minimum: price("0"),
         kind,
+        coupon: None,
+        budget: None,
     };
     let rebate = Rebate {
         tiers: vec![Tier {

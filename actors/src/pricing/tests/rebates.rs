@@ -36,6 +36,8 @@ impl Buyer {
                 priority: 0,
                 minimum: price("0"),
                 kind: ChargeKind::Rebate(bonus(mode)),
+                coupon: None,
+                budget: None,
             }],
             ..case.contract
         };
