@@ -469,7 +469,9 @@ fn of_contract(command: &ContractCommand) -> Demand<'_> {
             .dated(request.as_of.is_some() || request.rates.is_some()),
         ContractCommand::Upsert { .. } => Demand::write(Attribute::PriceContract, UPSERT),
         ContractCommand::ReportVolume(_) => Demand::write(Attribute::PriceVolume, UPDATE),
-        ContractCommand::PriceOrder { .. } | ContractCommand::CountOrder { .. } => Demand::Inside {
+        ContractCommand::PriceOrder { .. }
+        | ContractCommand::CountOrder { .. }
+        | ContractCommand::CountUses { .. } => Demand::Inside {
             attribute: Attribute::OrderRequest,
         },
     }

@@ -5,6 +5,7 @@ use super::order_total::{ranked, rebates};
 use super::purchase::Purchase;
 use super::resolve::{Accrual, Detail, OrderStepKind, Quote, QuoteRefusal, at_desk};
 use crate::ids::{CustomerId, OrderKey};
+use crate::money::Currency;
 use crate::reference::Reference;
 use lockstep_runtime::time::Timestamp;
 use rust_decimal::Decimal;
@@ -72,13 +73,14 @@ impl Account<'_> {
     fn purchase(&self, attempt: u16, quote: &Quote, at: Timestamp) -> Result<Purchase, QuoteRefusal> {
         let currency = quote.total.currency;
         let after = |of: &[OrderStepKind]| {
-            let steps = quote.order.iter().filter(|step| of.contains(&step.kind));
-            steps.last().map_or(Decimal::ZERO, |step| step.after)
+            let mut steps = quote.order.iter();
+            let last = steps.rfind(|step| of.contains(&step.kind));
+            last.map_or(Decimal::ZERO, |step| step.after)
         };
         let goods = after(&[OrderStepKind::Goods, OrderStepKind::Discount]);
         let value = at_desk(
-            self.customer,
-            self.state,
+            Some(self.order),
+            (self.customer, self.state),
             &asking(currency, at),
             at,
             self.reference,
@@ -108,8 +110,8 @@ impl Account<'_> {
         let others = self.state.bought_without(Some(self.order));
         let request = asking(purchase.currency, purchase.at);
         at_desk(
-            self.customer,
-            self.state,
+            Some(self.order),
+            (self.customer, self.state),
             &request,
             purchase.at,
             self.reference,
@@ -127,7 +129,7 @@ impl Account<'_> {
 }
 
 /// A question about what holds as of a moment, and about no goods.
-fn asking(currency: crate::money::Currency, at: Timestamp) -> QuoteRequest {
+fn asking(currency: Currency, at: Timestamp) -> QuoteRequest {
     QuoteRequest {
         currency,
         rates: None,

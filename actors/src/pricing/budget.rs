@@ -88,6 +88,9 @@ pub struct BudgetState {
     pub claims: BTreeMap<OrderKey, Claim>,
     /// By how many orders of each customer it has been used, where that is limited.
     pub customers: BTreeMap<CustomerId, u32>,
+    /// How often the use of some customer was counted: customers' contracts are told in this order.
+    #[serde(default)]
+    pub counted: u64,
 }
 
 /// What a budget has left, for whoever quotes prices.
@@ -95,6 +98,7 @@ pub struct BudgetState {
 pub struct BudgetLeft {
     is_open: bool,
     currency: Option<Currency>,
+    most_by_customer: Option<u32>,
 }
 
 impl BudgetLeft {
@@ -102,6 +106,12 @@ impl BudgetLeft {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.is_open
+    }
+
+    /// By how many orders of one customer it may be used; any if not said.
+    #[must_use]
+    pub fn most_by_customer(&self) -> Option<u32> {
+        self.most_by_customer
     }
 
     /// The currency that it is in, if it is an amount and that is another one.
@@ -285,8 +295,10 @@ impl Entity for PromotionBudget {
             BudgetCommand::Claim(request) => claim(id, state, request),
             BudgetCommand::GiveBack { order, attempt } => match state.claims.get(order) {
                 Some(known) if known.attempt <= *attempt => {
-                    let order = order.clone();
-                    Decision::event(BudgetEvent::GivenBack { order }, BudgetReply::Accepted)
+                    let event = BudgetEvent::GivenBack { order: order.clone() };
+                    let decision = Decision::event(event, BudgetReply::Accepted);
+                    let uses = state.uses_without(order, &known.customer);
+                    state.counted_at(id, &known.customer, uses, decision)
                 }
                 Some(_) | None => Decision::answer(BudgetReply::Accepted),
             },
@@ -315,10 +327,14 @@ impl Entity for PromotionBudget {
                 {
                     let uses = state.customers.entry(claim.customer.clone()).or_default();
                     *uses = uses.saturating_add(1);
+                    state.counted = state.counted.saturating_add(1);
                 }
                 state.claims.insert(order.clone(), claim.clone());
             }
-            BudgetEvent::GivenBack { order } => state.take_back(order),
+            BudgetEvent::GivenBack { order } => {
+                state.take_back(order);
+                state.counted = state.counted.saturating_add(1);
+            }
             BudgetEvent::Settled { order } => drop(state.claims.remove(order)),
         }
     }
@@ -329,6 +345,7 @@ impl Entity for PromotionBudget {
             is_open: limits.uses.is_none_or(|uses| state.uses < uses)
                 && limits.amount.is_none_or(|amount| state.spent < amount.value),
             currency: limits.amount.map(|amount| amount.currency),
+            most_by_customer: limits.uses_by_customer,
         };
         Some(View::Budget(Published {
             id: id.clone(),
@@ -353,6 +370,33 @@ impl BudgetState {
         }
     }
 
+    /// By how many orders of a customer it is used, without one.
+    fn uses_without(&self, order: &OrderKey, customer: &CustomerId) -> u32 {
+        let mine = self.customers.get(customer).copied().unwrap_or(0);
+        let own = self.claims.get(order);
+        mine.saturating_sub(u32::from(own.is_some_and(|own| own.customer == *customer)))
+    }
+
+    /// Tells a customer's contract how often it uses the budget after a decision, where that is limited: no quote counts on
+    /// what its customer has used up.
+    fn counted_at(
+        &self,
+        id: &BudgetId,
+        customer: &CustomerId,
+        uses: u32,
+        decision: Decision<PromotionBudget>,
+    ) -> Decision<PromotionBudget> {
+        if self.limits.is_none_or(|limits| limits.uses_by_customer.is_none()) {
+            return decision;
+        }
+        let command = ContractCommand::CountUses {
+            budget: id.clone(),
+            uses,
+            revision: self.counted.saturating_add(1),
+        };
+        decision.send((customer.clone(), command))
+    }
+
     /// Whether an order may use so much, in place of what it uses now.
     fn has_room(&self, order: &OrderKey, customer: &CustomerId, amount: Decimal) -> bool {
         let Some(limits) = self.limits else {
@@ -361,8 +405,7 @@ impl BudgetState {
         let own = self.claims.get(order);
         let uses = self.uses.saturating_sub(u64::from(own.is_some()));
         let spent = own.map_or(self.spent, |own| self.spent.saturating_sub(own.amount));
-        let mine = self.customers.get(customer).copied().unwrap_or(0);
-        let mine = mine.saturating_sub(u32::from(own.is_some_and(|own| own.customer == *customer)));
+        let mine = self.uses_without(order, customer);
         let has_place = own.is_some() || self.claims.len() < MAX_CLAIMS;
         let is_counted = limits.uses_by_customer.is_none_or(|most| {
             let known = self.customers.contains_key(customer) || self.customers.len() < MAX_CUSTOMERS;
@@ -415,7 +458,11 @@ fn claim(id: &BudgetId, state: &BudgetState, request: &ClaimRequest) -> Decision
             order: request.order.clone(),
             claim,
         };
-        return next.passed_on(Decision::event(claimed, BudgetReply::Accepted));
+        let uses = state
+            .uses_without(&request.order, &request.customer)
+            .saturating_add(1);
+        let decision = Decision::event(claimed, BudgetReply::Accepted);
+        return next.passed_on(state.counted_at(id, &request.customer, uses, decision));
     }
     let mut asked = request.request.clone();
     asked.budgets.held = request.held();

@@ -59,7 +59,7 @@ pub fn price_in_bulk(
         });
     }
     state.may_buy(customer)?;
-    at_desk(customer, state, request, now, reference, |desk| {
+    at_desk(None, (customer, state), request, now, reference, |desk| {
         let lines = request.lines.iter().map(|line| one(desk, line, reference));
         Ok(BulkPrices {
             lines: lines.collect(),

@@ -4,7 +4,7 @@
 
 use super::list::{Effective, Place, PriceRefusal};
 use super::rebate::Rebate;
-use crate::ids::{FreightZone, RuleId};
+use crate::ids::{BudgetId, CouponCode, FreightZone, RuleId};
 use crate::money::{Percent, Price};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,12 @@ pub struct Charge {
     pub minimum: Price,
     /// What it does.
     pub kind: ChargeKind,
+    /// The coupon that must be shown.
+    #[serde(default)]
+    pub coupon: Option<CouponCode>,
+    /// The budget that pays for it; only for discounts and freight.
+    #[serde(default)]
+    pub budget: Option<BudgetId>,
 }
 
 /// What a rule does to an order.
@@ -77,6 +83,14 @@ pub struct Freight {
 }
 
 impl ChargeKind {
+    /// Whether a budget may pay for it: for what lowers the total.
+    const fn may_be_paid(&self) -> bool {
+        match self {
+            Self::Discount(_) | Self::DiscountByValue(_) | Self::Freight(_) => true,
+            Self::Surcharge { .. } | Self::Rebate(_) => false,
+        }
+    }
+
     const fn place(&self) -> u8 {
         match self {
             Self::Discount(_) | Self::DiscountByValue(_) => 0,
@@ -103,6 +117,11 @@ impl Charge {
         self.effective.check()?;
         if let ChargeKind::Rebate(rebate) | ChargeKind::DiscountByValue(rebate) = &self.kind {
             rebate.check(&self.rule)?;
+        }
+        if self.budget.is_some() && !self.kind.may_be_paid() {
+            return Err(PriceRefusal::BudgetOfAnotherStage {
+                rule: self.rule.clone(),
+            });
         }
         let key = |of: &Self| (of.kind.place(), of.minimum, of.effective.from, of.version);
         let alike = |other: &Self| key(other) == key(self) && other.rule == self.rule;

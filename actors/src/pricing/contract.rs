@@ -27,10 +27,14 @@ use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency}
 use lockstep_runtime::time::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The list of customers without a contract, over channels that have none of their own.
 pub const DEFAULT_LIST: &str = "standard";
+/// Of how many budgets a contract knows how often its customer uses them. With one more, one that is not used is forgotten, else the first by name:
+/// a quote may count on that, and its order is refused it.
+pub const MAX_COUNTED_BUDGETS: usize = 256;
 /// How many coupons may be shown at once.
 pub const MAX_COUPONS: usize = 8;
 
@@ -130,6 +134,21 @@ pub struct ContractState {
     /// What orders add to the volume that the ERP's report does not count yet.
     #[serde(default)]
     pub purchases: Purchases,
+    /// How often the customer uses budgets that limit that, of the [`MAX_COUNTED_BUDGETS`] that were told last.
+    #[serde(default)]
+    pub used: UsedBudgets,
+}
+
+/// How often a customer uses budgets.
+pub type UsedBudgets = BTreeMap<BudgetId, CountedUses>;
+
+/// How often a customer uses a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountedUses {
+    /// By how many orders.
+    pub uses: u32,
+    /// By which count of the budget.
+    pub revision: u64,
 }
 
 impl ContractState {
@@ -198,6 +217,15 @@ pub enum ContractCommand {
         attempt: u16,
         /// What is left of its goods, less its discount, in its currency.
         left: Decimal,
+    },
+    /// The customer uses a budget so often; a count with an older or equal revision is ignored.
+    CountUses {
+        /// Which.
+        budget: BudgetId,
+        /// By how many orders.
+        uses: u32,
+        /// The number of the count.
+        revision: u64,
     },
     /// What would this cost an order that names the quote while it is valid?
     KeepQuote {
@@ -282,6 +310,13 @@ pub enum ContractEvent {
         purchase: Option<Purchase>,
         /// What accrues by that, or is taken back.
         accrued: Vec<Accrual>,
+    },
+    /// It was counted how often the customer uses a budget.
+    UsesCounted {
+        /// Which.
+        budget: BudgetId,
+        /// How often.
+        counted: CountedUses,
     },
     /// A quote was given that an order may rely on.
     QuoteKept {
@@ -383,12 +418,18 @@ impl Entity for CustomerContract {
                 decision.events.extend(account.less_left(*attempt, *left));
                 decision
             }
+            ContractCommand::CountUses {
+                budget,
+                uses,
+                revision,
+            } => count_uses(state, budget, *uses, *revision),
             ContractCommand::KeepQuote { request, validity } => {
                 keep_quote(id, state, request, *validity, context)
             }
             ContractCommand::Terms => Decision::answer(ContractReply::Contract(Box::new(ContractState {
                 quotes: KeptQuotes::default(),
                 purchases: Purchases::default(),
+                used: state.used.clone(),
                 contract: state.contract.clone(),
                 ..*state
             }))),
@@ -411,6 +452,17 @@ impl Entity for CustomerContract {
                 purchase,
                 accrued,
             } => state.purchases.put(order, purchase.as_ref(), accrued),
+            ContractEvent::UsesCounted { budget, counted } => {
+                state.used.insert(budget.clone(), *counted);
+                if state.used.len() > MAX_COUNTED_BUDGETS {
+                    let mut names = state.used.iter();
+                    let unused = names.find(|(known, counted)| counted.uses == 0 && *known != budget);
+                    let other = || state.used.keys().find(|known| *known != budget);
+                    if let Some(name) = unused.map(|(name, _)| name).or_else(other).cloned() {
+                        state.used.remove(&name);
+                    }
+                }
+            }
             ContractEvent::QuoteKept { kept, forgotten } => state.quotes.keep(kept, forgotten),
         }
     }
@@ -439,6 +491,26 @@ fn report_volume(state: &ContractState, volume: Volume) -> Decision<CustomerCont
         return Decision::answer(ContractReply::Refused(PriceRefusal::VolumeOutOfRange));
     }
     Decision::event(ContractEvent::VolumeReported(volume), ContractReply::Accepted)
+}
+
+fn count_uses(
+    state: &ContractState,
+    budget: &BudgetId,
+    uses: u32,
+    revision: u64,
+) -> Decision<CustomerContract> {
+    if state
+        .used
+        .get(budget)
+        .is_some_and(|known| known.revision >= revision)
+    {
+        return Decision::answer(ContractReply::Accepted);
+    }
+    let event = ContractEvent::UsesCounted {
+        budget: budget.clone(),
+        counted: CountedUses { uses, revision },
+    };
+    Decision::event(event, ContractReply::Accepted)
 }
 
 fn check(contract: &Contract) -> Result<(), PriceRefusal> {

@@ -8,7 +8,7 @@
 //! - an edition that has begun is never moved;
 //! - once it has begun each SKU that has rows in it is told, so that it tells others what has changed.
 
-use super::list::{ListPriceCommand, PriceRefusal};
+use super::list::{ListPriceCommand, Place, PriceRefusal};
 use crate::domain::{Distributor, View};
 use crate::ids::{EditionId, ListId, Sku};
 use crate::reference::{Published, Reference};
@@ -242,7 +242,10 @@ fn check(
     now: Timestamp,
 ) -> Result<(), EditionReply> {
     let table = state.table.as_deref();
-    let refused = |refusal| Err(EditionReply::Refused(refusal));
+    let refused = |refusal: PriceRefusal| {
+        let place = Place::Edition(release.edition.clone());
+        Err(EditionReply::Refused(refusal.at(place)))
+    };
     match table.and_then(|table| table.find(&release.edition)) {
         Some(known) if release.version <= known.version => {
             return Err(EditionReply::Stale { known: known.version });

@@ -4,7 +4,7 @@ use super::bound::{PriceFlag, Span, cost, flag_stated, passed};
 use super::budget::BudgetUse;
 use super::candidate::{Ranked, of_stage, rank};
 use super::catalogue::Item;
-use super::contract::{Budgets, Contract, Rounding, RoundingLevel};
+use super::contract::{Budgets, Contract, Rounding, RoundingLevel, UsedBudgets};
 use super::edition::Editions;
 use super::exact::{LIMIT, PLACES, each, times};
 use super::explain::{Misses, near_misses};
@@ -42,6 +42,8 @@ pub(super) struct Desk<'a> {
     /// The editions of the base list, if it has any.
     pub(super) editions: Option<&'a Editions>,
     pub(super) coupons: &'a [CouponCode],
+    /// How often the customer uses budgets; none for an order, of which each budget is asked.
+    pub(super) used: Option<&'a UsedBudgets>,
     /// Of an order: the budgets that it has or does without.
     pub(super) budgets: &'a Budgets,
     pub(super) reference: &'a Reference,
@@ -110,10 +112,16 @@ impl<'a> Desk<'a> {
                 currency,
             });
         }
-        if left.is_open() {
-            Ok(())
-        } else {
-            Err(Missed::BudgetSpent { budget: budget() })
+        if !left.is_open() {
+            return Err(Missed::BudgetSpent { budget: budget() });
+        }
+        let uses = self
+            .used
+            .and_then(|used| used.get(id))
+            .map_or(0, |counted| counted.uses);
+        match left.most_by_customer() {
+            Some(most) if self.used.is_some() && uses >= most => Err(Missed::UsedUp { budget: budget() }),
+            Some(_) | None => Ok(()),
         }
     }
 }

@@ -318,8 +318,10 @@ pub enum PriceRefusal {
     /// A budget that cannot be.
     #[error("a budget must be between 0 and {}", super::exact::LIMIT)]
     BudgetOutOfRange,
-    /// A budget for something else than a promotion.
-    #[error("rule {rule} has a budget, but is no promotion: only promotions have budgets")]
+    /// A budget for something that gives nothing.
+    #[error(
+        "rule {rule} has a budget, but only promotions, and discounts and freight of orders, have budgets"
+    )]
     BudgetOfAnotherStage {
         /// Which.
         rule: RuleId,
@@ -328,10 +330,10 @@ pub enum PriceRefusal {
     #[error("at most {} editions of one list", super::edition::MAX_EDITIONS)]
     TooManyEditions,
     /// An edition that counts.
-    #[error("the edition has begun: orders are priced by it; release another one")]
+    #[error("it has begun: orders are priced by it; release another one")]
     EditionHasBegun,
     /// An edition that is not all there.
-    #[error("the edition has {found} rows by now, not {wanted}: send the others first")]
+    #[error("it has {found} rows by now, not {wanted}: send the others first")]
     EditionIncomplete {
         /// How many there are.
         found: u64,
@@ -373,6 +375,8 @@ pub enum Place {
     TaxRate(RuleId),
     /// The certificate that frees a customer from tax.
     Exemption(DocumentId),
+    /// An edition of a list.
+    Edition(EditionId),
 }
 
 impl fmt::Display for Place {
@@ -384,6 +388,7 @@ impl fmt::Display for Place {
             | Self::Ending(rule)
             | Self::TaxRate(rule) => write!(formatter, "rule {rule}"),
             Self::Exemption(certificate) => write!(formatter, "exemption {certificate}"),
+            Self::Edition(edition) => write!(formatter, "edition {edition}"),
         }
     }
 }

@@ -13,6 +13,8 @@ use rust_decimal::Decimal;
 pub(super) struct Came<'a> {
     /// The rules that apply, in their rank.
     pub(super) ranked: &'a [Ruling<'a>],
+    /// The freight that counts.
+    pub(super) freight: Option<Ruling<'a>>,
     /// Where it goes to.
     pub(super) zone: Option<&'a FreightZone>,
     pub(super) goods: Decimal,
@@ -36,6 +38,7 @@ pub(super) fn order_misses(desk: &Desk<'_>, came: &Came<'_>) -> Misses {
                     currency: level.currency,
                 })
             };
+            let reason = reason.filter(|reason| desk.tells(reason));
             misses.add(&charge.rule, charge.version, reason);
         }
     }
@@ -43,14 +46,15 @@ pub(super) fn order_misses(desk: &Desk<'_>, came: &Came<'_>) -> Misses {
     if let Some(exemption) = exemption
         && let Ok(certificate) = RuleId::new(exemption.certificate.as_str())
     {
-        misses.add(&certificate, 0, Missed::of_dates(exemption.effective, desk.as_of));
+        let reason = Missed::of_dates(exemption.effective, desk.as_of);
+        misses.add(&certificate, 0, reason.filter(|reason| desk.tells(reason)));
     }
     misses
 }
 
 fn missed(desk: &Desk<'_>, rule: Ruling<'_>, came: &Came<'_>) -> Option<Missed> {
     let charge = rule.charge;
-    if let Some(reason) = Missed::of_dates(charge.effective, desk.as_of) {
+    if let Err(reason) = rule.applies(desk) {
         return Some(reason);
     }
     let minimum = rule.asked(desk, charge.minimum);
@@ -76,7 +80,16 @@ fn freight_missed(desk: &Desk<'_>, rule: Ruling<'_>, freight: &Freight, came: &C
     if let Some(zone) = freight.zone.as_ref().filter(|zone| came.zone != Some(*zone)) {
         return Some(Missed::OtherZone { zone: zone.clone() });
     }
-    let first = freight_of(came.ranked, came.zone).map(|(first, _)| first);
+    let ranked = freight_of(came.ranked, came.zone).map(|(first, _)| first);
+    let first = came.freight.or(ranked);
+    // What a budget would pay for, and would not make cheaper.
+    let is_first = ranked.is_some_and(|ranked| std::ptr::eq(ranked.charge, rule.charge));
+    let counts = came
+        .freight
+        .is_some_and(|counts| std::ptr::eq(counts.charge, rule.charge));
+    if is_first && !counts {
+        return Some(Missed::NotLower);
+    }
     let free_from = freight.free_from.map(|from| rule.asked(desk, from));
     behind(rule.charge, first).or_else(|| {
         let from = free_from.filter(|from| came.net < *from)?;

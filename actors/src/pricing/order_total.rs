@@ -1,6 +1,7 @@
 //! From priced lines to an order's total: order discount, freight, surcharges, tax; and the rebates that accrue beside.
 
 use super::bound::floor_of;
+use super::budget::BudgetUse;
 use super::catalogue::Item;
 use super::charge::{Charge, ChargeKind, Freight, Part};
 use super::exact::{LIMIT, share, times};
@@ -9,7 +10,7 @@ use super::line::Desk;
 use super::order_explain::{Came, order_misses};
 use super::rebate::Rebate;
 use super::resolve::{
-    Accrual, Detail, OrderStep, OrderStepKind, PricedLine, QuoteRefusal, TaxedAmount, Withheld,
+    Accrual, Detail, Missed, OrderStep, OrderStepKind, PricedLine, QuoteRefusal, TaxedAmount, Withheld,
 };
 use super::split::split;
 use super::tax::{TaxBasis, TaxLevel, TaxProfile, TaxRate, TaxRates};
@@ -26,6 +27,8 @@ pub(super) struct OrderTotal {
     pub(super) rebates: Vec<Accrual>,
     pub(super) total: Decimal,
     pub(super) misses: Misses,
+    /// What its discount and its freight take from budgets.
+    pub(super) budgets: Vec<BudgetUse>,
 }
 
 /// What the catalogue says of each line.
@@ -56,6 +59,34 @@ impl Ruling<'_> {
             && desk
                 .rates
                 .is_some_and(|rates| rates.covers(self.currency, desk.currency))
+    }
+
+    /// Whether it is in force, its coupon is shown and its budget has something left, or why not.
+    pub(super) fn applies(self, desk: &Desk<'_>) -> std::result::Result<(), Missed> {
+        let Charge {
+            effective,
+            coupon,
+            budget,
+            ..
+        } = self.charge;
+        if let Some(reason) = Missed::of_dates(*effective, desk.as_of) {
+            return Err(reason);
+        }
+        if let Some(coupon) = coupon.as_ref().filter(|coupon| !desk.coupons.contains(coupon)) {
+            return Err(Missed::NoCoupon {
+                coupon: coupon.clone(),
+            });
+        }
+        budget.as_ref().map_or(Ok(()), |budget| desk.has_left(budget))
+    }
+
+    /// What it takes from its budget, if it has one and gives something.
+    fn uses(self, desk: &Desk<'_>, given: Decimal) -> Result<Option<BudgetUse>> {
+        let Some(budget) = self.charge.budget.clone().filter(|_| given > Decimal::ZERO) else {
+            return Ok(None);
+        };
+        let amount = bounded(desk.in_own(given))?;
+        Ok(Some(BudgetUse { budget, amount }))
     }
 
     /// An amount of it in the currency that is asked for; what no order may come to is told as twice the most.
@@ -130,11 +161,13 @@ pub(super) fn add_up(
         (line.order_discount, line.tax, line.tax_rule) = (Decimal::ZERO, None, None);
     }
     let charges = ranked(desk, goods);
-    discount(desk, &charges, &mut steps, lines, items)?;
+    let mut budgets = Vec::new();
+    budgets.extend(discount(desk, &charges, &mut steps, lines, items)?);
     let net = steps.reached();
-    let freight = freight(desk, &charges, zone, net, lines, items)?;
-    if let Some((rule, amount)) = freight {
+    let freight = freight(desk, &charges, zone, net, (&*lines, items))?;
+    if let Some(Carriage { rule, amount, given }) = freight {
         steps.add(OrderStepKind::Freight, Some(rule.named()), amount)?;
+        budgets.extend(rule.uses(desk, given)?);
     }
     for (rule, part) in surcharges(desk, &charges, net) {
         let amount = part_of(desk, rule, part, net)?;
@@ -159,11 +192,13 @@ pub(super) fn add_up(
         total: steps.reached(),
         steps: steps.0,
         taxes,
+        budgets,
         misses: match desk.detail {
-            Detail::Waterfall => Misses::default(),
-            Detail::NearMisses => {
+            Detail::Waterfall if desk.budgets.without.is_empty() => Misses::default(),
+            Detail::Waterfall | Detail::NearMisses => {
                 let came = Came {
                     ranked: &charges,
+                    freight: freight.map(|carriage| carriage.rule),
                     zone,
                     goods,
                     net,
@@ -183,7 +218,7 @@ pub(super) fn ranked<'a>(desk: &Desk<'a>, goods: Decimal) -> Vec<Ruling<'a>> {
                 charge,
                 currency: of.currency,
             };
-            if charge.effective.at(desk.as_of) && rule.counts(desk) {
+            if rule.applies(desk).is_ok() && rule.counts(desk) {
                 let minimum = rule.asked(desk, charge.minimum);
                 found.extend((minimum <= goods).then_some((level, minimum, rule)));
             }
@@ -238,10 +273,10 @@ fn discount(
     steps: &mut Steps,
     lines: &mut [PricedLine],
     items: Items<'_>,
-) -> Result<()> {
+) -> Result<Option<BudgetUse>> {
     let goods = steps.reached();
     let Some(rule) = discount_of(charges) else {
-        return Ok(());
+        return Ok(None);
     };
     let amount = match &rule.charge.kind {
         ChargeKind::Discount(part) => part_of(desk, rule, *part, goods)?,
@@ -250,7 +285,7 @@ fn discount(
     };
     let amount = amount.min(goods);
     if amount == Decimal::ZERO {
-        return Ok(());
+        return Ok(None);
     }
     let weights: Vec<Decimal> = lines.iter().map(|line| line.amount).collect();
     let parts = split(amount, &weights, desk.currency).ok_or(QuoteRefusal::Overflow)?;
@@ -267,7 +302,7 @@ fn discount(
     if let Some(step) = steps.0.last_mut() {
         step.withheld = withheld;
     }
-    Ok(())
+    rule.uses(desk, given)
 }
 
 /// What of a line's part of the discount would take it below its floor.
@@ -275,8 +310,10 @@ fn below_floor(desk: &Desk<'_>, line: &PricedLine, item: Option<&Item>) -> Resul
     let Some(floor) = floor_of(desk, line, item) else {
         return Ok(None);
     };
-    let room = bounded(floor.least(desk).and_then(|least| line.amount.checked_sub(least)))?;
-    let held = bounded(line.order_discount.checked_sub(room.max(Decimal::ZERO)))?;
+    // A floor beyond all bounds leaves no room.
+    let least = floor.least(desk).unwrap_or(Decimal::MAX);
+    let room = line.amount.saturating_sub(least).max(Decimal::ZERO);
+    let held = bounded(line.order_discount.checked_sub(room))?;
     Ok((held > Decimal::ZERO).then(|| Withheld {
         line: line.line,
         rule: floor.term.rule.clone(),
@@ -302,26 +339,61 @@ pub(super) fn freight_of<'a>(
     })
 }
 
+/// What it costs to bring an order.
+#[derive(Clone, Copy, Debug)]
+struct Carriage<'a> {
+    rule: Ruling<'a>,
+    amount: Decimal,
+    /// How much less that is than without the rule, if a budget pays for it.
+    given: Decimal,
+}
+
 /// What it costs to bring the order, if anything says so.
 fn freight<'a>(
     desk: &Desk<'_>,
     charges: &[Ruling<'a>],
     zone: Option<&FreightZone>,
     net: Decimal,
-    lines: &[PricedLine],
-    items: Items<'_>,
-) -> Result<Option<(Ruling<'a>, Decimal)>> {
-    let Some((rule, freight)) = freight_of(charges, zone) else {
+    (lines, items): (&[PricedLine], Items<'_>),
+) -> Result<Option<Carriage<'a>>> {
+    let Some((rule, terms)) = freight_of(charges, zone) else {
         return Ok(None);
     };
+    let amount = fare(desk, rule, terms, net, (lines, items))?;
+    if rule.charge.budget.is_none() {
+        let given = Decimal::ZERO;
+        return Ok(Some(Carriage { rule, amount, given }));
+    }
+    // A budget pays what it lowers; where it lowers nothing it is passed over.
+    let others = charges
+        .iter()
+        .filter(|other| !std::ptr::eq(other.charge, rule.charge));
+    let others: Vec<Ruling<'a>> = others.copied().collect();
+    let without = freight(desk, &others, zone, net, (lines, items))?;
+    let given = without.map_or(Decimal::ZERO, |without| without.amount.saturating_sub(amount));
+    if given > Decimal::ZERO {
+        Ok(Some(Carriage { rule, amount, given }))
+    } else {
+        Ok(without)
+    }
+}
+
+/// What freight costs by a rule.
+fn fare(
+    desk: &Desk<'_>,
+    rule: Ruling<'_>,
+    freight: &Freight,
+    net: Decimal,
+    (lines, items): (&[PricedLine], Items<'_>),
+) -> Result<Decimal> {
     if freight
         .free_from
         .is_some_and(|from| rule.asked(desk, from) <= net)
     {
-        return Ok(Some((rule, Decimal::ZERO)));
+        return Ok(Decimal::ZERO);
     }
     let exact = carried(freight, lines, items).map(|exact| exact.max(freight.least.amount()));
-    Ok(Some((rule, rule.rounded(desk, exact)?)))
+    rule.rounded(desk, exact)
 }
 
 fn carried(freight: &Freight, lines: &[PricedLine], items: Items<'_>) -> Option<Decimal> {

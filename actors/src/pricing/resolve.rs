@@ -99,7 +99,7 @@ pub struct Quote {
     /// For an order that named a quote: what became of it.
     #[serde(default)]
     pub named: Option<NamedQuote>,
-    /// What all lines take from budgets, each budget once.
+    /// What all lines, and discount and freight of the order, take from budgets, each budget once.
     #[serde(default)]
     pub budgets: Vec<BudgetUse>,
     /// Which rules on the order as a whole nearly applied; empty unless asked for.
@@ -320,6 +320,12 @@ pub enum Missed {
         /// Which.
         budget: BudgetId,
     },
+    /// The customer has used its budget as often as it may.
+    #[error("the customer has used its budget {budget} as often as it may")]
+    UsedUp {
+        /// Which.
+        budget: BudgetId,
+    },
     /// Its budget was not set yet.
     #[error("its budget {budget} was not set yet")]
     NoBudget {
@@ -428,6 +434,7 @@ impl Missed {
             Self::WithinBound => "within-bound",
             Self::BudgetSpent { .. } => "budget-spent",
             Self::BudgetRefused { .. } => "budget-refused",
+            Self::UsedUp { .. } => "used-up",
             Self::NoBudget { .. } => "no-budget",
             Self::BudgetCurrency { .. } => "budget-currency",
             Self::IndexTooLow { .. } => "index-too-low",
@@ -718,15 +725,15 @@ pub(super) fn resolve_of(
             lines: request.lines.len() as u64,
         });
     }
-    at_desk(customer, state, request, now, reference, |desk| {
+    at_desk(order, (customer, state), request, now, reference, |desk| {
         quote(desk, (order, state), request, reference)
     })
 }
 
-/// Looks up what all lines of a request share, and prices by it.
+/// Looks up what all lines of a request, or of an order, share, and prices by it.
 pub(super) fn at_desk<T>(
-    customer: &CustomerId,
-    state: &ContractState,
+    order: Option<&OrderKey>,
+    (customer, state): (&CustomerId, &ContractState),
     request: &QuoteRequest,
     now: Timestamp,
     reference: &Reference,
@@ -762,6 +769,7 @@ pub(super) fn at_desk<T>(
         rates: rates(contract, request, table.as_deref(), as_of)?,
         volume: state.volume.value,
         coupons: &request.coupons,
+        used: order.is_none().then_some(&state.used),
         budgets: &request.budgets,
         reference,
         as_of,
@@ -816,18 +824,25 @@ pub(super) fn restated(
             .map(|conversion| conversion.rates.clone()),
         ..request.clone()
     };
-    at_desk(customer, state, request, quote.as_of, reference, |desk| {
-        let mut lines = quote.lines.clone();
-        let mut items = Vec::with_capacity(lines.len());
-        for (line, asked) in lines.iter_mut().zip(&request.lines) {
-            let item = reference.item(&line.sku);
-            let restated = restate(desk, line, asked, item.as_deref());
-            restated.map_err(|refusal| refusal.of_line(asked.line, &asked.sku))?;
-            items.push(item);
-        }
-        let basis = (quote.contract_version, state.bought_without(order));
-        reckon(desk, basis, request, lines, &items)
-    })
+    at_desk(
+        order,
+        (customer, state),
+        request,
+        quote.as_of,
+        reference,
+        |desk| {
+            let mut lines = quote.lines.clone();
+            let mut items = Vec::with_capacity(lines.len());
+            for (line, asked) in lines.iter_mut().zip(&request.lines) {
+                let item = reference.item(&line.sku);
+                let restated = restate(desk, line, asked, item.as_deref());
+                restated.map_err(|refusal| refusal.of_line(asked.line, &asked.sku))?;
+                items.push(item);
+            }
+            let basis = (quote.contract_version, state.bought_without(order));
+            reckon(desk, basis, request, lines, &items)
+        },
+    )
 }
 
 /// What lines that have their prices come to, by a version of the contract, after so much that was bought before.
@@ -846,7 +861,7 @@ fn reckon(
     }
     let zone = request.zone.as_ref().or(contract.zone.as_ref());
     let order = add_up(desk, (zone, bought), &mut lines, items, desk.reference)?;
-    let budgets = taken_together(&lines);
+    let budgets = taken_together(&lines, &order.budgets);
     let exemption = desk.tax.as_ref().and_then(|profile| profile.exemption.as_ref());
     let exemption = exemption.filter(|exemption| exemption.effective.at(desk.as_of));
     Ok(Quote {
@@ -870,10 +885,10 @@ fn reckon(
     })
 }
 
-/// What lines take from budgets, each budget once.
-fn taken_together(lines: &[PricedLine]) -> Vec<BudgetUse> {
+/// What lines and the order as a whole take from budgets, each budget once.
+fn taken_together(lines: &[PricedLine], order: &[BudgetUse]) -> Vec<BudgetUse> {
     let mut all: Vec<BudgetUse> = Vec::new();
-    for used in lines.iter().flat_map(|line| &line.budgets) {
+    for used in lines.iter().flat_map(|line| &line.budgets).chain(order) {
         match all.iter_mut().find(|known| known.budget == used.budget) {
             Some(known) => known.amount = known.amount.saturating_add(used.amount),
             None => all.push(used.clone()),

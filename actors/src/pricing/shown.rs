@@ -69,6 +69,7 @@ fn at_house<T>(
         rates: None,
         volume: Decimal::ZERO,
         coupons: &[],
+        used: None,
         budgets: &Budgets::default(),
         reference,
         as_of: at,

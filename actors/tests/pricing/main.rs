@@ -17,6 +17,7 @@ mod tenants;
 mod world;
 
 use lockstep_actors::ids::{CustomerId, Sku};
+use lockstep_actors::pricing::budget::BudgetUse;
 use lockstep_actors::pricing::contract::{Budgets, ContractState, Customers, QuoteRequest, Volume};
 use lockstep_actors::pricing::resolve::{
     Detail, OrderStepKind, Quote, QuoteLine, QuoteRefusal, TaxedAmount, resolve,
@@ -228,7 +229,22 @@ impl<'a> Ask<'a> {
                     (place.unwrap(), held.rule.clone(), in_ten_decimals(held.amount))
                 });
                 let rebates = quote.rebates.iter();
+                // What the lines do not take is taken by the order as a whole.
+                let of_lines = |used: &BudgetUse| -> rust_decimal::Decimal {
+                    let uses = quote.lines.iter().flat_map(|line| &line.budgets);
+                    uses.filter(|other| other.budget == used.budget)
+                        .map(|other| other.amount)
+                        .sum()
+                };
+                let budgets = quote.budgets.iter();
+                let mut budgets: Vec<_> = budgets
+                    .map(|used| (used.budget.clone(), in_ten_decimals(used.amount - of_lines(used))))
+                    .filter(|(_, amount)| *amount != 0)
+                    .collect();
+                budgets.sort();
+                let expected = together(expected);
                 let found = OracleOrder {
+                    budgets,
                     steps: steps
                         .map(|step| (name(step.kind), step.rule.clone(), in_ten_decimals(step.after)))
                         .collect(),
@@ -250,6 +266,7 @@ impl<'a> Ask<'a> {
                     .for_each(|(kind, ..)| *seen.entry(kind).or_default() += 1);
                 *seen.entry("Rebate").or_default() += expected.rebates.len() as u64;
                 *seen.entry("Withheld").or_default() += expected.withheld.len() as u64;
+                *seen.entry("Paid").or_default() += expected.budgets.len() as u64;
             }
             (expected, found) => panic!("seed {seed}: {expected:?}, but found {found:?}"),
         }
@@ -260,6 +277,18 @@ impl<'a> Ask<'a> {
 fn reached_of(order: &Result<OracleOrder, Vec<OracleStep>>) -> impl Iterator<Item = &OracleStep> {
     let (Ok(OracleOrder { steps, .. }) | Err(steps)) = order;
     steps.iter()
+}
+
+/// Each budget once.
+fn together(order: OracleOrder) -> OracleOrder {
+    let mut budgets: BTreeMap<_, i128> = BTreeMap::new();
+    for (budget, amount) in &order.budgets {
+        *budgets.entry(budget.clone()).or_default() += amount;
+    }
+    OracleOrder {
+        budgets: budgets.into_iter().filter(|(_, amount)| *amount != 0).collect(),
+        ..order
+    }
 }
 
 fn name(kind: OrderStepKind) -> &'static str {

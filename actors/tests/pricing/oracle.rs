@@ -367,6 +367,15 @@ fn goods(world: &World, scope: &Scope, sku: &Sku) -> Option<usize> {
     }
 }
 
+/// A budget has something left, and is in the contract's currency if it is in one.
+pub(crate) fn has_left(world: &World, budget: &BudgetId) -> bool {
+    BUDGETS.iter().any(|(name, uses, code)| {
+        *name == budget.as_str()
+            && *uses > 0
+            && code.is_none_or(|code| Currency::new(code) == Ok(world.contract.currency))
+    })
+}
+
 /// The terms that apply, in their rank.
 fn ranked<'a>(world: &'a World, sku: &Sku, units: i64) -> Vec<Ranked<'a>> {
     let mut found = Vec::new();
@@ -392,14 +401,10 @@ fn ranked<'a>(world: &'a World, sku: &Sku, units: i64) -> Vec<Ranked<'a>> {
                 .coupon
                 .as_ref()
                 .is_none_or(|coupon| world.coupons.contains(coupon));
-            // A budget has something left, and is in the contract's currency if it is in one.
-            let funded = conditions.budget.as_ref().is_none_or(|budget| {
-                BUDGETS.iter().any(|(name, uses, code)| {
-                    *name == budget.as_str()
-                        && *uses > 0
-                        && code.is_none_or(|code| Currency::new(code) == Ok(world.contract.currency))
-                })
-            });
+            let funded = conditions
+                .budget
+                .as_ref()
+                .is_none_or(|budget| has_left(world, budget));
             let ours = match &term.effect {
                 Effect::Fixed(_) | Effect::Indexed(_) | Effect::ByValue(_) => {
                     currency == world.contract.currency

@@ -1,9 +1,9 @@
 //! The slow evaluator of an order as a whole, written from `docs/pricing.md` alone.
 
 use crate::LIMIT;
-use crate::oracle::{converted, divided, floor, smallest, times};
+use crate::oracle::{converted, divided, floor, has_left, smallest, times};
 use crate::world::World;
-use lockstep_actors::ids::{RuleId, Sku, TaxCategory};
+use lockstep_actors::ids::{BudgetId, FreightZone, RuleId, Sku, TaxCategory};
 use lockstep_actors::money::{Currency, Percent, Price, RoundingMode};
 use lockstep_actors::pricing::charge::{Charge, ChargeKind, Freight, Part};
 use lockstep_actors::pricing::rebate::{Rebate, RebateMode};
@@ -29,6 +29,8 @@ pub(crate) struct OracleOrder {
     pub(crate) withheld: Vec<(usize, RuleId, i128)>,
     pub(crate) taxes: Vec<(RuleId, i128, i128)>,
     pub(crate) rebates: Vec<(RuleId, i128)>,
+    /// What discount and freight take from budgets, in the contract's currency.
+    pub(crate) budgets: Vec<(BudgetId, i128)>,
 }
 
 /// A share of an amount in percent, to ten decimals.
@@ -101,7 +103,15 @@ fn ranked(world: &World, goods: i128) -> Vec<Rule<'_>> {
             };
             let begun = charge.effective.from.is_none_or(|from| world.at >= from);
             let ended = charge.effective.until.is_some_and(|until| world.at >= until);
-            if begun && !ended && minimum <= goods {
+            let shown = charge
+                .coupon
+                .as_ref()
+                .is_none_or(|coupon| world.coupons.contains(coupon));
+            let funded = charge
+                .budget
+                .as_ref()
+                .is_none_or(|budget| has_left(world, budget));
+            if begun && !ended && minimum <= goods && shown && funded {
                 let rank = (minimum, charge.effective.from, charge.version, &charge.rule);
                 found.push(((Reverse(charge.priority), level, Reverse(rank)), rule));
             }
@@ -226,6 +236,49 @@ pub(crate) fn earned(rebate: &Rebate, volume: i128) -> i128 {
     sum
 }
 
+/// What a rule that a budget pays for takes from it.
+fn paid(world: &World, charge: &Charge, given: i128) -> Option<(BudgetId, i128)> {
+    let budget = charge.budget.clone().filter(|_| given > 0)?;
+    Some((
+        budget,
+        turned(world, given, world.asked, world.contract.currency)?,
+    ))
+}
+
+/// The freight that counts, what it costs, and how much less that is than without it. One with a budget that does not lower
+/// it is passed over. An error for an amount that is larger than any may be.
+fn freight<'a>(
+    world: &World,
+    rules: &[(Rule<'a>, &Freight)],
+    net: i128,
+    lines: &[OracleLine],
+) -> Result<Option<(Rule<'a>, i128, i128)>, ()> {
+    let Some(((rule, terms), others)) = rules.split_first() else {
+        return Ok(None);
+    };
+    let free = terms.free_from.is_some_and(|from| net >= rule.asked(world, from));
+    let amount = if free {
+        0
+    } else {
+        carried(world, *rule, terms, lines)
+    };
+    if amount > LIMIT {
+        return Err(());
+    }
+    if rule.charge.budget.is_none() {
+        return Ok(Some((*rule, amount, 0)));
+    }
+    let without = freight(world, others, net, lines)?;
+    Ok(match without {
+        Some((_, other, _)) if amount < other => Some((*rule, amount, other - amount)),
+        Some(_) | None => without,
+    })
+}
+
+fn goes_to(zone: Option<&FreightZone>, terms: &Freight) -> bool {
+    terms.zone.is_none() || terms.zone.as_ref() == zone
+}
+
 /// An order of which something is larger than anything may be.
 fn beyond(mut steps: Vec<OracleStep>) -> Vec<OracleStep> {
     steps.push(("TooLarge", None, LIMIT + 1));
@@ -244,11 +297,13 @@ pub(crate) fn order(world: &World, lines: &[OracleLine]) -> Result<OracleOrder, 
             withheld: Vec::new(),
             taxes: Vec::new(),
             rebates: Vec::new(),
+            budgets: Vec::new(),
         });
     }
     let charges = ranked(world, goods);
     let mut reached = goods;
     let (mut discounts, mut withheld) = (vec![0; lines.len()], Vec::new());
+    let mut budgets = Vec::new();
     let first = charges.iter().find(|rule| match &rule.charge.kind {
         ChargeKind::Discount(_) | ChargeKind::DiscountByValue(_) => true,
         ChargeKind::Freight(_) | ChargeKind::Surcharge { .. } | ChargeKind::Rebate(_) => false,
@@ -277,26 +332,28 @@ pub(crate) fn order(world: &World, lines: &[OracleLine]) -> Result<OracleOrder, 
                 *part = takes;
             }
         }
-        reached -= discounts.iter().sum::<i128>();
+        let given = discounts.iter().sum::<i128>();
+        reached -= given;
+        budgets.extend(paid(world, charge, given));
         steps.push(("Discount", Some(charge.rule.clone()), reached));
     }
     let net = reached;
-    let freight = charges.iter().find_map(|rule| match &rule.charge.kind {
-        ChargeKind::Freight(terms) if terms.zone.is_none() || terms.zone == world.zone => Some((rule, terms)),
+    let rules = charges.iter().filter_map(|rule| match &rule.charge.kind {
+        ChargeKind::Freight(terms) if goes_to(world.zone.as_ref(), terms) => Some((*rule, terms)),
         ChargeKind::Freight(_)
         | ChargeKind::Discount(_)
         | ChargeKind::DiscountByValue(_)
         | ChargeKind::Surcharge { .. }
         | ChargeKind::Rebate(_) => None,
     });
-    if let Some((rule, terms)) = freight {
-        let free = terms.free_from.is_some_and(|from| net >= rule.asked(world, from));
-        reached += if free {
-            0
-        } else {
-            carried(world, *rule, terms, lines)
-        };
+    let rules: Vec<_> = rules.collect();
+    let Ok(freight) = freight(world, &rules, net, lines) else {
+        return Err(beyond(steps));
+    };
+    if let Some((rule, amount, given)) = freight {
+        reached += amount;
         steps.push(("Freight", Some(rule.charge.rule.clone()), reached));
+        budgets.extend(paid(world, rule.charge, given));
     }
     for rule in &charges {
         if let ChargeKind::Surcharge { part, below } = &rule.charge.kind
@@ -358,5 +415,6 @@ pub(crate) fn order(world: &World, lines: &[OracleLine]) -> Result<OracleOrder, 
         withheld,
         taxes,
         rebates,
+        budgets,
     })
 }

@@ -309,6 +309,17 @@ fn charge(random: &mut Random) -> Charge {
         } else {
             price(random)
         },
+        coupon: random.sometimes(15, |random| CouponCode::new(random.of(&["X", "Y"])).unwrap()),
+        budget: random
+            .sometimes(40, |random| {
+                BudgetId::new(random.of(&["full", "full", "spent", "yen", "unset"])).unwrap()
+            })
+            .filter(|_| {
+                matches!(
+                    &kind,
+                    ChargeKind::Discount(_) | ChargeKind::DiscountByValue(_) | ChargeKind::Freight(_)
+                )
+            }),
         kind,
     }
 }

@@ -1,7 +1,7 @@
 //! What the domain refuses, as a status and a code.
 
 use super::problem::Problem;
-use crate::schema::code;
+use crate::schema::{code, field_of_line};
 use actix_web::http::StatusCode;
 use lockstep_actors::accounts::command::AccountRefusal;
 use lockstep_actors::governance::ownership::RefusedWrite;
@@ -99,7 +99,7 @@ pub(super) fn price_field(refusal: &PriceRefusal) -> String {
         return within.to_owned();
     };
     let place = match place {
-        Place::Row(_) => return within.to_owned(),
+        Place::Row(_) | Place::Edition(_) => return within.to_owned(),
         Place::Term(rule) => format!("terms[{rule}]"),
         Place::Charge(rule) => format!("charges[{rule}]"),
         Place::Ending(rule) => format!("endings[{rule}]"),
@@ -166,28 +166,8 @@ pub(super) fn quote_refusal(refusal: &QuoteRefusal, numbers: &[u16]) -> Problem 
 }
 
 fn quote_field(refusal: &QuoteRefusal, numbers: &[u16]) -> String {
-    let within = match refusal.cause() {
-        QuoteRefusal::UnknownCustomer { .. } | QuoteRefusal::Blocked { .. } => "customer",
-        QuoteRefusal::OtherCurrency { .. } | QuoteRefusal::NoRates { .. } => "currency",
-        QuoteRefusal::NoPrice { .. } => "sku",
-        QuoteRefusal::TooMuch { .. } | QuoteRefusal::NotWhole { .. } => "quantity",
-        QuoteRefusal::UnknownUnit { .. } => "unit",
-        QuoteRefusal::TooManyCoupons => "coupons",
-        QuoteRefusal::Lines { .. } => "lines",
-        QuoteRefusal::Held { .. }
-        | QuoteRefusal::NoTaxRate { .. }
-        | QuoteRefusal::NoTaxProfile
-        | QuoteRefusal::Overflow
-        | QuoteRefusal::UnknownAgreement { .. }
-        | QuoteRefusal::TooManyLevels { .. }
-        | QuoteRefusal::OfLine { .. } => "",
-    };
     let place = |line| numbers.iter().position(|number| *number == line);
-    match (refusal.line().and_then(place), within) {
-        (None, within) => within.to_owned(),
-        (Some(place), "") => format!("lines[{place}]"),
-        (Some(place), within) => format!("lines[{place}].{within}"),
-    }
+    field_of_line(refusal, refusal.line().and_then(place))
 }
 
 #[cfg(test)]

@@ -118,8 +118,10 @@ fn of_contract(command: &ContractCommand) -> Scope {
         | ContractCommand::Show
         | ContractCommand::Terms => Scope::PricesRead,
         ContractCommand::Upsert { .. } | ContractCommand::ReportVolume(_) => Scope::PricesWrite,
-        // Only orders ask this, from within.
-        ContractCommand::PriceOrder { .. } | ContractCommand::CountOrder { .. } => Scope::Admin,
+        // Only orders and budgets say this, from within.
+        ContractCommand::PriceOrder { .. }
+        | ContractCommand::CountOrder { .. }
+        | ContractCommand::CountUses { .. } => Scope::Admin,
     }
 }
 

@@ -240,6 +240,8 @@ fn freight() -> Result<Charge, InvalidRule> {
             least: Price::default(),
             free_from: Some(Price::new(Decimal::from(250))?),
         }),
+        coupon: None,
+        budget: None,
     })
 }
 

@@ -6,7 +6,7 @@ use super::limits::{MAX_TAX_RATES, MAX_TIERS};
 use super::message::{Body, Command};
 use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{
-    CustomerId, DocumentId, FreightZone, Jurisdiction, RuleId, SystemName, TaxCategory,
+    BudgetId, CouponCode, CustomerId, DocumentId, FreightZone, Jurisdiction, RuleId, SystemName, TaxCategory,
 };
 use lockstep_actors::money::{Percent, Price};
 use lockstep_actors::pricing::charge::{Charge, ChargeKind, Freight, Part};
@@ -43,6 +43,14 @@ pub struct OrderCharge {
     pub minimum: Price,
     /// What it does.
     pub kind: OrderChargeKind,
+    /// The coupon that must be shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub coupon: Option<CouponCode>,
+    /// The budget that pays for it; only for discounts and freight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub budget: Option<BudgetId>,
 }
 
 fn nothing() -> Price {
@@ -228,6 +236,8 @@ impl From<OrderCharge> for Charge {
             priority: charge.priority,
             minimum: charge.minimum,
             kind: charge.kind.into(),
+            coupon: charge.coupon,
+            budget: charge.budget,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::limits::MAX_DEPTH;
 use super::wire::BodyFormat;
+use lockstep_actors::pricing::resolve::QuoteRefusal;
 use serde::Serialize;
 use std::fmt;
 
@@ -234,6 +235,31 @@ fn json_depth(bytes: &[u8]) -> usize {
         }
     }
     deepest
+}
+
+/// The path of what is in the way of a price: of a line, by its place in the list, if it is one.
+pub(crate) fn field_of_line(refusal: &QuoteRefusal, place: Option<usize>) -> String {
+    let within = match refusal.cause() {
+        QuoteRefusal::UnknownCustomer { .. } | QuoteRefusal::Blocked { .. } => "customer",
+        QuoteRefusal::OtherCurrency { .. } | QuoteRefusal::NoRates { .. } => "currency",
+        QuoteRefusal::NoPrice { .. } => "sku",
+        QuoteRefusal::TooMuch { .. } | QuoteRefusal::NotWhole { .. } => "quantity",
+        QuoteRefusal::UnknownUnit { .. } => "unit",
+        QuoteRefusal::TooManyCoupons => "coupons",
+        QuoteRefusal::Lines { .. } => "lines",
+        QuoteRefusal::Held { .. }
+        | QuoteRefusal::NoTaxRate { .. }
+        | QuoteRefusal::NoTaxProfile
+        | QuoteRefusal::Overflow
+        | QuoteRefusal::UnknownAgreement { .. }
+        | QuoteRefusal::TooManyLevels { .. }
+        | QuoteRefusal::OfLine { .. } => "",
+    };
+    match (place, within) {
+        (None, within) => within.to_owned(),
+        (Some(place), "") => format!("lines[{place}]"),
+        (Some(place), within) => format!("lines[{place}].{within}"),
+    }
 }
 
 /// The name of a refusal's variant, as it is written everywhere.

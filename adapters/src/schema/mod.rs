@@ -47,7 +47,7 @@ mod wire;
 pub use asyncapi::asyncapi;
 pub use compatibility::{Break, Direction, breaks};
 pub use documents::{SchemaDocument, documents};
-pub(crate) use error::code;
 pub use error::{DecodeCode, DecodeError};
+pub(crate) use error::{code, field_of_line};
 pub use message::{Body, Command, Outgoing, VERSION, decode, decode_again, encode};
 pub use wire::{BodyFormat, EncodeError, decode_body, encode_body};

@@ -1,6 +1,6 @@
 //! Many prices for one customer at once, as they are asked for and answered.
 
-use super::error::{DecodeError, code};
+use super::error::{DecodeError, code, field_of_line};
 use super::fields::{Amount, Code, CurrencyCode, ExactAmount, List, Moment, PositiveUnits, Text, Units};
 use super::limits::{MAX_BULK_LINES, MAX_COUPONS};
 use super::message::{Body, Command};
@@ -172,6 +172,8 @@ pub struct SheetRefusal {
     pub code: String,
     /// For a person.
     pub reason: String,
+    /// What of the request it is about, such as `lines[3].sku`.
+    pub field: String,
 }
 
 impl Body for PriceSheet {
@@ -193,11 +195,12 @@ impl From<BulkPrice> for SheetPrice {
     }
 }
 
-impl From<QuoteRefusal> for SheetRefusal {
-    fn from(refusal: QuoteRefusal) -> Self {
+impl SheetRefusal {
+    fn of(refusal: &QuoteRefusal, place: usize) -> Self {
         Self {
             code: code(refusal.cause()),
             reason: refusal.to_string(),
+            field: field_of_line(refusal, Some(place)),
         }
     }
 }
@@ -207,10 +210,10 @@ impl PriceSheet {
     #[must_use]
     pub fn new(customer: CustomerId, request: QuoteRequest, prices: BulkPrices) -> Self {
         let lines = request.lines.into_iter().zip(prices.lines);
-        let lines = lines.map(|(asked, priced)| {
+        let lines = lines.enumerate().map(|(place, (asked, priced))| {
             let (price, refusal) = match priced {
                 Ok(price) => (Some(price.into()), None),
-                Err(refusal) => (None, Some(refusal.into())),
+                Err(refusal) => (None, Some(SheetRefusal::of(&refusal, place))),
             };
             SheetLine {
                 sku: asked.sku,

@@ -474,6 +474,7 @@ fn s01_and_s16_prices_are_set_asked_for_in_bulk_kept_and_ordered_over_the_broker
             (&"9544.80".into(), &"SPRING".into())
         );
         assert_eq!(lines[9_999]["refusal"]["code"], "no-price", "{}", lines[9_999]);
+        assert_eq!(lines[9_999]["refusal"]["field"], "lines[9999].sku");
 
         // Only changes are told: the price as it was set, then as the edition has it, not what was made ready.
         let row = json!({ "sku": "A-1", "list": "standard", "currency": "EUR", "unit": "110.00", "rule": "LIST",

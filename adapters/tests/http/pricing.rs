@@ -299,6 +299,7 @@ async fn ten_thousand_skus_for_one_customer_in_one_call() {
     assert_eq!((priced.len(), &sheet["contract_version"]), (10_000, &17.into()));
     assert_eq!(priced[0]["price"]["amount"], "9544.80", "{}", priced[0]);
     assert_eq!(priced[9_999]["refusal"]["code"], "no-price", "{}", priced[9_999]);
+    assert_eq!(priced[9_999]["refusal"]["field"], "lines[9999].sku");
     let mut lines = ask["lines"].take();
     lines.as_array_mut().unwrap().push(json!({ "sku": "A-1" }));
     ask["lines"] = lines;

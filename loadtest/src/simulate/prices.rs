@@ -57,6 +57,7 @@ impl PriceModel {
             }
             ContractEvent::VolumeReported(_)
             | ContractEvent::OrderCounted { .. }
+            | ContractEvent::UsesCounted { .. }
             | ContractEvent::QuoteKept { .. } => {}
         }
     }

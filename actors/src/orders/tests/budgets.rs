@@ -4,6 +4,9 @@ use super::*;
 use crate::domain::View;
 use crate::pricing::agreement::{Agreement, HOUSE};
 use crate::pricing::budget::{BudgetCommand, BudgetLimit, BudgetReply, Limits};
+use crate::pricing::charge::{Charge, ChargeKind, Freight};
+use crate::pricing::contract::{Budgets, Contract, ContractCommand, ContractReply, QuoteRequest};
+use crate::pricing::resolve::{Detail, QuoteLine};
 use crate::pricing::term::{Conditions, Effect, Scope, Stage, Term};
 use crate::reference::Published;
 use lockstep_runtime::entity::AddressedMessage;
@@ -221,6 +224,118 @@ fn an_order_that_a_budget_refuses_is_priced_without_it_and_still_at_what_its_cha
     });
     assert_eq!(from_ours, ["20", "25"]);
     assert_eq!(world.budgets[&budget("SPRING")].spent, decimal("5.00"));
+}
+
+/// What a quote says 10 of A come to for a customer who shows HELLO.
+fn quoted(world: &mut World, customer: &str) -> (String, Option<&'static str>) {
+    let request = Box::new(QuoteRequest {
+        currency: Currency::new("EUR").unwrap(),
+        rates: None,
+        lines: vec![QuoteLine {
+            line: 1,
+            sku: sku("A"),
+            quantity: quantity(10),
+            unit: None,
+            base_units: None,
+            stated_price: None,
+        }],
+        coupons: vec![CouponCode::new("HELLO").unwrap()],
+        zone: None,
+        as_of: None,
+        customers: Customers::Anybody,
+        detail: Detail::NearMisses,
+        budgets: Budgets::default(),
+        channel: None,
+        ship_to: None,
+    });
+    let customer = CustomerId::new(customer).unwrap();
+    let reply = world.take((customer, ContractCommand::Quote(request)).into());
+    let Reply::Contract(ContractReply::Quoted(quote)) = reply else {
+        panic!("{reply:?}")
+    };
+    let why = quote.lines[0].near_misses.first().map(|miss| miss.reason.name());
+    (quote.total.amount.normalize().to_string(), why)
+}
+
+#[test]
+fn a_quote_counts_on_no_coupon_that_its_customer_has_used_up() {
+    let mut world = promoting(Fate::kind(), vec![promotion("WELCOME", "10", Some("HELLO"))]);
+    let by_customer = |most: u32| Limits {
+        uses_by_customer: Some(most),
+        ..Limits::default()
+    };
+    limit(&mut world, "WELCOME", by_customer(1), 1);
+    let (offered, used_up) = (("22.5".to_owned(), None), ("25".to_owned(), Some("used-up")));
+    assert_eq!(quoted(&mut world, "C1"), offered);
+    let order = submit(&mut world, "1", 10, |wish| {
+        wish.coupons = vec![CouponCode::new("HELLO").unwrap()];
+    });
+    world.settle();
+    assert_eq!(total(&world, &order), "22.5");
+    assert_eq!(
+        [quoted(&mut world, "C1"), quoted(&mut world, "C2")],
+        [used_up, offered.clone()]
+    );
+    // It may be used twice by now; or the order is given up.
+    limit(&mut world, "WELCOME", by_customer(2), 2);
+    assert_eq!(quoted(&mut world, "C1"), offered);
+    limit(&mut world, "WELCOME", by_customer(1), 3);
+    world.tell(&order, cancel());
+    world.settle();
+    assert_eq!(quoted(&mut world, "C1"), offered);
+}
+
+#[test]
+fn free_freight_by_a_coupon_is_spent_once_and_the_other_order_is_told() {
+    let mut world = promoting(Fate::kind(), Vec::new());
+    let fare = |rule: &str, base: &str| Charge {
+        rule: RuleId::new(rule).unwrap(),
+        version: 1,
+        effective: Effective::default(),
+        priority: 0,
+        minimum: Price::default(),
+        kind: ChargeKind::Freight(Freight {
+            zone: None,
+            base: Price::new(decimal(base)).unwrap(),
+            per_unit: Price::default(),
+            per_kilogram: Price::default(),
+            least: Price::default(),
+            free_from: None,
+        }),
+        coupon: None,
+        budget: None,
+    };
+    let free = Charge {
+        priority: 1,
+        coupon: Some(CouponCode::new("FREESHIP").unwrap()),
+        budget: Some(budget("SHIP")),
+        ..fare("free", "0")
+    };
+    let contract = Box::new(Contract {
+        charges: vec![fare("land", "4"), free],
+        ..Contract::none(Currency::new("EUR").unwrap())
+    });
+    let customer = CustomerId::new("C1").unwrap();
+    world.take((customer, ContractCommand::Upsert { contract, version: 1 }).into());
+    limit(&mut world, "SHIP", uses(1), 1);
+    let orders = ["1", "2"].map(|number| {
+        submit(&mut world, number, 10, |wish| {
+            wish.coupons = vec![CouponCode::new("FREESHIP").unwrap()];
+        })
+    });
+    world.settle();
+    assert_eq!(orders.clone().map(|order| total(&world, &order)), ["25", "29"]);
+    let told = orders.clone().map(|order| {
+        let quote = world.orders[&order].placed().unwrap().quote.as_ref().unwrap();
+        let misses = quote.near_misses.iter();
+        misses.map(|miss| miss.reason.name()).collect::<Vec<_>>()
+    });
+    assert_eq!(told, [vec![], vec!["budget-refused"]]);
+    let state = &world.budgets[&budget("SHIP")];
+    assert_eq!((state.uses, state.spent), (1, decimal("4")));
+    world.tell(&orders[0], cancel());
+    world.settle();
+    assert_eq!(world.budgets[&budget("SHIP")].uses, 0);
 }
 
 /// Lets the alarms of all orders go off.

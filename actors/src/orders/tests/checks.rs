@@ -472,6 +472,8 @@ pub(super) fn with_freight(world: &mut World, level: TaxLevel, freight: &str) {
         priority: 0,
         minimum: price("0"),
         kind,
+        coupon: None,
+        budget: None,
     };
     let rebate = Rebate {
         tiers: vec![Tier {

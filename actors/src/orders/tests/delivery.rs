@@ -300,6 +300,8 @@ fn coupons_and_freight_zone_of_an_order_count_as_on_a_quote() {
             least: price("0"),
             free_from: None,
         }),
+        coupon: None,
+        budget: None,
     };
     let mut contract = Contract::none(Currency::new("EUR").unwrap());
     contract.charges = vec![

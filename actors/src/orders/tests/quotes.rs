@@ -156,6 +156,8 @@ fn a_price_stated_beside_a_quote_has_the_freight_of_the_quote_wherever_the_order
             least: price("0"),
             free_from: None,
         }),
+        coupon: None,
+        budget: None,
     };
     let mut contract = Contract::none(Currency::new("EUR").unwrap());
     contract.charges = vec![freight("NORTH", "10.00"), freight("SOUTH", "20.00")];

@@ -30,6 +30,8 @@ fn world_with_a_bonus(units: i64) -> World {
             priority: 0,
             minimum: Price::default(),
             kind: ChargeKind::Rebate(bonus),
+            coupon: None,
+            budget: None,
         }],
         ..Contract::none(Currency::new("EUR").unwrap())
     });

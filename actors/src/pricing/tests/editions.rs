@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::{Distributor, Message};
 use crate::ids::EditionId;
 use crate::pricing::edition::{EditionCommand, EditionReply, EditionState, ListEditions};
-use crate::pricing::list::{ListPrice, ListPriceCommand, ListPriceReply, ListPriceState};
+use crate::pricing::list::{ListPrice, ListPriceCommand, ListPriceReply, ListPriceState, Place};
 use crate::pricing::price_change::{ListPriceChanged, in_force};
 use lockstep_runtime::entity::Decision;
 use lockstep_runtime::rmp_serde;
@@ -203,6 +203,11 @@ fn f26_a_list_is_refilled_row_by_row_and_switched_at_once() {
     lists.set("B", spring(20));
     let short = lists.release("spring", Some(1_000), 1, Some(3));
     let refusal = PriceRefusal::EditionIncomplete { found: 2, wanted: 3 };
+    let refusal = refused("spring", refusal);
+    assert_eq!(
+        refusal.to_string(),
+        "edition spring: it has 2 rows by now, not 3: send the others first"
+    );
     assert_eq!(short, EditionReply::Refused(refusal));
     lists.set("C", spring(33));
     let told = lists.told;
@@ -225,7 +230,7 @@ fn f26_a_list_is_refilled_row_by_row_and_switched_at_once() {
     assert_eq!(prices(&lists, 999), [euros(10), euros(20), euros(30)]);
     assert_eq!(
         lists.release("spring", Some(2_000), 2, None),
-        EditionReply::Refused(PriceRefusal::EditionHasBegun)
+        EditionReply::Refused(refused("spring", PriceRefusal::EditionHasBegun))
     );
     // What is corrected afterwards counts and is told at once.
     let corrected = ListRow {
@@ -438,5 +443,13 @@ proptest! {
             }
         }
         prop_assert!(in_force(std::iter::empty(), "standard", currency("EUR"), None, lists.now).is_none());
+    }
+}
+
+/// Of an edition.
+fn refused(edition: &str, refusal: PriceRefusal) -> PriceRefusal {
+    PriceRefusal::At {
+        place: Place::Edition(EditionId::new(edition).unwrap()),
+        refusal: Box::new(refusal),
     }
 }

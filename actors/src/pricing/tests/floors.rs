@@ -14,6 +14,8 @@ fn off_the_order(part: Part) -> Vec<Charge> {
         priority: 0,
         minimum: price("0"),
         kind: ChargeKind::Discount(part),
+        coupon: None,
+        budget: None,
     }]
 }
 
@@ -151,7 +153,7 @@ fn rounding_takes_no_price_below_its_floor() {
 
 impl Case {
     /// A promotion that a budget pays, with uses left.
-    fn funded(self, name: &str) -> Self {
+    pub(super) fn funded(self, name: &str) -> Self {
         let id = BudgetId::new(name).unwrap();
         let limits = Limits {
             uses: Some(9),

@@ -19,6 +19,8 @@ fn charge(rule: &str, minimum: &str, kind: ChargeKind) -> Charge {
         priority: 0,
         minimum: price(minimum),
         kind,
+        coupon: None,
+        budget: None,
     }
 }
 
@@ -696,4 +698,122 @@ fn goods_are_taxed_where_they_are_shipped_to() {
         let found = shipped_to(&case, ship_to);
         assert_eq!(found, (by.to_owned(), total.to_owned()), "{ship_to:?}");
     }
+}
+
+/// Freight of 10.00, free from 500.00 on; free for whoever shows FREESHIP, as long as a budget pays.
+fn free_by_coupon() -> Case {
+    let fare = |rule: &str, base: &str, free_from: Option<&str>| {
+        let (base, free_from) = (price(base), free_from.map(price));
+        charge(
+            rule,
+            "0",
+            ChargeKind::Freight(Freight {
+                base,
+                free_from,
+                ..freight()
+            }),
+        )
+    };
+    let free = Charge {
+        priority: 1,
+        coupon: Some(CouponCode::new("FREESHIP").unwrap()),
+        budget: Some(crate::ids::BudgetId::new("ship").unwrap()),
+        ..fare("free", "0", None)
+    };
+    Case::flat("100").charged([fare("land", "10", Some("500")), free])
+}
+
+#[test]
+fn freight_is_free_by_a_coupon_as_long_as_its_budget_pays() {
+    let ask = |case: &Case, units: i64, coupon: &str, code: &str| {
+        let mut request = case.ask(units);
+        request.currency = currency(code);
+        request.detail = Detail::NearMisses;
+        request.coupons = vec![CouponCode::new(coupon).unwrap()];
+        let quote = case.answer(&request, 0).unwrap();
+        let freight = &quote.order[1];
+        let uses: Vec<_> = quote
+            .budgets
+            .iter()
+            .map(|used| (used.budget.to_string(), used.amount.normalize().to_string()))
+            .collect();
+        let why = quote.near_misses.iter().find(|miss| miss.rule.as_str() == "free");
+        (
+            freight.rule.as_ref().unwrap().to_string(),
+            (freight.after - freight.before).normalize().to_string(),
+            uses,
+            why.map(|miss| miss.reason.name()),
+        )
+    };
+    let told = |rule: &str, amount: &str, uses: &[(&str, &str)], why| {
+        let uses: Vec<_> = uses
+            .iter()
+            .map(|(budget, amount)| ((*budget).to_owned(), (*amount).to_owned()))
+            .collect();
+        (rule.to_owned(), amount.to_owned(), uses, why)
+    };
+    let funded = free_by_coupon().funded("ship");
+    assert_eq!(
+        ask(&funded, 1, "FREESHIP", "EUR"),
+        told("free", "0", &[("ship", "10")], None)
+    );
+    assert_eq!(
+        ask(&funded, 1, "OTHER", "EUR"),
+        told("land", "10", &[], Some("no-coupon"))
+    );
+    // Where freight is free anyhow the coupon is not used up.
+    assert_eq!(
+        ask(&funded, 5, "FREESHIP", "EUR"),
+        told("land", "0", &[], Some("not-lower"))
+    );
+    // Nobody has said what it may spend.
+    assert_eq!(
+        ask(&free_by_coupon(), 1, "FREESHIP", "EUR"),
+        told("land", "10", &[], Some("no-budget"))
+    );
+    // 20.00 USD of freight are 10.00 EUR of the budget.
+    let in_dollars = funded.rates(0, &[("USD", "2")]);
+    assert_eq!(
+        ask(&in_dollars, 1, "FREESHIP", "USD"),
+        told("free", "0", &[("ship", "10")], None)
+    );
+}
+
+#[test]
+fn a_budget_pays_an_orders_discount_and_nothing_that_is_charged() {
+    let budget = crate::ids::BudgetId::new("spring").unwrap();
+    let five = || Charge {
+        budget: Some(budget.clone()),
+        ..charge("five", "0", ChargeKind::Discount(Part::Percent(percent("5"))))
+    };
+    let case = Case::flat("100").funded("spring").charged([five()]);
+    let quote = case.lines(&[3]).unwrap();
+    let uses: Vec<_> = quote.budgets.iter().map(|used| used.amount).collect();
+    assert_eq!((quote.total.amount, uses), (decimal("285"), vec![decimal("15")]));
+    // What the floor withholds is not given: 97.00 leaves 9.00 of 15.00.
+    let floor = bound("floor", Stage::Floor, Bound::Price(price("97")), Breach::Adjust);
+    let case = Case::flat("100")
+        .funded("spring")
+        .terms([floor])
+        .charged([five()]);
+    let uses: Vec<_> = case
+        .lines(&[3])
+        .unwrap()
+        .budgets
+        .iter()
+        .map(|used| used.amount)
+        .collect();
+    assert_eq!(uses, [decimal("9")]);
+    let part = Part::Amount(price("1"));
+    let surcharge = Charge {
+        kind: ChargeKind::Surcharge { part, below: None },
+        ..five()
+    };
+    let refusal = crate::pricing::charge::check(&[surcharge])
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        refusal,
+        "rule five has a budget, but only promotions, and discounts and freight of orders, have budgets"
+    );
 }

@@ -36,6 +36,8 @@ impl Buyer {
                 priority: 0,
                 minimum: price("0"),
                 kind: ChargeKind::Rebate(bonus(mode)),
+                coupon: None,
+                budget: None,
             }],
             ..case.contract
         };
@@ -44,11 +46,11 @@ impl Buyer {
             reference: case.reference,
         };
         let contract = Box::new(contract);
-        buyer.tell(0, ContractCommand::Upsert { contract, version: 1 });
+        buyer.tell(0, &ContractCommand::Upsert { contract, version: 1 });
         buyer
     }
 
-    fn tell(&mut self, at: i64, command: ContractCommand) {
+    fn tell(&mut self, at: i64, command: &ContractCommand) {
         let provenance = Provenance {
             source: "erp".into(),
             correlation: "1".into(),
@@ -61,7 +63,7 @@ impl Buyer {
             reference: &self.reference,
         };
         let customer = CustomerId::new("C").unwrap();
-        let decision = CustomerContract::decide(&customer, &self.state, &command, &context);
+        let decision = CustomerContract::decide(&customer, &self.state, command, &context);
         for event in &decision.events {
             CustomerContract::apply(&mut self.state, event);
         }
@@ -73,7 +75,7 @@ impl Buyer {
             version,
             through: through.map(Timestamp::from_millis),
         };
-        self.tell(0, ContractCommand::ReportVolume(volume));
+        self.tell(0, &ContractCommand::ReportVolume(volume));
     }
 
     /// An order of so many units is priced.
@@ -86,7 +88,7 @@ impl Buyer {
             request: Box::new(request),
             quote: None,
         };
-        self.tell(9, command);
+        self.tell(9, &command);
     }
 
     /// So many units of it are left.
@@ -96,7 +98,7 @@ impl Buyer {
             attempt,
             left: Decimal::from(units * 1000),
         };
-        self.tell(9, command);
+        self.tell(9, &command);
     }
 
     /// What has accrued since the last report, and what counts beside it.

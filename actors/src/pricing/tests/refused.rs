@@ -63,6 +63,8 @@ fn of_many_terms_and_charges_the_one_that_is_wrong_is_named() {
         priority: 0,
         minimum: price("0"),
         kind: ChargeKind::Discount(Part::Amount(price("1"))),
+        coupon: None,
+        budget: None,
     };
     let ending = |id: &str| PriceEnding {
         rule: rule(id),
