@@ -25,6 +25,7 @@ use super::state::{CLOSED_KEPT, Hold, HoldEnd, MAX_HOLDS, MAX_TELLING_SYSTEMS, S
 use super::withdraw::withdraw;
 use crate::ids::{DocumentId, HoldId, OrderKey, StockId, SystemName};
 use crate::orders::command::{OrderCommand, StockAnswer, StockAnswered};
+use crate::orders::sourcing::Restriction;
 use crate::quantity::{PositiveQuantity, Quantity, QuantityOutOfRange};
 use lockstep_runtime::entity::Decision;
 use lockstep_runtime::time::Timestamp;
@@ -220,6 +221,15 @@ pub(super) fn refuse_asked(id: &StockId, command: &StockCommand, refusal: StockR
         Some((hold, answer_to)) => answering(id, hold, answer_to, refused),
         None => refused,
     }
+}
+
+/// Refuses what the warehouse may not do. Whoever gives a hold away, or asked, is told.
+pub(super) fn not_served(id: &StockId, command: &StockCommand, because: Restriction) -> StockDecision {
+    let refusal = StockRefusal::NotServed { because };
+    if let StockCommand::TakeOver(wish) = command {
+        return moving::not_taken(id, wish, refusal);
+    }
+    refuse_asked(id, command, refusal)
 }
 
 /// One thing happens; the asker is told what can be sold after it. Off the path of holds: it looks ahead on a copy.

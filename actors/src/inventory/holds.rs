@@ -65,7 +65,7 @@ pub(super) fn guard(state: &StockState, command: &StockCommand, origin: Origin) 
 
 impl StockCommand {
     /// Without the unit, the lots, the number and the version that it is told with.
-    fn plain(&self) -> &Self {
+    pub(super) fn plain(&self) -> &Self {
         if let Self::Numbered { change, .. }
         | Self::Versioned { change, .. }
         | Self::InUnit { change, .. }

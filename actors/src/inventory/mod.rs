@@ -34,6 +34,7 @@ pub mod promise;
 pub mod promised_lines;
 pub mod reconcile;
 pub mod repromise;
+mod served;
 pub mod settings;
 pub mod state;
 #[cfg(test)]
@@ -95,6 +96,9 @@ impl Entity for SkuWarehouse {
         let rules = reference.reconciliation();
         if let Err(refusal) = holds::guard(state, command, context.origin) {
             return decide::refuse(refusal);
+        }
+        if let Some(because) = served::restriction(id, state, command, context) {
+            return decide::not_served(id, command, because);
         }
         let in_base_units;
         let command = if let StockCommand::InUnit { unit, change } = command {

@@ -76,6 +76,12 @@ impl PolicyModel {
         class.show_at_most.map_or(shown, |most| shown.min(most.units()))
     }
 
+    /// What a channel is shown at most, of all warehouses together.
+    pub(super) fn shows_at_most(&self, channel: &str) -> Option<i64> {
+        let class = self.policy.classes.get(self.class_of(channel))?;
+        class.show_at_most.map(|most| most.units())
+    }
+
     /// A hold holds more, or less as it gives back.
     pub(super) fn holds_more(&mut self, hold: &HoldId, more: i64) {
         let own = self.class_of(hold.order.channel());
