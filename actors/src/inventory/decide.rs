@@ -387,6 +387,12 @@ pub(super) fn hold_stock(state: &StockState, wish: &HoldStock, now: Timestamp) -
             shipped: closed.shipped,
         });
     }
+    if state.is_marked(&wish.id) {
+        return refuse(StockRefusal::Ended {
+            end: HoldEnd::Forgotten,
+            shipped: Quantity::ZERO,
+        });
+    }
     if wish.expires.is_some_and(|expires| expires <= now) {
         return refuse(StockRefusal::AlreadyExpired);
     }
@@ -432,7 +438,7 @@ fn release(state: &StockState, id: &HoldId, now: Timestamp) -> StockDecision {
     let nothing = StockReply::Released {
         quantity: Quantity::ZERO,
     };
-    if state.closed(id).is_some() {
+    if state.closed(id).is_some() || state.is_marked(id) {
         return Decision::answer(nothing);
     }
     Decision::event(
@@ -476,7 +482,8 @@ fn confirm_pick(state: &StockState, id: &HoldId, now: Timestamp) -> StockDecisio
             | HoldEnd::Expired
             | HoldEnd::Barred
             | HoldEnd::Transferred
-            | HoldEnd::Moved,
+            | HoldEnd::Moved
+            | HoldEnd::Forgotten,
             _,
         ) => refuse(StockRefusal::Ended {
             end: closed.end,

@@ -11,7 +11,7 @@
 //! - `on_hand` includes what is damaged or quarantined; no bucket is negative, but while a numbered change is missing
 //!   that a later one builds on ([`numbering`]);
 //! - a hold that was released, shipped or expired does not come back: its id is remembered for
-//!   [`state::CLOSED_KEPT`], the last [`state::MAX_CLOSED`] of a pair. Later repeats from entities are
+//!   [`state::CLOSED_KEPT`], the last [`state::MAX_CLOSED`] of a pair, and [`state::MAX_MARKS`] more by 32 bits each. Later repeats from entities are
 //!   caught by the stream numbers between partitions, and an order releases a grant that it has no use for.
 
 pub mod allocation;

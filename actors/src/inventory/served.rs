@@ -11,7 +11,7 @@ use super::command::StockCommand;
 use super::holds::HoldChange;
 use super::state::StockState;
 use crate::domain::Distributor;
-use crate::ids::{Region, StockId};
+use crate::ids::{ChannelName, Region, StockId};
 use crate::orders::sourcing::{ChannelPromise, Restriction};
 use crate::reference::Reference;
 use lockstep_runtime::entity::Context;
@@ -30,7 +30,7 @@ pub(super) fn restriction(
         return None;
     }
     if let StockCommand::Promise(wish) = command.plain() {
-        let channel = wish.channel.as_ref().map(|channel| channel.as_str());
+        let channel = wish.channel.as_ref().map(ChannelName::as_str);
         return goes(stock, channel, reference)
             .or_else(|| arrives(stock, channel?, wish.region.as_ref()?, reference));
     }
