@@ -99,6 +99,27 @@ pub struct ClassLevel {
     /// What is shown on top, as it may be sold before it is there.
     #[serde(default)]
     pub ahead: Quantity,
+    /// What is shown to them at most, of all warehouses together.
+    #[serde(default)]
+    pub show_at_most: Option<Quantity>,
+}
+
+/// What a channel is shown of a SKU in each of these warehouses. Those where it is shown so much at most show together no more than
+/// the largest of these limits, the first ones first.
+#[must_use]
+pub fn shown_together(levels: &[StockLevel], channel: &str) -> Vec<Quantity> {
+    let limits = levels.iter().filter_map(|level| level.shown_at_most(channel));
+    let mut left = limits.max().unwrap_or_default();
+    let shown = levels.iter().map(|level| {
+        let here = level.available_to(channel);
+        if level.shown_at_most(channel).is_none() {
+            return here;
+        }
+        let here = here.min(left);
+        left = left.minus(here);
+        here
+    });
+    shown.collect()
 }
 
 impl StockLevel {
@@ -115,16 +136,52 @@ impl StockLevel {
         self.shares_of(channel).0
     }
 
+    /// What is shown to a channel at most, of all warehouses together.
+    #[must_use]
+    pub fn shown_at_most(&self, channel: &str) -> Option<Quantity> {
+        self.class_of(channel)?.show_at_most
+    }
+
+    fn class_of(&self, channel: &str) -> Option<&ClassLevel> {
+        let has = |class: &&ClassLevel| class.channels.iter().any(|name| name.as_str() == channel);
+        self.detail.as_ref()?.classes.iter().find(has)
+    }
+
     fn shares_of(&self, channel: &str) -> (Quantity, Quantity) {
         let Some(detail) = &self.detail else {
             return (self.available, Quantity::ZERO);
         };
-        let has = |class: &&ClassLevel| class.channels.iter().any(|name| name.as_str() == channel);
-        detail.classes.iter().find(has).map_or_else(
+        self.class_of(channel).map_or_else(
             || (detail.unclassed.unwrap_or(self.available), detail.ahead),
             |class| (class.available, class.ahead),
         )
     }
+}
+
+/// What is unusual about a kit: a channel is shown no more of it than of any of its components.
+fn kit_limit(
+    components: &[Component],
+    levels: &[&StockLevel],
+    channel: &str,
+    available: Quantity,
+) -> Option<Box<LevelDetail>> {
+    let limited = levels.iter().filter_map(|level| {
+        let class = level.class_of(channel)?;
+        let component = components.iter().find(|component| component.sku == level.sku)?;
+        let most = class.show_at_most?;
+        Some((whole_kits(std::slice::from_ref(component), |_| most), class))
+    });
+    let (most, class) = limited.min_by_key(|(most, _)| *most)?;
+    let class = ClassLevel {
+        available,
+        ahead: Quantity::ZERO,
+        show_at_most: Some(most),
+        ..class.clone()
+    };
+    Some(Box::new(LevelDetail {
+        classes: vec![class],
+        ..LevelDetail::default()
+    }))
 }
 
 /// A SKU's list prices, as of an entry of the journal of its partition.
@@ -397,15 +454,15 @@ impl Reference {
                     level.map_or(Quantity::ZERO, |level| units(level))
                 })
             };
+            let available =
+                kits(&|level| channel.map_or(level.available, |channel| level.available_to(channel)));
             Some(StockLevel {
                 sku: sku.clone(),
                 warehouse,
-                available: kits(&|level| {
-                    channel.map_or(level.available, |channel| level.available_to(channel))
-                }),
+                available,
                 on_hand: kits(&|level| level.on_hand),
                 reserved: Quantity::ZERO,
-                detail: None,
+                detail: channel.and_then(|channel| kit_limit(components, &here, channel, available)),
                 sequence,
             })
         };
@@ -593,6 +650,12 @@ impl Reference {
     #[must_use]
     pub fn newest_of_agreement(&self, id: &AgreementId) -> Option<Sequence> {
         self.agreements.get(id).map(|entry| entry.0)
+    }
+
+    /// Whether a warehouse handles a SKU, as far as it is hazardous.
+    #[must_use]
+    pub fn may_go_from(&self, sku: &Sku, warehouse: WarehouseCode) -> bool {
+        self.network.handles_hazardous(warehouse) || !self.is_hazardous(sku)
     }
 
     /// Whether what the catalogue says of a SKU is as new as `sequence`.

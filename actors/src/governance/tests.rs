@@ -176,6 +176,15 @@ fn s57_a_system_writes_what_it_owns_and_nothing_else() {
             quantity: Quantity::new(3).unwrap(),
         })
     };
+    let versioned = || {
+        let change = StockCommand::SetSafetyStock {
+            quantity: Quantity::new(3).unwrap(),
+        };
+        stock(StockCommand::Versioned {
+            version: 1,
+            change: Box::new(change),
+        })
+    };
     let cases = [
         ("a WMS counts", "wms", count(), true),
         ("a WMS of several counts", "wms-north", count(), true),
@@ -259,6 +268,8 @@ fn s57_a_system_writes_what_it_owns_and_nothing_else() {
         ("a channel numbers changes", "web", numbered(), false),
         ("a WMS sets safety stock", "wms", safety(), false),
         ("the ERP sets safety stock", "erp", safety(), true),
+        ("a WMS sets it with a version", "wms", versioned(), false),
+        ("the ERP sets it with a version", "erp", versioned(), true),
         ("a channel sets its customer's limit", "web", terms(), false),
         ("the ERP sets a limit", "erp", terms(), true),
         ("the ERP posts a payment", "erp", payment(), true),

@@ -53,7 +53,7 @@ pub struct ChannelClass {
     pub cap: Option<Share>,
     /// What is sold but not shown, so that a channel that hears late does not sell what is gone.
     pub buffer: Quantity,
-    /// What is shown at most.
+    /// What is shown at most, here and together with all other warehouses that say so ([`crate::reference::shown_together`]).
     pub show_at_most: Option<Quantity>,
 }
 
@@ -224,6 +224,7 @@ impl ChannelBook {
                     channels: class.channels.clone(),
                     available: shown,
                     ahead: class.shown(for_class.plus(ahead)).minus(shown),
+                    show_at_most: class.show_at_most,
                 }
             })
             .collect()
@@ -399,6 +400,11 @@ impl<'s> Rations<'s> {
         self.channels.as_ref().map_or(available, |(policy, taken)| {
             policy.available_to(taken, available, policy.place_of(channel))
         })
+    }
+
+    /// So much more is there.
+    pub(super) fn come(&mut self, quantity: Quantity) {
+        self.position = self.position.plus(quantity);
     }
 
     /// A hold of `channel` takes so much.

@@ -12,7 +12,8 @@ use super::reconcile;
 use super::repromise;
 use super::settings;
 use super::state::{
-    Book, CLOSED_KEPT, ClosedHold, DatedDemand, ExpectedReceipt, Hold, HoldEnd, MAX_CLOSED, Stage, StockState,
+    Book, CLOSED_KEPT, ClosedHold, ClosedMark, DatedDemand, ExpectedReceipt, Hold, HoldEnd, MAX_CLOSED,
+    MAX_MARKS, Stage, StockState,
 };
 use crate::ids::{DocumentId, HoldId};
 use crate::quantity::{PositiveQuantity, Quantity};
@@ -355,10 +356,15 @@ fn remember(state: &mut StockState, closed: ClosedHold) {
     let at = closed.at;
     let remembered = &mut book(state).closed;
     remembered.retain(|other| other.id != closed.id);
-    if remembered.len() >= MAX_CLOSED {
-        remembered.remove(0);
-    }
+    let pushed_out = (remembered.len() >= MAX_CLOSED).then(|| remembered.remove(0));
     remembered.push(closed);
+    if let Some(pushed_out) = pushed_out {
+        let marks = &mut state.appendix_mut().marks;
+        if marks.len() >= MAX_MARKS {
+            marks.remove(0);
+        }
+        marks.push(ClosedMark::of(&pushed_out));
+    }
     wake_by(state, at.after(CLOSED_KEPT * 2));
 }
 
@@ -542,6 +548,10 @@ fn forget(state: &mut StockState, until: Timestamp) {
     if let Some(book) = &mut state.book {
         book.closed.retain(|closed| closed.at > until);
         book.closed.shrink_to_fit();
+        if let Some(appendix) = &mut book.appendix {
+            appendix.marks.retain(|mark| mark.is_later(until));
+            appendix.marks.shrink_to_fit();
+        }
         settings::forget(book, until);
     }
     numbering::forget(state, until.after(CLOSED_KEPT - TOLD_KEPT));

@@ -12,6 +12,7 @@ use super::promise::{Promise, PromiseWish};
 use super::reconcile::{Snapshot, Verdict};
 use super::state::{HoldEnd, Stage};
 use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName, UnitOfMeasure, WarehouseCode};
+use crate::orders::sourcing::Restriction;
 use crate::pricing::catalogue::Tracking;
 use crate::quantity::{PositiveQuantity, Quantity};
 use crate::units::UnitRefusal;
@@ -488,6 +489,12 @@ pub enum StockRefusal {
     /// A policy that is none.
     #[error("{0}")]
     Policy(PolicyFlaw),
+    /// The warehouse may not serve whoever wants it.
+    #[error("this warehouse may not serve it: {because}")]
+    NotServed {
+        /// Why.
+        because: Restriction,
+    },
     /// Nothing is expected under the document.
     #[error("nothing is expected under this document")]
     UnknownDocument,

@@ -25,6 +25,7 @@ use super::state::{CLOSED_KEPT, Hold, HoldEnd, MAX_HOLDS, MAX_TELLING_SYSTEMS, S
 use super::withdraw::withdraw;
 use crate::ids::{DocumentId, HoldId, OrderKey, StockId, SystemName};
 use crate::orders::command::{OrderCommand, StockAnswer, StockAnswered};
+use crate::orders::sourcing::Restriction;
 use crate::quantity::{PositiveQuantity, Quantity, QuantityOutOfRange};
 use lockstep_runtime::entity::Decision;
 use lockstep_runtime::time::Timestamp;
@@ -222,6 +223,15 @@ pub(super) fn refuse_asked(id: &StockId, command: &StockCommand, refusal: StockR
     }
 }
 
+/// Refuses what the warehouse may not do. Whoever gives a hold away, or asked, is told.
+pub(super) fn not_served(id: &StockId, command: &StockCommand, because: Restriction) -> StockDecision {
+    let refusal = StockRefusal::NotServed { because };
+    if let StockCommand::TakeOver(wish) = command {
+        return moving::not_taken(id, wish, refusal);
+    }
+    refuse_asked(id, command, refusal)
+}
+
 /// One thing happens; the asker is told what can be sold after it. Off the path of holds: it looks ahead on a copy.
 pub(super) fn accept(state: &StockState, event: StockEvent) -> StockDecision {
     let mut after = state.clone();
@@ -377,6 +387,12 @@ pub(super) fn hold_stock(state: &StockState, wish: &HoldStock, now: Timestamp) -
             shipped: closed.shipped,
         });
     }
+    if state.is_marked(&wish.id) {
+        return refuse(StockRefusal::Ended {
+            end: HoldEnd::Forgotten,
+            shipped: Quantity::ZERO,
+        });
+    }
     if wish.expires.is_some_and(|expires| expires <= now) {
         return refuse(StockRefusal::AlreadyExpired);
     }
@@ -422,7 +438,7 @@ fn release(state: &StockState, id: &HoldId, now: Timestamp) -> StockDecision {
     let nothing = StockReply::Released {
         quantity: Quantity::ZERO,
     };
-    if state.closed(id).is_some() {
+    if state.closed(id).is_some() || state.is_marked(id) {
         return Decision::answer(nothing);
     }
     Decision::event(
@@ -466,7 +482,8 @@ fn confirm_pick(state: &StockState, id: &HoldId, now: Timestamp) -> StockDecisio
             | HoldEnd::Expired
             | HoldEnd::Barred
             | HoldEnd::Transferred
-            | HoldEnd::Moved,
+            | HoldEnd::Moved
+            | HoldEnd::Forgotten,
             _,
         ) => refuse(StockRefusal::Ended {
             end: closed.end,

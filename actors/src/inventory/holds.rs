@@ -65,7 +65,7 @@ pub(super) fn guard(state: &StockState, command: &StockCommand, origin: Origin) 
 
 impl StockCommand {
     /// Without the unit, the lots, the number and the version that it is told with.
-    fn plain(&self) -> &Self {
+    pub(super) fn plain(&self) -> &Self {
         if let Self::Numbered { change, .. }
         | Self::Versioned { change, .. }
         | Self::InUnit { change, .. }
@@ -291,7 +291,8 @@ fn reduce_waiting(
 }
 
 fn transfer(state: &StockState, id: &HoldId, hold: &Hold, to: &HoldId, now: Timestamp) -> StockDecision {
-    if state.hold(to).is_some() || state.closed(to).is_some() || state.standing(to).is_some() {
+    let has_been = state.closed(to).is_some() || state.is_marked(to);
+    if has_been || state.hold(to).is_some() || state.standing(to).is_some() {
         return refuse(StockRefusal::HoldExists);
     }
     let Some(open) = hold.open().positive() else {

@@ -273,6 +273,7 @@ fn ended(end: HoldEnd) -> &'static str {
         HoldEnd::Barred => "barred",
         HoldEnd::Transferred => "hold given to another order",
         HoldEnd::Moved => "hold moved to another warehouse",
+        HoldEnd::Forgotten => "hold ended",
     }
 }
 

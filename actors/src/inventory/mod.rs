@@ -11,7 +11,7 @@
 //! - `on_hand` includes what is damaged or quarantined; no bucket is negative, but while a numbered change is missing
 //!   that a later one builds on ([`numbering`]);
 //! - a hold that was released, shipped or expired does not come back: its id is remembered for
-//!   [`state::CLOSED_KEPT`], the last [`state::MAX_CLOSED`] of a pair. Later repeats from entities are
+//!   [`state::CLOSED_KEPT`], the last [`state::MAX_CLOSED`] of a pair, and [`state::MAX_MARKS`] more by 32 bits each. Later repeats from entities are
 //!   caught by the stream numbers between partitions, and an order releases a grant that it has no use for.
 
 pub mod allocation;
@@ -34,6 +34,7 @@ pub mod promise;
 pub mod promised_lines;
 pub mod reconcile;
 pub mod repromise;
+mod served;
 pub mod settings;
 pub mod state;
 #[cfg(test)]
@@ -95,6 +96,9 @@ impl Entity for SkuWarehouse {
         let rules = reference.reconciliation();
         if let Err(refusal) = holds::guard(state, command, context.origin) {
             return decide::refuse(refusal);
+        }
+        if let Some(because) = served::restriction(id, state, command, context) {
+            return decide::not_served(id, command, because);
         }
         let in_base_units;
         let command = if let StockCommand::InUnit { unit, change } = command {

@@ -158,6 +158,20 @@ pub(super) fn take_over(
     } else {
         Err(StockRefusal::HoldExists)
     };
+    answered(stock, wish, result, decision)
+}
+
+/// Does not hold what another warehouse would give away, and says so.
+pub(super) fn not_taken(stock: &StockId, wish: &TakeOver, refusal: StockRefusal) -> StockDecision {
+    answered(stock, wish, Err(refusal.clone()), refuse(refusal))
+}
+
+fn answered(
+    stock: &StockId,
+    wish: &TakeOver,
+    result: Result<PositiveQuantity, StockRefusal>,
+    decision: StockDecision,
+) -> StockDecision {
     let answer = StockCommand::TakenOver {
         id: wish.id.clone(),
         by: stock.warehouse,

@@ -1,7 +1,7 @@
 //! All that stands in a pair: its buckets, what comes and is wanted by date, who waits and in which place, and what a person must
 //! settle. For people; what is sold is told by the level.
 
-use super::backorder::Priority;
+use super::backorder::{Backorders, Priority};
 use super::command::StockReply;
 use super::decide::StockDecision;
 use super::reconcile::OpenDrift;
@@ -149,7 +149,7 @@ fn by_date(dated: impl Iterator<Item = Dated>) -> Vec<Dated> {
 }
 
 fn backorders(state: &StockState) -> Vec<Waiting> {
-    let waiting = state.backorders().into_iter().flat_map(|known| known.waiting());
+    let waiting = state.backorders().into_iter().flat_map(Backorders::waiting);
     let named = (1..).zip(waiting).take(MAX_WAITING_SHOWN);
     named
         .map(|(place, (hold, backorder))| Waiting {

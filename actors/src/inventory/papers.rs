@@ -43,7 +43,7 @@ impl Papers {
     }
 }
 
-fn seconds(at: Timestamp) -> u32 {
+pub(super) fn seconds(at: Timestamp) -> u32 {
     u32::try_from(at.as_millis() / 1_000).unwrap_or(if at.as_millis() < 0 { 0 } else { u32::MAX })
 }
 
@@ -184,7 +184,6 @@ fn kind(change: Adjustment) -> u8 {
     }
 }
 
-/// FNV-1a: small, and the same on every node and in every version. Never 0.
 fn mark(kind: u8, quantity: Quantity, document: &DocumentId, more: &[u8]) -> u32 {
     let bytes = std::iter::once(kind)
         .chain(quantity.units().to_le_bytes())
@@ -192,6 +191,11 @@ fn mark(kind: u8, quantity: Quantity, document: &DocumentId, more: &[u8]) -> u32
         // No document contains it: what follows is not mistaken for a part of it.
         .chain(std::iter::once(0))
         .chain(more.iter().copied());
+    fnv(bytes)
+}
+
+/// FNV-1a: small, and the same on every node and in every version. Never 0.
+pub(super) fn fnv(bytes: impl Iterator<Item = u8>) -> u32 {
     let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     });

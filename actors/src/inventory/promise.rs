@@ -1,25 +1,28 @@
 //! Available to promise by date: what can be promised for when, and from which goods.
 //!
-//! What is there and due is added up date by date, what is wanted by then is taken off. A shortage later on is real: what
-//! would cause it is not promised before. So the promise for a date is the least that is left on it or on any later
-//! date, and at least nothing.
+//! What is owed is served first, in the order of its dates: from what is there and comes until then, what lies in a lot that ends the
+//! first to expire first, else the latest to come. A shortage is served by what comes next: it is real, and what would cause it
+//! is not promised before. What is left over is free, each unit from its date on and until its lot ends. A promise
+//! is for a date, on which all of it is there: the first one on which as much as is wanted is free.
 //!
 //! Invariants:
-//! - promises never fall with time, and what a promise takes leaves every dated demand as well served as before;
-//! - each unit is on hand, or comes with a document that is due on the promise's date;
+//! - what a promise takes leaves every dated demand as well served as before; without lots that end, promises never fall with time;
+//! - each unit is on hand, or comes with a document that is due on the part's date; none is of a lot that may no longer be sold on the
+//!   promise's date;
 //! - a receipt whose date has passed is not promised until it has come or has another date; a demand whose date has
-//!   passed is wanted now; what waits for goods is served first.
+//!   passed is wanted now; what waits for goods is served first;
+//! - holds are picked the first to expire first; safety stock and what is kept for other channels is what can be sold longest.
 
 use super::command::{Limited, StockRefusal, StockReply};
 use super::decide::{StockDecision, accept, refuse, too_many, within};
 use super::event::StockEvent;
 use super::state::{DatedDemand, StockState};
-use crate::ids::{ChannelName, DocumentId};
-use crate::quantity::{PositiveQuantity, Quantity};
+use crate::ids::{ChannelName, DocumentId, Region};
+use crate::quantity::{PositiveQuantity, Quantity, take_first};
 use lockstep_runtime::entity::Decision;
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
 use std::time::Duration;
 
 /// How many dated demands a pair may have at a time.
@@ -36,6 +39,9 @@ pub struct PromiseWish {
     pub until: Option<Timestamp>,
     /// For which channel; as if there were no channel policy if absent.
     pub channel: Option<ChannelName>,
+    /// Where to, if that is known.
+    #[serde(default)]
+    pub region: Option<Region>,
 }
 
 /// What can be promised, earliest first.
@@ -56,6 +62,16 @@ pub struct PromisedPart {
     pub at: Timestamp,
     /// From what.
     pub supply: Supply,
+    /// From when on they may no longer be sold, if they lie in a lot that ends.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+}
+
+impl PromisedPart {
+    /// Whether it can be sold at a moment, once it is there.
+    pub(super) fn lasts(&self, moment: Timestamp) -> bool {
+        self.until.is_none_or(|until| until > moment)
+    }
 }
 
 /// Where goods come from.
@@ -68,80 +84,146 @@ pub enum Supply {
     Document(DocumentId),
 }
 
-/// A date on which something comes or is wanted.
-#[derive(Default)]
-struct Day<'s> {
-    supply: Vec<(&'s DocumentId, Quantity)>,
-    net: Quantity,
+/// Something that happens on a date. What comes is there before what is wanted on the same one.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Step<'s> {
+    Comes(&'s DocumentId, PositiveQuantity),
+    Wanted(Quantity),
 }
 
-/// What is there, comes and is wanted from a moment on.
-pub(super) struct Outlook<'s> {
-    opening: Quantity,
-    days: BTreeMap<Timestamp, Day<'s>>,
+/// What is there, comes and is owed.
+struct Outlook {
+    units: Vec<Units>,
+    /// What is owed and was not there.
+    owed: Quantity,
 }
 
-impl<'s> Outlook<'s> {
-    /// With `opening` left of what is there.
-    pub(super) fn new(state: &'s StockState, opening: Quantity, now: Timestamp) -> Self {
+/// Units that can be had from one moment on.
+struct Units {
+    supply: Supply,
+    from: Timestamp,
+    until: Option<Timestamp>,
+    left: Quantity,
+}
+
+impl Units {
+    fn is_there(&self, moment: Timestamp) -> bool {
+        self.from <= moment && self.until.is_none_or(|until| until > moment)
+    }
+
+    fn part(&self) -> Option<PromisedPart> {
+        Some(PromisedPart {
+            quantity: self.left.positive()?,
+            at: self.from,
+            supply: self.supply.clone(),
+            until: self.until,
+        })
+    }
+}
+
+impl Outlook {
+    /// With so much kept back of what is there.
+    fn new(state: &StockState, kept: Quantity, now: Timestamp) -> Self {
         let mut outlook = Self {
-            opening,
-            days: BTreeMap::new(),
+            units: Vec::new(),
+            owed: Quantity::ZERO.minus(state.sellable()).at_least_zero(),
         };
-        for (document, receipt) in state.receipts().filter(|(_, receipt)| receipt.due > now) {
-            let day = outlook.days.entry(receipt.due).or_default();
-            day.supply.push((document, receipt.quantity.get()));
-            day.net = day.net.plus(receipt.quantity.get());
+        let loose = state.sellable().minus(state.in_lots());
+        outlook.there(loose.at_least_zero(), None, now);
+        for lot in state.lots() {
+            outlook.there(lot.quantity.get(), lot.sell_until, now);
         }
-        for (_, demand) in state.demands() {
-            let wanted = demand.quantity.get();
-            if demand.due > now {
-                let day = outlook.days.entry(demand.due).or_default();
-                day.net = day.net.minus(wanted);
-            } else {
-                outlook.opening = outlook.opening.minus(wanted);
+        let overdue = state.demands().filter(|(_, demand)| demand.due <= now);
+        let overdue = overdue.fold(Quantity::ZERO, |sum, (_, demand)| sum.plus(demand.quantity.get()));
+        let held = state.reserved.plus(state.waiting()).plus(overdue);
+        // As holds are picked: what lies in no lot first, then what expires first.
+        outlook.owe(held, now, |_| ());
+        outlook.owe(kept.plus(state.safety), now, |units| {
+            (units.until.is_some(), Reverse(units.until))
+        });
+        for (at, step) in steps(state, now) {
+            match step {
+                Step::Comes(document, quantity) => outlook.comes(document, quantity, at),
+                Step::Wanted(quantity) => outlook.owe(quantity, at, |units| {
+                    (units.until.is_none(), units.until, Reverse(units.from))
+                }),
             }
         }
         outlook
     }
 
-    /// The least that is left from now on, and from each date on. Negative where something is short.
-    pub(super) fn least_left(&self) -> Vec<Quantity> {
-        let mut left = self.opening;
-        let mut least = vec![left];
-        for day in self.days.values() {
-            left = left.plus(day.net);
-            least.push(left);
+    fn there(&mut self, left: Quantity, until: Option<Timestamp>, from: Timestamp) {
+        self.units.push(Units {
+            supply: Supply::OnHand,
+            from,
+            until,
+            left,
+        });
+    }
+
+    fn comes(&mut self, document: &DocumentId, quantity: PositiveQuantity, from: Timestamp) {
+        let late = self.owed.min(quantity.get());
+        self.owed = self.owed.minus(late);
+        self.units.push(Units {
+            supply: Supply::Document(document.clone()),
+            from,
+            until: None,
+            left: quantity.get().minus(late),
+        });
+    }
+
+    /// So much is owed at a moment, and taken from what is there then, in the order of `rank`.
+    fn owe<R: Ord>(&mut self, quantity: Quantity, at: Timestamp, rank: impl Fn(&Units) -> R) {
+        let mut open = quantity;
+        let mut there: Vec<&mut Units> = self.units.iter_mut().filter(|units| units.is_there(at)).collect();
+        there.sort_by_key(|units| rank(units));
+        for units in there {
+            let taken = units.left.min(open);
+            units.left = units.left.minus(taken);
+            open = open.minus(taken);
         }
-        for place in (1..least.len()).rev() {
-            least[place - 1] = least[place - 1].min(least[place]);
+        self.owed = self.owed.plus(open);
+    }
+
+    fn free_on(&self, date: Timestamp) -> Quantity {
+        let there = self.units.iter().filter(|units| units.is_there(date));
+        there.fold(Quantity::ZERO, |sum, units| sum.plus(units.left))
+    }
+
+    /// The first date until `until` on which so much is free, else that on which the most is.
+    fn date(&self, most: Quantity, until: Timestamp, now: Timestamp) -> Timestamp {
+        let coming = self.units.iter().map(|units| units.from);
+        let mut best = (now, self.free_on(now));
+        for date in coming.filter(|date| *date <= until) {
+            let free = self.free_on(date);
+            if best.1 < most && free > best.1 {
+                best = (date, free);
+            }
         }
-        least
+        best.0
     }
 
     /// What can be promised until `until`, `most` at most.
     fn promise(&self, most: Quantity, until: Timestamp, now: Timestamp) -> Vec<PromisedPart> {
-        let least = self.least_left();
-        let mut parts = Vec::new();
-        let mut promised = Quantity::ZERO;
-        let mut take = |supply: Supply, at: Timestamp, up_to: Quantity, of: Quantity| {
-            let more = up_to.min(most).minus(promised).min(of);
-            if let Some(quantity) = more.positive() {
-                promised = promised.plus(more);
-                parts.push(PromisedPart { quantity, at, supply });
-            }
-        };
-        let first = least.first().copied().unwrap_or_default();
-        take(Supply::OnHand, now, first, first);
-        let days = self.days.iter().zip(least.iter().skip(1));
-        for ((at, day), least) in days.take_while(|((at, _), _)| **at <= until) {
-            // More can be promised only on a day on which something comes, and no more than comes.
-            for (document, quantity) in &day.supply {
-                take(Supply::Document((*document).clone()), *at, *least, *quantity);
-            }
-        }
-        parts
+        let date = self.date(most, until, now);
+        let there = self.units.iter().filter(|units| units.is_there(date));
+        let mut parts: Vec<PromisedPart> = there.filter_map(Units::part).collect();
+        parts.sort_by_key(|part| (part.at, part.until.is_none(), part.until));
+        take_first(&mut parts.into(), most, |part| &mut part.quantity)
     }
+}
+
+/// What happens after now, by date.
+fn steps(state: &StockState, now: Timestamp) -> Vec<(Timestamp, Step<'_>)> {
+    let comes = state
+        .receipts()
+        .map(|(document, receipt)| (receipt.due, Step::Comes(document, receipt.quantity)));
+    let wanted = state
+        .demands()
+        .map(|(_, demand)| (demand.due, Step::Wanted(demand.quantity.get())));
+    let mut steps: Vec<_> = comes.chain(wanted).filter(|(at, _)| *at > now).collect();
+    steps.sort_unstable();
+    steps
 }
 
 impl StockState {
@@ -160,10 +242,9 @@ impl StockState {
             Some(channel) => self.kept_from(channel.as_str()),
             None => (Quantity::ZERO, None),
         };
-        let opening = self.position().minus(self.waiting()).minus(kept);
         let most = most.map_or(wanted, |most| most.min(wanted));
         let mut promise = Promise {
-            parts: Outlook::new(self, opening, now).promise(most, until, now),
+            parts: Outlook::new(self, kept, now).promise(most, until, now),
             short: Quantity::ZERO,
         };
         promise.short = wanted.minus(promise.quantity());

@@ -11,7 +11,7 @@ use crate::ids::{Sku, StockId, WarehouseCode};
 use crate::kit::Component;
 use crate::quantity::{PositiveQuantity, Quantity, take_first};
 use lockstep_runtime::time::Timestamp;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 /// What pairs can promise, each the earliest first.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +67,11 @@ fn comes(part: &PromisedPart) -> Option<Timestamp> {
         Supply::OnHand => None,
         Supply::Document(_) => Some(part.at),
     }
+}
+
+/// Whether units can be had on a date, or now.
+fn is_there(part: &PromisedPart, date: Option<Timestamp>) -> bool {
+    comes(part) <= date && date.is_none_or(|date| part.lasts(date))
 }
 
 impl LineWish<'_> {
@@ -125,24 +130,19 @@ impl Supplies {
 
     /// When the next unit of a line is there in a warehouse; none if it never is.
     fn next_at(&self, line: &LineWish<'_>, warehouse: WarehouseCode) -> Option<Option<Timestamp>> {
-        let dates = takes(line).into_iter().map(|(sku, per_unit)| {
-            let mut there = Quantity::ZERO;
-            let mut parts = self.queue(sku, warehouse)?.iter();
-            let enough = parts.find(|part| {
-                there = there.plus(part.quantity.get());
-                there >= per_unit.get()
-            });
-            enough.map(comes)
-        });
-        dates.collect::<Option<Vec<_>>>()?.into_iter().max()
+        let takes = takes(line);
+        let queues = takes.iter().filter_map(|(sku, _)| self.queue(sku, warehouse));
+        let dates: BTreeSet<Option<Timestamp>> = queues.flatten().map(comes).collect();
+        let mut dates = dates.into_iter();
+        dates.find(|date| self.there_by(line, warehouse, *date) > 0)
     }
 
-    /// How many units of a line are there by a date.
+    /// How many units of a line are there on a date.
     fn there_by(&self, line: &LineWish<'_>, warehouse: WarehouseCode, date: Option<Timestamp>) -> i64 {
         let units = takes(line).into_iter().map(|(sku, per_unit)| {
             let parts = self.queue(sku, warehouse).into_iter().flatten();
-            let by_then = parts.take_while(|part| comes(part) <= date);
-            let sum = by_then.fold(Quantity::ZERO, |sum, part| sum.plus(part.quantity.get()));
+            let there = parts.filter(|part| is_there(part, date));
+            let sum = there.fold(Quantity::ZERO, |sum, part| sum.plus(part.quantity.get()));
             sum.units() / per_unit.units()
         });
         units.min().unwrap_or(0)
@@ -158,7 +158,10 @@ impl Supplies {
         let mut units = self.there_by(line, warehouse, date).min(most.units());
         if line.components.is_empty() {
             // Goods are told document by document.
-            let head = self.queue(line.sku, warehouse)?.front()?;
+            let head = self
+                .queue(line.sku, warehouse)?
+                .iter()
+                .find(|part| is_there(part, date))?;
             units = units.min(head.quantity.units());
         }
         let quantity = PositiveQuantity::new(units).ok()?;
@@ -174,10 +177,16 @@ impl Supplies {
             };
             let queue = self.0.get_mut(&stock)?;
             let units = component.units_of(quantity.get());
-            for part in take_first(queue, units, |part: &mut PromisedPart| &mut part.quantity) {
+            let (mut there, rest): (VecDeque<_>, VecDeque<_>) =
+                queue.drain(..).partition(|part| is_there(part, date));
+            for part in take_first(&mut there, units, |part: &mut PromisedPart| &mut part.quantity) {
                 let sku = sku.clone();
                 sources.push(Source { sku, part });
             }
+            queue.extend(there.into_iter().chain(rest));
+            queue
+                .make_contiguous()
+                .sort_by_key(|part| (comes(part), part.until.is_none(), part.until));
         }
         let at = sources.iter().map(|source| source.part.at).max()?;
         Some(LinePart {
@@ -206,6 +215,7 @@ mod tests {
                 "" => Supply::OnHand,
                 document => Supply::Document(DocumentId::new(document).unwrap()),
             },
+            until: None,
         }
     }
 
@@ -268,6 +278,22 @@ mod tests {
         assert_eq!(promised(&mut all, &kit, 9), (expected, 2));
         // One A is left, which no kit takes.
         assert_eq!(promised(&mut all, &[], 3), (parts(&[("W1", 1, 4)]), 2));
+    }
+
+    #[test]
+    fn a_kit_has_nothing_in_it_that_has_expired_when_its_last_component_comes() {
+        // A: 5 there until day 3, 2 on day 4. B: 1 there, 2 on day 4.
+        let kit = [("A", 1), ("B", 1)];
+        let mut fresh = part(5, 0, "");
+        fresh.until = Some(day(3));
+        let a: &[_] = &[fresh, part(2, 4, "PO-1")];
+        let b: &[_] = &[part(1, 0, ""), part(2, 4, "PO-2")];
+        let mut all = supplies(&[("A", "W1", a), ("B", "W1", b)]);
+        let (parts, short) = promised(&mut all, &kit, 4);
+        assert_eq!(parts, [("W1".to_owned(), 1, 0), ("W1".to_owned(), 2, 4)]);
+        assert_eq!(short, 1);
+        // What is left of A is there now.
+        assert_eq!(promised(&mut all, &[], 5), (vec![("W1".to_owned(), 4, 0)], 1));
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! By when what waits for goods is expected, and that orders hear of it when that changes.
 //!
 //! Whoever waits is served by priority, then age ([`super::backorder`]): so are the receipts that are to come, by their dates.
-//! What is short before (safety stock that is not there) comes first.
+//! What is short before (safety stock that is not there, goods that were lost) comes first, and whoever's class may take nothing
+//! is passed over.
 //!
 //! Invariants:
 //! - a hold is promised the date on which all of it that waits has come, or none if that is not known;
 //! - a receipt whose date has passed is not promised until it has come or has another date;
+//! - no class is promised more than its cap lets it take, nor what is protected for others;
 //! - the first [`MAX_PROMISED`] of those that wait are promised a date; those behind them are as they move up;
 //! - each change of a date is told to the order, with a revision that rises.
 
+use super::allocation::Rations;
 use super::apply::{apply, wake_by};
 use super::backorder::tell;
 use super::decide::StockDecision;
@@ -31,7 +34,7 @@ pub(super) fn repromise(
 ) -> StockDecision {
     let may_wait = state.is_anyone_waiting() || decision.events.iter().any(begins_to_wait);
     let is_due = holds_until(state).is_some_and(|until| until <= now);
-    if !may_wait || !(is_due || decision.events.iter().any(|event| matters(state, event))) {
+    if !may_wait || !(is_due || decision.events.iter().any(matters)) {
         return decision;
     }
     let mut after = state.clone();
@@ -75,21 +78,27 @@ fn begins_to_wait(event: &StockEvent) -> bool {
     )
 }
 
-/// Whether an event may change what comes, or who is before whom.
-fn matters(state: &StockState, event: &StockEvent) -> bool {
+/// Whether an event may change what comes, what is there for those that wait, or who is before whom.
+fn matters(event: &StockEvent) -> bool {
     match event {
-        StockEvent::Backordered { .. }
+        StockEvent::Held { .. }
+        | StockEvent::Adopted { .. }
+        | StockEvent::HeldAgain { .. }
+        | StockEvent::Backordered { .. }
         | StockEvent::Granted { .. }
         | StockEvent::Withdrawn { .. }
         | StockEvent::WaitsLess { .. }
+        | StockEvent::Reduced { .. }
+        | StockEvent::Ended { .. }
         | StockEvent::Received { .. }
+        | StockEvent::Returned { .. }
+        | StockEvent::Adjusted { .. }
+        | StockEvent::Counted { .. }
         | StockEvent::Expected { .. }
         | StockEvent::Unexpected { .. }
-        | StockEvent::SafetyStockSet { .. } => true,
-        StockEvent::Ended { id, .. } => state.backorders().is_some_and(|known| known.is_waiting(id)),
-        StockEvent::Held { .. }
-        | StockEvent::Adopted { .. }
-        | StockEvent::Promised { .. }
+        | StockEvent::SafetyStockSet { .. }
+        | StockEvent::ChannelPolicySet { .. } => true,
+        StockEvent::Promised { .. }
         | StockEvent::PromisesUntil { .. }
         | StockEvent::BackorderLimitSet { .. }
         | StockEvent::MoveBegun { .. }
@@ -97,15 +106,9 @@ fn matters(state: &StockState, event: &StockEvent) -> bool {
         | StockEvent::Barred { .. }
         | StockEvent::Picked { .. }
         | StockEvent::ExpirySet { .. }
-        | StockEvent::Reduced { .. }
-        | StockEvent::HeldAgain { .. }
         | StockEvent::Shipped { .. }
         | StockEvent::Demanded { .. }
         | StockEvent::NotDemanded { .. }
-        | StockEvent::Adjusted { .. }
-        | StockEvent::Returned { .. }
-        | StockEvent::Counted { .. }
-        | StockEvent::ChannelPolicySet { .. }
         | StockEvent::DriftRaised { .. }
         | StockEvent::DriftSettled { .. }
         | StockEvent::Included { .. }
@@ -121,7 +124,7 @@ fn matters(state: &StockState, event: &StockEvent) -> bool {
     }
 }
 
-/// By when all that waits of each hold has come, of the first that wait.
+/// By when all that waits of each hold has come, of the first that wait: as receipts would be granted.
 fn expected(state: &StockState, now: Timestamp) -> Vec<(HoldId, Option<Timestamp>)> {
     let mut receipts: Vec<_> = state
         .receipts()
@@ -129,26 +132,52 @@ fn expected(state: &StockState, now: Timestamp) -> Vec<(HoldId, Option<Timestamp
         .map(|(_, receipt)| (receipt.due, receipt.quantity.get()))
         .collect();
     receipts.sort_unstable();
-    let mut receipts = receipts.into_iter();
-    // What is short comes first.
-    let mut wanted = Quantity::ZERO.minus(state.position()).at_least_zero();
-    let (mut comes, mut due) = (Quantity::ZERO, Some(now));
+    // What is short comes first: the rations begin below nothing.
+    let mut rations = Rations::of(state);
     let waiting = state
         .backorders()
         .into_iter()
         .flat_map(super::backorder::Backorders::waiting);
-    waiting
+    let mut waiting: Vec<Promised<'_>> = waiting
         .take(MAX_PROMISED)
-        .map(|(id, backorder)| {
-            wanted = wanted.plus(backorder.waiting);
-            while due.is_some() && comes < wanted {
-                let next = receipts.next();
-                due = next.map(|(due, _)| due);
-                comes = comes.plus(next.map_or(Quantity::ZERO, |(_, quantity)| quantity));
-            }
-            (id.clone(), due)
+        .map(|(id, backorder)| Promised {
+            id,
+            open: backorder.waiting,
+            due: None,
         })
+        .collect();
+    serve(&mut waiting, &mut rations, now);
+    for (due, quantity) in receipts {
+        rations.come(quantity);
+        serve(&mut waiting, &mut rations, due);
+    }
+    waiting
+        .into_iter()
+        .map(|waits| (waits.id.clone(), waits.due))
         .collect()
+}
+
+/// A hold that waits, while what comes is gone through.
+struct Promised<'s> {
+    id: &'s HoldId,
+    open: Quantity,
+    due: Option<Timestamp>,
+}
+
+/// Gives those that wait what there is at a moment, in their order, and as far as their classes may take it.
+fn serve(waiting: &mut [Promised<'_>], rations: &mut Rations<'_>, at: Timestamp) {
+    for waits in waiting.iter_mut().filter(|waits| waits.open > Quantity::ZERO) {
+        if rations.is_empty() {
+            return;
+        }
+        let channel = waits.id.order.channel();
+        let granted = rations.for_channel(channel).min(waits.open);
+        rations.take(channel, granted);
+        waits.open = waits.open.minus(granted);
+        if waits.open == Quantity::ZERO {
+            waits.due = Some(at);
+        }
+    }
 }
 
 /// Until when the promises hold.

@@ -7,7 +7,7 @@ use super::allocation::ChannelBook;
 use super::backorder::{Backorders, Priority};
 use super::lots::{Lot, MAX_LOTS_SHOWN};
 use super::numbering::{Numbering, Told};
-use super::papers::{Papers, Suspect};
+use super::papers::{Papers, Suspect, fnv, seconds};
 use super::reconcile::OpenDrift;
 use super::settings::Settings;
 use crate::ids::{DocumentId, HoldId, SystemName, WarehouseCode};
@@ -19,10 +19,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long a closed hold's id is remembered at least, unless [`MAX_CLOSED`] newer ones push it out.
+/// How long a closed hold's id is remembered at least, unless [`MAX_CLOSED`] and [`MAX_MARKS`] newer ones push it out.
 pub const CLOSED_KEPT: Duration = Duration::from_secs(300);
 /// How many closed holds a pair remembers.
 pub const MAX_CLOSED: usize = 16;
+/// How many more it knows by their marks alone, once newer ones have pushed them out.
+pub const MAX_MARKS: usize = 256;
 /// How many receipts a pair may expect at a time.
 pub const MAX_EXPECTED: usize = 64;
 /// How many systems may count one pair, or number its changes.
@@ -123,6 +125,37 @@ pub struct Appendix {
     /// The lots that are on hand and may not be sold: damaged, quarantined, or not yet inspected.
     #[serde(default)]
     pub withheld: Vec<Lot>,
+    /// Holds that ended and were pushed out by newer ones, oldest first.
+    #[serde(default)]
+    pub(crate) marks: Vec<ClosedMark>,
+}
+
+/// What is left of a hold that ended and was pushed out by newer ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ClosedMark {
+    /// 32 bits of its id: one of four billion others is taken for it.
+    mark: u32,
+    /// When it ended, in seconds since 1970.
+    at: u32,
+}
+
+impl ClosedMark {
+    pub(super) fn of(closed: &ClosedHold) -> Self {
+        Self {
+            mark: mark(&closed.id),
+            at: seconds(closed.at),
+        }
+    }
+
+    /// Whether it ended later than a moment.
+    pub(super) fn is_later(self, moment: Timestamp) -> bool {
+        self.at > seconds(moment)
+    }
+}
+
+fn mark(id: &HoldId) -> u32 {
+    let line = id.line.to_le_bytes().into_iter().chain(id.attempt.to_le_bytes());
+    fnv(line.chain(id.order.as_str().bytes()))
 }
 
 impl Book {
@@ -154,6 +187,7 @@ impl Appendix {
             && self.moves.is_empty()
             && self.backorder_limit.is_none()
             && self.withheld.is_empty()
+            && self.marks.is_empty()
     }
 }
 
@@ -229,6 +263,8 @@ pub enum HoldEnd {
     Transferred,
     /// It is held in another warehouse.
     Moved,
+    /// How is no longer known.
+    Forgotten,
 }
 
 /// A receipt that is expected.
@@ -362,6 +398,17 @@ impl StockState {
             .iter()
             .rev()
             .find(|closed| closed.id == *id)
+    }
+
+    /// Whether a hold ended, and no more is known of it.
+    #[must_use]
+    pub fn is_marked(&self, id: &HoldId) -> bool {
+        let marks = self.appendix().map_or(&[][..], |appendix| &appendix.marks);
+        // Most pairs have none.
+        !marks.is_empty() && {
+            let wanted = mark(id);
+            marks.iter().any(|known| known.mark == wanted)
+        }
     }
 
     /// How far a system has told; nothing yet by default.

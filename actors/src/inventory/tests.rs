@@ -25,7 +25,10 @@ mod numbering;
 mod overview;
 mod promise;
 mod reconcile;
+mod repromise;
+mod served;
 mod settings;
+mod shown;
 mod withdraw;
 
 struct Stock {

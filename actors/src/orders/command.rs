@@ -12,7 +12,7 @@ use super::parked::Parked;
 use super::parts::ComponentSummary;
 use super::payment::OrderPayment;
 use super::shipment::{Carriage, Shipment};
-use super::sourcing::{Sourcing, SourcingPlan};
+use super::sourcing::{Restriction, Sourcing, SourcingPlan};
 use super::state::{CreditStanding, Exception, Policy, Status};
 use crate::accounts::command::CreditAnswer;
 use crate::ids::{
@@ -857,6 +857,14 @@ pub enum OrderRefusal {
     NotMovable {
         /// Which.
         line: u16,
+    },
+    /// The other warehouse may not serve the order.
+    #[error("{to} may not serve the order: {because}")]
+    NotServed {
+        /// Which.
+        to: WarehouseCode,
+        /// Why.
+        because: Restriction,
     },
     /// The order has no such line.
     #[error("the order has no line {line}")]

@@ -5,6 +5,7 @@
 //!
 //! Invariants:
 //! - only what is held as a whole moves, with nothing waiting and before the warehouse begins with it;
+//! - a warehouse takes over only what it may serve, as when the order was planned;
 //! - a kit stays where its components lie together;
 //! - what the order wanted of a part that has moved meanwhile is wanted of the other warehouse;
 //! - the ERP hears of it once it is done ([`super::paper`]).
@@ -13,6 +14,7 @@ use super::change::MAX_CHANGES;
 use super::command::{OrderRefusal, Relocation, StockAnswered};
 use super::flow::Flow;
 use super::paper::{tell_places, told_places};
+use super::reserve::restriction;
 use super::state::{Allocation, AllocationStanding, Status};
 use crate::ids::{StockId, WarehouseCode};
 use crate::inventory::command::StockCommand;
@@ -47,6 +49,10 @@ pub(super) fn relocate(flow: &mut Flow<'_>, wish: &Relocation) -> Result<(), Ord
     let Some(part) = movable.cloned() else {
         return Err(OrderRefusal::NotMovable { line });
     };
+    let sku = placed.sku(&part);
+    if let Some(because) = sku.and_then(|sku| restriction(flow, sku, wish.to)) {
+        return Err(OrderRefusal::NotServed { to: wish.to, because });
+    }
     let command = StockCommand::MoveHold {
         id: flow.hold_id(line, part.attempt),
         to: wish.to,

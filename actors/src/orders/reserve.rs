@@ -8,7 +8,7 @@ use super::event::OrderEvent;
 use super::flow::{ANSWER_WITHIN, Flow};
 use super::relocate::{moved, moved_in_vain};
 use super::ship::shipment_answered;
-use super::sourcing::{self, ChannelPromise, LineSources, Sourcing, SourcingPlan};
+use super::sourcing::{self, ChannelPromise, LineSources, Restriction, Sourcing, SourcingPlan};
 use super::state::{Afterwards, Allocation, AllocationStanding, Exception, Placed, Policy, Status};
 use crate::ids::{Sku, WarehouseCode};
 use crate::inventory::command::HoldMode;
@@ -45,12 +45,8 @@ fn source(flow: &Flow<'_>) -> Option<Box<SourcingPlan>> {
     if request.sourcing == Sourcing::Listed && reference.network().0.is_empty() {
         return None;
     }
-    let promise = ChannelPromise {
-        channel: flow.order.channel(),
-        within_days: flow.rules().delivery.within_days,
-    };
-    let plan = sourcing::plan(promise, request, reference.network(), |line, warehouse| {
-        if reference.is_hazardous(&line.sku) && !reference.network().handles_hazardous(warehouse) {
+    let plan = sourcing::plan(promise(flow), request, reference.network(), |line, warehouse| {
+        if !reference.may_go_from(&line.sku, warehouse) {
             return None;
         }
         let available = |sku: &Sku| {
@@ -66,6 +62,23 @@ fn source(flow: &Flow<'_>) -> Option<Box<SourcingPlan>> {
     let is_whole = |sources: &LineSources| sources.warehouses.len() == request.warehouses.len();
     let as_listed = plan.policy == Sourcing::Listed && plan.lines.iter().all(is_whole);
     (!as_listed).then(|| Box::new(plan))
+}
+
+/// What the order's channel promises its customers.
+fn promise<'f>(flow: &'f Flow<'_>) -> ChannelPromise<'f> {
+    ChannelPromise {
+        channel: flow.order.channel(),
+        within_days: flow.rules().delivery.within_days,
+    }
+}
+
+/// Why a warehouse may not serve the order with goods.
+pub(super) fn restriction(flow: &Flow<'_>, sku: &Sku, warehouse: WarehouseCode) -> Option<Restriction> {
+    let region = flow.placed.request.ship_to_region.as_ref();
+    let reference = flow.reference;
+    let restriction = reference.network().restriction(&promise(flow), region, warehouse);
+    let is_handled = reference.may_go_from(sku, warehouse);
+    restriction.or_else(|| (!is_handled).then_some(Restriction::Hazardous))
 }
 
 /// Asks the next warehouse for what the line still lacks, unless one is being asked; after the last one the rest waits

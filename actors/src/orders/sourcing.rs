@@ -20,6 +20,7 @@ use crate::quantity::Quantity;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Up to how many warehouses every choice is compared: 255 choices.
 pub const MAX_COMPARED: usize = 8;
@@ -108,6 +109,19 @@ pub enum Restriction {
     Region,
     /// Its goods are not in the order's region within the days that the channel promises, or that is not known.
     LeadTime,
+    /// It does not handle hazardous goods, and these are.
+    Hazardous,
+}
+
+impl fmt::Display for Restriction {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Channel => "it does not serve the channel",
+            Self::Region => "it does not serve the region",
+            Self::LeadTime => "its goods are not there within the days that the channel promises",
+            Self::Hazardous => "it does not handle hazardous goods",
+        })
+    }
 }
 
 /// In which order a line's warehouses are asked.
@@ -135,17 +149,18 @@ impl Network {
         })
     }
 
-    fn restriction(
+    /// Why a warehouse may not serve what goes to a region, or to none that is named.
+    #[must_use]
+    pub fn restriction(
         &self,
         promise: &ChannelPromise<'_>,
-        request: &OrderRequest,
+        region: Option<&Region>,
         warehouse: WarehouseCode,
     ) -> Option<Restriction> {
         let site = self.0.get(&warehouse)?;
         if !self.serves_channel(warehouse, promise.channel) {
             return Some(Restriction::Channel);
         }
-        let region = request.ship_to_region.as_ref();
         let serves = site.regions.is_empty() || region.is_some_and(|region| site.regions.contains(region));
         if !serves {
             return Some(Restriction::Region);
@@ -210,7 +225,7 @@ pub fn plan(
 ) -> SourcingPlan {
     let (mut excluded, mut candidates) = (Vec::new(), Vec::new());
     for &warehouse in &request.warehouses {
-        match network.restriction(&promise, request, warehouse) {
+        match network.restriction(&promise, request.ship_to_region.as_ref(), warehouse) {
             Some(because) => excluded.push(Excluded { warehouse, because }),
             None => candidates.push(Candidate::of(network, request, warehouse)),
         }

@@ -23,7 +23,7 @@ use lockstep_actors::pricing::price_change::in_force;
 use lockstep_actors::pricing::shown::{least_shown, shown_boundaries, shown_revision};
 use lockstep_actors::pricing::{CatalogueItem, SharedAgreement};
 use lockstep_actors::quantity::Quantity;
-use lockstep_actors::reference::{PublishedPrices, Reference};
+use lockstep_actors::reference::{PublishedPrices, Reference, shown_together};
 use lockstep_runtime::entity::{Entity, EntityId};
 use lockstep_runtime::feed::FeedEntry;
 use lockstep_runtime::ingress::Ingress;
@@ -121,14 +121,13 @@ impl ReadModel {
     pub fn level(&self, sku: &Sku) -> Option<Newest> {
         // First: what a kit is made of may change meanwhile, and is then told again.
         let base = self.reference.version_base(sku);
+        let mut rows = self.reference.availability_to(sku, Some(&self.channel));
+        rows.retain(|row| self.warehouses.is_empty() || self.warehouses.contains(&row.warehouse));
         let (mut units, mut version, mut by_warehouse) = (0_i64, 0, Vec::new());
-        for row in self.reference.availability_to(sku, Some(&self.channel)) {
-            if self.warehouses.is_empty() || self.warehouses.contains(&row.warehouse) {
-                let available = row.available_to(&self.channel);
-                units = units.saturating_add(available.units());
-                version = version.max(row.sequence.0);
-                by_warehouse.push((row.warehouse, self.shown(available)));
-            }
+        for (row, available) in rows.iter().zip(shown_together(&rows, &self.channel)) {
+            units = units.saturating_add(available.units());
+            version = version.max(row.sequence.0);
+            by_warehouse.push((row.warehouse, self.shown(available)));
         }
         // What a kit is made of now may never have been anywhere: then there is none of it.
         if by_warehouse.is_empty() && base == 0 {
@@ -374,6 +373,7 @@ mod tests {
                 channels: vec![ChannelName::new("amazon").unwrap()],
                 available: Quantity::new(30).unwrap(),
                 ahead: Quantity::ZERO,
+                show_at_most: None,
             }],
             unclassed: Some(Quantity::new(50).unwrap()),
             ..LevelDetail::default()
@@ -386,6 +386,51 @@ mod tests {
         publish_view(&reference, View::Stock(level("W2", 90, 2)));
         assert_eq!(shown(&reference, "amazon", &[]), 30 + 90);
         assert_eq!(shown(&reference, "web", &[]), 50 + 90);
+    }
+
+    #[test]
+    fn shown_at_most_counts_for_all_warehouses_together() {
+        let reference = Arc::new(Reference::default());
+        let limited = |warehouse: &str, shown: i64, most: Option<i64>, sequence: u64| {
+            let units = |units| Quantity::new(units).unwrap();
+            let detail = LevelDetail {
+                classes: vec![ClassLevel {
+                    name: ClassName::new("market").unwrap(),
+                    channels: vec![ChannelName::new("amazon").unwrap()],
+                    available: units(shown),
+                    ahead: Quantity::ZERO,
+                    show_at_most: most.map(units),
+                }],
+                ..LevelDetail::default()
+            };
+            StockLevel {
+                detail: Some(Box::new(detail)),
+                ..level(warehouse, 90, sequence)
+            }
+        };
+        for (place, warehouse) in ["W1", "W2", "W3"].into_iter().enumerate() {
+            let sequence = u64::try_from(place).unwrap() + 1;
+            publish_view(
+                &reference,
+                View::Stock(limited(warehouse, 20, Some(20), sequence)),
+            );
+        }
+        let model = ReadModel::new(Arc::clone(&reference), "amazon", Vec::new(), None);
+        let by_warehouse = || -> (i64, Vec<i64>) {
+            let Content::Stock(shown) = model.level(&Sku::new("A").unwrap()).unwrap().content else {
+                panic!("a level")
+            };
+            let parts = shown.by_warehouse.iter().map(|(_, units)| units.units());
+            (shown.available.units(), parts.collect())
+        };
+        assert_eq!(by_warehouse(), (20, vec![20, 0, 0]));
+        // What W1 no longer has the next ones show.
+        publish_view(&reference, View::Stock(limited("W1", 5, Some(20), 4)));
+        assert_eq!(by_warehouse(), (20, vec![5, 15, 0]));
+        // Where there is no limit all is shown.
+        publish_view(&reference, View::Stock(limited("W3", 90, None, 5)));
+        assert_eq!(by_warehouse(), (110, vec![5, 15, 90]));
+        assert_eq!(shown(&reference, "amazon", &["W2", "W3"]), 20 + 90);
     }
 
     #[test]

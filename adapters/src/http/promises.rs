@@ -10,15 +10,17 @@ use crate::identity::Scope;
 use crate::schema::DecodeError;
 use crate::schema::fields::{Code, List, Moment, PositiveUnits, Units};
 use crate::schema::limits::{MAX_PROMISED_LINES, MAX_PROMISED_PAIRS, MAX_WAREHOUSES};
+use crate::schema::outbound::ExcludedView;
 use crate::schema::stock::{Channel, Warehouse};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use lockstep_actors::domain::{Message, Reply};
-use lockstep_actors::ids::{ChannelName, DocumentId, Sku, StockId, WarehouseCode};
-use lockstep_actors::inventory::command::{StockCommand, StockReply};
+use lockstep_actors::ids::{ChannelName, DocumentId, Region, Sku, StockId, WarehouseCode};
+use lockstep_actors::inventory::command::{StockCommand, StockRefusal, StockReply};
 use lockstep_actors::inventory::promise::{PromiseWish, Supply};
 use lockstep_actors::inventory::promised_lines::{LinePart, LineWish, Source, Supplies};
 use lockstep_actors::kit::Component;
+use lockstep_actors::orders::sourcing::Restriction;
 use lockstep_actors::quantity::{PositiveQuantity, Quantity};
 use lockstep_runtime::message::Outcome;
 use schemars::JsonSchema;
@@ -33,6 +35,10 @@ pub(super) struct PromiseAsk {
     #[serde(default)]
     #[schemars(with = "Option<Channel>")]
     channel: Option<ChannelName>,
+    /// Into which region, so that the warehouses' regions and lead times count for the channel; as if there were none if absent.
+    #[serde(default)]
+    #[schemars(with = "Option<Code>")]
+    ship_to_region: Option<Region>,
     /// Until when at the latest; 30 days from now if absent.
     #[serde(default)]
     until: Option<Moment>,
@@ -79,6 +85,9 @@ struct PromisedLine {
     date: Option<Moment>,
     /// Of what, and when; the earliest first.
     parts: Vec<PartView>,
+    /// Warehouses that may not serve it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    excluded: Vec<ExcludedView>,
 }
 
 /// Units that are promised together.
@@ -180,13 +189,39 @@ pub(super) async fn promise(
             warehouses: line.warehouses.as_slice(),
         })
         .collect();
-    let mut supplies = ask_all(&service, &call, &ask, wanted(&wishes)?).await?;
-    let lines = wishes.iter().map(|line| promised(line, &mut supplies)).collect();
+    let mut asked = ask_all(&service, &call, &ask, wanted(&wishes)?).await?;
+    let lines = wishes.iter().map(|line| promised(line, &mut asked)).collect();
     answer(&request, StatusCode::OK, &Promises { lines })
 }
 
-fn promised(line: &LineWish<'_>, supplies: &mut Supplies) -> PromisedLine {
-    let (parts, short) = supplies.serve(line);
+/// What the stocks answered.
+#[derive(Default)]
+struct Asked {
+    supplies: Supplies,
+    /// Those that may not serve whoever asks.
+    excluded: HashMap<StockId, Restriction>,
+}
+
+impl Asked {
+    fn excluded_from(&self, line: &LineWish<'_>) -> Vec<ExcludedView> {
+        let mut excluded: Vec<ExcludedView> = Vec::new();
+        for (stock, _) in line.asks() {
+            let Some(because) = self.excluded.get(&stock) else {
+                continue;
+            };
+            if excluded.iter().all(|known| known.warehouse != stock.warehouse) {
+                excluded.push(ExcludedView {
+                    warehouse: stock.warehouse,
+                    because: (*because).into(),
+                });
+            }
+        }
+        excluded
+    }
+}
+
+fn promised(line: &LineWish<'_>, asked: &mut Asked) -> PromisedLine {
+    let (parts, short) = asked.supplies.serve(line);
     let last = parts.iter().map(|part| part.at).max();
     let is_kit = !line.components.is_empty();
     PromisedLine {
@@ -195,6 +230,7 @@ fn promised(line: &LineWish<'_>, supplies: &mut Supplies) -> PromisedLine {
         short,
         date: last.filter(|_| short == Quantity::ZERO).map(Moment),
         parts: parts.into_iter().map(|part| PartView::of(part, is_kit)).collect(),
+        excluded: asked.excluded_from(line),
     }
 }
 
@@ -228,7 +264,7 @@ async fn ask_all(
     call: &Call,
     ask: &PromiseAsk,
     wanted: Vec<(StockId, PositiveQuantity)>,
-) -> Result<Supplies, Problem> {
+) -> Result<Asked, Problem> {
     // A pair that nothing has ever happened to has nothing to promise, and is not called into being.
     let reference = service.ingress.reference();
     let known: Vec<_> = wanted
@@ -240,6 +276,7 @@ async fn ask_all(
             quantity: *quantity,
             until: ask.until.map(|until| until.0),
             channel: ask.channel.clone(),
+            region: ask.ship_to_region.clone(),
         };
         let message = Message::Stock(stock.clone(), StockCommand::Promise(wish));
         (Call::fresh_id(), message)
@@ -247,14 +284,20 @@ async fn ask_all(
     let outcomes = service
         .send_in_order(call, known.iter().map(message).collect())
         .await;
-    let mut supplies = Supplies::default();
+    let mut asked = Asked::default();
     for ((stock, _), outcome) in known.into_iter().zip(outcomes) {
         match outcome {
             Outcome::Done {
                 reply: Reply::Stock(StockReply::Promised(promise)),
                 ..
             } => {
-                supplies.add(stock, promise.parts);
+                asked.supplies.add(stock, promise.parts);
+            }
+            Outcome::Done {
+                reply: Reply::Stock(StockReply::Refused(StockRefusal::NotServed { because })),
+                ..
+            } => {
+                asked.excluded.insert(stock, because);
             }
             Outcome::Unavailable => return Err(service.why_unavailable()),
             Outcome::Done { .. } | Outcome::Repeated | Outcome::DeadLettered { .. } => {
@@ -264,5 +307,5 @@ async fn ask_all(
             }
         }
     }
-    Ok(supplies)
+    Ok(asked)
 }

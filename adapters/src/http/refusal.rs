@@ -50,6 +50,7 @@ pub(super) fn order_refusal(refusal: &OrderRefusal) -> Problem {
         | OrderRefusal::Warehouses
         | OrderRefusal::UnknownLine { .. }
         | OrderRefusal::UnknownComponent { .. }
+        | OrderRefusal::NotServed { .. }
         | OrderRefusal::MoreThanHeld { .. } => StatusCode::UNPROCESSABLE_ENTITY,
     };
     Problem::new(status, &code(refusal), refusal)
@@ -74,6 +75,7 @@ pub(super) fn stock_status(refusal: &StockRefusal) -> StatusCode {
         | StockRefusal::OutOfRange { .. }
         | StockRefusal::NotNumbered
         | StockRefusal::NotVersioned
+        | StockRefusal::NotServed { .. }
         | StockRefusal::RepeatedLine { .. }
         | StockRefusal::Policy(_)
         | StockRefusal::Unit(_)

@@ -5,7 +5,7 @@ use super::exchange::{Received, answer};
 use super::problem::Problem;
 use super::service::Service;
 use crate::identity::Scope;
-use crate::schema::fields::{Code, Id, List, Text};
+use crate::schema::fields::{Code, Id, List, Text, Units};
 use crate::schema::limits::{MAX_AVAILABILITY_SKUS, MAX_LOTS};
 use crate::schema::outbound::StockLevelView;
 use crate::schema::stock::{Channel, GoodsLot, StockChange, StockEvent, Warehouse};
@@ -14,7 +14,8 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use lockstep_actors::ids::{ChannelName, Sku, SystemName, UnitOfMeasure, WarehouseCode};
 use lockstep_actors::inventory::numbering::ChangeNumber;
-use lockstep_actors::reference::StockLevel;
+use lockstep_actors::quantity::Quantity;
+use lockstep_actors::reference::{StockLevel, shown_together};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -81,8 +82,30 @@ pub(super) struct SkuAvailability {
     /// What.
     #[schemars(with = "Code")]
     sku: Sku,
+    /// For a channel: what it is shown of it, of all its warehouses together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Units>")]
+    available: Option<Quantity>,
     /// Where, by warehouse code; empty for a SKU that never had stock.
     levels: Vec<StockLevelView>,
+}
+
+impl SkuAvailability {
+    fn of_channel(sku: Sku, levels: Vec<StockLevel>, channel: &str) -> Self {
+        let shown = shown_together(&levels, channel);
+        let views = levels
+            .into_iter()
+            .zip(&shown)
+            .map(|(level, shown)| StockLevelView {
+                available: *shown,
+                ..level.into()
+            });
+        Self {
+            sku,
+            levels: views.collect(),
+            available: Some(shown.iter().fold(Quantity::ZERO, |sum, shown| sum.plus(*shown))),
+        }
+    }
 }
 
 /// `POST /v1/stock-events`
@@ -103,16 +126,16 @@ pub(super) async fn availability(
 ) -> Result<HttpResponse, Problem> {
     service.admit(&request, Scope::StockRead)?;
     let Asked { skus, channel } = asked(request.query_string())?;
-    let view = |level: StockLevel| match &channel {
-        Some(channel) => StockLevelView::of_channel(level, channel.as_str()),
-        None => level.into(),
-    };
     let items = skus.into_iter().map(|sku| {
         let channel = channel.as_ref().map(ChannelName::as_str);
         let levels = service.ingress.reference().availability_to(&sku, channel);
-        SkuAvailability {
-            levels: levels.into_iter().map(view).collect(),
-            sku,
+        match channel {
+            Some(channel) => SkuAvailability::of_channel(sku, levels, channel),
+            None => SkuAvailability {
+                sku,
+                available: None,
+                levels: levels.into_iter().map(Into::into).collect(),
+            },
         }
     });
     let availability = Availability {

@@ -39,7 +39,7 @@ use lockstep_actors::orders::history::Milestone;
 use lockstep_actors::orders::parked::KEPT_FOR;
 use lockstep_actors::orders::parts::ComponentSummary;
 use lockstep_actors::orders::payment::OrderPayment;
-use lockstep_actors::orders::sourcing::{Restriction, SourcingPlan};
+use lockstep_actors::orders::sourcing::{Excluded, Restriction, SourcingPlan};
 use lockstep_actors::orders::state::{CreditStanding, Status};
 use lockstep_actors::pricing::agreement::AgreementReply;
 use lockstep_actors::pricing::bound::PriceFlag;
@@ -522,22 +522,36 @@ pub enum RestrictionView {
     Region,
     /// Its goods are not there within the days that the channel promises, or that is not known.
     LeadTime,
+    /// It does not handle hazardous goods, and these are.
+    Hazardous,
+}
+
+impl From<Restriction> for RestrictionView {
+    fn from(restriction: Restriction) -> Self {
+        match restriction {
+            Restriction::Channel => Self::Channel,
+            Restriction::Region => Self::Region,
+            Restriction::LeadTime => Self::LeadTime,
+            Restriction::Hazardous => Self::Hazardous,
+        }
+    }
+}
+
+impl From<Excluded> for ExcludedView {
+    fn from(excluded: Excluded) -> Self {
+        Self {
+            warehouse: excluded.warehouse,
+            because: excluded.because.into(),
+        }
+    }
 }
 
 impl From<SourcingPlan> for SourcingView {
     fn from(plan: SourcingPlan) -> Self {
-        let excluded = plan.excluded.into_iter().map(|excluded| ExcludedView {
-            warehouse: excluded.warehouse,
-            because: match excluded.because {
-                Restriction::Channel => RestrictionView::Channel,
-                Restriction::Region => RestrictionView::Region,
-                Restriction::LeadTime => RestrictionView::LeadTime,
-            },
-        });
         Self {
             policy: plan.policy.into(),
             chosen: plan.chosen,
-            excluded: excluded.collect(),
+            excluded: plan.excluded.into_iter().map(Into::into).collect(),
             cost: plan.cost,
             uncovered: plan.uncovered,
         }
@@ -1134,18 +1148,6 @@ impl From<ClassLevel> for ClassLevelView {
         Self {
             name: level.name,
             available: level.available.plus(level.ahead),
-        }
-    }
-}
-
-impl StockLevelView {
-    /// The level as a channel is shown it: `available` is what it may sell.
-    #[must_use]
-    pub fn of_channel(level: StockLevel, channel: &str) -> Self {
-        let available = level.available_to(channel);
-        Self {
-            available,
-            ..level.into()
         }
     }
 }

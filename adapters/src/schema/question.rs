@@ -8,7 +8,9 @@ use super::message::{Body, Command};
 use super::outbound::LotView;
 use super::stock::{Channel, OrderReference, Warehouse};
 use lockstep_actors::domain::Message;
-use lockstep_actors::ids::{ChannelName, DocumentId, Sku, StockId, SystemName, UnitOfMeasure, WarehouseCode};
+use lockstep_actors::ids::{
+    ChannelName, DocumentId, Region, Sku, StockId, SystemName, UnitOfMeasure, WarehouseCode,
+};
 use lockstep_actors::inventory::command::StockCommand;
 use lockstep_actors::inventory::lots::Pick;
 use lockstep_actors::inventory::promise::{Promise, PromiseWish, PromisedPart, Supply};
@@ -41,6 +43,10 @@ pub struct PromiseRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Channel>")]
     pub channel: Option<ChannelName>,
+    /// Into which region, so that the warehouse's regions and lead times count for the channel; as if there were none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
+    pub ship_to_region: Option<Region>,
 }
 
 impl Body for PromiseRequest {
@@ -57,6 +63,7 @@ impl Command for PromiseRequest {
             quantity: self.quantity,
             until: self.until.map(|until| until.0),
             channel: self.channel,
+            region: self.ship_to_region,
         });
         let command = match self.unit {
             Some(unit) => StockCommand::InUnit {
@@ -124,6 +131,9 @@ pub struct PromisedUnits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
     pub document: Option<DocumentId>,
+    /// From when on they may no longer be sold; absent of what lies in no lot that ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Moment>,
 }
 
 impl From<Promise> for PromiseView {
@@ -141,6 +151,7 @@ impl From<PromisedPart> for PromisedUnits {
         Self {
             quantity: part.quantity,
             date: Moment(part.at),
+            until: part.until.map(Moment),
             document: match part.supply {
                 Supply::OnHand => None,
                 Supply::Document(document) => Some(document),

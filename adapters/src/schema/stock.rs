@@ -364,7 +364,7 @@ pub struct PolicyClass {
     #[serde(default, deserialize_with = "not_negative")]
     #[schemars(with = "Units")]
     pub buffer: Quantity,
-    /// What is shown at most; all if absent.
+    /// What is shown at most, here and of all warehouses together that have such a limit; all if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Units>")]
     pub show_at_most: Option<Quantity>,

@@ -12,6 +12,7 @@ use lockstep_actors::orders::command::OrderCommand;
 use lockstep_actors::orders::shipment::Carriage;
 use lockstep_actors::pricing::catalogue::ItemCommand;
 use lockstep_actors::pricing::list::ListPriceCommand;
+use lockstep_actors::quantity::Quantity;
 use lockstep_runtime::message::{Envelope, MessageId};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -24,6 +25,14 @@ fn wms() -> SystemName {
 
 fn message(schema: &str, body: &Value) -> Value {
     json!({ "schema": schema, "version": 1, "id": "m-1", "body": body })
+}
+
+/// Whether a command is told with version 7, and what it is then.
+fn is_versioned(command: &StockCommand, is_right: impl FnOnce(&StockCommand) -> bool) -> bool {
+    let StockCommand::Versioned { version, change } = command else {
+        return false;
+    };
+    *version == 7 && is_right(change)
 }
 
 fn stock_event(change: &Value) -> Value {
@@ -228,6 +237,40 @@ fn every_stock_change_becomes_its_command() {
         }),
         (json!({ "safety-stock": { "quantity": 0 } }), |c| {
             matches!(c, StockCommand::SetSafetyStock { .. })
+        }),
+        (json!({ "safety-stock": { "quantity": 0, "version": 7 } }), |c| {
+            is_versioned(c, |c| matches!(c, StockCommand::SetSafetyStock { .. }))
+        }),
+        // With a version nothing is taken off unless that is said; without one it is made out.
+        (
+            json!({ "expected": { "document": "PO", "quantity": 5, "due": due, "version": 7 } }),
+            |c| {
+                is_versioned(c, |c| {
+                    matches!(
+                        c,
+                        StockCommand::Expect {
+                            received: Some(Quantity::ZERO),
+                            ..
+                        }
+                    )
+                })
+            },
+        ),
+        (
+            json!({ "transit": { "document": "PO", "quantity": 5, "due": due, "version": 7, "received": 3 } }),
+            |c| {
+                is_versioned(
+                    c,
+                    |c| matches!(c, StockCommand::Expect { received: Some(of), .. } if of.units() == 3),
+                )
+            },
+        ),
+        (
+            json!({ "expected": { "document": "PO", "quantity": 5, "due": due } }),
+            |c| matches!(c, StockCommand::Expect { received: None, .. }),
+        ),
+        (json!({ "no-demand": { "document": "SO", "version": 7 } }), |c| {
+            is_versioned(c, |c| matches!(c, StockCommand::NoDemand { .. }))
         }),
     ];
     for (change, is_right) in cases {

@@ -2,6 +2,7 @@
 
 use lockstep_actors::ids::HoldId;
 use lockstep_actors::inventory::allocation::{ChannelClass, ChannelPolicy, Share};
+use lockstep_actors::quantity::Quantity;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use std::collections::BTreeMap;
@@ -74,6 +75,12 @@ impl PolicyModel {
         let ahead = ahead.min(left.saturating_sub(there + waits)).max(0);
         let shown = (there + ahead - class.buffer.units()).max(0);
         class.show_at_most.map_or(shown, |most| shown.min(most.units()))
+    }
+
+    /// What a channel is shown at most, of all warehouses together.
+    pub(super) fn shows_at_most(&self, channel: &str) -> Option<i64> {
+        let class = self.policy.classes.get(self.class_of(channel))?;
+        class.show_at_most.map(Quantity::units)
     }
 
     /// A hold holds more, or less as it gives back.

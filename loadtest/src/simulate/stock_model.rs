@@ -65,6 +65,11 @@ impl StockModel {
         })
     }
 
+    /// What a channel is shown at most, of all warehouses together.
+    pub(super) fn shows_at_most(&self, channel: &str) -> Option<i64> {
+        self.policy.as_ref()?.shows_at_most(channel)
+    }
+
     /// From now on channels may take so much: as the house has said it.
     pub(super) fn set_policy(&mut self, policy: ChannelPolicy, reached: &mut Reached) {
         if policy.classes.is_empty() {

@@ -406,11 +406,13 @@ impl World {
         let mut found = Vec::new();
         for (channel, shelf) in self.shelves.iter().enumerate() {
             let (name, _) = CHANNELS[channel];
-            let mut truth: BTreeMap<Sku, i64> = BTreeMap::new();
+            let mut truth: BTreeMap<Sku, Shown> = BTreeMap::new();
             for (id, stock) in &self.audit.stocks {
-                *truth.entry(id.sku.clone()).or_default() += stock.shown_to(name);
+                let shown = truth.entry(id.sku.clone()).or_default();
+                shown.add(stock.shown_to(name), stock.shows_at_most(name));
             }
-            for (sku, available) in &truth {
+            for (sku, shown) in &truth {
+                let available = &shown.sum();
                 // What was ordered before the catalogue said that it is a kit has a stock of nothing.
                 if KITS.iter().any(|(kit, _)| *kit == sku.as_str()) {
                     continue;
@@ -453,22 +455,27 @@ impl World {
         channel: &str,
         components: &[(&str, i64)],
     ) -> (i64, BTreeMap<(WarehouseCode, String), i64>) {
-        let mut of = BTreeMap::new();
+        let (mut of, mut limits) = (BTreeMap::new(), BTreeMap::new());
         for (id, stock) in &self.audit.stocks {
             if components.iter().any(|(sku, _)| *sku == id.sku.as_str()) {
                 of.insert((id.warehouse, id.sku.to_string()), stock.shown_to(channel));
+                limits.insert((id.warehouse, id.sku.to_string()), stock.shows_at_most(channel));
             }
         }
         let warehouses: BTreeSet<WarehouseCode> = of.keys().map(|(warehouse, _)| *warehouse).collect();
-        let mut kits = 0;
+        let mut kits = Shown::default();
         for warehouse in warehouses {
             let whole = components.iter().map(|(sku, per_kit)| {
                 let available = of.get(&(warehouse, (*sku).to_owned()));
                 available.map_or(0, |available| available / per_kit)
             });
-            kits += whole.min().unwrap_or(0);
+            let most = components.iter().filter_map(|(sku, per_kit)| {
+                let limit = *limits.get(&(warehouse, (*sku).to_owned()))?;
+                limit.map(|limit: i64| limit / per_kit)
+            });
+            kits.add(whole.min().unwrap_or(0), most.min());
         }
-        (kits, of)
+        (kits.sum(), of)
     }
 
     /// What the journals call a dead letter can be repaired and replayed: it is kept.
@@ -488,5 +495,32 @@ impl World {
             );
             self.audit.violated(8, text);
         }
+    }
+}
+
+/// What a channel is shown of several warehouses together.
+#[derive(Default)]
+struct Shown {
+    /// Of those without a limit.
+    freely: i64,
+    /// Of those with one.
+    limited: i64,
+    /// The largest limit.
+    most: i64,
+}
+
+impl Shown {
+    fn add(&mut self, shown: i64, limit: Option<i64>) {
+        match limit {
+            Some(limit) => {
+                self.limited += shown;
+                self.most = self.most.max(limit);
+            }
+            None => self.freely += shown,
+        }
+    }
+
+    fn sum(&self) -> i64 {
+        self.freely + self.limited.min(self.most)
     }
 }

@@ -438,3 +438,67 @@ proptest! {
         prop_assert_eq!(stock.state.soft(), Quantity::ZERO);
     }
 }
+
+#[test]
+fn a_hold_that_ended_does_not_come_back_though_many_ended_after_it() {
+    for name in ["shipped", "released", "barred"] {
+        let mut stock = Stock::with(100);
+        if name != "barred" {
+            stock.run(&hold("O", 5));
+        }
+        if name == "shipped" {
+            stock.run(&ship("O", 5));
+        } else {
+            stock.run(&release("O"));
+        }
+        for number in 0..MAX_CLOSED {
+            stock.run(&hold(&number.to_string(), 1));
+            stock.run(&release(&number.to_string()));
+        }
+        let (on_hand, free) = (stock.state.on_hand, stock.available());
+        assert!(stock.state.closed(&hold_id("O")).is_none(), "{name}");
+        let ended = StockRefusal::Ended {
+            end: HoldEnd::Forgotten,
+            shipped: Quantity::ZERO,
+        };
+        assert_eq!(stock.run(&hold("O", 5)), StockReply::Refused(ended), "{name}");
+        let nothing = StockReply::Released {
+            quantity: Quantity::ZERO,
+        };
+        assert_eq!(stock.run(&release("O")), nothing, "{name}");
+        let unknown = StockReply::Refused(StockRefusal::UnknownHold);
+        assert_eq!(stock.run(&ship("O", 5)), unknown, "{name}");
+        let confirm = StockCommand::ConfirmPick { id: hold_id("O") };
+        assert_eq!(stock.run(&confirm), unknown, "{name}");
+        stock.run(&hold("P", 1));
+        let give = StockCommand::ChangeHold {
+            id: hold_id("P"),
+            change: HoldChange::Transfer(hold_id("O")),
+        };
+        assert_eq!(
+            stock.run(&give),
+            StockReply::Refused(StockRefusal::HoldExists),
+            "{name}"
+        );
+        stock.run(&release("P"));
+        assert_eq!(
+            (stock.state.on_hand, stock.available()),
+            (on_hand, free),
+            "{name}"
+        );
+        // So many are known, and for as long as the others.
+        for number in 0..MAX_MARKS + MAX_CLOSED {
+            stock.run(&hold(&format!("more-{number}"), 1));
+            stock.run(&release(&format!("more-{number}")));
+        }
+        assert_eq!(stock.run(&hold("O", 5)), held(5), "{name}");
+        stock.run(&release("O"));
+        stock.now = stock.state.alarm().unwrap();
+        stock.wake();
+        assert_eq!(
+            (stock.state.book.is_none(), stock.state.alarm()),
+            (true, None),
+            "{name}"
+        );
+    }
+}

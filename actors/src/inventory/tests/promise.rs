@@ -1,8 +1,10 @@
 //! Available to promise by date.
 
 use super::super::allocation::{ChannelClass, ChannelPolicy, Share};
+use super::super::lots::LotUnits;
 use super::super::promise::*;
 use super::*;
+use crate::pricing::catalogue::Tracking;
 
 const DAY: i64 = 86_400_000;
 
@@ -35,6 +37,24 @@ fn part(quantity: i64, at: i64, document: Option<&str>) -> PromisedPart {
         supply: document.map_or(Supply::OnHand, |name| {
             Supply::Document(DocumentId::new(name).unwrap())
         }),
+        until: None,
+    }
+}
+
+/// So much of a lot comes in, which may be sold until a day.
+fn lot(name: &str, quantity: i64, until: i64) -> StockCommand {
+    StockCommand::InLots {
+        lots: [LotUnits {
+            lot: LotCode::new(name).unwrap(),
+            quantity: positive(quantity),
+            expires: Some(day(until + 10)),
+        }]
+        .into(),
+        kept: Tracking::Lots { last_days_unsold: 10 },
+        change: Box::new(StockCommand::Receive {
+            quantity: positive(quantity),
+            document: DocumentId::new(&format!("GR-{name}")).unwrap(),
+        }),
     }
 }
 
@@ -43,6 +63,7 @@ fn wish(quantity: i64, until: Option<Timestamp>) -> PromiseWish {
         quantity: positive(quantity),
         until,
         channel: None,
+        region: None,
     }
 }
 
@@ -59,15 +80,6 @@ impl Stock {
         let all = wish(Quantity::LIMIT, Some(by));
         self.state.promise(&all, self.now).quantity().units()
     }
-
-    /// The least that is left on each of the first days and after it, negative where something is short.
-    fn least_left(&self, days: i64) -> Vec<i64> {
-        let opening = self.state.position();
-        let outlook = Outlook::new(&self.state, opening, self.now).least_left();
-        let dates: Vec<i64> = (1..=days).collect();
-        assert_eq!(outlook.len(), dates.len() + 1);
-        outlook[1..].iter().map(|least| least.units()).collect()
-    }
 }
 
 #[test]
@@ -79,7 +91,6 @@ fn s39_what_is_left_is_carried_on_and_a_later_shortage_is_real() {
         stock.run(&receipt(&format!("PO-{period}"), supply, period));
         stock.run(&demand(&format!("SO-{period}"), wanted, period));
     }
-    assert_eq!(stock.least_left(8), [-1, -1, -1, -1, 1, 4, 6, 8]);
     let promised = |stock: &Stock| (1..=8).map(|at| stock.promisable(day(at))).collect::<Vec<_>>();
     assert_eq!(promised(&stock), [0, 0, 0, 0, 1, 4, 6, 8]);
     let promise = stock.promise(wish(5, None));
@@ -92,7 +103,7 @@ fn s39_what_is_left_is_carried_on_and_a_later_shortage_is_real() {
         ]
     );
     stock.run(&demand("SO-more", 3, 7));
-    assert_eq!(stock.least_left(8), [-1, -1, -1, -1, 1, 3, 3, 5]);
+    assert_eq!(promised(&stock), [0, 0, 0, 0, 1, 3, 3, 5]);
     stock.run(&StockCommand::NoDemand {
         document: DocumentId::new("SO-more").unwrap(),
     });
@@ -178,7 +189,102 @@ fn a_channel_is_promised_what_its_class_may_take() {
     assert_eq!(of("amazon"), [part(4, 4, Some("PO-1"))]);
 }
 
+#[test]
+fn a_promise_counts_no_lot_that_may_no_longer_be_sold_on_its_date() {
+    // 5 until day 3, 4 until day 20; 10 due on day 4.
+    let stocked = || {
+        let mut stock = Stock::with(0);
+        stock.run(&lot("SOON", 5, 3));
+        stock.run(&lot("LATER", 4, 20));
+        stock.run(&receipt("PO-1", 10, 4));
+        stock
+    };
+    let promised = |stock: &mut Stock, quantity: i64| -> Vec<(i64, i64)> {
+        let parts = stock.promise(wish(quantity, None)).parts.into_iter();
+        parts
+            .map(|part| (part.quantity.units(), (part.at.as_millis() - 1_000) / DAY))
+            .collect()
+    };
+    let mut stock = stocked();
+    // Now, the first to expire first; on day 4 what is then left of both lots, which is one of them.
+    assert_eq!(promised(&mut stock, 7), [(5, 0), (2, 0)]);
+    assert_eq!(promised(&mut stock, 12), [(4, 0), (8, 4)]);
+    let fifteen = stock.promise(wish(15, None));
+    assert_eq!((fifteen.short, fifteen.date()), (units(1), None));
+    // Within two days only what is there.
+    assert_eq!(stock.promise(wish(12, Some(day(2)))).short, units(3));
+    // A hold takes what expires first, safety stock what can be sold longest.
+    stock.run(&hold("O", 5));
+    assert_eq!(promised(&mut stock, 14), [(4, 0), (10, 4)]);
+    let mut stock = stocked();
+    stock.run(&StockCommand::SetSafetyStock { quantity: units(4) });
+    assert_eq!(promised(&mut stock, 14), [(10, 4)]);
+    assert_eq!(promised(&mut stock, 5), [(5, 0)]);
+    // What is wanted on day 2 has the lot that is over on day 3; what is wanted on day 9 cannot, and is no reason to keep it.
+    let mut stock = stocked();
+    stock.run(&demand("SO-2", 5, 2));
+    assert_eq!(promised(&mut stock, 14), [(4, 0), (10, 4)]);
+    let mut stock = Stock::with(0);
+    stock.run(&lot("SOON", 5, 3));
+    stock.run(&demand("SO-9", 5, 9));
+    assert_eq!(promised(&mut stock, 5), [(5, 0)]);
+}
+
 proptest! {
+    /// A beginner tries each unit: whoever wants goods on a date is served from what lasts until then, and what is promised for a date
+    /// is there on it and leaves everybody served as before.
+    #[test]
+    fn a_promise_takes_nothing_that_has_expired_or_is_owed(
+        lots in proptest::collection::vec((1_i64..6, 1_i64..12), 0..5),
+        receipts in proptest::collection::vec((1_i64..6, 1_i64..12), 0..4),
+        demands in proptest::collection::vec((1_i64..6, 0_i64..12), 0..4),
+        wanted in 1_i64..20,
+    ) {
+        let mut stock = Stock::with(0);
+        // Each unit: from when and until when.
+        let mut there: Vec<(i64, i64)> = Vec::new();
+        for (place, (quantity, until)) in lots.iter().enumerate() {
+            stock.run(&lot(&format!("L-{place}"), *quantity, *until));
+            there.extend((0..*quantity).map(|_| (0, *until)));
+        }
+        for (place, (quantity, due)) in receipts.iter().enumerate() {
+            stock.run(&receipt(&format!("PO-{place}"), *quantity, *due));
+            there.extend((0..*quantity).map(|_| (*due, 99)));
+        }
+        let mut owed: Vec<i64> = Vec::new();
+        for (place, (quantity, due)) in demands.iter().enumerate() {
+            stock.run(&demand(&format!("SO-{place}"), *quantity, *due));
+            owed.extend((0..*quantity).map(|_| *due));
+        }
+        owed.sort_unstable();
+        // How many are served in time: each by the unit that expires first of those that are there.
+        let in_time = |mut there: Vec<(i64, i64)>| {
+            let mut served = 0;
+            for at in &owed {
+                let first = (0..there.len()).filter(|unit| there[*unit].0 <= *at && there[*unit].1 > *at);
+                if let Some(unit) = first.min_by_key(|unit| (there[*unit].1, -there[*unit].0)) {
+                    there.remove(unit);
+                    served += 1;
+                }
+            }
+            served
+        };
+        let promise = stock.promise(wish(wanted, Some(day(12))));
+        let date = promise.parts.iter().map(|part| part.at).max().unwrap_or(day(0));
+        let mut rest = there.clone();
+        for part in &promise.parts {
+            let from = (part.at.as_millis() - 1_000) / DAY;
+            let until = part.until.map_or(99, |until| (until.as_millis() - 1_000) / DAY);
+            prop_assert!(part.until.is_none_or(|until| until > date));
+            for _ in 0..part.quantity.units() {
+                let place = rest.iter().position(|unit| *unit == (from, until)).unwrap();
+                rest.remove(place);
+            }
+        }
+        prop_assert_eq!(in_time(rest), in_time(there));
+        prop_assert_eq!(promise.quantity().plus(promise.short), units(wanted));
+    }
+
     /// A beginner tries every number: what can be given away on a date without making anything later short?
     #[test]
     fn promises_are_the_most_that_hurts_nothing_later(

@@ -3,7 +3,7 @@
 use super::super::numbering::{ChangeNumber, MAX_TOLD};
 use super::super::reconcile::*;
 use super::*;
-use crate::money::Price;
+use crate::money::{Percent, Price};
 use rust_decimal::Decimal;
 
 fn snapshot(on_hand: i64, unit_value: Option<i64>) -> StockCommand {
@@ -325,5 +325,138 @@ fn s35_what_was_raised_stands_until_it_is_settled() {
         stock.run(&command);
         assert!(stock.state.open_drift().is_none(), "{command:?}");
         assert!(stock.state.book.is_none(), "{command:?}");
+    }
+}
+
+/// Nothing is tolerated, and nothing is too much to repair.
+fn exact() -> ReconciliationRules {
+    ReconciliationRules {
+        tolerated_units: 0,
+        tolerated_percent: Percent::new(Decimal::ZERO).unwrap(),
+        raised_percent: Percent::new(Decimal::ONE_HUNDRED).unwrap(),
+        ..ReconciliationRules::default()
+    }
+}
+
+/// What a warehouse does: more comes in, or less is there.
+fn numbered_move(number: u64, moved: i64) -> StockCommand {
+    if moved > 0 {
+        return numbered_receipt(number, moved, &format!("GR-{number}"));
+    }
+    StockCommand::Numbered {
+        source: system("wms"),
+        number: ChangeNumber::new(number).unwrap(),
+        change: Box::new(adjust(Adjustment::Loss, -moved)),
+    }
+}
+
+proptest! {
+    /// A warehouse moves goods, which is told late, twice and out of order, and now and then somebody changes its stock by hand. A
+    /// snapshot as of any number finds what was done by hand once all up to that number has come, and nothing before.
+    #[test]
+    fn a_numbered_snapshot_finds_what_was_done_by_hand_and_nothing_else(
+        moves in proptest::collection::vec((-6_i64..12, any::<u16>(), any::<bool>()), 1..24),
+        by_hand in proptest::collection::vec((1_usize..24, -9_i64..10), 0..4),
+        snapshots in proptest::collection::vec((1_usize..26, 0_usize..48), 1..8),
+    ) {
+        // What is there after each number, 200 after the first.
+        let moved: Vec<i64> = std::iter::once(200).chain(moves.iter().map(|(moved, ..)| *moved)).collect();
+        let moved: Vec<i64> = moved.into_iter().map(|moved| if moved == 0 { 1 } else { moved }).collect();
+        let there = |number: usize| -> i64 {
+            let hands = by_hand.iter().filter(|(after, _)| *after <= number);
+            moved[..number].iter().sum::<i64>() + hands.map(|(_, moved)| moved).sum::<i64>()
+        };
+        let mut told: Vec<(u16, usize)> = Vec::new();
+        for (number, (_, late, twice)) in (2..).zip(&moves) {
+            told.push((*late, number));
+            if *twice {
+                told.push((late.wrapping_mul(31), number));
+            }
+        }
+        told.sort_unstable();
+        let mut stock = Stock::with(0);
+        stock.rules = exact();
+        stock.run(&numbered_move(1, 200));
+        let (mut came, mut books) = (vec![1], 200);
+        let last = moved.len();
+        for step in 0..=told.len() {
+            stock.at(stock.now.as_millis() + 10);
+            if let Some((_, number)) = step.checked_sub(1).map(|step| told[step]) {
+                stock.run(&numbered_move(u64::try_from(number).unwrap(), moved[number - 1]));
+                if !came.contains(&number) {
+                    came.push(number);
+                    books += moved[number - 1];
+                }
+            }
+            let at_last = (step == told.len()).then_some(last);
+            let now = snapshots.iter().filter(|(_, after)| *after == step).map(|(number, _)| (*number).min(last));
+            for through in now.chain(at_last) {
+                let later: i64 = came.iter().filter(|number| **number > through).map(|number| moved[number - 1]).sum();
+                let drift = there(through) + later - books;
+                let is_missing = (1..=through).any(|number| !came.contains(&number));
+                let reply = stock.run(&numbered_snapshot(there(through), u64::try_from(through).unwrap(), Some(stock.now)));
+                let StockReply::Reconciled { drift: found, verdict } = reply else { panic!("{reply:?}") };
+                prop_assert_eq!(found.units(), drift, "as of {}", through);
+                match verdict {
+                    Verdict::Tolerated => prop_assert_eq!(drift, 0),
+                    Verdict::UnderWay { what, .. } => {
+                        prop_assert_eq!(what, UnderWay::Changes);
+                        prop_assert!(is_missing && drift != 0);
+                    }
+                    Verdict::Repaired(cause) => {
+                        prop_assert_eq!(cause, Cause::ManualChange);
+                        prop_assert!(!is_missing && drift != 0);
+                        books += drift;
+                    }
+                    Verdict::Raised(_) => prop_assert!(false, "raised"),
+                }
+                prop_assert_eq!(stock.state.on_hand.units(), books);
+            }
+        }
+        prop_assert_eq!(books, there(last));
+    }
+
+    /// A snapshot without a number says nothing if stock has moved here since it was taken, to the second.
+    #[test]
+    fn a_dated_snapshot_says_something_only_if_nothing_has_moved_since(
+        steps in proptest::collection::vec((any::<bool>(), 0_i64..4, 1_i64..9, -9_i64..10), 1..40),
+    ) {
+        let mut stock = Stock::with(0);
+        stock.rules = exact();
+        stock.at(100_000).run(&numbered_move(1, 500));
+        let (mut books, mut moved_at) = (500, 100);
+        for (number, (compares, seconds, quantity, by_hand)) in (2..).zip(steps) {
+            let now = stock.now.as_millis() / 1_000 + seconds;
+            stock.at(now * 1_000);
+            if !compares {
+                stock.run(&numbered_move(number, quantity));
+                (books, moved_at) = (books + quantity, now);
+                continue;
+            }
+            // Taken so many seconds ago.
+            let taken = now - quantity;
+            let snapshot = StockCommand::Reconcile(Snapshot {
+                case: paper(),
+                source: system("erp"),
+                on_hand: units(books + by_hand),
+                through: None,
+                unit_value: None,
+                taken_at: Some(Timestamp::from_millis(taken * 1_000)),
+            });
+            let reply = stock.run(&snapshot);
+            let StockReply::Reconciled { drift, verdict } = reply else { panic!("{reply:?}") };
+            prop_assert_eq!(drift.units(), by_hand);
+            if moved_at >= taken {
+                let is_under_way = matches!(verdict, Verdict::UnderWay { what: UnderWay::Movements, .. });
+                prop_assert!(is_under_way, "{:?}", verdict);
+            } else if by_hand == 0 {
+                prop_assert_eq!(verdict, Verdict::Tolerated);
+            } else {
+                prop_assert_eq!(verdict, Verdict::Repaired(Cause::Unexplained));
+                // The repair is a movement, too.
+                (books, moved_at) = (books + by_hand, now);
+            }
+            prop_assert_eq!(stock.state.on_hand.units(), books);
+        }
     }
 }

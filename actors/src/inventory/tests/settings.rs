@@ -215,6 +215,11 @@ fn documents_that_are_over_are_remembered_for_a_week_and_so_many() {
             .is_some()
     };
     let kept = i64::try_from(ENDED_KEPT.as_millis()).unwrap();
+    // What is forgotten sooner takes nothing of it along.
+    stock.run(&hold("O", 1));
+    stock.run(&release("O"));
+    stock.at(900_000).wake();
+    assert!(stock.state.closed(&hold_id("O")).is_none());
     stock.at(1_000 + kept).wake();
     assert_eq!(
         stock.run(&versioned(4, expected("PO", 10, Some(0)))),

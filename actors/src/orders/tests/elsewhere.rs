@@ -3,6 +3,7 @@
 use super::changes::{change, relocate};
 use super::*;
 use crate::inventory::state::Stage;
+use crate::orders::sourcing::Restriction;
 
 /// Five of A held in W1, nine more in W2.
 fn five_held() -> (World, OrderKey) {
@@ -113,6 +114,20 @@ fn what_is_not_asked_yet_says_where_lines_are_held_when_it_is_asked() {
         ("moved-1".to_owned(), vec![(1, 4, vec![("W3".to_owned(), 4)])])
     );
     assert_eq!(world.orders[&order].placed().unwrap().papers.len(), 2);
+}
+
+#[test]
+fn nothing_moves_to_where_the_order_would_not_be_served_from() {
+    let mut world = World::new(Fate::kind())
+        .stock("A", "W1", 5)
+        .stock("A", "EDI-ONLY", 9);
+    let order = world.order("1", &[("A", 5)], &["W1"], Policy::ShipComplete);
+    let to = WarehouseCode::new("EDI-ONLY").unwrap();
+    let because = Restriction::Channel;
+    let refused = OrderReply::Refused(OrderRefusal::NotServed { to, because });
+    assert_eq!(world.tell(&order, relocate("W1", "EDI-ONLY")), refused);
+    world.settle();
+    assert_eq!(reserved_in(&world, &order), [("W1".to_owned(), 5)]);
 }
 
 #[test]
