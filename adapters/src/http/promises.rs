@@ -105,6 +105,9 @@ struct PartView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
     document: Option<DocumentId>,
+    /// From when on they may no longer be sold; absent of a kit, and of what lies in no lot that ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Moment>,
     /// Of a kit: what its components come from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     components: Vec<ComponentPartView>,
@@ -142,6 +145,7 @@ impl PartView {
             quantity: part.quantity,
             date: Moment(part.at),
             document: None,
+            until: None,
             components: Vec::new(),
         };
         if is_kit {
@@ -153,7 +157,9 @@ impl PartView {
             };
             view.components = sources.into_iter().map(component).collect();
         } else {
-            view.document = sources.pop().and_then(|source| document(source.part.supply));
+            let part = sources.pop().map(|source| source.part);
+            view.until = part.as_ref().and_then(|part| part.until).map(Moment);
+            view.document = part.and_then(|part| document(part.supply));
         }
         view
     }

@@ -535,7 +535,7 @@ fn s40_promises_picks_and_backorder_limits_are_asked_for_and_set_over_the_broker
         let expected = at(json!({ "expected": { "document": "PO-1", "quantity": 20, "due": due } }));
         told("expected", "lockstep.stock.event", expected).await;
 
-        // Two cases are 24: 10 are there, 14 come with the purchase order.
+        // Two cases are 24: 6 and 4 are there, the first to expire first, 14 come with the purchase order.
         let ask = json!({ "sku": "A", "warehouse": "W1", "quantity": 2, "unit": "CASE" });
         let answer = told("promise", "lockstep.promise.request", ask).await;
         let promise = &answer["promise"];
@@ -544,9 +544,14 @@ fn s40_promises_picks_and_backorder_limits_are_asked_for_and_set_over_the_broker
             (&24.into(), &0.into()),
             "{answer}"
         );
-        assert_eq!(promise["parts"][0]["quantity"], 10, "{answer}");
         assert_eq!(
-            (&promise["parts"][1]["quantity"], &promise["parts"][1]["document"]),
+            (&promise["parts"][0]["quantity"], &promise["parts"][0]["until"]),
+            (&6.into(), &"2099-01-31T00:00:00Z".into()),
+            "{answer}"
+        );
+        assert_eq!(promise["parts"][1]["quantity"], 4, "{answer}");
+        assert_eq!(
+            (&promise["parts"][2]["quantity"], &promise["parts"][2]["document"]),
             (&14.into(), &"PO-1".into()),
             "{answer}"
         );
