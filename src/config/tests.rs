@@ -101,7 +101,7 @@ fn the_order_rules_of_the_documentation_can_be_used_and_wrong_ones_are_refused()
     let chapter = include_str!("../../docs/orders.md");
     let (_, example) = chapter.split_once("```toml\n").unwrap();
     let (example, _) = example.split_once("```").unwrap();
-    let rules = parse(example).unwrap().orders;
+    let rules = parse(example).unwrap().order_rules();
     let percent = rules.of("web").price_tolerance.percent.get().to_string();
     assert_eq!(
         (percent.as_str(), rules.of("web").minimum_amount.len()),

@@ -214,6 +214,7 @@ fn paper(order: &BookingRequest, kind: PaperKind) -> PaperRequest {
         PaperKind::Credit => (2, decimal("5.10")),
     };
     PaperRequest {
+        charges: Vec::new(),
         reference: PaperReference {
             booking: order.reference.clone(),
             kind,

@@ -152,8 +152,9 @@ impl Options {
                         let help = value.get_help().map(ToString::to_string).unwrap_or_default();
                         writeln!(
                             out,
-                            "{:<20} {help} (within {} seeds, --workload {})",
+                            "{:<20} {help} (breaks promise {}; found within {} seeds, --workload {})",
                             value.get_name(),
+                            plant.breaks(),
                             plant.found_within(),
                             workload.get_name()
                         )?;
