@@ -485,7 +485,9 @@ fn adjusted_to(world: &World, stage: Stage, unit: i128, units: i64) -> i128 {
     match (stage, world.contract.rounding.level) {
         (Stage::Floor, RoundingLevel::Line) => up_to(unit * i128::from(units), smallest),
         (Stage::Floor, RoundingLevel::Unit) => up_to(unit, smallest) * i128::from(units),
-        _ => unit * i128::from(units),
+        (Stage::Standing | Stage::Agreed | Stage::Promotion | Stage::Ceiling | Stage::Advertised, _) => {
+            unit * i128::from(units)
+        }
     }
 }
 
