@@ -124,6 +124,21 @@ async fn a_credit_is_posted_in_the_erp() {
         (&shown["papers"][0]["kind"], &shown["credits"][0]["total"]),
         (&"credit".into(), &"5.00".into())
     );
+    // Less a fee: of 2.50 it is 2.125, rounded. More than is due, and freight that was not charged, are not given back.
+    let part = |document: &str, part: Value| json!({ "step": { "credit": { "document": document, "lines": [{ "line": 1, "quantity": 1, "part": part }] } } });
+    let place = "/v1/orders/web/1/progress";
+    rig.post(place, &part("CN-2", json!({ "less-percent": "15" })))
+        .await
+        .ok();
+    let shown = rig.get("/v1/orders/web/1").await.ok().body;
+    assert_eq!(shown["credits"][1]["total"], "2.13", "{shown}");
+    rig.post(place, &part("CN-3", json!({ "amount": "2.51" })))
+        .await
+        .problem(409, "credit-amount");
+    for freight in [json!({ "rest": {} }), json!({ "amount": "1.00" })] {
+        let credit = json!({ "step": { "credit": { "document": "CN-3", "freight": freight } } });
+        rig.post(place, &credit).await.problem(409, "freight-amount");
+    }
     rig.stop().await;
 }
 
