@@ -55,8 +55,8 @@ pub fn erp(bytes: &[u8]) {
             for table in config.read.iter().filter(|table| table.what.name() == what) {
                 for since in [None, Some(NOW)] {
                     read(
-                        &stand_in,
-                        &erp,
+                        stand_in,
+                        erp,
                         Ask {
                             table,
                             since,

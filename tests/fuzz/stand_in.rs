@@ -48,7 +48,7 @@ impl StandIn {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 // A client that has gone does without.
-                drop(serve(stream, &served));
+                drop(serve(&stream, &served));
             }
         });
         Self {
@@ -155,9 +155,9 @@ fn with_address(body: &[u8], address: &str) -> Vec<u8> {
 }
 
 /// Takes one question, whatever it is, and gives the next answer.
-fn serve(stream: TcpStream, script: &Mutex<Script>) -> std::io::Result<()> {
+fn serve(stream: &TcpStream, script: &Mutex<Script>) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let mut reader = BufReader::new(&stream);
+    let mut reader = BufReader::new(stream);
     let mut length = 0;
     loop {
         let mut line = String::new();
@@ -188,7 +188,7 @@ fn serve(stream: TcpStream, script: &Mutex<Script>) -> std::io::Result<()> {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.push_str(&format!("content-length: {}\r\n\r\n", answer.body.len()));
-    let mut stream = &stream;
+    let mut stream = stream;
     stream.write_all(head.as_bytes())?;
     stream.write_all(&answer.body)
 }

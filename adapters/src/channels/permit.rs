@@ -60,7 +60,6 @@ impl NotRead {
 
 impl Permits {
     /// Permits of an account that allows whatever is wanted, and who gives them.
-    #[must_use]
     pub fn without_limits() -> (Self, impl Future<Output = ()>) {
         let (permits, mut wanted) = permits();
         let giving = async move {

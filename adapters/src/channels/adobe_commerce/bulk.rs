@@ -73,7 +73,7 @@ pub(super) fn judge_hand_in(answer: &Value, items: usize, queue: Duration) -> Ve
         .map(Vec::as_slice)
         .unwrap_or_default();
     let Some(uuid) = answer["bulk_uuid"].as_str().filter(|_| listed.len() == items) else {
-        return unknown("the answer does not fit the bulk that was handed in".to_owned());
+        return unknown("the answer does not fit the bulk that was handed in");
     };
     let rejected: BTreeMap<usize, String> = listed
         .iter()
@@ -141,7 +141,7 @@ impl Bulk {
             };
         }
         if operations.len() != expected {
-            return unknown("the status has more operations than the bulk has items".to_owned());
+            return unknown("the status has more operations than the bulk has items");
         }
         let mut operations = operations.into_iter();
         let verdicts = (0..items).map(|place| match self.rejected.get(&place) {

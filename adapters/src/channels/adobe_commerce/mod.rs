@@ -215,7 +215,7 @@ impl AdobeCommerce {
         let below = match kind {
             Kind::Stock => ["inventory", "source-items"],
             Kind::Price => ["products", "base-prices"],
-            Kind::Order => return unknown("an order is told alone".to_owned()),
+            Kind::Order => return unknown("an order is told alone"),
         };
         let bodies: Vec<Value> = items
             .iter()

@@ -372,7 +372,7 @@ impl Amazon {
 
     async fn patch(&self, item: &Item) -> Answer {
         let Some(patch) = self.patch_of(&item.content) else {
-            return unknown("an order is no listing".to_owned()).into();
+            return unknown("an order is no listing").into();
         };
         let body = json!({ "productType": self.config.product_type, "patches": [patch] });
         let spoken = match self
@@ -393,7 +393,7 @@ impl Amazon {
                 ask_in: LOOK_IN,
             },
             Some("INVALID") => Verdict::Items(vec![ItemVerdict::Refused(issues(&spoken.body))]),
-            Some(_) | None => unknown("the answer has no status".to_owned()),
+            Some(_) | None => unknown("the answer has no status"),
         };
         Answer {
             verdict,
@@ -445,23 +445,23 @@ impl Platform for Amazon {
         match &request.work {
             Work::Write(Kind::Order, items) => match items.as_slice() {
                 [item] => self.tell(item).await.unwrap_or_else(|answer| answer),
-                _ => unknown("a confirmation is of one order".to_owned()).into(),
+                _ => unknown("a confirmation is of one order").into(),
             },
             Work::Write(Kind::Stock | Kind::Price, items) if request.operation == SEND_FEED => {
                 self.send_feed(items).await
             }
             Work::Write(Kind::Stock | Kind::Price, items) => match items.as_slice() {
                 [item] => self.patch(item).await,
-                _ => unknown("a patch is of one item".to_owned()).into(),
+                _ => unknown("a patch is of one item").into(),
             },
             Work::Read(_, keys) => match keys.as_slice() {
                 [key] => self.read(key).await,
-                _ => unknown("a listing is of one item".to_owned()).into(),
+                _ => unknown("a listing is of one item").into(),
             },
             Work::Poll(handle, sent) => match (FeedName::read(handle), sent.as_slice()) {
                 (Some(feed), sent) => self.ask_feed(&feed, sent).await,
                 (None, [(key, measure)]) => self.look(key, *measure).await,
-                (None, _) => unknown("a listing is of one item".to_owned()).into(),
+                (None, _) => unknown("a listing is of one item").into(),
             },
         }
     }

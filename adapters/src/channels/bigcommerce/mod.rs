@@ -272,7 +272,7 @@ impl BigCommerce {
         let mut adjustments = Vec::with_capacity(items.len());
         for item in items {
             let Content::Stock(stock) = &item.content else {
-                return unknown("this is no stock level".to_owned());
+                return unknown("this is no stock level");
             };
             adjustments.push(json!({
                 "location_id": self.location, "sku": item.key.0.as_str(), "quantity": stock.available.units(),
@@ -290,7 +290,7 @@ impl BigCommerce {
         let mut records = Vec::with_capacity(items.len());
         for item in items {
             let Content::Price(price) = &item.content else {
-                return unknown("this is no price".to_owned());
+                return unknown("this is no price");
             };
             records.push(json!({
                 "sku": item.key.0.as_str(), "currency": price.currency.code(), "price": number(price.amount),

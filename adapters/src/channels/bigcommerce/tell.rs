@@ -27,7 +27,7 @@ impl BigCommerce {
         let shown = self.look(self.order(number, &[]), calls).await?;
         let status = shown["status_id"].as_u64();
         let status = status.and_then(|status| usize::try_from(status).ok());
-        let status = status.ok_or_else(|| without_effect(unknown("the order has no status".to_owned())))?;
+        let status = status.ok_or_else(|| without_effect(unknown("the order has no status")))?;
         let lines = if order.shipments.is_empty() {
             Vec::new()
         } else {

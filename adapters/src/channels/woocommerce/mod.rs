@@ -264,9 +264,7 @@ impl WooCommerce {
         let results = answer["update"].as_array().map(Vec::as_slice).unwrap_or_default();
         let fits = |(result, (_, id)): (&Value, &(usize, u64))| result["id"].as_u64() == Some(*id);
         if results.len() != places.len() || !results.iter().zip(places).all(fits) {
-            return Err(unknown(
-                "the results do not fit the products that were sent".to_owned(),
-            ));
+            return Err(unknown("the results do not fit the products that were sent"));
         }
         Ok(results.iter().map(judge).collect())
     }

@@ -35,8 +35,11 @@ fn read_current(bytes: &[u8]) -> Option<(u64, u128)> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
-    fs::read(path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => damaged(format!("{} is missing", path.display())),
-        _ => super::errors::io(&format!("reading {}", path.display()), &error),
+    fs::read(path).map_err(|error| {
+        if error.kind() == ErrorKind::NotFound {
+            damaged(format!("{} is missing", path.display()))
+        } else {
+            super::errors::io(&format!("reading {}", path.display()), &error)
+        }
     })
 }
