@@ -26,6 +26,8 @@ pub struct Overview {
     pub reserved: Quantity,
     /// Of that, by holds that end by themselves.
     pub soft: Quantity,
+    /// Of that, allocated: for good, and not picked yet.
+    pub allocated: Quantity,
     /// Of that, picked and still in the house.
     pub picked: Quantity,
     /// On hand, but broken.
@@ -98,12 +100,14 @@ impl Overview {
     /// How a pair stands.
     #[must_use]
     pub fn of(state: &StockState) -> Self {
+        let (soft, picked) = (state.soft(), state.in_hand());
         Self {
             on_hand: state.on_hand,
             available: state.available(),
             reserved: state.reserved,
-            soft: state.soft(),
-            picked: state.in_hand(),
+            soft,
+            allocated: state.reserved.minus(soft).minus(picked).at_least_zero(),
+            picked,
             damaged: state.damaged,
             quarantined: state.quarantined,
             returned: state.returned(),

@@ -55,6 +55,9 @@ pub struct StockOverview {
     /// What of it is held by holds that end by themselves.
     #[schemars(with = "Units")]
     pub soft: Quantity,
+    /// What of it is held for good, as for orders, and not picked yet.
+    #[schemars(with = "Units")]
+    pub allocated: Quantity,
     /// What of it is picked and still in the house.
     #[schemars(with = "SignedUnits")]
     pub picked: Quantity,
@@ -201,6 +204,7 @@ impl From<Overview> for StockOverview {
             available: overview.available,
             reserved: overview.reserved,
             soft: overview.soft,
+            allocated: overview.allocated,
             picked: overview.picked,
             damaged: overview.damaged,
             quarantined: overview.quarantined,

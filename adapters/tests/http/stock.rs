@@ -374,12 +374,13 @@ async fn all_that_stands_in_a_stock_is_shown_while_it_runs() {
         "available",
         "reserved",
         "soft",
+        "allocated",
         "picked",
         "damaged",
         "quarantined",
         "returned",
     ];
-    assert_eq!(buckets.map(units), [54, 30, 10, 0, 10, 2, 3, 4]);
+    assert_eq!(buckets.map(units), [54, 30, 10, 0, 0, 10, 2, 3, 4]);
     let others = ["safety_stock", "in_transit", "expected", "shortfall", "waiting"];
     assert_eq!(others.map(units), [5, 7, 20, 0, 0]);
     assert_eq!(
@@ -399,6 +400,11 @@ async fn all_that_stands_in_a_stock_is_shown_while_it_runs() {
     rig.post("/v1/orders", &order).await.ok();
     let path = format!("/v1/stock?sku={sku}&warehouse=W1");
     let waits = rig.until(&path, |answer| answer.body["waiting"] == 3).await.body;
+    // Of 40 that are held 10 are picked.
+    assert_eq!(
+        (&waits["reserved"], &waits["allocated"]),
+        (&40.into(), &30.into())
+    );
     let first = &waits["backorders"][0];
     assert_eq!(
         (&first["place"], &first["number"], &first["waiting"]),
