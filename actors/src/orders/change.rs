@@ -407,7 +407,8 @@ fn take_from(flow: &mut Flow<'_>, line: u16, part: &Part, left: Quantity) {
     }
 }
 
-fn tell_less(flow: &mut Flow<'_>, allocation: &Allocation, quantity: PositiveQuantity) {
+/// Leaves so much of a hold, shipments included; as much as it holds changes nothing.
+pub(super) fn tell_less(flow: &mut Flow<'_>, allocation: &Allocation, quantity: PositiveQuantity) {
     let id = flow.hold_id(allocation.line, allocation.attempt);
     let change = HoldChange::Reduce(quantity);
     flow.address_stock(allocation, StockCommand::ChangeHold { id, change });

@@ -10,7 +10,7 @@
 //! - what the order wanted of a part that has moved meanwhile is wanted of the other warehouse;
 //! - the ERP hears of it once it is done ([`super::paper`]).
 
-use super::change::MAX_CHANGES;
+use super::change::{MAX_CHANGES, tell_less};
 use super::command::{OrderRefusal, Relocation, StockAnswered};
 use super::flow::Flow;
 use super::paper::{tell_places, told_places};
@@ -73,6 +73,14 @@ fn is_movable(part: &Allocation) -> bool {
 /// A part of a line is held in another warehouse now: what is wanted of it is wanted there.
 pub(super) fn moved(flow: &mut Flow<'_>, place: usize, mut allocation: Allocation, to: WarehouseCode) {
     allocation.warehouse = to;
+    // What the order gave up meanwhile was told to the stock that had let go.
+    let is_wanted = matches!(
+        allocation.standing,
+        AllocationStanding::Held | AllocationStanding::Shipping
+    );
+    if let (true, Some(wanted)) = (is_wanted, allocation.held.plus(allocation.waiting).positive()) {
+        tell_less(flow, &allocation, wanted);
+    }
     flow.tell_stock(&allocation);
     if allocation.standing == AllocationStanding::Held && allocation.picked > allocation.shipped {
         let id = flow.hold_id(allocation.line, allocation.attempt);

@@ -146,7 +146,14 @@ fn what_the_other_warehouse_does_not_have_stays() {
 
 #[test]
 fn whatever_is_decided_while_goods_move_is_done_where_they_are_then() {
-    let commands = [ship(&[]), cancel(), ship(&[(1, 2)]), OrderCommand::ConfirmPick];
+    let less = change("CH-1", &[(1, 3)]);
+    let commands = [
+        ship(&[]),
+        cancel(),
+        ship(&[(1, 2)]),
+        OrderCommand::ConfirmPick,
+        less,
+    ];
     for command in commands {
         for steps in 0..6 {
             let (mut world, order) = five_held();
