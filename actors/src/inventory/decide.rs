@@ -438,7 +438,7 @@ fn release(state: &StockState, id: &HoldId, now: Timestamp) -> StockDecision {
     let nothing = StockReply::Released {
         quantity: Quantity::ZERO,
     };
-    if state.closed(id).is_some() || state.is_marked(id) {
+    if state.has_ended(id) {
         return Decision::answer(nothing);
     }
     Decision::event(

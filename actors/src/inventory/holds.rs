@@ -291,8 +291,7 @@ fn reduce_waiting(
 }
 
 fn transfer(state: &StockState, id: &HoldId, hold: &Hold, to: &HoldId, now: Timestamp) -> StockDecision {
-    let has_been = state.closed(to).is_some() || state.is_marked(to);
-    if has_been || state.hold(to).is_some() || state.standing(to).is_some() {
+    if state.has_ended(to) || state.hold(to).is_some() || state.standing(to).is_some() {
         return refuse(StockRefusal::HoldExists);
     }
     let Some(open) = hold.open().positive() else {

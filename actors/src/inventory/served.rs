@@ -40,14 +40,10 @@ pub(super) fn restriction(
 
 /// For which channel goods are to be held here that were not before, if an order's plan has not looked at that.
 fn held_for<'c>(state: &StockState, command: &'c StockCommand, origin: Origin) -> Option<&'c str> {
-    let is_outside = match origin {
-        Origin::External(_) => true,
-        Origin::Entity { .. } | Origin::Alarm => false,
-    };
     if let StockCommand::TakeOver(wish) = command {
         return Some(wish.id.order.channel());
     }
-    if !is_outside {
+    if !matches!(origin, Origin::External(_)) {
         return None;
     }
     if let StockCommand::Hold(wish) = command {
@@ -76,10 +72,7 @@ fn goes(stock: &StockId, channel: Option<&str>, reference: &Reference) -> Option
 }
 
 fn arrives(stock: &StockId, channel: &str, region: &Region, reference: &Reference) -> Option<Restriction> {
-    let promise = ChannelPromise {
-        channel,
-        within_days: reference.order_rules().of(channel).delivery.within_days,
-    };
+    let promise = ChannelPromise::of(channel, reference.order_rules());
     reference
         .network()
         .restriction(&promise, Some(region), stock.warehouse)

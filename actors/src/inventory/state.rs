@@ -400,6 +400,11 @@ impl StockState {
             .find(|closed| closed.id == *id)
     }
 
+    /// Whether a hold ended, as far as that is remembered.
+    pub(super) fn has_ended(&self, id: &HoldId) -> bool {
+        self.closed(id).is_some() || self.is_marked(id)
+    }
+
     /// Whether a hold ended, and no more is known of it.
     #[must_use]
     pub fn is_marked(&self, id: &HoldId) -> bool {

@@ -24,6 +24,7 @@ use crate::inventory::lots::{LotRefusal, LotUnits, check_named, units_of};
 use crate::kit::Component;
 use crate::money::{Currency, RoundingMode};
 use crate::pricing::catalogue::Tracking;
+use crate::pricing::exact::less;
 use crate::pricing::exact::share;
 use crate::pricing::resolve::{OrderStepKind, PricedLine, Quote};
 use crate::pricing::split::split;
@@ -417,9 +418,7 @@ fn due(placed: &Placed, line: &CreditLine) -> Result<Due, OrderRefusal> {
     let currency = quote.total.currency;
     let wanted = match line.share {
         CreditShare::Whole => Some(amount),
-        CreditShare::LessFee(fee) => amount
-            .checked_mul(Decimal::ONE_HUNDRED - fee.get())
-            .map(|kept| RoundingMode::HalfUp.round(kept / Decimal::ONE_HUNDRED, currency)),
+        CreditShare::LessFee(fee) => less(amount, fee).map(|kept| RoundingMode::HalfUp.round(kept, currency)),
         CreditShare::Amount(stated) => {
             if stated < Decimal::ZERO || stated > amount || !is_whole(stated, currency) {
                 let (line, most) = (line.line, amount);
@@ -445,11 +444,7 @@ fn due_for_more(placed: &Placed, quote: &Quote, line: &CreditLine) -> Option<(De
 /// What is given back of the freight: no more than was charged and has not been given back. Before anything has left nothing
 /// was charged.
 fn freight_due(placed: &Placed, share: FreightShare) -> Result<Due, OrderRefusal> {
-    let has_left = placed
-        .allocations
-        .iter()
-        .any(|part| part.shipped > Quantity::ZERO);
-    let quote = placed.quote.as_ref().filter(|_| has_left);
+    let quote = placed.quote.as_ref().filter(|_| placed.has_shipped());
     let charged = quote.and_then(|quote| Some((quote, freight_of(quote)?)));
     let nothing = OrderRefusal::FreightAmount { most: Decimal::ZERO };
     let Some((quote, (freight, tax))) = charged else {

@@ -24,9 +24,7 @@ use super::parked::{
 use super::payment::pay;
 use super::price::{ask_for_price_again, begin_pricing, pricing_answered};
 use super::relocate::relocate;
-use super::reserve::{
-    begin_releasing, go_on_at_the_warehouse, has_shipped, resume_reserving, stock_answered,
-};
+use super::reserve::{begin_releasing, go_on_at_the_warehouse, resume_reserving, stock_answered};
 use super::ship::{begin_shipping, resume_shipping};
 use super::shipment::Carriage;
 use super::state::{
@@ -428,7 +426,8 @@ fn everything_has_left(flow: &Flow<'_>) -> bool {
 
 /// What was shipped stands: then only the rest is given up.
 fn after_shipments(flow: &Flow<'_>, reason: &Reason) -> Option<Afterwards> {
-    has_shipped(flow).then(|| Afterwards::Shipped(reason.clone()))
+    let has_shipped = flow.placed.has_shipped();
+    has_shipped.then(|| Afterwards::Shipped(reason.clone()))
 }
 
 fn reject(flow: &mut Flow<'_>, reason: &Reason) -> Result<(), OrderRefusal> {

@@ -66,10 +66,7 @@ fn source(flow: &Flow<'_>) -> Option<Box<SourcingPlan>> {
 
 /// What the order's channel promises its customers.
 fn promise<'f>(flow: &'f Flow<'_>) -> ChannelPromise<'f> {
-    ChannelPromise {
-        channel: flow.order.channel(),
-        within_days: flow.rules().delivery.within_days,
-    }
+    ChannelPromise::of(flow.order.channel(), flow.reference.order_rules())
 }
 
 /// Why a warehouse may not serve the order with goods.
@@ -497,12 +494,6 @@ fn release_answered(flow: &mut Flow<'_>, place: usize, mut allocation: Allocatio
     }
 }
 
-/// Whether a part of the order has left the house.
-pub(super) fn has_shipped(flow: &Flow<'_>) -> bool {
-    let mut parts = flow.placed.allocations.iter();
-    parts.any(|part| part.shipped > Quantity::ZERO)
-}
-
 pub(super) fn finish_releasing(flow: &mut Flow<'_>) {
     if flow.any(AllocationStanding::Releasing) {
         return;
@@ -513,7 +504,7 @@ pub(super) fn finish_releasing(flow: &mut Flow<'_>) {
     let (status, reason) = match afterwards {
         Afterwards::Shipped(reason) => return keep_what_has_left(flow, &reason),
         // A shipment that was answered late stands: then only the rest is given up.
-        Afterwards::Cancelled(reason) | Afterwards::Rejected(reason) if has_shipped(flow) => {
+        Afterwards::Cancelled(reason) | Afterwards::Rejected(reason) if flow.placed.has_shipped() => {
             return keep_what_has_left(flow, &reason);
         }
         Afterwards::Cancelled(reason) => (Status::Cancelled, reason),

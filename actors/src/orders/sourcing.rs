@@ -13,6 +13,7 @@
 //! Up to [`MAX_COMPARED`] warehouses every choice of them is compared; of more, one is added at a time, always the one that
 //! leaves least uncovered.
 
+use super::checks::OrderRules;
 use super::command::{OrderLine, OrderRequest};
 use super::delivery::Hazardous;
 use crate::ids::{Region, Sku, WarehouseCode};
@@ -179,6 +180,17 @@ pub struct ChannelPromise<'a> {
     pub channel: &'a str,
     /// Within how many days goods are there; none if it promises nothing.
     pub within_days: Option<u16>,
+}
+
+impl<'a> ChannelPromise<'a> {
+    /// What a channel promises by the rules of orders.
+    #[must_use]
+    pub fn of(channel: &'a str, rules: &OrderRules) -> Self {
+        Self {
+            channel,
+            within_days: rules.of(channel).delivery.within_days,
+        }
+    }
 }
 
 /// What there is to choose from.

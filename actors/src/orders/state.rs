@@ -637,6 +637,11 @@ impl Placed {
         matches!(self.status, Status::Cancelled | Status::Rejected)
     }
 
+    /// Whether a part of it has left the house.
+    pub(super) fn has_shipped(&self) -> bool {
+        self.allocations.iter().any(|part| part.shipped > Quantity::ZERO)
+    }
+
     /// As it came in.
     #[must_use]
     pub fn submitted(&self) -> &OrderRequest {

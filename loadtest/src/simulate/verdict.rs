@@ -200,9 +200,9 @@ impl World {
             if held != 0 {
                 found.push((4, format!("{key} is over, and {held} units are held for it")));
             }
-            let (left, back) = self.audit.moved_for(key);
-            if (order.left(), order.restocked()) != (left.clone(), back.clone()) {
-                let (has_left, came_back) = (order.left(), order.restocked());
+            let said @ (has_left, came_back) = &(order.left(), order.restocked());
+            let moved @ (left, back) = &self.audit.moved_for(key);
+            if said != moved {
                 found.push((
                     3,
                     format!(
