@@ -202,7 +202,7 @@ text_name!(
     PartnerName, "a partner's name", 32
 );
 text_name!(
-    /// A class of sales channels.
+    /// A class of sales channels or customers.
     ClassName, "a class name", 32
 );
 text_name!(

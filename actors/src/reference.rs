@@ -13,6 +13,7 @@ use crate::ids::{
     AgreementId, BudgetId, ChannelName, ClassName, EditionId, IndexId, Jurisdiction, LetterId, ListId,
     OrderKey, PartnerName, RateSource, Sku, StockId, SystemName, WarehouseCode,
 };
+use crate::inventory::allocation::Buyer;
 use crate::inventory::lots::Lot;
 use crate::inventory::reconcile::{OpenDrift, ReconciliationRules};
 use crate::kit::{Component, whole_kits};
@@ -71,9 +72,9 @@ pub struct LevelDetail {
     pub wants_resync: bool,
     /// How much more another system sees, and why, where a person must settle it.
     pub drift: Option<OpenDrift>,
-    /// What can be sold by class of channels.
+    /// What can be sold by class of channels and customers.
     pub classes: Vec<ClassLevel>,
-    /// What channels in no class can sell, where there are classes.
+    /// What buyers in no class can have, where there are classes.
     pub unclassed: Option<Quantity>,
     /// What may be sold before it is there, on top of what is.
     #[serde(default)]
@@ -87,7 +88,7 @@ pub struct LevelDetail {
     pub picked: Quantity,
 }
 
-/// What a class of channels can sell.
+/// What a class of channels and customers can have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassLevel {
     /// Its name.
@@ -126,32 +127,33 @@ impl StockLevel {
     /// What is shown to a channel: what is there for it, and what may be sold before it is there.
     #[must_use]
     pub fn available_to(&self, channel: &str) -> Quantity {
-        let (there, ahead) = self.shares_of(channel);
+        let (there, ahead) = self.shares_of(channel.into());
         there.plus(ahead)
     }
 
-    /// What of that is there.
+    /// What is there for a buyer.
     #[must_use]
-    pub fn in_stock_for(&self, channel: &str) -> Quantity {
-        self.shares_of(channel).0
+    pub fn in_stock_for(&self, buyer: Buyer<'_>) -> Quantity {
+        self.shares_of(buyer).0
     }
 
     /// What is shown to a channel at most, of all warehouses together.
     #[must_use]
     pub fn shown_at_most(&self, channel: &str) -> Option<Quantity> {
-        self.class_of(channel)?.show_at_most
+        self.class_of(channel.into())?.show_at_most
     }
 
-    fn class_of(&self, channel: &str) -> Option<&ClassLevel> {
-        let has = |class: &&ClassLevel| class.channels.iter().any(|name| name.as_str() == channel);
-        self.detail.as_ref()?.classes.iter().find(has)
+    fn class_of(&self, buyer: Buyer<'_>) -> Option<&ClassLevel> {
+        let classes = &self.detail.as_ref()?.classes;
+        let place = buyer.place_among(classes, |class| (&class.name, &class.channels))?;
+        classes.get(place)
     }
 
-    fn shares_of(&self, channel: &str) -> (Quantity, Quantity) {
+    fn shares_of(&self, buyer: Buyer<'_>) -> (Quantity, Quantity) {
         let Some(detail) = &self.detail else {
             return (self.available, Quantity::ZERO);
         };
-        self.class_of(channel).map_or_else(
+        self.class_of(buyer).map_or_else(
             || (detail.unclassed.unwrap_or(self.available), detail.ahead),
             |class| (class.available, class.ahead),
         )
@@ -166,7 +168,7 @@ fn kit_limit(
     available: Quantity,
 ) -> Option<Box<LevelDetail>> {
     let limited = levels.iter().filter_map(|level| {
-        let class = level.class_of(channel)?;
+        let class = level.class_of(channel.into())?;
         let component = components.iter().find(|component| component.sku == level.sku)?;
         let most = class.show_at_most?;
         Some((whole_kits(std::slice::from_ref(component), |_| most), class))
@@ -423,12 +425,12 @@ impl Reference {
         levels
     }
 
-    /// How many kits a channel can have in a warehouse.
+    /// How many kits a buyer can have in a warehouse.
     #[must_use]
-    pub fn kits_in(&self, components: &[Component], warehouse: WarehouseCode, channel: &str) -> Quantity {
+    pub fn kits_in(&self, components: &[Component], warehouse: WarehouseCode, buyer: Buyer<'_>) -> Quantity {
         whole_kits(components, |component| {
             let level = self.stock_level(&component.sku, warehouse);
-            level.map_or(Quantity::ZERO, |level| level.in_stock_for(channel))
+            level.map_or(Quantity::ZERO, |level| level.in_stock_for(buyer))
         })
     }
 

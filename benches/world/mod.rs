@@ -115,6 +115,7 @@ pub(crate) fn hold(n: u64) -> StockCommand {
         expires: None,
         priority: Priority::default(),
         answer_to: None,
+        customer_class: None,
     })
 }
 
@@ -280,6 +281,7 @@ pub(crate) fn barred(waiting: u64) -> Vec<StockCommand> {
             expires: None,
             priority: Priority::default(),
             answer_to: None,
+            customer_class: None,
         })
     };
     [receipt, StockCommand::SetChannelPolicy(policy)]

@@ -81,6 +81,7 @@ fn hold(channel: &str) -> Message {
         expires: None,
         priority: crate::inventory::backorder::Priority::default(),
         answer_to: None,
+        customer_class: None,
     }))
 }
 

@@ -1,4 +1,9 @@
-//! Allocation of a pair's stock to classes of sales channels: what is kept for some, and what others may take at most.
+//! Allocation of a pair's stock to classes of buyers: what is kept for some, and what others may take at most.
+//!
+//! An order is of the class that bears the name of its customer's class ([`crate::pricing::contract::Contract::customer_class`]), else
+//! of the class that its channel is in. So a strategic customer's stock is safe from a burst of the marketplaces, whichever channel the
+//! customer orders through. A hold that no order took by itself, such as a cart, counts for its channel; once its order makes it its
+//! own, what is left of it counts for the order's class.
 //!
 //! What a class has taken is counted from the moment the policy is set, shipped or not; what is given back is taken off
 //! again. From the counts follows what each class may still take of what is available to sell:
@@ -7,20 +12,22 @@
 //! - a class takes no more than its cap.
 //!
 //! Invariants:
-//! - a hold of a channel never takes more than its class may;
+//! - a hold never takes more than its class may;
 //! - where a backorder limit is declared, no more of a class waits than its cap will let it take;
 //! - what a class has taken is the sum of what the holds counted for it have taken, and what of them was shipped.
 
+use super::apply::apply;
 use super::backorder::Backorders;
-use super::command::{Limited, StockRefusal, StockReply};
+use super::command::{HoldStock, Limited, StockRefusal, StockReply};
 use super::decide::{StockDecision, accept, refuse, too_many};
 use super::event::StockEvent;
-use super::state::{Book, StockState};
+use super::state::{Book, Hold, HoldEnd, StockState};
 use crate::ids::{ChannelName, ClassName, HoldId};
 use crate::money::Percent;
 use crate::quantity::Quantity;
 use crate::reference::ClassLevel;
 use lockstep_runtime::entity::Decision;
+use lockstep_runtime::time::Timestamp;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::{RoundingStrategy, ToPrimitive};
 use serde::{Deserialize, Serialize};
@@ -31,7 +38,58 @@ pub const MAX_CLASSES: usize = 16;
 /// How many channels a class may have.
 pub const MAX_CHANNELS: usize = 64;
 
-/// Which channels may take how much. A channel in no class has no cap, and nothing is kept for it.
+/// Who takes goods, as far as its class goes by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buyer<'a> {
+    channel: &'a str,
+    customer_class: Option<&'a ClassName>,
+}
+
+impl<'a> Buyer<'a> {
+    /// Whose a hold is, of an order whose customer is of this class, if of any.
+    #[must_use]
+    pub fn new(hold: &'a HoldId, customer_class: Option<&'a ClassName>) -> Self {
+        Self {
+            customer_class,
+            ..Self::from(hold.order.channel())
+        }
+    }
+
+    /// The same channel, for a customer of this class, if of any.
+    #[must_use]
+    pub fn of_class(self, customer_class: Option<&'a ClassName>) -> Self {
+        Self {
+            customer_class,
+            ..self
+        }
+    }
+
+    /// Which class is its: the one of the customer's name, else the one that has the channel.
+    pub(crate) fn place_among<C>(
+        self,
+        classes: &[C],
+        members: impl Fn(&C) -> (&ClassName, &[ChannelName]),
+    ) -> Option<usize> {
+        let is_named = |class| self.customer_class == Some(members(class).0);
+        let has = |class| members(class).1.iter().any(|name| name.as_str() == self.channel);
+        let named = self
+            .customer_class
+            .and_then(|_| classes.iter().position(is_named));
+        named.or_else(|| classes.iter().position(has))
+    }
+}
+
+impl<'a> From<&'a str> for Buyer<'a> {
+    /// Whoever buys over a channel, of a customer class or not.
+    fn from(channel: &'a str) -> Self {
+        Self {
+            channel,
+            customer_class: None,
+        }
+    }
+}
+
+/// Which buyers may take how much. A buyer in no class has no cap, and nothing is kept for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChannelPolicy {
     /// Its version; an equal or older one changes nothing, a newer one begins to count anew.
@@ -40,12 +98,12 @@ pub struct ChannelPolicy {
     pub classes: Vec<ChannelClass>,
 }
 
-/// Channels that share what they may take.
+/// Channels and customers that share what they may take.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChannelClass {
-    /// What it is called.
+    /// What it is called. Customers of a class of this name are in it.
     pub name: ClassName,
-    /// Its channels.
+    /// Its channels; without any it is for customers alone.
     pub channels: Vec<ChannelName>,
     /// What others may not take from it.
     pub protected: Option<Share>,
@@ -93,7 +151,7 @@ pub enum PolicyFlaw {
 pub struct ChannelBook {
     /// The policy.
     pub policy: ChannelPolicy,
-    /// What each class has taken, in the policy's order; at last, what channels in no class have.
+    /// What each class has taken, in the policy's order; at last, what buyers in no class have.
     pub taken: Vec<Quantity>,
     /// The live holds that are counted.
     #[serde(with = "super::state::pairs")]
@@ -133,11 +191,10 @@ impl Share {
 }
 
 impl ChannelPolicy {
-    /// The place of a channel's class; after the last for a channel in none.
-    fn place_of(&self, channel: &str) -> usize {
-        let classes = &self.classes;
-        let has = |class: &ChannelClass| class.channels.iter().any(|name| name.as_str() == channel);
-        classes.iter().position(has).unwrap_or(classes.len())
+    /// The place of a buyer's class; after the last for a buyer in none.
+    fn place_of(&self, buyer: Buyer<'_>) -> usize {
+        let place = buyer.place_among(&self.classes, |class| (&class.name, &class.channels));
+        place.unwrap_or(self.classes.len())
     }
 
     /// What the class at `place` may still take of what is available to all, when so much was `taken`.
@@ -236,40 +293,86 @@ impl ChannelBook {
         left.map_or(ahead, |left| ahead.min(left.minus(before).at_least_zero()))
     }
 
-    /// How much of each class waits for goods; at last, of channels in no class.
+    /// How much of each class waits for goods; at last, of buyers in no class.
     fn waiting(&self, backorders: Option<&Backorders>) -> Vec<Quantity> {
         let mut sums = vec![Quantity::ZERO; self.taken.len()];
         for (id, backorder) in backorders.into_iter().flat_map(Backorders::waiting) {
-            add(
-                &mut sums,
-                (self.policy.place_of(id.order.channel()), backorder.waiting),
-            );
+            let place = self.policy.place_of(backorder.buyer(id));
+            add(&mut sums, (place, backorder.waiting));
         }
         sums
     }
 
-    /// Which class has taken how much more once `event` has happened; less if it was given back. What a hold had before
-    /// the policy was set is not given back to its class, and what is shipped stays taken.
-    fn taken_by(&self, event: &StockEvent) -> Option<(usize, Quantity)> {
+    /// Which class has taken how much more once `event` has happened to a hold of the buyer; less if it was given back. What a hold
+    /// had before the policy was set is not given back to its class, and what is shipped stays taken.
+    fn taken_by(&self, event: &StockEvent, buyer: Buyer<'_>) -> Option<(usize, Quantity)> {
         let (hold, change) = event.held_change()?;
         if matches!(event, StockEvent::Shipped { .. }) {
             return None;
         }
         if change > Quantity::ZERO {
-            return Some((self.policy.place_of(hold.order.channel()), change));
+            return Some((self.policy.place_of(buyer), change));
         }
         let counted = self.counted.get(hold)?;
         let given_back = Quantity::ZERO.minus(change).min(counted.taken);
         Some((counted.class, Quantity::ZERO.minus(given_back)))
     }
 
-    /// What each class will have taken once `events` have happened.
-    fn taken_after(&self, events: &[StockEvent]) -> Vec<Quantity> {
-        let mut after = self.taken.clone();
-        let changes = events.iter().filter_map(|event| self.taken_by(event));
-        changes.for_each(|change| add(&mut after, change));
-        after
+    /// Counts what `event` took, or gave back.
+    fn count(&mut self, event: &StockEvent, buyer: Buyer<'_>) {
+        let change = self.taken_by(event, buyer);
+        if let (Some((class, more)), Some((hold, _))) = (change, event.held_change()) {
+            self.take(hold, class, more);
+        }
     }
+
+    fn take(&mut self, hold: &HoldId, class: usize, more: Quantity) {
+        add(&mut self.taken, (class, more));
+        let none = CountedHold {
+            class,
+            taken: Quantity::ZERO,
+        };
+        let counted = self.counted.entry(hold.clone()).or_insert(none.clone());
+        if counted.class != class {
+            *counted = none;
+        }
+        counted.taken = counted.taken.plus(more);
+    }
+
+    /// A cart that holds so much is its order's: that counts for the order's class.
+    fn adopt(&mut self, hold: &HoldId, open: Quantity, buyer: Buyer<'_>) {
+        let place = self.policy.place_of(buyer);
+        let counted = self.counted.get(hold).filter(|counted| counted.class != place);
+        if let Some(CountedHold { class, taken }) = counted.cloned() {
+            let moved = open.min(taken);
+            self.take(hold, class, Quantity::ZERO.minus(moved));
+            self.take(hold, place, moved);
+        }
+    }
+}
+
+/// What each class will have taken once `events` have happened.
+fn taken_after(state: &StockState, book: &ChannelBook, events: &[StockEvent]) -> Vec<Quantity> {
+    // A cart that goes over to another class is rare: it is tried.
+    if events
+        .iter()
+        .any(|event| matches!(event, StockEvent::Adopted { .. }))
+    {
+        let mut after = state.clone();
+        events.iter().for_each(|event| apply(&mut after, event));
+        return after.channels().map_or_else(Vec::new, |book| book.taken.clone());
+    }
+    let mut after = book.taken.clone();
+    let changes = events.iter().filter_map(|event| {
+        let (hold, _) = event.held_change()?;
+        let class = match event {
+            StockEvent::Held { customer_class, .. } => customer_class.as_ref(),
+            _ => state.customer_class(hold),
+        };
+        book.taken_by(event, Buyer::new(hold, class))
+    });
+    changes.for_each(|change| add(&mut after, change));
+    after
 }
 
 fn add(taken: &mut [Quantity], (class, more): (usize, Quantity)) {
@@ -322,19 +425,26 @@ impl StockState {
         self.appendix()?.channels.as_ref()
     }
 
-    /// What a new hold of an order of `channel` may take.
+    /// The class of the customer of a hold's order, if it has one.
+    pub(super) fn customer_class(&self, id: &HoldId) -> Option<&ClassName> {
+        let held = self.hold(id).and_then(|hold| hold.customer_class.as_ref());
+        let waits = || self.backorders()?.get(id)?.customer_class.as_ref();
+        held.or_else(waits)
+    }
+
+    /// What a new hold of `buyer` may take.
     #[must_use]
-    pub fn available_to(&self, channel: &str) -> Quantity {
+    pub fn available_to<'b>(&self, buyer: impl Into<Buyer<'b>>) -> Quantity {
         let available = self.available();
         self.channels().map_or(available, |book| {
-            book.available_to(available, book.policy.place_of(channel))
+            book.available_to(available, book.policy.place_of(buyer.into()))
         })
     }
 
-    /// What is kept for other classes than that of `channel`, and what its cap still lets it take.
-    pub(super) fn kept_from(&self, channel: &str) -> (Quantity, Option<Quantity>) {
+    /// What is kept for other classes than that of `buyer`, and what its cap still lets it take.
+    pub(super) fn kept_from(&self, buyer: Buyer<'_>) -> (Quantity, Option<Quantity>) {
         self.channels().map_or((Quantity::ZERO, None), |book| {
-            let place = book.policy.place_of(channel);
+            let place = book.policy.place_of(buyer);
             book.policy.kept_from(&book.taken, self.available(), place)
         })
     }
@@ -350,26 +460,44 @@ impl StockState {
         book.levels(self.available(), ahead, &book.waiting(waiting))
     }
 
-    /// How much more for `channel` may begin to wait once it takes so much of what is there, where that is limited.
-    pub(super) fn may_wait_for(&self, channel: &str, takes: Quantity) -> Option<Quantity> {
+    /// How much more for `buyer` may begin to wait once it takes so much of what is there, where that is limited.
+    pub(super) fn may_wait_for(&self, buyer: Buyer<'_>, takes: Quantity) -> Option<Quantity> {
         let room = self.may_still_wait()?;
         let Some(book) = self.channels() else {
             return Some(room);
         };
-        let place = book.policy.place_of(channel);
+        let place = book.policy.place_of(buyer);
         let waiting = book.waiting(self.backorders());
         let before = waiting.get(place).map_or(takes, |waiting| takes.plus(*waiting));
         Some(book.ahead(self.available(), room, place, before))
     }
 
-    /// What is shown to channels in no class, where there are classes.
+    /// What is shown to buyers in no class, where there are classes.
     pub(super) fn unclassed_level(&self) -> Option<Quantity> {
         let book = self.channels().filter(|book| !book.policy.classes.is_empty())?;
         Some(book.available_to(self.available(), book.policy.classes.len()))
     }
 }
 
-/// What each channel may take while several holds are served one after the other.
+/// What of the cart that it makes its own, and beyond, an order may take where it is of another class than its channel.
+pub(super) fn room_for_cart(state: &StockState, cart: &Hold, wish: &HoldStock) -> Option<Quantity> {
+    let policy = &state.channels()?.policy;
+    let (buyer, of_cart) = (wish.buyer(), Buyer::new(&wish.id, None));
+    if policy.place_of(buyer) == policy.place_of(of_cart) {
+        return None;
+    }
+    let given_back = StockEvent::Ended {
+        id: wish.id.clone(),
+        end: HoldEnd::Transferred,
+        quantity: cart.open(),
+        at: Timestamp::default(),
+    };
+    let position = state.position().plus(cart.open()).max(cart.open());
+    let rations = Rations::after(state, std::slice::from_ref(&given_back), position);
+    Some(rations.for_buyer(buyer).plus(cart.shipped))
+}
+
+/// What each buyer may take while several holds are served one after the other.
 pub(super) struct Rations<'s> {
     position: Quantity,
     channels: Option<(&'s ChannelPolicy, Vec<Quantity>)>,
@@ -385,7 +513,7 @@ impl<'s> Rations<'s> {
     pub(super) fn after(state: &'s StockState, events: &[StockEvent], position: Quantity) -> Self {
         let channels = state
             .channels()
-            .map(|book| (&book.policy, book.taken_after(events)));
+            .map(|book| (&book.policy, taken_after(state, book, events)));
         Self { position, channels }
     }
 
@@ -394,11 +522,11 @@ impl<'s> Rations<'s> {
         self.position <= Quantity::ZERO
     }
 
-    /// What a hold of `channel` may take.
-    pub(super) fn for_channel(&self, channel: &str) -> Quantity {
+    /// What a hold of `buyer` may take.
+    pub(super) fn for_buyer(&self, buyer: Buyer<'_>) -> Quantity {
         let available = self.position.at_least_zero();
         self.channels.as_ref().map_or(available, |(policy, taken)| {
-            policy.available_to(taken, available, policy.place_of(channel))
+            policy.available_to(taken, available, policy.place_of(buyer))
         })
     }
 
@@ -407,11 +535,11 @@ impl<'s> Rations<'s> {
         self.position = self.position.plus(quantity);
     }
 
-    /// A hold of `channel` takes so much.
-    pub(super) fn take(&mut self, channel: &str, quantity: Quantity) {
+    /// A hold of `buyer` takes so much.
+    pub(super) fn take(&mut self, buyer: Buyer<'_>, quantity: Quantity) {
         self.position = self.position.minus(quantity);
         if let Some((policy, taken)) = &mut self.channels {
-            add(taken, (policy.place_of(channel), quantity));
+            add(taken, (policy.place_of(buyer), quantity));
         }
     }
 }
@@ -453,17 +581,16 @@ pub(super) fn keep_count(book: &mut Book, event: &StockEvent) {
     let Some(channels) = appendix.and_then(|appendix| appendix.channels.as_mut()) else {
         return;
     };
-    let Some((hold, _)) = event.held_change() else {
+    let Some((id, change)) = event.held_change() else {
         return;
     };
-    if let Some((class, more)) = channels.taken_by(event) {
-        add(&mut channels.taken, (class, more));
-        let taken = Quantity::ZERO;
-        let counted = channels.counted.entry(hold.clone());
-        let counted = counted.or_insert(CountedHold { class, taken });
-        counted.taken = counted.taken.plus(more);
+    let hold = book.holds.get(id);
+    let buyer = Buyer::new(id, hold.and_then(|hold| hold.customer_class.as_ref()));
+    if let (StockEvent::Adopted { .. }, Some(hold)) = (event, hold) {
+        channels.adopt(id, hold.open().minus(change), buyer);
     }
-    if !book.holds.contains_key(hold) {
-        channels.counted.remove(hold);
+    channels.count(event, buyer);
+    if hold.is_none() {
+        channels.counted.remove(id);
     }
 }

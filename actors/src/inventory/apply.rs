@@ -28,10 +28,15 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             expires,
             rank,
             at,
+            customer_class,
         } => {
             let hold = held(*asked, *granted, *rank, *at);
-            let expires = *expires;
-            self::hold(state, id, Hold { expires, ..hold });
+            let hold = Hold {
+                expires: *expires,
+                customer_class: customer_class.clone(),
+                ..hold
+            };
+            self::hold(state, id, hold);
         }
         StockEvent::Adopted {
             id,
@@ -39,9 +44,13 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             more,
             rank,
             at,
+            customer_class,
         } => {
-            let order = held(*asked, *asked, Some(*rank), *at);
-            adopt(state, id, *more, &order);
+            let order = Hold {
+                customer_class: customer_class.clone(),
+                ..held(*asked, *asked, Some(*rank), *at)
+            };
+            adopt(state, id, *more, order);
         }
         StockEvent::Backordered {
             id,
@@ -49,6 +58,7 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             waiting,
             priority,
             at,
+            customer_class,
         } => {
             let backorder = Backorder {
                 asked: *asked,
@@ -57,6 +67,7 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
                 since: *at,
                 revision: FIRST_REVISION,
                 due: None,
+                customer_class: customer_class.clone(),
             };
             book(state).backorders.get_or_insert_default().add(id, backorder);
         }
@@ -247,6 +258,7 @@ fn held(
         picked: None,
         rank,
         since,
+        customer_class: None,
     }
 }
 
@@ -262,7 +274,7 @@ fn hold(state: &mut StockState, id: &HoldId, hold: Hold) {
 }
 
 /// A cart's hold is its order's from now on, as the order's own would be, with what has left of it or is in hand.
-fn adopt(state: &mut StockState, id: &HoldId, more: Quantity, order: &Hold) {
+fn adopt(state: &mut StockState, id: &HoldId, more: Quantity, order: Hold) {
     if state.hold(id).is_none() {
         return;
     }
@@ -272,6 +284,7 @@ fn adopt(state: &mut StockState, id: &HoldId, more: Quantity, order: &Hold) {
         hold.expires = order.expires;
         hold.rank = order.rank;
         hold.since = order.since;
+        hold.customer_class = order.customer_class;
     });
     state.reserved = state.reserved.plus(more);
 }
@@ -326,7 +339,15 @@ fn grant(state: &mut StockState, id: &HoldId, quantity: PositiveQuantity) {
     };
     let Some(hold) = book(state).holds.get_mut(id) else {
         let hold = held(waited.asked, quantity, Some(waited.priority), waited.since);
-        return self::hold(state, id, hold);
+        let customer_class = waited.customer_class;
+        return self::hold(
+            state,
+            id,
+            Hold {
+                customer_class,
+                ..hold
+            },
+        );
     };
     hold.granted = hold
         .granted

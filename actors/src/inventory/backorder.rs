@@ -4,24 +4,25 @@
 //! - what waits is no part of `reserved`; once granted it is part of the live hold under the same id;
 //! - while a hold waits that may take what there is, nothing is free for a newcomer: whatever comes free goes to the
 //!   holds that wait, by priority, then age, then id, within the decision that frees it, or by an alarm at once if
-//!   there are more than [`MAX_GRANTS`]; a hold whose channel may take nothing more is passed over, and bars nobody;
+//!   there are more than [`MAX_GRANTS`]; a hold whose class may take nothing more is passed over, and bars nobody;
 //! - each grant is told to the order with how the hold stands by then, and a revision that rises;
 //! - where a limit is declared, no newcomer waits beyond it.
 
 use super::SkuWarehouse;
-use super::allocation::Rations;
+use super::allocation::{Buyer, Rations};
 use super::apply::apply;
 use super::command::{HoldStock, Limited, StockRefusal, StockReply};
 use super::decide::{free_to, grant};
 use super::event::StockEvent;
 use super::state::{Hold, MAX_HOLDS, StockState, pairs};
-use crate::ids::{HoldId, StockId};
+use crate::ids::{ClassName, HoldId, StockId};
 use crate::orders::command::{OrderCommand, StockAnswer, StockAnswered};
 use crate::quantity::{PositiveQuantity, Quantity};
 use compact_str::CompactString;
 use lockstep_runtime::entity::Decision;
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -98,6 +99,16 @@ pub struct Backorder {
     /// By when all that waits has come, as far as the expected receipts say.
     #[serde(default)]
     pub due: Option<Timestamp>,
+    /// The class of the order's customer, if it has one.
+    #[serde(default)]
+    pub customer_class: Option<ClassName>,
+}
+
+impl Backorder {
+    /// Who waits, under this name.
+    pub(super) fn buyer<'b>(&'b self, id: &'b HoldId) -> Buyer<'b> {
+        Buyer::new(id, self.customer_class.as_ref())
+    }
 }
 
 /// A place in the queue: by priority, then age.
@@ -119,9 +130,10 @@ pub struct Backorders {
     queue: BTreeSet<Place>,
     /// Until when what they are promised holds: the first receipt that it counts on is due.
     until: Option<Timestamp>,
-    /// How many of these each channel has: what a channel may take is reckoned once, not for each that waits.
+    /// How many of these are over each channel by customers of each class: what they may take is reckoned once, not for each that
+    /// waits.
     #[serde(skip)]
-    channels: BTreeMap<CompactString, u32>,
+    buyers: BTreeMap<(CompactString, Option<ClassName>), u32>,
     /// How much waits in all.
     #[serde(skip)]
     waiting: Quantity,
@@ -145,7 +157,9 @@ impl From<Stored> for Backorders {
             ..Self::default()
         };
         for place in stored.queue {
-            backorders.enqueue(place);
+            let waits = backorders.holds.get(&place.hold);
+            let class = waits.and_then(|waits| waits.customer_class.clone());
+            backorders.enqueue(place, class);
         }
         let waiting = backorders.holds.values().map(|backorder| backorder.waiting);
         backorders.waiting = waiting.fold(Quantity::ZERO, Quantity::plus);
@@ -179,34 +193,34 @@ impl Backorders {
             .filter_map(|place| Some((&place.hold, self.holds.get(&place.hold)?)))
     }
 
-    /// The channels of the holds that wait.
-    fn channels(&self) -> impl Iterator<Item = &str> {
-        self.channels.keys().map(CompactString::as_str)
+    /// Who waits.
+    fn buyers(&self) -> impl Iterator<Item = Buyer<'_>> {
+        let buyers = self.buyers.keys();
+        buyers.map(|(channel, class)| Buyer::from(channel.as_str()).of_class(class.as_ref()))
     }
 
-    fn enqueue(&mut self, place: Place) {
-        let channel = CompactString::from(place.hold.order.channel());
+    fn enqueue(&mut self, place: Place, customer_class: Option<ClassName>) {
+        let buyer = (place.hold.order.channel().into(), customer_class);
         if self.queue.insert(place) {
-            *self.channels.entry(channel).or_default() += 1;
+            *self.buyers.entry(buyer).or_default() += 1;
         }
     }
 
-    fn dequeue(&mut self, place: &Place) {
-        if !self.queue.remove(place) {
+    fn dequeue(&mut self, id: &HoldId, backorder: &Backorder) {
+        if !self.queue.remove(&place(id, backorder)) {
             return;
         }
-        let channel = place.hold.order.channel();
-        let left = self.channels.get_mut(channel).map_or(0, |waiting| {
-            *waiting -= 1;
-            *waiting
-        });
-        if left == 0 {
-            self.channels.remove(channel);
+        let buyer = (id.order.channel().into(), backorder.customer_class.clone());
+        if let Entry::Occupied(mut waiting) = self.buyers.entry(buyer) {
+            *waiting.get_mut() -= 1;
+            if *waiting.get() == 0 {
+                waiting.remove();
+            }
         }
     }
 
     pub(super) fn add(&mut self, id: &HoldId, backorder: Backorder) {
-        self.enqueue(place(id, &backorder));
+        self.enqueue(place(id, &backorder), backorder.customer_class.clone());
         self.waiting = self.waiting.plus(backorder.waiting);
         self.holds.insert(id.clone(), backorder);
     }
@@ -226,6 +240,7 @@ impl Backorders {
                 since: hold.since,
                 revision: FIRST_REVISION,
                 due: None,
+                customer_class: hold.customer_class.clone(),
             },
         };
         self.add(id, again);
@@ -239,7 +254,7 @@ impl Backorders {
         backorder.revision = backorder.revision.saturating_add(1);
         let backorder = backorder.clone();
         if backorder.waiting <= Quantity::ZERO {
-            self.dequeue(&place(id, &backorder));
+            self.dequeue(id, &backorder);
         }
         Some(backorder)
     }
@@ -257,7 +272,7 @@ impl Backorders {
         };
         let backorder = backorder.clone();
         if backorder.waiting <= Quantity::ZERO {
-            self.dequeue(&place(id, &backorder));
+            self.dequeue(id, &backorder);
         }
     }
 
@@ -281,7 +296,7 @@ impl Backorders {
     pub(super) fn remove(&mut self, id: &HoldId) -> Option<Backorder> {
         let backorder = self.holds.remove(id)?;
         self.waiting = self.waiting.minus(backorder.waiting);
-        self.dequeue(&place(id, &backorder));
+        self.dequeue(id, &backorder);
         Some(backorder)
     }
 }
@@ -335,16 +350,16 @@ impl StockState {
         let rations = Rations::of(self);
         !rations.is_empty()
             && backorders
-                .channels()
-                .any(|channel| rations.for_channel(channel) > Quantity::ZERO)
+                .buyers()
+                .any(|buyer| rations.for_buyer(buyer) > Quantity::ZERO)
     }
 
-    /// What a newcomer of `channel` may take: nothing while others wait for it.
-    pub(super) fn free_to(&self, channel: &str) -> Quantity {
+    /// What a newcomer may take: nothing while others wait for it.
+    pub(super) fn free_to(&self, buyer: Buyer<'_>) -> Quantity {
         if self.is_anyone_next() {
             Quantity::ZERO
         } else {
-            self.available_to(channel)
+            self.available_to(buyer)
         }
     }
 
@@ -384,8 +399,8 @@ pub(super) fn backorder(
     let held = granted.map_or(Quantity::ZERO, PositiveQuantity::get);
     let waiting = wish.quantity.get().minus(held).positive();
     // Who waits has taken all that was free.
-    let channel = wish.id.order.channel();
-    let room = state.may_wait_for(channel, state.free_to(channel));
+    let buyer = wish.buyer();
+    let room = state.may_wait_for(buyer, state.free_to(buyer));
     if let (Some(waiting), Some(room)) = (waiting, room)
         && waiting.get() > room
     {
@@ -414,6 +429,7 @@ pub(super) fn backorder(
             waiting,
             priority,
             at: now,
+            customer_class: wish.customer_class.clone(),
         });
     }
     decision
@@ -438,9 +454,9 @@ pub(super) fn serve(
         .fold(state.position(), |sum, event| sum.plus(gain(state, event)));
     let mut rations = Rations::after(state, &decision.events, position);
     // Who may take nothing at first may not after others have taken.
-    let may_take: Vec<&str> = backorders
-        .channels()
-        .filter(|channel| rations.for_channel(channel) > Quantity::ZERO)
+    let may_take: Vec<Buyer<'_>> = backorders
+        .buyers()
+        .filter(|buyer| rations.for_buyer(*buyer) > Quantity::ZERO)
         .collect();
     if rations.is_empty() || may_take.is_empty() {
         return decision;
@@ -452,15 +468,15 @@ pub(super) fn serve(
         if rations.is_empty() || granted == MAX_GRANTS {
             break;
         }
-        let channel = id.order.channel();
-        if !may_take.contains(&channel) {
+        let buyer = backorder.buyer(id);
+        if !may_take.contains(&buyer) {
             continue;
         }
         let waiting = backorder.waiting.minus(given_up(&decision.events, id));
-        let Some(quantity) = waiting.min(rations.for_channel(channel)).positive() else {
+        let Some(quantity) = waiting.min(rations.for_buyer(buyer)).positive() else {
             continue;
         };
-        rations.take(channel, quantity.get());
+        rations.take(buyer, quantity.get());
         granted += 1;
         let held = state.hold(id).map_or(Quantity::ZERO, |hold| hold.granted.get());
         let answer = StockAnswer::Standing {

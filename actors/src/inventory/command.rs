@@ -1,6 +1,6 @@
 //! What someone may want of a pair's stock, and what is answered.
 
-use super::allocation::{ChannelPolicy, PolicyFlaw};
+use super::allocation::{Buyer, ChannelPolicy, PolicyFlaw};
 use super::backorder::Priority;
 use super::count::StockCount;
 use super::holds::{HoldChange, HoldLines};
@@ -11,7 +11,7 @@ use super::overview::Overview;
 use super::promise::{Promise, PromiseWish};
 use super::reconcile::{Snapshot, Verdict};
 use super::state::{HoldEnd, Stage};
-use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName, UnitOfMeasure, WarehouseCode};
+use crate::ids::{ClassName, DocumentId, HoldId, OrderKey, Reason, SystemName, UnitOfMeasure, WarehouseCode};
 use crate::orders::sourcing::Restriction;
 use crate::pricing::catalogue::Tracking;
 use crate::quantity::{PositiveQuantity, Quantity};
@@ -219,9 +219,18 @@ pub struct HoldStock {
     pub priority: Priority,
     /// The order to tell, now and whenever it stands otherwise.
     pub answer_to: Option<OrderKey>,
+    /// The class of the order's customer, if it has one.
+    #[serde(default)]
+    pub customer_class: Option<ClassName>,
 }
 
 impl HoldStock {
+    /// Who takes the goods.
+    #[must_use]
+    pub fn buyer(&self) -> Buyer<'_> {
+        Buyer::new(&self.id, self.customer_class.as_ref())
+    }
+
     /// How urgent the order is that is told what becomes of the hold; none without one.
     #[must_use]
     pub fn rank(&self) -> Option<Priority> {

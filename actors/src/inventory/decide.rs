@@ -1,7 +1,7 @@
 //! The rule book of stock. Pure: the same state, command and time give the same decision.
 
 use super::SkuWarehouse;
-use super::allocation;
+use super::allocation::{self, Buyer};
 use super::apply::apply;
 use super::backorder::{backorder, serve};
 use super::coming::{self, Expectation};
@@ -305,10 +305,17 @@ fn cart<'s>(state: &'s StockState, wish: &HoldStock) -> Option<&'s Hold> {
     state.hold(&wish.id).filter(|hold| hold.rank.is_none())
 }
 
-/// What a wish may be granted: what is free, and what its cart holds already.
+/// What a wish may be granted: what is free, and what its cart holds already, as far as the class of its customer may take that.
 pub(super) fn free_to(state: &StockState, wish: &HoldStock) -> Quantity {
-    let held = cart(state, wish).map_or(Quantity::ZERO, |cart| cart.granted.get());
-    state.free_to(wish.id.order.channel()).plus(held)
+    let free = state.free_to(wish.buyer());
+    let Some(cart) = cart(state, wish) else {
+        return free;
+    };
+    let free = free.plus(cart.granted.get());
+    match allocation::room_for_cart(state, cart, wish) {
+        Some(room) => free.min(room),
+        None => free,
+    }
 }
 
 /// So much is held for a wish from now on.
@@ -327,6 +334,7 @@ pub(super) fn grant(
             expires: wish.expires,
             rank: wish.rank(),
             at: now,
+            customer_class: wish.customer_class.clone(),
         });
     };
     // What moves elsewhere is held there for the cart: it stays here, and is given back there.
@@ -344,6 +352,7 @@ pub(super) fn grant(
         more: granted.get().minus(cart.granted.get()).at_least_zero(),
         rank,
         at: now,
+        customer_class: wish.customer_class.clone(),
     };
     let before = stays.into_iter().chain(reduced);
     before.fold(decision, Decision::and).and(adopted)
@@ -466,7 +475,7 @@ fn confirm_pick(state: &StockState, id: &HoldId, now: Timestamp) -> StockDecisio
     let Some(closed) = state.closed(id) else {
         return refuse(StockRefusal::UnknownHold);
     };
-    let free = closed.granted <= state.free_to(id.order.channel());
+    let free = closed.granted <= state.free_to(Buyer::new(id, None));
     match (closed.end, closed.granted.positive()) {
         (HoldEnd::Expired, Some(granted)) if free => Decision::event(
             StockEvent::HeldAgain {

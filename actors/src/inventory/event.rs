@@ -8,7 +8,7 @@ use super::numbering::{ChangeNumber, Resync};
 use super::reconcile::OpenDrift;
 use super::settings::Setting;
 use super::state::{Coming, HoldEnd, Stage};
-use crate::ids::{DocumentId, HoldId, OrderKey, Reason, SystemName, WarehouseCode};
+use crate::ids::{ClassName, DocumentId, HoldId, OrderKey, Reason, SystemName, WarehouseCode};
 use crate::quantity::{PositiveQuantity, Quantity};
 use lockstep_runtime::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,9 @@ pub enum StockEvent {
         /// When.
         #[serde(default)]
         at: Timestamp,
+        /// The class of the order's customer, if it has one.
+        #[serde(default)]
+        customer_class: Option<ClassName>,
     },
     /// An order has made a hold of its name its own that it had not taken by itself: a cart. It does not end by itself.
     Adopted {
@@ -45,6 +48,9 @@ pub enum StockEvent {
         rank: Priority,
         /// When.
         at: Timestamp,
+        /// The class of the order's customer, if it has one.
+        #[serde(default)]
+        customer_class: Option<ClassName>,
     },
     /// A part of a hold waits for goods.
     Backordered {
@@ -58,6 +64,9 @@ pub enum StockEvent {
         priority: Priority,
         /// When.
         at: Timestamp,
+        /// The class of the order's customer, if it has one.
+        #[serde(default)]
+        customer_class: Option<ClassName>,
     },
     /// Goods came free for a hold that waited.
     Granted {

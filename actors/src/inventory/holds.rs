@@ -8,7 +8,7 @@
 //! - what is given to another order was never free in between, and the other order's channel may take it;
 //! - what an order has taken by itself is changed by that order alone: it would not hear of what others do with it.
 
-use super::allocation::Rations;
+use super::allocation::{Buyer, Rations};
 use super::backorder::Priority;
 use super::command::{HoldMode, HoldStock, Limited, StockCommand, StockRefusal, StockReply};
 use super::decide::{StockDecision, hold_stock, refuse, too_many};
@@ -150,6 +150,7 @@ pub(super) fn hold_lines(state: &StockState, wish: &HoldLines, now: Timestamp) -
             expires: wish.expires,
             priority: Priority::default(),
             answer_to: None,
+            customer_class: None,
         };
         let held = hold_stock(&state, &one, now);
         let StockReply::Held { quantity } = held.reply else {
@@ -306,7 +307,7 @@ fn transfer(state: &StockState, id: &HoldId, hold: &Hold, to: &HoldId, now: Time
     // What was held may be more than there is; then the class has what it had.
     let after = state.position().plus(open.get());
     let rations = Rations::after(state, std::slice::from_ref(&ended), after.max(open.get()));
-    let may_take = rations.for_channel(to.order.channel());
+    let may_take = rations.for_buyer(Buyer::new(to, None));
     if to.order.channel() != id.order.channel() && may_take < open.get() {
         return refuse(StockRefusal::Short {
             asked: open,
@@ -321,6 +322,7 @@ fn transfer(state: &StockState, id: &HoldId, hold: &Hold, to: &HoldId, now: Time
         // Whose it is now has not asked for it, and is not told.
         rank: None,
         at: now,
+        customer_class: None,
     };
     let reply = StockReply::Held { quantity: open };
     let decision = Decision::event(ended, reply).and(taken);

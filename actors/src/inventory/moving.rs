@@ -12,14 +12,14 @@
 //! - a hold that has changed here meanwhile (shipped, picked, reduced, given back, over) stays as it is, and what the other
 //!   one took is given back there;
 //! - a hold of that name at the other warehouse is never taken for the one that comes: two moves that cross leave it in one place;
-//! - the channel of the order has to have room in its class at the other warehouse.
+//! - the order's class has to have room at the other warehouse.
 
 use super::backorder::{Priority, tell};
 use super::command::{HoldMode, HoldStock, StockCommand, StockRefusal, StockReply};
 use super::decide::{StockDecision, hold_stock, refuse};
 use super::event::StockEvent;
 use super::state::{Hold, HoldEnd, StockState};
-use crate::ids::{HoldId, OrderKey, StockId, WarehouseCode};
+use crate::ids::{ClassName, HoldId, OrderKey, StockId, WarehouseCode};
 use crate::orders::command::StockAnswer;
 use crate::quantity::{PositiveQuantity, Quantity};
 use lockstep_runtime::entity::Decision;
@@ -37,6 +37,9 @@ pub struct TakeOver {
     pub expires: Option<Timestamp>,
     /// How urgent the order is that is told what becomes of it; none for a hold that no order took by itself.
     pub rank: Option<Priority>,
+    /// The class of the order's customer, if it has one.
+    #[serde(default)]
+    pub customer_class: Option<ClassName>,
     /// Who gives it away.
     pub from: WarehouseCode,
 }
@@ -115,6 +118,7 @@ fn ask(stock: &StockId, id: &HoldId, hold: &Hold, to: WarehouseCode) -> StockDec
         quantity: hold.granted,
         expires: hold.expires,
         rank: hold.rank,
+        customer_class: hold.customer_class.clone(),
         from: stock.warehouse,
     };
     let begun = StockEvent::MoveBegun { id: id.clone(), to };
@@ -143,6 +147,7 @@ pub(super) fn take_over(
         expires: wish.expires,
         priority: wish.rank.unwrap_or_default(),
         answer_to: wish.rank.map(|_| wish.id.order.clone()),
+        customer_class: wish.customer_class.clone(),
     };
     // A hold of that name here is the same one: it may be on its way to where this comes from.
     let is_here = state.hold(&wish.id).is_some() || state.standing(&wish.id).is_some();

@@ -11,13 +11,14 @@
 //!   promise's date;
 //! - a receipt whose date has passed is not promised until it has come or has another date; a demand whose date has
 //!   passed is wanted now; what waits for goods is served first;
-//! - holds are picked the first to expire first; safety stock and what is kept for other channels is what can be sold longest.
+//! - holds are picked the first to expire first; safety stock and what is kept for other classes is what can be sold longest.
 
+use super::allocation::Buyer;
 use super::command::{Limited, StockRefusal, StockReply};
 use super::decide::{StockDecision, accept, refuse, too_many, within};
 use super::event::StockEvent;
 use super::state::{DatedDemand, StockState};
-use crate::ids::{ChannelName, DocumentId, Region};
+use crate::ids::{ChannelName, ClassName, DocumentId, Region};
 use crate::quantity::{PositiveQuantity, Quantity, take_first};
 use lockstep_runtime::entity::Decision;
 use lockstep_runtime::time::Timestamp;
@@ -37,11 +38,25 @@ pub struct PromiseWish {
     pub quantity: PositiveQuantity,
     /// Until when at the latest; [`HORIZON`] from now if absent.
     pub until: Option<Timestamp>,
-    /// For which channel; as if there were no channel policy if absent.
+    /// For which channel; without a channel and a class, as if there were no channel policy.
     pub channel: Option<ChannelName>,
     /// Where to, if that is known.
     #[serde(default)]
     pub region: Option<Region>,
+    /// For a customer of which class, if it has one; without a channel it counts alone.
+    #[serde(default)]
+    pub customer_class: Option<ClassName>,
+}
+
+impl PromiseWish {
+    /// For whom, if that is said.
+    fn buyer(&self) -> Option<Buyer<'_>> {
+        let channel = self.channel.as_ref().map(ChannelName::as_str);
+        let class = self.customer_class.as_ref();
+        // No channel has an empty name.
+        let buyer = Buyer::from(channel.unwrap_or_default()).of_class(class);
+        (channel.is_some() || class.is_some()).then_some(buyer)
+    }
 }
 
 /// What can be promised, earliest first.
@@ -238,8 +253,8 @@ impl StockState {
     pub fn promise(&self, wish: &PromiseWish, now: Timestamp) -> Promise {
         let until = wish.until.unwrap_or_else(|| now.after(HORIZON));
         let wanted = wish.quantity.get();
-        let (kept, most) = match &wish.channel {
-            Some(channel) => self.kept_from(channel.as_str()),
+        let (kept, most) = match wish.buyer() {
+            Some(buyer) => self.kept_from(buyer),
             None => (Quantity::ZERO, None),
         };
         let most = most.map_or(wanted, |most| most.min(wanted));

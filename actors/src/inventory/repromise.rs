@@ -11,7 +11,7 @@
 //! - the first [`MAX_PROMISED`] of those that wait are promised a date; those behind them are as they move up;
 //! - each change of a date is told to the order, with a revision that rises.
 
-use super::allocation::Rations;
+use super::allocation::{Buyer, Rations};
 use super::apply::{apply, wake_by};
 use super::backorder::tell;
 use super::decide::StockDecision;
@@ -142,6 +142,7 @@ fn expected(state: &StockState, now: Timestamp) -> Vec<(HoldId, Option<Timestamp
         .take(MAX_PROMISED)
         .map(|(id, backorder)| Promised {
             id,
+            buyer: backorder.buyer(id),
             open: backorder.waiting,
             due: None,
         })
@@ -160,6 +161,7 @@ fn expected(state: &StockState, now: Timestamp) -> Vec<(HoldId, Option<Timestamp
 /// A hold that waits, while what comes is gone through.
 struct Promised<'s> {
     id: &'s HoldId,
+    buyer: Buyer<'s>,
     open: Quantity,
     due: Option<Timestamp>,
 }
@@ -170,9 +172,8 @@ fn serve(waiting: &mut [Promised<'_>], rations: &mut Rations<'_>, at: Timestamp)
         if rations.is_empty() {
             return;
         }
-        let channel = waits.id.order.channel();
-        let granted = rations.for_channel(channel).min(waits.open);
-        rations.take(channel, granted);
+        let granted = rations.for_buyer(waits.buyer).min(waits.open);
+        rations.take(waits.buyer, granted);
         waits.open = waits.open.minus(granted);
         if waits.open == Quantity::ZERO {
             waits.due = Some(at);

@@ -10,7 +10,7 @@ use super::numbering::{Numbering, Told};
 use super::papers::{Papers, Suspect, fnv, seconds};
 use super::reconcile::OpenDrift;
 use super::settings::Settings;
-use crate::ids::{DocumentId, HoldId, SystemName, WarehouseCode};
+use crate::ids::{ClassName, DocumentId, HoldId, SystemName, WarehouseCode};
 use crate::quantity::{PositiveQuantity, Quantity};
 use crate::reference::LevelDetail;
 use compact_str::CompactString;
@@ -210,6 +210,9 @@ pub struct Hold {
     /// Since when it is held.
     #[serde(default)]
     pub since: Timestamp,
+    /// The class of the order's customer, if it has one.
+    #[serde(default)]
+    pub customer_class: Option<ClassName>,
 }
 
 impl Hold {

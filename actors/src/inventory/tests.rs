@@ -103,6 +103,7 @@ fn hold_until(order: &str, quantity: i64, mode: HoldMode, expires: Option<Timest
         expires,
         priority: Priority::default(),
         answer_to: None,
+        customer_class: None,
     })
 }
 

@@ -18,6 +18,7 @@ use super::state::{Allocation, AllocationStanding, Exception, Placed, Status};
 use super::transitions::{Cause, is_allowed};
 use crate::domain::{Distributor, Message};
 use crate::ids::{HoldId, OrderKey, Reason, StockId};
+use crate::inventory::allocation::Buyer;
 use crate::inventory::backorder::Priority;
 use crate::inventory::command::{HoldStock, ShipQuantity, StockCommand};
 use crate::pricing::catalogue::Tracking;
@@ -223,6 +224,7 @@ impl<'a> Flow<'a> {
                 expires: None,
                 priority: self.priority(),
                 answer_to,
+                customer_class: self.placed.customer_class().cloned(),
             }),
             AllocationStanding::Releasing => StockCommand::Release { id, answer_to },
             AllocationStanding::Shipping => {
@@ -277,6 +279,11 @@ impl<'a> Flow<'a> {
         for allocation in self.placed.allocations.clone() {
             self.tell_stock(&allocation);
         }
+    }
+
+    /// Who takes the goods.
+    pub(super) fn buyer(&self) -> Buyer<'_> {
+        Buyer::from(self.order.channel()).of_class(self.placed.customer_class())
     }
 
     pub(super) fn hold_id(&self, line: u16, attempt: u16) -> HoldId {

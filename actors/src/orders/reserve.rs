@@ -45,13 +45,14 @@ fn source(flow: &Flow<'_>) -> Option<Box<SourcingPlan>> {
     if request.sourcing == Sourcing::Listed && reference.network().0.is_empty() {
         return None;
     }
+    let buyer = flow.buyer();
     let plan = sourcing::plan(promise(flow), request, reference.network(), |line, warehouse| {
         if !reference.may_go_from(&line.sku, warehouse) {
             return None;
         }
         let available = |sku: &Sku| {
             let level = reference.stock_level(sku, warehouse);
-            level.map_or(Quantity::ZERO, |level| level.available)
+            level.map_or(Quantity::ZERO, |level| level.in_stock_for(buyer))
         };
         Some(if line.components.is_empty() {
             available(&line.sku)
@@ -148,9 +149,7 @@ fn ask(
     let (kits, mode) = match mode {
         HoldMode::Backorder(_) | HoldMode::IfDeclared(_) => (missing.get(), mode),
         HoldMode::All | HoldMode::Partial => {
-            let known = flow
-                .reference
-                .kits_in(&line.components, warehouse, flow.order.channel());
+            let known = flow.reference.kits_in(&line.components, warehouse, flow.buyer());
             // Where none are known to be there, the warehouse may know better.
             let kits = known.positive().map_or(missing, |known| known.min(missing));
             (kits.get(), HoldMode::All)

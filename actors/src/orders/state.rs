@@ -16,7 +16,7 @@ use super::payment::OrderPayment;
 use super::shipment::Dispatch;
 use super::sourcing::SourcingPlan;
 use crate::accounts::command::CreditRefusal;
-use crate::ids::{BudgetId, DocumentId, OrderKey, Reason, Sku, WarehouseCode};
+use crate::ids::{BudgetId, ClassName, DocumentId, OrderKey, Reason, Sku, WarehouseCode};
 use crate::inventory::command::{HoldMode, StockRefusal};
 use crate::inventory::lots::LotUnits;
 use crate::money::Money;
@@ -611,6 +611,12 @@ impl OrderState {
 }
 
 impl Placed {
+    /// The class in which the customer is served from stock, as of the price; none before it, and for customers without one.
+    #[must_use]
+    pub fn customer_class(&self) -> Option<&ClassName> {
+        self.quote.as_ref()?.customer_class.as_ref()
+    }
+
     /// The warehouses that a line is asked of, the first one first.
     #[must_use]
     pub fn sources(&self, line: u16) -> &[WarehouseCode] {

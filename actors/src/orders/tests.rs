@@ -6,6 +6,7 @@ mod budgets;
 mod changes;
 mod checks;
 mod credit;
+mod customer_class;
 mod delivery;
 mod desk;
 mod duplicates;
@@ -1090,6 +1091,7 @@ fn a_hold_that_nobody_waits_for_is_given_back() {
         expires: None,
         priority: Priority::default(),
         answer_to: Some(order.clone()),
+        customer_class: None,
     };
     let reply = world.take((stock_id("A", "W1"), StockCommand::Hold(late)).into());
     assert_eq!(

@@ -8,7 +8,7 @@ use super::ending::{self, PriceEnding};
 use super::list::PriceRefusal;
 use super::term::{Precedence, Terms};
 use crate::domain::{Distributor, View};
-use crate::ids::{AgreementId, ListId};
+use crate::ids::{AgreementId, ClassName, ListId};
 use crate::money::Currency;
 use crate::reference::Published;
 use lockstep_runtime::entity::{Context, Decision, Entity, EntityKind, Residency};
@@ -38,6 +38,9 @@ pub struct Agreement {
     pub endings: Vec<PriceEnding>,
     /// Rules on orders as a whole. They count only in this currency.
     pub charges: Vec<Charge>,
+    /// The class in which its customers are served from stock ([`crate::inventory::allocation`]), unless a nearer level says so.
+    #[serde(default)]
+    pub customer_class: Option<ClassName>,
 }
 
 /// An agreement as the entity keeps it.

@@ -9,6 +9,7 @@ use super::budget::{ClaimRequest, given_back};
 use super::charge::{self, Charge};
 use super::ending::{self, PriceEnding};
 use super::exact::{LIMIT, PLACES};
+use super::hierarchy::customer_class;
 use super::kept::{KeptQuote, KeptQuotes, QuoteClaim, QuoteNumber, Validity};
 use super::line::states_another;
 use super::list::{Place, PriceRefusal};
@@ -18,7 +19,8 @@ use super::tax::TaxProfile;
 use super::term::{Precedence, Terms};
 use crate::domain::Distributor;
 use crate::ids::{
-    AgreementId, BudgetId, CouponCode, CustomerId, FreightZone, ListId, OrderKey, RateSource, Region, RuleId,
+    AgreementId, BudgetId, ClassName, CouponCode, CustomerId, FreightZone, ListId, OrderKey, RateSource,
+    Region, RuleId,
 };
 use crate::money::{Currency, RoundingMode};
 use crate::orders::command::{OrderCommand, Priced};
@@ -65,6 +67,9 @@ pub struct Contract {
     pub rounding: Rounding,
     /// Whether the customer may buy.
     pub status: ContractStatus,
+    /// The class in which the customer is served from stock ([`crate::inventory::allocation`]); none for that of the levels behind it.
+    #[serde(default)]
+    pub customer_class: Option<ClassName>,
 }
 
 impl Contract {
@@ -84,6 +89,7 @@ impl Contract {
             rates: None,
             rounding: Rounding::default(),
             status: ContractStatus::Active,
+            customer_class: None,
         }
     }
 }
@@ -581,6 +587,8 @@ fn claimed(
         priced.line = asked.line;
     }
     quote.named = Some(named);
+    // The price is that of the quote; how the customer is served is not.
+    quote.customer_class = customer_class(state.contract.as_deref(), reference)?;
     Ok(quote)
 }
 

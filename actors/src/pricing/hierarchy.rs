@@ -6,7 +6,7 @@ use super::contract::{Contract, DEFAULT_LIST};
 use super::ending::PriceEnding;
 use super::resolve::QuoteRefusal;
 use super::term::{Precedence, Terms};
-use crate::ids::{AgreementId, ListId};
+use crate::ids::{AgreementId, ClassName, ListId};
 use crate::money::Currency;
 use crate::reference::Reference;
 use smallvec::SmallVec;
@@ -32,6 +32,8 @@ pub(super) struct Hierarchy<'a> {
     pub(super) precedence: Precedence,
     /// How unit prices of the currency that is asked for end.
     pub(super) ending: Option<&'a PriceEnding>,
+    /// The class in which the customer is served from stock.
+    pub(super) customer_class: Option<&'a ClassName>,
 }
 
 /// Looks up the agreements behind a contract that stands on `nearest`.
@@ -55,6 +57,27 @@ pub(super) fn behind(nearest: Option<&AgreementId>, reference: &Reference) -> Re
     let house = AgreementId::new(HOUSE).ok();
     found.extend(house.and_then(|house| reference.agreement(&house)));
     Ok(found)
+}
+
+/// The class in which a customer is served from stock: what the contract says, else the nearest level behind it that does.
+///
+/// # Errors
+/// Those of [`behind`].
+pub(super) fn customer_class(
+    contract: Option<&Contract>,
+    reference: &Reference,
+) -> Result<Option<ClassName>, QuoteRefusal> {
+    let own = contract.and_then(|contract| contract.customer_class.as_ref());
+    let behind = behind(
+        contract.and_then(|contract| contract.agreement.as_ref()),
+        reference,
+    )?;
+    Ok(nearest_class(own, &behind).cloned())
+}
+
+fn nearest_class<'a>(own: Option<&'a ClassName>, behind: &'a Behind) -> Option<&'a ClassName> {
+    let shared = behind.iter().map(|agreement| agreement.customer_class.as_ref());
+    std::iter::once(own).chain(shared).flatten().next()
 }
 
 impl<'a> Hierarchy<'a> {
@@ -100,6 +123,7 @@ impl<'a> Hierarchy<'a> {
                 .chain(behind.iter().map(|agreement| &agreement.endings))
                 .flatten()
                 .find(|ending| ending.currency == currency),
+            customer_class: nearest_class(contract.customer_class.as_ref(), behind),
         }
     }
 }

@@ -27,8 +27,8 @@ use super::order_total::add_up;
 use super::rates::{RateSet, RateTable};
 use super::tax::{TaxLevel, TaxProfile};
 use crate::ids::{
-    AgreementId, BudgetId, CouponCode, CustomerId, DocumentId, FreightZone, IndexId, Jurisdiction, OrderKey,
-    RateSource, RuleId, Sku, UnitOfMeasure,
+    AgreementId, BudgetId, ClassName, CouponCode, CustomerId, DocumentId, FreightZone, IndexId, Jurisdiction,
+    OrderKey, RateSource, RuleId, Sku, UnitOfMeasure,
 };
 use crate::money::{Currency, Money, Percent, Price};
 use crate::orders::state::MAX_LINES;
@@ -108,6 +108,9 @@ pub struct Quote {
     /// How many more of them nearly applied, and are not told.
     #[serde(default)]
     pub near_misses_left_out: u32,
+    /// The class in which the customer is served from stock, if it has one.
+    #[serde(default)]
+    pub customer_class: Option<ClassName>,
 }
 
 /// A step from the lines to the total.
@@ -882,6 +885,7 @@ fn reckon(
         budgets,
         near_misses: order.misses.told,
         near_misses_left_out: order.misses.left_out,
+        customer_class: desk.hierarchy.customer_class.cloned(),
     })
 }
 

@@ -214,6 +214,7 @@ impl Case {
             terms: terms.into().into(),
             endings: Vec::new(),
             charges: Vec::new(),
+            customer_class: None,
         };
         let published = Published {
             id: AgreementId::new(id).unwrap(),

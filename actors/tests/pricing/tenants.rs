@@ -35,6 +35,7 @@ fn group(name: &str, unit: i64) -> View {
         .into(),
         endings: Vec::new(),
         charges: Vec::new(),
+        customer_class: None,
     };
     View::Agreement(Published {
         id: AgreementId::new(name).unwrap(),

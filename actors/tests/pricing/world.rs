@@ -442,6 +442,7 @@ fn agreement(random: &mut Random, parent: Option<AgreementId>) -> Agreement {
         terms: terms(random).into(),
         endings: random.sometimes(20, ending).into_iter().collect(),
         charges: charges(random),
+        customer_class: None,
     }
 }
 

@@ -649,6 +649,7 @@ mod tests {
             terms: vec![term].into(),
             endings: Vec::new(),
             charges: Vec::new(),
+            customer_class: None,
         };
         let published = Published {
             id: AgreementId::new(HOUSE).unwrap(),

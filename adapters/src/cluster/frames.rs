@@ -11,7 +11,7 @@ use sha2::Sha256;
 
 /// The form of what is below, and of what nodes write into journals: raised with every change that a version before cannot
 /// read. A node joins only nodes of the same form.
-pub(super) const PROTOCOL: i32 = 4;
+pub(super) const PROTOCOL: i32 = 5;
 
 pub(super) const DELIVERIES: &str = "/cluster/v1/deliveries";
 pub(super) const MESSAGES: &str = "/cluster/v1/messages";

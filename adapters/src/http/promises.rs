@@ -8,14 +8,14 @@ use super::problem::Problem;
 use super::service::{Call, Service};
 use crate::identity::Scope;
 use crate::schema::DecodeError;
-use crate::schema::fields::{Code, List, Moment, PositiveUnits, Units};
+use crate::schema::fields::{Code, List, Moment, PositiveUnits, Text, Units};
 use crate::schema::limits::{MAX_PROMISED_LINES, MAX_PROMISED_PAIRS, MAX_WAREHOUSES};
 use crate::schema::outbound::ExcludedView;
 use crate::schema::stock::{Channel, Warehouse};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use lockstep_actors::domain::{Message, Reply};
-use lockstep_actors::ids::{ChannelName, DocumentId, Region, Sku, StockId, WarehouseCode};
+use lockstep_actors::ids::{ChannelName, ClassName, DocumentId, Region, Sku, StockId, WarehouseCode};
 use lockstep_actors::inventory::command::{StockCommand, StockRefusal, StockReply};
 use lockstep_actors::inventory::promise::{PromiseWish, Supply};
 use lockstep_actors::inventory::promised_lines::{LinePart, LineWish, Source, Supplies};
@@ -31,7 +31,7 @@ use std::collections::HashMap;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PromiseAsk {
-    /// For which channel; as if there were no channel policy if absent.
+    /// For which channel; without a channel and a class, as if there were no policy.
     #[serde(default)]
     #[schemars(with = "Option<Channel>")]
     channel: Option<ChannelName>,
@@ -39,6 +39,10 @@ pub(super) struct PromiseAsk {
     #[serde(default)]
     #[schemars(with = "Option<Code>")]
     ship_to_region: Option<Region>,
+    /// For a customer of which class of stock policies; for one without if absent.
+    #[serde(default)]
+    #[schemars(with = "Option<Text<{ ClassName::MAX_BYTES }>>")]
+    customer_class: Option<ClassName>,
     /// Until when at the latest; 30 days from now if absent.
     #[serde(default)]
     until: Option<Moment>,
@@ -283,6 +287,7 @@ async fn ask_all(
             until: ask.until.map(|until| until.0),
             channel: ask.channel.clone(),
             region: ask.ship_to_region.clone(),
+            customer_class: ask.customer_class.clone(),
         };
         let message = Message::Stock(stock.clone(), StockCommand::Promise(wish));
         (Call::fresh_id(), message)

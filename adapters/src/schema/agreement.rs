@@ -11,7 +11,8 @@ use super::message::{Body, Command};
 use super::term::{EndingRule, PriceTerm, StageRules, terms};
 use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{
-    AgreementId, BrandId, CategoryId, HazardClass, ListId, ProductId, RateSource, RuleId, Sku, SystemName,
+    AgreementId, BrandId, CategoryId, ClassName, HazardClass, ListId, ProductId, RateSource, RuleId, Sku,
+    SystemName,
 };
 use lockstep_actors::ids::{TaxCategory, UnitOfMeasure};
 use lockstep_actors::kit::Component;
@@ -59,6 +60,10 @@ pub struct AgreementSet {
     /// Rules on orders as a whole.
     #[serde(default)]
     pub charges: List<OrderCharge, 0, MAX_CHARGES>,
+    /// The class of stock policies in which its customers are served, unless a nearer level says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<{ ClassName::MAX_BYTES }>>")]
+    pub customer_class: Option<ClassName>,
 }
 
 impl Body for AgreementSet {
@@ -75,6 +80,7 @@ impl Command for AgreementSet {
             terms: terms(self.terms.into_inner(), self.time_zone.as_ref().map(Code::as_str))?,
             endings: self.endings.into_inner().into_iter().map(Into::into).collect(),
             charges: self.charges.into_inner().into_iter().map(Into::into).collect(),
+            customer_class: self.customer_class,
         };
         let version = self.version;
         let command = AgreementCommand::Upsert {

@@ -1268,6 +1268,10 @@ pub struct PriceQuote {
     /// How many more of them nearly applied, if there were too many to tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub near_misses_left_out: Option<u32>,
+    /// The class of stock policies in which the customer is served, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<{ ClassName::MAX_BYTES }>>")]
+    pub customer_class: Option<ClassName>,
 }
 
 /// What promotions take from a budget.
@@ -1717,6 +1721,7 @@ impl From<Quote> for PriceQuote {
             budgets: quote.budgets.into_iter().map(Into::into).collect(),
             near_misses: quote.near_misses.into_iter().map(Into::into).collect(),
             near_misses_left_out: Some(quote.near_misses_left_out).filter(|more| *more > 0),
+            customer_class: quote.customer_class,
         }
     }
 }

@@ -10,7 +10,8 @@ use super::stock::Channel;
 use super::term::{BreakUnits, EndingRule, PriceBreak, PriceTerm, StageRules, scale, terms};
 use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{
-    AgreementId, BudgetId, CustomerId, EditionId, IndexId, ListId, RateSource, RuleId, Sku, SystemName,
+    AgreementId, BudgetId, ClassName, CustomerId, EditionId, IndexId, ListId, RateSource, RuleId, Sku,
+    SystemName,
 };
 use lockstep_actors::ids::{CouponCode, FreightZone, Region, UnitOfMeasure};
 use lockstep_actors::money::{Currency, Price, RoundingMode};
@@ -290,6 +291,11 @@ pub struct ContractSet {
     /// Whether the customer may buy; `active` if absent.
     #[serde(default)]
     pub status: CustomerStatus,
+    /// The class of stock policies in which the customer is served, whatever the channel; if absent, that of the agreements behind
+    /// it, else that of the channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<{ ClassName::MAX_BYTES }>>")]
+    pub customer_class: Option<ClassName>,
 }
 
 /// Which way halves are rounded.
@@ -357,6 +363,7 @@ impl Command for ContractSet {
                 CustomerStatus::Active => ContractStatus::Active,
                 CustomerStatus::Blocked => ContractStatus::Blocked,
             },
+            customer_class: self.customer_class,
         };
         Ok(Message::Contract(
             self.customer,

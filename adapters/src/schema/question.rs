@@ -9,7 +9,7 @@ use super::outbound::LotView;
 use super::stock::{Channel, OrderReference, Warehouse};
 use lockstep_actors::domain::Message;
 use lockstep_actors::ids::{
-    ChannelName, DocumentId, Region, Sku, StockId, SystemName, UnitOfMeasure, WarehouseCode,
+    ChannelName, ClassName, DocumentId, Region, Sku, StockId, SystemName, UnitOfMeasure, WarehouseCode,
 };
 use lockstep_actors::inventory::command::StockCommand;
 use lockstep_actors::inventory::lots::Pick;
@@ -39,7 +39,7 @@ pub struct PromiseRequest {
     /// Until when at the latest; 30 days from now if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Moment>,
-    /// For which channel; as if there were no channel policy if absent.
+    /// For which channel; without a channel and a class, as if there were no policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Channel>")]
     pub channel: Option<ChannelName>,
@@ -47,6 +47,10 @@ pub struct PromiseRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Code>")]
     pub ship_to_region: Option<Region>,
+    /// For a customer of which class; for one without if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<{ ClassName::MAX_BYTES }>>")]
+    pub customer_class: Option<ClassName>,
 }
 
 impl Body for PromiseRequest {
@@ -64,6 +68,7 @@ impl Command for PromiseRequest {
             until: self.until.map(|until| until.0),
             channel: self.channel,
             region: self.ship_to_region,
+            customer_class: self.customer_class,
         });
         let command = match self.unit {
             Some(unit) => StockCommand::InUnit {

@@ -344,14 +344,15 @@ pub enum StockChange {
     },
 }
 
-/// Channels that share what they may take.
+/// Channels and customers that share what they may take.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyClass {
-    /// What it is called.
+    /// What it is called. Orders of customers whose contracts name this class are in it, whatever their channel.
     #[schemars(with = "Text<{ ClassName::MAX_BYTES }>")]
     pub name: ClassName,
-    /// Its channels; a channel is in one class at most.
+    /// Its channels; a channel is in one class at most. Without any it is for customers alone.
+    #[serde(default)]
     #[schemars(with = "List<Channel, 0, MAX_CHANNELS>")]
     pub channels: List<ChannelName, 0, MAX_CHANNELS>,
     /// What others may not take from it; nothing if absent.
@@ -761,6 +762,7 @@ impl StockChange {
                 // Whoever holds stock by message is answered by message; the order did not ask.
                 priority: Priority::default(),
                 answer_to: None,
+                customer_class: None,
             }),
             Self::HoldLines {
                 order,

@@ -142,6 +142,52 @@ async fn s25_a_policy_says_what_each_channel_sees_and_may_take() {
 }
 
 #[actix_web::test]
+async fn what_is_kept_for_a_class_of_customers_is_promised_and_sold_to_them_alone() {
+    let rig = Rig::start().await;
+    let policy = json!({ "channel-policy": { "version": 1, "classes": [
+        { "name": "strategic", "protected": { "units": 30 } } ] } });
+    let events = json!([
+        event("r", &json!({ "receipt": { "quantity": 90, "document": "GR-1" } })),
+        event("p", &policy),
+    ]);
+    rig.post("/v1/stock-events", &events).await.ok();
+    rig.post("/v1/prices", &price("A", "10.49")).await.ok();
+    let agreement = json!({ "agreement": "key-accounts", "version": 1, "currency": "EUR", "customer_class": "strategic" });
+    rig.post("/v1/agreements", &agreement).await.ok();
+    let contract = json!({ "customer": "KEY", "version": 1, "currency": "EUR", "agreement": "key-accounts" });
+    rig.post("/v1/contracts", &contract).await.ok();
+    let quote = json!({ "customer": "KEY", "currency": "EUR", "lines": [{ "sku": "A", "quantity": 1 }] });
+    let quoted = rig.post("/v1/quotes", &quote).await.ok().body;
+    assert_eq!(quoted["customer_class"], "strategic", "{quoted}");
+    let promised = async |class: Option<&str>| {
+        let ask = json!({ "channel": "web", "customer_class": class,
+            "lines": [{ "sku": "A", "quantity": 90, "warehouses": ["W1"] }] });
+        let body = rig.post("/v1/promises", &ask).await.ok().body;
+        body["lines"][0]["short"].clone()
+    };
+    assert_eq!(
+        (promised(None).await, promised(Some("strategic")).await),
+        (30.into(), 0.into())
+    );
+    let booked = async |number: &str, customer: &str, quantity: u64| {
+        let mut order = order(number, "A", quantity);
+        order["customer"] = customer.into();
+        rig.post("/v1/orders", &order).await.ok();
+        let place = format!("/v1/orders/web/{number}");
+        let stands = |status: &Value| *status == "booked" || *status == "exception";
+        rig.until(&place, |answer| stands(&answer.body["status"]))
+            .await
+            .body["status"]
+            .clone()
+    };
+    assert_eq!(booked("1", "C-1", 61).await, "exception");
+    assert_eq!(booked("2", "C-1", 60).await, "booked");
+    assert_eq!(booked("3", "KEY", 30).await, "booked");
+    assert_eq!(level(&rig).await["available"], 0);
+    rig.stop().await;
+}
+
+#[actix_web::test]
 async fn s23_s27_holds_are_taken_together_prolonged_reduced_and_given_away() {
     let rig = Rig::start().await;
     let tell = async |id: &str, change: Value| rig.post("/v1/stock-events", &event(id, &change)).await;

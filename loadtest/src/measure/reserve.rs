@@ -372,6 +372,7 @@ fn reserve_or_release(n: u64, live: u64, skus: u64, quantity: PositiveQuantity) 
             expires: None,
             priority: Priority::default(),
             answer_to: None,
+            customer_class: None,
         });
     }
     StockCommand::Release {

@@ -33,6 +33,7 @@ features! {
     PolicyLifted => "channel policy lifted",
     HeldUpToPolicy => "hold cut down to what its channel may take",
     WaitsForPolicy => "hold that waits though there is stock, kept for other channels",
+    ClassOfCustomer => "hold in the class of its customer, not of its channel",
     GivenBackToClass => "hold given back to its class",
     BudgetClaimed => "order that claims a part of a budget",
     BudgetRefused => "order that a budget refuses, priced without it",

@@ -6,7 +6,7 @@
 
 use super::assortment;
 use super::clock::Millis;
-use super::merchandise::Merchandise;
+use super::merchandise::{Merchandise, class_of_customer};
 use super::pieces::{Pieces, Tale, is_by_piece};
 use super::plant::Plant;
 use super::promotions;
@@ -207,7 +207,8 @@ pub(super) fn mail(
 fn of_the_house(mut message: Message, percent: i64) -> Message {
     if let Message::ListPrice(_, ListPriceCommand::Set(row)) = &mut message {
         assortment::lower_breaks(row);
-    } else if let Message::Contract(_, ContractCommand::Upsert { contract, .. }) = &mut message {
+    } else if let Message::Contract(customer, ContractCommand::Upsert { contract, .. }) = &mut message {
+        contract.customer_class = class_of_customer(customer);
         // What cannot be added is left out: the terms are the generator's.
         promotions::add_to(contract, percent);
     }

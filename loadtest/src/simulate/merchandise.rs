@@ -19,6 +19,20 @@ use std::collections::BTreeSet;
 /// How many of the most popular SKUs have a policy from the beginning.
 const POPULAR: u32 = 4;
 
+/// The class of the most important customers.
+const STRATEGIC: &str = "strategic";
+
+/// In which class a customer is served: some in one of their own, some in that of another channel than theirs.
+pub(super) fn class_of_customer(customer: &CustomerId) -> Option<ClassName> {
+    let number: u32 = customer.as_str().trim_start_matches("C-").parse().ok()?;
+    let name = match number % 5 {
+        0 => STRATEGIC,
+        1 => "own",
+        _ => return None,
+    };
+    ClassName::new(name).ok()
+}
+
 /// How many of each were declared; each is a version.
 #[derive(Debug, Default)]
 pub(super) struct Merchandise {
@@ -102,6 +116,13 @@ impl House {
             classes.push(Self::class("own", "web-shop", random)?);
             classes.push(Self::class("markets", "marketplace", random)?);
         }
+        // Strategic customers order over all channels.
+        if random.percent(50) {
+            classes.push(ChannelClass {
+                channels: Vec::new(),
+                ..Self::class(STRATEGIC, "web-shop", random)?
+            });
+        }
         // Trading partners are in a class of their own, or in none.
         if random.percent(40) {
             classes.push(Self::class("partners", "edi", random)?);
@@ -111,8 +132,8 @@ impl House {
 
     fn class(name: &str, channel: &str, random: &mut Random) -> Option<ChannelClass> {
         let in_percent = random.percent(50);
-        // Three classes: no more than all of it is protected.
-        let most = if in_percent { 33 } else { 15 };
+        // Four classes: no more than all of it is protected.
+        let most = if in_percent { 25 } else { 15 };
         let share = |units: i64| {
             if in_percent {
                 Some(Share::Percent(Percent::new(Decimal::from(units)).ok()?))

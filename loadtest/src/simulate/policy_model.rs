@@ -1,17 +1,20 @@
 //! The naive model of a channel policy: a list of what each class has taken since it was set, and what that leaves.
 
-use lockstep_actors::ids::HoldId;
+use lockstep_actors::ids::{ClassName, HoldId};
 use lockstep_actors::inventory::allocation::{ChannelClass, ChannelPolicy, Share};
 use lockstep_actors::quantity::Quantity;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use std::collections::BTreeMap;
 
+/// The classes of the customers whose orders' holds these are, of those that have one.
+pub(super) type CustomerClasses = BTreeMap<HoldId, ClassName>;
+
 /// A policy, and what was taken under it, in units.
 #[derive(Clone, Debug)]
 pub(super) struct PolicyModel {
     policy: ChannelPolicy,
-    /// By class; last of all what channels in none have taken.
+    /// By class; last of all what buyers in none have taken.
     taken: Vec<i64>,
     /// What each hold has taken since, shipped or not, and for which class.
     by_hold: BTreeMap<HoldId, (usize, i64)>,
@@ -26,15 +29,34 @@ impl PolicyModel {
         }
     }
 
-    fn class_of(&self, channel: &str) -> usize {
+    fn class_of_channel(&self, channel: &str) -> usize {
         let has = |class: &ChannelClass| class.channels.iter().any(|name| name.as_str() == channel);
         let classes = &self.policy.classes;
         classes.iter().position(has).unwrap_or(classes.len())
     }
 
-    /// How much of what is available to all a channel may take.
-    pub(super) fn may_take(&self, channel: &str, available: i64) -> i64 {
-        let own = self.class_of(channel);
+    fn class_of(&self, hold: &HoldId, customers: &CustomerClasses) -> usize {
+        if let Some(customer) = customers.get(hold) {
+            for (place, class) in self.policy.classes.iter().enumerate() {
+                if class.name == *customer {
+                    return place;
+                }
+            }
+        }
+        self.class_of_channel(hold.order.channel())
+    }
+
+    /// Whether a hold is in another class than its channel.
+    pub(super) fn is_by_customer(&self, hold: &HoldId, customers: &CustomerClasses) -> bool {
+        self.class_of(hold, customers) != self.class_of_channel(hold.order.channel())
+    }
+
+    /// How much of what is available to all a hold may take.
+    pub(super) fn may_take(&self, hold: &HoldId, customers: &CustomerClasses, available: i64) -> i64 {
+        self.left_for(self.class_of(hold, customers), available)
+    }
+
+    fn left_for(&self, own: usize, available: i64) -> i64 {
         let whole = available + self.taken.iter().sum::<i64>();
         let mut left = available;
         for (place, class) in self.policy.classes.iter().enumerate() {
@@ -58,15 +80,16 @@ impl PolicyModel {
         available: i64,
         ahead: i64,
         waiting: &BTreeMap<HoldId, i64>,
+        customers: &CustomerClasses,
     ) -> i64 {
-        let there = self.may_take(channel, available);
-        let own = self.class_of(channel);
+        let own = self.class_of_channel(channel);
+        let there = self.left_for(own, available);
         let Some(class) = self.policy.classes.get(own) else {
             return there + ahead;
         };
         let of_class = waiting
             .iter()
-            .filter(|(hold, _)| self.class_of(hold.order.channel()) == own);
+            .filter(|(hold, _)| self.class_of(hold, customers) == own);
         let waits: i64 = of_class.map(|(_, units)| units).sum();
         let whole = available + self.taken.iter().sum::<i64>();
         let left = class
@@ -79,13 +102,13 @@ impl PolicyModel {
 
     /// What a channel is shown at most, of all warehouses together.
     pub(super) fn shows_at_most(&self, channel: &str) -> Option<i64> {
-        let class = self.policy.classes.get(self.class_of(channel))?;
+        let class = self.policy.classes.get(self.class_of_channel(channel))?;
         class.show_at_most.map(Quantity::units)
     }
 
     /// A hold holds more, or less as it gives back.
-    pub(super) fn holds_more(&mut self, hold: &HoldId, more: i64) {
-        let own = self.class_of(hold.order.channel());
+    pub(super) fn holds_more(&mut self, hold: &HoldId, customers: &CustomerClasses, more: i64) {
+        let own = self.class_of(hold, customers);
         if more > 0 {
             self.taken[own] += more;
             self.by_hold.entry(hold.clone()).or_insert((own, 0)).1 += more;
@@ -94,6 +117,19 @@ impl PolicyModel {
             let back = (*taken).min(-more);
             *taken -= back;
             self.taken[*class] -= back;
+        }
+    }
+
+    /// An order of its customer's class has made a cart its own that still holds so much: that is no longer its channel's.
+    pub(super) fn is_adopted(&mut self, hold: &HoldId, customers: &CustomerClasses, open: i64) {
+        let own = self.class_of(hold, customers);
+        if let Some((class, taken)) = self.by_hold.get_mut(hold)
+            && *class != own
+        {
+            let moved = open.min(*taken);
+            self.taken[*class] -= moved;
+            self.taken[own] += moved;
+            (*class, *taken) = (own, moved);
         }
     }
 

@@ -98,6 +98,13 @@ impl PriceModel {
                 quote.contract_version
             ));
         }
+        let class = contract.and_then(|contract| contract.customer_class.as_ref());
+        if quote.customer_class.as_ref() != class {
+            return Some(format!(
+                "the customer is served as {:?}, and is {class:?}",
+                quote.customer_class
+            ));
+        }
         if request.lines.len() != quote.lines.len() {
             return Some(format!(
                 "{} lines were ordered, {} priced",

@@ -1,7 +1,7 @@
 //! The naive model of a stock: what a beginner would keep on paper, from what happened.
 
 use super::features::{Feature, Reached};
-use super::policy_model::PolicyModel;
+use super::policy_model::{CustomerClasses, PolicyModel};
 use lockstep_actors::ids::{HoldId, LotCode};
 use lockstep_actors::inventory::allocation::ChannelPolicy;
 use lockstep_actors::inventory::command::{Adjustment, Condition};
@@ -30,6 +30,7 @@ pub(super) struct StockModel {
     backorder_limit: Option<i64>,
     /// What channels may take, where that is declared.
     policy: Option<PolicyModel>,
+    customers: CustomerClasses,
     /// Whether a new count was asked for.
     pub(super) wants_count: bool,
 }
@@ -47,11 +48,13 @@ impl StockModel {
         (self.sellable() - self.reserved() - self.safety).max(0)
     }
 
-    /// What a new hold of a channel may take.
-    fn may_take(&self, channel: &str) -> i64 {
+    /// What a hold may take more.
+    fn may_take(&self, hold: &HoldId) -> i64 {
         let available = self.available();
         let policy = self.policy.as_ref();
-        policy.map_or(available, |policy| policy.may_take(channel, available))
+        policy.map_or(available, |policy| {
+            policy.may_take(hold, &self.customers, available)
+        })
     }
 
     /// What a channel is shown: what is there for it, and what may still wait.
@@ -61,7 +64,7 @@ impl StockModel {
         let available = self.available();
         let policy = self.policy.as_ref();
         policy.map_or(available + ahead, |policy| {
-            policy.shown(channel, available, ahead, &self.waiting)
+            policy.shown(channel, available, ahead, &self.waiting, &self.customers)
         })
     }
 
@@ -104,8 +107,9 @@ impl StockModel {
     /// Applies what happened. `Err` says what cannot be.
     pub(super) fn apply(&mut self, event: &StockEvent, reached: &mut Reached) -> Result<(), String> {
         let (available, shortfall) = (self.available(), self.shortfall());
+        self.note_customer(event, reached);
         let hold = event.held_change().map(|(hold, _)| hold);
-        let may_take = hold.map_or(available, |hold| self.may_take(hold.order.channel()));
+        let may_take = hold.map_or(available, |hold| self.may_take(hold));
         let mut granted = 0;
         match event {
             StockEvent::Held {
@@ -134,7 +138,7 @@ impl StockModel {
                 self.holds(id, granted);
             }
             StockEvent::Backordered { id, waiting, .. } => {
-                if self.may_take(id.order.channel()) < available {
+                if self.may_take(id) < available {
                     reached.count(Feature::WaitsForPolicy);
                 }
                 self.waits(id, waiting.units());
@@ -230,7 +234,7 @@ impl StockModel {
         }
         if granted > may_take {
             return Err(format!(
-                "{granted} are held of {may_take} that its channel may take of {available}"
+                "{granted} are held of {may_take} that its class may take of {available}"
             ));
         }
         self.note_for_policy(event, reached);
@@ -247,19 +251,53 @@ impl StockModel {
         }
     }
 
-    /// What it means to the class of the channel.
-    fn note_for_policy(&mut self, event: &StockEvent, reached: &mut Reached) {
-        let (Some(policy), Some((hold, change))) = (&mut self.policy, event.held_change()) else {
+    /// Whose customer's class a hold is of from now on.
+    fn note_customer(&mut self, event: &StockEvent, reached: &mut Reached) {
+        let (StockEvent::Held {
+            id, customer_class, ..
+        }
+        | StockEvent::Adopted {
+            id, customer_class, ..
+        }
+        | StockEvent::Backordered {
+            id, customer_class, ..
+        }) = event
+        else {
             return;
         };
-        if !matches!(event, StockEvent::Shipped { .. }) {
-            policy.holds_more(hold, change.units());
-            if change.units() < 0 {
-                reached.count(Feature::GivenBackToClass);
+        match customer_class {
+            Some(class) => self.customers.insert(id.clone(), class.clone()),
+            None => self.customers.remove(id),
+        };
+        let Some(policy) = &mut self.policy else { return };
+        if matches!(event, StockEvent::Adopted { .. }) {
+            let open = self.holds.get(id).copied().unwrap_or(0);
+            policy.is_adopted(id, &self.customers, open);
+        }
+        if policy.is_by_customer(id, &self.customers) {
+            reached.count(Feature::ClassOfCustomer);
+        }
+    }
+
+    /// What it means to its class.
+    fn note_for_policy(&mut self, event: &StockEvent, reached: &mut Reached) {
+        let Some((hold, change)) = event.held_change() else {
+            return;
+        };
+        let is_over = !self.holds.contains_key(hold) && !self.waiting.contains_key(hold);
+        if let Some(policy) = &mut self.policy {
+            if !matches!(event, StockEvent::Shipped { .. }) {
+                policy.holds_more(hold, &self.customers, change.units());
+                if change.units() < 0 {
+                    reached.count(Feature::GivenBackToClass);
+                }
+            }
+            if is_over {
+                policy.is_over(hold);
             }
         }
-        if !self.holds.contains_key(hold) && !self.waiting.contains_key(hold) {
-            policy.is_over(hold);
+        if is_over {
+            self.customers.remove(hold);
         }
     }
 

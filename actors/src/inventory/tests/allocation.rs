@@ -54,6 +54,7 @@ fn sell(channel: &str, number: &str, quantity: i64, mode: HoldMode) -> StockComm
         expires: None,
         priority: Priority::default(),
         answer_to: None,
+        customer_class: None,
     })
 }
 
@@ -265,16 +266,36 @@ struct Shop {
     received: i64,
     protected: [Option<i64>; 3],
     cap: [Option<i64>; 3],
-    /// Class, order, taken, given back.
-    sold: Vec<(usize, usize, i64, i64)>,
-    /// Rank, age, class, order, and how much it waits for.
-    waiting: Vec<(u8, usize, usize, usize, i64)>,
+    sold: Vec<Sold>,
+    /// Rank and age, what is wanted, and how much it waits for.
+    waiting: Vec<(u8, usize, Wanted, i64)>,
 }
+
+/// Who wants something, and by which of its orders.
+type Wanted = (usize, usize);
+
+struct Sold {
+    class: usize,
+    wanted: Wanted,
+    taken: i64,
+    given_back: i64,
+}
+
+/// Channel, class of the customer, and which of the three classes that makes: a customer's class counts before the channel's, if the
+/// policy has one of its name.
+const BUYERS: [(&str, Option<&str>, usize); 6] = [
+    ("sales", None, 0),
+    ("web", None, 1),
+    ("amazon", None, 2),
+    ("amazon", Some("b2b"), 0),
+    ("web", Some("market"), 2),
+    ("web", Some("gold"), 1),
+];
 
 impl Shop {
     fn taken(&self, class: usize) -> i64 {
-        let of_class = self.sold.iter().filter(|sold| sold.0 == class);
-        of_class.map(|(_, _, taken, back)| taken - back).sum()
+        let of_class = self.sold.iter().filter(|sold| sold.class == class);
+        of_class.map(|sold| sold.taken - sold.given_back).sum()
     }
     fn available(&self) -> i64 {
         self.received - (0..3).map(|class| self.taken(class)).sum::<i64>()
@@ -289,33 +310,65 @@ impl Shop {
         let cap = self.cap[class].map_or(i64::MAX, |cap| cap - self.taken(class));
         most.min(cap).max(0)
     }
-    fn last(&mut self, class: usize, order: usize) -> &mut (usize, usize, i64, i64) {
+    fn sell(&mut self, class: usize, wanted: Wanted, taken: i64) {
+        self.sold.push(Sold {
+            class,
+            wanted,
+            taken,
+            given_back: 0,
+        });
+    }
+    fn attempts(&self, wanted: Wanted) -> usize {
+        self.sold.iter().filter(|sold| sold.wanted == wanted).count()
+    }
+    fn last(&mut self, wanted: Wanted) -> &mut Sold {
         let mut sold = self.sold.iter_mut().rev();
-        sold.find(|sold| (sold.0, sold.1) == (class, order)).unwrap()
+        sold.find(|sold| sold.wanted == wanted).unwrap()
     }
-    fn waits(&self, class: usize, order: usize) -> bool {
-        self.waiting
-            .iter()
-            .any(|waits| (waits.2, waits.3) == (class, order))
+    fn waits(&self, wanted: Wanted) -> bool {
+        self.waiting.iter().any(|waits| waits.2 == wanted)
     }
-    fn give_up(&mut self, class: usize, order: usize) {
-        self.waiting.retain(|waits| (waits.2, waits.3) != (class, order));
+    fn give_up(&mut self, wanted: Wanted) {
+        self.waiting.retain(|waits| waits.2 != wanted);
     }
     /// Unit by unit to the first of those that may take one.
-    fn serve(&mut self, open: &mut BTreeMap<(usize, usize), (i64, i64)>) {
+    fn serve(&mut self, open: &mut BTreeMap<Wanted, Live>) {
         self.waiting.sort_unstable();
+        let class = |waits: &(u8, usize, Wanted, i64)| BUYERS[waits.2.0].2;
         while let Some(place) =
-            (0..self.waiting.len()).find(|place| self.may_take(self.waiting[*place].2) > 0)
+            (0..self.waiting.len()).find(|place| self.may_take(class(&self.waiting[*place])) > 0)
         {
-            let (_, _, class, order, _) = self.waiting[place];
-            self.last(class, order).2 += 1;
-            open.get_mut(&(class, order)).unwrap().0 += 1;
-            self.waiting[place].4 -= 1;
-            if self.waiting[place].4 == 0 {
+            let wanted = self.waiting[place].2;
+            self.last(wanted).taken += 1;
+            open.get_mut(&wanted).unwrap().granted += 1;
+            self.waiting[place].3 -= 1;
+            if self.waiting[place].3 == 0 {
                 self.waiting.remove(place);
             }
         }
     }
+}
+
+#[derive(Clone)]
+struct Live {
+    id: HoldId,
+    granted: i64,
+    shipped: i64,
+    /// Whether no order has made it its own.
+    is_cart: bool,
+}
+
+/// An order's hold under this name.
+fn of_order(id: &HoldId, class: Option<&str>, quantity: i64, mode: HoldMode) -> StockCommand {
+    StockCommand::Hold(HoldStock {
+        id: id.clone(),
+        quantity: positive(quantity),
+        mode,
+        expires: None,
+        priority: Priority::default(),
+        answer_to: Some(id.order.clone()),
+        customer_class: class.map(|name| ClassName::new(name).unwrap()),
+    })
 }
 
 proptest! {
@@ -323,7 +376,7 @@ proptest! {
     fn no_class_takes_more_than_it_may_whatever_happens(
         protected in proptest::option::of(0_i64..60),
         cap in proptest::option::of(0_i64..60),
-        steps in proptest::collection::vec((0_u8..8, 0_usize..3, 0_usize..8, 1_i64..30), 1..120),
+        steps in proptest::collection::vec((0_u8..10, 0..BUYERS.len(), 0_usize..4, 1_i64..30), 1..120),
     ) {
         let mut stock = Stock::with(50);
         stock.run(&policy(1, b2b_and_market(protected.and_then(share), cap.and_then(share))));
@@ -334,43 +387,42 @@ proptest! {
             sold: Vec::new(),
             waiting: Vec::new(),
         };
-        let channels = ["sales", "web", "amazon"];
-        let mut open: BTreeMap<(usize, usize), (i64, i64)> = BTreeMap::new();
-        for (step, (kind, class, order, quantity)) in steps.into_iter().enumerate() {
+        let mut open: BTreeMap<Wanted, Live> = BTreeMap::new();
+        for (step, (kind, buyer, order, quantity)) in steps.into_iter().enumerate() {
             stock.at(stock.now.as_millis() + 1);
-            let channel = channels[class];
+            let wanted = (buyer, order);
+            let (channel, customer, class) = BUYERS[buyer];
             // An order number is used again once its hold has ended, as another attempt would be.
-            let number = format!("{order}-{}", shop.sold.iter().filter(|sold| sold.0 == class && sold.1 == order).count());
-            let live = open.get(&(class, order)).copied();
-            let name = |count: usize| format!("{order}-{}", count - 1);
-            let count = shop.sold.iter().filter(|sold| sold.0 == class && sold.1 == order).count();
-            match (kind, live) {
+            let id = id_of(channel, &format!("{buyer}-{order}-{}", shop.attempts(wanted)));
+            let new = |granted, is_cart| Live { id: id.clone(), granted, shipped: 0, is_cart };
+            match (kind, open.get(&wanted).cloned()) {
                 (0..=2, None) => {
                     let granted = quantity.min(shop.may_take(class));
-                    let reply = stock.run(&sell(channel, &number, quantity, HoldMode::Partial));
+                    let reply = stock.run(&of_order(&id, customer, quantity, HoldMode::Partial));
                     if granted > 0 {
                         prop_assert_eq!(reply, held(granted));
-                        shop.sold.push((class, order, granted, 0));
-                        open.insert((class, order), (granted, 0));
+                        shop.sell(class, wanted, granted);
+                        open.insert(wanted, new(granted, false));
                     }
                 }
-                (3, Some((granted, shipped))) => {
-                    stock.run(&StockCommand::Release { id: id_of(channel, &name(count)), answer_to: None });
-                    shop.last(class, order).3 = granted - shipped;
-                    shop.give_up(class, order);
-                    open.remove(&(class, order));
+                (3, Some(live)) => {
+                    stock.run(&StockCommand::Release { id: live.id, answer_to: None });
+                    shop.last(wanted).given_back += live.granted - live.shipped;
+                    shop.give_up(wanted);
+                    open.remove(&wanted);
                 }
-                (4, Some((granted, shipped))) if granted > shipped => {
-                    let total = (shipped + quantity).min(granted);
+                (4, Some(live)) if live.granted > live.shipped => {
+                    let total = (live.shipped + quantity).min(live.granted);
                     stock.run(&StockCommand::Ship {
-                        id: id_of(channel, &name(count)),
+                        id: live.id.clone(),
                         quantity: ShipQuantity::Total(positive(total)),
                         document: None,
                         answer_to: None,
                     });
-                    open.insert((class, order), (granted, total));
-                    if total == granted && !shop.waits(class, order) {
-                        open.remove(&(class, order));
+                    if total == live.granted && !shop.waits(wanted) {
+                        open.remove(&wanted);
+                    } else {
+                        open.insert(wanted, Live { shipped: total, ..live });
                     }
                 }
                 (5, _) => {
@@ -380,22 +432,51 @@ proptest! {
                 (6 | 7, None) => {
                     let rank = 1 + u8::try_from(quantity % 3).unwrap();
                     let granted = quantity.min(shop.may_take(class));
-                    stock.run(&wait_for(channel, &number, quantity, rank));
-                    shop.sold.push((class, order, granted, 0));
-                    open.insert((class, order), (granted, 0));
+                    let mode = HoldMode::Backorder(Priority::new(rank).unwrap());
+                    stock.run(&of_order(&id, customer, quantity, mode));
+                    shop.sell(class, wanted, granted);
+                    open.insert(wanted, new(granted, false));
                     if granted < quantity {
-                        shop.waiting.push((rank, step, class, order, quantity - granted));
+                        shop.waiting.push((rank, step, wanted, quantity - granted));
+                    }
+                }
+                // A cart is its channel's: which of the others has its place among the buyers.
+                (8, None) => {
+                    let of_channel = BUYERS.iter().find(|other| other.0 == channel && other.1.is_none()).unwrap().2;
+                    let granted = quantity.min(shop.may_take(of_channel));
+                    let number = id.order.number();
+                    stock.run(&sell(channel, number, quantity, HoldMode::Partial));
+                    if granted > 0 {
+                        shop.sell(of_channel, wanted, granted);
+                        open.insert(wanted, new(granted, true));
+                    }
+                }
+                // What is left of it is given back and sold to the order; what nobody may take is not.
+                (9, Some(live)) if live.is_cart && quantity >= live.shipped => {
+                    let left = live.granted - live.shipped;
+                    let before = shop.may_take(class);
+                    let of_cart = shop.last(wanted).class;
+                    shop.last(wanted).given_back += left;
+                    let free = if of_cart == class { left + before } else { shop.may_take(class).min(left + before) };
+                    let takes = (quantity - live.shipped).min(free);
+                    stock.run(&of_order(&live.id, customer, quantity, HoldMode::Partial));
+                    if live.shipped + takes == 0 {
+                        shop.last(wanted).given_back -= left;
+                    } else if takes == 0 {
+                        open.remove(&wanted);
+                    } else {
+                        shop.sell(class, wanted, takes);
+                        open.insert(wanted, Live { granted: live.shipped + takes, is_cart: false, ..live });
                     }
                 }
                 _ => {}
             }
             shop.serve(&mut open);
-            for (&(class, order), &(granted, _)) in &open {
-                let count = shop.sold.iter().filter(|sold| (sold.0, sold.1) == (class, order)).count();
-                let hold = stock.state.hold(&id_of(channels[class], &format!("{order}-{}", count - 1)));
-                prop_assert_eq!(hold.map_or(0, |hold| hold.granted.units()), granted, "step {}", step);
+            for live in open.values() {
+                let hold = stock.state.hold(&live.id);
+                prop_assert_eq!(hold.map_or(0, |hold| hold.granted.units()), live.granted, "step {}", step);
             }
-            let waiting: i64 = shop.waiting.iter().map(|waits| waits.4).sum();
+            let waiting: i64 = shop.waiting.iter().map(|waits| waits.3).sum();
             prop_assert_eq!(stock.state.waiting().units(), waiting, "step {}", step);
             let expected = [0, 1, 2].map(|class| shop.may_take(class));
             prop_assert_eq!(stock.seen(), expected, "step {}", step);
@@ -455,4 +536,124 @@ fn s25_a_hold_that_waits_for_its_cap_bars_nobody_and_is_served_when_it_may_take(
         stock.run(&wait_for("amazon", "M-1", 50, 1)),
         backordered(32, 18, 2)
     );
+}
+
+/// Strategic customers are kept 30 of 90, whichever channel they order through; the marketplaces take 40 at most.
+fn strategic_and_market() -> StockCommand {
+    let classes = vec![
+        class("strategic", &[], share(30), None),
+        class("market", &["amazon", "ebay"], None, share(40)),
+    ];
+    policy(1, classes)
+}
+
+#[test]
+fn a_strategic_customer_is_served_after_a_burst_of_the_marketplaces() {
+    let mut stock = Stock::with(90);
+    stock.run(&strategic_and_market());
+    for burst in 0..60 {
+        stock.run(&sell("amazon", &format!("M-{burst}"), 1, HoldMode::Partial));
+    }
+    // 40 are gone to the marketplaces; of the other 50, 30 are for strategic customers.
+    assert_eq!(stock.seen(), [20, 20, 0]);
+    assert_eq!(stock.run(&sell("web", "W-1", 50, HoldMode::Partial)), held(20));
+    let mut order = |channel: &str, number: &str, class: Option<&str>, quantity: i64| {
+        stock.run(&of_order(
+            &id_of(channel, number),
+            class,
+            quantity,
+            HoldMode::Partial,
+        ))
+    };
+    let short = |asked| {
+        StockReply::Refused(StockRefusal::Short {
+            asked: positive(asked),
+            available: Quantity::ZERO,
+        })
+    };
+    // A customer of no class, or of one that this policy does not know, buys as its channel does.
+    assert_eq!(order("edi", "B-1", None, 1), short(1));
+    assert_eq!(order("edi", "B-2", Some("gold"), 1), short(1));
+    // The strategic ones are served over EDI, and over the marketplace, too.
+    assert_eq!(order("edi", "B-3", Some("strategic"), 18), held(18));
+    assert_eq!(order("amazon", "M-61", Some("strategic"), 20), held(12));
+    assert_eq!(order("edi", "B-4", Some("strategic"), 1), short(1));
+    // What the strategic customer gives back is theirs again.
+    stock.run(&StockCommand::Release {
+        id: id_of("edi", "B-3"),
+        answer_to: None,
+    });
+    assert_eq!(stock.seen(), [0, 0, 0]);
+    let level = stock.state.detail().unwrap().classes;
+    let strategic = level
+        .iter()
+        .find(|class| class.name.as_str() == "strategic")
+        .unwrap();
+    assert_eq!(strategic.available.units(), 18);
+}
+
+#[test]
+fn a_customer_class_waits_is_promised_and_moves_as_such() {
+    let mut stock = Stock::with(90);
+    stock.run(&strategic_and_market());
+    stock.run(&sell("web", "W-1", 60, HoldMode::All));
+    let waits = HoldMode::Backorder(Priority::default());
+    assert_eq!(stock.run(&sell("web", "W-2", 10, waits)), backordered(0, 10, 1));
+    stock.at(stock.now.as_millis() + 1);
+    let strategic =
+        |number: &str, quantity: i64| of_order(&id_of("edi", number), Some("strategic"), quantity, waits);
+    // 30 are there for the strategic ones though the web waits; 5 wait.
+    assert_eq!(stock.run(&strategic("B-1", 35)), backordered(30, 5, 1));
+    let wish = |channel: Option<&str>, class: Option<&str>| crate::inventory::promise::PromiseWish {
+        quantity: positive(90),
+        until: None,
+        channel: channel.map(|name| ChannelName::new(name).unwrap()),
+        region: None,
+        customer_class: class.map(|name| ClassName::new(name).unwrap()),
+    };
+    let now = stock.now;
+    let promised =
+        |stock: &Stock, channel, class| stock.state.promise(&wish(channel, class), now).quantity().units();
+    let mut fresh = Stock::with(90);
+    fresh.run(&strategic_and_market());
+    assert_eq!(promised(&fresh, Some("web"), None), 60);
+    assert_eq!(promised(&fresh, Some("web"), Some("strategic")), 90);
+    assert_eq!(promised(&fresh, None, Some("strategic")), 90);
+    assert_eq!(promised(&fresh, Some("amazon"), None), 40);
+    // 12 come: the web, which waits longest, gets 10; 2 go to the strategic one.
+    stock.run(&StockCommand::Receive {
+        quantity: positive(12),
+        document: paper(),
+    });
+    assert_eq!(stock.run(&strategic("B-1", 35)), backordered(32, 3, 2));
+    let hold = stock.state.hold(&id_of("edi", "B-1")).unwrap();
+    assert_eq!(
+        hold.customer_class.as_ref().map(ClassName::as_str),
+        Some("strategic")
+    );
+}
+
+#[test]
+fn what_a_cart_holds_counts_for_its_channel_until_its_order_comes() {
+    let mut stock = Stock::with(90);
+    stock.run(&strategic_and_market());
+    stock.run(&sell("amazon", "M-1", 40, HoldMode::All));
+    assert_eq!(stock.seen(), [20, 20, 0]);
+    // The order is a strategic customer's: the marketplaces have all of their 40 again.
+    let id = id_of("amazon", "M-1");
+    assert_eq!(
+        stock.run(&of_order(&id, Some("strategic"), 45, HoldMode::Partial)),
+        held(45)
+    );
+    assert_eq!(stock.seen(), [45, 45, 40]);
+    // The other way round, the class has to have room: of 50 in the cart of a web shop, the marketplaces may take 40.
+    let mut stock = Stock::with(90);
+    stock.run(&strategic_and_market());
+    stock.run(&sell("web", "W-1", 50, HoldMode::All));
+    let id = id_of("web", "W-1");
+    assert_eq!(
+        stock.run(&of_order(&id, Some("market"), 50, HoldMode::Partial)),
+        held(40)
+    );
+    assert_eq!(stock.seen(), [20, 20, 0]);
 }

@@ -35,7 +35,7 @@ impl Stock {
         };
         (
             level.available_to(channel).units(),
-            level.in_stock_for(channel).units(),
+            level.in_stock_for(channel.into()).units(),
         )
     }
 }

@@ -41,6 +41,7 @@ fn of_order(order: &str, quantity: i64, mode: HoldMode) -> StockCommand {
         expires: None,
         priority: Priority::default(),
         answer_to: Some(hold_id(order).order),
+        customer_class: None,
     })
 }
 

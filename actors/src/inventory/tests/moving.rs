@@ -213,6 +213,7 @@ fn a_cart_that_its_order_takes_while_it_moves_stays() {
         expires: None,
         priority: Priority::default(),
         answer_to: Some(hold_id("O-1").order),
+        customer_class: None,
     });
     assert_eq!(two.tell("W1", &order), held(5));
     two.settle();
@@ -249,6 +250,7 @@ fn a_take_over_that_comes_twice_is_one() {
         expires: None,
         rank: None,
         from: WarehouseCode::new("W1").unwrap(),
+        customer_class: None,
     });
     two.tell("W1", &move_to("O-1", "W2"));
     two.settle();

@@ -64,6 +64,7 @@ fn wish(quantity: i64, until: Option<Timestamp>) -> PromiseWish {
         until,
         channel: None,
         region: None,
+        customer_class: None,
     }
 }
 

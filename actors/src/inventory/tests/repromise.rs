@@ -29,6 +29,7 @@ fn waits(id: HoldId, quantity: i64) -> StockCommand {
         mode: HoldMode::Backorder(Priority::default()),
         expires: None,
         priority: Priority::default(),
+        customer_class: None,
     })
 }
 

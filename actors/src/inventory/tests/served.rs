@@ -83,6 +83,7 @@ fn hold_of(channel: &str) -> StockCommand {
         expires: None,
         priority: Priority::default(),
         answer_to: None,
+        customer_class: None,
     })
 }
 
@@ -92,6 +93,7 @@ fn promise(channel: Option<&str>, region: Option<&str>) -> StockCommand {
         until: None,
         channel: channel.map(|name| ChannelName::new(name).unwrap()),
         region: region.map(|name| Region::new(name).unwrap()),
+        customer_class: None,
     })
 }
 
@@ -120,6 +122,7 @@ fn holds_promises_and_moves_are_bound_by_what_the_warehouse_may_serve() {
             expires: None,
             rank: None,
             from: WarehouseCode::new("W2").unwrap(),
+            customer_class: None,
         })
     };
     let no = Some;

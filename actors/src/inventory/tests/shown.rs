@@ -156,6 +156,7 @@ proptest! {
                     stock.run(&StockCommand::Hold(HoldStock {
                         id: hold_id, quantity: positive(quantity), mode: HoldMode::Partial, expires: None,
                         priority: Priority::default(), answer_to: None,
+                        customer_class: None,
                     }));
                     if granted > 0 {
                         pair.held.insert((channel, number), granted);

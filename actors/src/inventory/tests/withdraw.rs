@@ -14,6 +14,7 @@ fn held_for(order: &str, quantity: i64, rank: u8) -> StockCommand {
         expires: None,
         priority: Priority::new(rank).unwrap(),
         answer_to: Some(hold_id(order).order),
+        customer_class: None,
     })
 }
 

@@ -56,6 +56,7 @@ pub(super) fn promote(world: &World, sequence: u64, terms: Vec<Term>) {
         terms: terms.into(),
         endings: Vec::new(),
         charges: Vec::new(),
+        customer_class: None,
     };
     let published = Published {
         id: AgreementId::new(HOUSE).unwrap(),

@@ -235,6 +235,7 @@ fn a_budget_pays_what_its_promotion_gives_within_the_bounds_of_the_line() {
         terms: vec![floor("150", Breach::Adjust)].into(),
         endings: Vec::new(),
         charges: Vec::new(),
+        customer_class: None,
     };
     let published = Published {
         id: AgreementId::new(HOUSE).unwrap(),

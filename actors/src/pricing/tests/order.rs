@@ -417,6 +417,7 @@ fn a_volume_counts_in_the_currency_of_the_rebate() {
         terms: Vec::new().into(),
         endings: Vec::new(),
         charges: vec![rebate],
+        customer_class: None,
     };
     publish_view(
         &case.reference,
@@ -631,6 +632,7 @@ fn a_charge_that_is_given_in_the_currency_that_is_asked_for_is_not_converted() {
         terms: Vec::new().into(),
         endings: Vec::new(),
         charges: vec![flat("fare", "8")],
+        customer_class: None,
     };
     let published = Published {
         id: AgreementId::new(HOUSE).unwrap(),

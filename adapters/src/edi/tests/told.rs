@@ -124,6 +124,7 @@ fn quote() -> Quote {
         budgets: Vec::new(),
         near_misses: Vec::new(),
         near_misses_left_out: 0,
+        customer_class: None,
     }
 }
 

@@ -95,6 +95,7 @@ const CONTRACTS: Fields = &[
     ("version", Version),
     ("currency", Text),
     ("base_list", Text),
+    ("customer_class", Text),
     ("agreement", Text),
     ("precedence", AsItIs),
     ("terms", AsItIs),

@@ -134,6 +134,7 @@ fn reservation(number: u64) -> Result<Envelope<Distributor>, MeasureError> {
             expires: None,
             priority: Priority::default(),
             answer_to: None,
+            customer_class: None,
         })
     };
     Ok(Envelope {

@@ -181,6 +181,7 @@ impl Pair {
                     expires: None,
                     priority: Priority::default(),
                     answer_to: None,
+                    customer_class: None,
                 }));
                 self.fresh.push(StockCommand::ConfirmPick { id });
                 self.seen -= units;
