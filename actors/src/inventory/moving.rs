@@ -37,11 +37,11 @@ pub struct TakeOver {
     pub expires: Option<Timestamp>,
     /// How urgent the order is that is told what becomes of it; none for a hold that no order took by itself.
     pub rank: Option<Priority>,
+    /// Who gives it away.
+    pub from: WarehouseCode,
     /// The class of the order's customer, if it has one.
     #[serde(default)]
     pub customer_class: Option<ClassName>,
-    /// Who gives it away.
-    pub from: WarehouseCode,
 }
 
 impl StockState {

@@ -593,7 +593,7 @@ fn a_strategic_customer_is_served_after_a_burst_of_the_marketplaces() {
 }
 
 #[test]
-fn a_customer_class_waits_is_promised_and_moves_as_such() {
+fn a_customer_of_a_class_waits_and_is_promised_as_such() {
     let mut stock = Stock::with(90);
     stock.run(&strategic_and_market());
     stock.run(&sell("web", "W-1", 60, HoldMode::All));
@@ -656,4 +656,36 @@ fn what_a_cart_holds_counts_for_its_channel_until_its_order_comes() {
         held(40)
     );
     assert_eq!(stock.seen(), [20, 20, 0]);
+}
+
+#[test]
+fn what_a_customer_of_a_class_has_lost_is_promised_and_comes_back_as_its_class() {
+    let mut stock = Stock::with(30);
+    stock.run(&strategic_and_market());
+    let waits = HoldMode::Backorder(Priority::default());
+    stock.run(&sell("web", "W-1", 5, waits));
+    stock.at(stock.now.as_millis() + 1);
+    let order = id_of("edi", "B-1");
+    stock.run(&of_order(&order, Some("strategic"), 30, waits));
+    // 10 are lost, and due: all of them are the strategic customer's, though the web has waited for longer.
+    stock.run(&adjust(Adjustment::Loss, 10));
+    let due = stock.now.after(std::time::Duration::from_secs(86_400));
+    stock.run(&StockCommand::Expect {
+        document: paper(),
+        quantity: positive(10),
+        due,
+        stage: Stage::Expected,
+        received: None,
+    });
+    let backorders = stock.state.backorders().unwrap();
+    let standing = |id: &HoldId| backorders.get(id).map(|waits| (waits.waiting.units(), waits.due));
+    assert_eq!(standing(&order), Some((10, Some(due))));
+    assert_eq!(standing(&id_of("web", "W-1")), Some((5, None)));
+    // Of 12 that come the web gets 2.
+    stock.run(&StockCommand::Receive {
+        quantity: positive(12),
+        document: paper(),
+    });
+    let held = |id: &HoldId| stock.state.hold(id).unwrap().granted.units();
+    assert_eq!((held(&order), held(&id_of("web", "W-1"))), (30, 2));
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::Message;
+use crate::inventory::allocation::{ChannelClass, ChannelPolicy, Share};
 use crate::inventory::holds::HoldChange;
 use crate::inventory::moving::TakeOver;
 use crate::orders::command::{OrderCommand, StockAnswer};
@@ -219,6 +220,46 @@ fn a_cart_that_its_order_takes_while_it_moves_stays() {
     two.settle();
     assert_eq!((two.open("W1", "O-1"), two.available()), (5, [5, 6]));
     assert_eq!(two.stocks[&at("W1")].soft(), Quantity::ZERO);
+}
+
+#[test]
+fn what_is_kept_for_a_class_of_customers_moves_with_their_hold() {
+    let mut two = Two::with(10, 6);
+    let strategic = ClassName::new("strategic").unwrap();
+    let class = ChannelClass {
+        name: strategic.clone(),
+        channels: Vec::new(),
+        protected: Some(Share::Units(units(6))),
+        cap: None,
+        buffer: Quantity::ZERO,
+        show_at_most: None,
+    };
+    let policy = ChannelPolicy {
+        version: 1,
+        classes: vec![class],
+    };
+    two.tell("W2", &StockCommand::SetChannelPolicy(policy));
+    let order = |name: &str, customer_class| {
+        StockCommand::Hold(HoldStock {
+            id: hold_id(name),
+            quantity: positive(5),
+            mode: HoldMode::All,
+            expires: None,
+            priority: Priority::default(),
+            answer_to: Some(hold_id(name).order),
+            customer_class,
+        })
+    };
+    two.tell("W1", &order("O-1", None));
+    two.tell("W1", &order("O-2", Some(strategic)));
+    for name in ["O-1", "O-2"] {
+        two.tell("W1", &move_to(name, "W2"));
+        while !two.mail.is_empty() {
+            two.deliver(0);
+        }
+    }
+    let open = |name: &str| (two.open("W1", name), two.open("W2", name));
+    assert_eq!((open("O-1"), open("O-2")), ((5, 0), (0, 5)));
 }
 
 /// Found by the random histories below: W2 has it before W1 has let go, and is asked to give it back to W1.

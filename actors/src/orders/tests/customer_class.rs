@@ -167,3 +167,23 @@ fn an_order_on_a_quote_is_served_in_the_class_of_today() {
         (1, Some(class("strategic")))
     );
 }
+
+#[test]
+fn an_order_is_planned_by_what_its_class_may_take() {
+    // W1 has more, but only 20 of it for everybody: 40 are not split.
+    let mut world = World::new(Fate::kind()).stock("A", "W1", 50).stock("A", "W3", 45);
+    keep_for_strategic(&mut world);
+    let order = key("1");
+    let wish = OrderRequest {
+        sourcing: Sourcing::FewestSplits,
+        ..request(&[("A", 40)], &["W1", "W3"], Policy::ShipComplete)
+    };
+    world.tell(&order, OrderCommand::Submit(Box::new(wish)));
+    world.settle();
+    let placed = world.orders[&order].placed().unwrap();
+    let parts = placed
+        .allocations
+        .iter()
+        .map(|part| (part.warehouse.as_str(), part.asked.units()));
+    assert_eq!(parts.collect::<Vec<_>>(), [("W3", 40)]);
+}
