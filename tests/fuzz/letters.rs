@@ -15,6 +15,9 @@ const MAX_NOTE_BYTES: usize = lockstep_adapters::schema::limits::MAX_NOTE_BYTES;
 /// How long a short string of AMQP may be.
 const MAX_SHORT_BYTES: usize = 255;
 
+/// Who Lockstep is to the broker.
+const OWN_USER: &str = "lockstep";
+
 /// The broker's users.
 static USERS: LazyLock<AmqpUsers> = LazyLock::new(|| {
     let table =
@@ -28,7 +31,7 @@ static USERS: LazyLock<AmqpUsers> = LazyLock::new(|| {
 /// becomes a letter of bounded words, which the journal keeps.
 pub fn letter(bytes: &[u8]) {
     let delivery = delivery(bytes);
-    if let Some(properties) = dead_letter_of(&delivery, &USERS) {
+    if let Some(properties) = dead_letter_of(&delivery, &USERS, OWN_USER) {
         let mut dead = mock(delivery.data.clone());
         dead.properties = properties;
         let letter = taken_off(&dead);
@@ -43,13 +46,24 @@ pub fn letter(bytes: &[u8]) {
             matches!(&letter.content, Content::Outside { user: kept, .. } if kept.as_str() == user);
         assert!(is_users, "{user} has sent it: {:?}", letter.content);
     }
-    taken_off(&delivery);
+    let letter = taken_off(&delivery);
+    let sender = delivery
+        .properties
+        .user_id()
+        .as_ref()
+        .map_or("", ShortString::as_str);
+    if sender != OWN_USER {
+        assert_eq!(letter.head.code, "undelivered", "a sender's headers are believed");
+        let is_senders =
+            matches!(&letter.content, Content::Outside { user, .. } if sender.starts_with(user.as_str()));
+        assert!(is_senders, "{sender} has sent it: {:?}", letter.content);
+    }
 }
 
 fn taken_off(delivery: &Delivery) -> Letter {
-    let (id, letter) = letter_of(delivery, &USERS);
+    let (id, letter) = letter_of(delivery, &USERS, OWN_USER);
     assert_eq!(
-        letter_of(delivery, &USERS).0,
+        letter_of(delivery, &USERS, OWN_USER).0,
         id,
         "what is taken off again is another letter"
     );

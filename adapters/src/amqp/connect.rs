@@ -60,6 +60,11 @@ impl Broker {
         &self.names
     }
 
+    /// Who Lockstep is to the broker.
+    pub(crate) fn user(&self) -> &str {
+        &self.uri.authority.userinfo.username
+    }
+
     /// One attempt at connecting; `name` is what the broker shows for the connection.
     pub(crate) async fn connect(&self, name: &str) -> Result<Connection, PublishError> {
         let properties = ConnectionProperties::default().with_connection_name(name.into());

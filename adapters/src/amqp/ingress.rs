@@ -123,6 +123,8 @@ pub async fn consume(
 pub(super) struct Link<'a> {
     pub(super) config: &'a AmqpConfig,
     pub(super) names: &'a Names,
+    /// Who Lockstep is to the broker.
+    pub(super) own_user: &'a str,
     pub(super) ingress: &'a Ingress<Distributor>,
     pub(super) counters: &'a AmqpCounters,
     pub(super) connection: Connection,
@@ -158,6 +160,7 @@ impl<'a> Link<'a> {
         Ok(Self {
             config,
             names,
+            own_user: broker.user(),
             ingress,
             counters,
             connection,

@@ -38,6 +38,7 @@ pub(crate) struct PutAside {
 /// The queue while it is emptied.
 pub(crate) struct Emptying<'b> {
     users: &'b AmqpUsers,
+    own_user: &'b str,
     queue: &'b str,
     connection: Connection,
     channel: Channel,
@@ -61,6 +62,7 @@ impl LetterBox {
         self.broker.names().declare(&channel).await?;
         Ok(Emptying {
             users: &self.users,
+            own_user: self.broker.user(),
             queue: &self.broker.names().dead_letter,
             connection,
             channel,
@@ -76,7 +78,7 @@ impl Emptying<'_> {
             .basic_get(self.queue.into(), BasicGetOptions::default())
             .await?;
         Ok(got.map(|message| {
-            let (id, letter) = letter_of(&message.delivery, self.users);
+            let (id, letter) = letter_of(&message.delivery, self.users, self.own_user);
             let aside = PutAside {
                 id,
                 letter,
@@ -101,9 +103,20 @@ impl Emptying<'_> {
     }
 }
 
+/// What Lockstep has said of a delivery as it put it aside. Whatever else lies in the queue was put there by the broker with headers
+/// that its sender chose: they could name another sender, or the id of another letter.
+fn said<'d>(delivery: &'d Delivery, own_user: &str) -> Option<&'d FieldTable> {
+    let properties = &delivery.properties;
+    let is_own = properties
+        .user_id()
+        .as_ref()
+        .is_some_and(|user| user.as_str() == own_user);
+    properties.headers().as_ref().filter(|_| is_own)
+}
+
 /// The id that Lockstep gave it; what the broker itself put aside is known by what it says.
-fn id_of(delivery: &Delivery) -> LetterId {
-    let given = text(delivery.properties.headers().as_ref(), LETTER);
+fn id_of(delivery: &Delivery, said: Option<&FieldTable>) -> LetterId {
+    let given = text(said, LETTER);
     let given = given.and_then(|given| LetterId::new(&given).ok());
     given.unwrap_or_else(|| {
         let user = delivery
@@ -129,11 +142,11 @@ fn text(headers: Option<&FieldTable>, name: &str) -> Option<String> {
     value.as_long_string().map(LongString::to_string)
 }
 
-/// The letter that a message of the queue becomes, and what it is known by.
+/// The letter that a message of the queue becomes, and what it is known by; `own_user` is who Lockstep is to the broker.
 #[must_use]
-pub fn letter_of(delivery: &Delivery, users: &AmqpUsers) -> (LetterId, Letter) {
+pub fn letter_of(delivery: &Delivery, users: &AmqpUsers, own_user: &str) -> (LetterId, Letter) {
     let properties = &delivery.properties;
-    let headers = properties.headers().as_ref();
+    let headers = said(delivery, own_user);
     let own = properties.user_id().as_ref().map(ShortString::to_string);
     let user = text(headers, USER).or(own).unwrap_or_default();
     let source = users
@@ -178,7 +191,7 @@ pub fn letter_of(delivery: &Delivery, users: &AmqpUsers) -> (LetterId, Letter) {
             body,
         },
     };
-    (id_of(delivery), letter)
+    (id_of(delivery, headers), letter)
 }
 
 fn shortened(text: &str) -> &str {

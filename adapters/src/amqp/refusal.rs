@@ -40,9 +40,9 @@ impl Refusal {
         }
     }
 
-    /// The headers of the dead letter: the reason and where the message came from. The sender's own headers stay, if
-    /// there is room for them.
-    pub(super) fn properties(&self, delivery: &Delivery) -> BasicProperties {
+    /// What the dead letter comes with: the reason and where the message came from. The sender's own headers stay, if
+    /// there is room for them. That Lockstep itself says so is seen by its `user_id`, which the broker checks.
+    pub(super) fn properties(&self, delivery: &Delivery, own_user: &str) -> BasicProperties {
         let from = &delivery.properties;
         let mut headers = senders_headers(from);
         let mut put = |name: &str, value: &str| {
@@ -57,7 +57,7 @@ impl Refusal {
         put("x-lockstep-routing-key", delivery.routing_key.as_str());
         // The broker checks `user_id` against the publisher, which is Lockstep here: the sender is kept as a header.
         put(USER, from.user_id().as_ref().map_or("", ShortString::as_str));
-        kept(from, headers)
+        kept(from, headers).with_user_id(own_user.into())
     }
 }
 
@@ -100,11 +100,12 @@ impl From<DecodeError> for Refusal {
     }
 }
 
-/// What a delivery that is not taken goes to the dead-letter exchange with; none for one that is.
+/// What a delivery that is not taken goes to the dead-letter exchange with, as the broker's user that Lockstep is; none for one that
+/// is taken.
 #[must_use]
-pub fn dead_letter_of(delivery: &Delivery, users: &AmqpUsers) -> Option<BasicProperties> {
+pub fn dead_letter_of(delivery: &Delivery, users: &AmqpUsers, own_user: &str) -> Option<BasicProperties> {
     let refusal = read(delivery, users).err()?;
-    Some(refusal.properties(delivery))
+    Some(refusal.properties(delivery, own_user))
 }
 
 /// Reads a delivery: who sent it, whether they may, and what they want.

@@ -96,6 +96,7 @@ pub(super) struct Session<'a> {
     source: Source,
     users: &'a AmqpUsers,
     dead_letter: &'a str,
+    own_user: &'a str,
     ingress: &'a Ingress<Distributor>,
     counters: &'a AmqpCounters,
     channel: Channel,
@@ -137,6 +138,7 @@ impl<'a> Session<'a> {
             source,
             users: &link.config.users,
             dead_letter: &link.names.dead_letter,
+            own_user: link.own_user,
             ingress: link.ingress,
             counters: link.counters,
             channel,
@@ -384,7 +386,7 @@ impl<'a> Session<'a> {
                 .map_or("", ShortString::as_str),
             "a message is dead-lettered"
         );
-        let properties = refusal.properties(delivery);
+        let properties = refusal.properties(delivery, self.own_user);
         let (body, routing_key) = (delivery.data.clone(), delivery.routing_key.clone());
         let exchange = self.dead_letter;
         self.send(
