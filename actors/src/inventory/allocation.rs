@@ -365,9 +365,10 @@ fn taken_after(state: &StockState, book: &ChannelBook, events: &[StockEvent]) ->
     let mut after = book.taken.clone();
     let changes = events.iter().filter_map(|event| {
         let (hold, _) = event.held_change()?;
-        let class = match event {
-            StockEvent::Held { customer_class, .. } => customer_class.as_ref(),
-            _ => state.customer_class(hold),
+        let class = if let StockEvent::Held { customer_class, .. } = event {
+            customer_class.as_ref()
+        } else {
+            state.customer_class(hold)
         };
         book.taken_by(event, Buyer::new(hold, class))
     });
