@@ -480,13 +480,14 @@ impl StockState {
     }
 }
 
-/// What of the cart that it makes its own, and beyond, an order may take where it is of another class than its channel.
-pub(super) fn room_for_cart(state: &StockState, cart: &Hold, wish: &HoldStock) -> Option<Quantity> {
-    let policy = &state.channels()?.policy;
-    let (buyer, of_cart) = (wish.buyer(), Buyer::new(&wish.id, None));
-    if policy.place_of(buyer) == policy.place_of(of_cart) {
-        return None;
-    }
+/// Whether an order is of another class than its cart, which counts for its channel.
+pub(super) fn leaves_class_of_cart(state: &StockState, wish: &HoldStock) -> bool {
+    let place = |buyer| state.channels().map(|book| book.policy.place_of(buyer));
+    place(wish.buyer()) != place(Buyer::new(&wish.id, None))
+}
+
+/// What of a cart that counts for another class, and beyond, an order may take.
+pub(super) fn room_for_cart(state: &StockState, cart: &Hold, wish: &HoldStock) -> Quantity {
     let given_back = StockEvent::Ended {
         id: wish.id.clone(),
         end: HoldEnd::Transferred,
@@ -495,7 +496,7 @@ pub(super) fn room_for_cart(state: &StockState, cart: &Hold, wish: &HoldStock) -
     };
     let position = state.position().plus(cart.open()).max(cart.open());
     let rations = Rations::after(state, std::slice::from_ref(&given_back), position);
-    Some(rations.for_buyer(buyer).plus(cart.shipped))
+    rations.for_buyer(wish.buyer()).plus(cart.shipped)
 }
 
 /// What each buyer may take while several holds are served one after the other.

@@ -12,7 +12,7 @@ use super::SkuWarehouse;
 use super::allocation::{Buyer, Rations};
 use super::apply::apply;
 use super::command::{HoldStock, Limited, StockRefusal, StockReply};
-use super::decide::{free_to, grant};
+use super::decide::{free_to, grant, newly_taken};
 use super::event::StockEvent;
 use super::state::{Hold, MAX_HOLDS, StockState, pairs};
 use crate::ids::{ClassName, HoldId, StockId};
@@ -399,8 +399,7 @@ pub(super) fn backorder(
     let held = granted.map_or(Quantity::ZERO, PositiveQuantity::get);
     let waiting = wish.quantity.get().minus(held).positive();
     // Who waits has taken all that was free.
-    let buyer = wish.buyer();
-    let room = state.may_wait_for(buyer, state.free_to(buyer));
+    let room = state.may_wait_for(wish.buyer(), newly_taken(state, wish));
     if let (Some(waiting), Some(room)) = (waiting, room)
         && waiting.get() > room
     {

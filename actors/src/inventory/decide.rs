@@ -312,10 +312,23 @@ pub(super) fn free_to(state: &StockState, wish: &HoldStock) -> Quantity {
         return free;
     };
     let free = free.plus(cart.granted.get());
-    match allocation::room_for_cart(state, cart, wish) {
-        Some(room) => free.min(room),
-        None => free,
+    if allocation::leaves_class_of_cart(state, wish) {
+        free.min(allocation::room_for_cart(state, cart, wish))
+    } else {
+        free
     }
+}
+
+/// What of that is not counted for the class of its customer yet.
+pub(super) fn newly_taken(state: &StockState, wish: &HoldStock) -> Quantity {
+    let counted = cart(state, wish).map_or(Quantity::ZERO, |cart| {
+        if allocation::leaves_class_of_cart(state, wish) {
+            cart.shipped
+        } else {
+            cart.granted.get()
+        }
+    });
+    free_to(state, wish).minus(counted)
 }
 
 /// So much is held for a wish from now on.

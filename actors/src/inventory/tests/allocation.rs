@@ -689,3 +689,23 @@ fn what_a_customer_of_a_class_has_lost_is_promised_and_comes_back_as_its_class()
     let held = |id: &HoldId| stock.state.hold(id).unwrap().granted.units();
     assert_eq!((held(&order), held(&id_of("web", "W-1"))), (30, 2));
 }
+
+#[test]
+fn an_order_waits_for_no_more_than_its_class_may_take_on_top_of_its_cart() {
+    let mut stock = Stock::with(35);
+    stock.run(&policy(1, vec![class("market", &["amazon"], None, share(40))]));
+    stock.run(&StockCommand::SetBackorderLimit {
+        limit: Some(units(100)),
+    });
+    stock.run(&sell("web", "W-1", 30, HoldMode::All));
+    let order = |quantity: i64| {
+        let waits = HoldMode::Backorder(Priority::default());
+        of_order(&id_of("web", "W-1"), Some("market"), quantity, waits)
+    };
+    let short = StockRefusal::Short {
+        asked: positive(41),
+        available: units(40),
+    };
+    assert_eq!(stock.run(&order(41)), StockReply::Refused(short));
+    assert_eq!(stock.run(&order(40)), backordered(35, 5, 1));
+}
