@@ -70,11 +70,9 @@ impl<'a> Buyer<'a> {
         classes: &[C],
         members: impl Fn(&C) -> (&ClassName, &[ChannelName]),
     ) -> Option<usize> {
-        let is_named = |class| self.customer_class == Some(members(class).0);
+        let is_named = |class| Some(members(class).0) == self.customer_class;
         let has = |class| members(class).1.iter().any(|name| name.as_str() == self.channel);
-        let named = self
-            .customer_class
-            .and_then(|_| classes.iter().position(is_named));
+        let named = classes.iter().position(is_named);
         named.or_else(|| classes.iter().position(has))
     }
 }
@@ -494,8 +492,7 @@ pub(super) fn room_for_cart(state: &StockState, cart: &Hold, wish: &HoldStock) -
         quantity: cart.open(),
         at: Timestamp::default(),
     };
-    let position = state.position().plus(cart.open()).max(cart.open());
-    let rations = Rations::after(state, std::slice::from_ref(&given_back), position);
+    let rations = Rations::once_given_back(state, &given_back, cart.open());
     rations.for_buyer(wish.buyer()).plus(cart.shipped)
 }
 
@@ -517,6 +514,12 @@ impl<'s> Rations<'s> {
             .channels()
             .map(|book| (&book.policy, taken_after(state, book, events)));
         Self { position, channels }
+    }
+
+    /// Once a hold has given back so much, as `ended` says. What was held may be more than there is; then its class has what it had.
+    pub(super) fn once_given_back(state: &'s StockState, ended: &StockEvent, open: Quantity) -> Self {
+        let position = state.position().plus(open).max(open);
+        Self::after(state, std::slice::from_ref(ended), position)
     }
 
     /// Whether there is nothing for anybody.

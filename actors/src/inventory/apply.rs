@@ -15,7 +15,7 @@ use super::state::{
     Book, CLOSED_KEPT, ClosedHold, ClosedMark, DatedDemand, ExpectedReceipt, Hold, HoldEnd, MAX_CLOSED,
     MAX_MARKS, Stage, StockState,
 };
-use crate::ids::{DocumentId, HoldId};
+use crate::ids::{ClassName, DocumentId, HoldId};
 use crate::quantity::{PositiveQuantity, Quantity};
 use lockstep_runtime::time::Timestamp;
 
@@ -30,13 +30,9 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             at,
             customer_class,
         } => {
-            let hold = held(*asked, *granted, *rank, *at);
-            let hold = Hold {
-                expires: *expires,
-                customer_class: customer_class.clone(),
-                ..hold
-            };
-            self::hold(state, id, hold);
+            let hold = held(*asked, *granted, *rank, *at, customer_class.clone());
+            let expires = *expires;
+            self::hold(state, id, Hold { expires, ..hold });
         }
         StockEvent::Adopted {
             id,
@@ -46,10 +42,7 @@ pub(super) fn apply(state: &mut StockState, event: &StockEvent) {
             at,
             customer_class,
         } => {
-            let order = Hold {
-                customer_class: customer_class.clone(),
-                ..held(*asked, *asked, Some(*rank), *at)
-            };
+            let order = held(*asked, *asked, Some(*rank), *at, customer_class.clone());
             adopt(state, id, *more, order);
         }
         StockEvent::Backordered {
@@ -249,6 +242,7 @@ fn held(
     granted: PositiveQuantity,
     rank: Option<Priority>,
     since: Timestamp,
+    customer_class: Option<ClassName>,
 ) -> Hold {
     Hold {
         asked,
@@ -258,7 +252,7 @@ fn held(
         picked: None,
         rank,
         since,
-        customer_class: None,
+        customer_class,
     }
 }
 
@@ -338,16 +332,9 @@ fn grant(state: &mut StockState, id: &HoldId, quantity: PositiveQuantity) {
         return;
     };
     let Some(hold) = book(state).holds.get_mut(id) else {
-        let hold = held(waited.asked, quantity, Some(waited.priority), waited.since);
-        let customer_class = waited.customer_class;
-        return self::hold(
-            state,
-            id,
-            Hold {
-                customer_class,
-                ..hold
-            },
-        );
+        let rank = Some(waited.priority);
+        let hold = held(waited.asked, quantity, rank, waited.since, waited.customer_class);
+        return self::hold(state, id, hold);
     };
     hold.granted = hold
         .granted
@@ -446,7 +433,7 @@ fn wait_less(state: &mut StockState, id: &HoldId, less: PositiveQuantity, at: Ti
 
 fn hold_again(state: &mut StockState, id: &HoldId, granted: PositiveQuantity, at: Timestamp) {
     book(state).closed.retain(|closed| closed.id != *id);
-    hold(state, id, held(granted, granted, None, at));
+    hold(state, id, held(granted, granted, None, at, None));
     pick(state, id, at);
 }
 

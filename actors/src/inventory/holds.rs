@@ -304,9 +304,7 @@ fn transfer(state: &StockState, id: &HoldId, hold: &Hold, to: &HoldId, now: Time
         quantity: open.get(),
         at: now,
     };
-    // What was held may be more than there is; then the class has what it had.
-    let after = state.position().plus(open.get());
-    let rations = Rations::after(state, std::slice::from_ref(&ended), after.max(open.get()));
+    let rations = Rations::once_given_back(state, &ended, open.get());
     let may_take = rations.for_buyer(Buyer::new(to, None));
     if to.order.channel() != id.order.channel() && may_take < open.get() {
         return refuse(StockRefusal::Short {

@@ -1,13 +1,13 @@
 //! Orders whose customers are of a class: what is kept for them is theirs, whichever channel they order through.
 
 use super::checks::quote_of;
+use super::quotes::keep_for;
 use super::*;
 use crate::domain::View;
 use crate::inventory::allocation::{ChannelClass, ChannelPolicy, Share};
 use crate::pricing::agreement::Agreement;
-use crate::pricing::contract::{Budgets, Contract, ContractCommand, ContractReply, QuoteRequest};
-use crate::pricing::kept::{QuoteNumber, Validity};
-use crate::pricing::resolve::{Detail, QuoteLine};
+use crate::pricing::contract::{Contract, ContractCommand};
+use crate::pricing::kept::QuoteNumber;
 use crate::pricing::term::Terms;
 use crate::reference::Published;
 use std::sync::Arc;
@@ -130,37 +130,11 @@ fn a_class_is_inherited_and_the_nearest_level_counts() {
 fn an_order_on_a_quote_is_served_in_the_class_of_today() {
     let mut world = world();
     agree(&mut world, "KEY", 1, None, None);
-    let ask = QuoteRequest {
-        currency: euro(),
-        rates: None,
-        lines: vec![QuoteLine {
-            line: 1,
-            sku: sku("A"),
-            quantity: quantity(100),
-            unit: None,
-            base_units: None,
-            stated_price: None,
-        }],
-        coupons: Vec::new(),
-        zone: None,
-        as_of: None,
-        customers: Customers::Known,
-        detail: Detail::Waterfall,
-        budgets: Budgets::default(),
-        channel: None,
-        ship_to: None,
-    };
-    let command = ContractCommand::KeepQuote {
-        request: Box::new(ask),
-        validity: Validity::try_from(15).unwrap(),
-    };
-    let Reply::Contract(ContractReply::QuoteKept(kept)) = world.take((customer("KEY"), command).into())
-    else {
-        panic!("no quote")
-    };
+    let quote = keep_for(&mut world, customer("KEY"), 100, None);
+    let kept = &world.contracts[&customer("KEY")].quotes.as_slice()[0];
     assert_eq!(kept.quote.customer_class, None);
     agree(&mut world, "KEY", 2, Some("strategic"), None);
-    assert_eq!(orders(&mut world, "1", "KEY", 100, Some(kept.number)), Some(100));
+    assert_eq!(orders(&mut world, "1", "KEY", 100, Some(quote)), Some(100));
     let quote = quote_of(&world, &key("1"));
     assert_eq!(
         (quote.contract_version, quote.customer_class),

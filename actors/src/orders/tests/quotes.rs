@@ -29,6 +29,15 @@ fn keep(world: &mut World, units: i64) -> QuoteNumber {
 
 /// With freight reckoned to a zone.
 fn keep_to(world: &mut World, units: i64, zone: Option<FreightZone>) -> QuoteNumber {
+    keep_for(world, customer(), units, zone)
+}
+
+pub(super) fn keep_for(
+    world: &mut World,
+    customer: CustomerId,
+    units: i64,
+    zone: Option<FreightZone>,
+) -> QuoteNumber {
     let request = Box::new(QuoteRequest {
         currency: Currency::new("EUR").unwrap(),
         rates: None,
@@ -50,7 +59,7 @@ fn keep_to(world: &mut World, units: i64, zone: Option<FreightZone>) -> QuoteNum
         ship_to: None,
     });
     let validity = Validity::try_from(15).unwrap();
-    let reply = world.take((customer(), ContractCommand::KeepQuote { request, validity }).into());
+    let reply = world.take((customer, ContractCommand::KeepQuote { request, validity }).into());
     let Reply::Contract(ContractReply::QuoteKept(kept)) = reply else {
         panic!("{reply:?}")
     };
