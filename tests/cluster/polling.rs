@@ -142,6 +142,7 @@ async fn one_node_alone_asks_for_orders_and_another_takes_over_when_it_dies() {
     house.polls_alone(second, &left).await;
 
     house.nodes[first].start().await;
+    let said = Said(&house.nodes);
     house.database.until_shared_by(&NAMES).await;
     house.place(26..=30);
     house.until_booked(1..=30, left[0]).await;
@@ -166,6 +167,7 @@ async fn one_node_alone_asks_for_orders_and_another_takes_over_when_it_dies() {
         assert_eq!(letters["letters"], json!([]), "{letters}");
     }
     assert_eq!(house.store.met().throttled, 0);
+    drop(said);
     for node in &mut house.nodes {
         assert!(node.terminate().await.success(), "{}", node.log());
     }

@@ -242,6 +242,10 @@ impl<C: Contents> Driver<C> {
     }
 
     fn want(&mut self, wanted: Wanted) {
+        if wanted.given.is_closed() {
+            // Who asked the drive before this one has gone with it.
+            return;
+        }
         let now = self.now();
         match self.engine.want(wanted.operation, now) {
             Ok(()) => self.waits = Some(wanted.given),

@@ -1,5 +1,8 @@
 //! Permits for requests that others make on a channel's account: whoever reads its orders asks the drive, whose engine knows
 //! what the account allows, and tells it what the platform answered.
+//!
+//! Drives come and go with the partition of the channel's name, while whoever asks may not know yet: a drive that goes with a
+//! permit that was not given fails the question, and the next one is heard by the next drive.
 
 use lockstep_actors::channels::{Answer, Certainty, Observation, Verdict};
 use tokio::sync::{mpsc, oneshot};
@@ -38,10 +41,10 @@ pub struct Permits(mpsc::Sender<Wanted>);
 /// Nothing was read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotRead {
-    /// The channel has ended, and nobody gives permits.
+    /// The channel has ended, and nobody will give permits any more.
     #[error("the channel has ended")]
     Ended,
-    /// The platform did not answer the question; why.
+    /// The question was not asked, or the platform did not answer it; why.
     #[error("{0}")]
     Failed(String),
 }
@@ -74,7 +77,7 @@ impl Permits {
     /// about its limits.
     ///
     /// # Errors
-    /// [`NotRead`] if the request failed, or the channel has ended.
+    /// [`NotRead`] if nobody gave the permit, the request failed, or the channel has ended.
     pub(crate) async fn read<T>(
         &self,
         operation: &'static str,
@@ -83,7 +86,9 @@ impl Permits {
         let (given, permit) = oneshot::channel();
         let wanted = Wanted { operation, given };
         self.0.send(wanted).await.map_err(|_| NotRead::Ended)?;
-        let Permit(told) = permit.await.map_err(|_| NotRead::Ended)?;
+        let Permit(told) = permit
+            .await
+            .map_err(|_| NotRead::Failed("nobody gives a permit for it at this moment".to_owned()))?;
         let (read, answer) = match request.await {
             Ok((read, observations)) => {
                 let answer = Answer {
@@ -109,4 +114,29 @@ pub(super) fn permits() -> (Permits, mpsc::Receiver<Wanted>) {
     // One waits at a time; another waits to be heard.
     let (sender, wanted) = mpsc::channel(1);
     (Permits(sender), wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn ask(permits: &Permits) -> Result<u32, NotRead> {
+        permits.read("read-orders", async { Ok((7, Vec::new())) }).await
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_permit_when_a_drive_goes_asks_the_next_one_and_ends_with_the_channel_alone() {
+        let (permits, mut wanted) = permits();
+        let going = async { drop(wanted.recv().await) };
+        let (left, ()) = tokio::join!(ask(&permits), going);
+        assert!(matches!(left, Err(NotRead::Failed(_))), "{left:?}");
+
+        let next = async { Permit::give(wanted.recv().await.unwrap().given).await };
+        let (read, answer) = tokio::join!(ask(&permits), next);
+        assert_eq!(read, Ok(7));
+        assert_eq!(answer.verdict, Verdict::Items(Vec::new()));
+
+        drop(wanted);
+        assert_eq!(ask(&permits).await, Err(NotRead::Ended));
+    }
 }

@@ -96,7 +96,10 @@ impl OrderPoller {
         loop {
             match self.poll(&mut progress).await {
                 Ok(()) => {}
-                Err(NotRead::Ended) => return,
+                Err(NotRead::Ended) => {
+                    tracing::info!(channel = %self.intake.channel(), "a channel that has ended is not asked for orders any more");
+                    return;
+                }
                 Err(NotRead::Failed(reason)) => {
                     self.counters.fails();
                     tracing::error!(channel = %self.intake.channel(), reason, "the orders of a channel cannot be read; it is asked again");
