@@ -16,7 +16,7 @@ for target in "$@"; do
   found="target/fuzz/corpus/$target"
   mkdir -p "$found"
   # Lockstep's own crates have no unsafe code: without a sanitizer ten times as many inputs are tried. As one unit, which
-  # is cargo-fuzz's default, each of them takes a quarter of an hour to build.
+  # is cargo-fuzz's default, the adapters alone take more than a quarter of an hour to build.
   cargo +nightly fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer none --codegen-units 16 "$target" \
     "$found" "tests/fuzz/corpus/$target" -- \
     -max_total_time="$seconds" -max_len=16384 -timeout=10 -rss_limit_mb=4096 -print_final_stats=1
